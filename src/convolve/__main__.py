@@ -1,0 +1,5 @@
+"""`python -m convolve`: the command line, also under `torchrun`."""
+
+from convolve.cli import main
+
+main()

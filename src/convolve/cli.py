@@ -1,0 +1,77 @@
+"""The command line, made from the verbs' dataclasses."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import Annotated, Any
+
+import cyclopts
+from rich.console import Console
+
+from convolve import __version__
+from convolve.console import following
+from convolve.errors import ConvolveError
+from convolve.options import Flat
+from convolve.verbs.verb import NAMES, Verb, find
+
+_EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `convolve.train(DATA)`."
+
+
+def application() -> cyclopts.App:
+    """The command line with every verb."""
+    app = cyclopts.App(name="convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help())
+    for name in NAMES:
+        verb = find(name)
+        app.command(_command(verb), name=name, help=verb.options.__doc__)
+    return app
+
+
+def main() -> None:
+    """Run one command; leave with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
+    debug = "--debug" in sys.argv
+    try:
+        application()(exit_on_error=True)
+    except KeyboardInterrupt:
+        _complain("Interrupted.")
+        sys.exit(128 + signal.SIGINT)
+    except ConvolveError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        sys.exit(2)
+
+
+def _help() -> str:
+    import convolve
+
+    return (convolve.__doc__ or "").partition("\n")[0]
+
+
+def _command(verb: Verb[Any, Any]) -> Any:
+    def command(options: Any, *, json: bool = False, debug: bool = False) -> None:
+        del debug
+        _run(verb, options, as_json=json)
+
+    command.__annotations__ = {
+        "options": Annotated[verb.options, Flat],
+        "json": Annotated[bool, cyclopts.Parameter(help="Print the result as JSON.", negative=())],
+        "debug": Annotated[bool, cyclopts.Parameter(help="Show where an error came from.", negative=())],
+    }
+    return command
+
+
+def _run(verb: Verb[Any, Any], options: Any, *, as_json: bool) -> None:
+    console = Console(stderr=True) if as_json else Console()
+    with following(console) as listener:
+        result = verb.run(options, listener)
+    if as_json:
+        sys.stdout.write(json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n")
+        return
+    for part in verb.shown(result):
+        console.print(part)
+
+
+def _complain(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)

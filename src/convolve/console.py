@@ -1,0 +1,68 @@
+"""Progress and remarks for people: a bar where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from convolve.progress import Listener, Remark, Step
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def following(console: Console) -> Iterator[Listener]:
+    """A listener that shows what it hears on the console while the block runs."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Bars(progress)
+
+
+class _Bars:
+    """One bar per piece of work; it goes when the work is done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+
+    def __call__(self, event: Step | Remark) -> None:
+        if isinstance(event, Remark):
+            self._progress.console.print(event.text, markup=False, highlight=False)
+            return
+        if event.work not in self._bars:
+            self._bars[event.work] = self._progress.add_task(event.work, total=event.total, detail="")
+        bar = self._bars[event.work]
+        self._progress.update(bar, completed=event.done, total=event.total, detail=event.detail)
+        if event.done >= event.total:
+            self._progress.remove_task(self._bars.pop(event.work))
+
+
+class _Lines:
+    """A line every few seconds, and one at the end of each piece of work."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = time.monotonic()
+
+    def __call__(self, event: Step | Remark) -> None:
+        if isinstance(event, Remark):
+            self._console.print(event.text, markup=False, highlight=False, soft_wrap=True)
+            return
+        now = time.monotonic()
+        if event.done >= event.total or now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            line = f"{event.work} {event.done}/{event.total} {event.detail}".rstrip()
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)

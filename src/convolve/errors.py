@@ -1,0 +1,37 @@
+"""Every error that a user can meet: one sentence that names the thing and the remedy.
+
+The command line prints the sentence and leaves with exit code 2; Python callers catch `ConvolveError` or the noun
+they care for. Anything else that is raised is a defect of convolve itself.
+"""
+
+
+class ConvolveError(Exception):
+    """What went wrong, in one sentence that names the thing and says what to do."""
+
+
+class OptionError(ConvolveError):
+    """An option that does not exist, or a value that it cannot take."""
+
+
+class DataError(ConvolveError):
+    """A dataset that cannot be recognised, read or split."""
+
+
+class ImageError(ConvolveError):
+    """One image that cannot be read; a dataset goes on without it."""
+
+
+class NetworkError(ConvolveError):
+    """A network that does not exist, or cannot be built as asked."""
+
+
+class WeightsError(ConvolveError):
+    """A weight file that cannot be read, or does not fit its network."""
+
+
+class RunError(ConvolveError):
+    """A run's folder that is missing, incomplete or damaged."""
+
+
+class TrainingError(ConvolveError):
+    """A training that cannot go on: non-finite loss, no memory, no disk."""

@@ -1,0 +1,1 @@
+"""The pieces that papers introduced, each with its paper."""

@@ -1,0 +1,106 @@
+"""Classification: one class per image, or several labels, each present or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convolve.metrics.confusion import confusion_matrix, per_class
+from convolve.metrics.ranking import average_precision, roc_auc, top_k
+from convolve.values import Floats, Labels
+
+_SMALLEST = 1e-7
+
+
+@dataclass
+class Classify:
+    """Cross-entropy over softmax for one class per image, over sigmoids for several labels.
+
+    ``class_weights`` (classes,) multiply each class's loss (or, with several labels, that of the label's presence);
+    ``temperature`` divides the scores before they become probabilities (Guo et al. 2017, section 4.2).
+    """
+
+    network: nn.Module
+    classes: Sequence[str]
+    multiple: bool = False
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    class_weights: Tensor | None = None
+    temperature: float = 1.0
+    criterion: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.criterion = "average_precision" if self.multiple else "accuracy"
+
+    def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        """(N, C, H, W) and (N,) int64 or (N, classes) uint8 to `loss` and, for one class per image, `accuracy`."""
+        if self.mixup > 0:
+            share, order = _blend(len(images), self.mixup, random)
+            scores = self.network(torch.lerp(images[order], images, share.to(images))).float()
+            loss = share * self._entropy(scores, targets) + (1 - share) * self._entropy(scores, targets[order])
+        else:
+            scores = self.network(images).float()
+            loss = self._entropy(scores, targets)
+        if self.multiple:
+            return {"loss": loss}
+        return {"loss": loss, "accuracy": (scores.detach().argmax(1) == targets).float().mean()}
+
+    def predict(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, classes) probabilities: rows sum to 1, or each label stands for itself."""
+        scores = self.network(images).float() / self.temperature
+        return scores.sigmoid() if self.multiple else scores.softmax(1)
+
+    def measure(self, scores: Floats, targets: npt.NDArray[np.int64] | npt.NDArray[np.uint8]) -> dict[str, float]:
+        """`loss` (nats), then accuracy, top-5 and macro F1; or, with several labels, mean AP and ROC-AUC."""
+        if self.multiple:
+            present = targets.astype(bool)
+            entropy = -np.log(np.where(present, scores, 1 - scores).clip(_SMALLEST)).mean()
+            return {
+                "loss": float(entropy),
+                "average_precision": average_precision(present, scores),
+                "roc_auc": roc_auc(present, scores),
+                "exact_match": float(((scores >= 0.5) == present).all(1).mean()),
+            }
+        truth = targets.astype(np.int64)
+        chosen = np.take_along_axis(scores, truth[:, None], 1)
+        figures = per_class(confusion_matrix(truth, scores.argmax(1), len(self.classes)))
+        found = {"loss": float(-np.log(chosen.clip(_SMALLEST)).mean()), "accuracy": top_k(truth, scores, 1)}
+        if len(self.classes) > 5:
+            found["top5_accuracy"] = top_k(truth, scores, 5)
+        return found | {"macro_f1": figures.macro.f1}
+
+    def _entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
+        if not self.multiple:
+            return F.cross_entropy(scores, targets, self.class_weights, label_smoothing=self.label_smoothing)
+        wanted = targets.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=self.class_weights)
+
+
+def class_weights(labels: Labels) -> Floats:
+    """(classes,) weights that make every class count alike.
+
+    For one class per image the inverse frequency, with mean 1 over the images; for several labels the number of
+    images without the label for each image with it. Classes without images weigh 1.
+    """
+    counts = labels.counts().astype(np.float64)
+    total = float(len(labels)) if labels.multiple else counts.sum()
+    present = counts > 0
+    weights = np.ones(len(counts))
+    if labels.multiple:
+        weights[present] = (total - counts[present]) / counts[present]
+    else:
+        weights[present] = total / (present.sum() * counts[present])
+    return weights.astype(np.float32)
+
+
+def _blend(count: int, concentration: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The share of the first image, drawn from Beta(a, a), and the order of the second ones (Zhang et al. 2018)."""
+    seed = int(torch.randint(2**62, (1,), generator=random, device=random.device))
+    share = np.random.default_rng(seed).beta(concentration, concentration)
+    return torch.tensor(share, dtype=torch.float32), torch.randperm(count, generator=random, device=random.device)

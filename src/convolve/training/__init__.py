@@ -1,0 +1,1 @@
+"""The loop, optimizers, schedules, checkpoints and the run's folder."""

@@ -1,0 +1,131 @@
+"""The recipe: everything that decides a training, in one frozen value that round-trips through TOML.
+
+A field that is None is chosen automatically by `training.defaults.settle`, which says why; what a person sets wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from convolve.options import Flat
+from convolve.values import Fit
+
+OptimizerName = Literal[
+    "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
+]
+ScheduleName = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
+Balance = Literal["none", "weights", "sampler"]
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the weights move."""
+
+    optimizer: OptimizerName | None = None
+    """The update rule, by the lectures' name; `gradient-descent` makes one step from the whole training split."""
+    rate: float | None = None
+    """Learning rate: the highest one that the schedule reaches."""
+    momentum: float | None = None
+    """Share of the last step that goes on, for momentum, nesterov and rmsprop (0 to 1)."""
+    weight_decay: float | None = None
+    """Pull of the weights towards zero; never on biases and normalisation."""
+    schedule: ScheduleName | None = None
+    """How the learning rate changes over the training."""
+    warmup: float | None = None
+    """Epochs over which the rate rises from zero."""
+    clip: float | None = None
+    """Longest gradient (2-norm) that is followed in full; 0 follows every one."""
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """What keeps a network from learning its training images by heart."""
+
+    label_smoothing: float | None = None
+    """Share of certainty spread over the other classes (0 to 1)."""
+    mixup: float | None = None
+    """Blend pairs of images and labels, by a share drawn from Beta(mixup, mixup); 0 blends none."""
+    average: float | None = None
+    """Decay of the exponential moving average of the weights that is evaluated and kept; 0 keeps none."""
+    balance: Balance | None = None
+    """Against unequal classes: `weights` in the loss, or a `sampler` that draws rare classes oftener."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation figure; 0 never stops early."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is varied at random, in training only, in one resampling and one change of colour."""
+
+    crop: float | None = None
+    """Smallest share of the area that a random crop keeps (0 to 1); 1 does not crop."""
+    flip: bool | None = None
+    """Mirror left and right, half of the time."""
+    vertical_flip: bool | None = None
+    """Mirror top and bottom, half of the time."""
+    rotate: float | None = None
+    """Largest rotation in degrees, either way."""
+    scale: float | None = None
+    """Largest relative change of size, either way (0.1: from 0.9 to 1.1)."""
+    translate: float | None = None
+    """Largest shift, either way, as a share of the side."""
+    noise: float | None = None
+    """Standard deviation of Gaussian noise, as a share of white."""
+    brightness: float | None = None
+    """Largest relative change of brightness, either way."""
+    contrast: float | None = None
+    """Largest relative change of contrast, either way."""
+    saturation: float | None = None
+    """Largest relative change of saturation, either way."""
+    pca: float | None = None
+    """Standard deviation of AlexNet's shift along the principal axes of colour (Krizhevsky et al. 2012, 4.1)."""
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How a dataset that comes without splits is divided."""
+
+    validation: float | None = None
+    """Share of the images that selects the best epoch."""
+    test: float | None = None
+    """Share of the images that is touched once, at the end."""
+    group_by: str | None = None
+    """Regular expression on the image's name; images whose first group (or match) is equal stay on one side."""
+    folds: int | None = None
+    """Train so many times, each on another division, and report mean and spread."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Where the weights start from."""
+
+    weights: str | None = None
+    """A run's folder, a weight file, or `imagenet`; the head is replaced where the classes differ."""
+    freeze: str | None = None
+    """Keep this stage and all before it as they are; their batch norms stay in evaluation mode."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training."""
+
+    data: str | None = None
+    """Folder, file or named set to learn from."""
+    network: str | None = None
+    """Name of the network; `convolve networks` lists them."""
+    epochs: int | None = None
+    """How often every training image is seen."""
+    batch: int | None = None
+    """Images in one step."""
+    seed: int | None = None
+    """Decides every random draw; the same seed gives the same weights."""
+    size: int | None = None
+    """Side in pixels of the square that the network sees."""
+    fit: Fit | None = None
+    """How a picture meets that square: crop, letterbox or squash."""
+    optimization: Annotated[Optimization, Flat] = field(default_factory=Optimization)
+    regularization: Annotated[Regularization, Flat] = field(default_factory=Regularization)
+    augmentation: Annotated[Augmentation, Flat] = field(default_factory=Augmentation)
+    splitting: Annotated[Splitting, Flat] = field(default_factory=Splitting)
+    transfer: Annotated[Transfer, Flat] = field(default_factory=Transfer)

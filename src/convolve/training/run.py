@@ -1,0 +1,101 @@
+"""The folder that a training leaves: `recipe.toml`, `manifest.json`, `splits.json`, `metrics.jsonl`, checkpoints and
+`report.html`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convolve.errors import RunError
+from convolve.files import write_text
+from convolve.training.recipe import Recipe
+from convolve.training.recipe_file import read_recipe, write_recipe
+from convolve.values import Dataset, Indices, Preprocessing, Splits
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run must know to go on, to be evaluated and to predict.
+
+    ``data`` describes the dataset (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and
+    why; ``results`` holds the final figures, empty until the training has ended.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    multiple: bool
+    preprocessing: Preprocessing
+    runtime: Mapping[str, Any]
+    data: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    reasons: Mapping[str, str]
+    results: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk."""
+
+    folder: Path
+    recipe: Recipe
+    manifest: Manifest
+
+
+def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Dataset, splits: Splits) -> Run:
+    """Make the folder with everything that is known before the first step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_recipe(folder / "recipe.toml", recipe)
+    names = {
+        part: [dataset.images.name(int(index)) for index in getattr(splits, part)]
+        for part in ("train", "validation", "test")
+    }
+    write_text(folder / "splits.json", json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
+    write_manifest(folder, manifest)
+    return Run(folder, recipe, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest beside its place and rename it."""
+    write_text(folder / "manifest.json", json.dumps(dataclasses.asdict(manifest), ensure_ascii=False, indent=2))
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run's folder. Raises `RunError` when it is missing, not a run, or damaged."""
+    place = folder / "manifest.json"
+    if not place.is_file():
+        raise RunError(f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` named.")
+    try:
+        document = json.loads(place.read_text(encoding="utf-8"))
+        inner = document.pop("preprocessing")
+        preprocessing = Preprocessing(**inner | {"mean": tuple(inner["mean"]), "std": tuple(inner["std"])})
+        classes = tuple(document.pop("classes"))
+        manifest = Manifest(preprocessing=preprocessing, classes=classes, **document)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{place} is damaged ({error}); train again, or restore it from a copy.") from error
+    return Run(folder, read_recipe(folder / "recipe.toml"), manifest)
+
+
+def read_splits(folder: Path, dataset: Dataset) -> Splits:
+    """The splits that the run was trained with, found again by the images' names. Raises `RunError`."""
+    try:
+        document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / 'splits.json'} cannot be read ({error}); train again.") from error
+    place = {dataset.images.name(index): index for index in range(len(dataset))}
+    parts: dict[str, Indices] = {}
+    for part in ("train", "validation", "test"):
+        missing = [name for name in document[part] if name not in place]
+        if missing:
+            raise RunError(
+                f"{dataset.root} no longer holds {missing[0]} ({len(missing)} images of this run are missing); "
+                "put them back or train again."
+            )
+        parts[part] = np.array([place[name] for name in document[part]], dtype=np.int64)
+    return Splits(**parts, origin=document["origin"])

@@ -1,0 +1,160 @@
+"""The values that pass between the parts: a shape per field, checked when made. NumPy only, so that reading data and
+predicting with an exported run never import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from convolve.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Fit = Literal["crop", "letterbox", "squash"]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What each image shows.
+
+    ``values``: (N,) int64, one class index per image; or (N, classes) uint8 flags, where an image may show several.
+    Raises `DataError` when a value names no class.
+    """
+
+    values: npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.multiple:
+            if self.values.shape[1] != len(self.classes):
+                raise DataError(f"Labels have {self.values.shape[1]} columns for {len(self.classes)} classes.")
+        elif len(self.values) and not 0 <= int(self.values.min()) <= int(self.values.max()) < len(self.classes):
+            raise DataError(f"A label lies outside the {len(self.classes)} classes; labels count from 0.")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def multiple(self) -> bool:
+        """Whether an image may carry several labels."""
+        return self.values.ndim == 2
+
+    def take(self, indices: Indices) -> Labels:
+        """The labels of some images, in the order asked."""
+        return Labels(self.values[indices], self.classes)
+
+    def counts(self) -> Indices:
+        """(classes,) how many images carry each label."""
+        if self.multiple:
+            return np.asarray(self.values.sum(0), dtype=np.int64)
+        return np.bincount(self.values, minlength=len(self.classes)).astype(np.int64)
+
+
+class Images(Protocol):
+    """Images on disk or in memory, read one at a time; safe to call from several threads."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What people call it: the path below the dataset's root, or `train-images#17`."""
+        ...
+
+    def read(self, index: int, at_least: int = 0) -> Pixels:
+        """(H, W, C) with C 1 or 3, upright. A shorter side above ``at_least`` pixels may come reduced, never below
+        it; 0 asks for full size. Raises `ImageError`.
+        """
+        ...
+
+    def digest(self, index: int) -> bytes:
+        """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
+        ...
+
+    def take(self, indices: Indices) -> Images:
+        """Some of the images, in the order asked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples on disk, read through one of the recognised layouts.
+
+    ``given`` maps `train`, `validation` and `test` to the indices that the layout itself assigns; empty when it
+    assigns none. ``reason`` says by what the layout was recognised.
+    """
+
+    root: str
+    layout: str
+    reason: str
+    images: Images
+    labels: Labels
+    given: Mapping[str, Indices]
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.labels)} labels.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Which examples are learnt from, which select, and which are touched once at the end; ``origin`` says why."""
+
+    train: Indices
+    validation: Indices
+    test: Indices
+    origin: str
+
+    def __post_init__(self) -> None:
+        parts = np.concatenate([self.train, self.validation, self.test])
+        if len(np.unique(parts)) != len(parts):
+            raise DataError("The splits overlap: an example stands in two of train, validation and test.")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image of any size becomes a network's input; stored with the run and used wherever it predicts.
+
+    ``mean`` and ``std`` are per channel, of values between 0 and 1. ``fit`` says how the picture meets the frame:
+    `crop` keeps the shape and cuts what stands over, `letterbox` keeps all of it and pads with the mean, `squash`
+    stretches.
+    """
+
+    height: int
+    width: int
+    channels: int
+    fit: Fit
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise DataError(f"{self.channels} channels need as many means and standard deviations.")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``images`` (N, H, W, C) float32, normalised; ``targets`` the labels' rows; ``indices`` (N,) into the dataset."""
+
+    images: Floats
+    targets: npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+    indices: Indices
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """``scores`` (N, classes) float32 probabilities: of one class each (rows sum to 1), or of each label apart."""
+
+    scores: Floats
+    classes: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if self.scores.ndim != 2 or self.scores.shape[1] != len(self.classes):
+            raise DataError(f"Scores of shape {self.scores.shape} do not fit {len(self.classes)} classes.")

@@ -1,0 +1,1 @@
+"""One file per verb: its dataclass, and one function that reads like a recipe."""

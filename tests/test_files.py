@@ -1,0 +1,33 @@
+"""A file is the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convolve.errors import ConvolveError
+from convolve.files import beside, write_text
+
+
+def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    place = tmp_path / "a.txt"
+    write_text(place, "old")
+    with pytest.raises(ZeroDivisionError), beside(place) as draft:
+        draft.write_text(f"half {1 / 0}")
+    assert place.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    place = tmp_path / "a.txt"
+    write_text(place, "old")
+    with pytest.raises(ConvolveError, match=r"a\.txt cannot be written \(No space left on device\)"), beside(place):
+        raise OSError(28, "No space left on device")
+    assert place.read_text() == "old"
+
+
+def test_a_folder_in_place_of_the_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConvolveError, match="cannot be written"):
+        write_text(tmp_path / "file" / "inner.txt", "text")
