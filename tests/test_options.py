@@ -30,7 +30,7 @@ class Train:
 
 
 def test_groups_are_flat_outside_and_nested_inside() -> None:
-    assert [path for path, _ in fields(Train)] == [
+    assert [option.path for option in fields(Train)] == [
         ("name",),
         ("wagons",),
         ("out",),
@@ -75,5 +75,5 @@ def test_a_recipe_round_trips_through_toml() -> None:
 
 
 def test_no_two_options_of_a_recipe_share_a_name() -> None:
-    names = [path[-1] for path, _ in fields(Recipe)]
+    names = [option.name for option in fields(Recipe)]
     assert len(names) == len(set(names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 from convolve import __version__
 from convolve.console import following
 from convolve.errors import ConvolveError
-from convolve.options import Flat
+from convolve.options import Flat, fields
 from convolve.verbs.verb import NAMES, Verb, find
 
 _EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `convolve.train(DATA)`."
@@ -54,6 +55,8 @@ def _command(verb: Verb[Any, Any]) -> Any:
         del debug
         _run(verb, options, as_json=json)
 
+    if all(option.default is not dataclasses.MISSING for option in fields(verb.options)):
+        command.__defaults__ = (verb.options(),)
     command.__annotations__ = {
         "options": Annotated[verb.options, Flat],
         "json": Annotated[bool, cyclopts.Parameter(help="Print the result as JSON.", negative=())],

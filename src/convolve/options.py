@@ -1,7 +1,7 @@
 """Options as frozen dataclasses: nested inside, flat outside.
 
-A dataclass whose field is annotated ``Annotated[Group, Flat]`` shows the group's fields as its own on the command line,
-in Python keywords and in forms; files keep the groups as sections.
+A dataclass whose field is annotated ``Annotated[Group, Flat]`` (or ``flat("Heading")``) shows the group's fields as its
+own on the command line, in Python keywords and in forms; files keep the groups as sections.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -18,42 +19,65 @@ from cyclopts import Parameter
 
 from convolve.errors import OptionError
 
-Flat = Parameter(name="*")
 Options = TypeVar("Options")
+Flat = Parameter(name="*")
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
 
-def fields(cls: type) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every option of a dataclass as (path of field names, type), the groups' fields in place of the groups."""
+def flat(title: str) -> Parameter:
+    """`Flat`, under a heading of its own in the help."""
+    return Parameter(name="*", group=title)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: the ``path`` of field names that leads to it, its type, its default, and whether it may stand
+    without its name.
+    """
+
+    path: tuple[str, ...]
+    kind: Any
+    default: object
+    positional: bool
+
+    @property
+    def name(self) -> str:
+        """The word that people use."""
+        return self.path[-1]
+
+
+def fields(cls: type) -> Iterator[Option]:
+    """Every option of a dataclass, the groups' fields in place of the groups."""
     hints = typing.get_type_hints(cls)
     for spec in dataclasses.fields(cls):
         hint = hints[spec.name]
         if dataclasses.is_dataclass(hint):
-            yield from (((spec.name, *path), inner) for path, inner in fields(cast(type, hint)))
+            for inner in fields(cast(type, hint)):
+                path = (spec.name, *inner.path)
+                yield dataclasses.replace(inner, path=path, positional=inner.positional and not spec.kw_only)
         else:
-            yield (spec.name,), hint
+            yield Option((spec.name,), hint, spec.default, not spec.kw_only)
 
 
 def build(cls: type[Options], keywords: Mapping[str, object]) -> Options:
     """Make a dataclass from flat keywords. Raises `OptionError` for an unknown name or a value of another type."""
-    paths = {path[-1]: (path, hint) for path, hint in fields(cls)}
+    known = {option.name: option for option in fields(cls)}
     nested: dict[str, Any] = {}
     for name, value in keywords.items():
-        if name not in paths:
-            near = difflib.get_close_matches(name, paths, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(paths)}."
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
             raise OptionError(f"There is no option '{name}'. {hint}")
-        path, kind = paths[name]
         inner = nested
-        for part in path[:-1]:
+        for part in known[name].path[:-1]:
             inner = inner.setdefault(part, {})
-        inner[path[-1]] = _checked(name, value, kind)
+        inner[name] = _checked(name, value, known[name].kind)
     return _make(cls, nested)
 
 
 def from_sections(cls: type[Options], sections: Mapping[str, Any], source: str) -> Options:
     """Make a dataclass from a TOML or JSON document whose tables are its groups. Raises `OptionError`."""
-    known = {".".join(path): hint for path, hint in fields(cls)}
+    known = {".".join(option.path) for option in fields(cls)}
     flat: dict[str, Any] = {}
     for name, value in sections.items():
         entries = {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}

@@ -4,19 +4,20 @@ predicting with an exported run never import torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import DataError
+from convolve.words import Fit
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
-Fit = Literal["crop", "letterbox", "squash"]
+Targets = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Labels:
     Raises `DataError` when a value names no class.
     """
 
-    values: npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+    values: Targets
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -144,17 +145,14 @@ class Batch:
     """``images`` (N, H, W, C) float32, normalised; ``targets`` the labels' rows; ``indices`` (N,) into the dataset."""
 
     images: Floats
-    targets: npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+    targets: Targets
     indices: Indices
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """``scores`` (N, classes) float32 probabilities: of one class each (rows sum to 1), or of each label apart."""
+class Scored:
+    """``scores`` (N, classes) float32, the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
 
     scores: Floats
-    classes: Sequence[str]
-
-    def __post_init__(self) -> None:
-        if self.scores.ndim != 2 or self.scores.shape[1] != len(self.classes):
-            raise DataError(f"Scores of shape {self.scores.shape} do not fit {len(self.classes)} classes.")
+    targets: Targets
+    indices: Indices

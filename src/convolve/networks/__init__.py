@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 
+import torch
+
+from convolve.callable_package import answers_as_verb
 from convolve.errors import NetworkError
 from convolve.networks import keras_listings, resnet, vgg
 from convolve.networks.network import Card, Network, Stage, Variant
@@ -16,8 +19,8 @@ _VARIANTS: dict[str, Variant] = {
 
 
 def names() -> list[str]:
-    """Every network's name, oldest paper first."""
-    return sorted(_VARIANTS, key=lambda name: (_VARIANTS[name].card.year, name))
+    """Every network's name, oldest paper first, in the order of its table."""
+    return sorted(_VARIANTS, key=lambda name: _VARIANTS[name].card.year)
 
 
 def card(name: str) -> Card:
@@ -26,21 +29,32 @@ def card(name: str) -> Card:
 
 
 def create(
-    name: str, classes: int | None = None, channels: int | None = None, size: tuple[int, int] | None = None
+    name: str,
+    classes: int | None = None,
+    channels: int | None = None,
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
 ) -> Network:
-    """Build a network by name.
+    """Build a network by name, its weights drawn from ``seed``; torch's own random state stays as it was.
 
-    ``classes``, ``channels`` and ``size`` (height, width in pixels) are the published ones unless given. Raises
-    `NetworkError` for an unknown name or an image too small for the network.
+    ``classes``, ``channels`` and ``size`` (height, width in pixels) are the published ones unless given. Under
+    `torch.device("meta")` no weights are drawn or kept. Raises `NetworkError` for an unknown name, no classes or
+    channels, or an image too small for the network.
     """
     variant = _variant(name)
     published = variant.card.input
+    classes = variant.card.classes if classes is None else classes
+    channels = published[0] if channels is None else channels
     size = size or published[1:]
+    if min(classes, channels) < 1:
+        raise NetworkError(f"{name} needs at least one class and one channel, not {classes} and {channels}.")
     if min(size) < variant.card.minimum:
         raise NetworkError(
             f"{name} cannot take images of {size[0]}x{size[1]}: its smallest side is {variant.card.minimum} pixels."
         )
-    return variant.build(variant.card, classes or variant.card.classes, channels or published[0], size)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return variant.build(variant.card, classes, channels, size)
 
 
 def _variant(name: str) -> Variant:
@@ -49,3 +63,6 @@ def _variant(name: str) -> Variant:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise NetworkError(f"There is no network named '{name}'.{hint} Known: {', '.join(names())}.")
     return _VARIANTS[name]
+
+
+answers_as_verb(__name__)

@@ -1,9 +1,15 @@
-"""The one contract of every network: stages by name, then a head."""
+"""The one contract of every network: stages by name, then a head.
+
+Stages are called `stage1`, `stage2` … in order. Each takes in the layers that shrink the map to its stride, so that in
+networks for ImageNet `stageK` leaves a map of stride 2**K (2, 4, 8, 16, 32). What follows the last map is the head.
+No stage begins with a layer that works in place, so that every map of `features` stays as it left its stage.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import final
 
 from torch import Tensor, nn
 
@@ -13,8 +19,9 @@ class Card:
     """What is known of a network.
 
     ``input`` is (channels, height, width) as published and ``minimum`` the smallest side that it can take.
-    ``parameters`` and ``macs`` (multiply-adds of one image) are for the published input and classes, where the paper
-    or its authors give them. ``top1_error`` and ``top5_error``: per cent, ILSVRC validation, single crop.
+    ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
+    with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
+    the paper gives them; ``evaluation`` says how they were measured.
     """
 
     name: str
@@ -30,6 +37,7 @@ class Card:
     macs: int | None = None
     top1_error: float | None = None
     top5_error: float | None = None
+    evaluation: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class Stage:
     stride: int
 
 
+@final
 class Network(nn.Module):
     """Stages in order, then a head that turns the last stage's map into scores.
 
@@ -57,7 +66,10 @@ class Network(nn.Module):
         self.head = head
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name."""
+        """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name.
+
+        Maps are smaller by the border that unpadded convolutions take off.
+        """
         maps: dict[str, Tensor] = {}
         for name, stage in self.stages.items():
             images = maps[name] = stage(images)
@@ -69,6 +81,13 @@ class Network(nn.Module):
             images = stage(images)
         scores: Tensor = self.head(images)
         return scores
+
+    def after(self, stage: str) -> Network:
+        """What stands behind a stage, sharing its layers: takes that stage's map, gives the scores."""
+        names = list(self.stages)
+        later = names[names.index(stage) + 1 :]
+        stages = {name: Stage(self.stages[name], self.channels[name], self.strides[name]) for name in later}
+        return Network(self.card, stages, self.head)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from convolve.metrics.confusion import confusion_matrix, per_class
-from convolve.metrics.ranking import average_precision, roc_auc, top_k
-from convolve.values import Floats, Labels
+from convolve.metrics.confusion import confusion_matrix, macro, per_class
+from convolve.metrics.ranking import average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
+from convolve.networks import Network
+from convolve.values import Floats, Labels, Targets
 
 _SMALLEST = 1e-7
 
@@ -26,7 +26,7 @@ class Classify:
     ``temperature`` divides the scores before they become probabilities (Guo et al. 2017, section 4.2).
     """
 
-    network: nn.Module
+    network: Network
     classes: Sequence[str]
     multiple: bool = False
     label_smoothing: float = 0.0
@@ -53,27 +53,27 @@ class Classify:
 
     def predict(self, images: Tensor) -> Tensor:
         """(N, C, H, W) to (N, classes) probabilities: rows sum to 1, or each label stands for itself."""
-        scores = self.network(images).float() / self.temperature
+        scores: Tensor = self.network(images).float() / self.temperature
         return scores.sigmoid() if self.multiple else scores.softmax(1)
 
-    def measure(self, scores: Floats, targets: npt.NDArray[np.int64] | npt.NDArray[np.uint8]) -> dict[str, float]:
+    def measure(self, scores: Floats, targets: Targets) -> dict[str, float]:
         """`loss` (nats), then accuracy, top-5 and macro F1; or, with several labels, mean AP and ROC-AUC."""
         if self.multiple:
             present = targets.astype(bool)
             entropy = -np.log(np.where(present, scores, 1 - scores).clip(_SMALLEST)).mean()
             return {
                 "loss": float(entropy),
-                "average_precision": average_precision(present, scores),
-                "roc_auc": roc_auc(present, scores),
+                "average_precision": mean_defined(each_class(average_precision, scores, present)),
+                "roc_auc": mean_defined(each_class(roc_auc, scores, present)),
                 "exact_match": float(((scores >= 0.5) == present).all(1).mean()),
             }
         truth = targets.astype(np.int64)
         chosen = np.take_along_axis(scores, truth[:, None], 1)
-        figures = per_class(confusion_matrix(truth, scores.argmax(1), len(self.classes)))
-        found = {"loss": float(-np.log(chosen.clip(_SMALLEST)).mean()), "accuracy": top_k(truth, scores, 1)}
+        found = {"loss": float(-np.log(chosen.clip(_SMALLEST)).mean()), "accuracy": top_k_accuracy(scores, truth, 1)}
         if len(self.classes) > 5:
-            found["top5_accuracy"] = top_k(truth, scores, 5)
-        return found | {"macro_f1": figures.macro.f1}
+            found["top5_accuracy"] = top_k_accuracy(scores, truth, 5)
+        figures = per_class(confusion_matrix(truth, scores.argmax(1), len(self.classes)))
+        return found | {"macro_f1": macro(figures).f1}
 
     def _entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
         if not self.multiple:

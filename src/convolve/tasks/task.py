@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from convolve.values import Floats
+from convolve.values import Floats, Targets
 
 
 class Task(Protocol):
     """A network with a target. ``criterion`` names the figure of `measure` that selects; higher is better."""
 
-    network: nn.Module
     criterion: str
+
+    @property
+    def network(self) -> nn.Module:
+        """What learns."""
+        ...
 
     def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """(N, C, H, W) images and their targets to named scalars; `loss`, the batch's mean, is obligatory."""
@@ -26,6 +28,6 @@ class Task(Protocol):
         """(N, C, H, W) images to scores as people read them (float32)."""
         ...
 
-    def measure(self, scores: Floats, targets: npt.NDArray[np.int64] | npt.NDArray[np.uint8]) -> dict[str, float]:
+    def measure(self, scores: Floats, targets: Targets) -> dict[str, float]:
         """Figures of merit of a whole split, by name."""
         ...

@@ -5,11 +5,11 @@ A field that is None is chosen automatically by `training.defaults.settle`, whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, Literal
 
-from convolve.options import Flat
-from convolve.values import Fit
+from convolve.options import flat
+from convolve.words import Fit
 
 OptimizerName = Literal[
     "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
@@ -112,6 +112,7 @@ class Recipe:
 
     data: str | None = None
     """Folder, file or named set to learn from."""
+    _: KW_ONLY
     network: str | None = None
     """Name of the network; `convolve networks` lists them."""
     epochs: int | None = None
@@ -124,8 +125,8 @@ class Recipe:
     """Side in pixels of the square that the network sees."""
     fit: Fit | None = None
     """How a picture meets that square: crop, letterbox or squash."""
-    optimization: Annotated[Optimization, Flat] = field(default_factory=Optimization)
-    regularization: Annotated[Regularization, Flat] = field(default_factory=Regularization)
-    augmentation: Annotated[Augmentation, Flat] = field(default_factory=Augmentation)
-    splitting: Annotated[Splitting, Flat] = field(default_factory=Splitting)
-    transfer: Annotated[Transfer, Flat] = field(default_factory=Transfer)
+    optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)
+    regularization: Annotated[Regularization, flat("Regularization")] = field(default_factory=Regularization)
+    augmentation: Annotated[Augmentation, flat("Augmentation, in training only")] = field(default_factory=Augmentation)
+    splitting: Annotated[Splitting, flat("Splits")] = field(default_factory=Splitting)
+    transfer: Annotated[Transfer, flat("Transfer")] = field(default_factory=Transfer)

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import save_file
+from torch import nn
 
 from convolve.errors import RunError
-from convolve.files import write_text
+from convolve.files import beside, write_text
 from convolve.training.recipe import Recipe
 from convolve.training.recipe_file import read_recipe, write_recipe
 from convolve.values import Dataset, Indices, Preprocessing, Splits
@@ -25,12 +27,14 @@ class Manifest:
     """What a run must know to go on, to be evaluated and to predict.
 
     ``data`` describes the dataset (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and
-    why; ``results`` holds the final figures, empty until the training has ended.
+    why; ``criterion`` names the figure that selects;
+    ``results`` holds the final figures, empty until the training has ended.
     """
 
     task: str
     classes: tuple[str, ...]
     multiple: bool
+    criterion: str
     preprocessing: Preprocessing
     runtime: Mapping[str, Any]
     data: Mapping[str, Any]
@@ -47,6 +51,11 @@ class Run:
     recipe: Recipe
     manifest: Manifest
 
+    @property
+    def weights(self) -> Path:
+        """The file of the whole network's best weights; it is there when the training has ended."""
+        return self.folder / "weights.safetensors"
+
 
 def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Dataset, splits: Splits) -> Run:
     """Make the folder with everything that is known before the first step."""
@@ -59,6 +68,13 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     write_text(folder / "splits.json", json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
     write_manifest(folder, manifest)
     return Run(folder, recipe, manifest)
+
+
+def save_weights(place: Path, network: nn.Module) -> None:
+    """Write a network's weights and statistics by name. Raises `ConvolveError`."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with beside(place) as draft:
+        save_file(state, draft)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

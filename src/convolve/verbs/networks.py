@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from convolve.errors import OptionError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.networks import Card
-    from convolve.summary import Summary
+    from convolve.summary import LayerRow, Summary
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Networks:
 
     name: str | None = None
     """Network whose layers to show; without it all networks are listed."""
+    _: KW_ONLY
     input: str | None = None
     """Channels x height x width of its images, such as 3x224x224; the published ones by default."""
     classes: int | None = None
@@ -95,8 +96,15 @@ def _shown_layers(result: Layers) -> Iterator[RenderableType]:
         table.add_column(heading, justify="right")
     for row in summary.layers:
         output = "x".join(map(str, row.output))
-        field = str(row.receptive_field[0]) if row.receptive_field else ""
-        table.add_row(row.name, row.type, _kernel(row), output, f"{row.parameters:,}", f"{row.macs:,}", field)
+        table.add_row(
+            row.name,
+            row.type,
+            _kernel(row),
+            output,
+            f"{row.parameters:,}",
+            f"{row.macs:,}",
+            f"{row.receptive_field.size:g}",
+        )
     yield table
     yield (
         f"{summary.parameters:,} parameters ({summary.trainable:,} trainable), {summary.macs:,} multiply-adds, "
@@ -104,8 +112,12 @@ def _shown_layers(result: Layers) -> Iterator[RenderableType]:
     )
 
 
-def _kernel(row: Any) -> str:
-    return "" if row.kernel is None else f"{row.kernel}/{row.stride} pad {row.padding}"
+def _kernel(row: LayerRow) -> str:
+    """Such as `3x3/2 pad 1`: the window, its stride, and the padding."""
+    if row.kernel is None or row.stride is None or row.padding is None:
+        return ""
+    window, stride, padding = ("x".join(map(str, pair)) for pair in (row.kernel, row.stride, row.padding))
+    return f"{window}/{stride} pad {padding}"
 
 
 def _input(text: str) -> tuple[int, int, int]:

@@ -47,19 +47,20 @@ class Verb(Generic[Options, R]):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """Every option as a keyword; the first few may also stand without their name."""
+        """Every option as a keyword; those that name what to work on may stand without their name."""
+        kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return inspect.Signature(
             [
-                inspect.Parameter(path[-1], inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=hint, default=None)
-                for path, hint in flat.fields(self.options)
+                inspect.Parameter(option.name, kinds[option.positional], annotation=option.kind, default=None)
+                for option in sorted(flat.fields(self.options), key=lambda option: not option.positional)
             ]
         )
 
     def __call__(self, *values: object, **keywords: object) -> R:
         """Run the verb with the command line's options as keywords. Raises `convolve.errors.ConvolveError`."""
-        names = [path[-1] for path, _ in flat.fields(self.options)]
+        names = [option.name for option in flat.fields(self.options) if option.positional]
         if len(values) > len(names) or set(names[: len(values)]) & set(keywords):
-            raise OptionError(f"{self.name} has been given an option twice, or more values than it has options.")
+            raise OptionError(f"{self.name} takes {', '.join(names) or 'nothing'} without names, and each option once.")
         return self.run(flat.build(self.options, dict(zip(names, values, strict=False)) | keywords), silent)
 
 

@@ -1,0 +1,55 @@
+# Everything that a person or CI does with this folder; `make help` lists it. Only Python and a network are needed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := train digits --network lenet5_keras --size 32 --out runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench lock clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed ## train on handwritten digits, about a minute after the first set-up
+	rm -rf runs/demo
+	$(BIN)/convolve $(DEMO)
+
+test: check ## everything that CI checks: check, the commands of the docs, the tests
+	$(BIN)/python tools/run_docs_commands.py
+	$(BIN)/pytest -n auto --maxprocesses 4
+
+check: .venv/installed ## the quick part of test: style, types, imports, budgets
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/budgets.py
+
+format: .venv/installed ## bring the code into its usual form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/installed ## measure speed side by side with the peers
+	set -e; for script in bench/[!_]*.py; do $(BIN)/python $$script; done
+
+lock: .venv/installed ## pin every dependency anew in requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --no-python-downloads --universal --python-version 3.11 \
+	  --fork-strategy fewest --extra tensorboard --group dev --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --output-file requirements.lock pyproject.toml
+
+clean: ## remove .venv, caches and the demo's run
+	rm -rf .venv .*_cache .hypothesis dist build runs/demo
+
+.venv/installed: .venv/locked pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || { \
+	  echo "convolve needs Python 3.11 to 3.14, but $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing);" \
+	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing what convolve needs into .venv (up to 6 GB on Linux, where PyTorch brings its GPU libraries)."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@

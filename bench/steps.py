@@ -1,0 +1,85 @@
+"""The two sides of `bench.train_step` and `bench.memory`: one training step from memory, stock and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchvision
+from torch.nn import functional as F
+
+from convolve.networks import create
+from convolve.runtime import choose, describe_machine
+from convolve.summary import summarize
+from convolve.tasks.classify import Classify
+from convolve.training.learner import Learner
+from convolve.training.recipe import Optimization, Recipe
+from convolve.training.state import State
+from convolve.training.step import Training, step
+from convolve.values import Batch
+
+SIZE, CLASSES, RATE = 224, 1000, 0.01
+
+
+def machine() -> str:
+    """The line that every figure stands beside."""
+    facts = describe_machine()
+    return (
+        f"{facts['processor']}, {facts['cores']} cores, {facts['memory_bytes'] / 2**30:.0f} GiB, "
+        f"{facts['system']}, Python {facts['python']}, torch {facts['torch']}"
+    )
+
+
+def stock(name: str, batch: int) -> Callable[[], None]:
+    """Torchvision's network, fp32, default memory format, SGD with momentum: the loop of the tutorials."""
+    torch.manual_seed(0)
+    network = getattr(torchvision.models, name)()
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
+    images, targets = torch.randn(batch, 3, SIZE, SIZE), torch.randint(CLASSES, (batch,))
+
+    def once() -> None:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(images), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+
+    return once
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """One batch in memory, as a source of one step per epoch."""
+
+    batch: Batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        del number, start
+        yield self.batch
+
+
+def ours(name: str, batch: int, precision: str | None = None) -> Callable[[], None]:
+    """Our network in the real step of the real loop, on the runtime that is chosen."""
+    torch.manual_seed(0)
+    network = create(name)
+    runtime = choose(precision=precision, macs=summarize(network, (3, SIZE, SIZE)).macs)
+    runtime.prepare(network)
+    optimization = Optimization("momentum", RATE, 0.9, 0.0, "constant", 0.0, 0.0)
+    recipe = Recipe(network=name, epochs=10**6, batch=batch, seed=0, optimization=optimization)
+    random = np.random.default_rng(0)
+    images = random.standard_normal((batch, SIZE, SIZE, 3), dtype=np.float32)
+    memory = Batch(images, random.integers(CLASSES, size=batch), np.arange(batch))
+    task = Classify(network, [str(number) for number in range(CLASSES)])
+    training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)
+    learner, state = Learner(network, recipe), State()
+    learner.train()
+
+    def once() -> None:
+        assert step(training, learner, state, memory)
+
+    return once

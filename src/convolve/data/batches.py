@@ -1,0 +1,133 @@
+"""Batches of normalised images, epoch by epoch; every random draw is a function of (seed, epoch, batch number)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from convolve.data.augment import apply, draw, noise_table
+from convolve.data.cache import PixelSource
+from convolve.data.colour import coloured, normalising, principal_axes
+from convolve.data.geometry import box_matrices, source_boxes, warp
+from convolve.data.parallel import in_order, one_thread_each
+from convolve.data.variation import Variation
+from convolve.errors import DataError, ImageError
+from convolve.values import Batch, Floats, Indices, Labels, Pixels, Preprocessing
+
+_ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
+_TABLE = 2**64 - 2  # the batch number whose draws fill the noise table
+_SAMPLE = 64  # images from which the principal axes of colour are derived
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How examples become batches.
+
+    ``sampler_weights`` (one per index) draws examples in proportion, with repetition, as many as there are.
+    ``workers`` threads prepare batches ahead, unless a batch is no more than a slice of an array; 0 prepares each when
+    it is asked for. ``drop_last`` leaves out an incomplete last batch, unless it is the only one.
+    """
+
+    preprocessing: Preprocessing
+    batch: int
+    seed: int
+    shuffle: bool
+    augmentation: Variation | None = None
+    sampler_weights: Floats | None = None
+    workers: int = 2
+    drop_last: bool = False
+
+
+@final
+class Batches:
+    """The examples ``indices`` of a source, in batches; images that cannot be read are left out."""
+
+    def __init__(self, source: PixelSource, labels: Labels, indices: Indices, options: BatchOptions) -> None:
+        """Raises `DataError` when no readable example is left."""
+        usable = np.array([index not in source.failed for index in indices.tolist()], dtype=bool)
+        if not usable.any():
+            raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
+        self._indices = indices[usable]
+        self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
+        self._source, self._labels, self._options = source, labels, options
+        frame = (options.preprocessing.height, options.preprocessing.width)
+        sliced = source.whole is not None and source.whole.shape[1:3] == frame and options.augmentation is None
+        self._slices = source.whole if sliced else None
+        self._axes = self._principal_axes()
+        noise = options.augmentation.noise if options.augmentation else None
+        self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
+
+    def __len__(self) -> int:
+        """Steps per epoch."""
+        size, count = self._options.batch, len(self._indices)
+        return max(1, count // size) if self._options.drop_last else -(-count // size)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Yield one epoch's batches from the ``start``-th on: the same ones whatever came before, however many workers
+        there are. Close the iterator when leaving early. Raises `DataError` when no image of a batch can be read.
+        """
+        order = self._order(number)
+        make = partial(self._make, order, number)
+        if self._slices is not None:
+            yield from map(make, range(start, len(self)))
+            return
+        with one_thread_each():
+            yield from in_order(make, range(start, len(self)), self._options.workers)
+
+    def _order(self, epoch: int) -> Indices:
+        if self._weights is not None:
+            share = self._weights / self._weights.sum()
+            return np.asarray(self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=share))
+        if self._options.shuffle:
+            return np.asarray(self._random(epoch, _ORDER).permutation(self._indices))
+        return self._indices
+
+    def _make(self, order: Indices, epoch: int, number: int) -> Batch:
+        chosen: Indices = order[number * self._options.batch : (number + 1) * self._options.batch]
+        if self._slices is not None:
+            images = coloured(self._slices.take(chosen, axis=0), self._normalising)
+            return Batch(images, self._labels.values[chosen], chosen)
+        chosen, pixels = self._read(chosen)
+        return Batch(self._changed(pixels, epoch, number), self._labels.values[chosen], chosen)
+
+    def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels]]:
+        """The pixels of those that can be read."""
+        found: dict[int, Pixels] = {}
+        for place, index in enumerate(chosen.tolist()):
+            try:
+                found[place] = self._source.get(index)
+            except ImageError:  # `failed` keeps the reason
+                continue
+        if not found:
+            raise DataError(f"None of the {len(chosen)} images of a batch can be read; `convolve data` says why.")
+        return chosen[list(found)], list(found.values())
+
+    def _changed(self, images: list[Pixels], epoch: int, number: int) -> Floats:
+        preprocessing, variation = self._options.preprocessing, self._options.augmentation
+        sizes = np.array([image.shape[:2] for image in images], dtype=np.int64)
+        if variation is None:
+            fitted = warp(images, box_matrices(source_boxes(sizes, preprocessing), preprocessing), preprocessing)
+            return coloured(fitted, self._normalising)
+        drawn = draw(variation, sizes, preprocessing, self._axes, self._random(epoch, number))
+        return apply(drawn, images, preprocessing, self._noise)
+
+    @property
+    def _normalising(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        return normalising(self._options.preprocessing)[None]
+
+    def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """Of some of the examples, evenly spread, where the augmentation asks for them."""
+        channels = self._options.preprocessing.channels
+        if not (self._options.augmentation and self._options.augmentation.pca):
+            return np.zeros((channels, channels))
+        places = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
+        return principal_axes(self._read(self._indices[places])[1])
+
+    def _random(self, epoch: int, number: int) -> np.random.Generator:
+        """A stream of its own for each (seed, epoch, batch)."""
+        key = self._options.seed % 2**64 + (epoch << 64)
+        return np.random.Generator(np.random.Philox(key=key, counter=number << 192))

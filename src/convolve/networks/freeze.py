@@ -1,0 +1,36 @@
+"""Keeping the first stages of a network as they are while the rest is trained."""
+
+from __future__ import annotations
+
+from convolve.errors import NetworkError
+from convolve.networks.network import Network
+
+
+def freeze(network: Network, stage: str) -> None:
+    """Freeze a stage and all before it: their parameters ask for no gradient, so none is computed for them.
+
+    `set_training` keeps their batch normalisation (and dropout) in evaluation mode. Raises `NetworkError` for an
+    unknown stage.
+    """
+    names = list(network.stages)
+    if stage not in names:
+        raise NetworkError(f"{network.card.name} has no stage '{stage}' to freeze; its stages are {', '.join(names)}.")
+    for name in names[: names.index(stage) + 1]:
+        network.stages[name].requires_grad_(requires_grad=False)
+
+
+def frozen_stages(network: Network) -> tuple[str, ...]:
+    """The stages from the first on whose parameters all ask for no gradient; what they compute never changes."""
+    found: list[str] = []
+    for name, stage in network.stages.items():
+        if any(parameter.requires_grad for parameter in stage.parameters()):
+            break
+        found.append(name)
+    return tuple(found)
+
+
+def set_training(network: Network) -> None:
+    """Put a network into training mode, except its frozen stages, which stay in evaluation mode."""
+    network.train()
+    for name in frozen_stages(network):
+        network.stages[name].eval()

@@ -1,0 +1,74 @@
+"""The look of every figure, and how one is written: SVG for pages, PNG for files. Never through pyplot."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from convolve.reports.colours import INK, LINE, MUTED, PAPER, themed
+from convolve.reports.fonts import families
+
+_LOOK: dict[Any, Any] = {
+    "font.size": 9,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "figure.facecolor": PAPER,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "convolve",
+}
+_drawing = threading.RLock()
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The house's look for as long as the block runs.
+
+    matplotlib keeps it globally, so one thread draws at a time, and what was there before comes back.
+    """
+    with _drawing, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_LOOK | {"font.family": list(families())})
+        yield
+
+
+def as_svg(figure: Figure, name: str) -> str:
+    """The figure as an `<svg>` element without background, its colours following the page's CSS variables.
+
+    ``name`` tells its identifiers from those of other figures in the same page. The same figure gives the same text.
+    """
+    written = io.StringIO()
+    with style():
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", written.getvalue(), flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg))
+    svg = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    return themed(svg[svg.index("<svg") :])
+
+
+def as_png(figure: Figure, dpi: int = 160) -> bytes:
+    """The figure as a PNG file on white, ``dpi`` pixels to the inch."""
+    written = io.BytesIO()
+    with style():
+        figure.savefig(written, format="png", dpi=dpi)
+    return written.getvalue()

@@ -1,0 +1,183 @@
+"""Where and how the arithmetic runs: device, number format, memory format, threads; what was chosen and why."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from convolve.errors import OptionError
+from convolve.words import Precision
+
+SMALL = 10_000_000
+"""Multiply-adds of one image below which a network stays fp32 in torch's default memory format: casts and reordering
+then cost more than they save (bench/small_network.py: 1.2 times the step of `simple_cnn`)."""
+
+_SHARE_OF_MEMORY = 0.5
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGEST_BLOCK = 1 << 30
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What was chosen; ``reasons`` are sentences for people, one per choice."""
+
+    device: str
+    precision: Precision
+    channels_last: bool
+    threads: int
+    reasons: tuple[str, ...]
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device and memory format, in place. On a CPU it sets the threads and the allocator."""
+        if self.device == "cpu":
+            torch.set_num_threads(self.threads)
+            keep_large_blocks()
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return network.to(device=self.device).to(memory_format=layout)
+
+    def images(self, batch: npt.NDArray[np.float32]) -> Tensor:
+        """(N, H, W, C) float32 to (N, C, H, W) on the device; without a copy where channels stay last on a CPU."""
+        images = torch.from_numpy(batch).permute(0, 3, 1, 2)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return images.contiguous(memory_format=layout).to(self.device, non_blocking=True)
+
+    def targets(self, batch: npt.NDArray[Any]) -> Tensor:
+        """Targets on the device."""
+        return torch.from_numpy(batch).to(self.device, non_blocking=True)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which networks run: products in bfloat16 where chosen; weights and sums stay fp32."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+
+def choose(
+    device: str | None = None, precision: str | None = None, threads: int | None = None, macs: int | None = None
+) -> Runtime:
+    """Decide by rules, never by timing, so that a machine always decides alike; what is given wins.
+
+    ``macs`` are the network's multiply-adds of one image. Raises `OptionError` for what this machine does not have.
+    """
+    where, device_reason = _device(device)
+    if threads is not None and threads < 1:
+        raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_cores()}.")
+    small = where == "cpu" and macs is not None and macs < SMALL
+    chosen, precision_reason = _precision(where, precision, small)
+    layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
+    count = threads or _cores()
+    counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as asked" if threads else "one per core")
+    return Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
+
+
+def keep_large_blocks() -> bool:
+    """Tell glibc not to hand blocks of up to 1 GiB back to the kernel between steps, for page faults cost more than
+    the arithmetic on them. True when it took effect; elsewhere than on Linux with glibc it does nothing.
+    """
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def memory_budget() -> int:
+    """Bytes that a training may use: half of the machine's or the container's memory, whichever is less.
+
+    Of all memory, not of what happens to be free, so that the same machine always decides alike.
+    """
+    try:
+        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (ValueError, OSError, AttributeError):
+        limits = [8 << 30]
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = Path(name).read_text().strip() if Path(name).is_file() else ""
+        limits += [int(text)] if text.isdecimal() else []
+    return int(min(limits) * _SHARE_OF_MEMORY)
+
+
+def describe_machine() -> dict[str, Any]:
+    """What a run's manifest says of where it was made: processor, cores, memory, system and versions."""
+    return {
+        "processor": _processor(),
+        "cores": _cores(),
+        "memory_bytes": int(memory_budget() / _SHARE_OF_MEMORY),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def _device(asked: str | None) -> tuple[str, str]:
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked is None:
+        found = next(name for name, there in present.items() if there)
+        return found, f"{found}: " + ("the only device" if found == "cpu" else "a GPU is present")
+    if not present.get(asked.partition(":")[0], False):
+        raise OptionError(
+            f"device '{asked}' is not on this machine; it has {', '.join(name for name in present if present[name])}."
+        )
+    return asked, f"{asked}: as asked"
+
+
+def _precision(device: str, asked: str | None, small: bool) -> tuple[Precision, str]:
+    if asked is not None and asked not in ("fp32", "bf16"):
+        raise OptionError(f"precision cannot be '{asked}'; it takes fp32 or bf16.")
+    if asked is not None:
+        return ("bf16" if asked == "bf16" else "fp32"), f"{asked}: as asked"
+    if small:
+        return "fp32", f"fp32: the network is small (under {SMALL // 10**6} million multiply-adds)"
+    fast, why = _fast_bfloat16(device)
+    return ("bf16" if fast else "fp32"), f"{'bf16' if fast else 'fp32'}: {why}"
+
+
+def _fast_bfloat16(device: str) -> tuple[bool, str]:
+    """Whether bfloat16 products are faster than fp32 ones, and why."""
+    if device.startswith("cuda"):
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return fast, "the GPU multiplies in it" if fast else "the GPU has no bfloat16"
+    if device == "mps":
+        return False, "the safe choice on Apple's GPUs"
+    flags, processor = _flags(), _processor()
+    if "amx_bf16" in flags:
+        return True, "the processor has AMX"
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        fast = "bf16" in flags
+        return fast, "the processor has Arm BF16" if fast else "the processor has no bfloat16"
+    if "avx512_bf16" not in flags:
+        return False, "the processor has no bfloat16"
+    if "Intel" in processor:
+        return False, "Intel's AVX512-BF16 without AMX is slower than its fp32"
+    return True, "the processor has AVX512-BF16"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _flags() -> frozenset[str]:
+    """What the processor can do, as Linux lists it; empty elsewhere."""
+    return frozenset(_cpuinfo("flags").split()) | frozenset(_cpuinfo("Features").split())
+
+
+def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(entry: str) -> str:
+    place = Path("/proc/cpuinfo")
+    lines = place.read_text(encoding="utf-8", errors="replace").splitlines() if place.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == entry), "")

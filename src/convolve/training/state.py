@@ -1,0 +1,80 @@
+"""Where a training stands, apart from its tensors; and the seed of each step."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+from convolve.errors import RunError
+
+
+@dataclass
+class State:
+    """Everything that decides how a training goes on, beside weights, their average and the optimizer's tensors.
+
+    ``epoch`` (from 0) is running and has made ``step`` steps on ``seen`` images, whose figures, each times its images,
+    add up to ``sums``. ``best`` is the best figure of the criterion, reached in ``best_epoch``; ``waited`` epochs have
+    passed since, ``stalled`` since then or since the plateau schedule last lowered the rate by ``factor``.
+    ``history`` has one line of figures per finished epoch. ``ended`` says why there is no more to do.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    seen: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    best_epoch: int | None = None
+    waited: int = 0
+    stalled: int = 0
+    factor: float = 1.0
+    rate: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    ended: str = ""
+
+    def add(self, figures: dict[str, float], images: int) -> None:
+        """Count one step's figures, the means of its images."""
+        self.seen += images
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * images
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The running epoch's means so far."""
+        return {name: value / self.seen for name, value in self.sums.items()}
+
+    def close_epoch(self, measured: dict[str, float], criterion: str) -> bool:
+        """Write the epoch's line, start the next one; True when its criterion is the best so far.
+
+        A figure that is not a number is never the best, except that the first epoch always is.
+        """
+        line = {f"train_{name}": value for name, value in self.figures.items()}
+        self.history.append({"epoch": self.epoch + 1, "rate": self.rate, **line, **measured})
+        figure = measured[criterion]
+        better = self.best is None or figure > self.best or self.best != self.best
+        if better:
+            self.best, self.best_epoch = figure, self.epoch + 1
+        self.waited = 0 if better else self.waited + 1
+        self.stalled = 0 if better else self.stalled + 1
+        self.epoch, self.step, self.seen, self.sums = self.epoch + 1, 0, 0, {}
+        return better
+
+
+def to_json(state: State) -> str:
+    """One line of JSON; Python writes floats so that they read back bit for bit."""
+    return json.dumps(dataclasses.asdict(state))
+
+
+def from_json(text: str) -> State:
+    """Read what `to_json` wrote. Raises `RunError`."""
+    try:
+        return State(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"The checkpoint's state is damaged ({error}); train again.") from error
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """The 63-bit seed of one step's random draws: a function of these three numbers alone."""
+    text = f"{seed} {epoch} {step}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

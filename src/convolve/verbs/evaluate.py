@@ -1,0 +1,123 @@
+"""`convolve evaluate`: how good a run's network is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from convolve.errors import DataError
+from convolve.options import flat
+from convolve.progress import Listener
+from convolve.verbs.running import Running, restored
+from convolve.verbs.verb import Verb
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from convolve.tasks.classify_evaluation import Evaluation
+    from convolve.training.run import Run
+    from convolve.values import Dataset, Indices
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a trained network: figures, confusion, every class, calibration; and write its report."""
+
+    run: Path
+    """Folder of the run."""
+    data: str | None = None
+    """Other data to measure on, with the same classes; by default the run's own."""
+    _: KW_ONLY
+    split: Literal["train", "validation", "test", "all"] | None = None
+    """Part of the data to measure on: by default the run's test split, and all of other data."""
+    report: Path | None = None
+    """Where the page goes; by default `evaluation.html` in the run's folder."""
+    running: Annotated[Running, flat("Runtime")] = field(default_factory=Running)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The evaluation and its page."""
+
+    evaluation: Evaluation
+    report: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """`report`, and the evaluation's figures."""
+        return {"report": str(self.report), **self.evaluation.as_json()}
+
+
+def run(options: Evaluate, listener: Listener) -> Evaluated:
+    """Measure. Raises `RunError`, and `DataError` when the data does not fit the run."""
+    del listener
+    from convolve.data.cache import open_cache
+    from convolve.tasks.classify_evaluation import evaluate, trust_from
+    from convolve.training.run import open_run
+    from convolve.training.scoring import score
+    from convolve.verbs.preparing import CACHE_BYTES, READERS, measuring_batches
+    from convolve.verbs.reporting import report
+
+    trained = open_run(options.run)
+    task, runtime = restored(trained, options.running)
+    dataset, part, indices = _asked(options, trained)
+    preprocessing = trained.manifest.preprocessing
+    source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
+    batches = measuring_batches(source, dataset.labels, indices, preprocessing)
+    scored = score(replace(task, temperature=1.0), batches.epoch(0), runtime)
+    evaluation = evaluate(task, part, scored, trust_from(trained.manifest.results))
+    place = options.report or options.run / "evaluation.html"
+    report(place, trained, dataset, evaluation, scored)
+    return Evaluated(evaluation, place)
+
+
+def shown(result: Evaluated) -> Iterator[RenderableType]:
+    """The figures, the confusion matrix, and where the page stands."""
+    from convolve.verbs.showing import evaluation_shown
+
+    yield from evaluation_shown(result.evaluation)
+    yield f"report  {result.report}"
+
+
+def _asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
+    """The data with the run's classes, the name of its part, and that part's images."""
+    import numpy as np
+
+    from convolve.data.layouts import open_dataset
+    from convolve.training.run import read_splits
+
+    dataset = relabelled(open_dataset(options.data or trained.recipe.data or ""), trained.manifest.classes)
+    if options.data is None:
+        splits, part = read_splits(trained.folder, dataset), options.split or "test"
+        parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    else:
+        parts, part = dict(dataset.given), options.split or "all"
+    parts["all"] = np.arange(len(dataset))
+    if part not in parts or not len(parts[part]):
+        present = ", ".join(name for name, indices in parts.items() if len(indices))
+        raise DataError(f"{dataset.root} has no {part} images; choose --split from {present}.")
+    return dataset, part, parts[part]
+
+
+def relabelled(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """A dataset whose labels count in a run's classes. Raises `DataError` when it has classes that the run lacks."""
+    import numpy as np
+
+    from convolve.values import Labels
+
+    labels = dataset.labels
+    unknown = [name for name in labels.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(classes)}."
+        )
+    places = np.array([classes.index(name) for name in labels.classes], dtype=np.int64)
+    if labels.multiple:
+        values = np.zeros((len(labels), len(classes)), dtype=np.uint8)
+        values[:, places] = labels.values
+        return replace(dataset, labels=Labels(values, classes))
+    return replace(dataset, labels=Labels(places[labels.values], classes))
+
+
+VERB = Verb(Evaluate, run, shown)

@@ -1,0 +1,201 @@
+"""From a recipe to everything that a training needs: data looked at and divided, choices settled, a network built."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from convolve import networks
+from convolve.data.batches import Batches, BatchOptions
+from convolve.data.cache import PixelSource, open_cache
+from convolve.data.doctor import diagnose
+from convolve.data.findings import Findings
+from convolve.data.layouts import open_dataset
+from convolve.data.splits import SplitPlan, split
+from convolve.data.survey import Survey, survey
+from convolve.errors import DataError, OptionError
+from convolve.networks.freeze import freeze
+from convolve.runtime import Runtime, choose, memory_budget
+from convolve.summary import summarize
+from convolve.tasks.classify import Classify, class_weights
+from convolve.training.defaults import Facts, settle
+from convolve.training.plan import batch_for_memory
+from convolve.training.recipe import Recipe
+from convolve.values import Dataset, Floats, Indices, Labels, Preprocessing, Splits
+from convolve.verbs.running import Running
+from convolve.verbs.starting import Start, starting_weights
+
+READERS = 2
+CACHE_BYTES = 20 << 30
+SCORING_BATCH = 250
+_PHOTOGRAPH = 96
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that has not begun, or a trained network about to be measured; ``recipe`` has nothing left open."""
+
+    recipe: Recipe
+    dataset: Dataset
+    splits: Splits
+    preprocessing: Preprocessing
+    runtime: Runtime
+    task: Classify
+    source: PixelSource
+
+    def learning(self) -> Batches:
+        """The training split's batches, shuffled and varied."""
+        return learning_batches(self.recipe, self.source, self.dataset.labels, self.splits.train, self.preprocessing)
+
+    def measuring(self, part: Indices) -> Batches:
+        """A split's batches, in order and as they are."""
+        return measuring_batches(self.source, self.dataset.labels, part, self.preprocessing)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What was prepared, what the doctor found, and why the recipe was settled so."""
+
+    prepared: Prepared
+    findings: Findings
+    reasons: Mapping[str, str]
+
+
+def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
+    """Look at the data, settle the recipe, divide the data, build the network. Raises `ConvolveError`."""
+    if recipe.data is None:
+        raise OptionError("Name the data to learn from: a folder, a file or a named set such as digits.")
+    start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
+    dataset = open_dataset(recipe.data)
+    seen = survey(dataset, READERS)
+    settled, reasons = settle(recipe, _facts(dataset, seen))
+    splits = split(dataset, _split_plan(settled, fold), seen.usable)
+    findings = diagnose(dataset, splits, seen, READERS)
+    preprocessing = _preprocessing(settled, findings, start)
+    runtime, batch, more = _fitted_to_machine(settled, running, preprocessing, len(dataset.labels.classes))
+    if recipe.batch is None:
+        settled, reasons = dataclasses.replace(settled, batch=batch), reasons | more
+    task = build_task(settled, dataset, splits, preprocessing)
+    if start:
+        fresh = start.load(task.network)
+        reasons["weights"] = f"fresh: {', '.join(fresh)}" if fresh else "all of them fit"
+    source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
+    return Beginning(Prepared(settled, dataset, splits, preprocessing, runtime, task, source), findings, reasons)
+
+
+def preview(recipe: Recipe, dataset: Dataset, seen: Survey, findings: Findings) -> tuple[Batches, Preprocessing]:
+    """What a training by this recipe would see, of all usable images."""
+    settled, _ = settle(recipe, _facts(dataset, seen))
+    preprocessing = _preprocessing(settled, findings, None)
+    source = open_cache(dataset.images, preprocessing, None, 0, READERS)
+    return learning_batches(settled, source, dataset.labels, seen.usable, preprocessing), preprocessing
+
+
+def learning_batches(
+    recipe: Recipe, source: PixelSource, labels: Labels, part: Indices, preprocessing: Preprocessing
+) -> Batches:
+    """Batches to learn from, as a settled recipe has them: shuffled, varied, perhaps balanced."""
+    options = BatchOptions(
+        preprocessing,
+        recipe.batch or 1,
+        recipe.seed or 0,
+        shuffle=True,
+        augmentation=recipe.augmentation if varies(recipe) else None,
+        sampler_weights=_sampler(recipe, labels.take(part)),
+        workers=READERS,
+    )
+    return Batches(source, labels, part, options)
+
+
+def measuring_batches(source: PixelSource, labels: Labels, part: Indices, preprocessing: Preprocessing) -> Batches:
+    """Batches to measure on: in order, and nothing varied."""
+    options = BatchOptions(preprocessing, SCORING_BATCH, seed=0, shuffle=False, workers=READERS)
+    return Batches(source, labels, part, options)
+
+
+def _sampler(recipe: Recipe, labels: Labels) -> Floats | None:
+    if recipe.regularization.balance != "sampler":
+        return None
+    if labels.multiple:
+        raise OptionError("A balanced sampler needs one label an image; take --balance weights.")
+    return class_weights(labels)[labels.values]
+
+
+def _split_plan(recipe: Recipe, fold: int) -> SplitPlan:
+    shares = recipe.splitting
+    return SplitPlan(
+        shares.validation or 0.0, shares.test or 0.0, shares.group_by, recipe.seed or 0, fold, shares.folds or 1
+    )
+
+
+def build_task(recipe: Recipe, dataset: Dataset, splits: Splits, preprocessing: Preprocessing) -> Classify:
+    """The task of a settled recipe with a fresh network, frozen as asked. Raises `NetworkError`."""
+    labels, size = dataset.labels, (preprocessing.height, preprocessing.width)
+    network = networks.create(
+        recipe.network or "", len(labels.classes), preprocessing.channels, size, seed=recipe.seed or 0
+    )
+    if recipe.transfer.freeze:
+        freeze(network, recipe.transfer.freeze)
+    weights = class_weights(labels.take(splits.train)) if recipe.regularization.balance == "weights" else None
+    return Classify(
+        network,
+        labels.classes,
+        labels.multiple,
+        recipe.regularization.label_smoothing or 0.0,
+        recipe.regularization.mixup or 0.0,
+        None if weights is None else torch.from_numpy(weights),
+    )
+
+
+def varies(recipe: Recipe) -> bool:
+    """Whether augmentation changes anything."""
+    chosen = dataclasses.asdict(recipe.augmentation)
+    return chosen.pop("crop") != 1.0 or any(chosen.values())
+
+
+def _facts(dataset: Dataset, seen: Survey) -> Facts:
+    counts = dataset.labels.take(seen.usable).counts()
+    counts = counts[counts > 0]
+    if len(dataset.labels.classes) < 2 and not dataset.labels.multiple:
+        raise DataError(f"{dataset.root} has one class only, '{dataset.labels.classes[0]}'; a classifier needs two.")
+    side = int(np.median(seen.sizes.min(1)))
+    learnt = np.concatenate([part for name, part in dataset.given.items() if name != "test"] or [seen.usable])
+    return Facts(
+        images=len(learnt),
+        channels=3 if seen.colour.any() else 1,
+        side=side,
+        photographs=bool(seen.colour.any()) and side >= _PHOTOGRAPH,
+        imbalance=float(counts.max() / counts.min()),
+        multiple=dataset.labels.multiple,
+    )
+
+
+def _preprocessing(recipe: Recipe, findings: Findings, start: Start | None) -> Preprocessing:
+    """With weights, what they were trained with; else the training split's own channels, mean and deviation."""
+    channels = start.channels if start else findings.channels
+    mean, std = findings.mean, findings.std
+    if start and start.preprocessing:
+        mean, std = start.preprocessing.mean, start.preprocessing.std
+    if len(mean) != channels:
+        mean, std = (float(np.mean(mean)),) * channels, (float(np.mean(std)),) * channels
+    std = tuple(max(deviation, 1 / 255) for deviation in std)
+    return Preprocessing(recipe.size or 1, recipe.size or 1, channels, recipe.fit or "crop", mean, std)
+
+
+def _fitted_to_machine(
+    recipe: Recipe, running: Running, preprocessing: Preprocessing, classes: int
+) -> tuple[Runtime, int, dict[str, str]]:
+    """The runtime, and a batch that fits into memory, with the reason where that made it smaller."""
+    shape = (preprocessing.channels, preprocessing.height, preprocessing.width)
+    with torch.device("meta"):
+        skeleton = networks.create(recipe.network or "", classes, shape[0], shape[1:])
+    summary = summarize(skeleton, shape)
+    runtime = choose(running.device, running.precision, running.threads, summary.macs)
+    wanted, budget = recipe.batch or 1, memory_budget()
+    batch = batch_for_memory(wanted, summary, recipe.optimization.optimizer or "", runtime, budget)
+    reasons = {"batch": f"what {budget / 2**30:.0f} GiB of memory allow"} if batch < wanted else {}
+    return runtime, batch, reasons

@@ -1,0 +1,48 @@
+"""What several verbs share: where the arithmetic runs, and a run's network made ready to predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convolve.words import Precision
+
+if TYPE_CHECKING:
+    from convolve.runtime import Runtime
+    from convolve.tasks.classify import Classify
+    from convolve.training.run import Run
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where and how the arithmetic runs; chosen by the machine and the network unless said."""
+
+    device: str | None = None
+    """`cpu`, `cuda`, `cuda:1` or `mps`."""
+    precision: Precision | None = None
+    """Number format of the arithmetic; weights are kept in fp32."""
+    threads: int | None = None
+    """Processor threads."""
+
+
+def restored(run: Run, running: Running) -> tuple[Classify, Runtime]:
+    """The run's network with its best weights, as the task that it was trained for. Raises `RunError`."""
+    from convolve import networks
+    from convolve.errors import RunError
+    from convolve.interop.files import read_weights
+    from convolve.runtime import choose
+    from convolve.summary import summarize
+    from convolve.tasks.classify import Classify
+
+    manifest, recipe = run.manifest, run.recipe
+    if not run.weights.is_file():
+        raise RunError(f"{run.folder} has not ended its training; go on with `convolve train --resume {run.folder}`.")
+    size = manifest.preprocessing
+    network = networks.create(recipe.network or "", len(manifest.classes), size.channels, (size.height, size.width))
+    network.load_state_dict(read_weights(run.weights))
+    macs = summarize(network, (size.channels, size.height, size.width)).macs
+    runtime = choose(running.device, running.precision, running.threads, macs)
+    runtime.prepare(network)
+    network.eval()
+    temperature = float(manifest.results.get("temperature", 1.0))
+    return Classify(network, manifest.classes, manifest.multiple, temperature=temperature), runtime

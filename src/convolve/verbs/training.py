@@ -1,0 +1,172 @@
+"""One training from its preparation to its report, and the same for a run that was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convolve.data.cache import open_cache
+from convolve.data.doctor import fingerprint
+from convolve.data.layouts import open_dataset
+from convolve.errors import RunError
+from convolve.networks import Network
+from convolve.progress import Listener, Remark
+from convolve.reports.report import shown as plain
+from convolve.runtime import Runtime, choose, describe_machine
+from convolve.summary import summarize
+from convolve.tasks.classify import Classify
+from convolve.tasks.classify_evaluation import Trust, evaluate, trust
+from convolve.training.events import Bar, Events, Times
+from convolve.training.frozen import remember
+from convolve.training.keeper import Keeper
+from convolve.training.loop import fit
+from convolve.training.plan import measure
+from convolve.training.ranges import values
+from convolve.training.recipe import Recipe
+from convolve.training.run import Manifest, Run, create_run, open_run, read_splits, save_weights, write_manifest
+from convolve.training.scoring import score
+from convolve.training.state import State
+from convolve.training.step import Source, Training
+from convolve.verbs.looking import draw_sheet, summary_of
+from convolve.verbs.preparing import CACHE_BYTES, READERS, Beginning, Prepared, build_task, prepare, varies
+from convolve.verbs.reporting import report
+from convolve.verbs.running import Running
+from convolve.verbs.starting import starting_weights
+from convolve.verbs.train import Train, Trained
+
+
+def train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fold: int = 0) -> Trained:
+    """Train from the beginning and leave a run in ``folder``. Raises `ConvolveError`."""
+    beginning = prepare(recipe, options.running, fold)
+    prepared, findings = beginning.prepared, beginning.findings
+    listener(Remark(f"{prepared.dataset.root}: {prepared.dataset.layout} ({prepared.dataset.reason})"))
+    listener(Remark(f"{len(findings.usable):,} images, {len(findings.classes)} classes; {prepared.splits.origin}"))
+    for sentence in (*findings.warnings, *_choices(beginning), *prepared.runtime.reasons, prepared.source.how):
+        listener(Remark(sentence))
+    run = create_run(folder, _lasting(prepared.recipe), _manifest(beginning), prepared.dataset, prepared.splits)
+    draw_sheet(folder / "contact_sheet.png", prepared.dataset, prepared.learning(), prepared.preprocessing)
+    return _carry_out(run, prepared, options, listener)
+
+
+def resume(folder: Path, options: Train, listener: Listener) -> Trained:
+    """Go on with a run. Raises `RunError` when it cannot, among others because its data has changed."""
+    run = open_run(folder)
+    manifest, recipe = run.manifest, run.recipe
+    if manifest.results:
+        raise RunError(
+            f"{folder} has ended its training; look at {folder / 'report.html'}, or train into another --out."
+        )
+    prepared = reopen(run, recipe.data or "", Running(**manifest.runtime))
+    usable = np.sort(np.concatenate([prepared.splits.train, prepared.splits.validation, prepared.splits.test]))
+    if fingerprint(prepared.dataset, usable) != manifest.data["fingerprint"]:
+        raise RunError(f"{recipe.data} has changed since {folder} began; bring it back, or train anew.")
+    if recipe.transfer.weights:
+        starting_weights(recipe.transfer.weights, recipe.network or "").load(prepared.task.network)
+    return _carry_out(run, prepared, options, listener)
+
+
+def reopen(run: Run, data: str, running: Running) -> Prepared:
+    """A run's data, splits and a fresh network of its kind. Raises `ConvolveError`."""
+    manifest, recipe = run.manifest, run.recipe
+    dataset = open_dataset(data)
+    splits = read_splits(run.folder, dataset)
+    task = build_task(recipe, dataset, splits, manifest.preprocessing)
+    size = manifest.preprocessing
+    multiply_adds = summarize(task.network, (size.channels, size.height, size.width)).macs
+    runtime = choose(running.device, running.precision, running.threads, multiply_adds)
+    source = open_cache(dataset.images, size, None, CACHE_BYTES, READERS)
+    return Prepared(recipe, dataset, splits, size, runtime, task, source)
+
+
+def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
+    """Train, take the best epoch, fit the temperature, touch the test split once, and report."""
+    task, splits, runtime = prepared.task, prepared.splits, prepared.runtime
+    runtime.prepare(task.network)
+    learner, train, measuring = _learning(prepared)
+    training = Training(learner, train, partial(_validate, learner, measuring, runtime), prepared.recipe, runtime)
+    listener(Remark(str(measure(training, len(splits.validation)))))
+    keeper = Keeper(run.folder)
+    state = fit(training, keeper, _events(run.folder, prepared, options, listener))
+    save_weights(run.weights, task.network)
+    trusted = trust(task, score(learner, measuring.epoch(0), runtime))
+    run = replace(run, manifest=replace(run.manifest, results=_results(state, trusted)))
+    name, part = ("test", splits.test) if len(splits.test) else ("validation", splits.validation)
+    scored = score(task, prepared.measuring(part).epoch(0), runtime)
+    evaluation = evaluate(task, name, scored, trusted)
+    page = run.folder / "report.html"
+    report(page, run, prepared.dataset, evaluation, scored)
+    write_manifest(run.folder, replace(run.manifest, results={**run.manifest.results, name: evaluation.as_json()}))
+    return Trained(run.folder, evaluation, state.best_epoch or 0, page)
+
+
+def _learning(prepared: Prepared) -> tuple[Classify, Source, Source]:
+    """The task that learns, what it learns from, and what it is measured on in every epoch.
+
+    Of frozen stages only what they gave, once, where nothing varies what they see.
+    """
+    recipe, task, splits = prepared.recipe, prepared.task, prepared.splits
+    train, measuring = prepared.learning(), prepared.measuring(splits.validation)
+    stage = recipe.transfer.freeze
+    if not stage or varies(recipe):
+        return task, train, measuring
+    seen = partial(remember, task.network, stage, runtime=prepared.runtime)
+    return replace(task, network=task.network.after(stage)), seen(train), seen(measuring)
+
+
+def _validate(task: Classify, measuring: Source, runtime: Runtime, network: Network) -> dict[str, float]:
+    """The figures of another network (the one that is kept, such as a moving average) at the same task."""
+    scored = score(replace(task, network=network), measuring.epoch(0), runtime)
+    return task.measure(scored.scores, scored.targets)
+
+
+def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener) -> Events:
+    bar = Bar(listener, prepared.recipe.epochs or 1, len(prepared.splits.train))
+    if not options.tensorboard:
+        return Events(step=(bar,), epoch=(Times(folder / "timing.jsonl"),))
+    from convolve.training.tensorboard import Board
+
+    return Events(step=(bar,), epoch=(Times(folder / "timing.jsonl"), Board(folder / "tensorboard")))
+
+
+def _manifest(beginning: Beginning) -> Manifest:
+    prepared, findings = beginning.prepared, beginning.findings
+    dataset, runtime = prepared.dataset, prepared.runtime
+    return Manifest(
+        task="classify",
+        classes=dataset.labels.classes,
+        multiple=dataset.labels.multiple,
+        criterion=prepared.task.criterion,
+        preprocessing=prepared.preprocessing,
+        runtime={"device": runtime.device, "precision": runtime.precision, "threads": runtime.threads},
+        data={
+            "fingerprint": findings.fingerprint,
+            "warnings": findings.warnings,
+            "summary": summary_of(dataset, prepared.splits, findings),
+        },
+        machine=describe_machine(),
+        reasons=beginning.reasons,
+        results={},
+    )
+
+
+def _results(state: State, trusted: Trust) -> dict[str, Any]:
+    return {"epoch": state.best_epoch, "ended": state.ended, **dataclasses.asdict(trusted)}
+
+
+def _choices(beginning: Beginning) -> Iterator[str]:
+    """A sentence for every choice that was made and does something."""
+    for name, value in values(beginning.prepared.recipe).items():
+        if name in beginning.reasons and value not in (None, 0, 0.0, False, "none"):
+            yield f"{name} {plain(value)}: {beginning.reasons[name]}"
+
+
+def _lasting(recipe: Recipe) -> Recipe:
+    """The recipe with paths that hold wherever it is read again."""
+    place = Path(recipe.data or "")
+    return replace(recipe, data=str(place.resolve())) if place.exists() else recipe

@@ -1,0 +1,6 @@
+"""The words that options take and values hold."""
+
+from typing import Literal
+
+Fit = Literal["crop", "letterbox", "squash"]
+Precision = Literal["fp32", "bf16"]

@@ -1,0 +1,26 @@
+"""What every test stands on: one thread each, no folder of the person's own, the same examples in every CI run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Set before anything imports torch or NumPy, which read it once; the tests run side by side in processes.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+settings.register_profile("convolve", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("convolve")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Cache and downloads go to a temporary folder, also in the programs that a test starts."""
+    folder = tmp_path_factory.mktemp("convolve")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVOLVE_CACHE", str(folder / "cache"))
+        patch.setenv("CONVOLVE_DATA", str(folder / "data"))
+        yield folder

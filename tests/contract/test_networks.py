@@ -1,0 +1,150 @@
+"""Every registered network keeps the one contract."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convolve.errors import NetworkError
+from convolve.networks import Network, card, create, names
+
+CLASSES = 10
+
+
+@pytest.fixture(scope="module", params=names())
+def network(request: pytest.FixtureRequest) -> Network:
+    """Each network in turn, for small images, in evaluation mode."""
+    return create(request.param, CLASSES, size=_small(request.param)).eval()
+
+
+def _small(name: str) -> tuple[int, int]:
+    side = max(card(name).minimum, 32)
+    return side, side
+
+
+def _images(network: Network, count: int = 4) -> Tensor:
+    random = torch.Generator().manual_seed(7)
+    return torch.randn(count, network.card.input[0], *_small(network.card.name), generator=random)
+
+
+@torch.no_grad()
+def test_scores_are_one_row_per_image(network: Network) -> None:
+    scores = network(_images(network))
+    assert scores.shape == (4, CLASSES)
+    assert scores.isfinite().all()
+    torch.testing.assert_close(network(_images(network)[:1]), scores[:1], rtol=1e-3, atol=1e-4 * float(scores.std()))
+
+
+@torch.no_grad()
+def test_stages_have_the_declared_channels_and_keep_their_maps(network: Network) -> None:
+    maps = network.features(_images(network))
+    assert list(maps) == list(network.stages) == [f"stage{number}" for number in range(1, len(maps) + 1)]
+    assert {name: found.shape[1] for name, found in maps.items()} == network.channels
+    passing = _images(network)
+    for name, stage in network.stages.items():
+        passing = stage(passing).clone()
+        assert torch.equal(maps[name], passing)
+    torch.testing.assert_close(network.head(passing), network(_images(network)))
+
+
+@torch.no_grad()
+def test_stages_have_the_declared_strides(network: Network) -> None:
+    largest = max(network.strides.values())
+    with torch.device("meta"):
+        skeleton = create(network.card.name).eval()
+        maps, wider = (
+            skeleton.features(torch.empty(1, skeleton.card.input[0], 96 + more, 128 + 3 * more))
+            for more in (0, largest)
+        )
+    for name, stride in network.strides.items():
+        height, width = maps[name].shape[2:]
+        assert wider[name].shape[2:] == (height + largest // stride, width + 3 * largest // stride)
+
+
+@torch.no_grad()
+def test_channels_last_stays_channels_last(network: Network) -> None:
+    maps = network.features(_images(network))
+    for image, stage in zip([_images(network), *maps.values()], network.stages.values(), strict=False):
+        if image.shape[1] > 1:
+            found = stage(image.contiguous(memory_format=torch.channels_last))
+            assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Network) -> None:
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    images, targets = _images(network, 8), torch.arange(8)
+    network.train()
+    for layer in network.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.eval()
+    try:
+        loss = F.cross_entropy(network(images), targets)
+        torch.autograd.backward(loss)
+        untouched = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+        assert untouched == []
+        _step(network, 0.05 * float(loss.detach()))
+        with torch.no_grad():
+            assert F.cross_entropy(network(images), targets) < loss
+    finally:
+        network.load_state_dict(state)
+        network.zero_grad(set_to_none=True)
+        network.eval()
+
+
+def _step(network: Network, decrease: float) -> None:
+    """Walk down the gradient as far as would lower a straight slope by ``decrease``."""
+    gradients = [value.grad for value in network.parameters() if value.grad is not None]
+    square = sum(float(gradient.square().sum()) for gradient in gradients)
+    torch.optim.SGD(network.parameters(), lr=decrease / square).step()
+
+
+@torch.no_grad()
+def test_seed_decides_the_weights_and_a_state_carries_them(network: Network) -> None:
+    before = torch.random.get_rng_state()
+    other = create(network.card.name, CLASSES, size=_small(network.card.name), seed=1).eval()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    scores = network(_images(network))
+    assert not torch.equal(other(_images(network)), scores)
+    other.load_state_dict(network.state_dict())
+    assert torch.equal(other(_images(network)), scores)
+
+
+@torch.no_grad()
+def test_bfloat16_agrees_with_float32(network: Network) -> None:
+    images = _images(network).contiguous(memory_format=torch.channels_last)
+    exact = network(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network(images).float()
+    assert float((rough - exact).norm() / exact.norm()) < 0.03
+
+
+def test_any_number_of_classes_and_channels(network: Network) -> None:
+    size = _small(network.card.name)
+    with torch.device("meta"):
+        changed = create(network.card.name, classes=1, channels=4, size=(size[0], size[1] + 32)).eval()
+        assert changed(torch.empty(2, 4, size[0], size[1] + 32)).shape == (2, 1)
+
+
+def test_the_smallest_side_is_the_smallest_and_said(network: Network) -> None:
+    name, least = network.card.name, network.card.minimum
+    with torch.device("meta"):
+        smallest = create(name, size=(least, least + 40)).eval()
+        images = torch.empty(1, network.card.input[0], least, least + 40)
+        assert smallest(images).shape == (1, network.card.classes)
+        with pytest.raises(RuntimeError):
+            smallest.features(images[:, :, 1:])
+    with pytest.raises(NetworkError, match=rf"^{name} cannot take .* its smallest side is {least} pixels\.$"):
+        create(name, size=(least + 40, least - 1))
+
+
+def test_card_says_what_is_published(network: Network) -> None:
+    found = network.card
+    assert found == card(found.name)
+    assert found.title
+    assert found.authors
+    assert found.venue
+    assert found.address.startswith("https://")
+    assert 1943 <= found.year <= 2026
+    assert (found.top5_error is None) == (found.evaluation == "")

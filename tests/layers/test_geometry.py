@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from convolve.layers.geometry import ReceptiveField, Window, windows
+
+PIXEL = ReceptiveField(1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "down", "across"),
+    [
+        (nn.Conv2d(1, 1, (3, 5), 2, (1, 2), dilation=3), Window(3, 2, 1, 3), Window(5, 2, 2, 3)),
+        (nn.Conv2d(1, 1, 5, padding="same", dilation=2), Window(5, 1, 4, 2), Window(5, 1, 4, 2)),
+        (nn.Conv2d(1, 1, 5, padding="valid"), Window(5, 1, 0, 1), Window(5, 1, 0, 1)),
+        (nn.MaxPool2d(3, 2, 1), Window(3, 2, 1, 1), Window(3, 2, 1, 1)),
+        (nn.AvgPool2d(2), Window(2, 2, 0, 1), Window(2, 2, 0, 1)),
+    ],
+)
+def test_windows_of_layers(layer: nn.Module, down: Window, across: Window) -> None:
+    assert windows(layer) == (down, across)
+
+
+def test_layers_without_a_window() -> None:
+    assert windows(nn.ReLU()) is None
+    assert windows(nn.Linear(2, 2)) is None
+
+
+def test_two_3x3_see_as_far_as_one_5x5_and_three_as_far_as_one_7x7() -> None:
+    conv3 = Window(3, 1, 1, 1)
+    two = PIXEL.through(conv3).through(conv3)
+    assert two == PIXEL.through(Window(5, 1, 2, 1))
+    assert two.through(conv3) == PIXEL.through(Window(7, 1, 3, 1))
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 40))
+def test_all_units_of_a_side_see_from_the_first_to_the_last(kernel: int, stride: int, units: int) -> None:
+    field = PIXEL.through(Window(kernel, stride, 0, 1))
+    whole = field.over(units)
+    assert whole.size == (units - 1) * stride + kernel
+    assert whole.offset == field.offset
+
+
+def test_branches_meet_in_what_either_sees() -> None:
+    assert ReceptiveField(3, 2, -1).union(ReceptiveField(5, 2, 0)) == ReceptiveField(6, 2, -1)

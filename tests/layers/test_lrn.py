@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from convolve.layers.lrn import LocalResponseNorm, caffe_lrn
+
+
+@pytest.fixture
+def maps() -> torch.Tensor:
+    return 30 * torch.randn(2, 9, 4, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_paper_multiplies_the_sum_by_alpha(maps: torch.Tensor) -> None:
+    formula = torch.empty_like(maps)
+    for channel in range(9):
+        around = maps[:, max(0, channel - 2) : channel + 3].square().sum(1)
+        formula[:, channel] = maps[:, channel] / (2 + 1e-4 * around) ** 0.75
+    torch.testing.assert_close(LocalResponseNorm(9)(maps), formula)
+
+
+def test_caffe_divides_alpha_by_the_window_as_torch_does(maps: torch.Tensor) -> None:
+    torch.testing.assert_close(caffe_lrn(9, 5, 1e-4, 0.75)(maps), F.local_response_norm(maps, 5, 1e-4, 0.75, 1.0))
+    torch.testing.assert_close(LocalResponseNorm(9)(maps), F.local_response_norm(maps, 5, 5e-4, 0.75, 2.0))
+
+
+def test_gradient_is_that_of_finite_differences(maps: torch.Tensor) -> None:
+    layer = LocalResponseNorm(9, window=3, alpha=0.01).double()
+    assert torch.autograd.gradcheck(layer, maps[:1, :, :2, :2].double().requires_grad_())
+
+
+def test_it_keeps_type_and_layout_and_has_no_state(maps: torch.Tensor) -> None:
+    layer = LocalResponseNorm(9)
+    assert layer.state_dict() == {}
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = layer(maps.bfloat16().contiguous(memory_format=torch.channels_last))
+    assert rough.dtype == torch.bfloat16
+    assert rough.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(rough.float(), layer(maps), rtol=0.02, atol=0.01)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from convolve.errors import NetworkError
+from convolve.networks import Network, create
+from convolve.networks.freeze import freeze, frozen_stages, set_training
+
+
+@pytest.fixture
+def network() -> Network:
+    return create("resnet18", 3, size=(32, 32))
+
+
+def test_a_stage_and_all_before_it_stay_as_they_are(network: Network) -> None:
+    freeze(network, "stage3")
+    set_training(network)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network(torch.randn(4, 3, 32, 32)).square().sum().backward()
+    torch.optim.SGD([value for value in network.parameters() if value.requires_grad], lr=0.1).step()
+    changed = {
+        name.split(".")[1] for name, value in network.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert changed == {"stage4", "stage5", "fc"}
+    assert all(value.grad is None for value in network.stages["stage2"].parameters())
+
+
+def test_frozen_normalisation_stays_in_evaluation_mode(network: Network) -> None:
+    freeze(network, "stage2")
+    set_training(network)
+    training = {
+        name.split(".")[1]: layer.training
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.BatchNorm2d)
+    }
+    assert training == {"stage1": False, "stage2": False, "stage3": True, "stage4": True, "stage5": True}
+    assert network.training
+    assert network.head.training
+
+
+def test_frozen_stages_are_those_from_the_first_on(network: Network) -> None:
+    assert frozen_stages(network) == ()
+    network.stages["stage4"].requires_grad_(requires_grad=False)
+    assert frozen_stages(network) == ()
+    freeze(network, "stage1")
+    assert frozen_stages(network) == ("stage1",)
+    freeze(network, "stage5")
+    assert frozen_stages(network) == tuple(network.stages)
+
+
+def test_an_unknown_stage_is_refused_with_the_known_ones(network: Network) -> None:
+    with pytest.raises(
+        NetworkError, match=r"resnet18 has no stage 'layer2' .* stage1, stage2, stage3, stage4, stage5\.$"
+    ):
+        freeze(network, "layer2")

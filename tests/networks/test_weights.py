@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from convolve.errors import WeightsError
+from convolve.networks import create
+from convolve.networks.weights import load_weights
+
+
+def test_everything_fits_the_same_network() -> None:
+    source, target = create("simple_cnn", seed=1), create("simple_cnn", seed=2)
+    assert load_weights(target, source.state_dict()) == []
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in target.state_dict().items())
+
+
+def test_the_head_stays_fresh_where_its_shape_differs() -> None:
+    source, target = create("simple_cnn", seed=1), create("simple_cnn", classes=3, seed=2)
+    fresh = target.state_dict()["head.dense5.weight"].clone()
+    assert load_weights(target, source.state_dict()) == ["head.dense5.weight", "head.dense5.bias"]
+    assert torch.equal(target.state_dict()["head.dense5.weight"], fresh)
+    assert torch.equal(target.state_dict()["head.dense4.weight"], source.state_dict()["head.dense4.weight"])
+    assert torch.equal(target.state_dict()["stages.stage3.conv3.bias"], source.state_dict()["stages.stage3.conv3.bias"])
+
+
+def test_another_head_is_passed_over() -> None:
+    target = create("simple_cnn")
+    state = {name: value for name, value in target.state_dict().items() if not name.startswith("head.")}
+    state["head.score.weight"] = torch.zeros(3)
+    assert len(load_weights(target, state)) == 4
+
+
+def test_counters_of_batches_may_be_absent_as_in_older_files() -> None:
+    target = create("resnet18", 3)
+    state = {name: value for name, value in target.state_dict().items() if "num_batches" not in name}
+    assert load_weights(target, state) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"stages.stage1.conv1.weight": torch.zeros(8, 3, 3, 3)},
+            r"is 8x3x3x3 in the weights but 8x1x3x3 in simple_cnn",
+        ),
+        ({"stages.stage9.conv9.weight": torch.zeros(1)}, "which simple_cnn does not have"),
+        ({"stages.stage1.conv1.weight": None}, r"lack 'stages.stage1.conv1.weight' of simple_cnn"),
+    ],
+)
+def test_a_stage_that_does_not_fit_is_refused_and_nothing_changed(
+    change: dict[str, torch.Tensor | None], sentence: str
+) -> None:
+    source, target = create("simple_cnn", seed=1), create("simple_cnn", seed=2)
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    state = {name: value for name, value in {**source.state_dict(), **change}.items() if value is not None}
+    with pytest.raises(WeightsError, match=sentence):
+        load_weights(target, state)
+    assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())

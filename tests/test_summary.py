@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from convolve.errors import NetworkError
+from convolve.layers.geometry import ReceptiveField
+from convolve.layers.residual import Residual
+from convolve.networks import Network, card, create, names
+from convolve.summary import summarize
+
+
+def _skeleton(name: str) -> Network:
+    with torch.device("meta"):
+        return create(name).eval()
+
+
+@pytest.mark.parametrize("name", names())
+def test_totals_are_those_on_the_card_and_those_that_torch_counts(name: str) -> None:
+    network, published = _skeleton(name), card(name)
+    summary = summarize(network, published.input)
+    assert (summary.parameters, summary.macs) == (published.parameters, published.macs)
+    assert sum(row.parameters for row in summary.layers) == sum(value.numel() for value in network.parameters())
+    assert summary.weight_bytes == 4 * summary.parameters
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, *published.input, device="meta"))
+    normalisation = 64 * 64 * 224 * 224 if name == "vgg11_lrn" else 0  # its sum over neighbours runs as a convolution
+    assert counter.get_total_flops() == 2 * (summary.macs + normalisation)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "size"),
+    [  # Araujo, Norris, Sim 2019, "Computing receptive fields of convolutional neural networks"
+        ("vgg16", "stages.stage5.pool5", 212),
+        ("resnet50", "stages.stage5.conv5_3.relu", 483),
+        ("resnet101", "stages.stage5.conv5_3.relu", 1027),
+        ("resnet152", "stages.stage5.conv5_3.relu", 1507),
+    ],
+)
+def test_receptive_fields_are_the_published_ones(name: str, layer: str, size: int) -> None:
+    rows = {row.name: row for row in summarize(_skeleton(name), (3, 224, 224)).layers}
+    assert rows[layer].receptive_field.size == size
+    assert rows[layer].receptive_field.stride == 32
+
+
+class _Branched(nn.Module):
+    """A residual block, a concatenation, a shared layer and a dense layer, with positive weights throughout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 2, 3, stride=2, padding=1)
+        self.block = Residual(nn.Conv2d(2, 2, 5, padding=2, bias=False), nn.Identity(), 2)
+        self.pool = nn.AvgPool2d(3, 2)
+        self.wide = nn.Conv2d(4, 1, (3, 1), dilation=2, bias=False)
+        self.shared = nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        self.dense = nn.LazyLinear(1)
+        for value in self.parameters():
+            if not isinstance(value, nn.UninitializedParameter):
+                nn.init.ones_(value)
+
+    def maps(self, images: Tensor) -> Tensor:
+        maps = self.shared(self.shared(self.pool(self.block(self.first(images)))))
+        found: Tensor = self.wide(torch.cat([maps, maps * 2], 1))
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.dense(self.maps(images).flatten(1))
+        return scores
+
+
+@pytest.fixture
+def branched() -> _Branched:
+    network = _Branched()
+    network(torch.zeros(1, 1, 120, 120))
+    return network
+
+
+def test_receptive_fields_are_where_the_gradient_is(branched: _Branched) -> None:
+    rows = {row.name: row for row in summarize(branched, (1, 120, 120)).layers}
+    image = torch.ones(1, 1, 120, 120, requires_grad=True)
+    unit = 8
+    (gradient,) = torch.autograd.grad(branched.maps(image)[0, 0, unit, unit], image)
+    seen = gradient[0, 0].any(1).nonzero().flatten()
+    size, stride, offset = rows["wide"].receptive_field
+    assert (int(seen[0]), len(seen)) == (offset + unit * stride, size)
+    assert rows["dense"].receptive_field.size == rows["wide"].receptive_field.over(rows["wide"].output[1]).size
+
+
+def test_rows_are_in_forward_order_and_a_shared_layer_counts_once(branched: _Branched) -> None:
+    rows = summarize(branched, (1, 120, 120)).layers
+    assert [row.name for row in rows] == [
+        "first", "block.branch", "block.shortcut", "block.relu", "pool", "shared", "shared", "wide", "dense",
+    ]  # fmt: skip
+    assert [row.parameters for row in rows if row.name == "shared"] == [36, 0]
+    assert [row.macs for row in rows if row.name == "shared"] == [36 * 29 * 29] * 2
+    first = rows[0]
+    assert (first.type, first.kernel, first.stride, first.padding, first.groups) == (
+        "Conv2d",
+        (3, 3),
+        (2, 2),
+        (1, 1),
+        1,
+    )
+    assert (first.input, first.output) == ((1, 120, 120), (2, 60, 60))
+    assert rows[-1].kernel is None
+
+
+def test_groups_divide_the_multiply_adds() -> None:
+    row = summarize(nn.Conv2d(96, 256, 5, padding=2, groups=2), (96, 27, 27)).layers[0]
+    assert (row.groups, row.macs) == (2, 27 * 27 * 256 * 48 * 25)
+
+
+def test_activations_are_counted_once_where_a_layer_writes_over_its_input() -> None:
+    layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 5)]
+    assert summarize(nn.Sequential(*layers), (1, 8, 8)).activation_bytes == 4 * (4 * 64 + 64 + 5)
+
+
+def test_global_pooling_by_function_sees_the_whole_map() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 3)
+            self.dense = nn.Linear(3, 2)
+
+        def forward(self, images: Tensor) -> Tensor:
+            scores: Tensor = self.dense(self.conv(images).mean((2, 3)))
+            return scores
+
+    assert summarize(Pooled(), (1, 10, 14)).layers[-1].receptive_field == ReceptiveField(14, 12, 0)
+
+
+def test_the_network_is_not_touched(branched: _Branched) -> None:
+    calls: list[str] = []
+    branched.first.register_forward_hook(lambda *_: calls.append("called"))
+    branched.train()
+    branched.wide.eval()
+    branched.first.requires_grad_(requires_grad=False)
+    before = {name: value.clone() for name, value in branched.state_dict().items()}
+    summary = summarize(branched, (1, 120, 120))
+    assert summary.parameters - summary.trainable == 20
+    with pytest.raises(NetworkError, match=r"cannot take an input of 3x120x120; give one that fits it"):
+        summarize(branched, (3, 120, 120))
+    assert calls == []
+    assert branched.training
+    assert not branched.wide.training
+    assert all(torch.equal(value, before[name]) for name, value in branched.state_dict().items())
+    assert [name for name, layer in branched.named_modules() if layer._forward_hooks] == ["first"]
+
+
+def test_the_deepest_network_takes_less_than_a_second() -> None:
+    network = _skeleton("resnet152")
+    summarize(network, (3, 64, 64))
+    start = time.process_time()
+    summarize(network, (3, 224, 224))
+    assert time.process_time() - start < 1

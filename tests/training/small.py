@@ -1,0 +1,110 @@
+"""A training small enough for tests: scikit-learn's digits, dropout, batch normalisation, mixup and an average.
+
+`python -m tests.training.small RUN [PAUSE]` runs or resumes it, a checkpoint after every step, PAUSE seconds long.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from convolve.runtime import Runtime
+from convolve.tasks.classify import Classify
+from convolve.training.events import Events
+from convolve.training.keeper import Keeper
+from convolve.training.loop import fit
+from convolve.training.recipe import Optimization, Recipe, Regularization
+from convolve.training.state import State
+from convolve.training.step import Training
+from convolve.values import Batch, Floats, Indices
+
+RUNTIME = Runtime("cpu", "fp32", channels_last=True, threads=1, reasons=())
+RECIPE = Recipe(
+    network="small",
+    epochs=3,
+    batch=16,
+    seed=3,
+    optimization=Optimization("adamw", 0.01, 0.9, 0.01, "one-cycle", 1.0, 1.0),
+    regularization=Regularization(0.1, 0.2, 0.99, "none", 0),
+)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Shuffled batches, each a function of (epoch, number)."""
+
+    images: Floats
+    targets: Indices
+    batch: int = 16
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.batch)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        order = np.random.default_rng([7, number]).permutation(len(self.images))
+        for place in range(start, len(self)):
+            chosen = order[place * self.batch : (place + 1) * self.batch]
+            yield Batch(self.images[chosen], self.targets[chosen], chosen)
+
+
+def digits(first: int, last: int, batch: int = 16) -> Digits:
+    images, targets = load_digits(return_X_y=True)
+    pixels = (images[first:last].reshape(-1, 8, 8, 1) / 8 - 1).astype(np.float32)
+    return Digits(pixels, targets[first:last].astype(np.int64), batch)
+
+
+def network() -> nn.Module:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 8, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(8 * 16, 10),
+        )
+
+
+def training(recipe: Recipe = RECIPE, runtime: Runtime = RUNTIME, images: int = 160) -> Training:
+    classes = [str(digit) for digit in range(10)]
+    regularization = recipe.regularization
+    task = Classify(
+        runtime.prepare(network()),
+        classes,
+        label_smoothing=regularization.label_smoothing or 0.0,
+        mixup=regularization.mixup or 0.0,
+    )
+    held = digits(1000, 1200)
+
+    def validate(measured: nn.Module) -> dict[str, float]:
+        measured.eval()
+        with torch.inference_mode():
+            scores = replace(task, network=measured).predict(runtime.images(held.images)).numpy()
+        return task.measure(scores, held.targets)
+
+    return Training(task, digits(0, images, recipe.batch or 16), validate, recipe, runtime)
+
+
+def rest(seconds: float) -> Events:
+    def pause(state: State) -> None:
+        del state
+        time.sleep(seconds)
+
+    return Events(step=(pause,))
+
+
+if __name__ == "__main__":
+    pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    fit(training(), Keeper(Path(sys.argv[1]), seconds=0.0), rest(pause))

@@ -1,0 +1,138 @@
+"""Killed at any moment and resumed, a training leaves the same bytes as one that was left alone."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from convolve.training.events import Events
+from convolve.training.interrupt import Interrupted
+from convolve.training.keeper import Keeper
+from convolve.training.loop import fit
+from convolve.training.state import State
+from tests.training.small import RECIPE, training
+
+LEFT = ("metrics.jsonl", "checkpoints/best.safetensors", "checkpoints/last.safetensors")
+
+
+def left(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in LEFT}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    run = tmp_path_factory.mktemp("undisturbed")
+    fit(training(), Keeper(run), Events())
+    return left(run)
+
+
+def test_the_same_seed_gives_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    fit(training(), Keeper(tmp_path), Events())
+    assert left(tmp_path) == undisturbed
+
+
+def test_checkpoints_do_not_alter_the_arithmetic(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    fit(training(), Keeper(tmp_path, seconds=0), Events())
+    assert left(tmp_path) == undisturbed
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    """A checkpoint is written after nearly every step, so that kills also fall into the writing."""
+    command = [sys.executable, "-m", "tests.training.small", str(tmp_path), "0.02"]
+    draw = random.Random(5)
+    kills = 0
+    for _ in range(12):
+        process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        _until_it_saves(process, tmp_path)
+        try:
+            process.wait(draw.uniform(0.0, 0.5))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        if process.wait() == 0:
+            break
+    else:
+        assert subprocess.run(command, check=False).returncode == 0
+    assert kills >= 2
+    assert left(tmp_path) == undisturbed
+
+
+def _until_it_saves(process: subprocess.Popen[bytes], run: Path) -> None:
+    """Wait for the first checkpoint of this process, or for its end."""
+    place, began = run / "checkpoints" / "last.safetensors", time.time()
+    while process.poll() is None and not (place.exists() and place.stat().st_mtime > began):
+        assert time.time() < began + 60
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_saves_and_says_how_to_go_on(
+    number: signal.Signals, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    def ask(state: State) -> None:
+        if (state.epoch, state.step) == (1, 4):
+            signal.raise_signal(number)
+
+    with pytest.raises(Interrupted, match=r"epoch 2 after step 4 of 10; go on with: convolve train --resume"):
+        fit(training(), Keeper(tmp_path), Events(step=(ask,)))
+    fit(training(), Keeper(tmp_path), Events())
+    assert left(tmp_path) == undisturbed
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
+    def ask(state: State) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(training(), Keeper(tmp_path), Events(step=(ask,)))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_outside_the_main_thread_it_trains_without_catching_signals(tmp_path: Path) -> None:
+    ended: list[State] = []
+    thread = threading.Thread(target=lambda: ended.append(fit(training(), Keeper(tmp_path), Events())))
+    thread.start()
+    thread.join()
+    assert ended[0].ended == "all 3 epochs are done"
+
+
+def test_a_truncated_checkpoint_is_noticed_and_the_previous_used(
+    undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    def stop(state: State) -> None:
+        if (state.epoch, state.step) == (2, 5):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        fit(training(), Keeper(tmp_path), Events(step=(stop,)))
+    place = tmp_path / "checkpoints" / "last.safetensors"
+    place.write_bytes(place.read_bytes()[:-100])
+    fit(training(), Keeper(tmp_path), Events())
+    assert left(tmp_path) == undisturbed
+
+
+def test_an_ended_run_is_left_as_it_is(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    fit(training(), Keeper(tmp_path), Events())
+    (tmp_path / "metrics.jsonl").unlink()
+    again = training()
+    state = fit(again, Keeper(tmp_path), Events())
+    assert state.epoch == RECIPE.epochs
+    assert left(tmp_path) == undisturbed
+    assert not any(module.training for module in again.task.network.modules())
+
+
+def test_torchs_random_state_comes_back(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    fit(training(), Keeper(tmp_path), Events())
+    assert torch.equal(torch.get_rng_state(), before)
