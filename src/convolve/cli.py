@@ -9,10 +9,9 @@ import sys
 from typing import Annotated, Any
 
 import cyclopts
-from rich.console import Console
 
 from convolve import __version__
-from convolve.console import following
+from convolve.console import following, people
 from convolve.errors import ConvolveError
 from convolve.options import Flat, fields
 from convolve.verbs.verb import NAMES, Verb, find
@@ -66,7 +65,7 @@ def _command(verb: Verb[Any, Any]) -> Any:
 
 
 def _run(verb: Verb[Any, Any], options: Any, *, as_json: bool) -> None:
-    console = Console(stderr=True) if as_json else Console()
+    console = people(stderr=as_json)
     with following(console) as listener:
         result = verb.run(options, listener)
     if as_json:
@@ -77,4 +76,4 @@ def _run(verb: Verb[Any, Any], options: Any, *, as_json: bool) -> None:
 
 
 def _complain(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
+    people(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)

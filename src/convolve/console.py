@@ -12,6 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from convolve.progress import Listener, Remark, Step
 
 _SECONDS_BETWEEN_LINES = 10.0
+_WIDTH_OF_FILES = 160
+
+
+def people(*, stderr: bool = False) -> Console:
+    """Where people read: as wide as their terminal, or wide enough for every table in a file or a pipe."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH_OF_FILES)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ pixels, but prints the library's complaints about slightly damaged files straigh
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
 MAX_PIXELS: Final = 89_478_485
 """Pixels of the largest picture that is decoded: what fills 256 MiB at three bytes each."""
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
 _ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

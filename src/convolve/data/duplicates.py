@@ -4,7 +4,8 @@ A thumbnail of 16x16 luma values, less its mean and divided by its norm, is a po
 contrast do not move it. What counts as near depends on how alike the pictures of a set are anyway: photographs lie
 about 1.1 apart and a cropped copy 0.2, while two handwritten ones may lie 0.1 apart. So a pair is near when its
 distance is at most `SHARE` times the square of the usual distance around both (measured to a fixed sample of the set),
-that limit being kept between `CLOSEST` and `FARTHEST`. Candidates come from a k-d tree over the set's first principal
+that limit being kept between `CLOSEST` and `FARTHEST`; and when their chroma differs by `TINT` of the contrast at most,
+where both have colour. Candidates come from a k-d tree over the set's first principal
 components: a projection never lengthens a distance, so no copy is missed that is among a picture's nearest few there.
 """
 
@@ -26,6 +27,7 @@ Array = TypeVar("Array", Pixels, Indices)
 SHARE = 0.25
 FARTHEST = 0.45
 CLOSEST = 0.02
+TINT = 0.1
 _LEAST_USUAL = 0.7
 """Of the set's median: keeps a large family of copies from passing for the usual."""
 _SAMPLE = 500
@@ -83,8 +85,9 @@ def _near_pairs(luma: Pixels, chroma: Pixels, workers: int) -> Indices:
     sample = _unit(luma[np.sort(np.random.default_rng(0).permutation(len(luma))[:_SAMPLE])])
     limits = np.clip(SHARE * _usual(luma, sample) ** 2, CLOSEST, FARTHEST)
     pairs = _candidates(luma, sample, limits, workers)
-    near = [_distances(luma, chroma, block) <= limits[block].min(1) for block in _blocks(pairs)]
-    return pairs[np.flatnonzero(np.concatenate([np.empty(0, np.bool_), *near]))]
+    near = [_distances(luma, block) <= limits[block].min(1) for block in _blocks(pairs)]
+    pairs = pairs[np.flatnonzero(np.concatenate([np.empty(0, np.bool_), *near]))]
+    return pairs[~_tinted(luma, chroma, pairs)]
 
 
 def _usual(luma: Pixels, sample: Floats) -> Floats:
@@ -110,18 +113,24 @@ def _candidates(luma: Pixels, sample: Floats, limits: Floats, workers: int) -> I
     return np.unique(np.sort(pairs, 1), axis=0).astype(np.int64)
 
 
-def _distances(luma: Pixels, chroma: Pixels, pairs: Indices) -> Floats:
-    """(P,) between the pictures of each pair, in units of the luma's contrast; colour counts when both have any."""
+def _distances(luma: Pixels, pairs: Indices) -> Floats:
+    """(P,) between the pictures of each pair."""
     first, second = pairs.T
-    shape = np.linalg.norm(_unit(luma[first]) - _unit(luma[second]), axis=1)
-    one, other = (chroma[rows].reshape(len(pairs), -1).astype(np.float32) - 128 for rows in (first, second))
-    tint = np.sqrt(np.mean((one - other) ** 2, axis=1)) / np.minimum(_contrast(luma[first]), _contrast(luma[second]))
-    both = np.any(np.abs(one) > 1, axis=1) & np.any(np.abs(other) > 1, axis=1)
-    return np.asarray(np.hypot(shape, np.where(both, tint, 0)), np.float32)
+    return np.asarray(np.linalg.norm(_unit(luma[first]) - _unit(luma[second]), axis=1), np.float32)
 
 
-def _contrast(luma: Pixels) -> Floats:
-    return np.asarray(luma.reshape(len(luma), -1).std(1), np.float32)
+def _tinted(luma: Pixels, chroma: Pixels, pairs: Indices) -> npt.NDArray[np.bool_]:
+    """(P,) whether both pictures of a pair have colour, and not the same."""
+    first, second = (_colour(luma[rows], chroma[rows]) for rows in pairs.T)
+    coloured = first.any(1) & second.any(1)
+    differ: npt.NDArray[np.bool_] = coloured & (np.sqrt(np.mean((first - second) ** 2, axis=1)) > TINT)
+    return differ
+
+
+def _colour(luma: Pixels, chroma: Pixels) -> Floats:
+    """(N, T * T * 2) chroma in units of the picture's own contrast."""
+    contrast = luma.reshape(len(luma), -1).std(1, keepdims=True)
+    return np.asarray((chroma.reshape(len(chroma), -1).astype(np.float32) - 128) / contrast, np.float32)
 
 
 def _unit(luma: Pixels) -> Floats:

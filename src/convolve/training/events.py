@@ -38,11 +38,11 @@ class Events:
 
 
 class Bar:
-    """Tells a listener how far the training is, ten times a second at most. ``total`` counts all images to come."""
+    """Tells a listener how far the training is, in images, every so many ``seconds`` at most."""
 
-    def __init__(self, listener: Listener, epochs: int, images: int) -> None:
+    def __init__(self, listener: Listener, epochs: int, images: int, seconds: float = 0.1) -> None:
         self._listener = listener
-        self._epochs, self._images = epochs, images
+        self._epochs, self._images, self._seconds = epochs, images, seconds
         self._started = self._told = time.monotonic()
         self._first: int | None = None
 
@@ -51,17 +51,16 @@ class Bar:
         done, now = state.epoch * self._images + state.seen, time.monotonic()
         if self._first is None:
             self._first, self._started = done, now
-        if now - self._told < 0.1:
+        if now - self._told < self._seconds:
             return
         self._told = now
         total = self._epochs * self._images
         speed = (done - self._first) / (now - self._started) if now > self._started else 0.0
-        words = [f"{name} {value:.3f}" for name, value in state.figures.items()]
+        words = [f"epoch {min(state.epoch + 1, self._epochs)} of {self._epochs}"]
+        words += [f"{name} {value:.3f}" for name, value in state.figures.items()]
         if speed:
             words += [f"{speed:,.0f} images/s", f"{duration((total - done) / speed)} left"]
-        self._listener(
-            Step(f"epoch {min(state.epoch + 1, self._epochs)} of {self._epochs}", done, total, ", ".join(words))
-        )
+        self._listener(Step("training", done, total, ", ".join(words)))
 
 
 class Times:

@@ -88,10 +88,10 @@ def shown(result: Comparison) -> Iterator[RenderableType]:
     from rich.text import Text
 
     table = Table("run", "network", "measured on", box=None, header_style="bold")
-    for heading in ("accuracy", "parameters", "multiply-adds", "ms an image", "images/s"):
+    for heading in ("accuracy", "parameters", "multiply-adds", "ms", "images/s"):
         table.add_column(heading, justify="right")
     for row in result.runs:
-        texts = (row.run, row.network, f"{row.images:,} {row.split} images of {Path(row.data).name}")
+        texts = (row.run, row.network, f"{Path(row.data).name}, {row.split}")
         figures = (
             f"{row.accuracy:.1%}",
             f"{row.parameters:,}",

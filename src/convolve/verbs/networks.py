@@ -83,7 +83,7 @@ def _shown_catalogue(result: Catalogue) -> Iterator[RenderableType]:
         figures = (f"{error:.1f} %" if error else "" for error in (card.top1_error, card.top5_error))
         counts = (f"{count:,}" if count else "" for count in (card.parameters, card.macs))
         size = "x".join(map(str, card.input))
-        table.add_row(card.name, f"{card.authors}: {card.title}", str(card.year), size, *counts, *figures)
+        table.add_row(card.name, card.authors, str(card.year), size, *counts, *figures)
     yield table
 
 
@@ -92,7 +92,7 @@ def _shown_layers(result: Layers) -> Iterator[RenderableType]:
 
     summary = result.summary
     table = Table("layer", "type", "kernel", "output", box=None, header_style="bold")
-    for heading in ("parameters", "multiply-adds", "receptive field"):
+    for heading in ("parameters", "multiply-adds", "sees"):
         table.add_column(heading, justify="right")
     for row in summary.layers:
         output = "x".join(map(str, row.output))
@@ -108,16 +108,17 @@ def _shown_layers(result: Layers) -> Iterator[RenderableType]:
     yield table
     yield (
         f"{summary.parameters:,} parameters ({summary.trainable:,} trainable), {summary.macs:,} multiply-adds, "
-        f"{summary.weight_bytes / 2**20:.1f} MiB of weights, {summary.activation_bytes / 2**20:.1f} MiB of activations"
+        f"{summary.weight_bytes / 2**20:.1f} MiB of weights, {summary.activation_bytes / 2**20:.1f} MiB of activations; "
+        "`sees` is the side of the receptive field in pixels"
     )
 
 
 def _kernel(row: LayerRow) -> str:
-    """Such as `3x3/2 pad 1`: the window, its stride, and the padding."""
+    """Such as `3x3/2 pad 1`: the window, its stride and the padding, down x across where they differ."""
     if row.kernel is None or row.stride is None or row.padding is None:
         return ""
-    window, stride, padding = ("x".join(map(str, pair)) for pair in (row.kernel, row.stride, row.padding))
-    return f"{window}/{stride} pad {padding}"
+    stride, padding = ("x".join(map(str, dict.fromkeys(pair))) for pair in (row.stride, row.padding))
+    return f"{row.kernel[0]}x{row.kernel[1]}/{stride}" + (f" pad {padding}" if any(row.padding) else "")
 
 
 def _input(text: str) -> tuple[int, int, int]:

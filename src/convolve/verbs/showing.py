@@ -31,6 +31,7 @@ def evaluation_shown(evaluation: Evaluation) -> Iterator[RenderableType]:
             share = f"{figures[name]:.1%}".replace("%", " %")
             yield Text(f"{evaluation.split} {label} {share}", style="bold" if name == "accuracy" else "")
     if classes.matrix is not None and len(classes.names) <= _WIDEST_MATRIX:
+        yield "confusion matrix: rows are truths, columns predictions"
         yield _matrix(classes)
     yield _per_class(classes)
     calibration = evaluation.calibration
@@ -47,7 +48,7 @@ def evaluation_shown(evaluation: Evaluation) -> Iterator[RenderableType]:
 
 
 def _matrix(classes: Classes) -> Table:
-    table = Table(title="confusion matrix: rows are truths, columns predictions", box=None, title_justify="left")
+    table = Table(box=None)
     table.add_column("")
     for name in classes.names:
         table.add_column(Text(name), justify="right")

@@ -1,0 +1,98 @@
+"""Checkpoints: what is read is what was written, damage is noticed, a full disk loses nothing."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from convolve.errors import RunError, TrainingError
+from convolve.training import checkpoint
+from convolve.training.state import State, from_json, step_seed, to_json
+
+TENSORS = {
+    "network.weight": torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last),
+    "network.count": torch.tensor(3),
+    "optimizer.half": torch.arange(5, dtype=torch.bfloat16),
+}
+
+
+def state(epoch: int) -> State:
+    return State(epoch=epoch, step=3, seen=48, sums={"loss": 0.1 + 0.2}, best=float("nan"), history=[{"loss": 1 / 3}])
+
+
+def test_it_reads_back_bit_for_bit(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, state(1), TENSORS)
+    found = checkpoint.load(tmp_path)
+    assert found is not None
+    assert to_json(found.state) == to_json(state(1))
+    assert found.tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert found.tensors[name].dtype == tensor.dtype
+        assert torch.equal(found.tensors[name], tensor)
+
+
+def test_there_is_none_at_the_start(tmp_path: Path) -> None:
+    assert checkpoint.load(tmp_path / "checkpoints") is None
+
+
+@pytest.mark.parametrize("harm", ["truncated", "flipped", "empty", "missing"])
+def test_damage_is_noticed_and_the_previous_used(harm: str, tmp_path: Path) -> None:
+    for epoch in (1, 2):
+        checkpoint.save(tmp_path, state(epoch), TENSORS)
+    place = tmp_path / "last.safetensors"
+    content = place.read_bytes()
+    harmed = {"truncated": content[:-8], "flipped": content[:-1] + bytes([content[-1] ^ 1]), "empty": b""}
+    place.unlink() if harm == "missing" else place.write_bytes(harmed[harm])
+    found = checkpoint.load(tmp_path)
+    assert found is not None
+    assert (found.source.name, found.state.epoch) == ("previous.safetensors", 1)
+
+
+def test_all_damaged_is_a_sentence(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, state(1), TENSORS)
+    (tmp_path / "last.safetensors").write_bytes(b"no")
+    with pytest.raises(RunError, match="damaged; train again"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_foreign_safetensors_file_is_a_sentence(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(3)}, tmp_path / "best.safetensors")
+    with pytest.raises(RunError, match=r"best\.safetensors cannot be read"):
+        checkpoint.load_best(tmp_path)
+
+
+def test_drafts_of_a_killed_writer_are_cleared_away(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, state(1), TENSORS)
+    (tmp_path / ".last.safetensors.abc").write_bytes(b"half")
+    checkpoint.load(tmp_path)
+    assert [place.name for place in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path, state(1), TENSORS)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(TrainingError, match=r"No space left on device.*Nothing was lost.*--resume"):
+        checkpoint.save(tmp_path, state(2), TENSORS)
+    found = checkpoint.load(tmp_path)
+    assert found is not None
+    assert found.state.epoch == 1
+
+
+def test_a_damaged_state_is_a_sentence() -> None:
+    with pytest.raises(RunError, match="damaged"):
+        from_json('{"epoch": 1, "unknown": 2}')
+
+
+def test_each_step_has_a_seed_of_its_own() -> None:
+    seeds = {step_seed(*key) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (11, 1, 0), (1, 11, 0)]}
+    assert len(seeds) == 6
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert step_seed(0, 0, 0) == step_seed(0, 0, 0)

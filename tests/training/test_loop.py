@@ -1,0 +1,197 @@
+"""The loop: it learns, ends early, follows the plateau, makes full-batch steps and stops at a loss that is no number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from convolve.errors import RunError, TrainingError
+from convolve.progress import Remark, Step
+from convolve.training.events import Bar, Events, Times, duration
+from convolve.training.keeper import Keeper
+from convolve.training.learner import Learner
+from convolve.training.loop import fit
+from convolve.training.recipe import Optimization, Regularization
+from convolve.training.state import State
+from convolve.training.step import step
+from convolve.values import Batch
+from tests.training.small import RECIPE, Digits, digits, network, training
+
+
+def test_it_learns_and_leaves_the_best_epochs_weights(tmp_path: Path) -> None:
+    asked = training(replace(RECIPE, epochs=6), images=800)
+    state = fit(asked, Keeper(tmp_path), Events())
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert state.best == max(line["accuracy"] for line in lines) > 0.8
+    assert asked.validate(asked.task.network)["accuracy"] == state.best
+    assert lines[-1]["train_loss"] < lines[0]["train_loss"]
+    assert state.best_epoch is not None
+    assert lines[state.best_epoch - 1]["accuracy"] == state.best
+
+
+def test_patience_ends_it(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=9, regularization=replace(RECIPE.regularization, patience=2))
+    figures = iter([0.1, 0.5, 0.4, 0.5, 0.6])
+    state = fit(replace(training(recipe), validate=lambda _: {"accuracy": next(figures)}), Keeper(tmp_path), Events())
+    assert (state.epoch, state.best_epoch, state.best) == (4, 2, 0.5)
+    assert state.ended == "2 epochs without a better figure than in epoch 2"
+
+
+def test_the_plateau_lowers_the_rate(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=13, optimization=replace(RECIPE.optimization, schedule="plateau", warmup=0.0))
+    state = fit(replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), Keeper(tmp_path), Events())
+    assert [line["rate"] for line in state.history] == pytest.approx([0.01] * 6 + [0.001] * 5 + [0.0001] * 2)
+
+
+def test_gradient_descent_makes_one_step_from_all_images(tmp_path: Path) -> None:
+    """The last batch is smaller, so a mean of the batches' means would differ."""
+    optimization = Optimization("gradient-descent", 0.5, 0.0, 0.0, "constant", 0.0, 0.0)
+    recipe = replace(RECIPE, epochs=2, optimization=optimization, regularization=Regularization(0, 0, 0, "none", 0))
+    asked = training(recipe, images=40)
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    asked.task.network = plain
+    start = {name: value.detach().double().clone() for name, value in plain.named_parameters()}
+    fit(asked, Keeper(tmp_path), Events())
+    source = digits(0, 40)
+    images, targets = torch.from_numpy(source.images).double().flatten(1), torch.from_numpy(source.targets)
+    weight, bias = start["1.weight"].requires_grad_(), start["1.bias"].requires_grad_()
+    for _ in range(2):
+        slopes = torch.autograd.grad(F.cross_entropy(images @ weight.T + bias, targets), [weight, bias])
+        weight, bias = (weight - 0.5 * slopes[0]).requires_grad_(), (bias - 0.5 * slopes[1]).requires_grad_()
+    last = Keeper(tmp_path)
+    learner = Learner(plain, recipe)
+    last.restore(learner)
+    torch.testing.assert_close(plain[1].weight.double(), weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(plain[1].bias.double(), bias, atol=1e-6, rtol=1e-5)
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """The digits, but an image of one batch is infinite."""
+
+    source: Digits
+    epoch_number: int
+    number: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        for place, batch in enumerate(self.source.epoch(number, start), start):
+            if (number, place) == (self.epoch_number, self.number):
+                batch.images[0] = np.inf
+            yield batch
+
+
+def test_a_loss_that_is_no_number_names_the_step_and_restores_the_last_good_state(tmp_path: Path) -> None:
+    asked = training()
+    asked = replace(asked, train=Poisoned(digits(0, 160), 1, 6))
+    with pytest.raises(TrainingError, match=r"at step 7 of epoch 2; the last good state.*--rate 0\.\d+\."):
+        fit(asked, Keeper(tmp_path), Events())
+    kept = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
+    learner = Learner(asked.task.network, RECIPE)
+    state = Keeper(tmp_path).start(learner)
+    assert (state.epoch, state.step) == (1, 0)
+    assert all(torch.equal(value, kept[name]) for name, value in asked.task.network.state_dict().items())
+    assert all(bool(value.isfinite().all()) for value in kept.values())
+
+
+def test_a_far_too_high_rate_is_a_sentence(tmp_path: Path) -> None:
+    optimization = Optimization("sgd", 1e3, 0.0, 0.5, "constant", 0.0, 0.0)
+    with pytest.raises(TrainingError, match=r"Train again with --rate 1e\+02 or --clip 1\."):
+        fit(training(replace(RECIPE, optimization=optimization, epochs=50)), Keeper(tmp_path), Events())
+
+
+def test_too_little_memory_is_a_sentence(tmp_path: Path) -> None:
+    asked = training()
+
+    def loss(*_: object) -> dict[str, torch.Tensor]:
+        return {"loss": torch.empty(1 << 60)}
+
+    asked.task.loss = loss  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"16 images in a step; try --batch 8\."):
+        fit(asked, Keeper(tmp_path), Events())
+
+
+def test_frozen_stages_keep_their_statistics_and_weights(tmp_path: Path) -> None:
+    asked = training(replace(RECIPE, epochs=1))
+    for part in list(asked.task.network.children())[:2]:
+        part.requires_grad_(requires_grad=False)
+    before = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
+    fit(asked, Keeper(tmp_path), Events())
+    changed = {name for name, value in asked.task.network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"4.weight", "4.bias", "8.weight", "8.bias"}
+
+
+def test_clipping_shortens_the_step() -> None:
+    """With plain gradients the step's length is the rate times the gradient's."""
+    lengths = {}
+    for clip in (0.0, 0.01):
+        optimization = Optimization("sgd", 1.0, 0.0, 0.0, "constant", 0.0, clip)
+        asked = training(replace(RECIPE, optimization=optimization))
+        learner = Learner(asked.task.network, asked.recipe)
+        before = nn.utils.parameters_to_vector(asked.task.network.parameters()).detach().clone()
+        assert step(asked, learner, State(), next(asked.train.epoch(0)))
+        after = nn.utils.parameters_to_vector(asked.task.network.parameters()).detach()
+        lengths[clip] = float((after - before).norm())
+    assert lengths[0.01] == pytest.approx(0.01, rel=1e-3) < lengths[0.0]
+
+
+def test_the_average_is_the_formula() -> None:
+    learner = Learner(network(), RECIPE)
+    assert learner.average is not None
+    first = {name: value.detach().double().clone() for name, value in learner.network.named_parameters()}
+    expected = dict(first)
+    for count in range(1, 5):
+        with torch.no_grad():
+            for value in learner.network.parameters():
+                value.add_(count)
+        learner.average.follow(count)
+        decay = min(0.99, (1 + count) / (10 + count))
+        now = dict(learner.network.named_parameters())
+        expected = {name: decay * value + (1 - decay) * now[name].double() for name, value in expected.items()}
+    for name, value in learner.average.network.named_parameters():
+        torch.testing.assert_close(value.double(), expected[name], atol=1e-5, rtol=1e-5)
+
+
+def test_another_networks_checkpoint_is_a_sentence(tmp_path: Path) -> None:
+    fit(training(replace(RECIPE, epochs=1), images=16), Keeper(tmp_path), Events())
+    with pytest.raises(RunError, match="does not fit this recipe's network"):
+        Keeper(tmp_path).start(Learner(nn.Linear(2, 2), RECIPE))
+
+
+def test_events_are_called_and_list_themselves(tmp_path: Path) -> None:
+    told: list[Step | Remark] = []
+    steps: list[int] = []
+
+    def count(state: State) -> None:
+        steps.append(state.step)
+
+    bar = Bar(told.append, epochs=3, images=160, seconds=0.0)
+    events = Events(step=(count, bar), epoch=(Times(tmp_path / "timing.jsonl"),))
+    assert str(events) == "after each step: count, bar\nafter each epoch: times"
+    fit(training(), Keeper(tmp_path), events)
+    assert steps == list(range(1, 11)) * 3
+    last = told[-1]
+    assert isinstance(last, Step)
+    assert (last.work, last.done, last.total) == ("epoch 3 of 3", 480, 480)
+    assert "loss " in last.detail
+    assert "images/s" in last.detail
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "timing.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (8, "8 s"), (60, "1 min"), (220, "3 min 40 s"), (3600, "1 h 0 min"), (7499, "2 h 4 min")],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
