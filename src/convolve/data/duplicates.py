@@ -5,12 +5,13 @@ contrast do not move it. What counts as near depends on how alike the pictures o
 about 1.1 apart and a cropped copy 0.2, while two handwritten ones may lie 0.1 apart. So a pair is near when its
 distance is at most `SHARE` times the square of the usual distance around both (measured to a fixed sample of the set),
 that limit being kept between `CLOSEST` and `FARTHEST`; and when their chroma differs by `TINT` of the contrast at most,
-where both have colour. Candidates come from a k-d tree over the set's first principal
-components: a projection never lengthens a distance, so no copy is missed that is among a picture's nearest few there.
+where both have colour. Candidates come from a k-d tree over the set's first principal components: a projection never
+lengthens a distance, so no copy is missed that is among a picture's nearest few there.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -51,7 +52,7 @@ def exact_groups(digests: Sequence[bytes]) -> list[Indices]:
 
 def blank(luma: Pixels) -> npt.NDArray[np.bool_]:
     """(N,) which pictures, given their thumbnails (N, S, S), show one flat tone."""
-    deviations = [block.reshape(len(block), -1).std(1) for block in _blocks(luma)]
+    deviations = [_flat(block).std(1) for block in _blocks(luma)]
     flat: npt.NDArray[np.bool_] = np.concatenate([np.empty(0), *deviations]) < _BLANK
     return flat
 
@@ -129,15 +130,19 @@ def _tinted(luma: Pixels, chroma: Pixels, pairs: Indices) -> npt.NDArray[np.bool
 
 def _colour(luma: Pixels, chroma: Pixels) -> Floats:
     """(N, T * T * 2) chroma in units of the picture's own contrast."""
-    contrast = luma.reshape(len(luma), -1).std(1, keepdims=True)
-    return np.asarray((chroma.reshape(len(chroma), -1).astype(np.float32) - 128) / contrast, np.float32)
+    contrast = _flat(luma).std(1, keepdims=True)
+    return np.asarray((_flat(chroma).astype(np.float32) - 128) / contrast, np.float32)
 
 
 def _unit(luma: Pixels) -> Floats:
     """(N, S * S) thumbnails as points on the unit sphere."""
-    values = luma.reshape(len(luma), -1).astype(np.float32)
+    values = _flat(luma).astype(np.float32)
     values -= values.mean(1, keepdims=True)
     return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
+
+
+def _flat(thumbnails: Pixels) -> Pixels:
+    return thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:]))
 
 
 def _blocks(array: Array) -> Iterator[Array]:
