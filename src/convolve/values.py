@@ -72,6 +72,10 @@ class Images(Protocol):
         """
         ...
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of the upright picture, without decoding it. Raises `ImageError`."""
+        ...
+
     def digest(self, index: int) -> bytes:
         """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
         ...

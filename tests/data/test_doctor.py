@@ -172,6 +172,9 @@ class Counted:
             self.read_counts[index] += 1
         return self.images.read(index, at_least)
 
+    def size(self, index: int) -> tuple[int, int]:
+        return self.images.size(index)
+
     def digest(self, index: int) -> bytes:
         with self.lock:
             self.digest_counts[index] += 1

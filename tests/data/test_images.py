@@ -76,3 +76,14 @@ def test_digests_of_seventy_thousand_take_a_moment() -> None:
     start = perf_counter()
     assert len({images.digest(index) for index in range(len(images))}) == 1
     assert perf_counter() - start < 3
+
+
+def test_the_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (30, 20))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(tmp_path / "plain.jpg")
+    picture.save(tmp_path / "turned.jpg", exif=turned)
+    pictures = ImageFiles(tmp_path, ("plain.jpg", "turned.jpg"))
+    assert [pictures.size(index) for index in range(2)] == [(20, 30), (30, 20)]
+    assert [pictures.size(index) for index in range(2)] == [pictures.read(index).shape[:2] for index in range(2)]

@@ -10,7 +10,8 @@ import io
 import logging
 import threading
 import warnings
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Final, final
 
@@ -28,6 +29,8 @@ MAX_PIXELS: Final = 89_478_485
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
 _ORIENTATION: Final = 0x0112
+_SIDEWAYS: Final = 5
+"""The first of the orientations that exchange height and width."""
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -47,11 +50,26 @@ def decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
     becomes RGB, animations give their first frame. The array may be read-only. Safe to call from several threads.
     Raises `ImageError` naming ``name`` when the bytes are no image, are cut short, or hold more than `MAX_PIXELS`.
     """
+    with _named(blob, name):
+        return _decode(blob, name, at_least)
+
+
+def size(blob: bytes, name: str) -> tuple[int, int]:
+    """Height and width of an image file's upright picture, from its header alone. Raises `ImageError`."""
+    with _named(blob, name):
+        image = Image.open(io.BytesIO(blob), formats=FORMATS)
+        upright = (image.height, image.width)
+        return upright[::-1] if _orientation(image) >= _SIDEWAYS else upright
+
+
+@contextmanager
+def _named(blob: bytes, name: str) -> Iterator[None]:
+    """Whatever a decoder raises becomes an `ImageError` with the image's name, and its warnings are silent."""
     if not blob:
         raise ImageError(f"{name} is empty; copy it again or delete it.")
     try:
         with _quiet:
-            return _decode(blob, name, at_least)
+            yield
     except ImageError:
         raise
     except UnidentifiedImageError:

@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from convolve.data.decode import decode
+from convolve.data.decode import decode, size
 from convolve.errors import ImageError
 from convolve.values import Images, Indices, Pixels
 
@@ -38,6 +38,10 @@ class ImageFiles:
     def read(self, index: int, at_least: int = 0) -> Pixels:
         """(H, W, 1 or 3) uint8 upright pixels; see `decode`. Raises `ImageError`."""
         return decode(self._bytes(index), self.names[index], at_least)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width, from the file's header. Raises `ImageError`."""
+        return size(self._bytes(index), self.names[index])
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the file's bytes. Raises `ImageError`."""
@@ -75,6 +79,10 @@ class ImageArray:
         pixels: Pixels = self.array[index]
         return pixels
 
+    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
+        """Height and width."""
+        return self.array.shape[1], self.array.shape[2]
+
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the shape and the pixels."""
         pixels = self.array[index]
@@ -103,6 +111,10 @@ class TakenImages:
     def read(self, index: int, at_least: int = 0) -> Pixels:
         """As in the images it was taken from. Raises `ImageError`."""
         return self.images.read(int(self.indices[index]), at_least)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """As in the images it was taken from. Raises `ImageError`."""
+        return self.images.size(int(self.indices[index]))
 
     def digest(self, index: int) -> bytes:
         """As in the images it was taken from. Raises `ImageError`."""
@@ -136,6 +148,11 @@ class JoinedImages:
         """As in the part that holds it. Raises `ImageError`."""
         part, inner = self._find(index)
         return part.read(inner, at_least)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """As in the part that holds it. Raises `ImageError`."""
+        part, inner = self._find(index)
+        return part.size(inner)
 
     def digest(self, index: int) -> bytes:
         """As in the part that holds it. Raises `ImageError`."""

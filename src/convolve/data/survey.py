@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,15 +24,6 @@ _GREY_TOLERANCE = 8
 _NO_CHROMA = np.full((CHROMA_SIDE, CHROMA_SIDE, 2), 128, np.uint8)
 _CHUNK = 32
 _NAMED = 5
-
-
-@runtime_checkable
-class Measured(Protocol):
-    """Images that tell their size without being decoded, so that large ones may be read reduced."""
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Height and width of the upright image. Raises `ImageError`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -111,15 +102,10 @@ def _look_at(images: Images, indices: range) -> list[_Look | str]:
 
 
 def _look(images: Images, index: int) -> _Look:
-    if isinstance(images, Measured):
-        pixels, size = images.read(index, SHORTER_SIDE), images.size(index)
-    else:
-        pixels = images.read(index)
-        size = (pixels.shape[0], pixels.shape[1])
-    small = _reduced(pixels)
+    small = _reduced(images.read(index, SHORTER_SIDE))
     mean, deviation = (np.broadcast_to(value.ravel() / 255, 3).astype(np.float32) for value in cv2.meanStdDev(small))
     colour = small.shape[2] == 3 and _coloured(small)
-    return _Look(size, colour, mean, mean**2 + deviation**2, *_thumbnails(small), images.digest(index))
+    return _Look(images.size(index), colour, mean, mean**2 + deviation**2, *_thumbnails(small), images.digest(index))
 
 
 def _reduced(pixels: Pixels) -> Pixels:
