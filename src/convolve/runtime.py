@@ -9,7 +9,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,16 @@ from convolve.words import Precision
 
 SMALL = 10_000_000
 """Multiply-adds of one image below which a network stays fp32 in torch's default memory format: casts and reordering
-then cost more than they save (bench/small_network.py: 1.2 times the step of `simple_cnn`)."""
+then cost more than they save: a step of `simple_cnn` takes 1.2 times as long with casts, 1.1 times channels-last."""
 
 _SHARE_OF_MEMORY = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_BLOCK = 1 << 30
+_LARGEST_BLOCK: dict[Precision, int] = {"fp32": 16 << 20, "bf16": 1 << 30}
+"""In fp32 keeping larger blocks would leave holes that cost a tenth more memory than stock PyTorch (bench/memory.py);
+in bfloat16 they are half as large, and there is room."""
 
 
+@final
 @dataclass(frozen=True)
 class Runtime:
     """What was chosen; ``reasons`` are sentences for people, one per choice."""
@@ -42,7 +45,7 @@ class Runtime:
         """Move a network to the device and memory format, in place. On a CPU it sets the threads and the allocator."""
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
-            keep_large_blocks()
+            keep_large_blocks(_LARGEST_BLOCK[self.precision])
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return network.to(device=self.device).to(memory_format=layout)
 
@@ -81,14 +84,14 @@ def choose(
     return Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
 
 
-def keep_large_blocks() -> bool:
-    """Tell glibc not to hand blocks of up to 1 GiB back to the kernel between steps, for page faults cost more than
-    the arithmetic on them. True when it took effect; elsewhere than on Linux with glibc it does nothing.
+def keep_large_blocks(largest: int) -> bool:
+    """Tell glibc not to hand blocks of up to ``largest`` bytes back to the kernel between steps, for page faults cost
+    more than the arithmetic on them. True when it took effect; elsewhere than on Linux with glibc it does nothing.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_BLOCK) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    return bool(libc.mallopt(_M_MMAP_THRESHOLD, largest) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def memory_budget() -> int:

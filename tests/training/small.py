@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
+from convolve.networks.network import Card, Network, Stage
 from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.training.events import Events
@@ -46,7 +48,7 @@ class Digits:
     batch: int = 16
 
     def __len__(self) -> int:
-        return -(-len(self.images) // self.batch)
+        return math.ceil(len(self.images) / self.batch)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         order = np.random.default_rng([7, number]).permutation(len(self.images))
@@ -61,40 +63,48 @@ def digits(first: int, last: int, batch: int = 16) -> Digits:
     return Digits(pixels, targets[first:last].astype(np.int64), batch)
 
 
-def network() -> nn.Module:
+def network() -> Network:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
-        return nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1, bias=False),
-            nn.BatchNorm2d(4),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),
-            nn.Conv2d(4, 8, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Flatten(),
-            nn.Dropout(0.2),
-            nn.Linear(8 * 16, 10),
-        )
+        stem = [nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        body = [nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(inplace=True)]
+        head = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(8 * 16, 10))
+        return assembled({"stem": Stage(nn.Sequential(*stem), 4, 2), "body": Stage(nn.Sequential(*body), 8, 2)}, head)
 
 
-def training(recipe: Recipe = RECIPE, runtime: Runtime = RUNTIME, images: int = 160) -> Training:
+def linear() -> Network:
+    """Scores straight from the pixels, all weights 0."""
+    layer = nn.Linear(64, 10)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return assembled({}, nn.Sequential(nn.Flatten(), layer))
+
+
+def assembled(stages: dict[str, Stage], head: nn.Module) -> Network:
+    card = Card("small", "", "", 2026, "", "", input=(1, 8, 8), classes=10, minimum=8)
+    return Network(card, stages, head)
+
+
+def training(recipe: Recipe = RECIPE, images: int = 160, learning: Network | None = None) -> Training:
     classes = [str(digit) for digit in range(10)]
     regularization = recipe.regularization
     task = Classify(
-        runtime.prepare(network()),
+        learning or network(),
         classes,
         label_smoothing=regularization.label_smoothing or 0.0,
         mixup=regularization.mixup or 0.0,
     )
+    RUNTIME.prepare(task.network)
     held = digits(1000, 1200)
 
     def validate(measured: nn.Module) -> dict[str, float]:
+        assert isinstance(measured, Network)
         measured.eval()
         with torch.inference_mode():
-            scores = replace(task, network=measured).predict(runtime.images(held.images)).numpy()
+            scores = replace(task, network=measured).predict(RUNTIME.images(held.images)).numpy()
         return task.measure(scores, held.targets)
 
-    return Training(task, digits(0, images, recipe.batch or 16), validate, recipe, runtime)
+    return Training(task, digits(0, images, recipe.batch or 16), validate, recipe, RUNTIME)
 
 
 def rest(seconds: float) -> Events:
@@ -107,4 +117,4 @@ def rest(seconds: float) -> Events:
 
 if __name__ == "__main__":
     pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    fit(training(), Keeper(Path(sys.argv[1]), seconds=0.0), rest(pause))
+    fit(training(), Keeper(Path(sys.argv[1]), seconds=0.0, share=1e9), rest(pause))

@@ -121,7 +121,7 @@ def test_a_rule_is_its_formula_with_decay_on_matrices_only(name: str, monkeypatc
     optimizer = build(weights, Optimization(name, RATE, MOMENTUM, DECAY))  # type: ignore[arg-type]
     for _ in range(STEPS):
         optimizer.zero_grad()
-        sum((w**4 / 4 + w).sum() for w in weights.parameters()).backward()  # type: ignore[union-attr, no-untyped-call]
+        sum((w**4 / 4 + w).sum() for w in weights.parameters()).backward()  # type: ignore[union-attr]
         optimizer.step()
     torch.testing.assert_close(weights.matrix.detach(), FORMULAS[name](start["matrix"], gradient))
     monkeypatch.setattr(f"{__name__}.DECAY", 0.0)
@@ -133,7 +133,7 @@ def test_a_rule_is_its_formula_with_decay_on_matrices_only(name: str, monkeypatc
 
 def test_frozen_parameters_are_left_out() -> None:
     weights = Weights()
-    weights.bias.requires_grad_(requires_grad=False)
+    weights.bias.requires_grad = False
     groups = build(weights, Optimization("adam", RATE, MOMENTUM, DECAY)).param_groups
     assert [parameter.shape for group in groups for parameter in group["params"]] == [weights.matrix.shape]
 

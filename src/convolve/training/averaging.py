@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import final
 
 import torch
 from torch import nn
 
 
+@final
 class Average:
     """A second network whose weights and running statistics follow a first one's.
 

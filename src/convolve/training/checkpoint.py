@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +25,7 @@ from convolve.training.state import State, from_json, to_json
 _LAST, _PREVIOUS, _BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 
 
+@final
 @dataclass(frozen=True)
 class Checkpoint:
     """A state with its tensors by name, and the file that it came from."""

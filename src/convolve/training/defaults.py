@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import final
 
 from convolve import networks
 from convolve.errors import OptionError
@@ -29,7 +30,6 @@ RATES: dict[str, float] = {
 }
 """Learning rates from which networks with normalised layers learn well; others take a part of it."""
 
-_OPEN = frozenset({"data", "network", "group_by", "weights", "freeze"})
 _SMALL_SIDE = 64
 _SMALL_NETWORK = 200_000
 _BATCH_NORMALISATION = 2015
@@ -37,6 +37,7 @@ _BATCH_NORMALISATION = 2015
 Choice = tuple[str, object, str]
 
 
+@final
 @dataclass(frozen=True)
 class Facts:
     """What the choices depend on.

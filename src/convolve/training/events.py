@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from convolve.progress import Listener, Step
 from convolve.training.state import State
 
 
+@final
 @dataclass(frozen=True)
 class Events:
     """Functions of the state, called in order after each step and after each epoch; ``str`` lists them.
@@ -37,6 +39,7 @@ class Events:
         return "\n".join(f"{when}: {', '.join(_name(call) for call in calls) or 'nothing'}" for when, calls in lines)
 
 
+@final
 class Bar:
     """Tells a listener how far the training is, in images, every so many ``seconds`` at most."""
 
@@ -63,6 +66,7 @@ class Bar:
         self._listener(Step("training", done, total, ", ".join(words)))
 
 
+@final
 class Times:
     """Appends each epoch's seconds to a file of JSON lines, apart from the figures that repeat bit for bit."""
 

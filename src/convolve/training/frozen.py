@@ -39,11 +39,14 @@ class Remembered:
             yield Batch(self.maps[rows], self.batches.labels.values[chosen], chosen)
 
 
-def remember(network: Network, stage: str, batches: Batches, runtime: Runtime) -> Remembered:
-    """Run every example once through the network up to ``stage``, in evaluation mode."""
+def remember(network: Network, stage: str, batches: Batches, every: Batches, runtime: Runtime) -> Remembered:
+    """Run every example once through the network up to ``stage``, in evaluation mode.
+
+    ``every`` holds each example of ``batches`` once, which a sampler would not.
+    """
     found: dict[int, Floats] = {}
     with evaluating(network), torch.inference_mode(), runtime.autocast():
-        for batch in batches.epoch(0):
+        for batch in every.epoch(0):
             maps = network.features(runtime.images(batch.images))[stage].float().permute(0, 2, 3, 1).cpu().numpy()
             found |= dict(zip(batch.indices.tolist(), maps, strict=True))
     indices = np.array(sorted(found), dtype=np.int64)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, final
 
 from convolve.errors import TrainingError
 
 
+@final
 class Interrupted(TrainingError):  # noqa: N818 - what happened, not a defect
     """A person or the system asked the training to stop; it can go on where it was."""
 
 
+@final
 class Interruption:
     """Inside the block, the first SIGINT or SIGTERM only sets ``asked``; a second one interrupts at once.
 

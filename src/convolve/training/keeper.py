@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import final
 
 from convolve.errors import RunError
 from convolve.files import write_text
@@ -12,21 +13,20 @@ from convolve.training import checkpoint
 from convolve.training.learner import Learner
 from convolve.training.state import State
 
-_COST = 20
 
-
+@final
 class Keeper:
     """Checkpoints and `metrics.jsonl` of a run's folder.
 
-    Within an epoch a checkpoint is due after ``seconds``, at an epoch's end always; but saving never takes more than
-    a twentieth of the time. `metrics.jsonl` holds what is the same in every repetition, so no times.
+    Within an epoch a checkpoint is due after ``seconds``, at an epoch's end always; but saving takes no more than
+    that ``share`` of the time. `metrics.jsonl` holds what is the same in every repetition, so no times.
     """
 
-    def __init__(self, run: Path, seconds: float = 60.0) -> None:
+    def __init__(self, run: Path, seconds: float = 60.0, share: float = 0.05) -> None:
         self.run = run
         self._folder = run / "checkpoints"
         self._metrics = run / "metrics.jsonl"
-        self._seconds = seconds
+        self._seconds, self._share = seconds, share
         self._saved_at = time.monotonic()
         self._cost = 0.0
 
@@ -52,7 +52,7 @@ class Keeper:
     def due(self, ending: bool = False) -> bool:
         """Whether it is time to save, within an epoch or at its end."""
         waited = time.monotonic() - self._saved_at
-        return waited >= _COST * self._cost and (ending or waited >= self._seconds)
+        return waited * self._share >= self._cost and (ending or waited >= self._seconds)
 
     def save(self, state: State, learner: Learner) -> None:
         """Write a checkpoint now. Raises `TrainingError` when the disk is full."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from convolve.training.averaging import Average
 from convolve.training.recipe import Recipe
 
 
+@final
 class Learner:
     """A network on its way; ``recipe`` is settled."""
 

@@ -7,6 +7,7 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import final
 
 from convolve.errors import TrainingError
 from convolve.runtime import Runtime
@@ -18,10 +19,11 @@ from convolve.training.step import Training, apart, batches, step
 
 _WARM_UP, _STEPS, _SECONDS = 2, 8, 5.0
 _FORWARD_SHARE = 1 / 3
-_ACTIVATIONS, _PROGRAM = 1.5, 400 << 20
+_ACTIVATIONS, _PROGRAM = 2.0, 400 << 20
 _MOMENTS = {"sgd": 0, "gradient-descent": 0, "momentum": 1, "nesterov": 1, "adagrad": 1, "rmsprop": 2}
 
 
+@final
 @dataclass(frozen=True)
 class Plan:
     """``epochs`` of about ``seconds_per_epoch``, validation included; ``images_per_second`` while learning."""

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -19,7 +22,9 @@ from convolve.errors import RunError
 from convolve.files import beside, write_text
 from convolve.training.recipe import Recipe
 from convolve.training.recipe_file import read_recipe, write_recipe
-from convolve.values import Dataset, Indices, Preprocessing, Splits
+from convolve.values import Dataset, Preprocessing, Splits
+
+_PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,9 @@ class Run:
 
 def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Dataset, splits: Splits) -> Run:
     """Make the folder with everything that is known before the first step."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_recipe(folder / "recipe.toml", recipe)
-    names = {
-        part: [dataset.images.name(int(index)) for index in getattr(splits, part)]
-        for part in ("train", "validation", "test")
-    }
+    own = _names(dataset)
+    names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
     write_text(folder / "splits.json", json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
     write_manifest(folder, manifest)
     return Run(folder, recipe, manifest)
@@ -74,7 +76,10 @@ def save_weights(place: Path, network: nn.Module) -> None:
     """Write a network's weights and statistics by name. Raises `ConvolveError`."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with beside(place) as draft:
-        save_file(state, draft)
+        try:
+            save_file(state, draft)
+        except SafetensorError as error:  # what it makes of a full disk
+            raise OSError(errno.ENOSPC, str(error)) from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -102,16 +107,26 @@ def read_splits(folder: Path, dataset: Dataset) -> Splits:
     """The splits that the run was trained with, found again by the images' names. Raises `RunError`."""
     try:
         document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        names, origin = {part: list(document[part]) for part in _PARTS}, str(document["origin"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / 'splits.json'} cannot be read ({error}); train again.") from error
-    place = {dataset.images.name(index): index for index in range(len(dataset))}
-    parts: dict[str, Indices] = {}
-    for part in ("train", "validation", "test"):
-        missing = [name for name in document[part] if name not in place]
-        if missing:
-            raise RunError(
-                f"{dataset.root} no longer holds {missing[0]} ({len(missing)} images of this run are missing); "
-                "put them back or train again."
-            )
-        parts[part] = np.array([place[name] for name in document[part]], dtype=np.int64)
-    return Splits(**parts, origin=document["origin"])
+    place = {name: index for index, name in enumerate(_names(dataset))}
+    missing = [name for part in _PARTS for name in names[part] if name not in place]
+    if missing:
+        raise RunError(
+            f"{dataset.root} no longer holds {missing[0]} ({len(missing)} images of this run are missing); "
+            "put them back or train again."
+        )
+    found = {part: np.array([place[name] for name in names[part]], dtype=np.int64) for part in _PARTS}
+    return Splits(**found, origin=origin)
+
+
+def _names(dataset: Dataset) -> list[str]:
+    """What tells the images apart: their names, numbered where a table names a file several times."""
+    times: Counter[str] = Counter()
+    found: list[str] = []
+    for index in range(len(dataset)):
+        name = dataset.images.name(index)
+        times[name] += 1
+        found.append(name if times[name] == 1 else f"{name} ({times[name]})")
+    return found

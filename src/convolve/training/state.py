@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import final
 
 from convolve.errors import RunError
 
 
+@final
 @dataclass
 class State:
     """Everything that decides how a training goes on, beside weights, their average and the optimizer's tensors.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,7 @@ class Source(Protocol):
         ...
 
 
+@final
 @dataclass(frozen=True)
 class Training:
     """Everything that a training consists of; ``recipe`` is settled, and the network prepared by ``runtime``.

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convolve.errors import OptionError
+from torch.utils.tensorboard import SummaryWriter
+
 from convolve.training.state import State
 
 
 class Board:
-    """Writes each epoch's figures as scalars into a folder. Raises `OptionError` where TensorBoard is not installed."""
+    """Writes each epoch's figures as scalars into a folder."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.") from error
         self._writer = SummaryWriter(str(folder))
 
     def __call__(self, state: State) -> None:
