@@ -74,6 +74,12 @@ def test_only_photographs_and_colour_images_are_mirrored() -> None:
     assert mirrored == [True, True, False]
 
 
+def test_frozen_stages_are_shown_what_does_not_vary() -> None:
+    settled, reasons = settle(Recipe(network="resnet18", transfer=Transfer(freeze="stage4")), PHOTOS)
+    assert settled.augmentation == Augmentation(1.0, False, False, *[0.0] * 8)
+    assert "computed once" in reasons["crop"]
+
+
 def test_sizes_are_the_networks_or_large_enough_for_its_strides() -> None:
     sizes = [
         settle(Recipe(network=network), facts)[0].size

@@ -155,12 +155,13 @@ def _restraint(known: dict[str, object], facts: Facts, card: Card) -> Iterator[C
 
 
 def _variation(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    del known
     chosen: dict[str, object] = dict.fromkeys(
         ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "pca"), 0.0
     )
     chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False}
-    if facts.photographs:
+    if known.get("freeze"):
+        reason = "nothing varies, so that what the frozen stages give is computed once"
+    elif facts.photographs:
         reason = "photographs: what they show stays the same mirrored, closer and in other light"
         chosen |= {"crop": 0.35, "flip": True, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
     elif _small(card) and facts.images >= 10_000:
