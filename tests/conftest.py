@@ -24,3 +24,13 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("CONVOLVE_CACHE", str(folder / "cache"))
         patch.setenv("CONVOLVE_DATA", str(folder / "data"))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has ended, on scikit-learn's digits; tests only look at it."""
+    import convolve
+
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    convolve.train("digits", network="lenet5_keras", size=16, epochs=2, seed=1, threads=1, out=folder)
+    return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,9 @@ def test_a_folder_in_place_of_the_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConvolveError, match="cannot be written"):
         write_text(tmp_path / "file" / "inner.txt", "text")
+
+
+def test_a_name_that_is_not_unicode_is_written_as_json_has_it(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9 \xea\xb3\xa0.png")
+    write_text(tmp_path / "a.json", json.dumps([name], ensure_ascii=False))
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]

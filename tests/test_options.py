@@ -41,6 +41,18 @@ def test_groups_are_flat_outside_and_nested_inside() -> None:
     assert train == Train("a", out=Path("here"), engine=Engine(power=3.0))
 
 
+@dataclass(frozen=True)
+class Journey:
+    start: str
+    stops: tuple[Path, ...] = ()
+
+
+def test_a_path_serves_as_text_and_one_item_as_several() -> None:
+    journey = Journey("here", (Path("there"),))
+    assert build(Journey, {"start": Path("here"), "stops": "there"}) == journey
+    assert build(Journey, {"start": "here", "stops": [Path("there")]}) == journey
+
+
 @pytest.mark.parametrize(
     ("keywords", "words"),
     [

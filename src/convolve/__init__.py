@@ -15,12 +15,15 @@ __all__ = ["ConvolveError", "__version__", "compare", "data", "evaluate", "netwo
 
 
 def __getattr__(name: str) -> Any:
+    # First of all, so that `from convolve import MODULE`, which asks here for the module, imports no verb meanwhile.
+    if name not in __all__:
+        raise AttributeError(f"convolve has no verb '{name}'; it has {', '.join(__all__[2:])}.")
     import importlib
 
-    from convolve.verbs.verb import NAMES, find
+    from convolve.verbs.verb import find
 
-    if name in ("data", "networks"):
-        return importlib.import_module(f"convolve.{name}")
-    if name in NAMES:
-        return find(name)
-    raise AttributeError(f"convolve has no verb '{name}'; it has {', '.join(NAMES)}.")
+    return importlib.import_module(f"convolve.{name}") if name in ("data", "networks") else find(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

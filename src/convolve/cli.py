@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import os
 import signal
 import sys
 from typing import Annotated, Any
 
 import cyclopts
+from rich.text import Text
 
 from convolve import __version__
 from convolve.console import following, people
 from convolve.errors import ConvolveError
 from convolve.options import Flat, fields
+from convolve.training.interrupt import Interrupted
 from convolve.verbs.verb import NAMES, Verb, find
 
+_INTERRUPTED = 128 + signal.SIGINT
 _EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `convolve.train(DATA)`."
 
 
 def application() -> cyclopts.App:
     """The command line with every verb."""
-    app = cyclopts.App(name="convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help())
+    app = cyclopts.App("convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help())
+    app.suppress_keyboard_interrupt = False
     for name in NAMES:
         verb = find(name)
         app.command(_command(verb), name=name, help=verb.options.__doc__)
@@ -31,16 +37,26 @@ def application() -> cyclopts.App:
 def main() -> None:
     """Run one command; leave with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
     debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     try:
-        application()(exit_on_error=True)
+        application()(sys.argv[1:], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         _complain("Interrupted.")
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except cyclopts.CycloptsError as error:
+        _complain(_sentence(error))
+        sys.exit(2)
     except ConvolveError as error:
         if debug:
             raise
         _complain(str(error))
-        sys.exit(2)
+        sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
 
 
 def _help() -> str:
@@ -72,7 +88,13 @@ def _run(verb: Verb[Any, Any], options: Any, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n")
         return
     for part in verb.shown(result):
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str | Text))
+
+
+def _sentence(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
+        return f"There is no place for '{error.unused_tokens[0]}'; --help says what the command takes."
+    return " ".join(str(error).split())
 
 
 def _complain(sentence: str) -> None:

@@ -17,8 +17,10 @@ _WIDTH_OF_FILES = 160
 
 def people(*, stderr: bool = False) -> Console:
     """Where people read: as wide as their terminal, or wide enough for every table in a file or a pipe."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH_OF_FILES)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    return console
 
 
 @contextmanager

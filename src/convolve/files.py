@@ -38,9 +38,9 @@ def beside(place: Path) -> Iterator[Path]:
 
 
 def write_text(place: Path, text: str) -> None:
-    """Write UTF-8 text. Raises `ConvolveError`."""
+    r"""Write UTF-8 text; a file name's byte that is none becomes `\udcXX`, as JSON has it. Raises `ConvolveError`."""
     with beside(place) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_bytes(place: Path, content: bytes) -> None:
@@ -50,8 +50,11 @@ def write_bytes(place: Path, content: bytes) -> None:
 
 
 def _settle(place: Path) -> None:
-    """Ask the system to bring a file, or a folder's list of files, to the disk."""
-    handle = os.open(place, os.O_RDONLY)
+    """Ask the system to bring a file, or a folder's list of files, to the disk; Windows can do so for files alone."""
+    folder = place.is_dir()
+    if folder and os.name == "nt":
+        return
+    handle = os.open(place, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

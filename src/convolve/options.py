@@ -134,7 +134,9 @@ def _required(spec: dataclasses.Field[Any]) -> bool:
 
 
 def _checked(name: str, value: object, hint: Any) -> object:
-    """The value as its type has it: whole numbers serve as floats and strings as paths; anything else is refused."""
+    """The value as its type has it: whole numbers serve as floats, strings as paths and paths as strings, and one item
+    as a tuple of one; anything else is refused.
+    """
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     choices = typing.get_args(hint) if union else (hint,)
     for choice in choices:
@@ -143,12 +145,14 @@ def _checked(name: str, value: object, hint: Any) -> object:
             if value in typing.get_args(choice):
                 return value
         elif origin is tuple:
-            if isinstance(value, list | tuple):
-                return tuple(_checked(name, item, typing.get_args(choice)[0]) for item in value)
+            items = value if isinstance(value, list | tuple) else (value,)
+            return tuple(_checked(name, item, typing.get_args(choice)[0]) for item in items)
         elif choice is float and type(value) is int:
             return float(value)
         elif choice is Path and isinstance(value, str):
             return Path(value)
+        elif choice is str and isinstance(value, Path):
+            return str(value)
         elif type(value) is choice or (choice is Path and isinstance(value, Path)):
             return value
     raise OptionError(f"{name} cannot be {value!r}; it takes {_described(choices)}.")

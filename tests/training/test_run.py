@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from convolve.data.images import ImageFiles
 from convolve.errors import ConvolveError, RunError
+from convolve.tasks.classify import Classify
 from convolve.training import run as run_files
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.run import Manifest, create_run, open_run, read_splits, save_weights, write_manifest
@@ -65,7 +68,7 @@ def test_a_full_disk_keeps_the_old_weights(tmp_path: Path, monkeypatch: pytest.M
     before = place.read_bytes()
 
     def full(*_: object) -> None:
-        raise run_files.SafetensorError("No space left on device")
+        raise SafetensorError("No space left on device")
 
     monkeypatch.setattr(run_files, "save_file", full)
     with pytest.raises(ConvolveError, match=r"weights\.safetensors cannot be written"):
@@ -75,19 +78,21 @@ def test_a_full_disk_keeps_the_old_weights(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_scoring_gives_every_part_its_own_mode_back() -> None:
-    task = training().task
+    task = cast(Classify, training().task)
     parts = dict(task.network.named_modules())
     task.network.train()
     next(part for part in parts.values() if isinstance(part, nn.BatchNorm2d)).eval()
     modes = {name: part.training for name, part in parts.items()}
-    with pytest.raises(ZeroDivisionError), evaluating(task.network):
+    with evaluating(task.network):
         assert not any(part.training for part in parts.values())
+    assert {name: part.training for name, part in parts.items()} == modes
+    with pytest.raises(ZeroDivisionError), evaluating(task.network):
         1 / 0  # noqa: B018
     assert {name: part.training for name, part in parts.items()} == modes
 
 
 def test_scores_do_not_depend_on_the_batches() -> None:
-    task = training().task
+    task = cast(Classify, training().task)
     images = np.random.default_rng(1).normal(size=(7, 8, 8, 1)).astype(np.float32)
     targets = np.arange(7, dtype=np.int64)
     whole = score(task, [Batch(images, targets, targets)], RUNTIME)

@@ -73,7 +73,7 @@ def _example(groups: Sequence[Group], told: Literal["split", "label"]) -> str:
     if not groups:
         return ""
     facts = [(member.name, member.split if told == "split" else member.label) for member in groups[0].members]
-    other = next((fact for fact in facts if fact[1] != facts[0][1]), facts[1])
+    other = next((fact for fact in facts if fact[1] != facts[0][1]), facts[:2][-1])
     return f" (such as {_with_fact(facts[0])} = {_with_fact(other)})"
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from convolve.data.colour import ColourChange, change_matrices, coloured, normalising
 from convolve.data.geometry import box_matrices, source_boxes, warp
+from convolve.data.smallwarp import SMALL, warp_small
 from convolve.data.variation import Variation
 from convolve.values import Floats, Indices, Pixels, Preprocessing
 
@@ -54,9 +55,11 @@ def draw(
     return Drawn(matrices, change_matrices(change, preprocessing), places)
 
 
-def apply(drawn: Drawn, images: Sequence[Pixels], preprocessing: Preprocessing, noise: Floats | None = None) -> Floats:
+def apply(
+    drawn: Drawn, images: Sequence[Pixels] | Pixels, preprocessing: Preprocessing, noise: Floats | None = None
+) -> Floats:
     """(N, height, width, C) float32, normalised: the images (H, W, C) uint8 as drawn, with a `noise_table`'s noise."""
-    result = coloured(warp(images, drawn.matrices, preprocessing), drawn.colours)
+    result = coloured(_warped(images, drawn.matrices, preprocessing), drawn.colours)
     if noise is not None:
         length = preprocessing.height * preprocessing.width
         for image, place in zip(result, drawn.noise.tolist(), strict=True):
@@ -71,6 +74,19 @@ def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Ge
     """
     shape = (preprocessing.height * preprocessing.width + _PLACES, preprocessing.channels)
     return random.standard_normal(shape, dtype=np.float32) * np.float32(sigma / np.array(preprocessing.std))
+
+
+def _warped(images: Sequence[Pixels] | Pixels, matrices: Draws, preprocessing: Preprocessing) -> Pixels:
+    """One call per image, or for an array of small ones one call for all; they agree within rounding."""
+    area = preprocessing.height * preprocessing.width
+    if (
+        preprocessing.fit == "letterbox"
+        or not isinstance(images, np.ndarray)
+        or area > SMALL
+        or images[0, ..., 0].size > SMALL
+    ):
+        return warp(images, matrices, preprocessing)
+    return warp_small(images, matrices, preprocessing.height, preprocessing.width)
 
 
 def _crops(variation: Variation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:

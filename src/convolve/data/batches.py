@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -51,9 +51,9 @@ class Batches:
         usable = np.array([index not in source.failed for index in indices.tolist()], dtype=bool)
         if not usable.any():
             raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
-        self._indices = indices[usable]
+        self._indices: Indices = indices[usable]
         self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
-        self._source, self._labels, self._options = source, labels, options
+        self._source, self.labels, self._options = source, labels, options
         frame = (options.preprocessing.height, options.preprocessing.width)
         sliced = source.whole is not None and source.whole.shape[1:3] == frame and options.augmentation is None
         self._slices = source.whole if sliced else None
@@ -70,32 +70,38 @@ class Batches:
         """Yield one epoch's batches from the ``start``-th on: the same ones whatever came before, however many workers
         there are. Close the iterator when leaving early. Raises `DataError` when no image of a batch can be read.
         """
-        order = self._order(number)
-        make = partial(self._make, order, number)
+        make = partial(self._make, self.order(number), number)
         if self._slices is not None:
             yield from map(make, range(start, len(self)))
             return
         with one_thread_each():
             yield from in_order(make, range(start, len(self)), self._options.workers)
 
-    def _order(self, epoch: int) -> Indices:
+    def order(self, epoch: int) -> list[Indices]:
+        """The indices of each batch of an epoch."""
+        size, drawn = self._options.batch, self._drawn(epoch)
+        return [drawn[place * size : (place + 1) * size] for place in range(len(self))]
+
+    def _drawn(self, epoch: int) -> Indices:
         if self._weights is not None:
             share = self._weights / self._weights.sum()
             return np.asarray(self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=share))
         if self._options.shuffle:
-            return np.asarray(self._random(epoch, _ORDER).permutation(self._indices))
+            return np.asarray(self._random(epoch, _ORDER).permutation(self._indices), dtype=np.int64)
         return self._indices
 
-    def _make(self, order: Indices, epoch: int, number: int) -> Batch:
-        chosen: Indices = order[number * self._options.batch : (number + 1) * self._options.batch]
+    def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
+        chosen = order[number]
         if self._slices is not None:
             images = coloured(self._slices.take(chosen, axis=0), self._normalising)
-            return Batch(images, self._labels.values[chosen], chosen)
+            return Batch(images, self.labels.values[chosen], chosen)
         chosen, pixels = self._read(chosen)
-        return Batch(self._changed(pixels, epoch, number), self._labels.values[chosen], chosen)
+        return Batch(self._changed(pixels, epoch, number), self.labels.values[chosen], chosen)
 
-    def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels]]:
-        """The pixels of those that can be read."""
+    def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
+        """The pixels of those that can be read: as one array where the source is one."""
+        if self._source.whole is not None:
+            return chosen, self._source.whole.take(chosen, axis=0)
         found: dict[int, Pixels] = {}
         for place, index in enumerate(chosen.tolist()):
             try:
@@ -104,9 +110,10 @@ class Batches:
                 continue
         if not found:
             raise DataError(f"None of the {len(chosen)} images of a batch can be read; `convolve data` says why.")
-        return chosen[list(found)], list(found.values())
+        readable: Indices = chosen[list(found)]
+        return readable, list(found.values())
 
-    def _changed(self, images: list[Pixels], epoch: int, number: int) -> Floats:
+    def _changed(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> Floats:
         preprocessing, variation = self._options.preprocessing, self._options.augmentation
         sizes = np.array([image.shape[:2] for image in images], dtype=np.int64)
         if variation is None:

@@ -80,7 +80,7 @@ def open_cache(
     if files is not None:
         return _stored(files, f"Pixels come from the cache {place}, decoded in an earlier run.")
     need = _expected_bytes(images, preprocessing)
-    if need > budget:
+    if need >= budget:  # also where nothing is allowed
         why = f"a cache would take {_megabytes(need)} of the {_megabytes(budget)} allowed"
         return _Streamed(images, preprocessing, why)
     try:

@@ -58,6 +58,11 @@ def change_matrices(change: ColourChange, preprocessing: Preprocessing) -> Matri
 def coloured(pixels: Pixels, matrices: Matrices) -> Floats:
     """(N, H, W, C) float32 of (N, H, W, C) uint8, each image by its matrix, or all by one (1, C, C + 1)."""
     count, height, width, channels = pixels.shape
+    if channels == 1 and len(matrices) > 1:
+        scale, offset = matrices.astype(np.float32).reshape(-1, 2).T[:, :, None, None, None]
+        scaled: Floats = np.multiply(pixels, scale, dtype=np.float32)
+        scaled += offset
+        return scaled
     step = 1 if len(matrices) > 1 else max(1, _BLOCK // max(1, height * width * channels))
     result = np.empty(pixels.shape, np.float32)
     scratch = np.empty((min(step, count) * height, width, channels), np.float32)
@@ -70,7 +75,7 @@ def coloured(pixels: Pixels, matrices: Matrices) -> Floats:
     return result
 
 
-def principal_axes(images: Sequence[Pixels]) -> Matrices:
+def principal_axes(images: Sequence[Pixels] | Pixels) -> Matrices:
     """(C, C) the principal axes of the images' colours as columns, each as long as its eigenvalue; values in 0–1.
 
     Source: Krizhevsky et al. 2012, section 4.1, whose shift is this matrix times three normal draws.

@@ -58,7 +58,7 @@ def frame(height: int, width: int, preprocessing: Preprocessing) -> Matrices:
     return np.asarray(box_matrices(source_boxes(sizes, preprocessing), preprocessing)[0])
 
 
-def warp(images: Sequence[Pixels], matrices: Matrices, preprocessing: Preprocessing) -> Pixels:
+def warp(images: Sequence[Pixels] | Pixels, matrices: Matrices, preprocessing: Preprocessing) -> Pixels:
     """(N, height, width, C) every image as its matrix lays it into the frame, resampled once, linearly, in 8 bits.
 
     Matrices that only cut out, enlarge and mirror whole pixels go the way of `cv2.resize`, which is several times

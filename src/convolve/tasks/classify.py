@@ -76,10 +76,11 @@ class Classify:
         return found | {"macro_f1": macro(figures).f1}
 
     def _entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
+        weights = None if self.class_weights is None else self.class_weights.to(scores.device)
         if not self.multiple:
-            return F.cross_entropy(scores, targets, self.class_weights, label_smoothing=self.label_smoothing)
+            return F.cross_entropy(scores, targets, weights, label_smoothing=self.label_smoothing)
         wanted = targets.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
-        return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=self.class_weights)
+        return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weights)
 
 
 def class_weights(labels: Labels) -> Floats:

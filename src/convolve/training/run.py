@@ -122,11 +122,11 @@ def read_splits(folder: Path, dataset: Dataset) -> Splits:
 
 
 def _names(dataset: Dataset) -> list[str]:
-    """What tells the images apart: their names, numbered where a table names a file several times."""
+    """What tells the images apart: their names; where a table names a file again, numbered as no file can be called."""
     times: Counter[str] = Counter()
     found: list[str] = []
     for index in range(len(dataset)):
         name = dataset.images.name(index)
         times[name] += 1
-        found.append(name if times[name] == 1 else f"{name} ({times[name]})")
+        found.append(name if times[name] == 1 else f"{name}/{times[name]}")
     return found

@@ -72,6 +72,8 @@ def run(options: Compare, listener: Listener) -> Comparison:
     """Read the runs' figures and time their networks here, in turn. Raises `RunError`."""
     if len(options.runs) < 2:
         raise OptionError("Give two runs or more to compare.")
+    if options.figure and options.figure.suffix not in (".svg", ".png"):
+        raise OptionError(f"{options.figure} is neither .svg nor .png; name the figure so.")
     found = []
     for place, folder in enumerate(options.runs, 1):
         found.append(_compared(folder, options.running))
@@ -173,10 +175,8 @@ def _draw(place: Path, comparison: Comparison) -> None:
     figure = cost_figure(panels)
     if place.suffix == ".svg":
         write_bytes(place, as_svg(figure, "compare").encode())
-    elif place.suffix == ".png":
-        write_bytes(place, as_png(figure))
     else:
-        raise OptionError(f"{place} is neither .svg nor .png; name the figure so.")
+        write_bytes(place, as_png(figure))
 
 
 VERB = Verb(Compare, run, shown)

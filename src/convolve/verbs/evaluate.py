@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from convolve.errors import DataError
+from convolve.errors import DataError, ImageError, RunError
 from convolve.options import flat
 from convolve.progress import Listener
 from convolve.verbs.running import Running, restored
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.tasks.classify_evaluation import Evaluation
-    from convolve.training.run import Run
-    from convolve.values import Dataset, Indices
+    from convolve.training.run import Manifest, Run
+    from convolve.values import Dataset, Indices, Splits
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Evaluate:
     run: Path
     """Folder of the run."""
     data: str | None = None
-    """Other data to measure on, with the same classes; by default the run's own."""
+    """Other data to measure on, with the run's classes or some of them; by default the run's own."""
     _: KW_ONLY
     split: Literal["train", "validation", "test", "all"] | None = None
     """Part of the data to measure on: by default the run's test split, and all of other data."""
@@ -84,13 +84,13 @@ def _asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
     """The data with the run's classes, the name of its part, and that part's images."""
     import numpy as np
 
-    from convolve.data.layouts import open_dataset
     from convolve.training.run import read_splits
 
-    dataset = relabelled(open_dataset(options.data or trained.recipe.data or ""), trained.manifest.classes)
-    if options.data is None:
-        splits, part = read_splits(trained.folder, dataset), options.split or "test"
+    dataset = relabelled(_opened(options, trained), trained.manifest)
+    splits = read_splits(trained.folder, dataset) if options.data is None else _own_splits(trained, dataset)
+    if splits:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+        part = options.split or ("test" if len(splits.test) else "validation")
     else:
         parts, part = dict(dataset.given), options.split or "all"
     parts["all"] = np.arange(len(dataset))
@@ -100,22 +100,50 @@ def _asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
     return dataset, part, parts[part]
 
 
-def relabelled(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
-    """A dataset whose labels count in a run's classes. Raises `DataError` when it has classes that the run lacks."""
+def _opened(options: Evaluate, trained: Run) -> Dataset:
+    from convolve.data.layouts import open_dataset
+
+    place = trained.recipe.data or ""
+    if options.data is None and Path(place).is_absolute() and not Path(place).exists():
+        raise DataError(f"The run's data is no longer at {place}; say where: convolve evaluate {options.run} DATA.")
+    return open_dataset(options.data or place)
+
+
+def _own_splits(trained: Run, dataset: Dataset) -> Splits | None:
+    """The run's splits, where the data is the run's own at another place."""
+    from convolve.training.run import read_splits
+    from convolve.verbs.preparing import unchanged
+
+    try:
+        splits = read_splits(trained.folder, dataset)
+        return splits if unchanged(trained, dataset, splits) else None
+    except (RunError, ImageError):
+        return None
+
+
+def relabelled(dataset: Dataset, manifest: Manifest) -> Dataset:
+    """A dataset whose labels count in a run's classes. Raises `DataError` when it has classes that the run lacks, or
+    several labels an image where the run knows one.
+    """
     import numpy as np
 
     from convolve.values import Labels
 
-    labels = dataset.labels
+    labels, classes = dataset.labels, manifest.classes
+    if labels.multiple and not manifest.multiple:
+        raise DataError(
+            f"{dataset.root} gives images several labels, but the run learnt one for each; give other data."
+        )
     unknown = [name for name in labels.classes if name not in classes]
     if unknown:
         raise DataError(
             f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(classes)}."
         )
     places = np.array([classes.index(name) for name in labels.classes], dtype=np.int64)
-    if labels.multiple:
+    if manifest.multiple:
+        flags = labels.values if labels.multiple else np.eye(len(labels.classes), dtype=np.uint8)[labels.values]
         values = np.zeros((len(labels), len(classes)), dtype=np.uint8)
-        values[:, places] = labels.values
+        values[:, places] = flags
         return replace(dataset, labels=Labels(values, classes))
     return replace(dataset, labels=Labels(places[labels.values], classes))
 

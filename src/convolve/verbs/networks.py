@@ -108,8 +108,8 @@ def _shown_layers(result: Layers) -> Iterator[RenderableType]:
     yield table
     yield (
         f"{summary.parameters:,} parameters ({summary.trainable:,} trainable), {summary.macs:,} multiply-adds, "
-        f"{summary.weight_bytes / 2**20:.1f} MiB of weights, {summary.activation_bytes / 2**20:.1f} MiB of activations; "
-        "`sees` is the side of the receptive field in pixels"
+        f"{summary.weight_bytes / 2**20:.1f} MiB of weights, {summary.activation_bytes / 2**20:.1f} MiB of activations"
+        "; `sees`: side of the receptive field"
     )
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from convolve.errors import DataError, ImageError
+from convolve.errors import DataError, ImageError, OptionError
 from convolve.options import flat
 from convolve.progress import Listener, Step
 from convolve.verbs.running import Running, restored
@@ -77,6 +77,10 @@ def run(options: Predict, listener: Listener) -> Answers:
     """Predict every image. Raises `RunError`, and `DataError` when no image is found or none can be read."""
     from convolve.training.run import open_run
 
+    if options.top < 1:
+        raise OptionError(f"top cannot be {options.top}; it takes a whole number from 1.")
+    if not 0 <= options.threshold <= 1:
+        raise OptionError(f"threshold cannot be {options.threshold}; it takes a number from 0 to 1.")
     images = _found(options.images)
     trained = open_run(options.run)
     task, runtime = restored(trained, options.running)
@@ -103,10 +107,11 @@ def run(options: Predict, listener: Listener) -> Answers:
 
 def shown(result: Answers) -> Iterator[RenderableType]:
     """A table of the answers, and the images that could not be read."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("image", "label", "confidence", "likeliest", box=None, header_style="bold")
+    headings = [Column(name, overflow="fold") for name in ("image", "label", "confidence", "likeliest")]
+    table = Table(*headings, box=None, header_style="bold")
     for answer in result.answers:
         if answer.error:
             continue

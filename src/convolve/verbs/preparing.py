@@ -12,19 +12,21 @@ import torch
 from convolve import networks
 from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import PixelSource, open_cache
-from convolve.data.doctor import diagnose
+from convolve.data.doctor import diagnose, fingerprint
 from convolve.data.findings import Findings
 from convolve.data.layouts import open_dataset
 from convolve.data.splits import SplitPlan, split
 from convolve.data.survey import Survey, survey
 from convolve.errors import DataError, OptionError
 from convolve.networks.freeze import freeze
+from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.summary import summarize
 from convolve.tasks.classify import Classify, class_weights
 from convolve.training.defaults import Facts, settle
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe
+from convolve.training.run import Run
 from convolve.values import Dataset, Floats, Indices, Labels, Preprocessing, Splits
 from convolve.verbs.running import Running
 from convolve.verbs.starting import Start, starting_weights
@@ -33,6 +35,7 @@ READERS = 2
 CACHE_BYTES = 20 << 30
 SCORING_BATCH = 250
 _PHOTOGRAPH = 96
+_FEWEST = Facts(images=1, channels=1, side=1, photographs=False)
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,16 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     """Look at the data, settle the recipe, divide the data, build the network. Raises `ConvolveError`."""
     if recipe.data is None:
         raise OptionError("Name the data to learn from: a folder, a file or a named set such as digits.")
+    settle(recipe, _FEWEST)  # what is wrong with any data is said before a person waits for it to be read
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
-    dataset = open_dataset(recipe.data)
+    recipe, kept = _as_trained(recipe, start)
+    dataset = open_dataset(recipe.data or "")
     seen = survey(dataset, READERS)
     settled, reasons = settle(recipe, _facts(dataset, seen))
+    reasons |= kept
     splits = split(dataset, _split_plan(settled, fold), seen.usable)
+    if not len(splits.validation):
+        raise OptionError("Some images must select the best epoch; give --validation a share above 0.")
     findings = diagnose(dataset, splits, seen, READERS)
     preprocessing = _preprocessing(settled, findings, start)
     runtime, batch, more = _fitted_to_machine(settled, running, preprocessing, len(dataset.labels.classes))
@@ -107,6 +115,7 @@ def learning_batches(
         augmentation=recipe.augmentation if varies(recipe) else None,
         sampler_weights=_sampler(recipe, labels.take(part)),
         workers=READERS,
+        drop_last=len(part) % (recipe.batch or 1) == 1,  # batch normalisation cannot learn from one image alone
     )
     return Batches(source, labels, part, options)
 
@@ -115,6 +124,21 @@ def measuring_batches(source: PixelSource, labels: Labels, part: Indices, prepro
     """Batches to measure on: in order, and nothing varied."""
     options = BatchOptions(preprocessing, SCORING_BATCH, seed=0, shuffle=False, workers=READERS)
     return Batches(source, labels, part, options)
+
+
+def _as_trained(recipe: Recipe, start: Start | None) -> tuple[Recipe, dict[str, str]]:
+    """With a run's weights, the run's own size and fit where the person says nothing of them, and the reasons."""
+    if start is None or start.run is None or start.preprocessing is None:
+        return recipe, {}
+    own = Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit)
+    names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
+    return merge(own, recipe), dict.fromkeys(names, f"as {start.run} was trained")
+
+
+def unchanged(run: Run, dataset: Dataset, splits: Splits) -> bool:
+    """Whether a dataset is to the last byte what the run was trained on; reads every file."""
+    usable = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
+    return fingerprint(dataset, usable) == str(run.manifest.data["fingerprint"])
 
 
 def _sampler(recipe: Recipe, labels: Labels) -> Floats | None:
@@ -160,6 +184,8 @@ def varies(recipe: Recipe) -> bool:
 def _facts(dataset: Dataset, seen: Survey) -> Facts:
     counts = dataset.labels.take(seen.usable).counts()
     counts = counts[counts > 0]
+    if not len(counts):
+        raise DataError(f"No readable image of {dataset.root} carries a label; label some.")
     if len(dataset.labels.classes) < 2 and not dataset.labels.multiple:
         raise DataError(f"{dataset.root} has one class only, '{dataset.labels.classes[0]}'; a classifier needs two.")
     side = int(np.median(seen.sizes.min(1)))

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 from convolve.words import Precision
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from convolve.runtime import Runtime
     from convolve.tasks.classify import Classify
     from convolve.training.run import Run
@@ -25,21 +29,34 @@ class Running:
     """Processor threads."""
 
 
+def kept_weights(run: Run) -> Mapping[str, Tensor]:
+    """The weights that a run keeps. Raises `RunError` where its training has not ended, `WeightsError` for a damaged
+    file.
+    """
+    from convolve.errors import RunError
+    from convolve.interop.files import read_weights
+
+    if not run.weights.is_file():
+        raise RunError(f"{run.folder} has not ended its training; go on with `convolve train --resume {run.folder}`.")
+    return read_weights(run.weights)
+
+
 def restored(run: Run, running: Running) -> tuple[Classify, Runtime]:
     """The run's network with its best weights, as the task that it was trained for. Raises `RunError`."""
     from convolve import networks
     from convolve.errors import RunError
-    from convolve.interop.files import read_weights
     from convolve.runtime import choose
     from convolve.summary import summarize
     from convolve.tasks.classify import Classify
 
     manifest, recipe = run.manifest, run.recipe
-    if not run.weights.is_file():
-        raise RunError(f"{run.folder} has not ended its training; go on with `convolve train --resume {run.folder}`.")
     size = manifest.preprocessing
     network = networks.create(recipe.network or "", len(manifest.classes), size.channels, (size.height, size.width))
-    network.load_state_dict(read_weights(run.weights))
+    weights = kept_weights(run)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"{run.weights} does not fit {recipe.network}; restore it or train again.") from error
     macs = summarize(network, (size.channels, size.height, size.width)).macs
     runtime = choose(running.device, running.precision, running.threads, macs)
     runtime.prepare(network)

@@ -14,15 +14,19 @@ from convolve.networks import Network
 from convolve.networks.weights import load_weights
 from convolve.training.run import open_run
 from convolve.values import Preprocessing
+from convolve.verbs.running import kept_weights
 
 
 @dataclass(frozen=True)
 class Start:
-    """Tensors by name, the channels of the images that they are for, and those images' preprocessing if it is known."""
+    """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, and
+    the run that they come from, if any.
+    """
 
     state: Mapping[str, Tensor]
     channels: int
     preprocessing: Preprocessing | None
+    run: Path | None = None
 
     def load(self, network: Network) -> list[str]:
         """Load what fits; the head's parameters that stay fresh are returned. Raises `WeightsError`."""
@@ -40,7 +44,7 @@ def starting_weights(weights: str, network: str) -> Start:
     if place.is_dir():
         run = open_run(place)
         preprocessing = run.manifest.preprocessing
-        return Start(read_weights(run.weights), preprocessing.channels, preprocessing)
+        return Start(kept_weights(run), preprocessing.channels, preprocessing, place)
     state = read_weights(place)
     channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
     return Start(state, channels, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from convolve.errors import OptionError, RunError
 from convolve.options import Flat, flat, merge
-from convolve.progress import Listener, Remark
+from convolve.progress import Listener
 from convolve.training.recipe import Recipe
 from convolve.verbs.running import Running
 from convolve.verbs.verb import Verb
@@ -61,8 +62,12 @@ class Folds:
     runs: tuple[Trained, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """`folds`, and `figures`: the mean and the spread (sample standard deviation) of each."""
-        return {"folds": [run.as_json() for run in self.runs], "figures": self.figures()}
+        """`folds`, and `figures`: the mean and the spread (sample standard deviation) of each, null where undefined."""
+        plain = {
+            name: {key: value if math.isfinite(value) else None for key, value in figure.items()}
+            for name, figure in self.figures().items()
+        }
+        return {"folds": [run.as_json() for run in self.runs], "figures": plain}
 
     def figures(self) -> Mapping[str, dict[str, float]]:
         """Mean and spread of every figure over the folds."""
@@ -79,24 +84,19 @@ class Folds:
 def run(options: Train, listener: Listener) -> Trained | Folds:
     """Train, or go on with a run. Raises `ConvolveError`."""
     from convolve.training.recipe_file import read_recipe
+    from convolve.verbs.folds import fold_folder, resume_folds, train_folds
     from convolve.verbs.training import resume, train
 
+    if options.tensorboard:
+        _need_tensorboard()
     if options.resume:
-        if options.training != Recipe() or options.recipe or options.out:
+        if options.training != Recipe() or options.recipe or options.out or options.running != Running():
             raise OptionError("A run goes on with its own recipe and folder; give --resume without other options.")
-        return resume(options.resume, options, listener)
+        return (resume_folds if fold_folder(options.resume, 0).is_dir() else resume)(options.resume, options, listener)
     recipe = merge(read_recipe(options.recipe), options.training) if options.recipe else options.training
     folder = options.out or _new_folder(recipe)
-    if (folder / "manifest.json").exists():
-        raise RunError(f"{folder} holds a run already; choose another --out, or go on with it by --resume {folder}.")
-    folds = recipe.splitting.folds or 1
-    if folds == 1:
-        return train(recipe, folder, options, listener)
-    runs = []
-    for fold in range(folds):
-        listener(Remark(f"Fold {fold + 1} of {folds}"))
-        runs.append(train(recipe, folder / f"fold-{fold + 1}", options, listener, fold))
-    return Folds(tuple(runs))
+    _refuse_taken(folder)
+    return (train_folds if (recipe.splitting.folds or 1) > 1 else train)(recipe, folder, options, listener)
 
 
 def shown(result: Trained | Folds) -> Iterator[RenderableType]:
@@ -112,8 +112,22 @@ def shown(result: Trained | Folds) -> Iterator[RenderableType]:
         yield f"{name:20} {figure['mean']:.4f} ± {figure['spread']:.4f} over {len(result.runs)} folds"
 
 
+def _need_tensorboard() -> None:
+    """Before anything is read: a person should not wait for it."""
+    import importlib.util
+
+    if importlib.util.find_spec("tensorboard") is None:
+        raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
+
+
+def _refuse_taken(folder: Path) -> None:
+    taken = [name for name in ("manifest.json", "checkpoints", "fold-1") if (folder / name).exists()]
+    if taken:
+        raise RunError(f"{folder} holds a run already; choose another --out, or go on with it by --resume {folder}.")
+
+
 def _new_folder(recipe: Recipe) -> Path:
-    name = f"{Path(recipe.data or 'data').name}-{recipe.network or 'network'}"
+    name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}"
     numbers = (Path("runs") / (f"{name}-{number}" if number > 1 else name) for number in range(1, 10**6))
     return next(folder for folder in numbers if not folder.exists())
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from convolve.data.cache import open_cache
-from convolve.data.doctor import fingerprint
 from convolve.data.layouts import open_dataset
 from convolve.errors import RunError
 from convolve.networks import Network
 from convolve.progress import Listener, Remark
 from convolve.reports.report import shown as plain
-from convolve.runtime import Runtime, choose, describe_machine
+from convolve.runtime import Runtime, choose, describe_machine, memory_budget
 from convolve.summary import summarize
 from convolve.tasks.classify import Classify
-from convolve.tasks.classify_evaluation import Trust, evaluate, trust
+from convolve.tasks.classify_evaluation import Evaluation, Trust, evaluate, trust, trust_from
 from convolve.training.events import Bar, Events, Times
 from convolve.training.frozen import remember
 from convolve.training.keeper import Keeper
@@ -33,10 +31,11 @@ from convolve.training.run import Manifest, Run, create_run, open_run, read_spli
 from convolve.training.scoring import score
 from convolve.training.state import State
 from convolve.training.step import Source, Training
+from convolve.values import Scored
 from convolve.verbs.looking import draw_sheet, summary_of
-from convolve.verbs.preparing import CACHE_BYTES, READERS, Beginning, Prepared, build_task, prepare, varies
+from convolve.verbs.preparing import CACHE_BYTES, READERS, Beginning, Prepared, build_task, prepare, unchanged, varies
 from convolve.verbs.reporting import report
-from convolve.verbs.running import Running
+from convolve.verbs.running import Running, kept_weights
 from convolve.verbs.starting import starting_weights
 from convolve.verbs.train import Train, Trained
 
@@ -63,17 +62,30 @@ def resume(folder: Path, options: Train, listener: Listener) -> Trained:
             f"{folder} has ended its training; look at {folder / 'report.html'}, or train into another --out."
         )
     prepared = reopen(run, recipe.data or "", Running(**manifest.runtime))
-    usable = np.sort(np.concatenate([prepared.splits.train, prepared.splits.validation, prepared.splits.test]))
-    if fingerprint(prepared.dataset, usable) != manifest.data["fingerprint"]:
+    if not unchanged(run, prepared.dataset, prepared.splits):
         raise RunError(f"{recipe.data} has changed since {folder} began; bring it back, or train anew.")
     if recipe.transfer.weights:
         starting_weights(recipe.transfer.weights, recipe.network or "").load(prepared.task.network)
     return _carry_out(run, prepared, options, listener)
 
 
+def ended(folder: Path) -> Trained:
+    """A run that has ended its training, measured again as it was then. Raises `RunError`."""
+    run = open_run(folder)
+    results = run.manifest.results
+    prepared = reopen(run, run.recipe.data or "", Running(**run.manifest.runtime))
+    prepared.runtime.prepare(prepared.task.network).load_state_dict(kept_weights(run))
+    evaluation, _ = _judge(prepared, trust_from(results))
+    return Trained(folder, evaluation, int(results["epoch"] or 0), folder / "report.html")
+
+
 def reopen(run: Run, data: str, running: Running) -> Prepared:
     """A run's data, splits and a fresh network of its kind. Raises `ConvolveError`."""
     manifest, recipe = run.manifest, run.recipe
+    if Path(data).is_absolute() and not Path(data).exists():
+        raise RunError(
+            f"The run's data is no longer at {data}; bring it back, or correct {run.folder / 'recipe.toml'}."
+        )
     dataset = open_dataset(data)
     splits = read_splits(run.folder, dataset)
     task = build_task(recipe, dataset, splits, manifest.preprocessing)
@@ -86,37 +98,52 @@ def reopen(run: Run, data: str, running: Running) -> Prepared:
 
 def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
     """Train, take the best epoch, fit the temperature, touch the test split once, and report."""
-    task, splits, runtime = prepared.task, prepared.splits, prepared.runtime
+    task, runtime = prepared.task, prepared.runtime
     runtime.prepare(task.network)
     learner, train, measuring = _learning(prepared)
     training = Training(learner, train, partial(_validate, learner, measuring, runtime), prepared.recipe, runtime)
-    listener(Remark(str(measure(training, len(splits.validation)))))
+    listener(Remark(str(measure(training, len(prepared.splits.validation)))))
     keeper = Keeper(run.folder)
     state = fit(training, keeper, _events(run.folder, prepared, options, listener))
     save_weights(run.weights, task.network)
     trusted = trust(task, score(learner, measuring.epoch(0), runtime))
     run = replace(run, manifest=replace(run.manifest, results=_results(state, trusted)))
-    name, part = ("test", splits.test) if len(splits.test) else ("validation", splits.validation)
-    scored = score(task, prepared.measuring(part).epoch(0), runtime)
-    evaluation = evaluate(task, name, scored, trusted)
+    evaluation, scored = _judge(prepared, trusted)
     page = run.folder / "report.html"
     report(page, run, prepared.dataset, evaluation, scored)
-    write_manifest(run.folder, replace(run.manifest, results={**run.manifest.results, name: evaluation.as_json()}))
+    results = {**run.manifest.results, evaluation.split: evaluation.as_json()}
+    write_manifest(run.folder, replace(run.manifest, results=results))
     return Trained(run.folder, evaluation, state.best_epoch or 0, page)
+
+
+def _judge(prepared: Prepared, trusted: Trust) -> tuple[Evaluation, Scored]:
+    """Measure on the test split, or on validation where there is none."""
+    splits = prepared.splits
+    name, part = ("test", splits.test) if len(splits.test) else ("validation", splits.validation)
+    scored = score(prepared.task, prepared.measuring(part).epoch(0), prepared.runtime)
+    return evaluate(prepared.task, name, scored, trusted), scored
 
 
 def _learning(prepared: Prepared) -> tuple[Classify, Source, Source]:
     """The task that learns, what it learns from, and what it is measured on in every epoch.
 
-    Of frozen stages only what they gave, once, where nothing varies what they see.
+    Of frozen stages only what they gave, once, where nothing varies what they see and the memory holds it.
     """
     recipe, task, splits = prepared.recipe, prepared.task, prepared.splits
-    train, measuring = prepared.learning(), prepared.measuring(splits.validation)
+    learning, measuring = prepared.learning(), prepared.measuring(splits.validation)
     stage = recipe.transfer.freeze
-    if not stage or varies(recipe):
-        return task, train, measuring
+    if not stage or varies(recipe) or recipe.regularization.mixup or not _memorable(prepared, stage):
+        return task, learning, measuring
     seen = partial(remember, task.network, stage, runtime=prepared.runtime)
-    return replace(task, network=task.network.after(stage)), seen(train), seen(measuring)
+    train = seen(learning, prepared.measuring(splits.train))
+    return replace(task, network=task.network.after(stage)), train, seen(measuring, measuring)
+
+
+def _memorable(prepared: Prepared, stage: str) -> bool:
+    network, frame = prepared.task.network, prepared.preprocessing
+    cells = math.ceil(frame.height / network.strides[stage]) * math.ceil(frame.width / network.strides[stage])
+    images = len(prepared.splits.train) + len(prepared.splits.validation)
+    return 4 * network.channels[stage] * cells * images <= memory_budget() // 2
 
 
 def _validate(task: Classify, measuring: Source, runtime: Runtime, network: Network) -> dict[str, float]:
@@ -161,12 +188,20 @@ def _results(state: State, trusted: Trust) -> dict[str, Any]:
 
 def _choices(beginning: Beginning) -> Iterator[str]:
     """A sentence for every choice that was made and does something."""
-    for name, value in values(beginning.prepared.recipe).items():
-        if name in beginning.reasons and value not in (None, 0, 0.0, False, "none"):
+    recipe = beginning.prepared.recipe
+    idle = {"crop": 1.0, "folds": 1}
+    if recipe.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
+        idle["momentum"] = recipe.optimization.momentum or 0.0
+    for name, value in values(recipe).items():
+        if name in beginning.reasons and value not in (None, 0, 0.0, False, "none", idle.get(name)):
             yield f"{name} {plain(value)}: {beginning.reasons[name]}"
 
 
 def _lasting(recipe: Recipe) -> Recipe:
     """The recipe with paths that hold wherever it is read again."""
-    place = Path(recipe.data or "")
-    return replace(recipe, data=str(place.resolve())) if place.exists() else recipe
+
+    def lasting(name: str | None) -> str | None:
+        return str(Path(name).expanduser().resolve()) if name and Path(name).expanduser().exists() else name
+
+    transfer = replace(recipe.transfer, weights=lasting(recipe.transfer.weights))
+    return replace(recipe, data=lasting(recipe.data), transfer=transfer)

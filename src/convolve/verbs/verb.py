@@ -58,7 +58,10 @@ class Verb(Generic[Options, R]):
 
     def __call__(self, *values: object, **keywords: object) -> R:
         """Run the verb with the command line's options as keywords. Raises `convolve.errors.ConvolveError`."""
-        names = [option.name for option in flat.fields(self.options) if option.positional]
+        options = [option for option in flat.fields(self.options) if option.positional]
+        names = [option.name for option in options]
+        if len(values) > len(names) and typing.get_origin(options[-1].kind) is tuple:
+            values = (*values[: len(names) - 1], values[len(names) - 1 :])
         if len(values) > len(names) or set(names[: len(values)]) & set(keywords):
             raise OptionError(f"{self.name} takes {', '.join(names) or 'nothing'} without names, and each option once.")
         return self.run(flat.build(self.options, dict(zip(names, values, strict=False)) | keywords), silent)

@@ -1,0 +1,125 @@
+"""The whole product in a few seconds: data, train, evaluate, predict, compare."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import convolve
+from convolve.training.run import open_run
+from convolve.verbs.compare import Comparison
+from convolve.verbs.data import Examined
+from convolve.verbs.evaluate import Evaluated
+from convolve.verbs.predict import Answers
+from convolve.verbs.train import Trained
+from convolve.verbs.verb import find
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    out = tmp_path_factory.mktemp("tiny") / "run"
+    run = convolve.train("digits", network="lenet5_keras", size=16, epochs=2, rotate=5, threads=1, out=out)
+    assert isinstance(run, Trained)
+    return run
+
+
+def test_the_digits_are_learnt(trained: Trained) -> None:
+    figures = trained.evaluation.figures
+    assert figures["accuracy"] > 0.7
+    assert figures["accuracy"] <= figures["top5_accuracy"] <= 1
+    assert (trained.evaluation.split, trained.evaluation.images) == ("test", 359)
+
+
+def test_a_run_holds_what_it_promises(trained: Trained) -> None:
+    names = {str(path.relative_to(trained.run)) for path in trained.run.rglob("*") if path.is_file()}
+    assert names == {
+        "recipe.toml",
+        "manifest.json",
+        "splits.json",
+        "metrics.jsonl",
+        "timing.jsonl",
+        "weights.safetensors",
+        "report.html",
+        "contact_sheet.png",
+        "checkpoints/last.safetensors",
+        "checkpoints/previous.safetensors",
+        "checkpoints/best.safetensors",
+    }
+    epochs = [json.loads(line) for line in (trained.run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in epochs] == [1, 2]
+    assert {"rate", "train_loss", "train_accuracy", "loss", "accuracy", "macro_f1"} <= set(epochs[0])
+    manifest = open_run(trained.run).manifest
+    assert manifest.classes == tuple("0123456789")
+    assert (manifest.preprocessing.height, manifest.preprocessing.channels) == (16, 1)
+    assert manifest.results["test"]["figures"]["accuracy"] == trained.evaluation.figures["accuracy"]
+    splits = json.loads((trained.run / "splits.json").read_text())
+    assert len({*splits["train"], *splits["validation"], *splits["test"]}) == 1797
+
+
+def test_the_report_asks_for_nothing_from_outside(trained: Trained) -> None:
+    page = trained.report.read_text(encoding="utf-8")
+    assert "lenet5_keras on digits" in page
+    sources = re.findall(r"""(?:src|href|srcset|action)\s*=\s*["']([^"']*)""", page)
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert not re.search(r"""url\(\s*["']?(?!data:|#)""", page)
+    assert not re.search(r"@import|<script[^>]+src|fetch\(|XMLHttpRequest", page)
+
+
+def test_evaluating_again_gives_the_same_figures(trained: Trained, tmp_path: Path) -> None:
+    again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")
+    assert isinstance(again, Evaluated)
+    assert again.as_json() == {"report": str(tmp_path / "page.html"), **trained.evaluation.as_json()}
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+
+
+def test_predicting_reads_files_as_training_read_its_images(trained: Trained, tmp_path: Path) -> None:
+    images, truth = load_digits(return_X_y=True)
+    for number in range(40):
+        pixels = (images[number].reshape(8, 8) * 255 / 16).round().astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
+    found = convolve.predict(trained.run, [str(tmp_path)], threads=1)
+    assert isinstance(found, Answers)
+    assert [Path(answer.image).name for answer in found.answers] == [f"{number:02}.png" for number in range(40)]
+    right = [answer.label == str(label) for answer, label in zip(found.answers, truth[:40], strict=True)]
+    assert np.mean(right) > 0.6
+    first = found.as_json()["predictions"][0]
+    assert set(first) == {"image", "label", "confidence", "classes", "error"}
+    assert first["confidence"] == first["classes"][0][1] >= first["classes"][1][1]
+
+
+def test_comparing_puts_the_better_first(trained: Trained, tmp_path: Path) -> None:
+    worse = Path(shutil.copytree(trained.run, tmp_path / "worse"))
+    document = json.loads((worse / "manifest.json").read_text())
+    document["results"]["test"]["figures"]["accuracy"] = 0.5
+    (worse / "manifest.json").write_text(json.dumps(document))
+    found = convolve.compare([worse, trained.run], figure=tmp_path / "costs.svg", threads=1)
+    assert isinstance(found, Comparison)
+    best, other = found.as_json()["runs"]
+    assert [best["accuracy"], other["accuracy"]] == [trained.evaluation.figures["accuracy"], 0.5]
+    assert best["parameters"] == other["parameters"] == 2_416 + 156 + 16 * 2 * 2 * 120 + 120 + 10_164 + 850
+    assert min(best["latency"], best["speed"], best["macs"]) > 0
+    assert ET.parse(tmp_path / "costs.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+
+
+def test_the_doctor_looks_before_training(tmp_path: Path) -> None:
+    found = find("data")("digits", sheet=tmp_path / "sheet.png", network="lenet5_keras", size=16)
+    assert isinstance(found, Examined)
+    plain = json.loads(json.dumps(found.as_json()))
+    assert (plain["layout"], plain["images"], plain["usable"]) == ("named", 1797, 1797)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_the_verbs_print_nothing(trained: Trained, capfd: pytest.CaptureFixture[str]) -> None:
+    find("data")("digits")
+    convolve.predict(trained.run, trained.run / "contact_sheet.png", threads=1)
+    find("networks")("lenet5_keras")
+    assert capfd.readouterr() == ("", "")

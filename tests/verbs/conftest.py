@@ -1,0 +1,23 @@
+"""A dataset and a run that several tests look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import convolve
+from tests.verbs.pictures import QUICK, folders
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of colour pictures."""
+    return folders(tmp_path_factory.mktemp("data with spaces") / "꽃 photos", {"a b": 24, "ünï": 24, "꽃": 24})
+
+
+@pytest.fixture(scope="session")
+def shapes_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "shapes"
+    convolve.train(shapes, **QUICK | {"epochs": 8}, out=out)
+    return out

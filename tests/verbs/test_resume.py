@@ -1,0 +1,191 @@
+"""A real `convolve train` that is killed or asked to stop, and goes on to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import convolve
+from convolve.errors import RunError, WeightsError
+from convolve.training.keeper import Keeper
+from convolve.verbs import training as training_verb
+from tests.verbs.pictures import QUICK, folders
+
+WORDS = ("digits", "--network", "lenet5_keras", "--size", "16", "--batch", "8", "--epochs", "4", "--threads", "1")
+SAME = ("weights.safetensors", "metrics.jsonl")
+
+
+def left(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in SAME}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The training of `WORDS`, left alone."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    convolve.train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, out=out)
+    return left(out)
+
+
+def begin(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "convolve", "train", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def until(process: subprocess.Popen[str], place: Path, began: float) -> None:
+    """Wait until a file is written after ``began``, or the process ends."""
+    while process.poll() is None and not (place.exists() and place.stat().st_mtime >= began):
+        assert time.time() < began + 120
+        time.sleep(0.002)
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    """While it learns, while it gets ready to go on, and while it learns again."""
+    out, draw = tmp_path / "run", random.Random(2)
+    resume = ("--resume", str(out))
+    kills = 0
+    for words, place, wait in (
+        ((*WORDS, "--out", str(out)), out / "checkpoints" / "last.safetensors", draw.uniform(0.0, 0.6)),
+        (resume, None, draw.uniform(0.5, 2.0)),
+        (resume, out / "metrics.jsonl", draw.uniform(0.0, 0.6)),
+    ):
+        began = time.time()
+        process = begin(*words)
+        if place:
+            until(process, place, began)
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        process.communicate()
+    assert kills > 1
+    if not json.loads((out / "manifest.json").read_text())["results"]:
+        convolve.train(resume=out)
+    assert left(out) == undisturbed
+
+
+def test_ctrl_c_says_how_to_go_on(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = begin(*WORDS, "--out", str(out))
+    until(process, out / "timing.jsonl", time.time())  # the first epoch has ended
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    sentence = errors.strip().splitlines()[-1]
+    assert process.returncode == 130, errors
+    assert sentence.endswith(f"go on with: convolve train --resume {out}"), errors
+    assert "Traceback" not in errors
+    resumed = convolve.train(resume=out)
+    assert resumed.report.is_file()
+    assert left(out) == undisturbed
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run on a folder of pictures that was stopped in its first epoch."""
+    folders(tmp_path / "data", {"a": 12, "b": 12})
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "close_epoch", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            convolve.train(tmp_path / "data", **QUICK, out=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_has_not_ended_says_how_to_go_on(stopped: Path) -> None:
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: convolve.evaluate(stopped),
+        lambda: convolve.predict(stopped, stopped / "contact_sheet.png"),
+        lambda: convolve.compare(stopped, stopped),
+        lambda: convolve.train("digits", **QUICK, weights=stopped),
+    )
+    for ask in asked:
+        with pytest.raises(RunError, match=f"convolve train --resume {stopped}"):
+            ask()
+
+
+def test_changed_data_is_refused(stopped: Path) -> None:
+    place = stopped.parent / "data" / "a" / "0.png"
+    content = place.read_bytes()
+    shutil.copy(stopped.parent / "data" / "a" / "1.png", place)
+    with pytest.raises(RunError, match=r"data has changed since .*; bring it back"):
+        convolve.train(resume=stopped)
+    place.unlink()
+    with pytest.raises(RunError, match=r"no longer holds a/0\.png \(1 images"):
+        convolve.train(resume=stopped)
+    place.write_bytes(content)
+    (stopped.parent / "data").rename(stopped.parent / "moved")
+    with pytest.raises(RunError, match=r"no longer at .*data; bring it back, or correct .*recipe\.toml"):
+        convolve.train(resume=stopped)
+    (stopped.parent / "moved").rename(stopped.parent / "data")
+    assert convolve.train(resume=stopped).epoch == 1
+
+
+def test_a_run_may_move_before_it_goes_on(stopped: Path) -> None:
+    elsewhere = stopped.rename(stopped.parent / "elsewhere")
+    assert convolve.train(resume=elsewhere).run == elsewhere
+
+
+def test_killed_while_it_reports_it_reports_again(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(training_verb, "report", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            convolve.train(resume=stopped)
+    before = left(stopped)
+    assert convolve.train(resume=stopped).report.is_file()
+    assert left(stopped) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("manifest.json", "{", "manifest.json is damaged"),
+        ("manifest.json", "[]", "manifest.json is damaged"),
+        ("manifest.json", "{}", "manifest.json is damaged"),
+        ("splits.json", "{}", "splits.json cannot be read"),
+        ("splits.json", "[]", "splits.json cannot be read"),
+        ("splits.json", None, "splits.json cannot be read"),
+        ("recipe.toml", None, "recipe.toml cannot be read"),
+        ("recipe.toml", "network = ", "recipe.toml is not a TOML file"),
+        ("recipe.toml", "colour = 3", "has an entry 'colour' that does not exist"),
+        ("weights.safetensors", None, "has not ended its training"),
+    ],
+)
+def test_a_damaged_run_is_one_sentence(
+    name: str, content: str | None, words: str, digits_run: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(digits_run, tmp_path / "run"))
+    if content is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_text(content)
+    with pytest.raises(convolve.ConvolveError, match=words):
+        convolve.evaluate(run)
+
+
+def test_truncated_weights_are_one_sentence(digits_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(digits_run, tmp_path / "run"))
+    place = run / "weights.safetensors"
+    place.write_bytes(place.read_bytes()[:-50])
+    with pytest.raises(WeightsError, match=r"weights\.safetensors cannot be read as weights"):
+        convolve.predict(run, run / "contact_sheet.png")
+
+
+def test_weights_of_another_network_are_one_sentence(digits_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(digits_run, tmp_path / "run"))
+    text = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(text.replace("lenet5_keras", "simple_cnn"))
+    with pytest.raises(RunError, match="does not fit simple_cnn"):
+        convolve.evaluate(run)

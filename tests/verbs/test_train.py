@@ -1,0 +1,239 @@
+"""Recipes that repeat, options that win, weights that go over, folds, and data as people have it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convolve
+from convolve.errors import ConvolveError, OptionError, RunError
+from convolve.training.run import open_run
+from convolve.verbs import training as training_verb
+from convolve.verbs.preparing import Prepared
+from convolve.verbs.train import Folds, Trained
+from tests.verbs.pictures import QUICK, folders, labelled
+
+LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
+
+
+def left(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in LEFT}
+
+
+def test_a_recipe_repeats_the_training_to_the_same_bits(shapes_run: Path, tmp_path: Path) -> None:
+    again = convolve.train(recipe=shapes_run / "recipe.toml", out=tmp_path / "again", threads=1)
+    assert left(again.run) == left(shapes_run)
+
+
+def test_what_is_said_wins_over_the_recipe(shapes_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "other"
+    convolve.train(recipe=shapes_run / "recipe.toml", out=out, seed=5, warmup=0, epochs=1, threads=1)
+    old, new = (tomllib.loads((run / "recipe.toml").read_text()) for run in (shapes_run, out))
+    assert (new["seed"], new["epochs"], new["optimization"]["warmup"]) == (5, 1, 0.0)
+    changed = {"seed": 0, "epochs": 8, "optimization": old["optimization"]}
+    assert new | changed == old
+
+
+def test_names_and_paths_may_be_in_any_script(shapes: Path, shapes_run: Path) -> None:
+    run = open_run(shapes_run)
+    assert run.manifest.classes == ("a b", "ünï", "꽃")
+    assert run.recipe.data == str(shapes)
+    assert run.manifest.results["test"]["figures"]["accuracy"] > 0.8
+    page = (shapes_run / "report.html").read_text(encoding="utf-8")
+    assert "ünï" in page
+    assert "꽃" in page
+
+
+def test_an_empty_folder_may_be_the_runs_and_a_full_one_not(shapes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert convolve.train(shapes, **QUICK, out=out).run == out
+    with pytest.raises(RunError, match="holds a run already"):
+        convolve.train(shapes, **QUICK, out=out)
+    with pytest.raises(RunError, match="has ended its training"):
+        convolve.train(resume=out)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConvolveError, match="cannot be written"):
+        convolve.train(shapes, **QUICK, out=tmp_path / "file")
+
+
+def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders(tmp_path, {"a": 8, "b": 8})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    first, second = (convolve.train(".", **QUICK).run for _ in range(2))
+    assert (first, second) == (Path(f"runs/{tmp_path.name}-lenet5_keras"), Path(f"runs/{tmp_path.name}-lenet5_keras-2"))
+    assert open_run(first).recipe.data == str(tmp_path)
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_folds_give_mean_and_spread_and_go_on(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "folds"
+    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    whole = convolve.train(shapes, **QUICK | {"epochs": 2}, folds=3, test=0, out=out)
+    assert isinstance(whole, Folds)
+    held = [json.loads((run.run / "splits.json").read_text())["validation"] for run in whole.runs]
+    assert sorted(name for part in held for name in part) == sorted(
+        str(path.relative_to(shapes)) for path in shapes.rglob("*.png")
+    )
+    accuracies = [run.evaluation.figures["accuracy"] for run in whole.runs]
+    figure = whole.figures()["accuracy"]
+    assert figure["mean"] == pytest.approx(np.mean(accuracies))
+    assert figure["spread"] == pytest.approx(np.std(accuracies, ddof=1))
+    json.dumps(whole.as_json(), allow_nan=False)
+    with pytest.raises(RunError, match="holds a run already"):
+        convolve.train(shapes, **QUICK, folds=3, out=out)
+    with pytest.raises(RunError, match="has ended its training of 3 folds"):
+        convolve.train(resume=out)
+    shutil.rmtree(out / "fold-3")
+    again = convolve.train(resume=out)
+    assert again.as_json() == whole.as_json()
+
+
+@pytest.mark.parametrize(("balance", "class_weights"), [("weights", (0.6, 3.0)), ("sampler", None)])
+def test_unequal_classes_are_balanced(
+    balance: str, class_weights: tuple[float, float] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = folders(tmp_path / "data", {"many": 50, "few": 10})
+    seen: list[Prepared] = []
+    carry_out = training_verb._carry_out
+
+    def look(*values: Any) -> Trained:
+        seen.append(values[1])
+        return carry_out(*values)
+
+    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    monkeypatch.setattr(training_verb, "_carry_out", look)
+    convolve.train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
+    prepared = seen[0]
+    drawn = np.concatenate([batch.targets for epoch in range(8) for batch in prepared.learning().epoch(epoch)])
+    share_of_few = float(np.mean(drawn == prepared.dataset.labels.classes.index("few")))
+    assert share_of_few == pytest.approx(0.5 if balance == "sampler" else 1 / 6, abs=0.08)
+    weights = prepared.task.class_weights
+    assert (weights is None) == (class_weights is None)
+    if weights is not None and class_weights:
+        assert weights.tolist() == pytest.approx(sorted(class_weights, reverse=True))  # few stands before many
+
+
+def test_several_labels_an_image_end_to_end(tmp_path: Path) -> None:
+    table = labelled(tmp_path / "data", 70)
+    out = tmp_path / "run"
+    trained = convolve.train(table, **QUICK | {"epochs": 25}, balance="weights", out=out)
+    figures = trained.evaluation.figures
+    assert {"average_precision", "roc_auc", "exact_match", "loss"} <= set(figures)
+    assert figures["average_precision"] > 0.8
+    json.dumps(trained.as_json(), allow_nan=False)
+    assert "Mean average precision" in trained.report.read_text(encoding="utf-8")
+    again = convolve.evaluate(out, threads=1, report=tmp_path / "page.html")
+    assert again.evaluation.as_json() == trained.evaluation.as_json()
+    answers = convolve.predict(out, tmp_path / "data", threads=1).answers
+    assert {label for answer in answers for label in answer.label.split(";") if label} == {
+        "north west",
+        "north east",
+        "south",
+    }
+    assert any(";" in answer.label for answer in answers)
+
+
+def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    (data / "a" / "broken.png").write_bytes((data / "a" / "0.png").read_bytes()[:200])
+    (data / "b" / "notes.txt").write_text("not a picture")
+    out = tmp_path / "run"
+    convolve.train(data, **QUICK, out=out)
+    manifest = open_run(out).manifest
+    assert manifest.data["summary"]["unreadable"] == 1
+    assert "a/broken.png" in " ".join(manifest.data["warnings"])
+    splits = json.loads((out / "splits.json").read_text())
+    assert "a/broken.png" not in {*splits["train"], *splits["validation"], *splits["test"]}
+    assert convolve.evaluate(out, threads=1, split="all", report=tmp_path / "page.html").evaluation.images == 24
+
+
+def test_a_class_with_one_image_and_an_empty_one_do_no_harm(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 1})
+    (data / "c").mkdir()
+    trained = convolve.train(data, **QUICK, out=tmp_path / "run")
+    json.dumps(trained.as_json(), allow_nan=False)
+    assert trained.as_json()["classes"]["c"]["roc_auc"] is None
+
+
+def test_without_a_test_share_the_figures_are_of_validation(shapes: Path, tmp_path: Path) -> None:
+    trained = convolve.train(shapes, **QUICK, test=0, out=tmp_path / "run")
+    assert (trained.evaluation.split, trained.evaluation.images) == ("validation", 11)
+    again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")
+    assert again.evaluation.as_json() == trained.evaluation.as_json()
+    convolve.compare(trained.run, trained.run, threads=1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "gradient-descent", "epochs": 3},
+        {"average": 0.99, "schedule": "plateau", "epochs": 2},
+        {"mixup": 0.2, "label_smoothing": 0.1, "clip": 1.0, "noise": 0.05, "fit": "letterbox"},
+    ],
+)
+def test_other_ways_to_learn(
+    options: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    for name in ("one", "two"):
+        convolve.train(shapes, **QUICK | options, seed=3, out=tmp_path / name)
+    assert left(tmp_path / "one") == left(tmp_path / "two")
+    assert all(math.isfinite(value) for line in metrics(tmp_path / "one") for value in line.values())
+
+
+def test_a_last_batch_of_one_image_does_not_stop_batch_normalisation(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 11})
+    run = convolve.train(data, network="resnet18", size=32, epochs=1, batch=8, threads=1, test=0.15, out=tmp_path / "r")
+    splits = json.loads((run.run / "splits.json").read_text())
+    assert len(splits["train"]) % 8 == 1
+
+
+def test_paths_in_a_recipe_hold_elsewhere(
+    shapes: Path, shapes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shapes.parent)
+    (tmp_path / "weights").mkdir()
+    shutil.copy(shapes_run / "weights.safetensors", shapes.parent / "start.safetensors")
+    out = tmp_path / "run"
+    convolve.train(shapes.name, **QUICK, weights="start.safetensors", out=out)
+    monkeypatch.chdir(tmp_path)
+    recipe = open_run(out).recipe
+    assert Path(recipe.transfer.weights or "").is_file()
+    assert Path(recipe.data or "").is_dir()
+
+
+def test_tensorboard_is_asked_for_before_anything_is_read(shapes: Path, tmp_path: Path) -> None:
+    try:
+        trained = convolve.train(shapes, **QUICK, tensorboard=True, out=tmp_path / "run")
+    except OptionError as error:
+        assert "pip install" in str(error)  # noqa: PT017 - where it is not installed
+        assert not (tmp_path / "run").exists()
+    else:
+        assert isinstance(trained, Trained)
+        assert list((trained.run / "tensorboard").iterdir())
+
+
+def test_a_sampler_needs_one_label_an_image(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="take --balance weights"):
+        convolve.train(labelled(tmp_path, 40), **QUICK, balance="sampler", out=tmp_path / "run")
+
+
+def test_a_file_twice_in_a_table_is_told_apart(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    lines = [f"{path.relative_to(data)},{path.parent.name}" for path in sorted(data.rglob("*.png"))]
+    (data / "labels.csv").write_text("\n".join(["path,label", *lines, *lines[:6]]))
+    trained = convolve.train(data / "labels.csv", **QUICK, out=tmp_path / "run")
+    again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")
+    assert again.evaluation.as_json() == trained.evaluation.as_json()

@@ -1,0 +1,76 @@
+"""Weights that go over to other classes, and stages that stay as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import convolve
+from convolve import networks
+from convolve.training.run import open_run, save_weights
+from convolve.verbs import training as training_verb
+from tests.verbs.pictures import QUICK, STILL, folders
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_weights_of_another_run_start_the_stages_and_the_head_is_new(shapes_run: Path, tmp_path: Path) -> None:
+    data = folders(tmp_path / "grey", {"dark": 12, "light": 12}, colour=False)
+    out = tmp_path / "run"
+    options = {name: value for name, value in QUICK.items() if name != "size"} | {"seed": 9, "freeze": "stage2"}
+    convolve.train(data, **options, weights=str(shapes_run), out=out)
+    run = open_run(out)
+    assert run.manifest.preprocessing.channels == 3  # as the weights have it, though the pictures are grey
+    assert run.manifest.preprocessing.height == 16
+    assert run.manifest.preprocessing.mean == open_run(shapes_run).manifest.preprocessing.mean
+    assert "head.dense5.weight" in run.manifest.reasons["weights"]
+    assert run.manifest.reasons["size"] == f"as {shapes_run} was trained"
+    old, new = (load_file(folder / "weights.safetensors") for folder in (shapes_run, out))
+    same = {name for name in old if old[name].shape == new[name].shape and torch.equal(old[name], new[name])}
+    assert same == {name for name in old if name.startswith("stages.")}
+    assert new["head.dense5.weight"].shape == (2, 84)
+
+
+def test_frozen_stages_keep_their_weights_and_statistics(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 17, "b": 16})
+    save_weights(tmp_path / "start.safetensors", networks.create("resnet18", 2, 3, (32, 32), seed=1))
+    options: dict[str, Any] = {"network": "resnet18", "size": 32, "epochs": 1, "batch": 8, "threads": 1, "test": 0}
+    convolve.train(data, **options, weights=tmp_path / "start.safetensors", freeze="stage3", out=tmp_path / "run")
+    old, new = (load_file(tmp_path / name) for name in ("start.safetensors", "run/weights.safetensors"))
+    frozen = {name for name in old if name.startswith(("stages.stage1.", "stages.stage2.", "stages.stage3."))}
+    assert any("running_mean" in name for name in frozen)
+    assert {name for name in old if torch.equal(old[name], new[name])} >= frozen
+    moved = {
+        name for name in old if name.startswith(("stages.stage5.", "head.")) and not torch.equal(old[name], new[name])
+    }
+    assert len(moved) > 10
+
+
+@pytest.mark.parametrize("balance", ["none", "sampler"])
+def test_frozen_maps_remembered_once_train_alike(
+    balance: str, shapes: Path, shapes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "epochs": 2, "seed": 4, "balance": balance}
+    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    convolve.train(shapes, **options, out=tmp_path / "remembered")
+    monkeypatch.setattr(training_verb, "memory_budget", lambda: 0)
+    convolve.train(shapes, **options, out=tmp_path / "seen")
+    first, second = (metrics(tmp_path / name) for name in ("remembered", "seen"))
+    assert [line.keys() for line in first] == [line.keys() for line in second]
+    for one, other in zip(first, second, strict=True):
+        assert list(one.values()) == pytest.approx(list(other.values()), abs=2e-4)
+
+
+def test_mixup_is_not_done_on_remembered_maps(
+    shapes: Path, shapes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "mixup": 0.4}
+    monkeypatch.setattr(training_verb, "remember", pytest.fail)
+    assert convolve.train(shapes, **options, out=tmp_path / "run").epoch == 1
