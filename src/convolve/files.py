@@ -43,6 +43,15 @@ def write_text(place: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def append_text(place: Path, text: str) -> None:
+    """Add UTF-8 text to a file's end. Raises `ConvolveError`."""
+    try:
+        with place.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConvolveError(_sentence(place, error)) from error
+
+
 def write_bytes(place: Path, content: bytes) -> None:
     """Write bytes. Raises `ConvolveError`."""
     with beside(place) as draft:

@@ -32,6 +32,10 @@ class Scans:
     def read(self, index: int, at_least: int = 0) -> Pixels:
         return np.asarray(self.pixels[index])
 
+    def size(self, index: int) -> tuple[int, int]:
+        height, width = self.read(index).shape[:2]
+        return height, width
+
     def digest(self, index: int) -> bytes:
         return bytes(self.pixels[index].tobytes()[:16])
 

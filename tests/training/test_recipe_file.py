@@ -9,7 +9,7 @@ import pytest
 from convolve.errors import OptionError
 from convolve.training.defaults import Facts, settle
 from convolve.training.recipe import Augmentation, Optimization, Recipe
-from convolve.training.recipe_file import read_recipe, write_recipe
+from convolve.training.recipe_file import changed, read_recipe, write_recipe
 
 FLIPPED = Augmentation(flip=True)
 PARTIAL = Recipe(data="사진", epochs=3, optimization=Optimization("adam", 0.1 + 0.2), augmentation=FLIPPED)
@@ -39,3 +39,10 @@ def test_a_bad_file_is_a_sentence(text: str, words: str, tmp_path: Path) -> None
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot be read"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_another_number_of_epochs_chooses_the_warm_up_anew() -> None:
+    recipe = Recipe(epochs=20, optimization=Optimization(rate=0.1, warmup=6.0))
+    said = changed(recipe, Recipe(epochs=1))
+    assert (said.epochs, said.optimization.warmup, said.optimization.rate) == (1, None, 0.1)
+    assert changed(recipe, Recipe(epochs=20)) == recipe

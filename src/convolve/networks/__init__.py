@@ -59,7 +59,8 @@ def create(
 
 def _variant(name: str) -> Variant:
     if name not in _VARIANTS:
-        near = difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)
+        begun = [known for known in names() if known.startswith(name)]
+        near = begun or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise NetworkError(f"There is no network named '{name}'.{hint} Known: {', '.join(names())}.")
     return _VARIANTS[name]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from convolve.files import append_text
 from convolve.progress import Listener, Step
 from convolve.training.state import State
 
@@ -79,8 +80,7 @@ class Times:
         now = time.monotonic()
         line = {"epoch": state.epoch, "seconds": round(now - self._since, 3)}
         self._since = now
-        with self._place.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        append_text(self._place, json.dumps(line) + "\n")
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from convolve.errors import RunError
-from convolve.files import write_text
+from convolve.files import append_text, write_text
 from convolve.training import checkpoint
 from convolve.training.learner import Learner
 from convolve.training.state import State
@@ -63,8 +63,7 @@ class Keeper:
 
     def close_epoch(self, state: State, learner: Learner, better: bool) -> None:
         """Write the epoch's line, the weights if they are the best so far, then a checkpoint when it is due."""
-        with self._metrics.open("a", encoding="utf-8") as log:
-            log.write(_line(state.history[-1]))
+        append_text(self._metrics, _line(state.history[-1]))
         if better:
             checkpoint.save_best(self._folder, state, learner.kept.state_dict())
         if state.ended or self.due(ending=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from convolve.errors import OptionError, RunError
-from convolve.options import Flat, flat, merge
+from convolve.options import Flat, flat
 from convolve.progress import Listener
 from convolve.training.recipe import Recipe
 from convolve.verbs.running import Running
@@ -83,7 +83,7 @@ class Folds:
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
     """Train, or go on with a run. Raises `ConvolveError`."""
-    from convolve.training.recipe_file import read_recipe
+    from convolve.training.recipe_file import changed, read_recipe
     from convolve.verbs.folds import fold_folder, resume_folds, train_folds
     from convolve.verbs.training import resume, train
 
@@ -93,7 +93,7 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
         if options.training != Recipe() or options.recipe or options.out or options.running != Running():
             raise OptionError("A run goes on with its own recipe and folder; give --resume without other options.")
         return (resume_folds if fold_folder(options.resume, 0).is_dir() else resume)(options.resume, options, listener)
-    recipe = merge(read_recipe(options.recipe), options.training) if options.recipe else options.training
+    recipe = changed(read_recipe(options.recipe), options.training) if options.recipe else options.training
     folder = options.out or _new_folder(recipe)
     _refuse_taken(folder)
     return (train_folds if (recipe.splitting.folds or 1) > 1 else train)(recipe, folder, options, listener)
