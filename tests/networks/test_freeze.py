@@ -6,7 +6,11 @@ from torch import nn
 
 from convolve.errors import NetworkError
 from convolve.networks import Network, create
-from convolve.networks.freeze import freeze, frozen_stages, set_training
+from convolve.networks.freeze import freeze
+from convolve.training.learner import Learner
+from convolve.training.recipe import Optimization, Recipe
+
+RECIPE = Recipe(optimization=Optimization(optimizer="sgd", rate=0.1))
 
 
 @pytest.fixture
@@ -16,7 +20,7 @@ def network() -> Network:
 
 def test_a_stage_and_all_before_it_stay_as_they_are(network: Network) -> None:
     freeze(network, "stage3")
-    set_training(network)
+    Learner(network, RECIPE).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network(torch.randn(4, 3, 32, 32)).square().sum().backward()
     torch.optim.SGD([value for value in network.parameters() if value.requires_grad], lr=0.1).step()
@@ -29,7 +33,7 @@ def test_a_stage_and_all_before_it_stay_as_they_are(network: Network) -> None:
 
 def test_frozen_normalisation_stays_in_evaluation_mode(network: Network) -> None:
     freeze(network, "stage2")
-    set_training(network)
+    Learner(network, RECIPE).train()
     training = {
         name.split(".")[1]: layer.training
         for name, layer in network.named_modules()
@@ -38,16 +42,6 @@ def test_frozen_normalisation_stays_in_evaluation_mode(network: Network) -> None
     assert training == {"stage1": False, "stage2": False, "stage3": True, "stage4": True, "stage5": True}
     assert network.training
     assert network.head.training
-
-
-def test_frozen_stages_are_those_from_the_first_on(network: Network) -> None:
-    assert frozen_stages(network) == ()
-    network.stages["stage4"].requires_grad_(requires_grad=False)
-    assert frozen_stages(network) == ()
-    freeze(network, "stage1")
-    assert frozen_stages(network) == ("stage1",)
-    freeze(network, "stage5")
-    assert frozen_stages(network) == tuple(network.stages)
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(network: Network) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -48,3 +50,10 @@ def test_the_first_dense_layer_follows_the_image() -> None:
 def test_dropout_after_both_hidden_layers() -> None:
     dropped = [layer.p for layer in _skeleton("vgg16").head.modules() if isinstance(layer, nn.Dropout)]
     assert dropped == [0.5, 0.5]
+
+
+@torch.no_grad()
+def test_the_signal_keeps_its_strength_through_all_layers() -> None:
+    network = create("vgg19", 10, size=(32, 32)).eval()
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert 0.3 < float(network(images).square().mean().sqrt()) / math.sqrt(2) < 3

@@ -75,8 +75,12 @@ def test_vgg_stages(name: str) -> None:
 
 @torch.no_grad()
 def test_vgg_scores_at_224() -> None:
-    twin = models.vgg11(num_classes=7, init_weights=False).eval()
-    network = create("vgg11", 7).eval()
+    with torch.device("meta"):
+        twin, network = models.vgg11(num_classes=7).eval(), create("vgg11", 7).eval()
+    random = torch.Generator().manual_seed(3)
+    for value in twin.to_empty(device="cpu").parameters():
+        value.uniform_(-0.03, 0.03, generator=random)
+    network.to_empty(device="cpu")
     assert carry(network, twin.state_dict()) == []
     _close(network(_images(224)[:1]), twin(_images(224)[:1]))
 

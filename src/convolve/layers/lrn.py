@@ -19,7 +19,7 @@ class LocalResponseNorm(nn.Module):
     Shape: (N, channels, H, W) -> (N, channels, H, W)
 
     ``alpha`` multiplies the sum as in the paper, whose constants are the defaults; `caffe_lrn` takes Caffe's. The sum
-    over neighbours is a 1x1 convolution with a band of ones, which here is 3 to 5 times as fast as torch's own layer
+    over neighbours is a 1x1 convolution with a band of ones, several times as fast in fp32 as torch's own layer
     (that one pools a five-dimensional copy) and runs in bfloat16.
     """
 

@@ -9,7 +9,7 @@ from convolve.networks.network import Network
 def freeze(network: Network, stage: str) -> None:
     """Freeze a stage and all before it: their parameters ask for no gradient, so none is computed for them.
 
-    `set_training` keeps their batch normalisation (and dropout) in evaluation mode. Raises `NetworkError` for an
+    `training.learner` keeps their batch normalisation (and dropout) in evaluation mode. Raises `NetworkError` for an
     unknown stage.
     """
     names = list(network.stages)
@@ -17,20 +17,3 @@ def freeze(network: Network, stage: str) -> None:
         raise NetworkError(f"{network.card.name} has no stage '{stage}' to freeze; its stages are {', '.join(names)}.")
     for name in names[: names.index(stage) + 1]:
         network.stages[name].requires_grad_(requires_grad=False)
-
-
-def frozen_stages(network: Network) -> tuple[str, ...]:
-    """The stages from the first on whose parameters all ask for no gradient; what they compute never changes."""
-    found: list[str] = []
-    for name, stage in network.stages.items():
-        if any(parameter.requires_grad for parameter in stage.parameters()):
-            break
-        found.append(name)
-    return tuple(found)
-
-
-def set_training(network: Network) -> None:
-    """Put a network into training mode, except its frozen stages, which stay in evaluation mode."""
-    network.train()
-    for name in frozen_stages(network):
-        network.stages[name].eval()
