@@ -34,7 +34,7 @@ from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, Ran
 from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import PixelSource, open_cache
 from convolve.data.images import ImageFiles
-from convolve.training.recipe import Augmentation
+from convolve.data.variation import Augmentation
 from convolve.values import Labels, Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -7,18 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from convolve.data.variation import Augmentation
 from convolve.errors import NetworkError, OptionError
 from convolve.training.defaults import RATES, Facts, settle
 from convolve.training.ranges import check, values
-from convolve.training.recipe import (
-    Augmentation,
-    Optimization,
-    OptimizerName,
-    Recipe,
-    Regularization,
-    Splitting,
-    Transfer,
-)
+from convolve.training.recipe import Optimization, OptimizerName, Recipe, Regularization, Splitting, Transfer
 
 PHOTOS = Facts(images=200, channels=3, side=300, photographs=True)
 FASHION = Facts(images=60_000, channels=1, side=28, photographs=False)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from convolve.data.variation import Augmentation
 from convolve.errors import OptionError
 from convolve.training.defaults import Facts, settle
-from convolve.training.recipe import Augmentation, Optimization, Recipe
+from convolve.training.recipe import Optimization, Recipe
 from convolve.training.recipe_file import changed, read_recipe, write_recipe
 
 FLIPPED = Augmentation(flip=True)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from convolve.data.colour import ColourChange, change_matrices, coloured, normalising
 from convolve.data.geometry import box_matrices, source_boxes, warp
 from convolve.data.smallwarp import SMALL, warp_small
-from convolve.data.variation import Variation
+from convolve.data.variation import Augmentation
 from convolve.values import Floats, Indices, Pixels, Preprocessing
 
 Draws = npt.NDArray[np.float64]
@@ -38,7 +38,7 @@ class Drawn:
 
 
 def draw(
-    variation: Variation, sizes: Indices, preprocessing: Preprocessing, axes: Draws, random: np.random.Generator
+    variation: Augmentation, sizes: Indices, preprocessing: Preprocessing, axes: Draws, random: np.random.Generator
 ) -> Drawn:
     """Draw what happens to images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `colour.principal_axes`."""
     count = len(sizes)
@@ -89,7 +89,7 @@ def _warped(images: Sequence[Pixels] | Pixels, matrices: Draws, preprocessing: P
     return warp_small(images, matrices, preprocessing.height, preprocessing.width)
 
 
-def _crops(variation: Variation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:
+def _crops(variation: Augmentation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:
     """(N, 4) boxes of whole pixels with a random share, of what the frame shows, and place; `letterbox` keeps shape."""
     boxes = source_boxes(sizes, preprocessing)
     smallest = 1.0 if variation.crop is None else variation.crop
@@ -105,7 +105,7 @@ def _crops(variation: Variation, sizes: Indices, preprocessing: Preprocessing, d
     return np.concatenate([corners, extents], axis=1)
 
 
-def _moved(variation: Variation, matrices: Draws, preprocessing: Preprocessing, draws: Draws) -> Draws:
+def _moved(variation: Augmentation, matrices: Draws, preprocessing: Preprocessing, draws: Draws) -> Draws:
     """The matrices followed by mirroring, turning, scaling (about the frame's centre) and shifting."""
     angle = np.deg2rad((variation.rotate or 0.0) * _either_way(draws[0]))
     size = np.maximum(_SMALLEST, 1 + (variation.scale or 0.0) * _either_way(draws[1]))

@@ -14,7 +14,7 @@ from convolve.data.cache import PixelSource
 from convolve.data.colour import coloured, normalising, principal_axes
 from convolve.data.geometry import box_matrices, source_boxes, warp
 from convolve.data.parallel import in_order, one_thread_each
-from convolve.data.variation import Variation
+from convolve.data.variation import Augmentation
 from convolve.errors import DataError, ImageError
 from convolve.values import Batch, Floats, Indices, Labels, Pixels, Preprocessing
 
@@ -36,7 +36,7 @@ class BatchOptions:
     batch: int
     seed: int
     shuffle: bool
-    augmentation: Variation | None = None
+    augmentation: Augmentation | None = None
     sampler_weights: Floats | None = None
     workers: int = 2
     drop_last: bool = False

@@ -26,7 +26,7 @@ from convolve.data.preprocess import KEPT
 from convolve.errors import ImageError
 from convolve.values import Images, Indices, Pixels, Preprocessing
 
-_FORM = 1  # changes whenever the same images would give other bytes
+_FORM = 2  # changes whenever the same images would give other bytes
 _UNFINISHED = ".unfinished-"
 _NAME = re.compile(r"(\.unfinished-)?[0-9a-f]{32}(-\w+)?")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up

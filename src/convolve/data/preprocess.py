@@ -7,6 +7,7 @@ decoded a moment ago or comes out of the cache.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -32,11 +33,11 @@ def kept_size(height: int, width: int, preprocessing: Preprocessing, enlarge: bo
 
     With ``enlarge`` a picture smaller than its frame is brought to the frame's size.
     """
-    ratios = (preprocessing.height / height, preprocessing.width / width)
-    if preprocessing.fit != "squash":
-        ratio = max(ratios) if preprocessing.fit == "crop" else min(ratios)
-        ratios = (ratio, ratio)
-    scales = [max(min(KEPT * ratio, 1.0), ratio if enlarge else 0.0) for ratio in ratios]
+    frame_sides = (preprocessing.height, preprocessing.width)
+    scales = _scales([math.ceil(KEPT * side) for side in frame_sides], (height, width), preprocessing)
+    scales = [min(scale, 1.0) for scale in scales]
+    if enlarge:
+        scales = np.maximum(scales, _scales(frame_sides, (height, width), preprocessing)).tolist()
     return max(1, round(height * scales[0])), max(1, round(width * scales[1]))
 
 
@@ -55,6 +56,14 @@ def kept(pixels: Pixels, preprocessing: Preprocessing, enlarge: bool = False) ->
     if blocks > 1:
         resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(resized.reshape(height, width, preprocessing.channels), dtype=np.uint8)
+
+
+def _scales(goal: Sequence[int], size: tuple[int, int], preprocessing: Preprocessing) -> list[float]:
+    """What brings height and width to the goal: so that it is covered, or with `letterbox` nothing stands over it."""
+    ratios = [wanted / side for wanted, side in zip(goal, size, strict=True)]
+    if preprocessing.fit == "squash":
+        return ratios
+    return 2 * [max(ratios) if preprocessing.fit == "crop" else min(ratios)]
 
 
 def fitted(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
