@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DEMO := train digits --network lenet5_keras --size 32 --out runs/demo
+DEMO := train digits --network lenet5_keras --size 32 --epochs 40 --out runs/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench lock clean

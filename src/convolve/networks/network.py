@@ -54,16 +54,20 @@ class Network(nn.Module):
     """Stages in order, then a head that turns the last stage's map into scores.
 
     Images (N, C, H, W) go in, scores (N, classes) come out, without softmax. ``channels`` and ``strides`` of the
-    stages are known without running the network.
+    stages are known without running the network. ``auxiliary`` heads help the training of deep networks: each reads
+    the map that leaves the layer of its name, inside a stage that is a sequence of named layers.
     """
 
-    def __init__(self, card: Card, stages: Mapping[str, Stage], head: nn.Module) -> None:
+    def __init__(
+        self, card: Card, stages: Mapping[str, Stage], head: nn.Module, auxiliary: Mapping[str, nn.Module] | None = None
+    ) -> None:
         super().__init__()
         self.card = card
         self.channels = {name: stage.channels for name, stage in stages.items()}
         self.strides = {name: stage.stride for name, stage in stages.items()}
         self.stages = nn.ModuleDict({name: stage.layers for name, stage in stages.items()})
         self.head = head
+        self.auxiliary = nn.ModuleDict(auxiliary)
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name.
@@ -81,6 +85,18 @@ class Network(nn.Module):
             images = stage(images)
         scores: Tensor = self.head(images)
         return scores
+
+    def scores_of_all_heads(self, images: Tensor) -> list[Tensor]:
+        """(N, C, H, W) images to (N, classes) scores of the head, then of the auxiliary ones; for training alone."""
+        if not self.auxiliary:
+            return [self(images)]
+        scores: list[Tensor] = []
+        for stage in self.stages.values():
+            for name, layer in stage.named_children():
+                images = layer(images)
+                if name in self.auxiliary:
+                    scores.append(self.auxiliary[name](images))
+        return [self.head(images), *scores]
 
     def after(self, stage: str) -> Network:
         """What stands behind a stage, sharing its layers: takes that stage's map, gives the scores."""
