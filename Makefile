@@ -30,7 +30,7 @@ format: .venv/installed ## bring the code into its usual form
 	$(BIN)/ruff format
 
 bench: .venv/installed ## measure speed side by side with the peers
-	set -e; for script in bench/[!_]*.py; do $(BIN)/python $$script; done
+	set -e; for name in train_step memory small_network scratch; do $(BIN)/python -m bench.$$name; done
 
 lock: .venv/installed ## pin every dependency anew in requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --no-python-downloads --universal --python-version 3.11 \
