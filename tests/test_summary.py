@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from convolve.errors import NetworkError
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
 from convolve.networks import Network, card, create, names
-from convolve.summary import summarize
+from convolve.summary import LayerRow, summarize
 
 
 def _skeleton(name: str) -> Network:
@@ -28,8 +29,17 @@ def test_totals_are_those_on_the_card_and_those_that_torch_counts(name: str) -> 
     assert summary.weight_bytes == 4 * summary.parameters
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.empty(1, *published.input, device="meta"))
-    normalisation = 64 * 64 * 224 * 224 if name == "vgg11_lrn" else 0  # its sum over neighbours runs as a convolution
-    assert counter.get_total_flops() == 2 * (summary.macs + normalisation)
+    assert counter.get_total_flops() == 2 * (summary.macs + sum(map(_uncounted, summary.layers)))
+
+
+def _uncounted(row: LayerRow) -> int:
+    """What runs as a product beyond the layer's own multiply-adds, or (less than 0) otherwise than as one."""
+    if row.type == "LocalResponseNorm":  # the sum over neighbours is a convolution of all maps with all
+        return row.output[0] * math.prod(row.output)
+    if row.type == "TableConvolution":  # a dense one, with zeros where no connection is
+        assert row.kernel
+        return row.input[0] * math.prod(row.kernel) * math.prod(row.output) - row.macs
+    return -row.macs if row.type == "RadialBasis" else 0
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from convolve.errors import NetworkError
 from convolve.layers.geometry import ReceptiveField, windows
+from convolve.layers.radial_basis import RadialBasis
+from convolve.layers.table_convolution import TableConvolution
 
 _FLOAT_BYTES = 4
 _Sides = tuple[ReceptiveField, ReceptiveField]  # down, across
@@ -179,7 +181,9 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def _macs(module: nn.Module, output: Tensor) -> int:
-    """Multiply-adds of a convolution or dense layer: each output is a sum over the weights of its channel."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        return output.numel() * math.prod(module.weight.shape[1:])
+    """Multiply-adds of a convolution or dense layer: every weight is used once at every place of the output's map."""
+    if isinstance(module, nn.Conv2d | TableConvolution):
+        return module.weight.numel() * math.prod(output.shape[2:])
+    if isinstance(module, nn.Linear | RadialBasis):
+        return module.weight.numel() * math.prod(output.shape[:-1])
     return 0

@@ -133,8 +133,9 @@ def test_the_smallest_side_is_the_smallest_and_said(network: Network) -> None:
         smallest = create(name, size=(least, least + 40)).eval()
         images = torch.empty(1, network.card.input[0], least, least + 40)
         assert smallest(images).shape == (1, network.card.classes)
-        with pytest.raises(RuntimeError):
-            smallest.features(images[:, :, 1:])
+        if least > 1:
+            with pytest.raises(RuntimeError):
+                smallest.features(images[:, :, 1:])
     with pytest.raises(NetworkError, match=rf"^{name} cannot take .* its smallest side is {least} pixels\.$"):
         create(name, size=(least + 40, least - 1))
 

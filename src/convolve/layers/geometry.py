@@ -7,6 +7,12 @@ from typing import NamedTuple, Self
 
 from torch import nn
 
+from convolve.layers.pooling import MinPool2d
+from convolve.layers.subsampling import Subsampling
+from convolve.layers.table_convolution import TableConvolution
+
+_SLIDING = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d | nn.LPPool2d | MinPool2d | Subsampling | TableConvolution
+
 
 @dataclass(frozen=True)
 class Window:
@@ -47,7 +53,7 @@ class ReceptiveField(NamedTuple):
 
 def windows(layer: nn.Module) -> tuple[Window, Window] | None:
     """The windows (down, across) of a convolution or pooling; None for other layers."""
-    if not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d | nn.LPPool2d):
+    if not isinstance(layer, _SLIDING):
         return None
     kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)
     dilation = _pair(getattr(layer, "dilation", 1))

@@ -8,13 +8,15 @@ import torch
 
 from convolve.callable_package import answers_as_verb
 from convolve.errors import NetworkError
-from convolve.networks import keras_listings, resnet, vgg
+from convolve.networks import alexnet, dense, keras_lectures, keras_listings, lenet, nin, resnet, vgg, zfnet
 from convolve.networks.network import Card, Network, Stage, Variant
 
 __all__ = ["Card", "Network", "Stage", "Variant", "card", "create", "names"]
 
 _VARIANTS: dict[str, Variant] = {
-    variant.card.name: variant for paper in (keras_listings, vgg, resnet) for variant in paper.VARIANTS
+    variant.card.name: variant
+    for paper in (dense, lenet, alexnet, zfnet, nin, keras_listings, keras_lectures, vgg, resnet)
+    for variant in paper.VARIANTS
 }
 
 
