@@ -19,6 +19,7 @@ from convolve.layers.radial_basis import RadialBasis
 from convolve.layers.table_convolution import TableConvolution
 
 _FLOAT_BYTES = 4
+_AUXILIARY = "auxiliary."  # heads that help in training only, and that no image meets
 _Sides = tuple[ReceptiveField, ReceptiveField]  # down, across
 
 
@@ -79,11 +80,12 @@ def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # no
     except (RuntimeError, ValueError) as error:
         size, reason = "x".join(map(str, input)), str(error).splitlines()[0]
         raise NetworkError(f"The network cannot take an input of {size}; give one that fits it ({reason}).") from error
-    sizes = [parameter.numel() for parameter in network.parameters()]
+    used = [parameter for name, parameter in network.named_parameters() if not name.startswith(_AUXILIARY)]
+    sizes = [parameter.numel() for parameter in used]
     return Summary(
         layers=tuple(tracer.rows),
         parameters=sum(sizes),
-        trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+        trainable=sum(parameter.numel() for parameter in used if parameter.requires_grad),
         macs=sum(row.macs for row in tracer.rows),
         weight_bytes=_FLOAT_BYTES * sum(sizes),
         activation_bytes=_FLOAT_BYTES * tracer.activations,

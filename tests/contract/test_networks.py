@@ -16,7 +16,16 @@ CLASSES = 10
 @pytest.fixture(scope="module", params=names())
 def network(request: pytest.FixtureRequest) -> Network:
     """Each network in turn, for small images, in evaluation mode."""
-    return create(request.param, CLASSES, size=_small(request.param)).eval()
+    return _lived_in(create(request.param, CLASSES, size=_small(request.param)))
+
+
+@torch.no_grad()
+def _lived_in(network: Network) -> Network:
+    """Scales of normalisation below 1, as training makes them; with fresh ones every residual block doubles its signal."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.weight.fill_(0.3)
+    return network.eval()
 
 
 def _small(name: str) -> tuple[int, int]:
@@ -80,17 +89,21 @@ def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Net
         if isinstance(layer, nn.Dropout):
             layer.eval()
     try:
-        loss = F.cross_entropy(network(images), targets)
+        loss = _loss(network, images, targets)
         torch.autograd.backward(loss)
         untouched = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
         assert untouched == []
         _step(network, 0.05 * float(loss.detach()))
         with torch.no_grad():
-            assert F.cross_entropy(network(images), targets) < loss
+            assert _loss(network, images, targets) < loss
     finally:
         network.load_state_dict(state)
         network.zero_grad(set_to_none=True)
         network.eval()
+
+
+def _loss(network: Network, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return torch.stack([F.cross_entropy(scores, targets) for scores in network.scores_of_all_heads(images)]).sum()
 
 
 def _step(network: Network, decrease: float) -> None:
@@ -117,7 +130,7 @@ def test_bfloat16_agrees_with_float32(network: Network) -> None:
     exact = network(images)
     with torch.autocast("cpu", torch.bfloat16):
         rough = network(images).float()
-    assert float((rough - exact).norm() / exact.norm()) < 0.03
+    assert float((rough - exact).double().norm() / exact.double().norm()) < 0.03
 
 
 def test_any_number_of_classes_and_channels(network: Network) -> None:
@@ -148,4 +161,4 @@ def test_card_says_what_is_published(network: Network) -> None:
     assert found.venue
     assert found.address.startswith("https://")
     assert 1943 <= found.year <= 2026
-    assert (found.top5_error is None) == (found.evaluation == "")
+    assert (found.top1_error is None and found.top5_error is None) == (found.evaluation == "")

@@ -8,16 +8,35 @@ import torch
 
 from convolve.callable_package import answers_as_verb
 from convolve.errors import NetworkError
-from convolve.networks import alexnet, dense, keras_lectures, keras_listings, lenet, nin, resnet, vgg, zfnet
+from convolve.networks import (
+    alexnet,
+    bn_inception,
+    dense,
+    densenet,
+    googlenet,
+    inception_v4,
+    keras_lectures,
+    keras_listings,
+    lenet,
+    nin,
+    preact_resnet,
+    resnet,
+    resnet_cifar,
+    resnet_options,
+    resnext,
+    senet,
+    vgg,
+    zfnet,
+)
 from convolve.networks.network import Card, Network, Stage, Variant
 
 __all__ = ["Card", "Network", "Stage", "Variant", "card", "create", "names"]
 
-_VARIANTS: dict[str, Variant] = {
-    variant.card.name: variant
-    for paper in (dense, lenet, alexnet, zfnet, nin, keras_listings, keras_lectures, vgg, resnet)
-    for variant in paper.VARIANTS
-}
+_PAPERS = (
+    *(dense, lenet, alexnet, zfnet, nin, keras_listings, keras_lectures, vgg, googlenet, bn_inception),
+    *(resnet, resnet_options, resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet),
+)
+_VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
 
 
 def names() -> list[str]:

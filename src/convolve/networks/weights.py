@@ -9,7 +9,7 @@ from torch import Tensor
 from convolve.errors import WeightsError
 from convolve.networks.network import Network
 
-_HEAD = "head."
+_HEADS = ("head.", "auxiliary.")
 _COUNTER = "num_batches_tracked"  # absent in older files, and without effect unless momentum is None
 
 
@@ -23,10 +23,10 @@ def load_weights(network: Network, state: Mapping[str, Tensor]) -> list[str]:
     fitting = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
     absent = [name for name in own if name not in fitting]
     for name in [*absent, *(name for name in state if name not in own)]:
-        if not name.startswith(_HEAD) and not (name.endswith(_COUNTER) and name not in state):
+        if not name.startswith(_HEADS) and not (name.endswith(_COUNTER) and name not in state):
             raise WeightsError(_misfit(network, name, own.get(name), state.get(name)))
     network.load_state_dict(fitting, strict=False)
-    return [name for name in absent if name.startswith(_HEAD)]
+    return [name for name in absent if name.startswith(_HEADS)]
 
 
 def _misfit(network: Network, name: str, own: Tensor | None, given: Tensor | None) -> str:

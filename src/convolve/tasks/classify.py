@@ -15,6 +15,8 @@ from convolve.metrics.ranking import average_precision, each_class, mean_defined
 from convolve.networks import Network
 from convolve.values import Floats, Labels, Targets
 
+AUXILIARY_WEIGHT = 0.3
+"""What an auxiliary head's loss counts beside the head's own (Szegedy et al. 2014, section 5)."""
 _SMALLEST = 1e-7
 
 
@@ -40,16 +42,18 @@ class Classify:
 
     def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """(N, C, H, W) and (N,) int64 or (N, classes) uint8 to `loss` and, for one class per image, `accuracy`."""
-        if self.mixup > 0:
-            share, order = _blend(len(images), self.mixup, random)
-            scores = self.network(torch.lerp(images[order], images, share.to(images))).float()
-            loss = share * self._entropy(scores, targets) + (1 - share) * self._entropy(scores, targets[order])
-        else:
-            scores = self.network(images).float()
-            loss = self._entropy(scores, targets)
+        share, order = _blend(len(images), self.mixup, random) if self.mixup > 0 else (None, None)
+        if share is not None:
+            images = torch.lerp(images[order], images, share.to(images))
+        heads = [scores.float() for scores in self.network.scores_of_all_heads(images)]
+        losses = [self._entropy(scores, targets) for scores in heads]
+        if share is not None:
+            others = [self._entropy(scores, targets[order]) for scores in heads]
+            losses = [torch.lerp(other, own, share) for own, other in zip(losses, others, strict=True)]
+        loss = losses[0] + AUXILIARY_WEIGHT * torch.stack(losses[1:]).sum() if losses[1:] else losses[0]
         if self.multiple:
             return {"loss": loss}
-        return {"loss": loss, "accuracy": (scores.detach().argmax(1) == targets).float().mean()}
+        return {"loss": loss, "accuracy": (heads[0].detach().argmax(1) == targets).float().mean()}
 
     def predict(self, images: Tensor) -> Tensor:
         """(N, C, H, W) to (N, classes) probabilities: rows sum to 1, or each label stands for itself."""

@@ -1,0 +1,37 @@
+"""Squeeze-and-excitation.
+
+Hu, Shen, Sun 2017, "Squeeze-and-excitation networks", section 3 and figure 1.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor, nn
+
+REDUCTION = 16  # section 4: "we set r = 16"
+
+
+@final
+class SqueezeExcitation(nn.Module):
+    """Each channel times a gate made of all channels' means: sigmoid(W2 relu(W1 mean)), equations 2 to 4.
+
+    Shape: (N, channels, H, W) -> (N, channels, H, W)
+
+    The two dense layers are 1x1 convolutions with biases, as in the authors' files; a sixteenth of the channels (at
+    least one) stands between them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        squeezed = max(1, channels // REDUCTION)
+        self.squeeze = nn.AdaptiveAvgPool2d(1)
+        self.down = nn.Conv2d(channels, squeezed, 1)
+        self.relu = nn.ReLU(inplace=True)
+        self.up = nn.Conv2d(squeezed, channels, 1)
+        self.gate = nn.Sigmoid()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) maps to the same, each channel of each image scaled by a number between 0 and 1."""
+        gates: Tensor = self.gate(self.up(self.relu(self.down(self.squeeze(maps)))))
+        return maps * gates

@@ -1,0 +1,89 @@
+"""The same weights in timm's and torchvision's networks give the same scores.
+
+Not compared: torchvision's GoogLeNet, which has batch normalisation and a 3x3 convolution in place of the 5x5, and
+BN-Inception, which timm 1.0 does not have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from convolve.errors import WeightsError
+from convolve.interop.timm_maps import TWINS, carry, key_map, renamed
+from convolve.networks import create
+
+timm = pytest.importorskip("timm")
+SMALL = [
+    "densenet121",
+    "resnext50",
+    "se_resnet50",
+    "se_resnext50",
+    "senet154",
+    "inception_v4",
+    "inception_resnet_v2_slim",
+]
+TORCHVISION = {"densenet121": "densenet121", "resnext50": "resnext50_32x4d"}
+
+
+def _images(side: int) -> Tensor:
+    return torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(5))
+
+
+@torch.no_grad()
+def _lived_in(network: Any) -> nn.Module:
+    """Normalisation as after a training, so that a mistake in its order shows."""
+    random = torch.Generator().manual_seed(11)
+    assert isinstance(network, nn.Module)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            layer.weight.uniform_(0.2, 0.6, generator=random)
+            layer.bias.uniform_(-0.2, 0.2, generator=random)
+            layer.running_mean.uniform_(-0.2, 0.2, generator=random)
+            layer.running_var.uniform_(0.5, 1.5, generator=random)
+    return network.eval()
+
+
+def _compare(name: str, twin: nn.Module) -> None:
+    side = 76 if "inception" in name else 64
+    network = create(name, 7, size=(side, side)).eval()
+    assert carry(network, twin.state_dict()) == []
+    wanted = twin(_images(side))
+    assert float(wanted.std()) > 1e-3
+    torch.testing.assert_close(network(_images(side)), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@torch.no_grad()
+def test_scores_are_timms(name: str) -> None:
+    _compare(name, _lived_in(timm.create_model(TWINS[name], num_classes=7)))
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+@torch.no_grad()
+def test_scores_are_torchvisions(name: str) -> None:
+    _compare(name, _lived_in(models.get_model(TORCHVISION[name], num_classes=7)))
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_every_name_and_shape_has_its_counterpart(name: str) -> None:
+    with torch.device("meta"):
+        twin, network = timm.create_model(TWINS[name]), create(name)
+    names, own = key_map(network), network.state_dict()
+    assert {names[key]: value.shape for key, value in twin.state_dict().items()} == {
+        key: value.shape for key, value in own.items()
+    }
+
+
+def test_networks_without_a_twin_and_weights_of_others_are_refused() -> None:
+    with torch.device("meta"):
+        with pytest.raises(WeightsError, match=r"^timm has no weights that fit bn_inception; it has densenet121, "):
+            key_map(create("bn_inception"))
+        with pytest.raises(WeightsError, match=r"hold 'conv1.weight', which timm's legacy_senet154 does not have"):
+            renamed(create("senet154"), {"conv1.weight": torch.empty(1)})
