@@ -90,7 +90,7 @@ def test_flags_are_fields_are_keywords(name: str, command: Command) -> None:
     names = [option.name for option in fields(verb.options)]
     assert len(names) == len(set(names))
     assert set(
-        inspect.signature(getattr(convolve, name) if name not in ("data", "networks") else verb).parameters
+        inspect.signature(getattr(convolve, name) if name not in ("data", "networks", "scratch") else verb).parameters
     ) == set(names)
     page = command(name, "--help").out
     shown = set(re.findall(r"(?<!-)--([a-z][a-z0-9-]*)", page))

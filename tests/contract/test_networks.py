@@ -21,7 +21,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 @torch.no_grad()
 def _lived_in(network: Network) -> Network:
-    """Scales of normalisation below 1, as training makes them; with fresh ones every residual block doubles its signal."""
+    """Scales of normalisation below 1, as training makes them; with fresh ones residual blocks double signals."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.weight.fill_(0.3)

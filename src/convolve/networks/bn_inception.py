@@ -33,48 +33,48 @@ AVERAGE = pooled(partial(nn.AvgPool2d, 3, 1, padding=1))
 MAX = pooled(partial(nn.MaxPool2d, 3, 1, padding=1))
 
 
-def inception(one: int, reduce3: int, three: int, reduce_double: int, double: int, pool: Step, project: int) -> Step:
-    """A row of figure 5: (N, C, H, W) to (N, 1x1 + 3x3 + double 3x3 + pool proj, H, W)."""
+def inception(one: int, three: tuple[int, int], double: tuple[int, int], pool: Step, project: int) -> Step:
+    """A row of figure 5: (N, C, H, W) to (N, 1x1 + 3x3 + double 3x3 + pool proj, H, W); pairs: reduced, wide."""
     return beside(
         conv_norm(one),
-        chain(conv_norm(reduce3), conv_norm(three, 3)),
-        chain(conv_norm(reduce_double), conv_norm(double, 3), conv_norm(double, 3)),
+        chain(conv_norm(three[0]), conv_norm(three[1], 3)),
+        chain(conv_norm(double[0]), conv_norm(double[1], 3), conv_norm(double[1], 3)),
         chain(pool, conv_norm(project)),
     )
 
 
-def reduction(reduce3: int, three: int, reduce_double: int, double: int) -> Step:
+def reduction(three: tuple[int, int], double: tuple[int, int]) -> Step:
     """A row "stride 2" with "max + pass through": (N, C, H, W) to (N, 3x3 + double 3x3 + C, H / 2, W / 2)."""
     return beside(
-        chain(conv_norm(reduce3), conv_norm(three, 3, 2)),
-        chain(conv_norm(reduce_double), conv_norm(double, 3), conv_norm(double, 3, 2)),
+        chain(conv_norm(three[0]), conv_norm(three[1], 3, 2)),
+        chain(conv_norm(double[0]), conv_norm(double[1], 3), conv_norm(double[1], 3, 2)),
         chain(pooled(partial(nn.ZeroPad2d, (0, 2, 0, 2))), pooled(partial(nn.MaxPool2d, 3, 2))),  # maps are >= 0
     )
 
 
 FIGURE_5: dict[str, dict[str, Step]] = {
     "stage3": {
-        "inception3a": inception(64, 64, 64, 64, 96, AVERAGE, 32),
-        "inception3b": inception(64, 64, 96, 64, 96, AVERAGE, 64),
+        "inception3a": inception(64, (64, 64), (64, 96), AVERAGE, 32),
+        "inception3b": inception(64, (64, 96), (64, 96), AVERAGE, 64),
     },
     "stage4": {
-        "inception3c": reduction(128, 160, 64, 96),
-        "inception4a": inception(224, 64, 96, 96, 128, AVERAGE, 128),
-        "inception4b": inception(192, 96, 128, 96, 128, AVERAGE, 128),
-        "inception4c": inception(160, 128, 160, 128, 160, AVERAGE, 128),
-        "inception4d": inception(96, 128, 192, 160, 192, AVERAGE, 128),
+        "inception3c": reduction((128, 160), (64, 96)),
+        "inception4a": inception(224, (64, 96), (96, 128), AVERAGE, 128),
+        "inception4b": inception(192, (96, 128), (96, 128), AVERAGE, 128),
+        "inception4c": inception(160, (128, 160), (128, 160), AVERAGE, 128),
+        "inception4d": inception(96, (128, 192), (160, 192), AVERAGE, 128),
     },
     "stage5": {
-        "inception4e": reduction(128, 192, 192, 256),
-        "inception5a": inception(352, 192, 320, 160, 224, AVERAGE, 128),
-        "inception5b": inception(352, 192, 320, 192, 224, MAX, 128),
+        "inception4e": reduction((128, 192), (192, 256)),
+        "inception5a": inception(352, (192, 320), (160, 224), AVERAGE, 128),
+        "inception5b": inception(352, (192, 320), (192, 224), MAX, 128),
     },
 }
 SLIM = FIGURE_5 | {
     "stage4": FIGURE_5["stage4"]
     | {
-        "inception4c": inception(160, 128, 160, 128, 160, AVERAGE, 96),
-        "inception4d": inception(96, 128, 192, 160, 192, AVERAGE, 96),
+        "inception4c": inception(160, (128, 160), (128, 160), AVERAGE, 96),
+        "inception4d": inception(96, (128, 192), (160, 192), AVERAGE, 96),
     }
 }
 

@@ -10,6 +10,6 @@ in are never changed. What goes in as float32 comes out as float32, and float64 
 
 Read in this order: `affine`, `activations`, `losses`, `homework` (the homework's two- and three-layer nets, written
 out), `checking`; `plain` (convolution as nested sums), `windows` and `convolution` (the same as a matrix product),
-`pooling`, `filters`; `dropout`, `normalisation`, `response`; `initialisers`, `optimizers`, `layers`, `network`,
-`networks`, `trainer`; `neighbours` and `linear`.
+`pooling`, `filters`, `photographs`; `dropout`, `normalisation`, `response`; `initialisers`, `optimizers`, `layers`,
+`network`, `networks`, `trainer`; `neighbours` and `linear`. `steps` says every sum aloud.
 """

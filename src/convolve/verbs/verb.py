@@ -16,7 +16,7 @@ from convolve.progress import Listener, silent
 if typing.TYPE_CHECKING:
     from rich.console import RenderableType
 
-NAMES = ("data", "networks", "train", "evaluate", "predict", "compare")
+NAMES = ("data", "networks", "train", "evaluate", "predict", "compare", "scratch")
 
 Options = TypeVar("Options")
 

@@ -1,0 +1,206 @@
+"""`convolve scratch`: the lectures' numbers, in both languages of the program; mistakes in one sentence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convolve
+from convolve.scratch.steps.examples import EXAMPLES
+from tests.test_cli import Command
+
+NUMBERS = {
+    "mask": {"y": "4 3 4 / 2 4 3 / 2 3 4"},
+    "padding": {"y": "7 12 10 2 / 4 15 16 10 / 10 6 15 6 / 8 10 4 3"},
+    "stride": {"y": "15 17 15 / 17 15 17 / 15 17 15"},
+    "channels": {"y": "-25"},
+    "edges": {"y": "0 300 300 0 / 0 300 300 0 / 0 300 300 0"},
+    "sequence": {"y": "65 117 190", "dw": "421 742 1174", "dx": "3 35 363 630 1300"},
+    "max-pool": {"y": "6 8 / 3 4", "dx": "0 0 0 0 / 0 10 0 20 / 30 0 0 0 / 0 0 0 40"},
+    "average-pool": {
+        "y": "3.25 5.25 / 2 2",
+        "dx": "2.5 2.5 5 5 / 2.5 2.5 5 5 / 7.5 7.5 10 10 / 7.5 7.5 10 10",
+    },
+    "overlap": {"y": "9 9 / 9 9", "dx": "0 0 0 0 0 / 0 0 0 0 0 / 0 0 4 0 0 / 0 0 0 0 0 / 0 0 0 0 0"},
+    "affine": {
+        "y": "15 22 35 / 21 24 39",
+        "dw": "1 3 6 / 2 4 8",
+        "dx": "1 2 / -2 7",
+        "db": "1 1 2",
+    },
+    "relu": {"y": "0 0 0 1 2", "dx": "0 0 0 5 5"},
+    "batchnorm": {"μ": "3 30", "σ²": "3.5 350", "dβ": "2 0"},
+}
+
+
+def grid(rows: str) -> list[list[float]]:
+    return [[float(value) for value in row.split()] for row in rows.split("/")]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_give_the_lectures_numbers(name: str) -> None:
+    walk = convolve.scratch(example=name).walk
+    found = {each.name: [list(row) for row in each.values] for each in walk.grids if each.made}
+    assert {made: found[made] for made in NUMBERS[name]} == {made: grid(rows) for made, rows in NUMBERS[name].items()}
+
+
+@pytest.mark.parametrize(
+    ("example", "sums"),
+    [
+        ("mask", "1 + 0 + 1 + 0 + 1 + 0 + 0 + 0 + 1 = 4"),
+        ("channels", "308 - 498 + 164 + 1 = -25"),
+        ("sequence", "1 + 20 + 400 = 421"),
+        ("max-pool", "x[2,2] = 6 is the greatest: it gets δ = 10"),
+        ("average-pool", "δ/m = 10 / 4 = 2.5 to each of the 4"),
+        ("overlap", "dx[3,3] = 3 + 1 = 4"),
+    ],
+)
+def test_the_board_shows_the_sums(example: str, sums: str, command: Command) -> None:
+    left = command("scratch", "--example", example)
+    assert left.code == 0
+    assert sums in [line.strip() for line in left.out.splitlines()]
+
+
+def test_window_and_products_stand_as_in_the_picture(command: Command) -> None:
+    words = ("--input", "1 2; 3 4", "--kernel", "1,0;0,-1")
+    lines = [line.strip() for line in command("scratch", "conv2d", *words).out.splitlines()]
+    place = lines.index("y[1,1]")
+    assert [line.split() for line in lines[place + 1 : place + 4]] == [
+        ["1·1", "2·0"],
+        ["3·0", "4·(-1)"],
+        ["1", "+", "0", "+", "0", "-", "4", "=", "-3"],
+    ]
+
+
+def test_numbers_may_begin_with_a_minus(command: Command) -> None:
+    left = command("scratch", "conv1d", "--input", "-1 0 9", "--kernel", "-1 1", "--bias", "-2", "--json")
+    assert json.loads(left.out)["grids"][-1]["values"] == [[-1, 7]]
+
+
+def test_examples_are_listed_and_may_be_changed(command: Command) -> None:
+    left = command("scratch")
+    assert left.code == 0
+    assert all(name in left.out for name in EXAMPLES)
+    assert set(convolve.scratch("pool").examples) == {"max-pool", "average-pool", "overlap"}
+    assert set(json.loads(command("scratch", "--json").out)["examples"]) == set(EXAMPLES)
+    changed = convolve.scratch(example="stride", stride=1).walk
+    assert len(changed.grids[2].values) == 5
+    assert len(convolve.scratch(example="max-pool", backward=False).walk.parts) == 1
+
+
+def test_json_holds_the_walk(command: Command, tmp_path: Path) -> None:
+    words = ("--input", "1 2 3", "--kernel", "1 -1", "--backward", "--page", tmp_path / "page.html", "--json")
+    found: dict[str, Any] = json.loads(command("scratch", "conv1d", *words).out)
+    assert found["page"] == str(tmp_path / "page.html")
+    assert [part["title"].partition(":")[0] for part in found["parts"]] == ["Forward", "Backward", "Backward"]
+    step = found["parts"][0]["steps"][1]
+    assert step["sums"] == ["2 - 3 = -1"]
+    assert step["written"] == [[["y", 0, 1], -1]]
+    assert ["x", 0, 2] in step["read"]
+
+
+def test_numbers_from_files(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n3,4\n")
+    np.save(tmp_path / "w.npy", np.array([[1, 0], [0, 1]], np.int16))
+    walk = convolve.scratch("conv2d", input=tmp_path / "x.csv", kernel=tmp_path / "w.npy").walk
+    assert walk.grids[-1].values == ((5.0,),)
+    np.save(tmp_path / "filters.npy", np.ones((2, 1, 2, 2)))
+    walk = convolve.scratch("conv2d", input="1 2/3 4", kernel=tmp_path / "filters.npy").walk
+    assert [each.values for each in walk.grids if each.made] == [((10.0,),), ((10.0,),)]
+
+
+def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
+    Image.fromarray(np.full((600, 900, 3), 77, np.uint8)).save(tmp_path / "grey.png")
+    left = command("scratch", "filters", "--input", tmp_path / "grey.png", "--page", tmp_path / "page.html")
+    assert left.code == 0
+    assert "sharpen" in left.out
+    assert "0 -1 0 / -1 5 -1 / 0 -1 0" in left.out
+    found = convolve.scratch("filters", input=tmp_path / "grey.png").as_json()["versions"]
+    assert found[0]["size"] == (320, 480)
+    assert [each["values"] for each in found[3:6]] == [(0, 0), (0, 0), (77, 77)]
+    assert (tmp_path / "page.html").read_text().count("<img") == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--example", "maks"), "There is no example 'maks'"),
+        (("pool", "--example", "mask"), "is one of conv2d, not of pool"),
+        (("conv3d",), "conv3d"),
+        (("conv2d", "--kernel", "1"), "Say what to work on"),
+        (("--input", "1"), "Say what to work out"),
+        (("conv2d", "--input", "1 2;3"), "rows or channels of different lengths"),
+        (("conv2d", "--input", "1 x;3 4", "--kernel", "1"), "has 'x', which is no number"),
+        (("conv2d", "--input", "1 nan", "--kernel", "1"), "no finite number"),
+        (("conv2d", "--input", " ", "--kernel", "1"), "input is empty"),
+        (("conv2d", "--input", "1 2"), "conv2d needs a kernel"),
+        (("affine", "--input", "1 2"), "affine needs its weights"),
+        (("conv2d", "--input", "1 2", "--kernel", "1 2 3"), "does not fit into 2"),
+        (("conv2d", "--input", "1 2|3 4", "--kernel", "1"), "kernel has 1 channels and the input 2"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--bias", "1 2"), "The bias has 2 values for 1 filters"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--stride", "0"), "stride cannot be 0"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--padding", "-1"), "padding cannot be -1"),
+        (("conv2d", "--input", "1", "--kernel", "1", "--padding", "4000"), "and the most is 20,000"),
+        (("conv2d", "--input", "1", "--kernel", "1", "--padding", "400000"), "far beyond"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--delta", "1"), "add --backward"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--delta", "1", "--backward"), "delta has 1x1x1"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--size", "2"), "conv2d has no size"),
+        (("pool", "--input", "1 2"), "does not fit into 1"),
+        (("pool", "--input", "1 2", "--kind", "relu"), "Pooling is of kind max, min, average"),
+        (("pool", "--input", "1 2/3 4", "--delta", "1 2", "--backward"), "delta has 1x1x2"),
+        (("activation", "--input", "1 2", "--kind", "max"), "An activation is of kind sigmoid"),
+        (("activation", "--input", "1 2", "--delta", "1", "--backward"), "delta has 1x1"),
+        (("affine", "--input", "1 2", "--kernel", "1"), "x has 2 columns and w 1 rows"),
+        (("affine", "--input", "1 | 2", "--kernel", "1"), "one matrix of rows and columns"),
+        (("affine", "--input", "1", "--kernel", "1", "--bias", "1 2"), "bias has 2 values"),
+        (("affine", "--input", "1", "--kernel", "1", "--delta", "1 2", "--backward"), "delta has 1x2"),
+        (("batchnorm", "--input", "1 2", "--kernel", "1"), "γ has 1 values for 2 features"),
+        (("batchnorm", "--input", "1 2", "--delta", "1", "--backward"), "delta has 1 values"),
+        (("conv2d", "--input", "nowhere.csv", "--kernel", "1"), "nowhere.csv cannot be read"),
+        (("filters",), "Filters need a photograph"),
+        (("filters", "--input", "nowhere.png"), "nowhere.png cannot be read"),
+        (("filters", "--input", "words.npy"), "words.npy is not a picture"),
+        (("filters", "--input", "tiny.png"), "smaller than the 3x3 filters"),
+        (("pool", "--input", "words.npy"), "words.npy holds no matrix"),
+        (("pool", "--input", "broken.npy"), "broken.npy holds no matrix"),
+        (("pool", "--input", "pickled.npy"), "pickled.npy holds no matrix"),
+        (("pool", "--input", "large.npy"), "and the most is 20,000"),
+        (("conv1d", "--input", "axes.npy", "--kernel", "1"), "one matrix of rows and columns"),
+        (("pool", "--input", "axes.npy"), "input has 4 axes"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    words: tuple[str, ...], sentence: str, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("words.npy", np.array(["one", "two"]))
+    np.save("pickled.npy", np.array([{}, []], dtype=object))
+    np.save("large.npy", np.zeros((300, 300)))
+    np.save("axes.npy", np.zeros((1, 1, 2, 2)))
+    Path("broken.npy").write_bytes(b"\x93NUMPY")
+    Image.new("L", (2, 2)).save("tiny.png")
+    assert sentence in command.refused("scratch", *words)
+
+
+def test_it_never_needs_torch_and_the_package_is_callable_however_it_came() -> None:
+    code = """
+import sys
+import convolve.scratch.pooling
+import convolve
+assert convolve.scratch("pool", input="1 2/3 4").walk.grids[-1].values == ((4.0,),)
+assert convolve.scratch.pooling.max_pool_forward
+assert not {"torch", "cv2", "matplotlib"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
