@@ -84,9 +84,7 @@ def rounds(photos: Path, caches: Path, options: argparse.Namespace) -> dict[str,
     source = opened(photos, caches / "kept", options)
     epochs: dict[str, Callable[[], Iterable[object]]] = {
         "peer": lambda: peer,
-        "first epoch": lambda: ours(
-            opened(photos, Path(tempfile.mkdtemp(dir=caches)), options), CROP_AND_FLIP, options
-        ),
+        "first epoch": lambda: ours(opened(photos, caches / "fresh", options), CROP_AND_FLIP, options),
         "full augmentation": lambda: ours(source, FULL, options),
         "full augmentation and noise": lambda: ours(source, NOISY, options),
         "crop and flip": lambda: ours(source, CROP_AND_FLIP, options),
@@ -97,6 +95,7 @@ def rounds(photos: Path, caches: Path, options: argparse.Namespace) -> dict[str,
     for _ in range(options.rounds):
         for name, epoch in epochs.items():
             measured[name].append(seconds(epoch))
+            shutil.rmtree(caches / "fresh", ignore_errors=True)
     return measured
 
 

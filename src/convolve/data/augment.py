@@ -56,7 +56,10 @@ def draw(
 
 
 def apply(
-    drawn: Drawn, images: Sequence[Pixels] | Pixels, preprocessing: Preprocessing, noise: Floats | None = None
+    drawn: Drawn,
+    images: Sequence[Pixels] | Pixels,
+    preprocessing: Preprocessing,
+    noise: Floats | None = None,
 ) -> Floats:
     """(N, height, width, C) float32, normalised: the images (H, W, C) uint8 as drawn, with a `noise_table`'s noise."""
     result = coloured(_warped(images, drawn.matrices, preprocessing), drawn.colours)

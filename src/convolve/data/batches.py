@@ -55,8 +55,9 @@ class Batches:
         self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
         self._source, self.labels, self._options = source, labels, options
         frame = (options.preprocessing.height, options.preprocessing.width)
-        sliced = source.whole is not None and source.whole.shape[1:3] == frame and options.augmentation is None
-        self._slices = source.whole if sliced else None
+        whole = source.whole
+        self._sliced = whole is not None and whole.shape[1:3] == frame and options.augmentation is None
+        self._normalising = normalising(options.preprocessing)[None]
         self._axes = self._principal_axes()
         noise = options.augmentation.noise if options.augmentation else None
         self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
@@ -71,7 +72,7 @@ class Batches:
         there are. Close the iterator when leaving early. Raises `DataError` when no image of a batch can be read.
         """
         make = partial(self._make, self.order(number), number)
-        if self._slices is not None:
+        if self._sliced:
             yield from map(make, range(start, len(self)))
             return
         with one_thread_each():
@@ -91,12 +92,12 @@ class Batches:
         return self._indices
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
-        chosen = order[number]
-        if self._slices is not None:
-            images = coloured(self._slices.take(chosen, axis=0), self._normalising)
-            return Batch(images, self.labels.values[chosen], chosen)
-        chosen, pixels = self._read(chosen)
-        return Batch(self._changed(pixels, epoch, number), self.labels.values[chosen], chosen)
+        chosen, pixels = self._read(order[number])
+        if self._sliced:
+            images = coloured(np.asarray(pixels), self._normalising)
+        else:
+            images = self._changed(pixels, epoch, number)
+        return Batch(images, self.labels.values[chosen], chosen)
 
     def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
         """The pixels of those that can be read: as one array where the source is one."""
@@ -121,10 +122,6 @@ class Batches:
             return coloured(fitted, self._normalising)
         drawn = draw(variation, sizes, preprocessing, self._axes, self._random(epoch, number))
         return apply(drawn, images, preprocessing, self._noise)
-
-    @property
-    def _normalising(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        return normalising(self._options.preprocessing)[None]
 
     def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         """Of some of the examples, evenly spread, where the augmentation asks for them."""

@@ -28,7 +28,7 @@ __all__ = ["PixelSource", "cache_folder", "clean", "open_cache"]
 
 IN_MEMORY = 2**30
 """Bytes up to which small arrays are enlarged to the frame once, instead of at each use."""
-_SAMPLE = 16  # images whose kept sizes tell how large the cache will be
+_SAMPLE = 128  # images whose sizes tell how large the cache will be
 
 
 class PixelSource(Protocol):
@@ -199,10 +199,15 @@ def _try_kept(images: Images, preprocessing: Preprocessing, index: int) -> Pixel
 
 
 def _expected_bytes(images: Images, preprocessing: Preprocessing) -> int:
-    """What all images will take, judged by some of them, evenly spread."""
-    places = {len(images) * part // _SAMPLE for part in range(_SAMPLE)} if len(images) else set()
-    sizes = [pixels.size for index in places if not isinstance(pixels := _try_kept(images, preprocessing, index), str)]
-    return round(float(np.mean(sizes)) * len(images)) if sizes else 0
+    """What all images will take, judged by the headers of some of them, evenly spread."""
+    sizes: list[int] = []
+    for index in range(0, len(images), max(1, len(images) // _SAMPLE)):
+        try:
+            height, width = kept_size(*images.size(index), preprocessing)
+        except ImageError:
+            continue
+        sizes.append(height * width * preprocessing.channels)
+    return round(sum(sizes) / len(sizes) * len(images)) if sizes else 0
 
 
 def _megabytes(size: int) -> str:

@@ -57,14 +57,14 @@ def change_matrices(change: ColourChange, preprocessing: Preprocessing) -> Matri
 
 def coloured(pixels: Pixels, matrices: Matrices) -> Floats:
     """(N, H, W, C) float32 of (N, H, W, C) uint8, each image by its matrix, or all by one (1, C, C + 1)."""
+    result = np.empty(pixels.shape, np.float32)
     count, height, width, channels = pixels.shape
     if channels == 1 and len(matrices) > 1:
         scale, offset = matrices.astype(np.float32).reshape(-1, 2).T[:, :, None, None, None]
-        scaled: Floats = np.multiply(pixels, scale, dtype=np.float32)
-        scaled += offset
-        return scaled
+        np.multiply(pixels, scale, out=result, dtype=np.float32)
+        result += offset
+        return result
     step = 1 if len(matrices) > 1 else max(1, _BLOCK // max(1, height * width * channels))
-    result = np.empty(pixels.shape, np.float32)
     scratch = np.empty((min(step, count) * height, width, channels), np.float32)
     for first in range(0, count, step):
         rows = pixels[first : first + step].reshape(-1, width, channels)

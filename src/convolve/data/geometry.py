@@ -72,7 +72,7 @@ def warp(images: Sequence[Pixels] | Pixels, matrices: Matrices, preprocessing: P
         if span is None:
             frame_pixels[...] = _resampled(image, matrix, preprocessing).reshape(frame_pixels.shape)
         else:
-            _lay(image, span, (mirror[0], mirror[1]), mean_colour(preprocessing), frame_pixels)
+            _lay(image, span, mirror, mean_colour(preprocessing), frame_pixels)
     return result
 
 
@@ -98,18 +98,23 @@ def _whole_pixel_spans(matrices: Matrices, sizes: Indices, preprocessing: Prepro
     return [span if usable else None for span, usable in zip(whole, plain.tolist(), strict=True)]
 
 
-def _lay(image: Pixels, span: list[int], mirror: tuple[bool, bool], padding: tuple[int, ...], result: Pixels) -> None:
+def _lay(image: Pixels, span: list[int], mirror: list[bool], padding: tuple[int, ...], result: Pixels) -> None:
     """Resize a cut of whole pixels into whole pixels of the frame, mirrored along x, y as told; pad the rest."""
     x0, y0, x1, y1, left, top, right, bottom = span
-    part: Pixels = image[y0:y1, x0:x1]
-    if part.shape[:2] != (bottom - top, right - left):
-        part = _pixels(cv2.resize(part, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR))
-    if mirror != (False, False):
-        part = _pixels(cv2.flip(part, -1 if mirror == (True, True) else int(mirror[0])))
     target = result[top:bottom, left:right]
     if target.shape != result.shape:
         result[...] = padding
-    target[...] = part.reshape(target.shape)
+        part = np.empty(target.shape, np.uint8)
+        _lay(image, [x0, y0, x1, y1, 0, 0, right - left, bottom - top], mirror, padding, part)
+        target[...] = part
+        return
+    part = image[y0:y1, x0:x1]
+    if not any(mirror):
+        cv2.resize(part, (right, bottom), dst=result, interpolation=cv2.INTER_LINEAR)
+        return
+    if part.shape != result.shape:
+        part = _pixels(cv2.resize(part, (right, bottom), interpolation=cv2.INTER_LINEAR))
+    cv2.flip(part, -1 if all(mirror) else int(mirror[0]), dst=result)
 
 
 def _resampled(image: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
