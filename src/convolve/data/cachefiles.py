@@ -29,6 +29,7 @@ from convolve.values import Images, Indices, Pixels, Preprocessing
 _FORM = 2  # changes whenever the same images would give other bytes
 _UNFINISHED = ".unfinished-"
 _NAME = re.compile(r"(\.unfinished-)?[0-9a-f]{32}(-\w+)?")
+_CHUNK = 32  # images that a thread hashes at a time, as one takes less than handing it over
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up
 _FREE = 0.05  # share of the disk that caches leave free
 
@@ -46,8 +47,9 @@ def content_key(images: Images, preprocessing: Preprocessing, workers: int) -> s
     """32 hexadecimal digits that depend on the images' contents, their order, and all that decides the kept pixels."""
     frame = (preprocessing.height, preprocessing.width, preprocessing.channels, preprocessing.fit)
     key = hashlib.blake2b(repr((_FORM, KEPT, *frame, len(images))).encode(), digest_size=16)
-    for digest in in_order(partial(_digest, images), range(len(images)), workers):
-        key.update(digest)
+    chunks = [range(start, min(start + _CHUNK, len(images))) for start in range(0, len(images), _CHUNK)]
+    for digests in in_order(partial(_digests, images), chunks, workers):
+        key.update(digests)
     return key.hexdigest()
 
 
@@ -136,6 +138,10 @@ def _publish(beside: Path, place: Path) -> None:
     except OSError:
         if not place.is_dir():
             raise  # otherwise another process was first
+
+
+def _digests(images: Images, indices: range) -> bytes:
+    return b"".join(_digest(images, index) for index in indices)
 
 
 def _digest(images: Images, index: int) -> bytes:

@@ -110,10 +110,11 @@ def _decode(blob: bytes, name: str, at_least: int) -> Pixels:
         image.load()  # turns a TIFF upright by itself
     turn = _UPRIGHT.get(_orientation(image))
     if plain:
-        image = Image.fromarray(_plain_jpeg(blob, name, grey=image.mode == "L", scale=round(width / image.width)))
+        pixels = _plain_jpeg(blob, name, grey=image.mode == "L", scale=round(width / image.width))
     else:
-        image = _eight_bits(image, name)
-    pixels = np.asarray(image if turn is None else image.transpose(turn))
+        pixels = np.asarray(_eight_bits(image, name))
+    if turn is not None:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
