@@ -10,12 +10,13 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from convolve.files import write_bytes
 from convolve.metrics.confusion import Shares, macro, weighted
 from convolve.metrics.ranking import mean_defined
+from convolve.reports.assets import asset, environment
 from convolve.reports.drawing import as_svg
 from convolve.reports.figures import panels, reliability_figure, row_shares, training_curves
 from convolve.reports.report import Calibration, Classes, Example, Report, Training
@@ -47,7 +48,7 @@ def write_report(path: Path, report: Report) -> None:
 
 def render(report: Report) -> str:
     """The page's HTML. Pictures that would take it beyond 6 MB are left out, those of examples first."""
-    script = _asset("report.js")
+    script = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     mistakes = within(report.mistakes, _BYTES)
     return (
@@ -67,7 +68,7 @@ def render(report: Report) -> str:
             averages=averages(report.classes),
             curves=_curves(report.training),
             reliability=_reliability(report.calibration),
-            style=Markup(_asset("report.css")),  # noqa: S704 - the package's own file
+            style=Markup(asset("report.css")),  # noqa: S704 - the package's own file
             script=Markup(script),  # noqa: S704 - the package's own file
             digest=digest,
         )
@@ -144,18 +145,6 @@ def _reliability(calibration: Calibration | None) -> Markup:
     return Markup(as_svg(figure, "reliability"))  # noqa: S704 - matplotlib escapes its texts
 
 
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("convolve", "reports/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    return environment
+    return environment({"percent": percent})

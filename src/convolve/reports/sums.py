@@ -8,10 +8,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from convolve.files import write_bytes
+from convolve.reports.assets import asset, environment
 from convolve.reports.thumbnails import thumbnail
 from convolve.scratch.photographs import Version
 from convolve.scratch.steps.values import Cell, Step, Walk
@@ -39,7 +40,7 @@ def render_walk(walk: Walk) -> str:
         written = (f"{_place(cell, places)}={_typeset(number(value))}" for cell, value in step.written)
         return {"read": " ".join(_place(cell, places) for cell in step.read), "written": " ".join(written)}
 
-    return _page("sums.html.j2", title=walk.title, walk=walk, marked=marked, script=_asset("sums.js"))
+    return _page("sums.html.j2", title=walk.title, walk=walk, marked=marked, script=asset("sums.js"))
 
 
 def render_versions(name: str, versions: tuple[Version, ...]) -> str:
@@ -50,7 +51,7 @@ def render_versions(name: str, versions: tuple[Version, ...]) -> str:
 
 def _page(template: str, script: str, **values: Any) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = Markup(_asset("report.css") + _asset("sums.css"))  # noqa: S704 - the package's own files
+    style = Markup(asset("report.css") + asset("sums.css"))  # noqa: S704 - the package's own files
     code = Markup(script)  # noqa: S704 - the package's own file
     return _environment().get_template(template).render(**values, script=code, digest=digest, style=style)
 
@@ -64,19 +65,6 @@ def _typeset(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("convolve", "reports/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["typeset"] = _typeset
-    environment.filters["number"] = lambda value: _typeset(number(value))
-    return environment
+    return environment({"typeset": _typeset, "number": lambda value: _typeset(number(value))})

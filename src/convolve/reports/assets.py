@@ -1,0 +1,26 @@
+"""The files that the pages are made of, and how their templates are set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+def asset(name: str) -> str:
+    """The text of a style sheet or a script."""
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
+    """Templates that escape what they are given and refuse what they are not given, with a page's own ``filters``."""
+    found = Environment(
+        loader=PackageLoader("convolve", "reports/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters.update(filters)
+    return found
