@@ -18,16 +18,17 @@ Torch; the authors' Caffe files pad nothing and round up. Published errors are m
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from functools import partial
 
 from torch import nn
 
 from convolve.layers.initialisers import he_normal
 from convolve.layers.residual import Residual, projection
-from convolve.networks.network import Card, Network, Stage, Variant
+from convolve.networks.network import Card, Network, Variant
+from convolve.networks.residual_stages import Block, pooled_head, residual_stages, stem
 
-Block = Callable[[int, int, int], Residual]
+Design = tuple[Block, int]
+"""A block, and how many times its width leaves it."""
 
 
 def basic(channels: int, width: int, stride: int) -> Residual:
@@ -75,7 +76,6 @@ def _bottleneck(channels: int, width: int, first: int, second: int) -> Residual:
     return Residual(nn.Sequential(branch), projection(channels, 4 * width, first * second), 4 * width)
 
 
-WIDTHS = (64, 128, 256, 512)
 TABLE_1 = {  # blocks in conv2_x, conv3_x, conv4_x, conv5_x
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -86,30 +86,16 @@ TABLE_1 = {  # blocks in conv2_x, conv3_x, conv4_x, conv5_x
 
 
 def _build(
-    block: Block, repeats: tuple[int, ...], card: Card, classes: int, channels: int, size: tuple[int, int]
+    design: Design, repeats: tuple[int, ...], card: Card, classes: int, channels: int, size: tuple[int, int]
 ) -> Network:
     del size
-    layers = OrderedDict[str, nn.Module](
-        conv1=nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False),
-        norm1=nn.BatchNorm2d(64),
-        relu1=nn.ReLU(inplace=True),
-    )
-    stages = {"stage1": Stage(nn.Sequential(layers), 64, 2)}
-    layers = OrderedDict(pool1=nn.MaxPool2d(3, 2, padding=1))
-    channels = 64
-    for number, (width, count) in enumerate(zip(WIDTHS, repeats, strict=True), 2):
-        for place in range(1, count + 1):
-            layer = block(channels, width, 2 if place == 1 and number > 2 else 1)
-            layers[f"conv{number}_{place}"] = layer
-            channels = layer.channels
-        stages[f"stage{number}"] = Stage(nn.Sequential(layers), channels, 2**number)
-        layers = OrderedDict()
-    head = OrderedDict(pool5=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(channels, classes))
-    return Network(card, stages, nn.Sequential(head)).apply(he_normal)
+    block, expansion = design
+    stages = residual_stages(stem(channels), nn.MaxPool2d(3, 2, padding=1), block, repeats, expansion)
+    return Network(card, stages, pooled_head(512 * expansion, classes)).apply(he_normal)
 
 
 def _variant(
-    name: str, block: Block, depth: int, counts: tuple[int, int], errors: tuple[float, float] | None = None
+    name: str, design: Design, depth: int, counts: tuple[int, int], errors: tuple[float, float] | None = None
 ) -> Variant:
     card = Card(
         name=name,
@@ -127,16 +113,16 @@ def _variant(
         top5_error=errors[1] if errors else None,
         evaluation="mean of ten crops (Table 3)" if errors else "",
     )
-    return Variant(card, partial(_build, block, TABLE_1[depth]))
+    return Variant(card, partial(_build, design, TABLE_1[depth]))
 
 
 VARIANTS = (
-    _variant("resnet18", basic, 18, (11_689_512, 1_814_073_344)),
-    _variant("resnet34", basic, 34, (21_797_672, 3_663_761_408), (24.52, 7.46)),
-    _variant("resnet50", bottleneck, 50, (25_557_032, 3_857_973_248), (22.85, 6.71)),
-    _variant("resnet101", bottleneck, 101, (44_549_160, 7_570_194_432), (21.75, 6.05)),
-    _variant("resnet152", bottleneck, 152, (60_192_808, 11_282_415_616), (21.43, 5.71)),
-    _variant("resnet50_v1_5", bottleneck_v1_5, 50, (25_557_032, 4_089_184_256)),
-    _variant("resnet101_v1_5", bottleneck_v1_5, 101, (44_549_160, 7_801_405_440)),
-    _variant("resnet152_v1_5", bottleneck_v1_5, 152, (60_192_808, 11_513_626_624)),
+    _variant("resnet18", (basic, 1), 18, (11_689_512, 1_814_073_344)),
+    _variant("resnet34", (basic, 1), 34, (21_797_672, 3_663_761_408), (24.52, 7.46)),
+    _variant("resnet50", (bottleneck, 4), 50, (25_557_032, 3_857_973_248), (22.85, 6.71)),
+    _variant("resnet101", (bottleneck, 4), 101, (44_549_160, 7_570_194_432), (21.75, 6.05)),
+    _variant("resnet152", (bottleneck, 4), 152, (60_192_808, 11_282_415_616), (21.43, 5.71)),
+    _variant("resnet50_v1_5", (bottleneck_v1_5, 4), 50, (25_557_032, 4_089_184_256)),
+    _variant("resnet101_v1_5", (bottleneck_v1_5, 4), 101, (44_549_160, 7_801_405_440)),
+    _variant("resnet152_v1_5", (bottleneck_v1_5, 4), 152, (60_192_808, 11_513_626_624)),
 )
