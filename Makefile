@@ -51,5 +51,5 @@ clean: ## remove .venv, caches and the demo's run
 	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing what convolve needs into .venv (up to 6 GB on Linux, where PyTorch brings its GPU libraries)."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
