@@ -26,7 +26,8 @@ _EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `c
 
 def application() -> cyclopts.App:
     """The command line with every verb."""
-    app = cyclopts.App("convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help())
+    plain = cyclopts.Parameter(negative_iterable=())  # no `--empty-images`
+    app = cyclopts.App("convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help(), default_parameter=plain)
     app.suppress_keyboard_interrupt = False
     for name in NAMES:
         verb = find(name)

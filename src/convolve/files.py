@@ -27,9 +27,9 @@ def beside(place: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.chmod(0o644)
-        _settle(draft)
+        settle(draft)
         draft.replace(place)
-        _settle(place.parent)
+        settle(place.parent)
     except OSError as error:
         raise ConvolveError(_sentence(place, error)) from error
     finally:
@@ -58,8 +58,11 @@ def write_bytes(place: Path, content: bytes) -> None:
         draft.write_bytes(content)
 
 
-def _settle(place: Path) -> None:
-    """Ask the system to bring a file, or a folder's list of files, to the disk; Windows can do so for files alone."""
+def settle(place: Path) -> None:
+    """Ask the system to bring a file, or a folder's list of files, to the disk; Windows can do so for files alone.
+
+    Raises `OSError`.
+    """
     folder = place.is_dir()
     if folder and os.name == "nt":
         return

@@ -143,6 +143,9 @@ def test_several_labels_an_image_end_to_end(tmp_path: Path) -> None:
         "south",
     }
     assert any(";" in answer.label for answer in answers)
+    every, surest = (convolve.predict(out, tmp_path / "data", threads=1, threshold=at).answers for at in (0.0, 0.95))
+    assert {answer.label.count(";") for answer in every} == {2}
+    assert sum(len(answer.label) for answer in surest) < sum(len(answer.label) for answer in answers)
 
 
 def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from convolve.data.parallel import in_order
 from convolve.data.preprocess import KEPT
 from convolve.errors import ImageError
+from convolve.files import settle
 from convolve.values import Images, Indices, Pixels, Preprocessing
 
 _FORM = 2  # changes whenever the same images would give other bytes
@@ -84,6 +85,8 @@ def write(place: Path, images: Iterable[Pixels | str], budget: int) -> CacheFile
             index, failed = _write_pixels(file, images, min(budget, _room(place.parent)))
         np.save(beside / "index.npy", index, allow_pickle=False)
         (beside / "failed.json").write_text(json.dumps(failed, ensure_ascii=False, indent=1), "utf-8")
+        for written in (*beside.iterdir(), beside):
+            settle(written)  # before the rename, so that a power cut leaves no cache with missing pixels
         _publish(beside, place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

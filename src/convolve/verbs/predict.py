@@ -41,8 +41,9 @@ class Predict:
     _: KW_ONLY
     top: int = 3
     """How many classes to give for each image, most likely first."""
-    threshold: float = 0.0
-    """Answer `unsure` below this confidence (0 to 1); `convolve evaluate` suggests one."""
+    threshold: float | None = None
+    """Answer `unsure` below this confidence (0 to 1), which `convolve evaluate` suggests; where an image may carry
+    several labels, name those from this confidence on, 0.5 unless said."""
     csv: Path | None = None
     """Write the predictions to this file too."""
     running: Annotated[Running, flat("Runtime")] = field(default_factory=Running)
@@ -79,9 +80,9 @@ def run(options: Predict, listener: Listener) -> Answers:
 
     if options.top < 1:
         raise OptionError(f"top cannot be {options.top}; it takes a whole number from 1.")
-    if not 0 <= options.threshold <= 1:
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise OptionError(f"threshold cannot be {options.threshold}; it takes a number from 0 to 1.")
-    images = _found(options.images)
+    images = found_images(options.images)
     trained = open_run(options.run)
     task, runtime = restored(trained, options.running)
     preprocessing = trained.manifest.preprocessing
@@ -123,7 +124,8 @@ def shown(result: Answers) -> Iterator[RenderableType]:
             yield Text(f"left out: {answer.error}", style="yellow")
 
 
-def _found(names: Sequence[str]) -> ImageFiles:
+def found_images(names: Sequence[str]) -> ImageFiles:
+    """The images of files and folders, `-` for standard input. Raises `DataError` where there is none."""
     from convolve.data.images import ImageFiles
     from convolve.data.layouts.parts import image_files
 
@@ -172,12 +174,11 @@ def _answer(scores: Floats, task: Classify, options: Predict) -> Answer:
     order = np.argsort(-scores, kind="stable")[: options.top]
     likeliest = tuple((task.classes[index], float(scores[index])) for index in order.tolist())
     if task.multiple:
-        present = [
-            name for name, share in zip(task.classes, scores, strict=True) if share >= max(options.threshold, 0.5)
-        ]
+        least = 0.5 if options.threshold is None else options.threshold
+        present = [name for name, share in zip(task.classes, scores, strict=True) if share >= least]
         return Answer("", ";".join(present), likeliest[0][1], likeliest)
     label, confidence = likeliest[0]
-    return Answer("", label if confidence >= options.threshold else UNSURE, confidence, likeliest)
+    return Answer("", label if confidence >= (options.threshold or 0.0) else UNSURE, confidence, likeliest)
 
 
 def _write_csv(place: Path, result: Answers) -> None:
