@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := train digits --network lenet5_keras --size 32 --epochs 40 --out runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check docs format bench clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -14,7 +14,7 @@ demo: .venv/installed ## train on handwritten digits, about a minute after the f
 	rm -rf runs/demo
 	$(BIN)/convolve $(DEMO)
 
-test: check ## everything that CI checks: check, the commands of the docs, the tests
+test: check docs ## everything that CI checks: check, docs and their commands, the tests
 	$(BIN)/python tools/run_docs_commands.py
 	$(BIN)/pytest -n auto --maxprocesses 4
 
@@ -25,6 +25,9 @@ check: .venv/installed ## the quick part of test: style, types, imports, budgets
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/budgets.py
 
+docs: .venv/installed ## build the book into docs/_build/index.html
+	$(BIN)/sphinx-build --quiet --fresh-env --write-all --nitpicky --fail-on-warning --keep-going docs docs/_build
+
 format: .venv/installed ## bring the code into its usual form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -32,14 +35,8 @@ format: .venv/installed ## bring the code into its usual form
 bench: .venv/installed ## measure speed side by side with the peers
 	set -e; for name in train_step memory small_network scratch; do $(BIN)/python -m bench.$$name; done
 
-lock: .venv/installed ## pin every dependency anew in requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --no-python-downloads --universal --python-version 3.11 \
-	  --fork-strategy fewest --extra tensorboard --group dev --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	  --output-file requirements.lock pyproject.toml
-
-clean: ## remove .venv, caches and the demo's run
-	rm -rf .venv .*_cache .hypothesis dist build runs/demo
+clean: ## remove .venv, caches, the built book and the demo's run
+	rm -rf .venv .*_cache .hypothesis dist build docs/_build docs/book/images runs/demo
 
 .venv/installed: .venv/locked pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -138,6 +138,16 @@ def test_a_document_runs_in_one_folder_and_its_translation_not_at_all(
     assert not (tmp_path / "made").exists()
 
 
+def test_a_translation_with_other_blocks_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for language, document in (("en", DOCUMENT), ("ko", DOCUMENT.replace("words", "낱말"))):
+        (tmp_path / language).mkdir()
+        (tmp_path / language / "guide.md").write_text(document, encoding="utf-8")
+    translation = tmp_path / "ko" / "guide.md"
+    assert run_docs_commands.main([str(translation)]) == 1
+    said = f"failed {translation} does not have the blocks of {tmp_path / 'en' / 'guide.md'}\n"
+    assert capsys.readouterr().out == said
+
+
 def test_a_failing_block_is_shown_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = tmp_path / "guide.md"
     document.write_text("```sh\necho before\nfalse\necho after\n```\n\n```python\nprint(1)\n```\n")

@@ -9,7 +9,8 @@ a process of its own with this interpreter's programs first on the path:
 - ``python``: the whole block.
 
 A block that follows a comment such as ``<!-- cost: 5 min -->`` is passed over: it takes long, or sets up a machine. So
-is a document whose blocks are those of one that has run, as a translation's are. Leaves with 1 if a block failed.
+is a document whose blocks are those of one that has run, as a translation's are; one below a folder ``ko`` must have
+the blocks of its namesake below ``en``. Leaves with 1 if a block failed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
@@ -108,6 +109,11 @@ def check(document: Path, asked: Sequence[Block]) -> int:
     return failures
 
 
+def _scripts(asked: Iterable[Block]) -> tuple[tuple[str, str], ...]:
+    """What blocks run, wherever they stand."""
+    return tuple((block.program, block.script) for block in asked)
+
+
 def main(names: Sequence[str]) -> int:
     """Run every document once; 1 if a block failed."""
     documents = [Path(name) for name in names] or [
@@ -118,8 +124,12 @@ def main(names: Sequence[str]) -> int:
     seen: dict[tuple[tuple[str, str], ...], Path] = {}
     for document in documents:
         asked = list(blocks(document.read_text(encoding="utf-8")))
-        scripts = tuple((block.program, block.script) for block in asked)
-        if asked and scripts in seen:
+        scripts = _scripts(asked)
+        original = Path(*("en" if part == "ko" else part for part in document.parts))
+        if original != document and scripts != _scripts(blocks(original.read_text(encoding="utf-8"))):
+            print(f"failed {document} does not have the blocks of {original}")
+            failures += 1
+        elif asked and scripts in seen:
             print(f"same   {document}, as {seen[scripts]}")
         else:
             failures += check(document, asked)

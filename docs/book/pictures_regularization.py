@@ -1,0 +1,146 @@
+"""The pictures of the chapter on regularisation; every weight, loss and pixel in them is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from plots import grid
+from sklearn.datasets import load_digits, load_sample_image
+
+from convolve.data import augment
+from convolve.data.colour import principal_axes
+from convolve.data.variation import Augmentation
+from convolve.reports.colours import CELL, LINE, MUTED, RIGHT, WRONG
+from convolve.scratch.dropout import dropout_forward
+from convolve.scratch.layers import Draw, activation_layer, affine_layer
+from convolve.scratch.linear import softmax_classifier
+from convolve.scratch.losses import SOFTMAX
+from convolve.scratch.network import Network
+from convolve.scratch.optimizers import Adam, GradientDescent, Optimizer
+from convolve.scratch.trainer import Examples, Plan, train
+from convolve.values import Pixels, Preprocessing
+
+
+def decay() -> Figure:
+    """The weights of a softmax classifier of digits, trained without a penalty, with L2 and with L1."""
+    digits = load_digits()
+    examples = Examples(digits.data / 16, digits.target)
+    figure, axes = grid(1, 3, (7.7, 2.3))
+    cases = {"λ = 0": (0.0, 0.0), "L2, λ = 0.003": (0.003, 0.0), "L1, λ = 0.001": (0.0, 0.001)}
+    for place, (name, (l2, l1)) in zip(axes, cases.items(), strict=True):
+        model = softmax_classifier(Draw(np.random.default_rng(0), np.float64), 64, 10, penalty=l2)
+        weights = model.parameters["w"]
+        for _ in train(model, examples, Optimizer(GradientDescent(0.5)), Plan(150)):
+            weights -= np.clip(weights, -9 * l1, 9 * l1)  # 18 steps of 0.5 · l1 · sign(w), never past 0
+        zeros = float((weights == 0).mean())
+        place.hist(weights.ravel(), bins=61, range=(-4, 4), color=RIGHT)
+        place.set(title=f"{name}:  {zeros:.0%} w = 0", xlabel="w", yscale="log")
+        place.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+    return figure
+
+
+def dropout() -> Figure:
+    """The lecture's picture: a standard net, and one from which dropout has taken units."""
+    random = np.random.default_rng(1)
+    columns = (5, 5, 5, 1)
+    alive = [dropout_forward(np.ones(count), 0.5, random)[1] > 0 for count in columns]
+    alive[-1][:] = True
+    whole = [np.ones(count, bool) for count in columns]
+    figure, axes = grid(1, 2, (7, 3))
+    for place, kept in zip(axes, (whole, alive), strict=True):
+        _net(place, kept)
+    return figure
+
+
+def early_stopping() -> Figure:
+    """Loss on 60 training digits and on the other 1,737, of a net of 100 hidden units."""
+    digits = load_digits()
+    x, labels = digits.data / 16, digits.target
+    draw = Draw(np.random.default_rng(0), np.float64)
+    network = Network([affine_layer(draw, 64, 100), activation_layer("relu"), affine_layer(draw, 100, 10)])
+    known: list[float] = []
+    unknown: list[float] = []
+    for loss in train(network, Examples(x[:60], labels[:60]), Optimizer(Adam(0.01)), Plan(60, 20)):
+        known.append(loss)
+        unknown.append(SOFTMAX.forward(network.scores(x[60:]), labels[60:])[0])
+    best = int(np.argmin(unknown))
+    figure, (place,) = grid(1, 1, (6, 3.2))
+    epochs = np.arange(1, len(known) + 1)
+    place.plot(epochs, known, color=MUTED)
+    place.plot(epochs, unknown, color=RIGHT, linewidth=2)
+    place.axvline(best + 1, color=WRONG, linestyle="--")
+    place.set(xlabel="epochs", ylabel="loss", ylim=(0, 2.4))
+    place.text(52, known[-1] + 0.06, "train", color=MUTED)
+    place.text(49, unknown[-1] + 0.1, "validation", color=RIGHT)
+    place.text(best + 1.5, 2.15, f"{best + 1}", color=WRONG)
+    return figure
+
+
+AUGMENTATIONS: Mapping[str, Augmentation] = {
+    "--flip": Augmentation(flip=True),
+    "--crop 0.35": Augmentation(crop=0.35),
+    "--rotate 20": Augmentation(rotate=20),
+    "--scale 0.3": Augmentation(scale=0.3),
+    "--translate 0.2": Augmentation(translate=0.2),
+    "--noise 0.1": Augmentation(noise=0.1),
+    "--brightness 0.4": Augmentation(brightness=0.4),
+    "--contrast 0.5": Augmentation(contrast=0.5),
+    "--saturation 0.9": Augmentation(saturation=0.9),
+    "--pca 1": Augmentation(pca=1.0),
+}
+
+
+def augmentation() -> Figure:
+    """A photograph under each variation, drawn by the code that training uses; left, each as it came."""
+    photograph: Pixels = load_sample_image("china.jpg")
+    mean = (photograph / 255).mean((0, 1))
+    frame = Preprocessing(96, 96, 3, "crop", tuple(mean.tolist()), (1.0,) * 3)
+    figure, axes = grid(5, 2, (10, 6.2))
+    for place, (name, variation) in zip(axes, AUGMENTATIONS.items(), strict=True):
+        rows = [_varied(photograph, Augmentation(), frame, 1), _varied(photograph, variation, frame, 4)]
+        place.imshow(np.concatenate([image for row in rows for image in row], axis=1), interpolation="none")
+        place.set(xticks=[], yticks=[])
+        place.set_title(name, family="monospace", fontsize=9)
+        place.spines[:].set_visible(False)
+    return figure
+
+
+def _varied(photograph: Pixels, variation: Augmentation, frame: Preprocessing, count: int) -> Pixels:
+    """(count, height, width, 3): the photograph, varied; in 32 shades of each colour, which keeps the file small."""
+    random = np.random.default_rng(1)
+    sizes = np.array([photograph.shape[:2]] * count)
+    drawn = augment.draw(variation, sizes, frame, principal_axes([photograph]), random)
+    noise = augment.noise_table(variation.noise, frame, random) if variation.noise else None
+    values = augment.apply(drawn, [photograph] * count, frame, noise)
+    shades = ((values + frame.mean).clip(0, 1) * 255).round().astype(np.uint8)
+    return np.asarray(shades & 0xF8, np.uint8)
+
+
+def _net(place: Axes, kept: Sequence[npt.NDArray[np.bool_]]) -> None:
+    """Layers of units from left to right; lines between those that are kept, crosses through the others."""
+    spots = [[(column, unit - (len(units) - 1) / 2) for unit in range(len(units))] for column, units in enumerate(kept)]
+    for column in range(len(kept) - 1):
+        for start, here in zip(spots[column], kept[column], strict=True):
+            for end, there in zip(spots[column + 1], kept[column + 1], strict=True):
+                if here and there:
+                    place.plot(*zip(start, end, strict=True), color=LINE, linewidth=0.8, zorder=1)
+    for (x, y), here in zip(chain.from_iterable(spots), np.concatenate(kept), strict=True):
+        place.add_patch(Circle((x, y), 0.17, facecolor=CELL, edgecolor=RIGHT if here else WRONG, zorder=2))
+        if not here:
+            place.plot(x, y, "x", color=WRONG, markersize=12, zorder=3)
+    place.set(xlim=(-0.4, 3.4), ylim=(-2.5, 2.5), aspect="equal")
+    place.axis("off")
+
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "decay.svg": decay,
+    "dropout.svg": dropout,
+    "early_stopping.svg": early_stopping,
+    "augmentation.png": augmentation,
+}

@@ -1,0 +1,113 @@
+"""How Sphinx builds the book: Markdown in two languages, code quoted from the source, formulas as MathML.
+
+`make docs` writes docs/_build/index.html. The pictures are drawn first (`book/pictures.py`), so that none can be out
+of date. The pages fetch nothing: no fonts, no scripts but their own, and formulas that the browser itself sets.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.writers.html5 import HTML5Translator
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs" / "book"))
+
+project = html_title = "convolve"
+extensions = ["myst_parser"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 2
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+highlight_language = "python"
+nitpicky = True
+html_theme = "furo"
+html_static_path = ["book/static"]
+html_css_files = ["book.css"]
+html_math_renderer = "mathml"
+html_copy_source = html_show_copyright = html_show_sphinx = False
+
+_logger = logging.getLogger(__name__)
+_BRACKETED = re.compile(r"<mo>&#x0005B;</mo><mtable>(.*?)</mtable><mo>&#x0005D;</mo>", re.DOTALL)
+_BRACE = '<mo stretchy="true" fence="true" form="prefix">&#x0007B;</mo><mtable>'
+_NAMED = re.compile(r"<mi>(log|ln|exp|tanh|sin|cos)</mi>(?!<mo)")
+_LEFT_OVER = re.compile(r"<m[ion]>(\\[^<]*|&)</m[ion]>")
+
+
+def setup(app: Sphinx) -> None:
+    """Hook the steps below into Sphinx."""
+    app.connect("config-inited", draw_pictures)
+    app.connect("doctree-read", name_sources)
+    app.connect("doctree-resolved", inline_drawings)
+    app.connect("html-page-context", say_language)
+    app.add_html_math_renderer("mathml", (inline_formula, None), (displayed_formula, None))
+
+
+def draw_pictures(app: Sphinx, config: object) -> None:
+    """Draw the book's pictures before anything is read."""
+    del app, config
+    import pictures
+
+    pictures.write()
+
+
+def name_sources(app: Sphinx, doctree: nodes.document) -> None:
+    """Put the file that a quotation comes from above it."""
+    del app
+    for block in list(doctree.findall(nodes.literal_block)):
+        if "source" in block:
+            path = Path(block["source"]).resolve().relative_to(ROOT).as_posix()
+            block.parent.insert(block.parent.index(block), nodes.paragraph("", path, classes=["quoted-from"]))
+
+
+def inline_drawings(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """Put SVG drawings into the page itself, so that their colours follow its light and dark."""
+    del name
+    for image in list(doctree.findall(nodes.image)):
+        path = Path(app.srcdir, image["uri"])
+        if path.suffix == ".svg":
+            width = float(re.findall(r'viewBox="0 0 ([\d.]+) ', path.read_text(encoding="utf-8"))[0]) * 4 / 3
+            attributes = f'role="img" aria-label="{_quoted(image.get("alt", ""))}"'
+            svg = path.read_text(encoding="utf-8").replace("<svg", f"<svg {attributes}", 1)
+            html = f'<span class="drawing" style="--width: {width:.0f}px">{svg}</span>'
+            image.replace_self(nodes.raw("", html, format="html"))
+
+
+def say_language(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Say which pages are Korean, for their fonts, line breaks and readers' voices."""
+    del app, template, doctree
+    if page.startswith("book/ko/"):
+        context["language"] = "ko"
+
+
+def inline_formula(translator: HTML5Translator, node: nodes.math) -> None:
+    """A formula within a line."""
+    translator.body.append(mathml(node, "inline"))
+    raise nodes.SkipNode
+
+
+def displayed_formula(translator: HTML5Translator, node: nodes.math_block) -> None:
+    """A formula on lines of its own, which may be scrolled where the page is narrow."""
+    translator.body.append(f'<div class="formula">{mathml(node, "block")}</div>')
+    raise nodes.SkipNode
+
+
+def mathml(node: nodes.Element, display: str) -> str:
+    """A formula's LaTeX as MathML, brackets marked for book.css; warns of what latex2mathml leaves as it is."""
+    html = convert(node.astext(), display=display)
+    for unknown in _LEFT_OVER.findall(html):
+        _logger.warning("latex2mathml does not know %s", unknown, location=node)
+    html = _NAMED.sub(r'\g<0><mspace width="0.17em"/>', html)
+    html = html.replace(_BRACE, _BRACE.replace("<mo", '<mo class="brace"', 1))
+    return _BRACKETED.sub(r'<mtable class="bracketed">\1</mtable>', html)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
