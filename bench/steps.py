@@ -1,4 +1,4 @@
-"""The two sides of `bench.train_step` and `bench.memory`: one training step from memory, stock and ours."""
+"""The two sides of `bench.train_step`, `bench.networks_step` and `bench.memory`: one training step from memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import timm
 import torch
 import torchvision
+from torch import nn
 from torch.nn import functional as F
 
 from convolve.networks import create
@@ -21,6 +23,7 @@ from convolve.training.step import Training, step
 from convolve.values import Batch
 
 SIZE, CLASSES, RATE = 224, 1000, 0.01
+_WITHOUT_SLOW_START = {"googlenet": {"init_weights": False}}  # its own way of drawing weights takes minutes
 
 
 def machine() -> str:
@@ -32,21 +35,39 @@ def machine() -> str:
     )
 
 
-def stock(name: str, batch: int) -> Callable[[], None]:
-    """Torchvision's network, fp32, default memory format, SGD with momentum: the loop of the tutorials."""
+def stock(name: str, batch: int, side: int = SIZE) -> Callable[[], None]:
+    """Torchvision's network, or timm's for `timm/NAME`, in fp32, default memory format, SGD with momentum: the loop of
+    the tutorials.
+    """
     torch.manual_seed(0)
-    network = getattr(torchvision.models, name)()
+    network = _stock_network(name)
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
-    images, targets = torch.randn(batch, 3, SIZE, SIZE), torch.randint(CLASSES, (batch,))
+    images, targets = torch.randn(batch, 3, side, side), torch.randint(CLASSES, (batch,))
 
     def once() -> None:
         optimizer.zero_grad()
-        loss = F.cross_entropy(network(images), targets)
+        loss = _stock_loss(network(images), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         loss.item()
 
     return once
+
+
+def _stock_network(name: str) -> nn.Module:
+    library, _, inner = name.rpartition("/")
+    if library == "timm":
+        return timm.create_model(inner)
+    network: nn.Module = getattr(torchvision.models, name)(**_WITHOUT_SLOW_START.get(name, {}))
+    return network
+
+
+def _stock_loss(scores: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy; GoogLeNet's auxiliary heads count 0.3 each, as in its paper and the tutorials."""
+    if isinstance(scores, torch.Tensor):
+        return F.cross_entropy(scores, targets)
+    first, *others = scores
+    return F.cross_entropy(first, targets) + 0.3 * sum(F.cross_entropy(other, targets) for other in others)
 
 
 @dataclass(frozen=True)
@@ -63,16 +84,16 @@ class _Memory:
         yield self.batch
 
 
-def ours(name: str, batch: int, precision: str | None = None) -> Callable[[], None]:
+def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) -> Callable[[], None]:
     """Our network in the real step of the real loop, on the runtime that is chosen."""
     torch.manual_seed(0)
     network = create(name)
-    runtime = choose(precision=precision, macs=summarize(network, (3, SIZE, SIZE)).macs)
+    runtime = choose(precision=precision, macs=summarize(network, (3, side, side)).macs)
     runtime.prepare(network)
     optimization = Optimization("momentum", RATE, 0.9, 0.0, "constant", 0.0, 0.0)
     recipe = Recipe(network=name, epochs=10**6, batch=batch, seed=0, optimization=optimization)
     random = np.random.default_rng(0)
-    images = random.standard_normal((batch, SIZE, SIZE, 3), dtype=np.float32)
+    images = random.standard_normal((batch, side, side, 3), dtype=np.float32)
     memory = Batch(images, random.integers(CLASSES, size=batch), np.arange(batch))
     task = Classify(network, [str(number) for number in range(CLASSES)])
     training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)

@@ -2,39 +2,25 @@
 
     python -m bench.train_step [--rounds 5] [--precision fp32|bf16]
 
-Each side lives in a process of its own, for the allocator's setting holds for a whole process; they step in turn, never
-at once. Ratios are per round, and the median counts. The rate of a 4096x4096 product is measured in the same run.
+Each side lives in a process of its own; they step in turn, never at once. Ratios are per round, and the median counts.
+The rate of a 4096x4096 product is measured in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import time
-from multiprocessing.connection import Connection
 from statistics import median
 
 import torch
 
 from bench import steps
+from bench.rounds import Contest, spread, trained
 from convolve.networks import card
 from convolve.runtime import choose
 
 _NETWORK, _BATCH, _SIDE = "resnet18", 32, 4096
-_STEPS_PER_ROUND, _WARM_UP = 3, 2
-
-
-def _serve(side: str, precision: str | None, pipe: Connection) -> None:
-    """Time a round of steps whenever asked, until told to end."""
-    step = steps.stock(_NETWORK, _BATCH) if side == "stock" else steps.ours(_NETWORK, _BATCH, precision)
-    for _ in range(_WARM_UP):
-        step()
-    pipe.send(0.0)
-    while pipe.recv():
-        began = time.perf_counter()
-        for _ in range(_STEPS_PER_ROUND):
-            step()
-        pipe.send(_STEPS_PER_ROUND * _BATCH / (time.perf_counter() - began))
+_CONTEST = Contest(_NETWORK, _NETWORK, _BATCH, steps_per_round=3)
 
 
 def _product(dtype: torch.dtype) -> float:
@@ -48,28 +34,6 @@ def _product(dtype: torch.dtype) -> float:
     return 2 * _SIDE**3 / best
 
 
-def _rounds(count: int, precision: str | None) -> dict[str, list[float]]:
-    """Images per second of each side, round by round."""
-    context = multiprocessing.get_context("spawn")
-    pipes: dict[str, Connection] = {}
-    for side in ("stock", "ours"):
-        pipes[side], other = context.Pipe()
-        context.Process(target=_serve, args=(side, precision, other), daemon=True).start()
-        pipes[side].recv()
-    rates: dict[str, list[float]] = {side: [] for side in pipes}
-    for _ in range(count):
-        for side, pipe in pipes.items():
-            pipe.send("round")
-            rates[side].append(pipe.recv())
-    for pipe in pipes.values():
-        pipe.send("")
-    return rates
-
-
-def _spread(values: list[float], digits: int = 1) -> str:
-    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -79,11 +43,11 @@ def main() -> None:
     macs = card(_NETWORK).macs or 0
     runtime = choose(precision=asked.precision, macs=macs)
     print("; ".join(runtime.reasons))
-    rates = _rounds(asked.rounds, asked.precision)
+    rates = trained(_CONTEST, asked.rounds, asked.precision)
     ratios = [ours / stock for ours, stock in zip(rates["ours"], rates["stock"], strict=True)]
     for side, found in rates.items():
-        print(f"{side:6} {_spread(found)} images/s")
-    print(f"ratio  {_spread(ratios, 2)} (wanted: 3.0 on a processor that is faster in bfloat16)")
+        print(f"{side:6} {spread(found)} images/s")
+    print(f"ratio  {spread(ratios, 2)} (wanted: 3.0 on a processor that is faster in bfloat16)")
     reached = 3 * 2 * macs * median(rates["ours"])
     for dtype in (torch.float32, torch.bfloat16):
         rate = _product(dtype)

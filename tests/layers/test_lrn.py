@@ -30,6 +30,19 @@ def test_gradient_is_that_of_finite_differences(maps: torch.Tensor) -> None:
     assert torch.autograd.gradcheck(layer, maps[:1, :, :2, :2].double().requires_grad_())
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_gradient_is_that_of_torchs_own(maps: torch.Tensor, kind: torch.dtype) -> None:
+    """Under autocast too, where the sums are in bfloat16 and the maps in either format."""
+    exact, rough = (maps.to(kind).to(wide).requires_grad_() for wide in (torch.float32, kind))
+    torch.autograd.backward(F.local_response_norm(exact, 5, 5e-4, 0.75, 2.0).square().sum())
+    with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+        torch.autograd.backward(LocalResponseNorm(9)(rough).square().sum())
+    assert exact.grad is not None
+    assert rough.grad is not None
+    error = (rough.grad.double() - exact.grad).norm() / exact.grad.double().norm()
+    assert float(error) < (0.02 if kind == torch.bfloat16 else 1e-6)
+
+
 def test_it_keeps_type_and_layout_and_has_no_state(maps: torch.Tensor) -> None:
     layer = LocalResponseNorm(9)
     assert layer.state_dict() == {}

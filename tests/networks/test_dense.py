@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convolve.errors import NetworkError
 from convolve.layers.maxout import Maxout
-from convolve.networks import create
+from convolve.networks import card, create
+from convolve.networks.dense import family
+from convolve.summary import summarize
 
 WIDTHS = {
     "linear": [784, 10],
@@ -13,6 +16,8 @@ WIDTHS = {
     "mlp_300_100": [784, 300, 100, 10],
     "two_layer_net": [3072, 100, 10],
     "three_layer_net": [3072, 100, 100, 10],
+    "mlp_300_100_50": [784, 300, 100, 50, 10],
+    "mlp_20": [784, 20, 10],
 }
 
 
@@ -62,3 +67,22 @@ def test_the_image_itself_is_the_map() -> None:
     images = torch.randn(2, 3, 20, 30)
     network = create("three_layer_net", channels=3, size=(20, 30))
     assert torch.equal(network.features(images)["stage1"], images)
+
+
+def test_a_network_of_any_depth_is_counted_as_it_is_built() -> None:
+    found = summarize(create("mlp_300_100_50"), (1, 28, 28))
+    assert (found.parameters, found.macs) == (card("mlp_300_100_50").parameters, card("mlp_300_100_50").macs)
+
+
+@torch.no_grad()
+def test_depth_does_not_fade_the_signal() -> None:
+    images = torch.randn(20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    scores = create("mlp" + 10 * "_100")(images)
+    assert 0.1 < float(scores.std()) < 2
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_", "mlp_0", "mlp_10_", "mlp_010", "mlp_10000", "mlp_-1", "mlp_10x10"])
+def test_what_is_no_row_of_widths_is_no_network(name: str) -> None:
+    assert family(name) is None
+    with pytest.raises(NetworkError, match=f"no network named '{name}'"):
+        create(name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from convolve.networks import create
+from convolve.networks import Network, create
 from convolve.summary import summarize
 
 FLOWERS = [
@@ -75,6 +76,24 @@ def test_normalisation_has_keras_constants_and_follows_the_sigmoid() -> None:
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
 
-def test_the_twins_start_from_the_same_weights() -> None:
+def test_the_twins_start_from_the_same_weights_but_for_the_sigmoids_slope() -> None:
     with_it, without = create("batchnorm_cnn").state_dict(), create("batchnorm_cnn_plain").state_dict()
-    assert all(torch.equal(value, with_it[name]) for name, value in without.items())
+    for name, value in without.items():
+        assert torch.equal(value, with_it[name] * (1 if "dense4" in name else 4))
+
+
+def test_in_the_plain_twin_the_gradient_reaches_the_first_layer() -> None:
+    network = create("batchnorm_cnn_plain")
+    ours = _share_of_first_layer(network)
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            value.mul_(1 if "dense4" in name else 0.25)
+    assert ours > 100 * _share_of_first_layer(network)
+
+
+def _share_of_first_layer(network: Network) -> float:
+    """How large the first layer's gradient is beside the last one's."""
+    images = torch.randn(32, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    ends = [network.get_parameter(name) for name in ("stages.stage1.conv1_1.weight", "head.dense4.weight")]
+    first, last = torch.autograd.grad(F.cross_entropy(network(images), torch.arange(32) % 10), ends)
+    return float(first.norm() / last.norm())

@@ -19,14 +19,25 @@ def glorot_uniform(layer: nn.Module) -> None:
         _zero_bias(layer)
 
 
-def he_normal(layer: nn.Module) -> None:
-    """Weights normal with variance 2 / fan in, biases zero.
+def he_normal(layer: nn.Module, slope: float = 0.0) -> None:
+    """Weights normal with variance 2 / ((1 + slope²) fan in), biases zero; ``slope`` is the rectifier's below 0.
 
-    He et al. 2015, "Delving deep into rectifiers", equation 10 (the forward case; the paper holds that this or the
-    backward case, equation 14, suffices alone).
+    He et al. 2015, "Delving deep into rectifiers", equations 10 and 15 (the forward case; the paper holds that this or
+    the backward case, equation 14, suffices alone).
     """
     if isinstance(layer, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(layer.weight, slope, nonlinearity="leaky_relu")
+        _zero_bias(layer)
+
+
+def orthogonal(layer: nn.Module) -> None:
+    """Weights whose rows, or columns where they are fewer, are orthonormal; biases zero.
+
+    Saxe, McClelland, Ganguli 2013, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", section 3. The kernels of a convolution are its rows.
+    """
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.orthogonal_(layer.weight)
         _zero_bias(layer)
 
 

@@ -5,10 +5,12 @@ Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convoluti
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -20,7 +22,8 @@ class LocalResponseNorm(nn.Module):
 
     ``alpha`` multiplies the sum as in the paper, whose constants are the defaults; `caffe_lrn` takes Caffe's. The sum
     over neighbours is a 1x1 convolution with a band of ones, several times as fast in fp32 as torch's own layer
-    (that one pools a five-dimensional copy) and runs in bfloat16.
+    (that one pools a five-dimensional copy) and runs in bfloat16. The gradient is written out, which saves another two
+    fifths; it cannot be differentiated once more.
     """
 
     band: Tensor
@@ -36,8 +39,30 @@ class LocalResponseNorm(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to the same, each value divided by the power of its neighbours."""
-        power = F.conv2d(maps * maps, self.band, self.constant)
-        return maps * power.pow(-self.beta).to(maps.dtype)
+        normalised: Tensor = _Normalised.apply(maps, self.band, self.constant, self.beta)
+        return normalised
+
+
+class _Normalised(Function):
+    """b = a p^-beta, where p = k + B a² with the symmetric band B; a gradient g becomes g p^-beta - 2 beta a B(g a
+    p^(-beta - 1)).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, band: Tensor, constant: Tensor, beta: float) -> Tensor:
+        power = F.conv2d(maps * maps, band, constant).to(maps.dtype)
+        scale = power.pow(-beta)
+        ctx.save_for_backward(maps, band, power, scale)
+        ctx.beta = beta
+        return maps * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        maps, band, power, scale = ctx.saved_tensors
+        scaled = gradient * scale
+        around = F.conv2d((scaled * maps).div_(power), band.to(power.dtype))
+        return torch.addcmul(scaled, around, maps, value=-2 * ctx.beta), None, None, None
 
 
 def caffe_lrn(channels: int, window: int, alpha: float, beta: float, k: float = 1.0) -> LocalResponseNorm:

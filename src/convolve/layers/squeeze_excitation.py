@@ -18,13 +18,13 @@ class SqueezeExcitation(nn.Module):
 
     Shape: (N, channels, H, W) -> (N, channels, H, W)
 
-    The two dense layers are 1x1 convolutions with biases, as in the authors' files; a sixteenth of the channels (at
-    least one) stands between them.
+    The two dense layers are 1x1 convolutions with biases, as in the authors' files; a sixteenth of the channels, but at
+    least ``least``, stand between them.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, least: int = 1) -> None:
         super().__init__()
-        squeezed = max(1, channels // REDUCTION)
+        squeezed = max(least, channels // REDUCTION)
         self.squeeze = nn.AdaptiveAvgPool2d(1)
         self.down = nn.Conv2d(channels, squeezed, 1)
         self.relu = nn.ReLU(inplace=True)

@@ -10,11 +10,12 @@ caffenet at 3x227x227: stage1 96x27x27, stage2 256x13x13, stage3 384x13x13, stag
 A stage is a convolution with what follows it. Two towers are convolutions in two groups: kernels of the second, fourth
 and fifth layer see the maps of their own tower only. The lectures' table has one tower, a dense 5x5x96x256, and its
 poolings behind the second, third and fifth layer. CaffeNet pools before it normalises, with Caffe's constants.
-Training: PCA colour augmentation of 0.1 (section 4.1), crops and mirror images.
+Training: PCA colour augmentation (section 4.1: `--pca 0.1`), crops and mirror images.
 
 Deviations: the paper's figure has inputs of 224x224, from which its 55x55 maps do not come; they come from 227x227.
 Poolings round up, as in the authors' cuda-convnet and in Caffe. Neighbours in the normalisation are counted over both
-towers (the paper's N are all maps of the layer).
+towers (the paper's N are all maps of the layer). The eigenvalues by which colours are shifted are those of values
+between 0 and 1, for a tenth of an eigenvalue of values up to 255 would be more than white.
 """
 
 from __future__ import annotations

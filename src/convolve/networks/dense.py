@@ -4,14 +4,19 @@ The lectures' linear score function W x and networks of two and three layers, W2
 W3 max(0, W2 max(0, W1 x)); LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document
 recognition", section III.C, the linear classifier and fully connected networks that LeNet-5 is compared with;
 Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, "Maxout networks", section 5.1, the network for MNIST that
-knows nothing of the order of the pixels.
+knows nothing of the order of the pixels; Saxe, McClelland, Ganguli 2013, "Exact solutions to the nonlinear dynamics of
+learning in deep linear neural networks".
 
 linear at 1x28x28: stage1 1x28x28
 three_layer_net at 3x32x32: stage1 3x32x32
 maxout at 1x28x28: stage1 1x28x28
 
-The only map that such a network has is the image itself: stage 1 passes it on. A row of widths is a network of any
-depth.
+The only map that such a network has is the image itself: stage 1 passes it on. `linear` has the sums of Rosenblatt's
+perceptron, one unit for each class.
+
+A row of widths is a network of any depth: `mlp_500_300_100` has three hidden layers of so many units. What is no
+network of LeCun's table starts from orthogonal weights, with which layers learn at a pace that does not fall with the
+depth (Saxe et al. 2013); LeCun's own, within 2.4 / fan in, fade from layer to layer.
 
 Deviations: the lectures do not give the widths of their hidden layers; they are 100 here. LeCun's networks were trained
 by squared error on squashed outputs; scores leave unsquashed here. Widths, pieces and the spread of the fresh weights
@@ -21,13 +26,16 @@ training, theirs is not; the columns of its weights may grow without bound.
 
 from __future__ import annotations
 
+import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 from torch import nn
 
-from convolve.layers.initialisers import he_normal
+from convolve.layers.initialisers import he_normal, orthogonal
 from convolve.layers.initialisers_gaussian import uniform
 from convolve.layers.initialisers_lecun import lecun_fan_in
 from convolve.layers.maxout import Maxout
@@ -111,8 +119,17 @@ GOODFELLOW = (
     "ICML 2013",
     "https://arxiv.org/abs/1302.4389",
 )
+DEEPER = (
+    "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks",
+    "after LeCun et al. 1998 and Saxe, McClelland, Ganguli",
+    2013,
+    "ICLR 2014",
+    "https://arxiv.org/abs/1312.6120",
+)
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 TANH, RELU = (ScaledTanh, lecun_fan_in), (nn.ReLU, he_normal)
+ANY_DEPTH = (ScaledTanh, orthogonal)
+NAME = re.compile(r"mlp(?:_[1-9]\d{0,3})+")
 VARIANTS = (
     Variant(_card("linear", LECUN, GREY, (7_850, 7_840)), partial(_perceptron, TANH, ())),
     Variant(_card("mlp_300", LECUN, GREY, (238_510, 238_200)), partial(_perceptron, TANH, (300,))),
@@ -121,3 +138,13 @@ VARIANTS = (
     Variant(_card("three_layer_net", LECTURES, COLOUR, (318_410, 318_200)), partial(_perceptron, RELU, (100, 100))),
     Variant(_card("maxout", GOODFELLOW, GREY, (1_233_610, 1_231_200)), partial(_maxout, (240, 240))),
 )
+
+
+def family(name: str) -> Variant | None:
+    """The network that `mlp_` and the widths of its hidden layers name, each of at most 9,999 units; else None."""
+    if not NAME.fullmatch(name):
+        return None
+    widths = tuple(map(int, name.split("_")[1:]))
+    macs = sum(inputs * outputs for inputs, outputs in pairwise((math.prod(GREY), *widths, 10)))
+    card = _card(name, DEEPER, GREY, (macs + sum(widths) + 10, macs))
+    return Variant(card, partial(_perceptron, ANY_DEPTH, widths))

@@ -7,10 +7,13 @@ vgg11_lrn at 3x32x64: stage1 64x16x32, stage2 128x8x16, stage3 256x4x8, stage4 5
 
 Stages end in their max pooling. At 224x224 the first dense layer, fc6, reads 512x7x7; it is built for the image's size.
 
-Deviations: all columns start here from He's weights and zero biases. The paper started A from normal weights of
-variance 0.01 and grew the deeper columns from the trained A; after submission it found that Glorot's weights need no
-growing (section 3.1). That holds for ImageNet's hundreds of thousands of steps: on a thousand small images the deeper
-columns never leave chance with them, since every ReLU halves the signal's variance. Published errors are dense, at one
+The paper grew the deeper columns from the trained A: its first four convolutions and its dense layers came over, the
+rest started afresh (section 3.1). So does a training of B, C, D or E that starts from the weights of `vgg11`.
+
+Deviations: all fresh layers start here from He's weights and zero biases. The paper started A from normal weights of
+variance 0.01; after submission it found that Glorot's weights need no growing. That holds for ImageNet's hundreds of
+thousands of steps: on a thousand small images the deeper columns never leave chance with them, since every ReLU halves
+the signal's variance. Published errors are dense, at one
 scale: networks trained at S = 256, or at S in [256; 512] for C, D and E.
 """
 
@@ -64,6 +67,14 @@ TABLE_1: dict[str, Column] = {  # what stands before each of the five max poolin
     "D": ((conv3,) * 2, (conv3,) * 2, (conv3,) * 3, (conv3,) * 3, (conv3,) * 3),
     "E": ((conv3,) * 2, (conv3,) * 2, (conv3,) * 4, (conv3,) * 4, (conv3,) * 4),
 }
+
+_A = tuple(
+    f"stages.stage{number}.conv{number}_{place}"
+    for number, blocks in enumerate(TABLE_1["A"], 1)
+    for place in range(1, len(blocks) + 1)
+)
+GROWN = dict.fromkeys(("vgg13", "vgg16_c", "vgg16", "vgg19"), (_A, _A[:4]))
+"""Section 3.1: the networks that grow from A, with A's convolutions and those of them that come over."""
 
 
 def _build(column: Column, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:

@@ -1,0 +1,84 @@
+"""Timings side by side: sides take turns in rounds, never at once; ratios are per round, and the median counts."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from statistics import median
+
+from bench import steps
+
+_WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A training step of our network and of the stock one (`steps.stock` reads its name) on images of one side."""
+
+    ours: str
+    stock: str
+    batch: int
+    side: int = steps.SIZE
+    steps_per_round: int = 1
+
+
+def trained(contest: Contest, count: int, precision: str | None) -> dict[str, list[float]]:
+    """Images per second of `stock` and `ours`, round by round, each in a process of its own.
+
+    For the allocator's setting holds for a whole process.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    processes = []
+    for side in ("stock", "ours"):
+        pipes[side], other = context.Pipe()
+        process = context.Process(target=_serve, args=(contest, side, precision, other), daemon=True)
+        process.start()
+        processes.append(process)
+        pipes[side].recv()
+    rates: dict[str, list[float]] = {side: [] for side in pipes}
+    for _ in range(count):
+        for side, pipe in pipes.items():
+            pipe.send("round")
+            rates[side].append(pipe.recv())
+    for pipe, process in zip(pipes.values(), processes, strict=True):
+        pipe.send("")
+        process.join()
+    return rates
+
+
+def alternated(sides: Mapping[str, Callable[[], object]], count: int, calls: int) -> dict[str, list[float]]:
+    """Seconds per call of each side, round by round, in this process."""
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(count):
+        for side, call in sides.items():
+            call()
+            began = time.perf_counter()
+            for _ in range(calls):
+                call()
+            seconds[side].append((time.perf_counter() - began) / calls)
+    return seconds
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    """The median, with the least and the greatest."""
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def _serve(contest: Contest, side: str, precision: str | None, pipe: Connection) -> None:
+    """Time a round of steps whenever asked, until told to end."""
+    if side == "stock":
+        step = steps.stock(contest.stock, contest.batch, contest.side)
+    else:
+        step = steps.ours(contest.ours, contest.batch, precision, contest.side)
+    for _ in range(_WARM_UP):
+        step()
+    pipe.send(0.0)
+    while pipe.recv():
+        began = time.perf_counter()
+        for _ in range(contest.steps_per_round):
+            step()
+        pipe.send(contest.steps_per_round * contest.batch / (time.perf_counter() - began))
