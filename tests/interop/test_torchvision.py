@@ -8,9 +8,8 @@ import torch
 from torchvision import models
 
 from convolve.errors import WeightsError
-from convolve.interop.torchvision import carry, imagenet_weights
+from convolve.interop.torchvision import carry, downloaded, modern
 from convolve.networks import create
-from convolve.networks.weights import load_weights
 from convolve.values import Preprocessing
 
 
@@ -28,39 +27,49 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_official_weights_come_under_our_names_with_their_input(
-    cache: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    twin = models.resnet18()
-    torch.save(twin.state_dict(), cache / "resnet18-f37072fd.pth")
-    state, preprocessing = imagenet_weights("resnet18")
+def test_official_weights_come_with_their_input_and_source(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {"conv1.weight": torch.ones(1)}
+    torch.save(state, cache / "resnet50-0676ba61.pth")
+    torch.save(state, cache / "resnet50-11ad3fa6.pth")
+    found, preprocessing, source = downloaded("resnet50", newest=False)
+    assert found == state
     assert preprocessing == Preprocessing(224, 224, 3, "crop", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    network = create("resnet18", classes=5)
-    assert load_weights(network, state) == ["head.fc.weight", "head.fc.bias"]
-    assert torch.equal(network.state_dict()["stages.stage1.conv1.weight"], twin.conv1.weight)
+    assert source == "torchvision/resnet50, IMAGENET1K_V1"
+    assert downloaded("resnet50", newest=True)[2] == "torchvision/resnet50, IMAGENET1K_V2"
     assert capsys.readouterr().out == ""
+
+
+@torch.no_grad()
+def test_googlenets_weights_want_the_input_that_it_makes_of_the_usual_one(cache: Path) -> None:
+    twin = models.googlenet(num_classes=7, aux_logits=False, init_weights=True, transform_input=True).eval()
+    torch.save(twin.state_dict() | {"aux1.fc1.bias": torch.zeros(1)}, cache / "googlenet-1378be20.pth")
+    state, preprocessing, _ = downloaded("googlenet", newest=True)
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+    usual = models.GoogLeNet_Weights.DEFAULT.transforms()
+    wanted = twin((pixels - torch.tensor(usual.mean)[:, None, None]) / torch.tensor(usual.std)[:, None, None])
+    twin.transform_input = False
+    twin.load_state_dict(modern(state))
+    torch.testing.assert_close(twin((pixels - mean) / std), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_no_network_ends_in_one_sentence(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
-        WeightsError, match=r"of vgg16 cannot be fetched .*no route to host.* put https://.*vgg16.*pth into"
+        WeightsError,
+        match=r"of torchvision/vgg16 cannot be fetched .*no route to host.* put https://.*vgg16.*pth into",
     ):
-        imagenet_weights("vgg16")
+        downloaded("vgg16", newest=False)
     assert capsys.readouterr().out == ""
 
 
 def test_a_damaged_download_ends_in_one_sentence(cache: Path) -> None:
     (cache / "resnet18-f37072fd.pth").write_bytes(b"PK\x03\x04 and then nothing")
-    with pytest.raises(WeightsError, match="of resnet18 cannot be fetched"):
-        imagenet_weights("resnet18")
+    with pytest.raises(WeightsError, match="of torchvision/resnet18 cannot be fetched"):
+        downloaded("resnet18", newest=False)
 
 
-def test_a_network_without_a_twin_is_told_of_the_one_that_has(cache: Path) -> None:
-    with pytest.raises(WeightsError, match=r"no weights that fit resnet50; resnet50_v1_5 has them"):
-        imagenet_weights("resnet50")
-    with pytest.raises(WeightsError, match=r"no weights that fit vgg16_c; it has vgg11, "):
-        imagenet_weights("vgg16_c")
-    with pytest.raises(WeightsError, match="no weights that fit resnet50"):
+def test_a_network_without_a_twin_is_told_of_the_one_that_has() -> None:
+    with pytest.raises(WeightsError, match="no weights that fit resnet50; resnet50_v1_5 has them"):
         carry(create("resnet50", 2), models.resnet50(num_classes=2).state_dict())
 
 

@@ -1,4 +1,5 @@
-"""The same weights in timm's and torchvision's networks give the same scores.
+"""The same weights in timm's and torchvision's networks give the same scores; timm's own networks, cut into stages,
+give what they gave, to the last bit.
 
 Not compared: torchvision's GoogLeNet, which has batch normalisation and a 3x3 convolution in place of the 5x5, and
 BN-Inception, which timm 1.0 does not have.
@@ -16,6 +17,8 @@ from torchvision import models
 from convolve.errors import WeightsError
 from convolve.interop.timm_maps import TWINS, carry, key_map, renamed
 from convolve.networks import create
+from convolve.networks.cutting import cut, find_cuts
+from tests.oracle.untouched import check_cut_network, seeded
 
 timm = pytest.importorskip("timm")
 SMALL = [
@@ -87,3 +90,23 @@ def test_networks_without_a_twin_and_weights_of_others_are_refused() -> None:
             key_map(create("bn_inception"))
         with pytest.raises(WeightsError, match=r"hold 'conv1.weight', which timm's legacy_senet154 does not have"):
             renamed(create("senet154"), {"conv1.weight": torch.empty(1)})
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "convnext_atto"])
+def test_a_network_of_timm_stays_what_it_was(name: str) -> None:
+    check_cut_network(f"timm/{name}", lambda: timm.create_model(name, num_classes=7))
+
+
+def test_drop_path_of_timm_goes_on_working() -> None:
+    twin = timm.create_model("regnetx_002", num_classes=7, drop_path_rate=0.4, zero_init_last=False)
+    assert any(type(layer).__name__ == "DropPath" for layer in twin.modules())
+    with torch.device("meta"):
+        cuts = find_cuts(timm.create_model("regnetx_002", num_classes=1009, drop_path_rate=0.4), (3, 224, 224), 1009)
+    stages, head = cut(twin, cuts)
+    parts = nn.Sequential(*(stage.layers for stage in stages.values()), head)
+    for training in (True, False):
+        first, second, other = (
+            seeded(part.train(training), seed) for part, seed in ((parts, 1), (twin, 1), (parts, 2))
+        )
+        assert torch.equal(first, second)
+        assert torch.equal(first, other) == (not training)

@@ -1,4 +1,6 @@
-"""The same weights in torchvision's networks give the same scores and maps."""
+"""The same weights in torchvision's networks give the same scores and maps; torchvision's own networks, cut into
+stages, give what they gave, to the last bit.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from convolve.interop.torchvision import TWINS, carry, key_map
 from convolve.layers.initialisers import he_normal
 from convolve.networks import create
 from convolve.networks.weights import load_weights
+from tests.oracle.untouched import check_cut_network
 
 RESNETS = [name for name in TWINS if name.startswith("resnet")]
 VGGS = [name for name in TWINS if name.startswith("vgg")]
@@ -93,3 +96,14 @@ def test_every_name_and_shape_has_its_counterpart(name: str) -> None:
     assert {names[key]: value.shape for key, value in twin.state_dict().items()} == {
         key: value.shape for key, value in own.items()
     }
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5"])
+def test_a_network_of_torchvision_stays_what_it_was(name: str) -> None:
+    check_cut_network(f"torchvision/{name}", lambda: models.get_model(name, num_classes=7))
+
+
+def test_googlenet_of_torchvision_stays_what_it_was_but_for_its_helpers() -> None:
+    check_cut_network(
+        "torchvision/googlenet", lambda: models.googlenet(num_classes=7, aux_logits=False, init_weights=True)
+    )

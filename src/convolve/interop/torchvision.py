@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from torchvision import models
 
 from convolve.errors import WeightsError
 from convolve.layers.residual import Residual
-from convolve.networks import Network, card, create
+from convolve.networks import Network
 from convolve.networks.weights import load_weights
 from convolve.values import Preprocessing
 
@@ -30,6 +31,14 @@ TWINS = {
     "resnet152_v1_5": "resnet152",
 }
 """Networks here, and the ones of torchvision that compute the same."""
+
+_CENTRED = (
+    "googlenet",
+    "inception_v3",
+)  # with weights, they turn their normalised input into this one (transform_input)
+_HALF = (0.5, 0.5, 0.5)
+_OLD = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
+_HELPERS = ("aux", "AuxLogits")
 
 
 def carry(network: Network, state: Mapping[str, Tensor]) -> list[str]:
@@ -60,14 +69,15 @@ def key_map(network: Network) -> dict[str, str]:
     return {f"{modules[module]}.{leaf}": f"{module}.{leaf}" for module, _, leaf in parts}
 
 
-def imagenet_weights(name: str) -> tuple[dict[str, Tensor], Preprocessing]:
-    """The official ImageNet weights of torchvision (first edition, V1) under the names used here, and their input.
+def downloaded(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessing, str]:
+    """The ImageNet weights of a network of torchvision under its names, their preprocessing, and whose they are.
 
-    They are downloaded once, checked by their hash, and kept in torch's own cache; what is downloaded is reported on
-    the error stream. torchvision measured them on the central 224 pixels of images whose shorter side is 256.
-    Raises `WeightsError` when there are none for this network or they cannot be fetched.
+    The first edition, or the ``newest``, which torchvision takes for the best. They are downloaded once, checked by
+    their hash, and kept in torch's own cache; what is downloaded is reported on the error stream. torchvision measured
+    them on the central pixels of larger images. Raises `WeightsError` when they cannot be fetched.
     """
-    weights = models.get_model_weights(_twin(name))["IMAGENET1K_V1"]
+    editions = models.get_model_weights(name)
+    weights = editions.DEFAULT if newest else editions["IMAGENET1K_V1"]
     try:
         with contextlib.redirect_stdout(sys.stderr):
             state = weights.get_state_dict(
@@ -76,14 +86,21 @@ def imagenet_weights(name: str) -> tuple[dict[str, Tensor], Preprocessing]:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         place = Path(torch.hub.get_dir()) / "checkpoints"
         raise WeightsError(
-            f"The ImageNet weights of {name} cannot be fetched ({error}); put {weights.url} into {place} by hand, or "
-            "train without them."
+            f"The ImageNet weights of torchvision/{name} cannot be fetched ({error}); put {weights.url} into {place} "
+            "by hand, or train without them."
         ) from error
     view = weights.transforms()
-    side, channels = view.crop_size[0], card(name).input[0]
-    with torch.device("meta"):
-        skeleton = create(name)
-    return renamed(skeleton, state), Preprocessing(side, side, channels, "crop", tuple(view.mean), tuple(view.std))
+    side = view.crop_size[0]
+    mean, std = (_HALF, _HALF) if name in _CENTRED else (tuple(view.mean), tuple(view.std))
+    return state, Preprocessing(side, side, 3, "crop", mean, std), f"torchvision/{name}, {weights.name}"
+
+
+def modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state as torchvision would save it today: its files of DenseNet write `norm.1` for `norm1`, and heads that
+    help in training only are left out.
+    """
+    kept = {key: value for key, value in state.items() if not key.startswith(_HELPERS)}
+    return {_OLD.sub(r"\1\2", key): value for key, value in kept.items()}
 
 
 def _twin(name: str) -> str:

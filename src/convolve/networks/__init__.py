@@ -1,4 +1,7 @@
-"""Every network of the lectures, one file per paper; `create` looks a name up and calls its builder."""
+"""Every network of the lectures, one file per paper; `create` looks a name up and calls its builder.
+
+`timm/NAME` and `torchvision/NAME` are these libraries' networks (`networks.foreign`).
+"""
 
 from __future__ import annotations
 
@@ -20,27 +23,42 @@ from convolve.networks import (
     lenet,
     nin,
     preact_resnet,
+    prelu_net,
     resnet,
     resnet_cifar,
     resnet_options,
     resnext,
     senet,
+    senet_cifar,
     vgg,
     zfnet,
 )
+from convolve.networks.foreign import library_of
+from convolve.networks.foreign import variant as library_variant
 from convolve.networks.network import Card, Network, Stage, Variant
 
 __all__ = ["Card", "Network", "Stage", "Variant", "card", "create", "names"]
 
 _PAPERS = (
     *(dense, lenet, alexnet, zfnet, nin, keras_listings, keras_lectures, vgg, googlenet, bn_inception),
-    *(resnet, resnet_options, resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet),
+    *(
+        prelu_net,
+        resnet,
+        resnet_options,
+        resnet_cifar,
+        preact_resnet,
+        inception_v4,
+        densenet,
+        resnext,
+        senet,
+        senet_cifar,
+    ),
 )
 _VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
 
 
 def names() -> list[str]:
-    """Every network's name, oldest paper first, in the order of its table."""
+    """Every network's name but those of other libraries, oldest paper first, in the order of its table."""
     return sorted(_VARIANTS, key=lambda name: _VARIANTS[name].card.year)
 
 
@@ -79,12 +97,18 @@ def create(
 
 
 def _variant(name: str) -> Variant:
-    if name not in _VARIANTS:
+    if library_of(name):
+        return library_variant(name)
+    variant = _VARIANTS.get(name) or dense.family(name)
+    if variant is None:
         begun = [known for known in names() if known.startswith(name)]
         near = begun or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise NetworkError(f"There is no network named '{name}'.{hint} Known: {', '.join(names())}.")
-    return _VARIANTS[name]
+        raise NetworkError(
+            f"There is no network named '{name}'.{hint} "
+            f"Known: {', '.join(names())}, mlp_WIDTHS, timm/NAME, torchvision/NAME."
+        )
+    return variant
 
 
 answers_as_verb(__name__)

@@ -89,8 +89,7 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
         settled, reasons = dataclasses.replace(settled, batch=batch), reasons | more
     task = build_task(settled, dataset, splits, preprocessing)
     if start:
-        fresh = start.load(task.network)
-        reasons["weights"] = f"fresh: {', '.join(fresh)}" if fresh else "all of them fit"
+        reasons["weights"] = f"{start.source}; {start.load(task.network)}"
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
     return Beginning(Prepared(settled, dataset, splits, preprocessing, runtime, task, source), findings, reasons)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from convolve.interop.files import read_weights
-from convolve.interop.torchvision import TWINS, imagenet_weights, renamed
+from convolve.interop.official import imagenet_weights, renamed
 from convolve.networks import Network
-from convolve.networks.weights import load_weights
+from convolve.networks.weights import grown_from, load_weights
 from convolve.training.run import open_run
 from convolve.values import Preprocessing
 from convolve.verbs.running import kept_weights
@@ -19,32 +19,37 @@ from convolve.verbs.running import kept_weights
 
 @dataclass(frozen=True)
 class Start:
-    """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, and
-    the run that they come from, if any.
+    """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, whose
+    they are, and the run that they come from, if any.
     """
 
     state: Mapping[str, Tensor]
     channels: int
     preprocessing: Preprocessing | None
+    source: str
     run: Path | None = None
 
-    def load(self, network: Network) -> list[str]:
-        """Load what fits; the head's parameters that stay fresh are returned. Raises `WeightsError`."""
-        own = network.state_dict()
-        foreign = network.card.name in TWINS and any(name not in own for name in self.state)
-        return load_weights(network, renamed(network, self.state) if foreign else self.state)
+    def load(self, network: Network) -> str:
+        """Load what fits, and say what that is. Raises `WeightsError`."""
+        state = renamed(network, self.state)
+        fresh = load_weights(network, state)
+        if not grown_from(network, state):
+            return f"fresh: {', '.join(fresh)}" if fresh else "all of them fit"
+        kept = [name for name in network.state_dict() if name not in fresh and name.endswith(".weight")]
+        layers = ", ".join(name.split(".")[-2] for name in kept)
+        return f"a shallower network's; {layers} come over as in the paper, the other layers are fresh"
 
 
 def starting_weights(weights: str, network: str) -> Start:
     """Find the weights. Raises `WeightsError`, and `RunError` for a folder that is no finished run."""
     if weights == "imagenet":
-        state, preprocessing = imagenet_weights(network)
-        return Start(state, preprocessing.channels, preprocessing)
+        found = imagenet_weights(network)
+        return Start(found.state, found.preprocessing.channels, found.preprocessing, found.source)
     place = Path(weights)
     if place.is_dir():
         run = open_run(place)
         preprocessing = run.manifest.preprocessing
-        return Start(kept_weights(run), preprocessing.channels, preprocessing, place)
+        return Start(kept_weights(run), preprocessing.channels, preprocessing, str(place), place)
     state = read_weights(place)
     channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
-    return Start(state, channels, None)
+    return Start(state, channels, None, str(place))

@@ -127,7 +127,7 @@ def _refuse_taken(folder: Path) -> None:
 
 
 def _new_folder(recipe: Recipe) -> Path:
-    name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}"
+    name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}".replace("/", "-")
     numbers = (Path("runs") / (f"{name}-{number}" if number > 1 else name) for number in range(1, 10**6))
     return next(folder for folder in numbers if not folder.exists())
 

@@ -1,0 +1,56 @@
+"""Where weights to start from are found, and whose they are said to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torchvision import models
+from torchvision.models import WeightsEnum
+
+import convolve
+from convolve.errors import WeightsError
+from convolve.networks import create
+from convolve.training.run import open_run
+from convolve.verbs.starting import starting_weights
+from tests.verbs.pictures import folders
+
+NAME = "torchvision/squeezenet1_1"
+
+
+@pytest.fixture
+def twin(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """torchvision's network, whose weights are what it fetches."""
+    network = models.squeezenet1_1().eval()
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: network.state_dict())
+    return network
+
+
+@torch.no_grad()
+def test_a_file_and_a_download_of_the_library_start_its_network_alike(twin: Any, tmp_path: Path) -> None:
+    torch.save(twin.state_dict(), tmp_path / "squeezenet.pth")
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    for weights, source in (
+        ("imagenet", f"{NAME}, IMAGENET1K_V1"),
+        (str(tmp_path / "squeezenet.pth"), str(tmp_path / "squeezenet.pth")),
+    ):
+        start, network = starting_weights(weights, NAME), create(NAME, seed=5).eval()
+        assert (start.source, start.channels) == (source, 3)
+        assert start.load(network) == "all of them fit"
+        assert torch.equal(network(images), twin(images))
+
+
+def test_weights_of_another_network_are_refused(twin: Any) -> None:
+    with pytest.raises(WeightsError, match=r"^The weights lack .* of torchvision/mnasnet0_5; they belong to another"):
+        starting_weights("imagenet", NAME).load(create("torchvision/mnasnet0_5", 2))
+
+
+def test_a_training_from_official_weights_names_their_source(twin: Any, tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    options: dict[str, Any] = {"size": 32, "epochs": 1, "batch": 8, "threads": 1, "test": 0, "freeze": "stage2"}
+    convolve.train(data, network=NAME, weights="imagenet", **options, out=tmp_path / "run")
+    manifest = open_run(tmp_path / "run").manifest
+    assert manifest.reasons["weights"].startswith(f"{NAME}, IMAGENET1K_V1; fresh: head.classifier.1.weight")
+    assert manifest.preprocessing.mean == (0.485, 0.456, 0.406)
