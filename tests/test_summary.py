@@ -12,7 +12,7 @@ from convolve.errors import NetworkError
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
 from convolve.networks import Network, card, create, names
-from convolve.summary import LayerRow, summarize
+from convolve.summary import LayerRow, outlines, summarize
 
 
 def _skeleton(name: str) -> Network:
@@ -160,6 +160,19 @@ def test_the_network_is_not_touched(branched: _Branched) -> None:
     assert not branched.wide.training
     assert all(torch.equal(value, before[name]) for name, value in branched.state_dict().items())
     assert [name for name, layer in branched.named_modules() if layer._forward_hooks] == ["first"]
+
+
+def test_outlines_have_shapes_alone_and_the_same_table() -> None:
+    with outlines():
+        outlined = create("se_resnet20_cifar")
+    assert all(value.is_meta for value in outlined.state_dict().values())
+    assert summarize(outlined, (3, 32, 32)) == summarize(create("se_resnet20_cifar"), (3, 32, 32))
+    assert not nn.init.zeros_(torch.ones(2)).any()  # outside it, weights are drawn again
+
+
+def test_a_normalisation_that_does_not_fit_its_maps_is_refused() -> None:
+    with pytest.raises(NetworkError, match=r"^The network cannot take an input of 3x8x8"):
+        summarize(nn.BatchNorm2d(4), (3, 8, 8))
 
 
 def test_the_deepest_network_takes_less_than_a_second() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,10 +12,11 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from convolve.errors import NetworkError
-from convolve.layers.geometry import ReceptiveField, windows
+from convolve.layers.geometry import ReceptiveField, Window, windows
 from convolve.layers.radial_basis import RadialBasis
 from convolve.layers.table_convolution import TableConvolution
 
@@ -68,18 +70,7 @@ def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # no
     second row, without its parameters. Receptive fields follow the windows of convolutions and poolings; where
     branches meet, a unit sees what either sees. Raises `NetworkError` when the network cannot take such an image.
     """
-    image = torch.empty(1, *input, device="meta")
-    tracer = _Tracer(image)
-    skeleton = _skeleton(network)
-    for name, module in skeleton.named_modules():
-        if not any(True for _ in module.children()):
-            module.register_forward_hook(partial(tracer.record, name))
-    try:
-        with torch.no_grad(), tracer:
-            skeleton(image)
-    except (RuntimeError, ValueError) as error:
-        size, reason = "x".join(map(str, input)), str(error).splitlines()[0]
-        raise NetworkError(f"The network cannot take an input of {size}; give one that fits it ({reason}).") from error
+    tracer = _follow(network, input, ())
     used = [parameter for name, parameter in network.named_parameters() if not name.startswith(_AUXILIARY)]
     sizes = [parameter.numel() for parameter in used]
     return Summary(
@@ -92,16 +83,69 @@ def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # no
     )
 
 
+@contextlib.contextmanager
+def outlines() -> Iterator[None]:
+    """Networks made inside the block have shapes but no numbers: nothing is drawn and no memory is taken."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+def map_fields(
+    network: nn.Module,
+    input: tuple[int, int, int],  # noqa: A002
+    names: Iterable[str],
+) -> dict[str, tuple[ReceptiveField, ReceptiveField]]:
+    """What the units of the maps that leave the modules of those names see, (down, across); see `summarize`."""
+    return _follow(network, input, names).marked
+
+
+def _follow(network: nn.Module, shape: tuple[int, int, int], names: Iterable[str]) -> _Tracer:
+    image = torch.empty(1, *shape, device="meta")
+    tracer = _Tracer(image)
+    skeleton = _skeleton(network)
+    for name, module in skeleton.named_modules():
+        if not any(True for _ in module.children()):
+            module.register_forward_hook(partial(tracer.record, name))
+    for name in names:
+        skeleton.get_submodule(name).register_forward_hook(partial(tracer.mark, name))
+    try:
+        with torch.no_grad(), tracer:
+            skeleton(image)
+    except (RuntimeError, ValueError) as error:
+        size, reason = "x".join(map(str, shape)), str(error).splitlines()[0]
+        raise NetworkError(f"The network cannot take an input of {size}; give one that fits it ({reason}).") from error
+    return tracer
+
+
 def _skeleton(network: nn.Module) -> nn.Module:
     """A copy in evaluation mode whose tensors have shapes only, without the hooks of the original."""
     shapes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in network.buffers()}
     for parameter in network.parameters():
         shapes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+    for module in network.modules():  # their many empty dictionaries are half the copying
+        shapes |= {id(value): type(value)() for value in vars(module).values() if isinstance(value, dict) and not value}
     skeleton = copy.deepcopy(network, shapes).eval()
     for module in skeleton.modules():
         module._forward_hooks.clear()  # noqa: SLF001
         module._forward_pre_hooks.clear()  # noqa: SLF001
     return skeleton
+
+
+@final
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the drawing of first weights, which takes as long as all else for tensors without numbers."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 @final
@@ -113,6 +157,7 @@ class _Tracer(TorchFunctionMode):
         pixel = ReceptiveField(size=1, stride=1, offset=0)
         self.rows: list[LayerRow] = []
         self.activations = 0
+        self.marked: dict[str, _Sides] = {}
         self._fields: dict[int, tuple[Tensor, _Sides]] = {id(image): (image, (pixel, pixel))}  # holds what it knows
         self._storages = {image.untyped_storage()}
         self._counted: set[nn.Module] = set()
@@ -125,16 +170,25 @@ class _Tracer(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Let the call happen; what comes out sees what all that went in saw."""
-        result = func(*args, **(kwargs or {}))
+        result = torch.empty_like(args[0]) if _keeps_shape(func, args) else func(*args, **(kwargs or {}))
         for output in _tensors(result):
             seen = [self._seen(part, output) for part in _tensors(args) if id(part) in self._fields]
             if seen:
                 self._fields[id(output)] = output, _union(seen)
         return result
 
+    def mark(self, name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        """Keep what the units of a module's map see, its hook being called."""
+        del module, args
+        self.marked[name] = self._fields[id(output)][1]
+
     def record(self, name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         """Write a layer's row, its hook being called."""
         sides, window = self._fields[id(args[0])][1], windows(module)
+        if isinstance(module, nn.ZeroPad2d):  # a window of one unit, that begins in the padding
+            left, _, top, _ = module.padding
+            sides = sides[0].through(Window(1, 1, top, 1)), sides[1].through(Window(1, 1, left, 1))
+            self._fields[id(output)] = output, sides
         if window:
             sides = sides[0].through(window[0]), sides[1].through(window[1])
             self._fields[id(output)] = output, sides
@@ -165,6 +219,11 @@ class _Tracer(TorchFunctionMode):
         if part.dim() == 4 and (output.dim() != 4 or tuple(output.shape[2:]) == (1, 1)):
             return down.over(part.shape[2]), across.over(part.shape[3])
         return down, across
+
+
+def _keeps_shape(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether it is a batch normalisation that fits its maps; torch takes ten times as long to find its shape."""
+    return func is F.batch_norm and args[1] is not None and args[0].shape[1] == len(args[1])
 
 
 def _union(seen: list[_Sides]) -> _Sides:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from convolve.errors import NetworkError
 from convolve.layers.geometry import ReceptiveField, Window, windows
 
 PIXEL = ReceptiveField(1, 1, 0)
@@ -46,3 +48,24 @@ def test_all_units_of_a_side_see_from_the_first_to_the_last(kernel: int, stride:
 
 def test_branches_meet_in_what_either_sees() -> None:
     assert ReceptiveField(3, 2, -1).union(ReceptiveField(5, 2, 0)) == ReceptiveField(6, 2, -1)
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 3), st.integers(1, 3), st.integers(13, 30))
+def test_the_map_behind_a_window_is_as_large_as_torch_makes_it(
+    kernel: int, stride: int, padding: int, dilation: int, side: int
+) -> None:
+    layer = nn.Conv2d(1, 1, kernel, stride, padding, dilation, device="meta")
+    made = layer(torch.empty(1, 1, side, side, device="meta"))
+    assert Window(kernel, stride, padding, dilation).output(side) == made.shape[2]
+
+
+def test_the_lectures_output_sizes() -> None:
+    window = Window(5, 3, 2, 1)
+    assert (window.output(28, exact=True), window.output(31, exact=True)) == (10, 11)
+    assert [Window(3, stride, 0, 1).output(7, exact=True) for stride in (1, 2)] == [5, 3]
+    assert Window(3, 1, 1, 1).output(7, exact=True) == 7
+    assert Window(3, 3, 0, 1).output(7) == 2
+    with pytest.raises(NetworkError, match=r"^Windows of 3 with stride 3 leave 1 of 7 over; choose another"):
+        Window(3, 3, 0, 1).output(7, exact=True)
+    with pytest.raises(NetworkError, match=r"^A window that reaches over 5 does not fit into 4 with padding 0\.$"):
+        Window(3, 1, 0, 2).output(4)

@@ -11,29 +11,15 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from convolve.metrics.calibration import reliability
 from convolve.reports.colours import CELL, RIGHT, WRONG, mix
 from convolve.reports.drawing import as_png, as_svg
-from convolve.reports.figures import (
-    CostPanel,
-    CostPoint,
-    confusion_figure,
-    cost_figure,
-    panels,
-    reliability_figure,
-    training_curves,
-)
+from convolve.reports.figures import confusion_figure, panels, reliability_figure, training_curves
 from convolve.reports.fonts import families, legible
 from convolve.reports.report import Epoch, Training
 from tests.reports.sample import epochs, guesses
-
-NETWORKS = [
-    *(CostPoint("vgg16", 15.5e9, 0.716), CostPoint("vgg19", 19.6e9, 0.724), CostPoint("resnet18", 1.8e9, 0.698)),
-    *(CostPoint("resnet34", 3.6e9, 0.733), CostPoint("resnet50", 4.1e9, 0.761), CostPoint("resnet101", 7.8e9, 0.774)),
-]
 
 
 def words(figure: Figure) -> list[str]:
@@ -102,22 +88,6 @@ def test_reliability_shows_both_temperatures() -> None:
     shown = words(reliability_figure(bins, bins))
     assert {"accuracy", "gap to confidence", "with temperature", "confidence", "images", "100 %"} <= set(shown)
     assert nothing_is_clipped(reliability_figure(bins))
-
-
-def test_names_of_points_do_not_lie_on_each_other() -> None:
-    figure = cost_figure([CostPanel("multiply-adds", "", NETWORKS)])
-    figure.draw_without_rendering()
-    texts = [text for text in figure.axes[0].texts if isinstance(text, Annotation)]
-    assert {text.get_text() for text in texts} == {point.name for point in NETWORKS}
-    boxes = [Text.get_window_extent(text) for text in texts]
-    overlaps = [(a, b) for place, a in enumerate(boxes) for b in boxes[:place] if a.shrunk(0.98, 0.98).overlaps(b)]
-    assert not overlaps
-    assert nothing_is_clipped(figure)
-
-
-def test_one_point_twice_has_both_names() -> None:
-    figure = cost_figure([CostPanel("time per image", "s", [CostPoint("a", 0.01, 1.0), CostPoint("b", 0.01, 1.0)])])
-    assert {"a", "b", "10\N{NO-BREAK SPACE}ms", "time per image"} <= set(words(figure))
 
 
 def test_drawing_from_threads_leaves_no_state() -> None:

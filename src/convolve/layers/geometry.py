@@ -1,4 +1,4 @@
-"""What a sliding window does to a map: how far a unit sees."""
+"""What a sliding window does to a map: how large the next one is, and how far a unit sees."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from torch import nn
 
+from convolve.errors import NetworkError
 from convolve.layers.pooling import MinPool2d
 from convolve.layers.subsampling import Subsampling
 from convolve.layers.table_convolution import TableConvolution
@@ -22,6 +23,26 @@ class Window:
     stride: int
     padding: int
     dilation: int
+
+    def output(self, side: int, *, exact: bool = False) -> int:
+        """Units of the map behind the window: (side + 2 padding - reach) / stride + 1, where the reach is
+        (kernel - 1) dilation + 1.
+
+        Rounds down, as frameworks do; with ``exact`` a remainder is refused. Raises `NetworkError` then, and where the
+        window does not fit in.
+        """
+        reach = (self.kernel - 1) * self.dilation + 1
+        steps, left = divmod(side + 2 * self.padding - reach, self.stride)
+        if steps < 0:
+            raise NetworkError(
+                f"A window that reaches over {reach} does not fit into {side} with padding {self.padding}."
+            )
+        if exact and left:
+            raise NetworkError(
+                f"Windows of {self.kernel} with stride {self.stride} leave {left} of {side} over; "
+                "choose another stride or padding."
+            )
+        return steps + 1
 
 
 class ReceptiveField(NamedTuple):

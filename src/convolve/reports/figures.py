@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.confusion import Shares
 from convolve.reports.colours import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
-from convolve.reports.labels import name_points
 from convolve.reports.report import Training
 from convolve.values import Indices
 
 Panel = Literal["loss", "criterion", "rate"]
 _COUNTED = 20
-
-
-@dataclass(frozen=True)
-class CostPoint:
-    """A network in `cost_figure`: its name, what it costs (above 0), and its accuracy from 0 to 1."""
-
-    name: str
-    cost: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class CostPanel:
-    """One panel of `cost_figure`: what the cost is (`multiply-adds`, `time per image`), its unit, and the networks."""
-
-    cost: str
-    unit: str
-    points: Sequence[CostPoint]
 
 
 def panels(training: Training) -> tuple[Panel, ...]:
@@ -110,35 +90,10 @@ def reliability_figure(before: Reliability, after: Reliability | None = None) ->
     return figure
 
 
-def cost_figure(panels: Sequence[CostPanel]) -> Figure:
-    """Accuracy against each cost (`multiply-adds`, `parameters`, `time per image` in `s`), on logarithmic scales."""
-    with style():
-        figure = Figure(figsize=(5.2 * len(panels), 4), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            _cost(figure, axes, panel)
-    return figure
-
-
 def row_shares(matrix: Indices) -> Shares:
     """Each cell of a (C, C) confusion matrix as a share of its row, 0 in an empty row."""
     totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     return np.asarray(matrix / totals, dtype=np.float64)
-
-
-def _cost(figure: Figure, axes: Axes, panel: CostPanel) -> None:
-    costs = np.array([point.cost for point in panel.points])
-    heights = np.array([point.accuracy for point in panel.points])
-    axes.scatter(costs, heights, s=26, color=RIGHT, linewidths=0, zorder=3)
-    axes.set_xscale("log")
-    axes.set(xlabel=panel.cost, ylabel="accuracy", xlim=(costs.min() / 2.2, costs.max() * 2.2))
-    axes.margins(y=0.25)
-    axes.set_ylim(top=min(axes.get_ylim()[1], 1.01))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if costs.max() / costs.min() < 30 else (1,)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(EngFormatter(panel.unit, sep="\N{NO-BREAK SPACE}"))
-    axes.yaxis.set_major_formatter(_percent)
-    axes.grid(visible=True)
-    name_points(figure, axes, np.stack([costs, heights], axis=1), [point.name for point in panel.points])
 
 
 def _percent(share: float, _position: float) -> str:

@@ -15,19 +15,29 @@ from convolve.reports.fonts import legible
 
 _SIZE = 8.0
 _SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_SIDES_FAR = (*_SIDES, (0.5, 1), (-0.5, 1), (0.5, -1), (-0.5, -1), (1, 0.5), (-1, 0.5), (1, -0.5), (-1, -0.5))
 
 
-def name_points(figure: Figure, axes: Axes, points: npt.NDArray[np.float64], names: Sequence[str]) -> None:
+def name_points(
+    figure: Figure,
+    axes: Axes,
+    points: npt.NDArray[np.float64],
+    names: Sequence[str],
+    radii: Sequence[float] | None = None,
+) -> None:
     """Write each name near its point (N, 2, data coordinates), with a thin line where it must stand further off.
 
-    A name that finds no free place within 60 points of its own is left out.
+    ``radii`` (N) are those of the points in points of print, 3 unless given; small ones are named first. A name that
+    finds no free place within 140 points of its own is left out.
     """
     figure.draw_without_rendering()
-    dots = axes.transData.transform(points)
-    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in dots]
-    for point, dot, name in zip(points, dots, names, strict=True):
+    dots, scale = axes.transData.transform(points), figure.dpi / 72
+    sizes = [scale * radius for radius in radii or [3.0] * len(names)]
+    taken = [Bbox.from_bounds(x - r, y - r, 2 * r, 2 * r) for (x, y), r in zip(dots, sizes, strict=True)]
+    order = sorted(range(len(names)), key=lambda place: sizes[place])
+    for point, dot, name, size in ((points[place], dots[place], names[place], sizes[place]) for place in order):
         width, height = _extent(axes, legible(name))
-        for far, offset, box in _places(dot, width, height, figure.dpi / 72):
+        for far, offset, box in _places(dot, size / scale, (width, height), scale):
             if axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1) and _free(box, axes.bbox, taken):
                 taken.append(box)
                 _write(axes, legible(name), point, offset, far)
@@ -42,15 +52,16 @@ def _extent(axes: Axes, name: str) -> tuple[float, float]:
 
 
 def _places(
-    dot: npt.NDArray[np.float64], width: float, height: float, scale: float
+    dot: npt.NDArray[np.float64], radius: float, extent: tuple[float, float], scale: float
 ) -> Iterator[tuple[bool, tuple[float, float], Bbox]]:
     """Places around a dot, nearest first: whether a line must lead there, the offset in points, the box in pixels."""
-    for distance in (7, 14, 22, 32, 45, 60):
-        for right, up in _SIDES:
-            x = right * (distance * scale + width / 2)
-            y = up * (distance * scale + height / 2)
+    width, height = extent
+    for distance in (4, 11, 19, 29, 42, 57, 75, 95, 115, 137):
+        for right, up in _SIDES if distance < 19 else _SIDES_FAR:
+            x = right * ((radius + distance) * scale + width / 2)
+            y = up * ((radius + distance) * scale + height / 2)
             corner = dot[0] + x - width / 2, dot[1] + y - height / 2
-            yield distance > 14, (x / scale, y / scale), Bbox.from_bounds(*corner, width, height)
+            yield distance > 11, (x / scale, y / scale), Bbox.from_bounds(*corner, width, height)
 
 
 def _free(box: Bbox, frame: Bbox, taken: Sequence[Bbox]) -> bool:

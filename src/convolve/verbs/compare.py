@@ -1,36 +1,34 @@
-"""`convolve compare`: runs side by side, accuracy against cost."""
+"""`convolve compare`: runs and networks side by side, accuracy against cost."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from convolve.errors import OptionError, RunError
+from convolve.errors import OptionError
 from convolve.options import flat
 from convolve.progress import Listener, Step
-from convolve.verbs.running import Running, restored
+from convolve.verbs.picturing import check_figure, write_figure
+from convolve.verbs.running import Running
 from convolve.verbs.verb import Verb
+from convolve.verbs.weighing import PUBLISHED, Compared, found, weigh_network, weigh_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.runtime import Runtime
-    from convolve.tasks.classify import Classify
-
-_BATCH = 16
-_ROUNDS = 5
+    from convolve.networks import Card
+    from convolve.reports.cost_figure import CostGroup
+    from convolve.training.run import Run
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Put runs side by side: accuracy against multiply-adds, parameters and measured speed."""
+    """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed."""
 
     runs: tuple[Path, ...]
-    """Folders of two runs or more."""
+    """Folders of runs, or names of networks with their published accuracy; two or more."""
     _: KW_ONLY
     figure: Path | None = None
     """Draw accuracy against cost into this file (.svg or .png)."""
@@ -38,27 +36,8 @@ class Compare:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One run: its accuracy (or mean average precision) on a split, its costs, and the speed measured here.
-
-    ``latency`` is the median of one image's milliseconds, ``speed`` images a second in batches of 16.
-    """
-
-    run: str
-    network: str
-    data: str
-    split: str
-    images: int
-    accuracy: float
-    parameters: int
-    macs: int
-    latency: float
-    speed: float
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """The runs, the most accurate first."""
+    """Runs and networks, the most accurate first, those without an accuracy last."""
 
     runs: tuple[Compared, ...]
     figure: Path | None
@@ -69,23 +48,29 @@ class Comparison:
 
 
 def run(options: Compare, listener: Listener) -> Comparison:
-    """Read the runs' figures and time their networks here, in turn. Raises `RunError`."""
+    """Read the runs' and cards' figures and time their networks here, in turn. Raises `RunError`, `NetworkError`."""
     if len(options.runs) < 2:
-        raise OptionError("Give two runs or more to compare.")
-    if options.figure and options.figure.suffix not in (".svg", ".png"):
-        raise OptionError(f"{options.figure} is neither .svg nor .png; name the figure so.")
-    found = []
-    for place, folder in enumerate(options.runs, 1):
-        found.append(_compared(folder, options.running))
-        listener(Step("compare", place, len(options.runs)))
-    comparison = Comparison(tuple(sorted(found, key=lambda row: -row.accuracy)), options.figure)
+        raise OptionError("Give two runs or more to compare, or names of networks.")
+    check_figure(options.figure)
+    wanted = [found(what) for what in options.runs]
+    if options.figure and not any(map(_has_accuracy, wanted)):
+        raise OptionError("None of these networks has a published accuracy, so there is nothing to draw.")
+    rows = []
+    for place, one in enumerate(wanted):
+        listener(Step("compare", place, len(wanted), str(options.runs[place])))
+        rows.append(_weighed(one, options.running))
+    listener(Step("compare", len(wanted), len(wanted)))
+    rows.sort(key=lambda row: -row.accuracy if row.accuracy is not None else 1.0)
+    comparison = Comparison(tuple(rows), options.figure)
     if options.figure:
-        _draw(options.figure, comparison)
+        from convolve.reports.cost_figure import cost_figure
+
+        write_figure(options.figure, cost_figure(_groups(comparison)), "compare")
     return comparison
 
 
 def shown(result: Comparison) -> Iterator[RenderableType]:
-    """A table, the most accurate first."""
+    """A table, the most accurate first, and what must be said of it."""
     from rich.table import Table
     from rich.text import Text
 
@@ -93,90 +78,62 @@ def shown(result: Comparison) -> Iterator[RenderableType]:
     for heading in ("accuracy", "parameters", "multiply-adds", "ms", "images/s"):
         table.add_column(heading, justify="right")
     for row in result.runs:
-        texts = (row.run, row.network, f"{Path(row.data).name}, {row.split}")
+        texts = ("" if row.split == PUBLISHED else row.run, row.network, _measured(row))
         figures = (
-            f"{row.accuracy:.1%}",
+            "" if row.accuracy is None else f"{row.accuracy:.1%}",
             f"{row.parameters:,}",
             f"{row.macs:,}",
             f"{row.latency:.2f}",
-            f"{row.speed:,.0f}",
+            f"{row.speed:,.0f}" if row.speed >= 10 else f"{row.speed:.2g}",
         )
         table.add_row(*map(Text, texts), *figures)
     yield table
-    if len({(row.data, row.split) for row in result.runs}) > 1:
-        yield Text(
-            "The runs were not measured on the same data, so their accuracies cannot be compared.", style="yellow"
-        )
+    for sentence in _remarks(result):
+        yield Text(sentence, style="yellow")
     if result.figure:
         yield f"figure  {result.figure}"
 
 
-def _compared(folder: Path, running: Running) -> Compared:
-    from convolve.summary import summarize
-    from convolve.training.run import open_run
-
-    trained = open_run(folder)
-    results, size = trained.manifest.results, trained.manifest.preprocessing
-    split = next((name for name in ("test", "validation") if name in results), None)
-    if split is None:
-        raise RunError(f"{folder} has not ended its training; go on with `convolve train --resume {folder}`.")
-    task, runtime = restored(trained, running)
-    summary = summarize(task.network, (size.channels, size.height, size.width))
-    latency, speed = _timed(task, runtime, (size.height, size.width, size.channels))
-    return Compared(
-        run=str(folder),
-        network=trained.recipe.network or "",
-        data=trained.recipe.data or "",
-        split=split,
-        images=results[split]["images"],
-        accuracy=results[split]["figures"][trained.manifest.criterion],
-        parameters=summary.parameters,
-        macs=summary.macs,
-        latency=latency,
-        speed=speed,
-    )
+def _remarks(result: Comparison) -> Iterator[str]:
+    if len({(row.data, row.split) for row in result.runs if row.accuracy is not None}) > 1:
+        yield "They were not measured on the same data; only accuracies from the same data can be compared."
+    if any(row.split == PUBLISHED and row.accuracy is not None for row in result.runs):
+        yield "Published accuracies are the papers' own, measured as the table says; speeds are with fresh weights."
+    unknown = [row.network for row in result.runs if row.accuracy is None]
+    if unknown:
+        verb = "has" if len(unknown) == 1 else "have"
+        yield f"{', '.join(unknown)} {verb} no published top-1 error on ILSVRC-2012, and so no accuracy here."
 
 
-def _timed(task: Classify, runtime: Runtime, shape: tuple[int, int, int]) -> tuple[float, float]:
-    """Milliseconds of one image, and images a second in batches, each the median of several rounds."""
-    import numpy as np
-    import torch
+def _has_accuracy(one: Run | Card) -> bool:
+    from convolve.networks import Card
 
-    def seconds(count: int) -> float:
-        images = runtime.images(np.zeros((count, *shape), dtype=np.float32))
-        began = time.perf_counter()
-        with torch.inference_mode(), runtime.autocast():
-            task.predict(images).sum().item()
-        return time.perf_counter() - began
-
-    seconds(_BATCH), seconds(1)
-    single = statistics.median(seconds(1) for _ in range(_ROUNDS))
-    return 1000 * single, _BATCH / statistics.median(seconds(_BATCH) for _ in range(_ROUNDS))
+    return not isinstance(one, Card) or one.top1_error is not None
 
 
-def _draw(place: Path, comparison: Comparison) -> None:
-    from convolve.files import write_bytes
-    from convolve.reports.drawing import as_png, as_svg
-    from convolve.reports.figures import CostPanel, CostPoint, cost_figure
+def _weighed(one: Run | Card, running: Running) -> Compared:
+    from convolve.networks import Card
 
-    kinds = (
-        ("multiply-adds", "", "macs", 1.0),
-        ("parameters", "", "parameters", 1.0),
-        ("time per image", "s", "latency", 1e-3),
-    )
-    panels = [
-        CostPanel(
-            cost,
-            unit,
-            [CostPoint(Path(row.run).name, getattr(row, field) * share, row.accuracy) for row in comparison.runs],
-        )
-        for cost, unit, field, share in kinds
-    ]
-    figure = cost_figure(panels)
-    if place.suffix == ".svg":
-        write_bytes(place, as_svg(figure, "compare").encode())
-    else:
-        write_bytes(place, as_png(figure))
+    return weigh_network(one, running) if isinstance(one, Card) else weigh_run(one, running)
+
+
+def _measured(row: Compared) -> str:
+    if row.accuracy is None:
+        return ""
+    return f"{Path(row.data).name}, {row.split}" + (f": {row.evaluation}" if row.evaluation else "")
+
+
+def _groups(comparison: Comparison) -> list[CostGroup]:
+    """What was measured on the same data together, in the order of the table."""
+    from convolve.reports.cost_figure import CostGroup, CostPoint
+
+    points: dict[str, list[CostPoint]] = {}
+    for row in comparison.runs:
+        if row.accuracy is not None:
+            name = row.network if row.split == PUBLISHED else Path(row.run).name
+            point = CostPoint(name, row.accuracy, row.macs, row.latency / 1000, row.parameters)
+            points.setdefault(f"{Path(row.data).name}, {row.split}", []).append(point)
+    return [CostGroup(data, found) for data, found in points.items()]
 
 
 VERB = Verb(Compare, run, shown)

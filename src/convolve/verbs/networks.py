@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convolve.errors import OptionError
 from convolve.progress import Listener
+from convolve.verbs import cataloguing, layer_table
+from convolve.verbs.cataloguing import Catalogue, Order
+from convolve.verbs.layer_table import Layers
+from convolve.verbs.picturing import check_figure, write_figure
 from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from convolve.networks import Card
-    from convolve.summary import LayerRow, Summary
 
 
 @dataclass(frozen=True)
@@ -23,102 +24,66 @@ class Networks:
     """List the networks, or show the layers of one."""
 
     name: str | None = None
-    """Network whose layers to show; without it all networks are listed."""
+    """Network whose layers to show; without it networks are listed."""
     _: KW_ONLY
+    find: str | None = None
+    """List only networks with these words in name, title, authors, venue or year."""
+    sort: Order | None = None
+    """Order of the list: small counts and errors and fast networks first; by year unless said."""
+    speed: bool = False
+    """Measure the listed networks' images a second in inference, on this machine."""
     input: str | None = None
     """Channels x height x width of its images, such as 3x224x224; the published ones by default."""
     classes: int | None = None
     """Number of classes; the published one by default."""
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """Every network's card."""
-
-    cards: tuple[Card, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """`networks`: the cards as dictionaries."""
-        return {"networks": [dataclasses.asdict(card) for card in self.cards]}
-
-
-@dataclass(frozen=True)
-class Layers:
-    """One network's layer table."""
-
-    card: Card
-    summary: Summary
-
-    def as_json(self) -> dict[str, Any]:
-        """`name`, and the summary's totals and layers in forward order."""
-        return {"name": self.card.name, **dataclasses.asdict(self.summary)}
+    figure: Path | None = None
+    """Draw the network into this file (.svg or .png)."""
 
 
 def run(options: Networks, listener: Listener) -> Catalogue | Layers:
-    """Look the networks up. Raises `NetworkError` for an unknown name or an input too small for it."""
-    del listener
-    from convolve import networks
-    from convolve.summary import summarize
+    """Look the networks up.
 
-    if options.name is None:
-        return Catalogue(tuple(networks.card(name) for name in networks.names()))
-    card = networks.card(options.name)
-    channels, height, width = _input(options.input) if options.input else card.input
-    network = networks.create(options.name, options.classes, channels, (height, width))
-    return Layers(card, summarize(network, (channels, height, width)))
+    Raises `NetworkError` for an unknown name, words that none has or an input too small, `OptionError` for options of
+    the list beside a name and the other way round.
+    """
+    return _list(options, listener) if options.name is None else _layers(options, options.name)
 
 
 def shown(result: Catalogue | Layers) -> Iterator[RenderableType]:
     """A table of the networks, or of one network's layers with its totals."""
-    yield from _shown_catalogue(result) if isinstance(result, Catalogue) else _shown_layers(result)
+    yield from cataloguing.shown(result) if isinstance(result, Catalogue) else layer_table.shown(result)
 
 
-def _shown_catalogue(result: Catalogue) -> Iterator[RenderableType]:
-    from rich.table import Table
-
-    table = Table("name", "paper", "year", "input", box=None, header_style="bold")
-    for heading in ("parameters", "multiply-adds", "top-1 error", "top-5 error"):
-        table.add_column(heading, justify="right")
-    for card in result.cards:
-        figures = (f"{error:.1f} %" if error else "" for error in (card.top1_error, card.top5_error))
-        counts = (f"{count:,}" if count else "" for count in (card.parameters, card.macs))
-        size = "x".join(map(str, card.input))
-        table.add_row(card.name, card.authors, str(card.year), size, *counts, *figures)
-    yield table
+def _list(options: Networks, listener: Listener) -> Catalogue:
+    given = {"input": options.input, "classes": options.classes, "figure": options.figure}
+    for name, value in given.items():
+        if value is not None:
+            raise OptionError(f"--{name} is about one network; name it: `convolve networks NAME --{name} {value}`.")
+    if options.sort == "speed" and not options.speed:
+        raise OptionError("--sort speed needs speeds; add --speed to measure them.")
+    cards = cataloguing.find(options.find)
+    speeds, measured = cataloguing.measure(cards, listener) if options.speed else ({}, "")
+    return Catalogue(cataloguing.ordered(cards, options.sort or "year", speeds), speeds, measured)
 
 
-def _shown_layers(result: Layers) -> Iterator[RenderableType]:
-    from rich.table import Table
+def _layers(options: Networks, name: str) -> Layers:
+    from convolve import networks
+    from convolve.summary import outlines, summarize
 
-    summary = result.summary
-    table = Table("layer", "type", "kernel", "output", box=None, header_style="bold")
-    for heading in ("parameters", "multiply-adds", "sees"):
-        table.add_column(heading, justify="right")
-    for row in summary.layers:
-        output = "x".join(map(str, row.output))
-        table.add_row(
-            row.name,
-            row.type,
-            _kernel(row),
-            output,
-            f"{row.parameters:,}",
-            f"{row.macs:,}",
-            f"{row.receptive_field.size:g}",
-        )
-    yield table
-    yield (
-        f"{summary.parameters:,} parameters ({summary.trainable:,} trainable), {summary.macs:,} multiply-adds, "
-        f"{summary.weight_bytes / 2**20:.1f} MiB of weights, {summary.activation_bytes / 2**20:.1f} MiB of activations"
-        "; `sees`: side of the receptive field"
-    )
+    for option, value in {"find": options.find, "sort": options.sort, "speed": options.speed or None}.items():
+        if value is not None:
+            raise OptionError(f"--{option} is about the list of networks; leave it out, or the name '{name}'.")
+    check_figure(options.figure)
+    card = networks.card(name)
+    channels, height, width = _input(options.input) if options.input else card.input
+    with outlines():
+        network = networks.create(name, options.classes, channels, (height, width))
+    summary = summarize(network, (channels, height, width))
+    if options.figure:
+        from convolve.reports.network_figure import network_figure
 
-
-def _kernel(row: LayerRow) -> str:
-    """Such as `3x3/2 pad 1`: the window, its stride and the padding, down x across where they differ."""
-    if row.kernel is None or row.stride is None or row.padding is None:
-        return ""
-    stride, padding = ("x".join(map(str, dict.fromkeys(pair))) for pair in (row.stride, row.padding))
-    return f"{row.kernel[0]}x{row.kernel[1]}/{stride}" + (f" pad {padding}" if any(row.padding) else "")
+        write_figure(options.figure, network_figure(network, summary), "network")
+    return Layers(card, (channels, height, width), summary, options.figure)
 
 
 def _input(text: str) -> tuple[int, int, int]:

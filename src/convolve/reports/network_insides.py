@@ -1,0 +1,140 @@
+"""Small diagrams of modules: branches side by side, skips as arcs over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from convolve.reports.colours import INK, MUTED, PAPER, RIGHT, WRONG, mix
+from convolve.reports.network_outline import Growing, Inside, Kind, Operation, Parallel, Series, Skip
+
+FILLS = {
+    "convolution": tuple(mix(PAPER, RIGHT, 0.35)),
+    "module": tuple(mix(PAPER, RIGHT, 0.75)),
+    "pooling": tuple(mix(PAPER, WRONG, 0.45)),
+    "dense": tuple(mix(PAPER, INK, 0.3)),
+}
+SIZE = 9.0
+_HIGH, _GAP, _ENDS, _GROWN = 15.0, 11.0, 12.0, 4
+Draw = Callable[[Axes, float, float], None]
+Diagram = tuple[float, float, Draw]
+"""Width and height in points, and what draws it with its left end and its middle at a place."""
+
+
+def width_of(text: str, size: float = SIZE) -> float:
+    """About how wide a text is, in points."""
+    return sum(0.34 if letter in " .,/il()" else 0.84 if letter == "×" else 0.62 for letter in text) * size
+
+
+def diagram(inside: Inside) -> Diagram:
+    """Lay a module out, maps entering on the left."""
+    match inside:
+        case Operation():
+            return width_of(inside.text) + 10, _HIGH, partial(_operation, inside.kind, inside.text)
+        case Series():
+            return _series([diagram(step) for step in inside.steps])
+        case Parallel():
+            return _parallel([diagram(branch) for branch in inside.branches])
+        case Skip():
+            return _skip(diagram(inside.branch))
+        case Growing():
+            return _growing(diagram(inside.layer), f"each adds {inside.growth}:")
+
+
+def line(axes: Axes, x: float, y: float, to: tuple[float, float], *, arrow: bool = True) -> None:
+    """A line, ending in an arrow."""
+    style = "-|>" if arrow else "-"
+    axes.add_patch(
+        FancyArrowPatch(
+            (x, y), to, arrowstyle=style, mutation_scale=6, color=MUTED, linewidth=0.8, shrinkA=0, shrinkB=0
+        )
+    )
+
+
+def _operation(kind: Kind, text: str, axes: Axes, x: float, y: float) -> None:
+    width = width_of(text) + 10
+    style = "round,pad=0,rounding_size=2.5"
+    box = FancyBboxPatch((x, y - _HIGH / 2), width, _HIGH, style, facecolor=FILLS[kind], edgecolor=MUTED, linewidth=0.5)
+    axes.add_patch(box)
+    axes.text(x + width / 2, y - 0.5, text, ha="center", va="center", fontsize=SIZE)
+
+
+def _series(steps: list[Diagram]) -> Diagram:
+    def draw(axes: Axes, x: float, y: float) -> None:
+        for place, (width, _, step) in enumerate(steps):
+            if place:
+                line(axes, x - _GAP, y, (x, y))
+            step(axes, x, y)
+            x += width + _GAP
+
+    wide = sum(width for width, _, _ in steps) + _GAP * max(len(steps) - 1, 0)
+    return max(wide, _GAP), max((height for _, height, _ in steps), default=_HIGH), draw
+
+
+def _parallel(branches: list[Diagram]) -> Diagram:
+    wide = max(width for width, _, _ in branches)
+    high = sum(height for _, height, _ in branches) + 5 * (len(branches) - 1)
+
+    def draw(axes: Axes, x: float, y: float) -> None:
+        left, right, top = x + 5, x + wide + 2 * _ENDS - 5, y + high / 2
+        for width, height, branch in branches:
+            middle = top - height / 2
+            start = left + _ENDS - 5
+            line(axes, left, middle, (start, middle))
+            branch(axes, start, middle)
+            line(axes, start + width, middle, (right, middle))
+            top -= height + 5
+        line(axes, x, y, (left, y), arrow=False)
+        axes.plot([left, left], [y - high / 2 + 4, y + high / 2 - 4], color=MUTED, linewidth=0.8)
+        axes.plot([right, right], [y - high / 2, y + high / 2], color=INK, linewidth=2.2)
+
+    return wide + 2 * _ENDS, high, draw
+
+
+def _skip(branch: Diagram) -> Diagram:
+    wide, high, inner = branch
+
+    def draw(axes: Axes, x: float, y: float) -> None:
+        middle, sum_at = y - 7, x + _ENDS + wide + _ENDS
+        line(axes, x, middle, (x + _ENDS, middle))
+        inner(axes, x + _ENDS, middle)
+        line(axes, x + _ENDS + wide, middle, (sum_at - 5, middle))
+        over = middle + high / 2 + 10
+        bent = Path([(x + 4, middle), (x + 4, over), (sum_at, over), (sum_at, middle + 5)])
+        arc = FancyArrowPatch(path=bent, arrowstyle="-|>", mutation_scale=6, color=MUTED, linewidth=0.8)
+        axes.add_patch(arc)
+        axes.add_patch(Circle((sum_at, middle), 5, facecolor=PAPER, edgecolor=INK, linewidth=0.8))
+        axes.text(sum_at, middle - 0.7, "+", ha="center", va="center", fontsize=SIZE)
+
+    return wide + 2 * _ENDS + 5, high + 14, draw
+
+
+def _growing(layer: Diagram, caption: str) -> Diagram:
+    """A few layers, arcs from each to all later ones, and beside them what one layer is."""
+    wide, high, inner = layer
+    chain, beside = _GROWN * 30.0, width_of(caption) + 20
+
+    def draw(axes: Axes, x: float, y: float) -> None:
+        low = y - 12
+        places = [x + 30 * place for place in range(_GROWN + 1)]
+        for first, place in enumerate(places):
+            for later in places[first + 2 :]:
+                high_up = (later - place) * 0.3 + 4
+                bow = Path(
+                    [(place, low + 4), (place, low + high_up), (later, low + high_up), (later, low + 4)], [1, 4, 4, 4]
+                )
+                arrow = FancyArrowPatch(path=bow, arrowstyle="-|>", mutation_scale=5, color=MUTED, linewidth=0.7)
+                axes.add_patch(arrow)
+        for before, after in pairwise(places):
+            line(axes, before + 4, low, (after - 4, low))
+        for place in places:
+            axes.add_patch(Circle((place, low), 4, facecolor=FILLS["module"], edgecolor=MUTED, linewidth=0.5))
+        axes.text(x + chain + 14, y, caption, va="center", fontsize=SIZE, color=MUTED)
+        inner(axes, x + chain + beside, y)
+
+    return chain + beside + wide, max(high, 54.0), draw

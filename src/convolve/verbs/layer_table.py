@@ -1,0 +1,81 @@
+"""One network's layers, as a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from convolve.networks import Card
+    from convolve.summary import LayerRow, Summary
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One network's layer table; ``input`` is (channels, height, width), ``figure`` the picture, if asked for."""
+
+    card: Card
+    input: tuple[int, int, int]
+    summary: Summary
+    figure: Path | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """`name`, `input`, `parameters`, `macs` and the `layers` in forward order; then the other totals."""
+        summary = self.summary
+        return {
+            "name": self.card.name,
+            "input": list(self.input),
+            "parameters": summary.parameters,
+            "macs": summary.macs,
+            "layers": [_as_json(row) for row in summary.layers],
+            "trainable": summary.trainable,
+            "weight_bytes": summary.weight_bytes,
+            "activation_bytes": summary.activation_bytes,
+            "figure": str(self.figure) if self.figure else None,
+        }
+
+
+def shown(result: Layers) -> Iterator[RenderableType]:
+    """A table with a line to each layer, and the totals."""
+    from rich.table import Table
+
+    summary = result.summary
+    table = Table("layer", "type", "kernel", "output", box=None, header_style="bold")
+    for heading in ("parameters", "multiply-adds", "sees", "every", "from"):
+        table.add_column(heading, justify="right")
+    for row in summary.layers:
+        output, counts = "x".join(map(str, row.output)), (f"{row.parameters:,}", f"{row.macs:,}")
+        table.add_row(row.name, row.type, _kernel(row), output, *counts, *map(str, row.receptive_field))
+    yield table
+    yield (
+        f"{summary.parameters:,} parameters ({summary.trainable:,} trainable, "
+        f"{summary.parameters - summary.trainable:,} not), {summary.macs:,} multiply-adds; for one image in float32 "
+        f"{_memory(summary.weight_bytes)} of weights, {_memory(summary.activation_bytes)} of activations."
+    )
+    yield (
+        "A unit `sees` a square of that many pixels a side (padding counted); the next unit's begins `every` so many "
+        "pixels, the first unit's at `from`."
+    )
+    if result.figure:
+        yield f"figure  {result.figure}"
+
+
+def _as_json(row: LayerRow) -> dict[str, Any]:
+    return dataclasses.asdict(row) | {"receptive_field": row.receptive_field._asdict()}
+
+
+def _memory(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:,.1f} KiB"
+
+
+def _kernel(row: LayerRow) -> str:
+    """Such as `3x3/2 pad 1`: the window, its stride and the padding, down x across where they differ."""
+    if row.kernel is None or row.stride is None or row.padding is None:
+        return ""
+    stride, padding = ("x".join(map(str, dict.fromkeys(pair))) for pair in (row.stride, row.padding))
+    return f"{row.kernel[0]}x{row.kernel[1]}/{stride}" + (f" pad {padding}" if any(row.padding) else "")

@@ -1,0 +1,140 @@
+"""`convolve networks`: finding, ordering and measuring networks, one network's layers, and its picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import resnet18
+
+from convolve.errors import NetworkError, OptionError
+from convolve.networks import card, names
+from convolve.progress import Remark, Step
+from convolve.verbs import cataloguing
+from convolve.verbs.networks import VERB, Networks
+
+
+def _names(**options: object) -> list[str]:
+    return [found["name"] for found in VERB(**options).as_json()["networks"]]
+
+
+@pytest.mark.parametrize(
+    ("find", "found"),
+    [
+        ("VGG11", ["vgg11", "vgg11_lrn"]),  # name
+        ("squeeze excite", []),
+        ("squeeze-and-excitation inception", ["se_inception"]),  # title and name
+        ("simonyan 2014 deep VGG16", ["vgg16_c", "vgg16"]),  # authors, year, title, name
+        ("nips 2012", ["alexnet"]),  # venue
+    ],
+)
+def test_every_word_must_be_found(find: str, found: list[str]) -> None:
+    if found:
+        assert set(found) <= set(_names(find=find))
+        assert len(_names(find=find)) <= len(found) + 1
+    else:
+        with pytest.raises(NetworkError, match=rf"^No network has '{find}' in its name, title, .*; try fewer words\.$"):
+            VERB(find=find)
+
+
+def test_the_list_is_in_the_order_asked_for() -> None:
+    cards = {name: card(name) for name in names()}
+    years = [cards[name].year for name in _names()]
+    assert years == sorted(years)
+    assert _names(sort="name") == sorted(cards)
+    for sort, field in (("parameters", "parameters"), ("macs", "macs"), ("top1", "top1_error"), ("top5", "top5_error")):
+        values = [getattr(cards[name], field) for name in _names(sort=sort)]
+        known = [value for value in values if value is not None]
+        assert known == sorted(known)
+        assert values[: len(known)] == known
+
+
+def test_speeds_are_measured_and_threads_put_back() -> None:
+    steps: list[Step | Remark] = []
+    torch.set_num_threads(1)
+    result = VERB.run(Networks(find="mlp_300", speed=True, sort="speed"), steps.append)
+    assert torch.get_num_threads() == 1
+    document = result.as_json()
+    speeds = [card["speed"] for card in document["networks"]]
+    assert all(speed > 0 for speed in speeds)
+    assert speeds == sorted(speeds, reverse=True)
+    assert "batches of 16" in document["measured"]
+    assert [step.done for step in steps if isinstance(step, Step)] == [0, 1, 2]
+    assert {card["speed"] for card in VERB(find="mlp_300").as_json()["networks"]} == {None}
+
+
+def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(card: object) -> tuple[float, tuple[str, ...]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return 5.0, ("cpu: the only device",)
+
+    monkeypatch.setattr(cataloguing, "_speed", interrupted)
+    events: list[Step | Remark] = []
+    before = signal.getsignal(signal.SIGINT)
+    result = VERB.run(Networks(find="vgg", speed=True), events.append)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert [card["speed"] for card in result.as_json()["networks"]] == [5.0, *[None] * 5]
+    assert Remark("Stopped after 1 of 6 networks.") in events
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"sort": "speed"}, "--sort speed needs speeds; add --speed"),
+        ({"input": "3x64x64"}, "--input is about one network; name it"),
+        ({"classes": 3}, "--classes is about one network"),
+        ({"name": "vgg16", "find": "a"}, "--find is about the list of networks; leave it out, or the name 'vgg16'"),
+        ({"name": "vgg16", "speed": True}, "--speed is about the list"),
+        ({"name": "vgg16", "figure": "a.pdf"}, "a.pdf is neither .svg nor .png"),
+        ({"name": "vgg16", "input": "3x64"}, "'3x64' is not an input"),
+        ({"name": "vgg16", "input": "3x0x64"}, "'3x0x64' is not an input"),
+        ({"name": "vgg16", "input": "3x16x16"}, "vgg16 cannot take images of 16x16: its smallest side is 32"),
+        ({"name": "vgg16", "classes": 0}, "vgg16 needs at least one class"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(options: dict[str, object], sentence: str) -> None:
+    with pytest.raises((OptionError, NetworkError)) as refused:
+        VERB(**options)
+    assert str(refused.value).startswith(sentence)
+
+
+def test_the_json_of_a_network_is_as_promised() -> None:
+    document = json.loads(json.dumps(VERB("resnet18").as_json()))
+    assert list(document)[:5] == ["name", "input", "parameters", "macs", "layers"]
+    assert list(document["layers"][0]) == [
+        "name", "type", "kernel", "stride", "padding", "groups", "input", "output", "parameters", "macs",
+        "receptive_field",
+    ]  # fmt: skip
+    first = document["layers"][0]
+    assert first["receptive_field"] == {"size": 7, "stride": 2, "offset": -3}
+    assert (first["kernel"], first["stride"], first["padding"], first["groups"]) == ([7, 7], [2, 2], [3, 3], 1)
+    assert (document["input"], first["input"], first["output"]) == ([3, 224, 224], [3, 224, 224], [64, 112, 112])
+    with torch.device("meta"):
+        theirs = resnet18()
+    weights = sum(weight.numel() for weight in theirs.parameters())
+    assert (document["parameters"], document["trainable"], document["weight_bytes"]) == (weights, weights, 4 * weights)
+
+
+def test_input_and_classes_change_the_layers() -> None:
+    document = VERB("vgg11", input="1x64X96", classes=7).as_json()
+    assert document["input"] == [1, 64, 96]
+    assert document["layers"][0]["input"] == (1, 64, 96)
+    assert document["layers"][-1]["output"] == (7,)
+
+
+def test_the_picture_stands_alone(tmp_path: Path) -> None:
+    for name in ("a.svg", "a.png"):
+        assert VERB("lenet5", figure=tmp_path / name).as_json()["figure"] == str(tmp_path / name)
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    root = ET.fromstring(text)  # noqa: S314 - made here
+    words = [str(element.text) for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "5×5 conv, 6" in words
+    assert "var(" not in text
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.format == "PNG"
