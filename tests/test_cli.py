@@ -89,9 +89,8 @@ def test_flags_are_fields_are_keywords(name: str, command: Command) -> None:
     verb = find(name)
     names = [option.name for option in fields(verb.options)]
     assert len(names) == len(set(names))
-    assert set(
-        inspect.signature(getattr(convolve, name) if name not in ("data", "networks", "scratch") else verb).parameters
-    ) == set(names)
+    packages = ("data", "explain", "networks", "scratch")
+    assert set(inspect.signature(verb if name in packages else getattr(convolve, name)).parameters) == set(names)
     page = command(name, "--help").out
     shown = set(re.findall(r"(?<!-)--([a-z][a-z0-9-]*)", page))
     flags = {flag.replace("_", "-") for flag in names}
@@ -164,6 +163,8 @@ def test_packages_that_share_their_name_with_a_verb_are_both() -> None:
         (("predict", "nowhere", "nothing.png"), "nothing.png does not exist"),
         (("compare", "nowhere"), "Give two runs or more"),
         (("compare", "a", "b"), "a is not a run"),
+        (("explain", "nowhere"), "nowhere is not a run"),
+        (("explain", "nowhere", "--method", "gradcam"), 'Did you mean "grad-cam"?'),
         (("data", "nowhere"), "There is no 'nowhere' here"),
         (("networks", "resnet19"), "Did you mean resnet18?"),
         (("networks", "resnet18", "--input", "3x224"), "write channels x height x width"),
@@ -208,6 +209,7 @@ def test_json_is_alone_on_standard_output(command: Command, tmp_path: Path) -> N
         ("networks", "simple_cnn"),
         ("evaluate", tmp_path / "run"),
         ("predict", tmp_path / "run", tmp_path / "run" / "contact_sheet.png"),
+        ("explain", tmp_path / "run", tmp_path / "run" / "contact_sheet.png", "--threads", "1"),
         ("compare", tmp_path / "run", tmp_path / "run"),
     ):
         left = command(*line, "--json")

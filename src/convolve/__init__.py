@@ -13,7 +13,18 @@ from convolve.callable_package import answers_as_verb
 from convolve.errors import ConvolveError
 
 __version__ = "0.1.0"
-__all__ = ["ConvolveError", "__version__", "compare", "data", "evaluate", "networks", "predict", "scratch", "train"]
+__all__ = [
+    "ConvolveError",
+    "__version__",
+    "compare",
+    "data",
+    "evaluate",
+    "explain",
+    "networks",
+    "predict",
+    "scratch",
+    "train",
+]
 
 # The package itself is one docstring, and imports nothing of convolve: so it is told from here that it is a verb too.
 importlib.import_module("convolve.scratch")
@@ -26,7 +37,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"convolve has no verb '{name}'; it has {', '.join(__all__[2:])}.")
     from convolve.verbs.verb import find
 
-    return importlib.import_module(f"convolve.{name}") if name in ("data", "networks") else find(name)
+    return importlib.import_module(f"convolve.{name}") if name in ("data", "explain", "networks") else find(name)
 
 
 def __dir__() -> list[str]:

@@ -33,5 +33,9 @@ class RunError(ConvolveError):
     """A run's folder that is missing, incomplete or damaged."""
 
 
+class ExplainError(ConvolveError):
+    """A question that cannot be asked of a network: a method, stage or class that it does not have."""
+
+
 class TrainingError(ConvolveError):
     """A training that cannot go on: non-finite loss, no memory, no disk."""

@@ -4,3 +4,27 @@ from typing import Literal
 
 Fit = Literal["crop", "letterbox", "squash"]
 Precision = Literal["fp32", "bf16"]
+Heat = Literal[
+    "cam",
+    "grad-cam",
+    "grad-cam++",
+    "layer-cam",
+    "score-cam",
+    "eigen-cam",
+    "saliency",
+    "guided-backpropagation",
+    "integrated-gradients",
+    "smooth-grad",
+    "occlusion",
+    "deconvnet",
+]
+View = Literal[
+    "filters",
+    "feature-maps",
+    "patches",
+    "receptive-field",
+    "statistics",
+    "contributions",
+    "embedding",
+    "class-images",
+]

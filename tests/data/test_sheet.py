@@ -54,9 +54,9 @@ def test_a_long_caption_ends_in_dots_inside_its_column() -> None:
     page = np.asarray(contact_sheet([flat(9, 9)] * 2, ["W" * 90, "short"]))
     assert (page[TOP + TILE :, LEFT + TILE : LEFT + STEP] == 255).all()
     assert (page[TOP + TILE :, LEFT : LEFT + TILE] < 128).any()
-    font = sheet._font("W")
-    assert sheet._shortened("W" * 90, font).endswith("W...")
-    assert sheet._shortened("short", font) == "short"
+    font = sheet.font_for("W")
+    assert sheet.shortened("W" * 90, font).endswith("W...")
+    assert sheet.shortened("short", font) == "short"
 
 
 def test_captions_of_several_lines_become_one() -> None:
@@ -65,7 +65,7 @@ def test_captions_of_several_lines_become_one() -> None:
 
 
 def test_korean_captions_show_their_letters() -> None:
-    font = sheet._font("해바라기")
+    font = sheet.font_for("해바라기")
     if font.getmask("해").getbbox() == font.getmask("각").getbbox() and bytes(font.getmask("해")) == bytes(
         font.getmask("각")
     ):

@@ -49,13 +49,13 @@ def contact_sheet(images: Sequence[Pixels], captions: Sequence[str]) -> Image.Im
     page = (2 * _MARGIN + columns * (TILE + _GAP) - _GAP, 2 * _MARGIN + max(0, rows * step - _GAP))
     sheet = Image.new("RGB", page, _PAPER)
     texts = [unicodedata.normalize("NFC", " ".join(caption.split())) for caption in captions]
-    draw, font = ImageDraw.Draw(sheet), _font("".join(texts))
+    draw, font = ImageDraw.Draw(sheet), font_for("".join(texts))
     for number, (pixels, text) in enumerate(zip(images, texts, strict=True)):
         row, column = divmod(number, columns)
         left, top = _MARGIN + column * (TILE + _GAP), _MARGIN + row * step
         sheet.paste(_mounted(pixels), (left, top))
         middle = (left + TILE / 2, top + TILE + _CAPTION / 2)
-        draw.text(middle, _shortened(text, font), fill=_INK, font=font, anchor="mm")
+        draw.text(middle, shortened(text, font), fill=_INK, font=font, anchor="mm")
     return sheet
 
 
@@ -73,17 +73,20 @@ def _mounted(pixels: Pixels) -> Image.Image:
     return tile
 
 
-def _shortened(text: str, font: Font) -> str:
-    if font.getlength(text) <= TILE:
+def shortened(text: str, font: Font, width: int = TILE) -> str:
+    """The text, ending in an ellipsis where it would be wider than ``width`` pixels."""
+    if font.getlength(text) <= width:
         return text
-    kept = next(end for end in range(len(text), -1, -1) if font.getlength(text[:end].rstrip() + _ELLIPSIS) <= TILE)
+    kept = next(
+        (end for end in range(len(text), -1, -1) if font.getlength(text[:end].rstrip() + _ELLIPSIS) <= width), 0
+    )
     return text[:kept].rstrip() + _ELLIPSIS
 
 
-def _font(text: str) -> Font:
+def font_for(text: str, size: int = _FONT_SIZE) -> Font:
     """Pillow's own font for plain text; for any other the first family installed here that has all its characters."""
     if text.isascii():
-        return ImageFont.load_default(_FONT_SIZE)
+        return ImageFont.load_default(size)
     from matplotlib.font_manager import fontManager, get_font
 
     found = {
@@ -93,4 +96,4 @@ def _font(text: str) -> Font:
     wanted = {ord(character) for character in text}
     complete = (path for path in paths if wanted <= get_font(path).get_charmap().keys())
     path = next(complete, paths[0])
-    return ImageFont.truetype(path, _FONT_SIZE)
+    return ImageFont.truetype(path, size)

@@ -61,7 +61,7 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
 
     trained = open_run(options.run)
     task, runtime = restored(trained, options.running)
-    dataset, part, indices = _asked(options, trained)
+    dataset, part, indices = asked(options, trained)
     preprocessing = trained.manifest.preprocessing
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
     batches = measuring_batches(source, dataset.labels, indices, preprocessing)
@@ -80,7 +80,7 @@ def shown(result: Evaluated) -> Iterator[RenderableType]:
     yield f"report  {result.report}"
 
 
-def _asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
+def asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
     """The data with the run's classes, the name of its part, and that part's images."""
     import numpy as np
 

@@ -12,7 +12,7 @@ from convolve.data.findings import Findings
 from convolve.data.sheet import contact_sheet
 from convolve.files import beside
 from convolve.training.step import batches
-from convolve.values import Batch, Dataset, Pixels, Preprocessing, Splits
+from convolve.values import Batch, Dataset, Floats, Pixels, Preprocessing, Splits
 
 SHOWN = 40
 
@@ -33,7 +33,12 @@ def draw_sheet(place: Path, dataset: Dataset, learning: Batches, preprocessing: 
 
 def as_seen(batch: Batch, preprocessing: Preprocessing) -> Pixels:
     """(N, H, W, C) uint8: normalised images made visible again."""
-    values = batch.images * np.array(preprocessing.std) + np.array(preprocessing.mean)
+    return visible(batch.images, preprocessing)
+
+
+def visible(images: Floats, preprocessing: Preprocessing) -> Pixels:
+    """(..., C) uint8 of normalised values (..., C)."""
+    values = images * np.array(preprocessing.std) + np.array(preprocessing.mean)
     return np.asarray((values * 255).round().clip(0, 255), dtype=np.uint8)
 
 

@@ -16,7 +16,7 @@ from convolve.progress import Listener, silent
 if typing.TYPE_CHECKING:
     from rich.console import RenderableType
 
-NAMES = ("data", "networks", "train", "evaluate", "predict", "compare", "scratch")
+NAMES = ("data", "networks", "train", "evaluate", "predict", "explain", "compare", "scratch")
 
 Options = TypeVar("Options")
 

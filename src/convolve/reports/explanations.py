@@ -1,0 +1,162 @@
+"""A page of explained images: heat over each, methods and classes side by side; nothing is fetched."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jinja2 import Environment
+from markupsafe import Markup
+from PIL import Image
+
+from convolve.files import write_bytes
+from convolve.reports.assets import asset, environment
+from convolve.reports.heat import Box, heat_layer, levels, palette
+from convolve.reports.page import percent
+from convolve.values import Floats
+
+BYTES = 12_000_000
+"""What all pictures of a page may take; images beyond that are left out, and the page says so."""
+_SIDE = 112  # pixels of a map's longer side on the page, which enlarges it smoothly
+_STEP = 4  # of the 256 colours every fourth is used, which halves the files
+
+
+@dataclass(frozen=True)
+class Heat:
+    """One map of an image: its ``method``, its class, that class's place among those explained and its ``score``.
+
+    ``layer`` is a data URI.
+    """
+
+    method: str
+    class_name: str
+    class_place: int
+    score: float
+    layer: str
+    signed: bool
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image; ``picture`` is a data URI, ``truth`` empty where it is not known, ``truths`` the true boxes."""
+
+    name: str
+    picture: str
+    label: str
+    confidence: float
+    truth: str
+    maps: tuple[Heat, ...]
+    truths: tuple[Box, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """`right` or `wrong`; `unknown` where no true class is known."""
+        if not self.truth:
+            return "unknown"
+        return "right" if self.label == self.truth else "wrong"
+
+    @property
+    def size(self) -> int:
+        """Bytes that its pictures take on the page."""
+        return len(self.picture) + sum(len(heat.layer) for heat in self.maps)
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A method on the page: its paper, what to beware of, and what was measured, by heading."""
+
+    name: str
+    title: str
+    paper: str
+    notes: tuple[str, ...]
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Everything that the page shows.
+
+    ``shape``: height and width of what the network sees; ``legend`` says what the methods' figures mean, ``broken`` why
+    images were left out.
+    """
+
+    title: str
+    subtitle: str
+    shape: tuple[int, int]
+    pictures: Sequence[Picture]
+    methods: Sequence[MethodRow]
+    legend: Sequence[str]
+    broken: Sequence[str]
+    made: str
+
+
+def write_explanations(path: Path, explanations: Explanations) -> None:
+    """Write the page, beside its place and renamed. Raises `ConvolveError` when it cannot be written."""
+    write_bytes(path, render_explanations(explanations).encode("utf-8", "replace"))
+
+
+def render_explanations(explanations: Explanations) -> str:
+    """The page's HTML; its script filters, fades and walks, and without it everything is there too."""
+    script = asset("explanations.js")
+    totals = np.cumsum([picture.size for picture in explanations.pictures])
+    shown = explanations.pictures[: int(np.searchsorted(totals, BYTES, side="right"))]
+    maps = [heat for picture in shown for heat in picture.maps]
+    return (
+        _environment()
+        .get_template("explanations.html.j2")
+        .render(
+            page=explanations,
+            shown=shown,
+            labels=sorted({picture.label for picture in shown}),
+            truths=sorted({picture.truth for picture in shown} - {""}),
+            methods=list(dict.fromkeys(heat.method for heat in maps)),
+            headings=list(dict.fromkeys(name for row in explanations.methods for name in row.figures)),
+            signs=sorted({heat.signed for heat in maps}),
+            ramps={signed: _ramp(signed) for signed in (False, True)},
+            boxed=any(heat.box for heat in maps),
+            style=Markup(asset("report.css") + asset("explanations.css")),  # noqa: S704 - the package's own files
+            script=Markup(script),  # noqa: S704 - the package's own file
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def layer_uri(heat: Floats, signed: bool, side: int = _SIDE) -> str:
+    """An (h, w) map, scaled, as the data URI of a PNG with transparency, its longer side ``side`` pixels."""
+    scale = side / max(heat.shape)
+    height, width = (max(1, round(edge * scale)) for edge in heat.shape)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = np.asarray(cv2.resize(heat, (width, height), interpolation=way), dtype=np.float32)
+    colours = palette(signed)
+    image = Image.fromarray(levels(small, signed) // _STEP * _STEP)
+    image.putpalette(colours[:, :3].tobytes())
+    return _png(image, colours[:, 3].tobytes())
+
+
+def _ramp(signed: bool) -> str:
+    share = np.linspace(-1 if signed else 0, 1, 96, dtype=np.float32)[None]
+    return _png(Image.fromarray(heat_layer(share, signed, 1, 96)))
+
+
+def _png(image: Image.Image, opacity: bytes | None = None) -> str:
+    written = io.BytesIO()
+    image.save(written, "PNG", optimize=True, **({"transparency": opacity} if opacity else {}))
+    return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
+
+
+def _edges(box: Box) -> str:
+    left, top, right, bottom = (100 * edge for edge in box)
+    return f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
+
+
+@functools.cache
+def _environment() -> Environment:
+    return environment({"percent": percent, "edges": _edges})

@@ -1,0 +1,119 @@
+"""From the options of `convolve explain` to its pictures, arrays and page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from convolve.errors import DataError, OptionError
+from convolve.explain.cam import averaged_head
+from convolve.networks import Network
+from convolve.progress import Listener, Remark, Step
+from convolve.tasks.classify import Classify
+from convolve.training.run import Run, open_run
+from convolve.values import Floats, Indices, Preprocessing
+from convolve.verbs.exhibiting import Exhibition
+from convolve.verbs.explain import Explain, Explained, Explanation
+from convolve.verbs.judging import Chosen, Judge
+from convolve.verbs.running import restored
+from convolve.verbs.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
+
+_PRESENT = 0.5
+
+
+def explained(options: Explain, listener: Listener) -> Explanation:
+    """Explain every image, a batch at a time. Raises `ConvolveError`."""
+    trained = open_run(options.run)
+    running = replace(options.running, precision=options.running.precision or "fp32")
+    task, runtime = restored(trained, running)
+    found = subjects(options, trained)
+    chosen = _chosen(options, task, listener)
+    if options.checks.boxes:
+        check_boxes(options.checks.boxes, found.images)
+    judge = Judge(options, chosen, task, runtime, listener)
+    exhibition = Exhibition(options.out or options.run / "explanations", trained)
+    preprocessing = trained.manifest.preprocessing
+    first: Looked | None = None
+    for looked in looked_at(found.images, task, runtime, preprocessing):
+        for place, error in looked.broken.items():
+            exhibition.leave_out(place, found.images.name(place), error)
+        if len(looked.places):
+            _exhibit(found, looked, judge, exhibition, preprocessing)
+            first = first or looked
+        listener(Step("explain", len(exhibition.images), len(found.images)))
+    images = exhibition.results()
+    if all(one.error for one in images):
+        raise DataError(f"None of the {len(images)} images can be read; the first: {images[0].error}")
+    methods = judge.verdicts()
+    arrays, page = exhibition.write_arrays(), exhibition.write_page(methods)
+    views = _views(trained, judge, first, exhibition) if options.show and first else {}
+    return Explanation(images, methods, views, exhibition.folder, page, arrays)
+
+
+def _chosen(options: Explain, task: Classify, listener: Listener) -> Chosen:
+    """What to explain by which methods; a method that nobody named is told with its reason. Raises `OptionError`."""
+    classes = tuple(class_places(options.classes, task.classes))
+    network = task.network
+    if options.stage is not None and options.stage not in network.strides:
+        known = ", ".join(network.strides)
+        raise OptionError(f"{network.card.name} has no stage '{options.stage}'; its stages are {known}.")
+    if options.method:
+        return Chosen(tuple(dict.fromkeys(options.method)), classes)
+    method, reason = default_method(network, options.stage)
+    listener(Remark(f"{method}: {reason}"))
+    return Chosen((method,), classes)
+
+
+def default_method(network: Network, stage: str | None = None) -> tuple[str, str]:
+    """The method that is taken when nobody names one, and why."""
+    if averaged_head(network) is None:
+        return "grad-cam", "the network does not end in global average pooling, whose weights alone would give the map"
+    if stage not in (None, list(network.stages)[-1]):
+        return "grad-cam", f"cam reads the last stage, and {stage} is asked for"
+    return "cam", "the network ends in global average pooling, so that its weights alone give the map"
+
+
+def _exhibit(
+    found: Subjects, looked: Looked, judge: Judge, exhibition: Exhibition, preprocessing: Preprocessing
+) -> None:
+    """A batch: its maps, what they are worth, and every image's sheet."""
+    options, task = judge.options, judge.task
+    places = looked.places.tolist()
+    names = [found.images.name(place) for place in places]
+    classes = _classes(looked.scores, judge.chosen)
+    wanted = [task.classes[first] for first in classes[:, 0].tolist()]
+    truths = true_boxes(options.checks.boxes, names, looked, wanted, preprocessing)
+    maps = judge.maps(looked, classes)
+    judge.see(looked, classes, maps, truths)
+    for number, (place, name) in enumerate(zip(places, names, strict=True)):
+        one = _answer(name, found.truths[place], looked.scores[number], classes[number], task)
+        own = {method: heat[number] for method, heat in maps.items()}
+        exhibition.add(place, one, looked.pictures[number], own, truths[number])
+
+
+def _views(trained: Run, judge: Judge, looked: Looked, exhibition: Exhibition) -> dict[str, tuple[str, ...]]:
+    """The views that are asked for, of the first images, and the files that each wrote."""
+    from convolve.verbs.inside import VIEWS
+    from convolve.verbs.insight import insight
+
+    names = [exhibition.images[place].image for place in looked.places.tolist()]
+    inside = insight(trained, judge, looked, names, exhibition.folder)
+    return {str(view): tuple(map(str, VIEWS[view](inside))) for view in dict.fromkeys(judge.options.show)}
+
+
+def _classes(scores: Floats, chosen: Chosen) -> Indices:
+    """(N, K) the places of the classes to explain, for each image."""
+    if chosen.classes:
+        return np.tile(np.array(chosen.classes, dtype=np.int64), (len(scores), 1))
+    return np.asarray(scores.argmax(1), dtype=np.int64)[:, None]
+
+
+def _answer(name: str, truth: str, scores: Floats, classes: Indices, task: Classify) -> Explained:
+    """What the network says of an image, and its scores for the classes to explain."""
+    best = int(scores.argmax())
+    label = task.classes[best]
+    if task.multiple:
+        label = ";".join(called for called, score in zip(task.classes, scores, strict=True) if score >= _PRESENT)
+    wanted = {task.classes[place]: float(scores[place]) for place in classes.tolist()}
+    return Explained(name, truth, label, float(scores[best]), wanted)

@@ -1,0 +1,44 @@
+"""What the views of `convolve explain --show` are given of a run and its images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from convolve.data.batches import Batches, BatchOptions
+from convolve.data.cache import open_cache
+from convolve.training.run import Run
+from convolve.values import Batch
+from convolve.verbs.inside import Inside
+from convolve.verbs.judging import Judge
+from convolve.verbs.preparing import CACHE_BYTES, READERS, SCORING_BATCH
+from convolve.verbs.subjects import Looked, own_part
+
+_SHOWN = 6
+
+
+def insight(trained: Run, judge: Judge, looked: Looked, names: Sequence[str], out: Path) -> Inside:
+    """The first images of a batch, and the run's own training split to look through."""
+    return Inside(
+        task=judge.task,
+        runtime=judge.runtime,
+        preprocessing=trained.manifest.preprocessing,
+        names=tuple(names[:_SHOWN]),
+        pixels=np.stack(looked.pictures[:_SHOWN]),
+        inputs=looked.inputs[:_SHOWN],
+        stage=judge.options.stage,
+        asked=judge.chosen.classes,
+        out=out,
+        batches=partial(_own_batches, trained),
+    )
+
+
+def _own_batches(trained: Run) -> Iterator[Batch]:
+    """The run's training split as it is, in random order."""
+    dataset, part = own_part(trained, "train")
+    source = open_cache(dataset.images, trained.manifest.preprocessing, None, CACHE_BYTES, READERS)
+    options = BatchOptions(trained.manifest.preprocessing, SCORING_BATCH, seed=0, shuffle=True, workers=READERS)
+    return iter(Batches(source, dataset.labels, part, options).epoch(0))

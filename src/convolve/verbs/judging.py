@@ -1,0 +1,126 @@
+"""What is measured of each method while images are explained: cost, faithfulness, localization, sanity."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import final
+
+import numpy as np
+import torch
+
+from convolve.explain.faithfulness import areas, curves
+from convolve.explain.heat import heat_maps
+from convolve.explain.localization import Localized, localization, localize
+from convolve.explain.methods import METHODS
+from convolve.explain.sanity import Survival, survival
+from convolve.metrics.boxes import BoxArray
+from convolve.networks import Network
+from convolve.progress import Listener, Step
+from convolve.runtime import Runtime
+from convolve.tasks.classify import Classify
+from convolve.values import Floats, Indices
+from convolve.verbs.explain import Explain, Judged
+from convolve.verbs.subjects import Looked
+
+_ROBBED = 8  # images by which the sanity check compares maps
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The methods by name; the classes by their places, none for the one that the network predicts."""
+
+    methods: tuple[str, ...]
+    classes: tuple[int, ...]
+
+
+@dataclass
+class _Gathered:
+    """What the batches so far have given for a method."""
+
+    seconds: float = 0.0
+    images: int = 0
+    deletion: list[Floats] = field(default_factory=list)
+    insertion: list[Floats] = field(default_factory=list)
+    localized: list[Localized] = field(default_factory=list)
+    survival: Survival | None = None
+
+
+@final
+class Judge:
+    """Sees every batch of images with its maps, and says in the end what the methods are worth."""
+
+    def __init__(self, options: Explain, chosen: Chosen, task: Classify, runtime: Runtime, listener: Listener) -> None:
+        self.options, self.chosen, self.task, self.runtime = options, chosen, task, runtime
+        self._listener = listener
+        self._gathered = {name: _Gathered() for name in chosen.methods}
+
+    def maps(self, looked: Looked, explained: Indices) -> dict[str, Floats]:
+        """Each method's (N, K, H, W) maps of a batch for (N, K) classes; the time is kept."""
+        found = {}
+        for name, gathered in self._gathered.items():
+            if self.options.checks.faithfulness and not gathered.images:
+                self._heat(self.task.network, name, looked, explained[:, 0], slice(0, 1))  # what happens only once
+            began = time.perf_counter()
+            each = [self._heat(self.task.network, name, looked, column) for column in explained.T]
+            gathered.seconds += time.perf_counter() - began
+            gathered.images += explained.size
+            found[name] = np.stack(each, axis=1)
+        return found
+
+    def see(self, looked: Looked, explained: Indices, maps: Mapping[str, Floats], truths: Sequence[BoxArray]) -> None:
+        """Measure what is asked for of a batch, by the first class of each image; ``truths`` are its true boxes."""
+        first = explained[:, 0]
+        for number, (name, gathered) in enumerate(self._gathered.items(), 1):
+            heat = maps[name][:, 0]
+            if self.options.checks.faithfulness:
+                found = curves(self._predict, looked.inputs, heat, torch.from_numpy(first).to(looked.inputs.device))
+                gathered.deletion.append(areas(found.deletion))
+                gathered.insertion.append(areas(found.insertion))
+            if self.options.checks.sanity and gathered.survival is None:
+                maps_of = partial(self._heat, name=name, looked=looked, classes=first, part=slice(_ROBBED))
+                gathered.survival = survival(self.task.network, maps_of)
+            gathered.localized += [localize(one, boxes) for one, boxes in zip(heat, truths, strict=True) if len(boxes)]
+            if self.options.checks.faithfulness or self.options.checks.sanity:
+                self._listener(Step("measure", number, len(self._gathered), name))
+
+    def verdicts(self) -> tuple[Judged, ...]:
+        """What was found, method by method."""
+        return tuple(self._verdict(name, gathered) for name, gathered in self._gathered.items())
+
+    def _verdict(self, name: str, gathered: _Gathered) -> Judged:
+        method, places = METHODS[name], localization(gathered.localized) if gathered.localized else None
+        measured, survived = self.options.checks.faithfulness, gathered.survival
+        return Judged(
+            method=name,
+            title=method.title,
+            paper=method.paper,
+            known=method.sanity,
+            milliseconds=1000 * gathered.seconds / gathered.images if measured else None,
+            deletion=float(np.concatenate(gathered.deletion).mean()) if measured else None,
+            insertion=float(np.concatenate(gathered.insertion).mean()) if measured else None,
+            boxed=places.images if places else 0,
+            localization=places.accuracy if places else None,
+            overlap=places.mean_overlap if places else None,
+            pointing=places.pointing if places else None,
+            survival=dict(zip(survived.parts, survived.similarity, strict=True)) if survived else {},
+            similarity=survived.similarity[-1] if survived else None,
+            sane=survived.passed if survived else None,
+        )
+
+    def _heat(self, network: Network, name: str, looked: Looked, classes: Indices, part: slice = slice(None)) -> Floats:
+        images, wanted = looked.inputs[part], torch.from_numpy(np.ascontiguousarray(classes[part]))
+        with self.runtime.autocast():
+            maps = heat_maps(network, name, images, wanted.to(images.device), self._stage(name))
+        return np.asarray(maps.float().cpu().numpy())
+
+    def _stage(self, name: str) -> str | None:
+        """The stage that is asked for; beside methods that read one, those that go down to the pixels have none."""
+        others = any(METHODS[other].staged for other in self.chosen.methods)
+        return None if others and not METHODS[name].staged else self.options.stage
+
+    def _predict(self, images: torch.Tensor) -> torch.Tensor:
+        with self.runtime.autocast():
+            return self.task.predict(images)
