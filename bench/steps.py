@@ -74,7 +74,7 @@ def ours(name: str, batch: int, precision: str | None = None) -> Callable[[], No
     random = np.random.default_rng(0)
     images = random.standard_normal((batch, SIZE, SIZE, 3), dtype=np.float32)
     memory = Batch(images, random.integers(CLASSES, size=batch), np.arange(batch))
-    task = Classify(network, [str(number) for number in range(CLASSES)])
+    task = Classify(network, tuple(str(number) for number in range(CLASSES)))
     training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)
     learner, state = Learner(network, recipe), State()
     learner.train()

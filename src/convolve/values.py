@@ -16,8 +16,17 @@ from convolve.words import Fit
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Matrices = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+
+
+class Truth(Protocol):
+    """What the answers to images should be."""
+
+    def targets(self, indices: Indices, matrices: Matrices) -> Targets:
+        """(N, …) of some images, each moved from its pixels to the network's frame by its matrix (N, 2, 3)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,10 @@ class Labels:
     def take(self, indices: Indices) -> Labels:
         """The labels of some images, in the order asked."""
         return Labels(self.values[indices], self.classes)
+
+    def targets(self, indices: Indices, matrices: Matrices) -> Targets:  # noqa: ARG002 - labels stay where pixels move
+        """The values of some images, in the order asked."""
+        return self.values[indices]
 
     def counts(self) -> Indices:
         """(classes,) how many images carry each label."""
@@ -146,7 +159,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Batch:
-    """``images`` (N, H, W, C) float32, normalised; ``targets`` the labels' rows; ``indices`` (N,) into the dataset."""
+    """``images`` (N, H, W, C) float32, normalised; ``targets`` (N, …) their truth; ``indices`` (N,) in the dataset."""
 
     images: Floats
     targets: Targets
@@ -155,7 +168,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Scored:
-    """``scores`` (N, classes) float32, the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
+    """A task's answers, ``scores`` (N, …), the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
 
     scores: Floats
     targets: Targets

@@ -14,15 +14,15 @@ from convolve.options import to_sections
 from convolve.reports.page import write_report
 from convolve.reports.report import Epoch, Example, Headline, Report, Training, sections
 from convolve.reports.thumbnails import choose, examples, worst
-from convolve.tasks.classify_evaluation import Evaluation
+from convolve.tasks.classify.evaluation import Evaluation
 from convolve.training.run import Run
 from convolve.values import Dataset, Scored
 
 
-def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation, scored: Scored) -> None:
+def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation) -> None:
     """Write a page about one evaluation of a run. Raises `ConvolveError` when that fails."""
     manifest, recipe = run.manifest, run.recipe
-    pictures, mistakes = _pictures(dataset, scored)
+    pictures, mistakes = _pictures(dataset, evaluation.scored)
     write_report(
         place,
         Report(
