@@ -17,6 +17,10 @@ from convolve.words import Fit
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Matrices = npt.NDArray[np.float64]
+Colour = tuple[int, int, int]
+
+IGNORE = 255
+"""In masks, a pixel that is neither learnt from nor measured."""
 Indices = npt.NDArray[np.int64]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
 
@@ -98,9 +102,29 @@ class Images(Protocol):
         ...
 
 
+class Masks(Protocol):
+    """The class of every pixel of images, read one at a time; safe to call from several threads."""
+
+    @property
+    def colours(self) -> tuple[Colour, ...]:
+        """(red, green, blue), 0 to 255, in which the dataset paints each class."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class numbers, `IGNORE` where none is meant. Raises `ImageError`."""
+        ...
+
+    def digest(self, index: int) -> bytes:
+        """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
+        ...
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Examples on disk, read through one of the recognised layouts.
+    """Examples on disk, read through one of the recognised layouts. Where there are ``masks``, ``labels`` say which
+    classes occur in each.
 
     ``given`` maps `train`, `validation` and `test` to the indices that the layout itself assigns; empty when it
     assigns none. ``reason`` says by what the layout was recognised.
@@ -112,8 +136,11 @@ class Dataset:
     images: Images
     labels: Labels
     given: Mapping[str, Indices]
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
+        if self.masks is not None and len(self.images) != len(self.masks):
+            raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.masks)} masks.")
         if len(self.images) != len(self.labels):
             raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.labels)} labels.")
 
