@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -197,6 +197,6 @@ class Batch:
 class Scored:
     """A task's answers, ``scores`` (N, …), the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
 
-    scores: Floats
+    scores: npt.NDArray[Any]
     targets: Targets
     indices: Indices

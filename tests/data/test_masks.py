@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
@@ -14,7 +15,7 @@ from convolve.data.images import ImageFiles
 from convolve.data.masks import MaskFiles, MaskTruth, occurring, shown_in
 from convolve.data.variation import Augmentation
 from convolve.errors import ImageError
-from convolve.values import IGNORE, Pixels, Preprocessing
+from convolve.values import IGNORE, Preprocessing
 from convolve.words import Fit
 
 COLOURS = ((0, 0, 0), (200, 30, 40))
@@ -62,7 +63,7 @@ def test_masks_move_with_their_images(fit: Fit, variation: Augmentation | None, 
         assert edge(white) >= np.count_nonzero(white != marked)  # they differ on the outline at most
 
 
-def edge(flags: Pixels) -> int:
+def edge(flags: npt.NDArray[np.bool_]) -> int:
     """How many pixels stand on an outline."""
     across, down = flags[:, :, 1:] != flags[:, :, :-1], flags[:, 1:] != flags[:, :-1]
     return int(np.count_nonzero(across) + np.count_nonzero(down)) // 2
