@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
+from convolve.data.cache import PixelSource
 from convolve.networks import Network
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest, Run
@@ -64,16 +65,16 @@ E = TypeVar("E", bound=Evaluation)
 class Kind(Generic[T, E]):
     """All that a verb may ask of a task.
 
-    ``accept`` refuses data that has nothing to learn (`DataError`); ``relabel`` lets a dataset count in the classes of
+    ``accept`` gives a dataset as the recipe wants it learnt, and refuses what has nothing to learn (`DataError`); ``relabel`` lets a dataset count in the classes of
     a run (`DataError`); ``truth`` is what batches take their targets from; ``sampling`` the weights (N,) by which a
     balanced sampler draws, or None. ``build`` makes the task that learns, ``restore`` the one that predicts and
     ``measuring`` the one that is measured. ``conclude`` is what a run keeps of its validation split beside its weights,
     and ``evaluate`` measures a split, given that. ``report`` writes the page and ``shown`` the lines for people.
     """
 
-    accept: Callable[[Dataset], None]
+    accept: Callable[[Dataset, Recipe], Dataset]
     relabel: Callable[[Dataset, Manifest], Dataset]
-    truth: Callable[[Dataset, Preprocessing], Truth]
+    truth: Callable[[Dataset, PixelSource, Preprocessing], Truth]
     sampling: Callable[[Recipe, Dataset, Indices], Floats | None]
     build: Callable[[Network, Recipe, Dataset, Splits], T]
     restore: Callable[[Network, Manifest], T]

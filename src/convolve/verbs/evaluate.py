@@ -65,7 +65,7 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     dataset, part, indices = _asked(options, trained)
     preprocessing = trained.manifest.preprocessing
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
-    batches = measuring_batches(source, kind.truth(dataset, preprocessing), indices, preprocessing)
+    batches = measuring_batches(source, kind.truth(dataset, source, preprocessing), indices, preprocessing)
     parts = answers(kind.measuring(task), batches.epoch(0), runtime)
     evaluation = kind.evaluate(task, part, parts, trained.manifest.results)
     place = options.report or options.run / "evaluation.html"
@@ -85,10 +85,9 @@ def _asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
     """The data with the run's classes, the name of its part, and that part's images."""
     import numpy as np
 
-    from convolve.tasks.task import find
     from convolve.training.run import read_splits
 
-    dataset = find(trained.manifest.task).relabel(_opened(options, trained), trained.manifest)
+    dataset = _opened(options, trained)
     splits = read_splits(trained.folder, dataset) if options.data is None else _own_splits(trained, dataset)
     if splits:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -103,12 +102,15 @@ def _asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
 
 
 def _opened(options: Evaluate, trained: Run) -> Dataset:
+    """The data that was asked for, as the run's task reads it, in the run's classes."""
     from convolve.data.layouts import open_dataset
+    from convolve.tasks.task import find
 
     place = trained.recipe.data or ""
     if options.data is None and Path(place).is_absolute() and not Path(place).exists():
         raise DataError(f"The run's data is no longer at {place}; say where: convolve evaluate {options.run} DATA.")
-    return open_dataset(options.data or place)
+    kind, dataset = find(trained.manifest.task), open_dataset(options.data or place)
+    return kind.relabel(kind.accept(dataset, trained.recipe), trained.manifest)
 
 
 def _own_splits(trained: Run, dataset: Dataset) -> Splits | None:

@@ -55,13 +55,13 @@ class Prepared:
 
     def learning(self) -> Batches:
         """The training split's batches, shuffled and varied."""
-        part, truth = self.splits.train, self.kind.truth(self.dataset, self.preprocessing)
+        part, truth = self.splits.train, self.kind.truth(self.dataset, self.source, self.preprocessing)
         weights = self.kind.sampling(self.recipe, self.dataset, part)
         return learning_batches(self.recipe, self.source, truth, part, self.preprocessing, weights)
 
     def measuring(self, part: Indices) -> Batches:
         """A split's batches, in order and as they are."""
-        truth = self.kind.truth(self.dataset, self.preprocessing)
+        truth = self.kind.truth(self.dataset, self.source, self.preprocessing)
         return measuring_batches(self.source, truth, part, self.preprocessing)
 
 
@@ -81,8 +81,8 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     settle(recipe, _FEWEST)  # what is wrong with any data is said before a person waits for it to be read
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
     recipe, kept = _as_trained(recipe, start)
-    kind, dataset = find(TASK), open_dataset(recipe.data or "")
-    kind.accept(dataset)
+    kind = find(TASK)
+    dataset = kind.accept(open_dataset(recipe.data or ""), recipe)
     seen = survey(dataset, READERS)
     settled, reasons = settle(recipe, _facts(dataset, seen))
     reasons |= kept
@@ -109,7 +109,7 @@ def preview(recipe: Recipe, dataset: Dataset, seen: Survey, findings: Findings) 
     preprocessing = _preprocessing(settled, findings, None)
     source = open_cache(dataset.images, preprocessing, None, 0, READERS)
     kind = find(TASK)
-    truth, weights = kind.truth(dataset, preprocessing), kind.sampling(settled, dataset, seen.usable)
+    truth, weights = kind.truth(dataset, source, preprocessing), kind.sampling(settled, dataset, seen.usable)
     return learning_batches(settled, source, truth, seen.usable, preprocessing, weights), preprocessing
 
 

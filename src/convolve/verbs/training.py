@@ -92,9 +92,9 @@ def reopen(run: Run, data: str, running: Running) -> Prepared:
         raise RunError(
             f"The run's data is no longer at {data}; bring it back, or correct {run.folder / 'recipe.toml'}."
         )
-    dataset = open_dataset(data)
-    splits = read_splits(run.folder, dataset)
     kind = find(manifest.task)
+    dataset = kind.accept(open_dataset(data), recipe)
+    splits = read_splits(run.folder, dataset)
     task = build_task(kind, recipe, dataset, splits, manifest.preprocessing)
     size = manifest.preprocessing
     multiply_adds = summarize(task.network, (size.channels, size.height, size.width)).macs

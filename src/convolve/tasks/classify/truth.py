@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from convolve.data.cache import PixelSource
 from convolve.errors import DataError, OptionError
 from convolve.networks import Network
 from convolve.tasks.classify.learning import Classify
@@ -15,11 +16,13 @@ from convolve.training.run import Manifest
 from convolve.values import Dataset, Floats, Indices, Labels, Preprocessing, Splits
 
 
-def accept(dataset: Dataset) -> None:
-    """Raises `DataError` for a single class."""
+def accept(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """The dataset as it is. Raises `DataError` for a single class."""
+    del recipe
     labels = dataset.labels
     if len(labels.classes) < 2 and not labels.multiple:
         raise DataError(f"{dataset.root} has one class only, '{labels.classes[0]}'; a classifier needs two.")
+    return dataset
 
 
 def relabel(dataset: Dataset, manifest: Manifest) -> Dataset:
@@ -45,9 +48,9 @@ def relabel(dataset: Dataset, manifest: Manifest) -> Dataset:
     return replace(dataset, labels=Labels(places[labels.values], classes))
 
 
-def truth(dataset: Dataset, preprocessing: Preprocessing) -> Labels:
+def truth(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing) -> Labels:
     """The labels, whatever the images are made into."""
-    del preprocessing
+    del source, preprocessing
     return dataset.labels
 
 
