@@ -16,9 +16,11 @@ from PIL import Image
 
 from convolve.data.cache import PixelSource
 from convolve.data.images import DIGEST_BYTES
+from convolve.data.parallel import in_order
 from convolve.errors import ImageError
 from convolve.values import IGNORE, Colour, Indices, Masks, Matrices, Pixels, Preprocessing
 
+READERS = 2
 IN_MEMORY = 2**30
 """Bytes of decoded masks that are kept for the next epoch."""
 _BREAKING = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -167,3 +169,50 @@ def shown_in(colours: Sequence[Colour], mask: Pixels) -> Pixels:
     table = np.full((IGNORE + 1, 3), 255, np.uint8)
     table[: len(colours)] = colours
     return np.asarray(table[mask])
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ChosenMasks:
+    """Other masks with some of their classes, in another order; the rest is `IGNORE`. ``table`` (256,) has the new
+    number of each old one.
+    """
+
+    masks: Masks
+    table: Pixels
+    colours: tuple[Colour, ...]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class numbers. Raises `ImageError`."""
+        numbers: Pixels = self.table[self.masks.read(index)]
+        return numbers
+
+    def digest(self, index: int) -> bytes:
+        """As of the masks that they were chosen from. Raises `ImageError`."""
+        return self.masks.digest(index)
+
+
+def chosen(masks: Masks, places: Sequence[int]) -> Masks:
+    """The masks with the classes at ``places`` alone, in that order; -1 makes one that does not occur."""
+    if list(places) == list(range(len(masks.colours))):
+        return masks
+    table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    for new, old in enumerate(places):
+        if old >= 0:
+            table[old] = new
+    return ChosenMasks(masks, table, tuple(masks.colours[old] if old >= 0 else (0, 0, 0) for old in places))
+
+
+def pixel_counts(masks: Masks, indices: Indices, classes: int) -> Indices:
+    """(N, classes) pixels of each class in some masks; none in one that cannot be read."""
+
+    def counted(index: int) -> Indices:
+        try:
+            return np.bincount(masks.read(index).reshape(-1), minlength=IGNORE + 1)[:classes].astype(np.int64)
+        except ImageError:
+            return np.zeros(classes, dtype=np.int64)
+
+    return np.stack(list(in_order(counted, indices.tolist(), READERS)))

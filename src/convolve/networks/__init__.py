@@ -13,6 +13,7 @@ from convolve.networks import (
     bn_inception,
     dense,
     densenet,
+    fcn,
     googlenet,
     inception_v4,
     keras_lectures,
@@ -34,7 +35,7 @@ __all__ = ["Card", "Network", "Stage", "Variant", "card", "create", "names"]
 
 _PAPERS = (
     *(dense, lenet, alexnet, zfnet, nin, keras_listings, keras_lectures, vgg, googlenet, bn_inception),
-    *(resnet, resnet_options, resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet),
+    *(resnet, resnet_options, resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, fcn),
 )
 _VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
 
@@ -80,6 +81,9 @@ def create(
 
 def _variant(name: str) -> Variant:
     if name not in _VARIANTS:
+        made = fcn.family(name, _variant)
+        if made:
+            return made
         begun = [known for known in names() if known.startswith(name)]
         near = begun or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]}?" if near else ""

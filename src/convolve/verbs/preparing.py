@@ -32,7 +32,6 @@ from convolve.values import Dataset, Floats, Indices, Preprocessing, Splits, Tru
 from convolve.verbs.running import Running
 from convolve.verbs.starting import Start, starting_weights
 
-TASK = "classify"
 READERS = 2
 CACHE_BYTES = 20 << 30
 SCORING_BATCH = 250
@@ -81,10 +80,11 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     settle(recipe, _FEWEST)  # what is wrong with any data is said before a person waits for it to be read
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
     recipe, kept = _as_trained(recipe, start)
-    kind = find(TASK)
-    dataset = kind.accept(open_dataset(recipe.data or ""), recipe)
+    dataset = open_dataset(recipe.data or "")
+    kind = find(task_of(recipe, dataset))
+    dataset = kind.accept(dataset, recipe)
     seen = survey(dataset, READERS)
-    settled, reasons = settle(recipe, _facts(dataset, seen))
+    settled, reasons = settle(recipe, _facts(task_of(recipe, dataset), dataset, seen))
     reasons |= kept
     splits = split(dataset, _split_plan(settled, fold), seen.usable)
     if not len(splits.validation):
@@ -105,10 +105,10 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
 
 def preview(recipe: Recipe, dataset: Dataset, seen: Survey, findings: Findings) -> tuple[Batches, Preprocessing]:
     """What a training by this recipe would see, of all usable images."""
-    settled, _ = settle(recipe, _facts(dataset, seen))
+    settled, _ = settle(recipe, _facts(task_of(recipe, dataset), dataset, seen))
     preprocessing = _preprocessing(settled, findings, None)
     source = open_cache(dataset.images, preprocessing, None, 0, READERS)
-    kind = find(TASK)
+    kind = find(task_of(recipe, dataset))
     truth, weights = kind.truth(dataset, source, preprocessing), kind.sampling(settled, dataset, seen.usable)
     return learning_batches(settled, source, truth, seen.usable, preprocessing, weights), preprocessing
 
@@ -175,13 +175,18 @@ def build_task(
     return task
 
 
+def task_of(recipe: Recipe, dataset: Dataset) -> str:
+    """The task that a recipe names, or that the dataset's truth asks for."""
+    return recipe.task or ("classify" if dataset.masks is None else "segment")
+
+
 def varies(recipe: Recipe) -> bool:
     """Whether augmentation changes anything."""
     chosen = dataclasses.asdict(recipe.augmentation)
     return chosen.pop("crop") != 1.0 or any(chosen.values())
 
 
-def _facts(dataset: Dataset, seen: Survey) -> Facts:
+def _facts(task: str, dataset: Dataset, seen: Survey) -> Facts:
     counts = dataset.labels.take(seen.usable).counts()
     counts = counts[counts > 0]
     if not len(counts):
@@ -195,6 +200,7 @@ def _facts(dataset: Dataset, seen: Survey) -> Facts:
         photographs=bool(seen.colour.any()) and side >= _PHOTOGRAPH,
         imbalance=float(counts.max() / counts.min()),
         multiple=dataset.labels.multiple,
+        pixels=task == "segment",
     )
 
 

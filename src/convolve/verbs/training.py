@@ -32,7 +32,6 @@ from convolve.verbs.looking import draw_sheet, summary_of
 from convolve.verbs.preparing import (
     CACHE_BYTES,
     READERS,
-    TASK,
     Beginning,
     Prepared,
     build_task,
@@ -173,7 +172,7 @@ def _manifest(beginning: Beginning) -> Manifest:
     prepared, findings = beginning.prepared, beginning.findings
     dataset, runtime = prepared.dataset, prepared.runtime
     return Manifest(
-        task=TASK,
+        task=prepared.recipe.task or "",
         classes=dataset.labels.classes,
         multiple=dataset.labels.multiple,
         criterion=prepared.task.criterion,

@@ -12,12 +12,11 @@ import numpy as np
 from PIL import Image
 
 from convolve.data.layouts.parts import read_lines
-from convolve.data.masks import raw_mask
+from convolve.data.masks import READERS, raw_mask
 from convolve.data.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Colour
 
-_READERS = 2
 _MOST = 254
 _COLOUR = 2**24
 _LISTS = re.compile(r"(classes|labels?|label_?colou?rs|codes|names|class_dict|colou?rs)\.(txt|csv)$")
@@ -61,7 +60,7 @@ def class_lists(place: Path) -> list[Listed]:
 
 def meaning(masks: Sequence[Path], listed: Sequence[Listed]) -> Meaning:
     """Look at every mask. Raises `DataError` when none can be read, or more than 254 values stand for classes."""
-    values = sorted(set().union(*in_order(_values, masks, _READERS)))
+    values = sorted(set().union(*in_order(_values, masks, READERS)))
     if not values:
         raise DataError(f"None of the {len(masks)} masks can be read, such as {masks[0]}; restore them.")
     if values[-1] >= _COLOUR:

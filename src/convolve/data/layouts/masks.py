@@ -11,13 +11,12 @@ import numpy as np
 from convolve.data.images import ImageFiles
 from convolve.data.layouts.mask_values import class_lists, meaning
 from convolve.data.layouts.parts import from_labels, image_files, natural, read_lines, split_word
-from convolve.data.masks import MaskFiles, occurring
+from convolve.data.masks import READERS, MaskFiles, occurring
 from convolve.data.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Labels
 
 EXPECTED = "images/ and masks/ with files of the same names"
-_READERS = 2
 _MASKS = re.compile(
     r"(?:^|[-_ ])(masks?|labels?|labelids|annotations?|annots?|gt|ground_?truths?|segmentation(?:class)?|trimaps?)$"
     r"|(?<=[a-z])(annot)$"
@@ -113,7 +112,7 @@ def _alike(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:
             return True  # the doctor names what cannot be read
         return abs(height * columns - width * rows) <= max(height + rows, width + columns) / 2
 
-    fits = list(in_order(same, range(len(pairs)), _READERS))
+    fits = list(in_order(same, range(len(pairs)), READERS))
     differing = [pair.image for pair, fit in zip(pairs, fits, strict=True) if not fit]
     return [pair for pair, fit in zip(pairs, fits, strict=True) if fit], differing
 
@@ -121,9 +120,7 @@ def _alike(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:
 def _flags(masks: MaskFiles) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """(N, classes) which classes occur in each mask; none in one that cannot be read."""
     flags = np.zeros((len(masks), len(masks.colours)), dtype=np.uint8)
-    for row, found in zip(
-        flags, in_order(lambda index: _found(masks, index), range(len(masks)), _READERS), strict=True
-    ):
+    for row, found in zip(flags, in_order(lambda index: _found(masks, index), range(len(masks)), READERS), strict=True):
         row[found] = 1
     return flags
 

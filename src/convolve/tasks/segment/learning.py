@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from torch.nn import functional as F
 from convolve.metrics.segmentation import pixel_confusion, pixel_figures
 from convolve.networks import Network
 from convolve.values import IGNORE, Scored
+from convolve.words import PixelLoss
 
-PixelLoss = Literal["cross-entropy", "dice", "focal"]
 FOCUS = 2.0
 """Gamma of the focal loss (Lin et al. 2017, section 3.2)."""
 _SMOOTH = 1.0
