@@ -66,10 +66,11 @@ class Kind(Generic[T, E]):
     """All that a verb may ask of a task.
 
     ``accept`` gives a dataset as the recipe wants it learnt, and refuses what has nothing to learn (`DataError`);
-    ``relabel`` lets it count in the classes of a run (`DataError`); ``truth`` is what batches take their targets from; ``sampling`` the weights (N,) by which a
-    balanced sampler draws, or None. ``build`` makes the task that learns, ``restore`` the one that predicts and
-    ``measuring`` the one that is measured. ``conclude`` is what a run keeps of its validation split beside its weights,
-    and ``evaluate`` measures a split, given that. ``report`` writes the page and ``shown`` the lines for people.
+    ``relabel`` lets it count in the classes of a run (`DataError`); ``truth`` is what batches take their targets from;
+    ``sampling`` the weights (N,) by which a balanced sampler draws, or None. ``build`` makes the task that learns,
+    ``restore`` the one that predicts and ``measuring`` the one that is measured. ``conclude`` is what a run keeps of
+    its validation split beside its weights, and ``evaluate`` measures a split, given that. ``report`` writes the page
+    and ``shown`` the lines for people.
     """
 
     accept: Callable[[Dataset, Recipe], Dataset]

@@ -119,8 +119,8 @@ def judged(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evalua
         for kind, mean in (("macro", macro(own)), ("weighted", weighted(own)))
         for name, value in dataclasses.asdict(mean).items()
     }
-    ranked = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
-    classes = Classes(tuple(task.classes), own, matrix, *ranked)
+    precisions, areas = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
+    classes = Classes(tuple(task.classes), own, matrix, precisions, areas)
     calibration = _calibration(task, scored, trusted)
     return Evaluation(split, len(scored.indices), figures | averages, classes, calibration, scored)
 

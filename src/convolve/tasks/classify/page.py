@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from convolve import __version__
-from convolve.options import to_sections
 from convolve.reports.page import write_report
-from convolve.reports.report import Epoch, Example, Headline, Report, Training, sections
+from convolve.reports.report import Example, Headline
 from convolve.reports.thumbnails import choose, examples, worst
 from convolve.tasks.classify.evaluation import Evaluation
+from convolve.tasks.pages import begun
 from convolve.training.run import Run
 from convolve.values import Dataset, Scored
 
 
 def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation) -> None:
     """Write a page about one evaluation of a run. Raises `ConvolveError` when that fails."""
-    manifest, recipe = run.manifest, run.recipe
     pictures, mistakes = _pictures(dataset, evaluation.scored)
-    write_report(
-        place,
-        Report(
-            title=f"{recipe.network} on {Path(str(recipe.data)).name or recipe.data}",
-            subtitle=f"{evaluation.images:,} {evaluation.split} images, {len(manifest.classes)} classes",
-            headlines=_headlines(evaluation),
-            classes=evaluation.classes,
-            training=_training(run.folder, manifest.criterion),
-            calibration=evaluation.calibration,
-            examples=pictures,
-            mistakes=mistakes,
-            recipe=sections(to_sections(recipe), "recipe", manifest.reasons),
-            data=sections(manifest.data["summary"], "data"),
-            machine=sections(manifest.machine, "machine"),
-            warnings=tuple(manifest.data.get("warnings", ())),
-            made=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
-        ),
-    )
+    page = begun(run, evaluation, evaluation.classes, _headlines(evaluation))
+    write_report(place, replace(page, calibration=evaluation.calibration, examples=pictures, mistakes=mistakes))
 
 
 def _headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
@@ -67,15 +46,3 @@ def _pictures(dataset: Dataset, scored: Scored) -> tuple[tuple[Example, ...], tu
     if multiple:
         return (), mistakes
     return examples(images, choose(truth, predicted, confidence), truth, predicted, confidence), mistakes
-
-
-def _training(folder: Path, criterion: str) -> Training | None:
-    place = folder / "metrics.jsonl"
-    lines = [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines()] if place.is_file() else []
-    if not lines:
-        return None
-    epochs = tuple(
-        Epoch(line["epoch"], line["train_loss"], line.get("loss"), line.get(criterion), line["rate"]) for line in lines
-    )
-    figures = np.array([-np.inf if epoch.criterion is None else epoch.criterion for epoch in epochs])
-    return Training(epochs, criterion, epochs[int(figures.argmax())].number)

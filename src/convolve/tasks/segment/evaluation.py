@@ -1,4 +1,4 @@
-"""How good a segmentation is on a split: figures of all pixels, of every class, of the outlines; and the worst images."""
+"""How good a segmentation is on a split: figures of all pixels, every class and the outlines, and the worst images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Answer:
-    """An image's place in the dataset, the mean IoU of the classes that occur in it, its truth and its answer (H, W)."""
+    """An image's place in the dataset, the mean IoU of the classes that occur in it, its truth and answer (H, W)."""
 
     index: int
     mean_iou: float
@@ -31,8 +31,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``figures`` of all pixels by name; ``matrix`` (C, C) counts pixels, rows truths; ``iou`` and ``boundary`` (C,) are
-    each class's own; ``worst`` images first.
+    """``figures`` of all pixels by name; ``matrix`` (C, C) counts pixels, rows truths; ``iou`` and ``boundary`` (C,)
+    are each class's own; ``worst`` images first.
     """
 
     split: str
@@ -87,8 +87,8 @@ def evaluate(task: Segment, split: str, parts: Iterable[Scored], results: Mappin
 
 def _answers(parts: Iterable[Scored], classes: int) -> Iterable[tuple[Answer, Indices]]:
     for part in parts:
-        for index, truth, predicted in zip(part.indices.tolist(), part.targets, part.scores, strict=True):
-            truth = truth.astype(np.uint8)
+        truths = part.targets.astype(np.uint8)
+        for index, truth, predicted in zip(part.indices.tolist(), truths, part.scores, strict=True):
             own = pixel_confusion(truth, predicted, classes)
             yield Answer(index, pixel_figures(own).mean_iou, truth, predicted), own
 
