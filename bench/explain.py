@@ -88,9 +88,11 @@ def _measured(sides: list[tuple[str, str]], network: str, asked: Asked) -> tuple
     """Seconds of each side, round by round, and each side's peak in bytes."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
+    processes = []
     for side, method in sides:
         pipes[f"{side} {method}"], other = context.Pipe()
-        context.Process(target=_serve, args=(side, method, network, asked, other), daemon=True).start()
+        processes.append(context.Process(target=_serve, args=(side, method, network, asked, other), daemon=True))
+        processes[-1].start()
         pipes[f"{side} {method}"].recv()
     seconds: dict[str, list[float]] = {name: [] for name in pipes}
     for _ in range(asked.rounds):
@@ -101,6 +103,8 @@ def _measured(sides: list[tuple[str, str]], network: str, asked: Asked) -> tuple
     for pipe in pipes.values():
         pipe.send("")
         peaks.append(pipe.recv())
+    for process in processes:
+        process.join()
     return seconds, peaks
 
 

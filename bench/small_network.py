@@ -39,7 +39,7 @@ from convolve.training.events import Events
 from convolve.training.keeper import Keeper
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
-from convolve.training.scoring import score
+from convolve.training.scoring import answers
 from convolve.training.state import State
 from convolve.training.step import Training
 from convolve.values import Indices, Pixels, Preprocessing
@@ -64,8 +64,7 @@ def _ours(epochs: int, seed: int) -> Outcome:
 
     def validate(measured: nn.Module) -> dict[str, float]:
         assert isinstance(measured, Network)
-        found = score(replace(task, network=measured), test.epoch(0), runtime)
-        return task.measure(found.scores, found.targets)
+        return task.figures(answers(task.over(measured), test.epoch(0), runtime))
 
     recipe = Recipe(
         epochs=epochs,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,21 @@ from convolve.words import Fit
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Matrices = npt.NDArray[np.float64]
+Colour = tuple[int, int, int]
+
+IGNORE = 255
+"""In masks, a pixel that is neither learnt from nor measured."""
 Indices = npt.NDArray[np.int64]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+
+
+class Truth(Protocol):
+    """What the answers to images should be."""
+
+    def targets(self, indices: Indices, matrices: Matrices) -> Targets:
+        """(N, …) of some images, each moved from its pixels to the network's frame by its matrix (N, 2, 3)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,10 @@ class Labels:
     def take(self, indices: Indices) -> Labels:
         """The labels of some images, in the order asked."""
         return Labels(self.values[indices], self.classes)
+
+    def targets(self, indices: Indices, matrices: Matrices) -> Targets:  # noqa: ARG002 - labels stay where pixels move
+        """The values of some images, in the order asked."""
+        return self.values[indices]
 
     def counts(self) -> Indices:
         """(classes,) how many images carry each label."""
@@ -85,9 +102,29 @@ class Images(Protocol):
         ...
 
 
+class Masks(Protocol):
+    """The class of every pixel of images, read one at a time; safe to call from several threads."""
+
+    @property
+    def colours(self) -> tuple[Colour, ...]:
+        """(red, green, blue), 0 to 255, in which the dataset paints each class."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class numbers, `IGNORE` where none is meant. Raises `ImageError`."""
+        ...
+
+    def digest(self, index: int) -> bytes:
+        """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
+        ...
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Examples on disk, read through one of the recognised layouts.
+    """Examples on disk, read through one of the recognised layouts. Where there are ``masks``, ``labels`` say which
+    classes occur in each.
 
     ``given`` maps `train`, `validation` and `test` to the indices that the layout itself assigns; empty when it
     assigns none. ``reason`` says by what the layout was recognised.
@@ -99,8 +136,11 @@ class Dataset:
     images: Images
     labels: Labels
     given: Mapping[str, Indices]
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
+        if self.masks is not None and len(self.images) != len(self.masks):
+            raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.masks)} masks.")
         if len(self.images) != len(self.labels):
             raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.labels)} labels.")
 
@@ -146,7 +186,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Batch:
-    """``images`` (N, H, W, C) float32, normalised; ``targets`` the labels' rows; ``indices`` (N,) into the dataset."""
+    """``images`` (N, H, W, C) float32, normalised; ``targets`` (N, …) their truth; ``indices`` (N,) in the dataset."""
 
     images: Floats
     targets: Targets
@@ -155,8 +195,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Scored:
-    """``scores`` (N, classes) float32, the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
+    """A task's answers, ``scores`` (N, …), the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
 
-    scores: Floats
+    scores: npt.NDArray[Any]
     targets: Targets
     indices: Indices

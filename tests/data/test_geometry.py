@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from convolve.data.geometry import Matrices, box_matrices, frame, warp
+from convolve.data.geometry import box_matrices, frame, warp
 from convolve.data.smallwarp import warp_small
-from convolve.values import Pixels
+from convolve.values import Matrices, Pixels
 from tests.data.pictures import picture, preprocessing
 
 

@@ -86,7 +86,7 @@ def assembled(stages: dict[str, Stage], head: nn.Module) -> Network:
 
 
 def training(recipe: Recipe = RECIPE, images: int = 160, learning: Network | None = None) -> Training:
-    classes = [str(digit) for digit in range(10)]
+    classes = tuple(str(digit) for digit in range(10))
     regularization = recipe.regularization
     task = Classify(
         learning or network(),

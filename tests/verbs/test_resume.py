@@ -16,8 +16,8 @@ import pytest
 
 import convolve
 from convolve.errors import RunError, WeightsError
+from convolve.tasks.classify import page
 from convolve.training.keeper import Keeper
-from convolve.verbs import training as training_verb
 from tests.verbs.pictures import QUICK, folders
 
 WORDS = ("digits", "--network", "lenet5_keras", "--size", "16", "--batch", "8", "--epochs", "4", "--threads", "1")
@@ -140,7 +140,7 @@ def test_a_run_may_move_before_it_goes_on(stopped: Path) -> None:
 
 def test_killed_while_it_reports_it_reports_again(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(training_verb, "report", _stop)
+        patch.setattr(page, "write_report", _stop)
         with pytest.raises(KeyboardInterrupt):
             convolve.train(resume=stopped)
     before = left(stopped)

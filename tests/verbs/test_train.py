@@ -14,6 +14,7 @@ import pytest
 
 import convolve
 from convolve.errors import ConvolveError, OptionError, RunError
+from convolve.tasks.classify import Classify, page
 from convolve.training.run import open_run
 from convolve.verbs import training as training_verb
 from convolve.verbs.preparing import Prepared
@@ -67,7 +68,7 @@ def test_an_empty_folder_may_be_the_runs_and_a_full_one_not(shapes: Path, tmp_pa
 def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders(tmp_path, {"a": 8, "b": 8})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     first, second = (convolve.train(".", **QUICK).run for _ in range(2))
     assert (first, second) == (Path(f"runs/{tmp_path.name}-lenet5_keras"), Path(f"runs/{tmp_path.name}-lenet5_keras-2"))
     assert open_run(first).recipe.data == str(tmp_path)
@@ -79,7 +80,7 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 def test_folds_give_mean_and_spread_and_go_on(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "folds"
-    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     whole = convolve.train(shapes, **QUICK | {"epochs": 2}, folds=3, test=0, out=out)
     assert isinstance(whole, Folds)
     held = [json.loads((run.run / "splits.json").read_text())["validation"] for run in whole.runs]
@@ -112,14 +113,15 @@ def test_unequal_classes_are_balanced(
         seen.append(values[1])
         return carry_out(*values)
 
-    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     monkeypatch.setattr(training_verb, "_carry_out", look)
     convolve.train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
-    prepared = seen[0]
+    prepared, task = seen[0], seen[0].task
+    assert isinstance(task, Classify)
     drawn = np.concatenate([batch.targets for epoch in range(8) for batch in prepared.learning().epoch(epoch)])
     share_of_few = float(np.mean(drawn == prepared.dataset.labels.classes.index("few")))
     assert share_of_few == pytest.approx(0.5 if balance == "sampler" else 1 / 6, abs=0.08)
-    weights = prepared.task.class_weights
+    weights = task.class_weights
     assert (weights is None) == (class_weights is None)
     if weights is not None and class_weights:
         assert weights.tolist() == pytest.approx(sorted(class_weights, reverse=True))  # few stands before many
@@ -189,7 +191,7 @@ def test_without_a_test_share_the_figures_are_of_validation(shapes: Path, tmp_pa
 def test_other_ways_to_learn(
     options: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     for name in ("one", "two"):
         convolve.train(shapes, **QUICK | options, seed=3, out=tmp_path / name)
     assert left(tmp_path / "one") == left(tmp_path / "two")

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import convolve
 from convolve import networks
+from convolve.tasks.classify import page
 from convolve.training.run import open_run, save_weights
 from convolve.verbs import training as training_verb
 from tests.verbs.pictures import QUICK, STILL, folders
@@ -58,7 +59,7 @@ def test_frozen_maps_remembered_once_train_alike(
     balance: str, shapes: Path, shapes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "epochs": 2, "seed": 4, "balance": balance}
-    monkeypatch.setattr(training_verb, "report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     convolve.train(shapes, **options, out=tmp_path / "remembered")
     monkeypatch.setattr(training_verb, "memory_budget", lambda: 0)
     convolve.train(shapes, **options, out=tmp_path / "seen")

@@ -16,10 +16,11 @@ from convolve.data.geometry import box_matrices, source_boxes, warp
 from convolve.data.parallel import in_order, one_thread_each
 from convolve.data.variation import Augmentation
 from convolve.errors import DataError, ImageError
-from convolve.values import Batch, Floats, Indices, Labels, Pixels, Preprocessing
+from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Preprocessing, Truth
 
 _ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
 _TABLE = 2**64 - 2  # the batch number whose draws fill the noise table
+_SAME = np.eye(2, 3)  # the matrix of pixels that fill the frame already
 _SAMPLE = 64  # images from which the principal axes of colour are derived
 
 
@@ -46,14 +47,14 @@ class BatchOptions:
 class Batches:
     """The examples ``indices`` of a source, in batches; images that cannot be read are left out."""
 
-    def __init__(self, source: PixelSource, labels: Labels, indices: Indices, options: BatchOptions) -> None:
+    def __init__(self, source: PixelSource, truth: Truth, indices: Indices, options: BatchOptions) -> None:
         """Raises `DataError` when no readable example is left."""
         usable = np.array([index not in source.failed for index in indices.tolist()], dtype=bool)
         if not usable.any():
             raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
         self._indices: Indices = indices[usable]
         self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
-        self._source, self.labels, self._options = source, labels, options
+        self._source, self.truth, self._options = source, truth, options
         frame = (options.preprocessing.height, options.preprocessing.width)
         whole = source.whole
         self._sliced = whole is not None and whole.shape[1:3] == frame and options.augmentation is None
@@ -94,10 +95,13 @@ class Batches:
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
         chosen, pixels = self._read(order[number])
         if self._sliced:
-            images = coloured(np.asarray(pixels), self._normalising)
+            images, matrices = (
+                coloured(np.asarray(pixels), self._normalising),
+                np.broadcast_to(_SAME, (len(pixels), 2, 3)),
+            )
         else:
-            images = self._changed(pixels, epoch, number)
-        return Batch(images, self.labels.values[chosen], chosen)
+            images, matrices = self._changed(pixels, epoch, number)
+        return Batch(images, self.truth.targets(chosen, matrices), chosen)
 
     def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
         """The pixels of those that can be read: as one array where the source is one."""
@@ -114,14 +118,18 @@ class Batches:
         readable: Indices = chosen[list(found)]
         return readable, list(found.values())
 
-    def _changed(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> Floats:
+    def _changed(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> tuple[Floats, Matrices]:
+        """The images as the network sees them, and the matrices that brought them there."""
         preprocessing, variation = self._options.preprocessing, self._options.augmentation
-        sizes = np.array([image.shape[:2] for image in images], dtype=np.int64)
         if variation is None:
-            fitted = warp(images, box_matrices(source_boxes(sizes, preprocessing), preprocessing), preprocessing)
-            return coloured(fitted, self._normalising)
-        drawn = draw(variation, sizes, preprocessing, self._axes, self._random(epoch, number))
-        return apply(drawn, images, preprocessing, self._noise)
+            matrices = self._still(images)
+            return coloured(warp(images, matrices, preprocessing), self._normalising), matrices
+        drawn = draw(variation, _sizes(images), preprocessing, self._axes, self._random(epoch, number))
+        return apply(drawn, images, preprocessing, self._noise), drawn.matrices
+
+    def _still(self, images: list[Pixels] | Pixels) -> Matrices:
+        preprocessing = self._options.preprocessing
+        return box_matrices(source_boxes(_sizes(images), preprocessing), preprocessing)
 
     def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         """Of some of the examples, evenly spread, where the augmentation asks for them."""
@@ -135,3 +143,7 @@ class Batches:
         """A stream of its own for each (seed, epoch, batch)."""
         key = self._options.seed % 2**64 + (epoch << 64)
         return np.random.Generator(np.random.Philox(key=key, counter=number << 192))
+
+
+def _sizes(images: list[Pixels] | Pixels) -> Indices:
+    return np.array([image.shape[:2] for image in images], dtype=np.int64)

@@ -17,9 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from convolve.values import Indices, Pixels, Preprocessing
+from convolve.values import Indices, Matrices, Pixels, Preprocessing
 
-Matrices = npt.NDArray[np.float64]
 _WHOLE = 1e-6  # pixels: nearer to a whole number than this is that number
 _WIDE = 64 * 64  # frame pixels from which OpenCV's four-channel warp pays for the conversion to and fro (measured)
 

@@ -16,6 +16,7 @@ from convolve.networks import (
     bn_inception,
     dense,
     densenet,
+    fcn,
     googlenet,
     inception_v4,
     keras_lectures,
@@ -52,6 +53,7 @@ _PAPERS = (
         resnext,
         senet,
         senet_cifar,
+        fcn,
     ),
 )
 _VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
@@ -99,7 +101,7 @@ def create(
 def _variant(name: str) -> Variant:
     if library_of(name):
         return library_variant(name)
-    variant = _VARIANTS.get(name) or dense.family(name)
+    variant = _VARIANTS.get(name) or dense.family(name) or fcn.family(name, _variant)
     if variant is None:
         begun = [known for known in names() if known.startswith(name)]
         near = begun or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)

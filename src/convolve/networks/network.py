@@ -56,10 +56,18 @@ class Network(nn.Module):
     Images (N, C, H, W) go in, scores (N, classes) come out, without softmax. ``channels`` and ``strides`` of the
     stages are known without running the network. ``auxiliary`` heads help the training of deep networks: each reads
     the map that leaves the layer of its name, inside a stage that is a sequence of named layers.
+
+    A network for pixels has ``reads``, the stages whose maps its head takes, as a list, together with the image's
+    (height, width); its scores are (N, classes, H, W).
     """
 
     def __init__(
-        self, card: Card, stages: Mapping[str, Stage], head: nn.Module, auxiliary: Mapping[str, nn.Module] | None = None
+        self,
+        card: Card,
+        stages: Mapping[str, Stage],
+        head: nn.Module,
+        auxiliary: Mapping[str, nn.Module] | None = None,
+        reads: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.card = card
@@ -68,6 +76,7 @@ class Network(nn.Module):
         self.stages = nn.ModuleDict({name: stage.layers for name, stage in stages.items()})
         self.head = head
         self.auxiliary = nn.ModuleDict(auxiliary)
+        self.reads = reads
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name.
@@ -80,7 +89,11 @@ class Network(nn.Module):
         return maps
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images to (N, classes) scores."""
+        """(N, C, H, W) images to (N, classes) scores, or of a network for pixels to (N, classes, H, W)."""
+        if self.reads:
+            maps = self.features(images)
+            pixels: Tensor = self.head([maps[name] for name in self.reads], tuple(images.shape[2:]))
+            return pixels
         for stage in self.stages.values():
             images = stage(images)
         scores: Tensor = self.head(images)

@@ -98,7 +98,8 @@ def confused(classes: Classes, most: int = _PAIRS) -> tuple[Cell, ...]:
 def columns(classes: Classes) -> dict[str, Shares]:
     """The columns of the table of classes, by heading."""
     figures = classes.figures
-    found = {"Precision": figures.precision, "Recall": figures.recall, "F1": figures.f1}
+    found = {} if classes.iou is None else {"IoU": classes.iou}
+    found |= {"Precision": figures.precision, "Recall": figures.recall, "F1": figures.f1}
     found |= {} if classes.average_precision is None else {"AP": classes.average_precision}
     return found | ({} if classes.roc_auc is None else {"AUC": classes.roc_auc})
 
@@ -106,10 +107,19 @@ def columns(classes: Classes) -> dict[str, Shares]:
 def averages(classes: Classes) -> dict[str, list[float]]:
     """The last rows of the table of classes: means in which every class counts the same, or by its images."""
     ranked = [figures for figures in (classes.average_precision, classes.roc_auc) if figures is not None]
-    plain, by_images = macro(classes.figures), weighted(classes.figures)
+    overlap = [] if classes.iou is None else [classes.iou]
+    plain, by_count = macro(classes.figures), weighted(classes.figures)
     return {
-        "Mean of the classes": [*astuple(plain), *(mean_defined(figures) for figures in ranked)],
-        "Weighted by images": [*astuple(by_images), *(math.nan for _ in ranked)],
+        "Mean of the classes": [
+            *map(mean_defined, overlap),
+            *astuple(plain),
+            *(mean_defined(figures) for figures in ranked),
+        ],
+        f"Weighted by {classes.counted}": [
+            *(math.nan for _ in overlap),
+            *astuple(by_count),
+            *(math.nan for _ in ranked),
+        ],
     }
 
 

@@ -62,7 +62,8 @@ class Classes:
     """Class names and the figures of each.
 
     ``matrix`` (C, C), rows truths, where every image has one class; None where it may carry several labels.
-    ``average_precision`` and ``roc_auc`` (C,), one class against the rest, nan where there is none.
+    ``average_precision`` and ``roc_auc`` (C,), one class against the rest, nan where there is none; ``iou`` (C,) where
+    pixels are told apart. ``counted`` says what was: images or pixels.
     """
 
     names: tuple[str, ...]
@@ -70,6 +71,8 @@ class Classes:
     matrix: Indices | None = None
     average_precision: Shares | None = None
     roc_auc: Shares | None = None
+    iou: Shares | None = None
+    counted: str = "images"
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -102,10 +105,20 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """An image beside its truth, its answer and where they differ, in one picture (a data URI)."""
+
+    name: str
+    image: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Report:
     """A trained network, measured.
 
-    ``examples`` open from the confusion matrix, ``mistakes`` stand on the page, worst first. ``data``, ``recipe`` and
+    ``examples`` open from the confusion matrix, ``mistakes`` or ``comparisons`` stand on the page, worst first;
+    ``legend`` pairs the names of the classes with their colours (`#rrggbb`). ``data``, ``recipe`` and
     ``machine`` are lists; ``warnings`` what the doctor found. ``made`` is the line at the foot: program and date.
     """
 
@@ -117,6 +130,8 @@ class Report:
     calibration: Calibration | None = None
     examples: tuple[Example, ...] = ()
     mistakes: tuple[Example, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
     recipe: tuple[Section, ...] = ()
     data: tuple[Section, ...] = ()
     machine: tuple[Section, ...] = ()

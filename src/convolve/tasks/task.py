@@ -1,33 +1,92 @@
-"""What a task gives the training loop, which never asks which task it is running."""
+"""What the verbs need of a task. Each task is a package of this folder whose `KIND` gathers it."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-import torch
-from torch import Tensor, nn
+from convolve.data.cache import PixelSource
+from convolve.networks import Network
+from convolve.training.recipe import Recipe
+from convolve.training.run import Manifest, Run
+from convolve.training.step import Learnable
+from convolve.values import Dataset, Floats, Indices, Preprocessing, Scored, Splits, Truth
 
-from convolve.values import Floats, Targets
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
-class Task(Protocol):
-    """A network with a target. ``criterion`` names the figure of `measure` that selects; higher is better."""
+class Task(Learnable, Protocol):
+    """A network with a target. ``criterion`` names the figure of `figures` that selects; higher is better."""
 
-    criterion: str
+    network: Network
+    classes: tuple[str, ...]
+
+    def over(self, network: Network) -> Self:
+        """The same task with another network."""
+        ...
+
+    def figures(self, parts: Iterable[Scored]) -> dict[str, float]:
+        """Figures of merit of a whole split, by name, from its batches as `training.scoring.answers` gives them."""
+        ...
+
+
+class Evaluation(Protocol):
+    """How good a network is on a split: its number of ``images`` and its ``figures`` by name."""
 
     @property
-    def network(self) -> nn.Module:
-        """What learns."""
+    def split(self) -> str:
+        """The split's name."""
         ...
 
-    def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """(N, C, H, W) images and their targets to named scalars; `loss`, the batch's mean, is obligatory."""
+    @property
+    def images(self) -> int:
+        """How many images were measured."""
         ...
 
-    def predict(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images to scores as people read them (float32)."""
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """Figures of merit; nan where one does not exist."""
         ...
 
-    def measure(self, scores: Floats, targets: Targets) -> dict[str, float]:
-        """Figures of merit of a whole split, by name."""
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, with `split`, `images` and `figures`; a figure that does not exist is null."""
         ...
+
+
+T = TypeVar("T", bound=Task)
+E = TypeVar("E", bound=Evaluation)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T, E]):
+    """All that a verb may ask of a task.
+
+    ``accept`` gives a dataset as the recipe wants it learnt, and refuses what has nothing to learn (`DataError`);
+    ``relabel`` lets it count in the classes of a run (`DataError`); ``truth`` is what batches take their targets from;
+    ``sampling`` the weights (N,) by which a balanced sampler draws, or None. ``build`` makes the task that learns,
+    ``restore`` the one that predicts and ``measuring`` the one that is measured. ``conclude`` is what a run keeps of
+    its validation split beside its weights, and ``evaluate`` measures a split, given that. ``report`` writes the page
+    and ``shown`` the lines for people.
+    """
+
+    accept: Callable[[Dataset, Recipe], Dataset]
+    relabel: Callable[[Dataset, Manifest], Dataset]
+    truth: Callable[[Dataset, PixelSource, Preprocessing], Truth]
+    sampling: Callable[[Recipe, Dataset, Indices], Floats | None]
+    build: Callable[[Network, Recipe, Dataset, Splits], T]
+    restore: Callable[[Network, Manifest], T]
+    measuring: Callable[[T], T]
+    conclude: Callable[[T, Iterable[Scored]], dict[str, Any]]
+    evaluate: Callable[[T, str, Iterable[Scored], Mapping[str, Any]], E]
+    report: Callable[[Path, Run, Dataset, E], None]
+    shown: Callable[[E], Iterator[RenderableType]]
+
+
+def find(name: str) -> Kind[Any, Any]:
+    """The task of that name, its package imported only now."""
+    kind: Kind[Any, Any] = importlib.import_module(f"convolve.tasks.{name}").KIND
+    return kind

@@ -44,7 +44,7 @@ class Facts:
 
     ``images`` is the number to learn from; ``side`` the median shorter side in pixels; ``photographs`` whether they
     are large and in colour; ``imbalance`` the largest class's images per image of the smallest; ``multiple`` whether
-    an image may carry several labels.
+    an image may carry several labels; ``pixels`` whether every pixel has a class.
     """
 
     images: int
@@ -53,6 +53,7 @@ class Facts:
     photographs: bool
     imbalance: float = 1.0
     multiple: bool = False
+    pixels: bool = False
 
 
 def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
@@ -78,6 +79,7 @@ def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
 
 def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     del known
+    yield "task", "segment" if facts.pixels else "classify", "what the data's truth is"
     side = card.input[1]
     if facts.photographs or side <= _SMALL_SIDE:
         yield "size", max(side, card.minimum), "the network's published input"
@@ -90,6 +92,7 @@ def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choic
 def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     del card
     usual = 32 if int(str(known["size"])) > _SMALL_SIDE else 128
+    usual = usual // 4 if facts.pixels else usual
     batch = max(min(usual, 2 ** int(math.log2(max(facts.images, 16) / 8))), 8)
     yield "batch", batch, "usual for this image size" if batch == usual else "several steps per epoch on few images"
     per_epoch = math.ceil(facts.images / int(str(known.get("batch", batch))))
@@ -142,7 +145,7 @@ def _warmup(schedule: str, epochs: int, adaptive: bool) -> tuple[float, str]:
 
 
 def _restraint(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    smooth = 0.1 if not facts.multiple and not _small(card) else 0.0
+    smooth = 0.1 if not facts.multiple and not facts.pixels and not _small(card) else 0.0
     yield "label_smoothing", smooth, "keeps a large network from certainty" if smooth else "not needed here"
     yield "mixup", 0.0, "only when asked"
     yield "average", 0.0, "only when asked; the falling rate does the same"

@@ -15,6 +15,8 @@ from convolve.runtime import Runtime
 from convolve.training.scoring import evaluating
 from convolve.values import Batch, Floats, Indices
 
+_STILL = np.empty((0, 2, 3))  # nothing moves what is remembered
+
 
 @final
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Remembered:
         """The epoch's batches from number ``start`` on, in the order that the images would have had."""
         for chosen in self.batches.order(number)[start:]:
             rows = np.searchsorted(self.indices, chosen)
-            yield Batch(self.maps[rows], self.batches.labels.values[chosen], chosen)
+            yield Batch(self.maps[rows], self.batches.truth.targets(chosen, _STILL), chosen)
 
 
 def remember(network: Network, stage: str, batches: Batches, every: Batches, runtime: Runtime) -> Remembered:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from convolve.data.variation import Augmentation
 from convolve.options import flat
-from convolve.words import Fit
+from convolve.words import Fit, PixelLoss, TaskName
 
 OptimizerName = Literal[
     "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
@@ -80,12 +80,24 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """What a network learns that tells the class of every pixel."""
+
+    loss: PixelLoss | None = None
+    """Cross-entropy, dice (the overlap of regions) or focal (cross-entropy that dwells on what is hard)."""
+    ignore: str | None = None
+    """Class whose pixels are neither learnt nor measured."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training."""
 
     data: str | None = None
     """Folder, file or named set to learn from."""
     _: KW_ONLY
+    task: TaskName | None = None
+    """What is asked of an image: its class, or with `segment` every pixel's; by default what the data's truth is."""
     network: str | None = None
     """Name of the network; `convolve networks` lists them."""
     epochs: int | None = None
@@ -103,3 +115,4 @@ class Recipe:
     augmentation: Annotated[Augmentation, flat("Augmentation, in training only")] = field(default_factory=Augmentation)
     splitting: Annotated[Splitting, flat("Splits")] = field(default_factory=Splitting)
     transfer: Annotated[Transfer, flat("Transfer")] = field(default_factory=Transfer)
+    pixels: Annotated[Pixels, flat("Segmentation")] = field(default_factory=Pixels)

@@ -1,4 +1,4 @@
-"""A network's answers for a whole split."""
+"""A network's answers for a split, batch by batch or as a whole."""
 
 from __future__ import annotations
 
@@ -11,22 +11,30 @@ import torch
 from torch import nn
 
 from convolve.runtime import Runtime
-from convolve.tasks.task import Task
-from convolve.values import Batch, Floats, Indices, Scored
+from convolve.training.step import Learnable
+from convolve.values import Batch, Scored
 
 
-def score(task: Task, batches: Iterable[Batch], runtime: Runtime) -> Scored:
-    """Predict every batch in evaluation mode; the network's mode is put back afterwards, also after an error."""
-    scores: list[Floats] = []
-    targets: list[Any] = []
-    indices: list[Indices] = []
-    with evaluating(task.network), torch.inference_mode():
+def answers(task: Learnable, batches: Iterable[Batch], runtime: Runtime) -> Iterator[Scored]:
+    """Predict batch after batch in evaluation mode; the network's mode is put back afterwards, also after an error."""
+    with evaluating(task.network):
         for batch in batches:
-            with runtime.autocast():
-                scores.append(task.predict(runtime.images(batch.images)).cpu().numpy())
-            targets.append(batch.targets)
-            indices.append(batch.indices)
-    return Scored(np.concatenate(scores), np.concatenate(targets), np.concatenate(indices))
+            with torch.inference_mode(), runtime.autocast():
+                scores = task.predict(runtime.images(batch.images)).cpu().numpy()
+            yield Scored(scores, batch.targets, batch.indices)
+
+
+def score(task: Learnable, batches: Iterable[Batch], runtime: Runtime) -> Scored:
+    """All that `answers` gives, in one."""
+    return joined(answers(task, batches, runtime))
+
+
+def joined(parts: Iterable[Scored]) -> Scored:
+    """Several batches' answers as one."""
+    every = list(parts)
+    targets: Any = np.concatenate([part.targets for part in every])
+    scores, indices = (np.concatenate([getattr(part, name) for part in every]) for name in ("scores", "indices"))
+    return Scored(scores, targets, indices)
 
 
 @contextmanager

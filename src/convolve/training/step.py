@@ -23,7 +23,7 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 class Learnable(Protocol):
-    """What the loop needs of a task (`tasks.task.Task`)."""
+    """What training and measuring need of a task."""
 
     criterion: str
 
@@ -33,7 +33,11 @@ class Learnable(Protocol):
         ...
 
     def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Named scalars; `loss`, the mean of the batch, is obligatory."""
+        """(N, C, H, W) images and their targets to named scalars; `loss`, the mean of the batch, is obligatory."""
+        ...
+
+    def predict(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) images to answers as people read them."""
         ...
 
 

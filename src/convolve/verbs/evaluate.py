@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,8 +16,8 @@ from convolve.verbs.verb import Verb
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.tasks.classify_evaluation import Evaluation
-    from convolve.training.run import Manifest, Run
+    from convolve.tasks.task import Evaluation
+    from convolve.training.run import Run
     from convolve.values import Dataset, Indices, Splits
 
 
@@ -41,6 +41,7 @@ class Evaluate:
 class Evaluated:
     """The evaluation and its page."""
 
+    task: str
     evaluation: Evaluation
     report: Path
 
@@ -53,30 +54,30 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Measure. Raises `RunError`, and `DataError` when the data does not fit the run."""
     del listener
     from convolve.data.cache import open_cache
-    from convolve.tasks.classify_evaluation import evaluate, trust_from
+    from convolve.tasks.task import find
     from convolve.training.run import open_run
-    from convolve.training.scoring import score
+    from convolve.training.scoring import answers
     from convolve.verbs.preparing import CACHE_BYTES, READERS, measuring_batches
-    from convolve.verbs.reporting import report
 
     trained = open_run(options.run)
+    kind = find(trained.manifest.task)
     task, runtime = restored(trained, options.running)
     dataset, part, indices = asked(options, trained)
     preprocessing = trained.manifest.preprocessing
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
-    batches = measuring_batches(source, dataset.labels, indices, preprocessing)
-    scored = score(replace(task, temperature=1.0), batches.epoch(0), runtime)
-    evaluation = evaluate(task, part, scored, trust_from(trained.manifest.results))
+    batches = measuring_batches(source, kind.truth(dataset, source, preprocessing), indices, preprocessing)
+    parts = answers(kind.measuring(task), batches.epoch(0), runtime)
+    evaluation = kind.evaluate(task, part, parts, trained.manifest.results)
     place = options.report or options.run / "evaluation.html"
-    report(place, trained, dataset, evaluation, scored)
-    return Evaluated(evaluation, place)
+    kind.report(place, trained, dataset, evaluation)
+    return Evaluated(trained.manifest.task, evaluation, place)
 
 
 def shown(result: Evaluated) -> Iterator[RenderableType]:
     """The figures, the confusion matrix, and where the page stands."""
-    from convolve.verbs.showing import evaluation_shown
+    from convolve.tasks.task import find
 
-    yield from evaluation_shown(result.evaluation)
+    yield from find(result.task).shown(result.evaluation)
     yield f"report  {result.report}"
 
 
@@ -86,7 +87,7 @@ def asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
 
     from convolve.training.run import read_splits
 
-    dataset = relabelled(_opened(options, trained), trained.manifest)
+    dataset = _opened(options, trained)
     splits = read_splits(trained.folder, dataset) if options.data is None else _own_splits(trained, dataset)
     if splits:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
@@ -101,12 +102,15 @@ def asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
 
 
 def _opened(options: Evaluate, trained: Run) -> Dataset:
+    """The data that was asked for, as the run's task reads it, in the run's classes."""
     from convolve.data.layouts import open_dataset
+    from convolve.tasks.task import find
 
     place = trained.recipe.data or ""
     if options.data is None and Path(place).is_absolute() and not Path(place).exists():
         raise DataError(f"The run's data is no longer at {place}; say where: convolve evaluate {options.run} DATA.")
-    return open_dataset(options.data or place)
+    kind, dataset = find(trained.manifest.task), open_dataset(options.data or place)
+    return kind.relabel(kind.accept(dataset, trained.recipe), trained.manifest)
 
 
 def _own_splits(trained: Run, dataset: Dataset) -> Splits | None:
@@ -119,33 +123,6 @@ def _own_splits(trained: Run, dataset: Dataset) -> Splits | None:
         return splits if unchanged(trained, dataset, splits) else None
     except (RunError, ImageError):
         return None
-
-
-def relabelled(dataset: Dataset, manifest: Manifest) -> Dataset:
-    """A dataset whose labels count in a run's classes. Raises `DataError` when it has classes that the run lacks, or
-    several labels an image where the run knows one.
-    """
-    import numpy as np
-
-    from convolve.values import Labels
-
-    labels, classes = dataset.labels, manifest.classes
-    if labels.multiple and not manifest.multiple:
-        raise DataError(
-            f"{dataset.root} gives images several labels, but the run learnt one for each; give other data."
-        )
-    unknown = [name for name in labels.classes if name not in classes]
-    if unknown:
-        raise DataError(
-            f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(classes)}."
-        )
-    places = np.array([classes.index(name) for name in labels.classes], dtype=np.int64)
-    if manifest.multiple:
-        flags = labels.values if labels.multiple else np.eye(len(labels.classes), dtype=np.uint8)[labels.values]
-        values = np.zeros((len(labels), len(classes)), dtype=np.uint8)
-        values[:, places] = flags
-        return replace(dataset, labels=Labels(values, classes))
-    return replace(dataset, labels=Labels(places[labels.values], classes))
 
 
 VERB = Verb(Evaluate, run, shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +23,12 @@ from convolve.networks.freeze import freeze
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.summary import summarize
-from convolve.tasks.classify import Classify, class_weights
+from convolve.tasks.task import Kind, Task, find
 from convolve.training.defaults import Facts, settle
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe
 from convolve.training.run import Run
-from convolve.values import Dataset, Floats, Indices, Labels, Preprocessing, Splits
+from convolve.values import Dataset, Floats, Indices, Preprocessing, Splits, Truth
 from convolve.verbs.running import Running
 from convolve.verbs.starting import Start, starting_weights
 
@@ -47,16 +48,20 @@ class Prepared:
     splits: Splits
     preprocessing: Preprocessing
     runtime: Runtime
-    task: Classify
+    kind: Kind[Any, Any]
+    task: Task
     source: PixelSource
 
     def learning(self) -> Batches:
         """The training split's batches, shuffled and varied."""
-        return learning_batches(self.recipe, self.source, self.dataset.labels, self.splits.train, self.preprocessing)
+        part, truth = self.splits.train, self.kind.truth(self.dataset, self.source, self.preprocessing)
+        weights = self.kind.sampling(self.recipe, self.dataset, part)
+        return learning_batches(self.recipe, self.source, truth, part, self.preprocessing, weights)
 
     def measuring(self, part: Indices) -> Batches:
         """A split's batches, in order and as they are."""
-        return measuring_batches(self.source, self.dataset.labels, part, self.preprocessing)
+        truth = self.kind.truth(self.dataset, self.source, self.preprocessing)
+        return measuring_batches(self.source, truth, part, self.preprocessing)
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,10 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
     recipe, kept = _as_trained(recipe, start)
     dataset = open_dataset(recipe.data or "")
+    kind = find(task_of(recipe, dataset))
+    dataset = kind.accept(dataset, recipe)
     seen = survey(dataset, READERS)
-    settled, reasons = settle(recipe, _facts(dataset, seen))
+    settled, reasons = settle(recipe, _facts(task_of(recipe, dataset), dataset, seen))
     reasons |= kept
     splits = split(dataset, _split_plan(settled, fold), seen.usable)
     if not len(splits.validation):
@@ -87,42 +94,50 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     runtime, batch, more = _fitted_to_machine(settled, running, preprocessing, len(dataset.labels.classes))
     if recipe.batch is None:
         settled, reasons = dataclasses.replace(settled, batch=batch), reasons | more
-    task = build_task(settled, dataset, splits, preprocessing)
+    task = build_task(kind, settled, dataset, splits, preprocessing)
     if start:
         reasons["weights"] = f"{start.source}; {start.load(task.network)}"
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
-    return Beginning(Prepared(settled, dataset, splits, preprocessing, runtime, task, source), findings, reasons)
+    prepared = Prepared(settled, dataset, splits, preprocessing, runtime, kind, task, source)
+    return Beginning(prepared, findings, reasons)
 
 
 def preview(recipe: Recipe, dataset: Dataset, seen: Survey, findings: Findings) -> tuple[Batches, Preprocessing]:
     """What a training by this recipe would see, of all usable images."""
-    settled, _ = settle(recipe, _facts(dataset, seen))
+    settled, _ = settle(recipe, _facts(task_of(recipe, dataset), dataset, seen))
     preprocessing = _preprocessing(settled, findings, None)
     source = open_cache(dataset.images, preprocessing, None, 0, READERS)
-    return learning_batches(settled, source, dataset.labels, seen.usable, preprocessing), preprocessing
+    kind = find(task_of(recipe, dataset))
+    truth, weights = kind.truth(dataset, source, preprocessing), kind.sampling(settled, dataset, seen.usable)
+    return learning_batches(settled, source, truth, seen.usable, preprocessing, weights), preprocessing
 
 
 def learning_batches(
-    recipe: Recipe, source: PixelSource, labels: Labels, part: Indices, preprocessing: Preprocessing
+    recipe: Recipe,
+    source: PixelSource,
+    truth: Truth,
+    part: Indices,
+    preprocessing: Preprocessing,
+    weights: Floats | None = None,
 ) -> Batches:
-    """Batches to learn from, as a settled recipe has them: shuffled, varied, perhaps balanced."""
+    """Batches to learn from, as a settled recipe has them: shuffled, varied, perhaps drawn by ``weights``."""
     options = BatchOptions(
         preprocessing,
         recipe.batch or 1,
         recipe.seed or 0,
         shuffle=True,
         augmentation=recipe.augmentation if varies(recipe) else None,
-        sampler_weights=_sampler(recipe, labels.take(part)),
+        sampler_weights=weights,
         workers=READERS,
         drop_last=len(part) % (recipe.batch or 1) == 1,  # batch normalisation cannot learn from one image alone
     )
-    return Batches(source, labels, part, options)
+    return Batches(source, truth, part, options)
 
 
-def measuring_batches(source: PixelSource, labels: Labels, part: Indices, preprocessing: Preprocessing) -> Batches:
+def measuring_batches(source: PixelSource, truth: Truth, part: Indices, preprocessing: Preprocessing) -> Batches:
     """Batches to measure on: in order, and nothing varied."""
     options = BatchOptions(preprocessing, SCORING_BATCH, seed=0, shuffle=False, workers=READERS)
-    return Batches(source, labels, part, options)
+    return Batches(source, truth, part, options)
 
 
 def _as_trained(recipe: Recipe, start: Start | None) -> tuple[Recipe, dict[str, str]]:
@@ -140,14 +155,6 @@ def unchanged(run: Run, dataset: Dataset, splits: Splits) -> bool:
     return fingerprint(dataset, usable) == str(run.manifest.data["fingerprint"])
 
 
-def _sampler(recipe: Recipe, labels: Labels) -> Floats | None:
-    if recipe.regularization.balance != "sampler":
-        return None
-    if labels.multiple:
-        raise OptionError("A balanced sampler needs one label an image; take --balance weights.")
-    return class_weights(labels)[labels.values]
-
-
 def _split_plan(recipe: Recipe, fold: int) -> SplitPlan:
     shares = recipe.splitting
     return SplitPlan(
@@ -155,23 +162,21 @@ def _split_plan(recipe: Recipe, fold: int) -> SplitPlan:
     )
 
 
-def build_task(recipe: Recipe, dataset: Dataset, splits: Splits, preprocessing: Preprocessing) -> Classify:
+def build_task(
+    kind: Kind[Any, Any], recipe: Recipe, dataset: Dataset, splits: Splits, preprocessing: Preprocessing
+) -> Task:
     """The task of a settled recipe with a fresh network, frozen as asked. Raises `NetworkError`."""
-    labels, size = dataset.labels, (preprocessing.height, preprocessing.width)
-    network = networks.create(
-        recipe.network or "", len(labels.classes), preprocessing.channels, size, seed=recipe.seed or 0
-    )
+    classes, size = len(dataset.labels.classes), (preprocessing.height, preprocessing.width)
+    network = networks.create(recipe.network or "", classes, preprocessing.channels, size, seed=recipe.seed or 0)
     if recipe.transfer.freeze:
         freeze(network, recipe.transfer.freeze)
-    weights = class_weights(labels.take(splits.train)) if recipe.regularization.balance == "weights" else None
-    return Classify(
-        network,
-        labels.classes,
-        labels.multiple,
-        recipe.regularization.label_smoothing or 0.0,
-        recipe.regularization.mixup or 0.0,
-        None if weights is None else torch.from_numpy(weights),
-    )
+    task: Task = kind.build(network, recipe, dataset, splits)
+    return task
+
+
+def task_of(recipe: Recipe, dataset: Dataset) -> str:
+    """The task that a recipe names, or that the dataset's truth asks for."""
+    return recipe.task or ("classify" if dataset.masks is None else "segment")
 
 
 def varies(recipe: Recipe) -> bool:
@@ -180,13 +185,11 @@ def varies(recipe: Recipe) -> bool:
     return chosen.pop("crop") != 1.0 or any(chosen.values())
 
 
-def _facts(dataset: Dataset, seen: Survey) -> Facts:
+def _facts(task: str, dataset: Dataset, seen: Survey) -> Facts:
     counts = dataset.labels.take(seen.usable).counts()
     counts = counts[counts > 0]
     if not len(counts):
         raise DataError(f"No readable image of {dataset.root} carries a label; label some.")
-    if len(dataset.labels.classes) < 2 and not dataset.labels.multiple:
-        raise DataError(f"{dataset.root} has one class only, '{dataset.labels.classes[0]}'; a classifier needs two.")
     side = int(np.median(seen.sizes.min(1)))
     learnt = np.concatenate([part for name, part in dataset.given.items() if name != "test"] or [seen.usable])
     return Facts(
@@ -196,6 +199,7 @@ def _facts(dataset: Dataset, seen: Survey) -> Facts:
         photographs=bool(seen.colour.any()) and side >= _PHOTOGRAPH,
         imbalance=float(counts.max() / counts.min()),
         multiple=dataset.labels.multiple,
+        pixels=task == "segment",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convolve.words import Precision
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from convolve.runtime import Runtime
-    from convolve.tasks.classify import Classify
     from convolve.training.run import Run
 
 
@@ -41,13 +40,13 @@ def kept_weights(run: Run) -> Mapping[str, Tensor]:
     return read_weights(run.weights)
 
 
-def restored(run: Run, running: Running) -> tuple[Classify, Runtime]:
+def restored(run: Run, running: Running) -> tuple[Any, Runtime]:
     """The run's network with its best weights, as the task that it was trained for. Raises `RunError`."""
     from convolve import networks
     from convolve.errors import RunError
     from convolve.runtime import choose
     from convolve.summary import summarize
-    from convolve.tasks.classify import Classify
+    from convolve.tasks.task import find
 
     manifest, recipe = run.manifest, run.recipe
     size = manifest.preprocessing
@@ -61,5 +60,4 @@ def restored(run: Run, running: Running) -> tuple[Classify, Runtime]:
     runtime = choose(running.device, running.precision, running.threads, macs)
     runtime.prepare(network)
     network.eval()
-    temperature = float(manifest.results.get("temperature", 1.0))
-    return Classify(network, manifest.classes, manifest.multiple, temperature=temperature), runtime
+    return find(manifest.task).restore(network, manifest), runtime

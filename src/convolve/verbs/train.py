@@ -18,7 +18,7 @@ from convolve.verbs.verb import Verb
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.tasks.classify_evaluation import Evaluation
+    from convolve.tasks.task import Evaluation
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Trained:
     """A run that has ended: its folder, its evaluation, and the epoch that was kept."""
 
     run: Path
+    task: str
     evaluation: Evaluation
     epoch: int
     report: Path
@@ -101,10 +102,10 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
 
 def shown(result: Trained | Folds) -> Iterator[RenderableType]:
     """The test figures, the confusion matrix and where the report stands; or the folds' mean and spread."""
-    from convolve.verbs.showing import evaluation_shown
+    from convolve.tasks.task import find
 
     if isinstance(result, Trained):
-        yield from evaluation_shown(result.evaluation)
+        yield from find(result.task).shown(result.evaluation)
         yield f"run     {result.run} (epoch {result.epoch} kept)"
         yield f"report  {result.report}"
         return

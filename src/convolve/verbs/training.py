@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,7 @@ from convolve.progress import Listener, Remark
 from convolve.reports.report import shown as plain
 from convolve.runtime import Runtime, choose, describe_machine, memory_budget
 from convolve.summary import summarize
-from convolve.tasks.classify import Classify
-from convolve.tasks.classify_evaluation import Evaluation, Trust, evaluate, trust, trust_from
+from convolve.tasks.task import Evaluation, Task, find
 from convolve.training.events import Bar, Events, Times
 from convolve.training.frozen import remember
 from convolve.training.keeper import Keeper
@@ -28,13 +26,19 @@ from convolve.training.plan import measure
 from convolve.training.ranges import values
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest, Run, create_run, open_run, read_splits, save_weights, write_manifest
-from convolve.training.scoring import score
-from convolve.training.state import State
+from convolve.training.scoring import answers
 from convolve.training.step import Source, Training
-from convolve.values import Scored
 from convolve.verbs.looking import draw_sheet, summary_of
-from convolve.verbs.preparing import CACHE_BYTES, READERS, Beginning, Prepared, build_task, prepare, unchanged, varies
-from convolve.verbs.reporting import report
+from convolve.verbs.preparing import (
+    CACHE_BYTES,
+    READERS,
+    Beginning,
+    Prepared,
+    build_task,
+    prepare,
+    unchanged,
+    varies,
+)
 from convolve.verbs.running import Running, kept_weights
 from convolve.verbs.starting import starting_weights
 from convolve.verbs.train import Train, Trained
@@ -75,8 +79,9 @@ def ended(folder: Path) -> Trained:
     results = run.manifest.results
     prepared = reopen(run, run.recipe.data or "", Running(**run.manifest.runtime))
     prepared.runtime.prepare(prepared.task.network).load_state_dict(kept_weights(run))
-    evaluation, _ = _judge(prepared, trust_from(results))
-    return Trained(folder, evaluation, int(results["epoch"] or 0), folder / "report.html")
+    return Trained(
+        folder, run.manifest.task, _judge(prepared, results), int(results["epoch"] or 0), folder / "report.html"
+    )
 
 
 def reopen(run: Run, data: str, running: Running) -> Prepared:
@@ -86,14 +91,15 @@ def reopen(run: Run, data: str, running: Running) -> Prepared:
         raise RunError(
             f"The run's data is no longer at {data}; bring it back, or correct {run.folder / 'recipe.toml'}."
         )
-    dataset = open_dataset(data)
+    kind = find(manifest.task)
+    dataset = kind.accept(open_dataset(data), recipe)
     splits = read_splits(run.folder, dataset)
-    task = build_task(recipe, dataset, splits, manifest.preprocessing)
+    task = build_task(kind, recipe, dataset, splits, manifest.preprocessing)
     size = manifest.preprocessing
     multiply_adds = summarize(task.network, (size.channels, size.height, size.width)).macs
     runtime = choose(running.device, running.precision, running.threads, multiply_adds)
     source = open_cache(dataset.images, size, None, CACHE_BYTES, READERS)
-    return Prepared(recipe, dataset, splits, size, runtime, task, source)
+    return Prepared(recipe, dataset, splits, size, runtime, kind, task, source)
 
 
 def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
@@ -106,25 +112,27 @@ def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener)
     keeper = Keeper(run.folder)
     state = fit(training, keeper, _events(run.folder, prepared, options, listener))
     save_weights(run.weights, task.network)
-    trusted = trust(task, score(learner, measuring.epoch(0), runtime))
-    run = replace(run, manifest=replace(run.manifest, results=_results(state, trusted)))
-    evaluation, scored = _judge(prepared, trusted)
+    kind, kept = prepared.kind, {"epoch": state.best_epoch, "ended": state.ended}
+    kept |= kind.conclude(task, answers(learner, measuring.epoch(0), runtime))
+    run = replace(run, manifest=replace(run.manifest, results=kept))
+    evaluation = _judge(prepared, kept)
     page = run.folder / "report.html"
-    report(page, run, prepared.dataset, evaluation, scored)
-    results = {**run.manifest.results, evaluation.split: evaluation.as_json()}
+    kind.report(page, run, prepared.dataset, evaluation)
+    results = {**kept, evaluation.split: evaluation.as_json()}
     write_manifest(run.folder, replace(run.manifest, results=results))
-    return Trained(run.folder, evaluation, state.best_epoch or 0, page)
+    return Trained(run.folder, run.manifest.task, evaluation, state.best_epoch or 0, page)
 
 
-def _judge(prepared: Prepared, trusted: Trust) -> tuple[Evaluation, Scored]:
+def _judge(prepared: Prepared, results: Mapping[str, Any]) -> Evaluation:
     """Measure on the test split, or on validation where there is none."""
-    splits = prepared.splits
+    splits, task = prepared.splits, prepared.task
     name, part = ("test", splits.test) if len(splits.test) else ("validation", splits.validation)
-    scored = score(prepared.task, prepared.measuring(part).epoch(0), prepared.runtime)
-    return evaluate(prepared.task, name, scored, trusted), scored
+    parts = answers(task, prepared.measuring(part).epoch(0), prepared.runtime)
+    found: Evaluation = prepared.kind.evaluate(task, name, parts, results)
+    return found
 
 
-def _learning(prepared: Prepared) -> tuple[Classify, Source, Source]:
+def _learning(prepared: Prepared) -> tuple[Task, Source, Source]:
     """The task that learns, what it learns from, and what it is measured on in every epoch.
 
     Of frozen stages only what they gave, once, where nothing varies what they see and the memory holds it.
@@ -136,7 +144,7 @@ def _learning(prepared: Prepared) -> tuple[Classify, Source, Source]:
         return task, learning, measuring
     seen = partial(remember, task.network, stage, runtime=prepared.runtime)
     train = seen(learning, prepared.measuring(splits.train))
-    return replace(task, network=task.network.after(stage)), train, seen(measuring, measuring)
+    return task.over(task.network.after(stage)), train, seen(measuring, measuring)
 
 
 def _memorable(prepared: Prepared, stage: str) -> bool:
@@ -146,10 +154,9 @@ def _memorable(prepared: Prepared, stage: str) -> bool:
     return 4 * network.channels[stage] * cells * images <= memory_budget() // 2
 
 
-def _validate(task: Classify, measuring: Source, runtime: Runtime, network: Network) -> dict[str, float]:
+def _validate(task: Task, measuring: Source, runtime: Runtime, network: Network) -> dict[str, float]:
     """The figures of another network (the one that is kept, such as a moving average) at the same task."""
-    scored = score(replace(task, network=network), measuring.epoch(0), runtime)
-    return task.measure(scored.scores, scored.targets)
+    return task.figures(answers(task.over(network), measuring.epoch(0), runtime))
 
 
 def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener) -> Events:
@@ -165,7 +172,7 @@ def _manifest(beginning: Beginning) -> Manifest:
     prepared, findings = beginning.prepared, beginning.findings
     dataset, runtime = prepared.dataset, prepared.runtime
     return Manifest(
-        task="classify",
+        task=prepared.recipe.task or "",
         classes=dataset.labels.classes,
         multiple=dataset.labels.multiple,
         criterion=prepared.task.criterion,
@@ -180,10 +187,6 @@ def _manifest(beginning: Beginning) -> Manifest:
         reasons=beginning.reasons,
         results={},
     )
-
-
-def _results(state: State, trusted: Trust) -> dict[str, Any]:
-    return {"epoch": state.best_epoch, "ended": state.ended, **dataclasses.asdict(trusted)}
 
 
 def _choices(beginning: Beginning) -> Iterator[str]:

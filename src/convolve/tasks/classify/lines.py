@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convolve.reports.report import Classes
-from convolve.tasks.classify_evaluation import Evaluation
+from convolve.tasks.classify.evaluation import Evaluation
 
 _WIDEST_MATRIX = 15
 _SHOWN_CLASSES = 30
@@ -23,7 +23,7 @@ _LABELS = {
 }
 
 
-def evaluation_shown(evaluation: Evaluation) -> Iterator[RenderableType]:
+def shown(evaluation: Evaluation) -> Iterator[RenderableType]:
     """The headline figures, the confusion matrix where it is small enough to print, and the classes' own figures."""
     classes, figures = evaluation.classes, evaluation.figures
     for name, label in _LABELS.items():

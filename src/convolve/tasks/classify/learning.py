@@ -1,9 +1,9 @@
-"""Classification: one class per image, or several labels, each present or not."""
+"""What a classifier learns and how it answers: one class per image, or several labels, each present or not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from convolve.metrics.confusion import confusion_matrix, macro, per_class
 from convolve.metrics.ranking import average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
 from convolve.networks import Network
-from convolve.values import Floats, Labels, Targets
+from convolve.training.scoring import joined
+from convolve.values import Floats, Scored, Targets
 
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary head's loss counts beside the head's own (Szegedy et al. 2014, section 5)."""
@@ -29,7 +30,7 @@ class Classify:
     """
 
     network: Network
-    classes: Sequence[str]
+    classes: tuple[str, ...]
     multiple: bool = False
     label_smoothing: float = 0.0
     mixup: float = 0.0
@@ -60,6 +61,15 @@ class Classify:
         scores: Tensor = self.network(images).float() / self.temperature
         return scores.sigmoid() if self.multiple else scores.softmax(1)
 
+    def over(self, network: Network) -> Classify:
+        """The same task with another network."""
+        return replace(self, network=network)
+
+    def figures(self, parts: Iterable[Scored]) -> dict[str, float]:
+        """As `measure`, of a split's batches."""
+        whole = joined(parts)
+        return self.measure(whole.scores, whole.targets)
+
     def measure(self, scores: Floats, targets: Targets) -> dict[str, float]:
         """`loss` (nats), then accuracy, top-5 and macro F1; or, with several labels, mean AP and ROC-AUC."""
         if self.multiple:
@@ -85,23 +95,6 @@ class Classify:
             return F.cross_entropy(scores, targets, weights, label_smoothing=self.label_smoothing)
         wanted = targets.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
         return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weights)
-
-
-def class_weights(labels: Labels) -> Floats:
-    """(classes,) weights that make every class count alike.
-
-    For one class per image the inverse frequency, with mean 1 over the images; for several labels the number of
-    images without the label for each image with it. Classes without images weigh 1.
-    """
-    counts = labels.counts().astype(np.float64)
-    total = float(len(labels)) if labels.multiple else counts.sum()
-    present = counts > 0
-    weights = np.ones(len(counts))
-    if labels.multiple:
-        weights[present] = (total - counts[present]) / counts[present]
-    else:
-        weights[present] = total / (present.sum() * counts[present])
-    return weights.astype(np.float32)
 
 
 def _blend(count: int, concentration: float, random: torch.Generator) -> tuple[Tensor, Tensor]:

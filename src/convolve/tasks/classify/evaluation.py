@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from convolve.metrics.calibration import Reject, fit_temperature, reject_thresho
 from convolve.metrics.confusion import confusion_matrix, macro, per_class, per_label, weighted
 from convolve.metrics.ranking import as_flags, average_precision, each_class, roc_auc
 from convolve.reports.report import Calibration, Classes
-from convolve.tasks.classify import Classify
+from convolve.tasks.classify.learning import Classify
+from convolve.training.scoring import joined
 from convolve.values import Floats, Scored
 
 WANTED_ACCURACY = 0.99
@@ -23,13 +24,16 @@ _SMALLEST = 1e-12
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``split`` and its number of ``images``; ``figures`` by name; every class's own; how far confidence is right."""
+    """``split`` and its number of ``images``; ``figures`` by name; every class's own; how far confidence is right; and
+    what it was measured from, ``scored`` at temperature 1.
+    """
 
     split: str
     images: int
     figures: Mapping[str, float]
     classes: Classes
     calibration: Calibration
+    scored: Scored = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and lists; a figure that does not exist is null."""
@@ -73,6 +77,16 @@ class Trust:
     reject: Reject | None = None
 
 
+def conclude(task: Classify, validation: Iterable[Scored]) -> dict[str, Any]:
+    """`temperature` and `reject`, fitted on the validation split's batches, scored at temperature 1."""
+    return dataclasses.asdict(trust(task, joined(validation)))
+
+
+def evaluate(task: Classify, split: str, parts: Iterable[Scored], results: Mapping[str, Any]) -> Evaluation:
+    """Measure a split from its batches, scored at temperature 1; ``results`` hold what `conclude` found."""
+    return judged(task, split, joined(parts), trust_from(results))
+
+
 def trust(task: Classify, validation: Scored) -> Trust:
     """Fit both on the validation split, scored at temperature 1."""
     if task.multiple:
@@ -88,7 +102,7 @@ def trust_from(document: Mapping[str, Any]) -> Trust:
     return Trust(float(document.get("temperature", 1.0)), Reject(**reject) if reject else None)
 
 
-def evaluate(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evaluation:
+def judged(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evaluation:
     """Every figure of a split, scored at temperature 1, and how far what ``trusted`` says of confidence holds there."""
     figures = task.measure(scored.scores, scored.targets)
     if task.multiple:
@@ -105,9 +119,10 @@ def evaluate(task: Classify, split: str, scored: Scored, trusted: Trust) -> Eval
         for kind, mean in (("macro", macro(own)), ("weighted", weighted(own)))
         for name, value in dataclasses.asdict(mean).items()
     }
-    ranked = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
-    classes = Classes(tuple(task.classes), own, matrix, *ranked)
-    return Evaluation(split, len(scored.indices), figures | averages, classes, _calibration(task, scored, trusted))
+    precisions, areas = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
+    classes = Classes(tuple(task.classes), own, matrix, precisions, areas)
+    calibration = _calibration(task, scored, trusted)
+    return Evaluation(split, len(scored.indices), figures | averages, classes, calibration, scored)
 
 
 def _calibration(task: Classify, scored: Scored, trusted: Trust) -> Calibration:

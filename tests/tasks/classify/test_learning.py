@@ -12,8 +12,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from convolve import networks
-from convolve.tasks.classify import Classify, class_weights
-from convolve.tasks.classify_evaluation import WANTED_ACCURACY, Trust, evaluate, trust, trust_from
+from convolve.tasks.classify import Classify
+from convolve.tasks.classify.evaluation import WANTED_ACCURACY, Trust, judged, trust, trust_from
+from convolve.tasks.classify.truth import class_weights
 from convolve.values import Labels, Scored
 
 CLASSES = ("a", "b", "c", "d", "e", "f", "g")
@@ -215,7 +216,7 @@ def test_few_classes_have_no_top_five() -> None:
 def test_evaluations_are_whole_and_plain(multiple: bool) -> None:
     classify, given = task(multiple), scored(multiple)
     trusted = trust(classify, given)
-    found = evaluate(classify, "test", given, trusted)
+    found = judged(classify, "test", given, trusted)
     plain = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert plain["images"] == 300
     assert list(plain["classes"]) == list(CLASSES)
@@ -268,7 +269,7 @@ def test_trust_survives_the_manifest() -> None:
 @pytest.mark.parametrize("multiple", [False, True])
 def test_a_single_image_is_enough_to_evaluate(multiple: bool) -> None:
     classify, given = task(multiple), scored(multiple, 1)
-    found = evaluate(classify, "test", given, trust(classify, given))
+    found = judged(classify, "test", given, trust(classify, given))
     json.dumps(found.as_json(), allow_nan=False)
     assert found.calibration.temperature is not None
     assert np.isfinite(found.calibration.temperature)

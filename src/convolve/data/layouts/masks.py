@@ -1,0 +1,132 @@
+"""Images with masks of the same names, in folders side by side, below splits, or in one folder with a suffix."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from convolve.data.images import ImageFiles
+from convolve.data.layouts.mask_values import class_lists, meaning
+from convolve.data.layouts.parts import from_labels, image_files, natural, read_lines, split_word
+from convolve.data.masks import READERS, MaskFiles, occurring
+from convolve.data.parallel import in_order
+from convolve.errors import DataError, ImageError
+from convolve.values import Dataset, Labels
+
+EXPECTED = "images/ and masks/ with files of the same names"
+_MASKS = re.compile(
+    r"(?:^|[-_ ])(masks?|labels?|labelids|annotations?|annots?|gt|ground_?truths?|segmentation(?:class)?|trimaps?)$"
+    r"|(?<=[a-z])(annot)$"
+)
+_IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb)$")
+_OBJECTS = "segmentationobject"  # Pascal VOC's masks of single objects
+_SUFFIX = re.compile(r"[-_. ](masks?|labels?|labelids|gt|seg|segmentation|trimap|l)$")
+_VOC = "ImageSets/Segmentation"
+_NAMED = 3  # missing masks that are named
+
+
+@dataclass(frozen=True)
+class _Pair:
+    image: str
+    mask: str
+    split: str | None
+
+
+def recognise(place: Path) -> Dataset | None:
+    """The dataset in a folder, or None where fewer than half of the masks found belong to an image.
+
+    A mask is a file in a folder called so (`masks`, `labels`, `annotations`, `trainannot`, `SegmentationClass` …) or
+    one whose name ends so (`17_mask.png`); it belongs to the image of the same name. What its values mean is told by
+    `mask_values.meaning`. Images without a mask, and pairs whose shapes differ, are left out and named in the reason.
+    Raises `DataError` for values that no one can tell apart.
+    """
+    if not place.is_dir():
+        return None
+    pairs, alone = _pairs(image_files(place))
+    if not pairs:
+        return None
+    pairs, differing = _alike(place, _assigned(place, pairs))
+    if not pairs:
+        raise DataError(f"In {place} no mask has its image's shape, such as {differing[0]}; export them again.")
+    told = meaning([place / pair.mask for pair in pairs], class_lists(place))
+    masks = MaskFiles(place, tuple(pair.mask for pair in pairs), told.stored, told.colours, told.ignored)
+    reason = f"{len(pairs)} images with masks of the same names; {told.how}"
+    for what, names in (("images without a mask", alone), ("pairs of different shapes", differing)):
+        if names:
+            reason += f"; {len(names)} {what} are left out, such as {', '.join(names[:_NAMED])}"
+    rows = [(pair.image, pair.split) for pair in pairs]
+    found = from_labels(place, "masks", reason, rows, Labels(_flags(masks), told.names))
+    return Dataset(found.root, found.layout, found.reason, found.images, found.labels, found.given, masks)
+
+
+def _pairs(names: list[str]) -> tuple[list[_Pair], list[str]]:
+    """Images with their masks in natural order, and the images that have none; nothing where that is most of them."""
+    images: dict[tuple[str, ...], str] = {}
+    masks: dict[tuple[str, ...], str] = {}
+    for name in names:
+        if _OBJECTS not in name.casefold():
+            key, is_mask = _key(PurePosixPath(name))
+            (masks if is_mask else images)[key] = name
+    both = [key for key in images if key in masks]
+    if not both or 2 * len(both) < len(masks):
+        return [], []
+    pairs = [_Pair(images[key], masks[key], next(filter(None, map(split_word, key[:-1])), None)) for key in both]
+    return sorted(pairs, key=lambda pair: natural(pair.image)), [images[key] for key in images if key not in masks]
+
+
+def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
+    """What an image and its mask have in common, and whether this is the mask."""
+    is_mask, parts = False, []
+    for part in path.parts[:-1]:
+        word = part.casefold()
+        is_mask |= bool(_MASKS.search(word))
+        rest = _IMAGES.sub("", _MASKS.sub("", word))
+        parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
+    stem = path.stem.casefold()
+    bare = _SUFFIX.sub("", stem)
+    return (*parts, _IMAGES.sub("", bare).strip("-_ ") or bare), is_mask or bare != stem
+
+
+def _assigned(place: Path, pairs: list[_Pair]) -> list[_Pair]:
+    """With the splits of Pascal VOC's lists, where they are; what no list names is left out then."""
+    lists = {word: path for path in sorted(place.glob(f"{_VOC}/*.txt")) if (word := split_word(path.stem))}
+    if not lists:
+        return pairs
+    split = {name.split()[0]: word for word, path in lists.items() for name in read_lines(path)}
+    known = [pair for pair in pairs if PurePosixPath(pair.image).stem in split]
+    return [_Pair(pair.image, pair.mask, split[PurePosixPath(pair.image).stem]) for pair in known]
+
+
+def _alike(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:
+    """Pairs of one shape (a mask may be smaller than its image), and the images of the others."""
+    images = ImageFiles(place, tuple(pair.image for pair in pairs))
+    masks = ImageFiles(place, tuple(pair.mask for pair in pairs))
+
+    def same(index: int) -> bool:
+        try:
+            (height, width), (rows, columns) = images.size(index), masks.size(index)
+        except ImageError:
+            return True  # the doctor names what cannot be read
+        return abs(height * columns - width * rows) <= max(height + rows, width + columns) / 2
+
+    fits = list(in_order(same, range(len(pairs)), READERS))
+    differing = [pair.image for pair, fit in zip(pairs, fits, strict=True) if not fit]
+    return [pair for pair, fit in zip(pairs, fits, strict=True) if fit], differing
+
+
+def _flags(masks: MaskFiles) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """(N, classes) which classes occur in each mask; none in one that cannot be read."""
+    flags = np.zeros((len(masks), len(masks.colours)), dtype=np.uint8)
+    for row, found in zip(flags, in_order(lambda index: _found(masks, index), range(len(masks)), READERS), strict=True):
+        row[found] = 1
+    return flags
+
+
+def _found(masks: MaskFiles, index: int) -> list[int]:
+    try:
+        return [int(number) for number in occurring(masks, index)]
+    except ImageError:
+        return []

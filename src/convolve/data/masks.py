@@ -1,0 +1,218 @@
+"""Masks, the class of every pixel: image files of class numbers or colours, and how they follow an image's changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import final
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from convolve.data.cache import PixelSource
+from convolve.data.images import DIGEST_BYTES
+from convolve.data.parallel import in_order
+from convolve.errors import ImageError
+from convolve.values import IGNORE, Colour, Indices, Masks, Matrices, Pixels, Preprocessing
+
+READERS = 2
+IN_MEMORY = 2**30
+"""Bytes of decoded masks that are kept for the next epoch."""
+_BREAKING = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+@final
+@dataclass(frozen=True)
+class MaskFiles:
+    """Image files below ``root``, one per image. A pixel's stored value, a number or a colour as in ``stored``, means
+    the class at its place there; ``ignored`` values mean none.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    stored: tuple[int | Colour, ...]
+    colours: tuple[Colour, ...]
+    ignored: tuple[int | Colour, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class numbers. Raises `ImageError`, also for a value that names no class."""
+        raw = raw_mask(self.root / self.names[index])
+        known = [_as_number(value) for value in (*self.stored, *self.ignored)]
+        meaning = [*range(len(self.stored)), *[IGNORE] * len(self.ignored)]
+        order = np.argsort(known)
+        places = np.searchsorted(np.array(known)[order], raw).clip(max=len(known) - 1)
+        found = np.array(known)[order][places]
+        if not np.array_equal(found, raw):
+            strange = raw[found != raw][0]
+            raise ImageError(f"{self.names[index]} holds the value {_as_text(int(strange))}, which names no class.")
+        numbers: Pixels = np.array(meaning, dtype=np.uint8)[order][places]
+        return numbers
+
+    def digest(self, index: int) -> bytes:
+        """BLAKE2b of the file's bytes. Raises `ImageError`."""
+        try:
+            return hashlib.blake2b((self.root / self.names[index]).read_bytes(), digest_size=DIGEST_BYTES).digest()
+        except OSError as error:
+            raise ImageError(f"{self.names[index]} cannot be opened ({error.strerror}); restore it.") from error
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class MaskArray:
+    """Masks of one size in memory: ``array`` (N, H, W) class numbers."""
+
+    array: Pixels
+    colours: tuple[Colour, ...]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def read(self, index: int) -> Pixels:
+        """(H, W), a view."""
+        pixels: Pixels = self.array[index]
+        return pixels
+
+    def digest(self, index: int) -> bytes:
+        """BLAKE2b of the shape and the class numbers."""
+        pixels = self.array[index]
+        return hashlib.blake2b(b"%d %d " % pixels.shape + pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
+
+
+def raw_mask(place: Path) -> Indices:
+    """(H, W) what a mask's file stores: palette indices or gray levels as they are, colours as 65536 r + 256 g + b,
+    made larger by 2**24 so that no colour is taken for a number. Raises `ImageError`.
+    """
+    try:
+        with Image.open(place) as file:
+            if file.mode in ("1", "P", "L", "I;16", "I"):
+                numbers = np.asarray(file.convert("L") if file.mode == "1" else file)
+                return np.asarray(numbers, dtype=np.int64)
+            pixels = np.asarray(file.convert("RGB"), dtype=np.int64)
+    except _BREAKING as error:
+        raise ImageError(f"{place} cannot be read as a mask ({error}); restore it or leave its image out.") from error
+    return np.asarray(2**24 + pixels @ (65536, 256, 1), dtype=np.int64)
+
+
+@final
+class MaskTruth:
+    """Masks as the network's answers should be: each follows the change that its image went through."""
+
+    def __init__(self, masks: Masks, source: PixelSource, preprocessing: Preprocessing) -> None:
+        self._masks, self._source, self._preprocessing = masks, source, preprocessing
+        self._kept: OrderedDict[int, Pixels] = OrderedDict()
+        self._bytes, self._lock = 0, Lock()
+
+    def targets(self, indices: Indices, matrices: Matrices) -> Pixels:
+        """(N, height, width) uint8 class numbers of the frame, resampled once, by the nearest pixel."""
+        frame = (len(indices), self._preprocessing.height, self._preprocessing.width)
+        found = np.empty(frame, np.uint8)
+        for index, matrix, result in zip(indices.tolist(), matrices, found, strict=True):
+            mask = self._read(index)
+            shown = self._source.get(index).shape[:2]
+            scales = np.array([shown[1] / mask.shape[1], shown[0] / mask.shape[0]])
+            result[...] = moved(mask, matrix * np.array([*scales, 1.0]), self._preprocessing)
+        return found
+
+    def _read(self, index: int) -> Pixels:
+        with self._lock:
+            if index in self._kept:
+                self._kept.move_to_end(index)
+                return self._kept[index]
+        mask = self._masks.read(index)
+        with self._lock:
+            self._kept[index] = mask
+            self._bytes += mask.size
+            while self._bytes > IN_MEMORY and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].size
+        return mask
+
+
+def moved(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
+    """(height, width) a mask as its matrix (2, 3; see `geometry`) lays it into the frame, by the nearest pixel.
+
+    What lies beyond it is its mirror image as in `geometry.warp`; with `letterbox` it is `IGNORE`.
+    """
+    centred = matrix.copy()  # OpenCV counts from the first pixel's centre
+    centred[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+    border = cv2.BORDER_CONSTANT if preprocessing.fit == "letterbox" else cv2.BORDER_REFLECT_101
+    size = (preprocessing.width, preprocessing.height)
+    laid = cv2.warpAffine(mask, centred, size, flags=cv2.INTER_NEAREST, borderMode=border, borderValue=[IGNORE])
+    return np.asarray(laid, dtype=np.uint8)
+
+
+def occurring(masks: Masks, index: int) -> Indices:
+    """The class numbers that a mask holds. Raises `ImageError`."""
+    found = np.flatnonzero(np.bincount(masks.read(index).reshape(-1), minlength=IGNORE + 1))
+    return np.asarray(found[found != IGNORE], dtype=np.int64)
+
+
+def _as_number(value: int | Colour) -> int:
+    return value if isinstance(value, int) else 2**24 + 65536 * value[0] + 256 * value[1] + value[2]
+
+
+def _as_text(number: int) -> str:
+    if number < 2**24:
+        return str(number)
+    return " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
+
+
+def shown_in(colours: Sequence[Colour], mask: Pixels) -> Pixels:
+    """(H, W, 3) a mask in its classes' colours; what is ignored is white."""
+    table = np.full((IGNORE + 1, 3), 255, np.uint8)
+    table[: len(colours)] = colours
+    return np.asarray(table[mask])
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ChosenMasks:
+    """Other masks with some of their classes, in another order; the rest is `IGNORE`. ``table`` (256,) has the new
+    number of each old one.
+    """
+
+    masks: Masks
+    table: Pixels
+    colours: tuple[Colour, ...]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class numbers. Raises `ImageError`."""
+        numbers: Pixels = self.table[self.masks.read(index)]
+        return numbers
+
+    def digest(self, index: int) -> bytes:
+        """As of the masks that they were chosen from. Raises `ImageError`."""
+        return self.masks.digest(index)
+
+
+def chosen(masks: Masks, places: Sequence[int]) -> Masks:
+    """The masks with the classes at ``places`` alone, in that order; -1 makes one that does not occur."""
+    if list(places) == list(range(len(masks.colours))):
+        return masks
+    table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    for new, old in enumerate(places):
+        if old >= 0:
+            table[old] = new
+    return ChosenMasks(masks, table, tuple(masks.colours[old] if old >= 0 else (0, 0, 0) for old in places))
+
+
+def pixel_counts(masks: Masks, indices: Indices, classes: int) -> Indices:
+    """(N, classes) pixels of each class in some masks; none in one that cannot be read."""
+
+    def counted(index: int) -> Indices:
+        try:
+            return np.bincount(masks.read(index).reshape(-1), minlength=IGNORE + 1)[:classes].astype(np.int64)
+        except ImageError:
+            return np.zeros(classes, dtype=np.int64)
+
+    return np.stack(list(in_order(counted, indices.tolist(), READERS)))

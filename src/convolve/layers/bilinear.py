@@ -1,0 +1,33 @@
+"""Upsampling by a transposed convolution that begins as bilinear interpolation.
+
+Long, Shelhamer, Darrell 2015, "Fully convolutional networks for semantic segmentation", section 3.3; the authors' file
+`surgery.py` fills the kernels so.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def bilinear_upsampling(channels: int, kernel: int, stride: int, *, learnt: bool) -> nn.ConvTranspose2d:
+    """A transposed convolution of all channels with all, without bias, that interpolates each channel by itself.
+
+    Shape: (N, channels, H, W) -> (N, channels, (H - 1) stride + kernel, (W - 1) stride + kernel). Unless it is
+    ``learnt`` its kernel asks for no gradient.
+    """
+    layer = nn.ConvTranspose2d(channels, channels, kernel, stride, bias=False)
+    with torch.no_grad():
+        layer.weight.zero_()
+        every = torch.arange(channels)
+        layer.weight[every, every] = bilinear_kernel(kernel).to(layer.weight)
+    layer.weight.requires_grad_(learnt)
+    return layer
+
+
+def bilinear_kernel(side: int) -> Tensor:
+    """(side, side) the tent over twice the stride that fits: weights fall linearly from the centre."""
+    factor = (side + 1) // 2
+    centre = factor - 1 if side % 2 else factor - 0.5
+    tent = 1 - (torch.arange(side) - centre).abs() / factor
+    return tent[:, None] * tent

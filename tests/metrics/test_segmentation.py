@@ -1,0 +1,67 @@
+"""Figures of segmentation, held against scikit-learn, torchmetrics' formulas by hand and small pictures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, jaccard_score
+
+from convolve.metrics.segmentation import outline, pixel_confusion, pixel_figures
+from convolve.values import IGNORE, Pixels
+
+
+def masks(seed: int, classes: int, ignored: float = 0.2) -> tuple[Pixels, Pixels]:
+    random = np.random.default_rng(seed)
+    truth, predicted = random.integers(0, classes, (2, 3, 9, 11), dtype=np.uint8)
+    truth[random.random(truth.shape) < ignored] = IGNORE
+    return truth, predicted
+
+
+@given(st.integers(0, 1000), st.integers(2, 6))
+@settings(max_examples=30, deadline=None)
+def test_as_scikit_learn_has_them(seed: int, classes: int) -> None:
+    truth, predicted = masks(seed, classes)
+    counted = truth != IGNORE
+    flat = truth[counted], predicted[counted]
+    matrix = pixel_confusion(truth, predicted, classes)
+    assert np.array_equal(matrix, confusion_matrix(*flat, labels=np.arange(classes)))
+    found, occurring = pixel_figures(matrix), np.unique(flat[0])
+    each = jaccard_score(*flat, labels=occurring, average=None)
+    assert found.iou[occurring] == pytest.approx(each)
+    assert found.mean_iou == pytest.approx(each.mean())
+    assert found.mean_accuracy == pytest.approx(balanced_accuracy_score(*flat))
+    assert found.pixel_accuracy == pytest.approx(np.mean(flat[0] == flat[1]))
+    shares = np.bincount(flat[0], minlength=classes)[occurring] / len(flat[0])
+    assert found.weighted_iou == pytest.approx(shares @ each)
+
+
+def test_nothing_to_measure_is_no_number() -> None:
+    found = pixel_figures(np.zeros((3, 3), dtype=np.int64))
+    assert np.isnan([found.pixel_accuracy, found.mean_iou, found.mean_accuracy, found.weighted_iou]).all()
+
+
+def disc(radius: int, shift: int = 0) -> Pixels:
+    picture = np.zeros((200, 200), np.uint8)
+    cv2.circle(picture, (100 + shift, 100), radius, 1, -1)
+    return picture
+
+
+def test_the_outline_forgives_a_pixel_of_two_hundred() -> None:
+    near = outline(disc(60), disc(61), 2).f_measure()
+    far = outline(disc(60), disc(70), 2).f_measure()
+    shifted = outline(disc(60), disc(60, 8), 2).f_measure()
+    assert near.tolist() == [1.0, 1.0]
+    assert far.tolist() == [0.0, 0.0]
+    assert 0.1 < shifted[1] < 0.6
+
+
+def test_outlines_of_pictures_add_up_and_ignored_pixels_have_none() -> None:
+    same, other = outline(disc(60), disc(60), 3), outline(disc(30), disc(90), 3)
+    both = (same + other).f_measure()
+    assert both[1] == pytest.approx(2 * same.true[1] / (2 * same.true[1] + other.true[1] + other.predicted[1]))
+    assert np.isnan(both[2])
+    ignored = np.full((200, 200), IGNORE, np.uint8)
+    assert np.isnan(outline(ignored, disc(60), 2).f_measure()).all()
