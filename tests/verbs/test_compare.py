@@ -12,14 +12,13 @@ from rich.console import Console
 import convolve
 from convolve.errors import NetworkError, OptionError, RunError
 from convolve.networks import card
-from convolve.verbs import weighing
-from convolve.verbs.compare import VERB, Comparison
+from convolve.verbs.compare import VERB, Comparison, contestants
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timing, which other tests hold, takes no time."""
-    monkeypatch.setattr(weighing, "seconds", lambda predict, runtime, shape, count=16: 0.01 * count)
+    monkeypatch.setattr(contestants, "seconds", lambda predict, runtime, shape, count=16: 0.01 * count)
 
 
 def _lines(comparison: Comparison) -> str:

@@ -16,8 +16,7 @@ from torchvision.models import resnet18
 from convolve.errors import NetworkError, OptionError
 from convolve.networks import card, names
 from convolve.progress import Remark, Step
-from convolve.verbs import cataloguing
-from convolve.verbs.networks import VERB, Networks
+from convolve.verbs.networks import VERB, Networks, catalogue
 
 
 def _names(**options: object) -> list[str]:
@@ -74,7 +73,7 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
         os.kill(os.getpid(), signal.SIGINT)
         return 5.0, ("cpu: the only device",)
 
-    monkeypatch.setattr(cataloguing, "_speed", interrupted)
+    monkeypatch.setattr(catalogue, "_speed", interrupted)
     events: list[Step | Remark] = []
     before = signal.getsignal(signal.SIGINT)
     result = VERB.run(Networks(find="vgg", speed=True), events.append)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from convolve.errors import OptionError
 from convolve.options import flat
 from convolve.progress import Listener, Step
+from convolve.verbs.compare.contestants import PUBLISHED, Compared, found, weigh_network, weigh_run
 from convolve.verbs.picturing import check_figure, write_figure
 from convolve.verbs.running import Running
 from convolve.verbs.verb import Verb
-from convolve.verbs.weighing import PUBLISHED, Compared, found, weigh_network, weigh_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from convolve.errors import OptionError
 from convolve.progress import Listener
-from convolve.verbs import cataloguing, layer_table
-from convolve.verbs.cataloguing import Catalogue, Order
-from convolve.verbs.layer_table import Layers
+from convolve.verbs.networks import catalogue, layer_table
+from convolve.verbs.networks.catalogue import Catalogue, Order
+from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.picturing import check_figure, write_figure
 from convolve.verbs.verb import Verb
 
@@ -51,7 +51,7 @@ def run(options: Networks, listener: Listener) -> Catalogue | Layers:
 
 def shown(result: Catalogue | Layers) -> Iterator[RenderableType]:
     """A table of the networks, or of one network's layers with its totals."""
-    yield from cataloguing.shown(result) if isinstance(result, Catalogue) else layer_table.shown(result)
+    yield from catalogue.shown(result) if isinstance(result, Catalogue) else layer_table.shown(result)
 
 
 def _list(options: Networks, listener: Listener) -> Catalogue:
@@ -61,9 +61,9 @@ def _list(options: Networks, listener: Listener) -> Catalogue:
             raise OptionError(f"--{name} is about one network; name it: `convolve networks NAME --{name} {value}`.")
     if options.sort == "speed" and not options.speed:
         raise OptionError("--sort speed needs speeds; add --speed to measure them.")
-    cards = cataloguing.find(options.find)
-    speeds, measured = cataloguing.measure(cards, listener) if options.speed else ({}, "")
-    return Catalogue(cataloguing.ordered(cards, options.sort or "year", speeds), speeds, measured)
+    cards = catalogue.find(options.find)
+    speeds, measured = catalogue.measure(cards, listener) if options.speed else ({}, "")
+    return Catalogue(catalogue.ordered(cards, options.sort or "year", speeds), speeds, measured)
 
 
 def _layers(options: Networks, name: str) -> Layers:
