@@ -76,7 +76,7 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(catalogue, "_speed", interrupted)
     events: list[Step | Remark] = []
     before = signal.getsignal(signal.SIGINT)
-    result = VERB.run(Networks(find="vgg", speed=True), events.append)
+    result = VERB.run(Networks(find="simonyan", speed=True), events.append)
     assert signal.getsignal(signal.SIGINT) is before
     assert [card["speed"] for card in result.as_json()["networks"]] == [5.0, *[None] * 5]
     assert Remark("Stopped after 1 of 6 networks.") in events
