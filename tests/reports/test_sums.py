@@ -10,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import convolve
 from convolve.reports.sums import render_versions, render_walk
 from convolve.scratch.photographs import versions
 from convolve.scratch.steps.convolution import Convolution, convolution_walk
+from convolve.scratch.steps.examples import EXAMPLES
 from convolve.scratch.steps.values import Walk
 from convolve.scratch.windows import Sliding
 from tests.reports.test_page import Page
@@ -44,6 +46,18 @@ def test_the_script_finds_every_cell_that_a_step_names(walk: Walk) -> None:
     for row in page.all("tr"):
         named = [pair.split("=")[0] for pair in (row.get("data-written") or "").split()]
         assert set((row.get("data-read") or "").split()) | set(named) <= cells
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_has_its_page(name: str) -> None:
+    walk = convolve.scratch(example=name).walk
+    page = Page(render_walk(walk))
+    assert not page.open
+    cells = {cell["data-cell"] for cell in page.all("td") if "data-cell" in cell}
+    assert len(cells) == sum(len(grid.values) * len(grid.values[0]) for grid in walk.grids)
+    turns = [each for each in page.all("div") if each.get("class") == "turn"]
+    back = any(part.title.startswith("Backward") for part in walk.parts)
+    assert len(turns) == back  # the way back stands on lines of its own
 
 
 def test_it_fetches_nothing_and_runs_its_own_script_alone(walk: Walk) -> None:

@@ -1,14 +1,13 @@
 """The lectures' worked numbers, from the lectures' own text."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
 from convolve.scratch.arrays import Array
 from convolve.scratch.convolution import convolution_backward, convolution_forward
 from convolve.scratch.homework import TwoLayerNet
-from convolve.scratch.layers import Draw
+from convolve.scratch.layers import Draw, Layer, affine_layer, convolution_layer
+from convolve.scratch.network import Network
 from convolve.scratch.networks import lenet5
 from convolve.scratch.plain import conv1d_slopes, conv1d_sums, conv2d_slopes, conv2d_sums
 from convolve.scratch.pooling import (
@@ -165,8 +164,16 @@ def test_nested_sums_and_matrix_product_are_the_same(sliding: Sliding) -> None:
 
 
 def test_counts_of_parameters() -> None:
-    """Ten 5x5 filters on three channels have 760; the Keras listing of LeNet-5 has 61,706."""
-    assert 10 * (5 * 5 * 3 + 1) == 760
-    sizes = partial(map, np.size)
-    assert sum(sizes(lenet5(Draw(np.random.default_rng(0))).parameters.values())) == 61706
-    assert sum(sizes(TwoLayerNet(Draw(np.random.default_rng(0)), 784, 50, 10).parameters.values())) == 785 * 50 + 510
+    """Slides "Problems on ANN", "Examples time", "Simple CNN example with Keras", "LeNet의 구조"."""
+    draw = Draw(np.random.default_rng(0))
+
+    def count(holder: Layer | Network | TwoLayerNet) -> int:
+        return sum(map(np.size, holder.parameters.values()))
+
+    assert [count(affine_layer(draw, pixels, 10)) for pixels in (28 * 28, 640 * 480)] == [7_850, 3_072_010]
+    assert count(convolution_layer(draw, 3, 10, (5, 5))) == 760
+    simple = [convolution_layer(draw, *sides, (3, 3)) for sides in ((1, 8), (8, 16), (16, 16))]
+    dense = [affine_layer(draw, *sides) for sides in ((256, 64), (64, 10))]
+    assert [count(layer) for layer in (*simple, *dense)] == [80, 1168, 2320, 16448, 650]
+    assert count(lenet5(draw)) == 61706
+    assert count(TwoLayerNet(draw, 784, 50, 10)) == 785 * 50 + 510

@@ -25,6 +25,8 @@ BOTH = pytest.mark.parametrize("precision", [np.float32, np.float64])
 def image_layers(draw: Draw) -> Iterator[Layer]:
     """Layers from (N, 4, 6, 6) to anything."""
     yield layers.convolution_layer(draw, 4, 2, (3, 3), Sliding(2, 1))
+    yield layers.convolution_layer(draw, 4, 2, (3, 3), Sliding(dilation=2), groups=2)
+    yield layers.min_pool_layer(2, 2)
     yield layers.max_pool_layer(2, 2)
     yield layers.max_pool_layer(3, 2)
     yield layers.average_pool_layer(3, 2)

@@ -26,7 +26,7 @@ from convolve.scratch.pooling import (
 from convolve.scratch.steps.activations import KINDS, activation_walk
 from convolve.scratch.steps.affine import Affine, affine_walk
 from convolve.scratch.steps.convolution import Convolution, convolution_walk
-from convolve.scratch.steps.normalisation import BatchNorm, batch_norm_walk
+from convolve.scratch.steps.normalisation import Normalisation, normalisation_walk
 from convolve.scratch.steps.pooling import Pooling, pooling_walk
 from convolve.scratch.steps.values import Walk
 from convolve.scratch.steps.wording import added, equation, factor, number, product
@@ -38,7 +38,7 @@ small = st.integers(1, 3)
 
 def made(walk: Walk, name: str) -> Array:
     """The channels of what the walk made, such as y, or y1 and y2."""
-    found = [grid.values for grid in walk.grids if grid.name.rstrip("0123456789") == name]
+    found = [grid.values for grid in walk.grids if grid.name.rstrip("0123456789,") == name]
     return np.array(found)
 
 
@@ -47,7 +47,7 @@ def adds_up(walk: Walk) -> None:
     grids = {grid.name: np.array(grid.values) for grid in walk.grids}
     assert len(grids) == len(walk.grids)
     for step in walk.steps:
-        bias = sum(grids["b"][0][column] for name, _, column in step.read if name == "b")
+        bias = sum(grids[name][0][column] for name, _, column in step.read if name.rstrip("123") == "b")
         cells = [*step.read, *(cell for cell, _ in step.written)]
         for name, row, column in cells:
             assert 0 <= row < grids[name].shape[0]
@@ -63,18 +63,20 @@ def drawn(*shape: int) -> Array:
 
 @few
 @given(
-    channels=small,
-    filters=small,
+    filters=st.tuples(small, small),  # of each group, and their channels
     kernel=st.tuples(small, small),
     sliding=st.builds(Sliding, small, st.integers(0, 2), st.integers(1, 2)),
+    groups=small,
     biased=st.booleans(),
 )
-def test_convolution(channels: int, filters: int, kernel: tuple[int, int], sliding: Sliding, biased: bool) -> None:
-    x, w = drawn(channels, 6, 5), drawn(filters, channels, *kernel)
-    b = drawn(filters) if biased else None
-    y, memory = convolution_forward(x[None], w, np.zeros(filters) if b is None else b, sliding)
+def test_convolution(
+    filters: tuple[int, int], kernel: tuple[int, int], sliding: Sliding, groups: int, biased: bool
+) -> None:
+    x, w = drawn(filters[1] * groups, 6, 5), drawn(filters[0] * groups, filters[1], *kernel)
+    b = drawn(len(w)) if biased else None
+    y, memory = convolution_forward(x[None], w, np.zeros(len(w)) if b is None else b, sliding)
     dy = drawn(*y.shape[1:])
-    walk = convolution_walk(Convolution(x, w, b, sliding), dy)
+    walk = convolution_walk(Convolution(x, w, b, sliding, groups=groups), dy)
     adds_up(walk)
     dx, dw, db = convolution_backward(dy[None], memory)
     np.testing.assert_allclose(made(walk, "y"), y[0], atol=1e-12)
@@ -84,6 +86,13 @@ def test_convolution(channels: int, filters: int, kernel: tuple[int, int], slidi
         np.testing.assert_allclose(made(walk, "db")[0, 0], db, atol=1e-12)
     else:
         assert not {"b", "db"} & {grid.name for grid in walk.grids}
+
+
+def test_many_kernels_are_told_apart() -> None:
+    x, w = drawn(11, 1, 1), drawn(11, 11, 1, 1)
+    walk = convolution_walk(Convolution(x, w, None, Sliding()), None)
+    assert {"w1,11", "w11,1"} < {grid.name for grid in walk.grids}
+    adds_up(walk)
 
 
 @few
@@ -133,7 +142,7 @@ def test_affine(examples: int, width: int, out: int) -> None:
 @given(examples=st.integers(1, 5), features=small)
 def test_batch_normalisation(examples: int, features: int) -> None:
     x, dy, gamma, beta = drawn(examples, features), drawn(examples, features), drawn(features), drawn(features)
-    walk = batch_norm_walk(BatchNorm(x, gamma, beta), dy)
+    walk = normalisation_walk(Normalisation(x, gamma, beta), dy)
     y, memory = batch_norm_forward(x, gamma, beta)
     expected = dict(zip(("dx", "dγ", "dβ"), batch_norm_backward(dy, memory), strict=True))
     expected |= {"y": y, "x̂": memory.normalised, "μ": memory.mean, "σ²": memory.variance}

@@ -1,6 +1,6 @@
 """Maxout.
 
-Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, "Maxout networks", section 2.
+Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, "Maxout networks", section 3.
 """
 
 from __future__ import annotations

@@ -168,10 +168,17 @@ def affine_layer(draw: Draw, inputs: int, outputs: int) -> Learned:
 
 
 def convolution_layer(
-    draw: Draw, channels: int, filters: int, kernel: Sequence[int], sliding: Sliding = convolution.ONE_BY_ONE
+    draw: Draw,
+    channels: int,
+    filters: int,
+    kernel: Sequence[int],
+    sliding: Sliding = convolution.ONE_BY_ONE,
+    groups: int = 1,
 ) -> Learned:
-    """(N, channels, *size) to (N, filters, *output), in one group; ``kernel`` has one side per dimension."""
-    parameters = {"w": draw.weights(filters, channels, *kernel), "b": draw.zeros(filters)}
+    """(N, channels, *size) to (N, filters, *output); ``kernel`` has one side per dimension, ``groups`` divides both
+    channels and filters.
+    """
+    parameters = {"w": draw.weights(filters, channels // groups, *kernel), "b": draw.zeros(filters)}
     forward = partial(convolution.convolution_forward, sliding=sliding)
     return Learned(forward, convolution.convolution_backward, parameters)
 
@@ -192,6 +199,11 @@ def layer_norm_layer(features: Sequence[int], precision: Precision) -> Learned:
 def max_pool_layer(size: int, stride: int) -> Fixed:
     """(N, C, *size) to (N, C, *output)."""
     return Fixed(partial(pooling.max_pool_forward, size=size, stride=stride), pooling.extreme_pool_backward)
+
+
+def min_pool_layer(size: int, stride: int) -> Fixed:
+    """(N, C, *size) to (N, C, *output)."""
+    return Fixed(partial(pooling.min_pool_forward, size=size, stride=stride), pooling.extreme_pool_backward)
 
 
 def average_pool_layer(size: int, stride: int) -> Fixed:

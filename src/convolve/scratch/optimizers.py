@@ -89,7 +89,7 @@ class Momentum:
 class Nesterov:
     """v ← μ v - η g; w ← w + μ v - η g: momentum that looks ahead. Nesterov 1983; Sutskever et al. 2013, section 2.
 
-    w stands where the look ahead ends, which is where g is taken (Bengio et al. 2012, equation 7).
+    w stands where the look ahead ends, which is where g is taken (Bengio et al. 2012, section 3.5).
     """
 
     rate: float = 0.01

@@ -33,27 +33,27 @@ ALEXNET = Response()
 
 
 class ResponseMemory(NamedTuple):
-    """What went in, what it was divided by before the power (``power``), and the constants."""
+    """What went in, what each value was divided by before that was raised to β (``divisor``), and the constants."""
 
     x: Array
-    power: Array
+    divisor: Array
     response: Response
 
 
 def response_forward(x: Array, response: Response = ALEXNET) -> tuple[Array, ResponseMemory]:
     """yᵢ = xᵢ / (k + α Σⱼ xⱼ²)^β over the n channels j around i that exist; x (N, C, …)."""
-    power = response.k + response.alpha * _around(x * x, response.window)
-    return x * power**-response.beta, ResponseMemory(x, power, response)
+    divisor = response.k + response.alpha * _around(x * x, response.window)
+    return x * divisor**-response.beta, ResponseMemory(x, divisor, response)
 
 
 def response_backward(dy: Array, memory: ResponseMemory) -> Array:
     """Along its own y, x counts as divided; along every y of its neighbourhood it counts in the divisor:
 
-    dxᵢ = dyᵢ / pᵢ^β - 2αβ xᵢ Σⱼ dyⱼ xⱼ / pⱼ^(β + 1).
+    dxᵢ = dyᵢ / qᵢ^β - 2αβ xᵢ Σⱼ dyⱼ xⱼ / qⱼ^(β + 1), q being the divisor k + α Σ x².
     """
-    x, power, response = memory
-    scaled = dy * power**-response.beta
-    through = _around(scaled * x / power, response.window)
+    x, divisor, response = memory
+    scaled = dy * divisor**-response.beta
+    through = _around(scaled * x / divisor, response.window)
     return scaled - 2 * response.alpha * response.beta * x * through
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convolve.scratch.photographs import Version
-from convolve.scratch.steps.examples import Example
+from convolve.scratch.steps.example import Example
 from convolve.scratch.steps.values import Block, Grid, Step, Walk
 from convolve.scratch.steps.wording import called, equation, number
 

@@ -16,13 +16,15 @@ Numbers = npt.NDArray[np.float64]
 _FILES = (".csv", ".tsv", ".npy")
 _LARGEST_FILE = 16 * 2**20
 _HOW = "write numbers with spaces between them, ; or / between rows and | between channels, or name a .csv or .npy file"
+_FILTERS = "||"
+_LARGEST = 1e50  # its square, and products of a few such numbers, stay far from overflow
 
 
 def read_numbers(name: str, text: str) -> Numbers:
-    """The option ``name``'s value, as (channels, rows, columns) float64; a NumPy file may have four axes.
+    """The option ``name``'s value, as (channels, rows, columns) float64, or (filters, channels, rows, columns).
 
-    Typed: values apart by spaces or commas, rows by ``;`` or ``/``, channels by ``|``. A value that ends in ``.csv``,
-    ``.tsv`` or ``.npy`` is a file. Raises `OptionError`.
+    Typed: values apart by spaces or commas, rows by ``;`` or ``/``, channels by ``|``, filters by ``||``. A value that
+    ends in ``.csv``, ``.tsv`` or ``.npy`` is a file. Raises `OptionError`.
     """
     path = Path(text.strip())
     numbers = _from_file(path) if path.suffix.lower() in _FILES else _typed(name, text)
@@ -30,10 +32,21 @@ def read_numbers(name: str, text: str) -> Numbers:
         raise OptionError(f"{name} is empty; {_HOW}.")
     if not np.isfinite(numbers).all():
         raise OptionError(f"{name} has a value that is no finite number; {_HOW}.")
+    if np.abs(numbers).max() > _LARGEST:
+        raise OptionError(f"{name} has a value beyond {_LARGEST:g}, whose sums would overflow; scale the numbers down.")
     return numbers
 
 
 def _typed(name: str, text: str) -> Numbers:
+    if _FILTERS not in text:
+        return _channels(name, text)
+    filters = [_channels(name, words) for words in text.split(_FILTERS)]
+    if len({each.shape for each in filters}) > 1:
+        raise OptionError(f"{name} has filters of different shapes; make them the same.")
+    return np.stack(filters)
+
+
+def _channels(name: str, text: str) -> Numbers:
     channels = [
         [[_value(name, word) for word in re.split(r"[\s,]+", row.strip(" ,\t\n")) if word] for row in rows]
         for rows in (re.split(r"[;/\n]", channel.strip("; /\n")) for channel in text.split("|"))

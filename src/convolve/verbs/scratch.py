@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.scratch.photographs import Version
-    from convolve.scratch.steps.examples import Example
+    from convolve.scratch.steps.example import Example
     from convolve.scratch.steps.values import Walk
 
-Operation = Literal["conv2d", "conv1d", "pool", "affine", "activation", "batchnorm", "filters"]
-Kind = Literal["max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu"]
+Operation = Literal[
+    "size", "conv2d", "conv1d", "pool", "affine", "maxout", "activation", "dropout", "batchnorm", "layernorm", "lrn",
+    "softmax", "hinge", "l1", "l2", "filters",
+]  # fmt: skip
+Kind = Literal["max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe"]
 _SIGNED = Parameter(allow_leading_hyphen=True)  # numbers may begin with a minus
 
 
@@ -37,21 +40,31 @@ class Scratch:
     example: str | None = None
     """A worked example of the lectures; other options change it."""
     input: Annotated[str | None, _SIGNED] = None
-    """Matrix such as "1 2; 3 4" (rows end with ; or /, channels with |), a .csv or .npy file, or a photograph."""
+    """Matrix such as "1 2; 3 4" (rows end with ; or /, channels with |), a .csv or .npy file, or a photograph. For lrn
+    a row is a place and a column a channel; for affine, maxout, softmax, hinge and the normalisations a row is an
+    example; size takes rows and columns."""
     kernel: Annotated[str | None, _SIGNED] = None
-    """Kernel of a convolution, weights of affine, γ of batchnorm; written as the input is."""
+    """Kernel of a convolution (filters apart by ||, of conv1d by |), weights of affine or maxout (pieces apart by |), γ
+    of a normalisation, mask of dropout, size of the window; written as the input is."""
     bias: Annotated[str | None, _SIGNED] = None
-    """Bias of a convolution or of affine, β of batchnorm; none by default."""
+    """Bias of a convolution, of affine or of maxout (a row for each piece), β of a normalisation; none by default."""
+    target: Annotated[str | None, _SIGNED] = None
+    """Of softmax and hinge the true class of each row, counted from 1; of l1 and l2 the numbers wanted."""
     stride: int | None = None
     """From one place of the window to the next; 1 by default, and the size where it pools."""
     padding: int | None = None
     """Zeros around the input; 0 by default."""
     dilation: int | None = None
     """From one value that the kernel meets to the next; 1 by default."""
+    groups: int | None = None
+    """Equal parts that channels and filters fall into, each seeing its own; 1 by default."""
     kind: Kind | None = None
-    """How to pool (max, min, average), or which activation; max and relu by default."""
+    """How to pool (max, min, average), which activation, or whose constants of lrn (paper, caffe); max, relu and paper
+    by default."""
     size: int | None = None
-    """Side of the window that pools; 2 by default."""
+    """Side of the window that pools, 2 by default; channels that lrn looks at, 5 by default."""
+    share: float | None = None
+    """Share that dropout drops, by which what stays is made larger; 0.5 by default."""
     backward: bool | None = None
     """Go back, too: where the slope of the loss flows."""
     delta: Annotated[str | None, _SIGNED] = None

@@ -3,6 +3,7 @@ and the value that it makes; forward, and backward along the slopes.
 
 Each `…_walk` takes numbers and gives a `Walk`. Nothing here calls the layers of `convolve.scratch`: tests hold one to
 the other. Places in the text count from 1, as on the slides; `Cell` counts from 0, as in Python. Read in this order:
-`values`, `wording`, `places`, `convolution`, `pooling`, `affine`, `activations`, `normalisation`, `examples` (the
+`values`, `wording`, `writing`; `places`, `sizes`, `convolution`, `pooling`; `products`, `affine`, `maxout`,
+`activations`, `dropout`; `normalisation`, `response`; `scores`, `softmax`, `hinge`, `distances`; `examples` (the
 lectures' own numbers).
 """

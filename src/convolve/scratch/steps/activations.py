@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from convolve.scratch.arrays import Array
-from convolve.scratch.steps.values import Block, Cell, Part, Step, Term, Walk, given, made
-from convolve.scratch.steps.wording import called, number, product
+from convolve.scratch.steps.values import Part, Step, Walk, given, made
+from convolve.scratch.steps.wording import number, product
+from convolve.scratch.steps.writing import check_slopes, written
 
 _LEAK = 0.1
 
@@ -46,8 +47,7 @@ def activation_walk(kind: str, x: Array, dy: Array | None) -> Walk:
     shape = (x.shape[0], x.shape[1])
     grids = [given("x", "input", x), made("y", "output", shape, parts)]
     if dy is not None:
-        if dy.shape != x.shape:
-            raise ValueError(f"delta has {dy.shape[0]}x{dy.shape[1]} values and the output {shape[0]}x{shape[1]}.")
+        check_slopes(dy, shape)
         parts += (Part("Backward: the input's slope dx", f"dx = δ · ∂y/∂x, ∂y/∂x = {slope}", tuple(_dx(kind, x, dy))),)
         grids += [given("dy", "δ, slope of the loss along y", dy), made("dx", "slope along x", shape, parts)]
     return Walk(kind.capitalize() if kind != "relu" else "ReLU", tuple(grids), parts)
@@ -56,15 +56,13 @@ def activation_walk(kind: str, x: Array, dy: Array | None) -> Walk:
 def _outputs(kind: str, x: Array) -> Iterator[Step]:
     for row, column in np.ndindex(*x.shape):
         value = _CURVES[kind][1](float(x[row, column]))
-        cell: Cell = ("y", row, column)
         text = f"{kind}({number(float(x[row, column]))}) = {number(value)}"
-        yield Step(called(cell), (), (text,), (("x", row, column),), ((cell, value),))
+        yield written(("y", row, column), value, text, [("x", row, column)])
 
 
 def _dx(kind: str, x: Array, dy: Array) -> Iterator[Step]:
     for row, column in np.ndindex(*x.shape):
-        term: Term = product(float(dy[row, column]), _CURVES[kind][3](float(x[row, column])))
-        cell: Cell = ("dx", row, column)
-        read: tuple[Cell, ...] = ("x", row, column), ("y", row, column), ("dy", row, column)
+        term = product(float(dy[row, column]), _CURVES[kind][3](float(x[row, column])))
         text = f"{term.text} = {number(term.value)}"
-        yield Step(called(cell), (Block(((term,),)),), (text,), read, ((cell, term.value),))
+        read = [(grid, row, column) for grid in ("x", "y", "dy")]
+        yield written(("dx", row, column), term.value, text, read, [(term,)])

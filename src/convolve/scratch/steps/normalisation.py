@@ -1,7 +1,10 @@
-"""Batch normalisation, feature by feature; slides "Batch Normalization": x̂ = (x - μ) / √(σ² + ε), y = γ x̂ + β.
+"""Batch and layer normalisation, value by value; slides "Batch & layer normalization".
 
-Backward dβ = Σ δ, dγ = Σ δ x̂, and dx = γ / √(σ² + ε) · (δ - mean of δ - x̂ · mean of δ x̂): x̂ has mean 0 and variance 1
-whatever x does, so the slope loses its mean and its part along x̂.
+x̂ = (x - μ) / √(σ² + ε), y = γ x̂ + β. Batch normalisation takes μ and σ² of each feature over the batch (a column),
+layer normalisation of each example over its features (a row); γ and β are one for each feature in both.
+
+Backward dβ = Σ δ and dγ = Σ δ x̂ over the batch. x̂ has mean 0 and variance 1 along its column or row whatever x does,
+so that the slope loses its mean and its part along x̂: dx = (g - mean of g - x̂ · mean of g x̂) / √(σ² + ε), g = γ δ.
 """
 
 from __future__ import annotations
@@ -14,17 +17,21 @@ import numpy as np
 
 from convolve.scratch.arrays import Array
 from convolve.scratch.normalisation import EPSILON
-from convolve.scratch.steps.values import Block, Cell, Grid, Part, Step, Term, Walk, given, made
-from convolve.scratch.steps.wording import added, called, equation, factor, number, product
+from convolve.scratch.steps.values import Cell, Grid, Part, Step, Term, Walk, given, made
+from convolve.scratch.steps.wording import added, averaged, equation, factor, number, product
+from convolve.scratch.steps.writing import across, check_slopes, down, values_below, written
 
 
 @dataclass(frozen=True)
-class BatchNorm:
-    """x (N, D), gamma and beta (D,). Raises `ValueError` when they do not fit."""
+class Normalisation:
+    """x (N, D), gamma and beta (D,); ``layer`` takes the statistics along rows, else they are along columns. Raises
+    `ValueError` when the shapes do not fit.
+    """
 
     x: Array
     gamma: Array
     beta: Array
+    layer: bool = False
 
     def __post_init__(self) -> None:
         features = self.x.shape[1]
@@ -32,131 +39,144 @@ class BatchNorm:
             if values.shape != (features,):
                 raise ValueError(f"{name} has {values.size} values for {features} features; give one for each.")
 
+    @property
+    def count(self) -> int:
+        """How many lines (rows of a layer's, columns of a batch's) have statistics of their own."""
+        examples, features = self.x.shape
+        return int(examples if self.layer else features)
+
+    def line(self, values: Array, place: int) -> list[float]:
+        """A row of a layer's values, or a column of a batch's."""
+        found: list[float] = (values if self.layer else values.T)[place].tolist()
+        return found
+
+    def cells(self, grid: str, place: int) -> list[Cell]:
+        """The cells of that line."""
+        return across(grid, place, self.x.shape[1]) if self.layer else down(grid, place, len(self.x))
+
+    def statistic(self, grid: str, place: int) -> Cell:
+        """The cell of a line's μ or σ²."""
+        return (grid, place, 0) if self.layer else (grid, 0, place)
+
     @cached_property
     def mean(self) -> list[float]:
-        """μ of each feature."""
-        return [sum(column) / len(column) for column in self.x.T.tolist()]
+        """μ of each line."""
+        lines = [self.line(self.x, place) for place in range(self.count)]
+        return [sum(values) / len(values) for values in lines]
 
     @cached_property
     def variance(self) -> list[float]:
-        """σ² of each feature."""
+        """σ² of each line."""
+        lines = [self.line(self.x, place) for place in range(self.count)]
         return [
-            sum((value - mean) ** 2 for value in column) / len(column)
-            for column, mean in zip(self.x.T.tolist(), self.mean, strict=True)
+            sum((value - mean) ** 2 for value in values) / len(values)
+            for values, mean in zip(lines, self.mean, strict=True)
         ]
 
     @cached_property
     def deviation(self) -> list[float]:
-        """√(σ² + ε) of each feature."""
+        """√(σ² + ε) of each line."""
         return [float(np.sqrt(variance + EPSILON)) for variance in self.variance]
 
     @cached_property
     def normalised(self) -> Array:
         """x̂ (N, D)."""
-        x: Array = (self.x - self.mean) / self.deviation
+        mean, deviation = np.array(self.mean), np.array(self.deviation)
+        x: Array = ((self.x.T - mean) / deviation).T if self.layer else (self.x - mean) / deviation
         return x
 
 
-def batch_norm_walk(layer: BatchNorm, dy: Array | None) -> Walk:
+def normalisation_walk(layer: Normalisation, dy: Array | None) -> Walk:
     """Forward to y, and backward from ``dy`` (N, D) if it is given."""
+    count = "D" if layer.layer else "N"
     parts = [
-        Part("Forward: the mean μ", "μ = Σ x / N", tuple(_means(layer))),
-        Part("Forward: the variance σ²", "σ² = Σ (x - μ)² / N", tuple(_variances(layer))),
+        Part("Forward: the mean μ", f"μ = Σ x / {count}", tuple(_means(layer))),
+        Part("Forward: the variance σ²", f"σ² = Σ (x - μ)² / {count}", tuple(_variances(layer))),
         Part("Forward: normalised, x̂", "x̂ = (x - μ) / √(σ² + ε)", tuple(_normalised(layer))),
         Part("Forward: the output y", "y = γ · x̂ + β", tuple(_outputs(layer))),
     ]
     if dy is not None:
-        if dy.shape != layer.x.shape:
-            raise ValueError(f"delta has {dy.size} values and the output {layer.x.size}; give one for each.")
+        check_slopes(dy, layer.x.shape)
         formula = "dx = γ / √(σ² + ε) · (δ - Σδ / N - x̂ · Σδx̂ / N)"
+        if layer.layer:
+            formula = "dx = 1 / √(σ² + ε) · (g - Σg / D - x̂ · Σgx̂ / D), g = γδ"
         parts += [
-            Part("Backward: β's slope dβ", "dβ = Σ δ", tuple(_dbeta(dy))),
-            Part("Backward: γ's slope dγ", "dγ = Σ δ · x̂", tuple(_dgamma(layer, dy))),
+            Part("Backward: β's slope dβ", "dβ = Σ δ, over the batch", tuple(_dbeta(dy))),
+            Part("Backward: γ's slope dγ", "dγ = Σ δ · x̂, over the batch", tuple(_dgamma(layer, dy))),
             Part("Backward: the input's slope dx", formula, tuple(_dx(layer, dy))),
         ]
-    return Walk("Batch normalisation", _grids(layer, dy, tuple(parts)), tuple(parts))
+    title = f"{'Layer' if layer.layer else 'Batch'} normalisation"
+    return Walk(title, _grids(layer, dy, tuple(parts)), tuple(parts))
 
 
-def _means(layer: BatchNorm) -> Iterator[Step]:
-    for d, column in enumerate(layer.x.T.tolist()):
-        rows = tuple((Term(number(value), value),) for value in column)
-        text = f"({added(column)}) / {len(column)} = {number(layer.mean[d])}"
-        yield _step(("μ", 0, d), rows, text, _down("x", d, len(column)), layer.mean[d])
+def _means(layer: Normalisation) -> Iterator[Step]:
+    for place, mean in enumerate(layer.mean):
+        values = layer.line(layer.x, place)
+        cell, read = layer.statistic("μ", place), layer.cells("x", place)
+        yield written(cell, mean, averaged(values), read, values_below(values), line=not layer.layer)
 
 
-def _variances(layer: BatchNorm) -> Iterator[Step]:
-    for d, column in enumerate(layer.x.T.tolist()):
-        mean = factor(layer.mean[d])
-        terms = [Term(f"({number(value)} - {mean})²", (value - layer.mean[d]) ** 2) for value in column]
-        text = f"({added(term.value for term in terms)}) / {len(column)} = {number(layer.variance[d])}"
-        read = (*_down("x", d, len(column)), ("μ", 0, d))
-        yield _step(("σ²", 0, d), tuple((term,) for term in terms), text, read, layer.variance[d])
+def _variances(layer: Normalisation) -> Iterator[Step]:
+    for place, (mean, variance) in enumerate(zip(layer.mean, layer.variance, strict=True)):
+        values = layer.line(layer.x, place)
+        terms = [Term(f"({number(value)} - {factor(mean)})²", (value - mean) ** 2) for value in values]
+        text = f"({added(term.value for term in terms)}) / {len(values)} = {number(variance)}"
+        read = [*layer.cells("x", place), layer.statistic("μ", place)]
+        yield written(
+            layer.statistic("σ²", place), variance, text, read, [(term,) for term in terms], line=not layer.layer
+        )
 
 
-def _normalised(layer: BatchNorm) -> Iterator[Step]:
+def _normalised(layer: Normalisation) -> Iterator[Step]:
     for n, d in np.ndindex(*layer.x.shape):
-        value = float(layer.normalised[n, d])
-        centred = f"({number(float(layer.x[n, d]))} - {factor(layer.mean[d])})"
-        text = f"{centred} / {number(layer.deviation[d])} = {number(value)}"
-        yield _step(("x̂", n, d), (), text, (("x", n, d), ("μ", 0, d), ("σ²", 0, d)), value)
+        place, value = n if layer.layer else d, float(layer.normalised[n, d])
+        centred = f"({number(float(layer.x[n, d]))} - {factor(layer.mean[place])})"
+        text = f"{centred} / {number(layer.deviation[place])} = {number(value)}"
+        yield written(("x̂", n, d), value, text, [("x", n, d), *(layer.statistic(grid, place) for grid in ("μ", "σ²"))])
 
 
-def _outputs(layer: BatchNorm) -> Iterator[Step]:
+def _outputs(layer: Normalisation) -> Iterator[Step]:
     for n, d in np.ndindex(*layer.x.shape):
         term = product(float(layer.gamma[d]), float(layer.normalised[n, d]))
         value = term.value + float(layer.beta[d])
         text = f"{term.text} + {factor(float(layer.beta[d]))} = {number(value)}"
-        yield _step(("y", n, d), ((term,),), text, (("x̂", n, d), ("γ", 0, d), ("β", 0, d)), value)
+        yield written(("y", n, d), value, text, [("x̂", n, d), ("γ", 0, d), ("β", 0, d)], [(term,)])
 
 
 def _dbeta(dy: Array) -> Iterator[Step]:
     for d, column in enumerate(dy.T.tolist()):
-        rows = tuple((Term(number(value), value),) for value in column)
-        yield _step(("dβ", 0, d), rows, equation(column, sum(column)), _down("dy", d, len(column)), sum(column))
+        text, read = equation(column, sum(column)), down("dy", d, len(column))
+        yield written(("dβ", 0, d), sum(column), text, read, values_below(column), line=True)
 
 
-def _dgamma(layer: BatchNorm, dy: Array) -> Iterator[Step]:
+def _dgamma(layer: Normalisation, dy: Array) -> Iterator[Step]:
     for d in range(dy.shape[1]):
-        terms = _along(layer, dy, d)
+        terms = [product(delta, x) for delta, x in zip(dy[:, d].tolist(), layer.normalised[:, d].tolist(), strict=True)]
         total = sum(term.value for term in terms)
-        read = (*_down("dy", d, len(dy)), *_down("x̂", d, len(dy)))
-        text = equation([term.value for term in terms], total)
-        yield _step(("dγ", 0, d), tuple((term,) for term in terms), text, read, total)
+        text, read = equation([term.value for term in terms], total), [*down("dy", d, len(dy)), *down("x̂", d, len(dy))]
+        yield written(("dγ", 0, d), total, text, read, [(term,) for term in terms], line=True)
 
 
-def _dx(layer: BatchNorm, dy: Array) -> Iterator[Step]:
-    count = len(dy)
+def _dx(layer: Normalisation, dy: Array) -> Iterator[Step]:
+    slopes = dy * layer.gamma if layer.layer else dy  # along a column γ is one number, and can stand in front
     for n, d in np.ndindex(*dy.shape):
-        mean = sum(dy[:, d].tolist()) / count
-        along = sum(term.value for term in _along(layer, dy, d)) / count
-        delta, x = float(dy[n, d]), float(layer.normalised[n, d])
-        gamma, deviation = float(layer.gamma[d]), layer.deviation[d]
-        value = gamma / deviation * (delta - mean - x * along)
-        inner = f"({number(delta)} - {factor(mean)} - {factor(x)}·{factor(along)})"
-        text = f"{number(gamma)} / {number(deviation)} · {inner} = {number(value)}"
-        read: tuple[Cell, ...] = (*_down("dy", d, count), *_down("x̂", d, count), ("γ", 0, d), ("σ²", 0, d))
-        yield _step(("dx", n, d), (), text, read, value)
+        place, front = (n, 1.0) if layer.layer else (d, float(layer.gamma[d]))
+        pulls = np.array(layer.line(slopes, place))
+        mean, along = float(pulls.mean()), float((pulls * layer.line(layer.normalised, place)).mean())
+        slope, x = float(slopes[n, d]), float(layer.normalised[n, d])
+        value = front / layer.deviation[place] * (slope - mean - x * along)
+        inner = f"({number(slope)} - {factor(mean)} - {factor(x)}·{factor(along)})"
+        text = f"{number(front)} / {number(layer.deviation[place])} · {inner} = {number(value)}"
+        read = [*layer.cells("dy", place), *layer.cells("x̂", place), layer.statistic("σ²", place)]
+        read += layer.cells("γ", 0) if layer.layer else [("γ", 0, d)]
+        yield written(("dx", n, d), value, text, read)
 
 
-def _along(layer: BatchNorm, dy: Array, d: int) -> list[Term]:
-    """δ · x̂ of a feature, example by example."""
-    return [product(float(delta), float(x)) for delta, x in zip(dy[:, d], layer.normalised[:, d], strict=True)]
-
-
-def _step(cell: Cell, rows: tuple[tuple[Term, ...], ...], text: str, read: tuple[Cell, ...], value: float) -> Step:
-    line = cell[0] not in {"x̂", "y", "dx"}
-    return Step(called(cell, line), (Block(rows),) if rows else (), (text,), read, ((cell, value),))
-
-
-def _down(grid: str, column: int, count: int) -> tuple[Cell, ...]:
-    return tuple((grid, row, column) for row in range(count))
-
-
-def _grids(layer: BatchNorm, dy: Array | None, parts: tuple[Part, ...]) -> tuple[Grid, ...]:
-    shape = len(layer.x), layer.x.shape[1]
-    row = 1, shape[1]
-    grids = [given("x", "input, an example per row", layer.x), made("μ", "mean", row, parts)]
-    grids += [made("σ²", "variance", row, parts), made("x̂", "normalised", shape, parts)]
+def _grids(layer: Normalisation, dy: Array | None, parts: tuple[Part, ...]) -> tuple[Grid, ...]:
+    shape, row = (len(layer.x), layer.x.shape[1]), (1, layer.x.shape[1])
+    statistics = (layer.count, 1) if layer.layer else row
+    grids = [given("x", "input, an example per row", layer.x), made("μ", "mean", statistics, parts)]
+    grids += [made("σ²", "variance", statistics, parts), made("x̂", "normalised", shape, parts)]
     grids += [given("γ", "scale", layer.gamma[None]), given("β", "shift", layer.beta[None])]
     grids.append(made("y", "output", shape, parts))
     if dy is not None:

@@ -15,6 +15,7 @@ from convolve.scratch.arrays import Array
 from convolve.scratch.steps.places import Places
 from convolve.scratch.steps.values import Block, Cell, Grid, Part, Step, Term, Walk, given, made
 from convolve.scratch.steps.wording import added, called, factor, number, numbered
+from convolve.scratch.steps.writing import check_slopes
 from convolve.scratch.windows import Sliding
 
 KINDS = ("max", "min", "average")
@@ -59,9 +60,7 @@ def pooling_walk(layer: Pooling, dy: Array | None) -> Walk:
     rule = f"y = (sum of the window) / {layer.size**2}" if mean else f"y = {layer.kind} of the window"
     parts: tuple[Part, ...] = (Part("Forward: the output y", rule, tuple(_outputs(layer))),)
     if dy is not None:
-        if dy.shape != layer.shape:
-            wanted = "x".join(map(str, layer.shape))
-            raise ValueError(f"delta has {'x'.join(map(str, dy.shape))} values and the output {wanted}.")
+        check_slopes(dy, layer.shape)
         share = f"m = {layer.size**2} values"
         way = (
             f"each of the window's {share} gets δ/m" if mean else f"the {_BEST[layer.kind]} value gets δ, the others 0"

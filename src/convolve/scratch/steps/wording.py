@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from convolve.scratch.steps.values import Cell, Term
 
@@ -42,6 +42,12 @@ def equation(values: Iterable[float], total: float) -> str:
     """``1 + 2 = 3``; one value alone is only said once."""
     left, right = added(values), number(total)
     return right if left == right else f"{left} = {right}"
+
+
+def averaged(values: Sequence[float]) -> str:
+    """``(1 + 2 + 6) / 3 = 3``."""
+    total = f"({added(values)})" if len(values) > 1 else added(values)
+    return f"{total} / {len(values)} = {number(sum(values) / len(values))}"
 
 
 def called(cell: Cell, line: bool = False) -> str:
