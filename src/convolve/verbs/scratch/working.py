@@ -11,9 +11,9 @@ from convolve.errors import OptionError
 from convolve.scratch.photographs import Version, versions
 from convolve.scratch.steps.values import Walk
 from convolve.values import Pixels
-from convolve.verbs.matrices import read_numbers
-from convolve.verbs.operations import OPERATIONS
-from convolve.verbs.scratch import Scratch
+from convolve.verbs.scratch.matrices import read_numbers
+from convolve.verbs.scratch.operations import OPERATIONS
+from convolve.verbs.scratch.options import Scratch
 
 _LONGEST_SIDE = 480
 _ALWAYS = frozenset({"operation", "example", "input", "page"})

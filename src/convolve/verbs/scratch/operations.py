@@ -24,8 +24,8 @@ from convolve.scratch.steps.sizes import size_walk
 from convolve.scratch.steps.softmax import softmax_walk
 from convolve.scratch.steps.values import Walk
 from convolve.scratch.windows import Sliding
-from convolve.verbs.matrices import Numbers, read_numbers, whole
-from convolve.verbs.scratch import Scratch
+from convolve.verbs.scratch.matrices import Numbers, read_numbers, whole
+from convolve.verbs.scratch.options import Scratch
 
 MOST_TERMS = 20_000
 """Products of a forward pass, or values of the input with its padding, that are still shown one by one."""
