@@ -153,7 +153,7 @@ def test_packages_that_share_their_name_with_a_verb_are_both() -> None:
         (("train", "digits", "--network", "lenet5_keras", "--threads", "0"), "threads cannot be 0"),
         (("train", "digits", "--network", "lenet5_keras", "--group-by", "("), "no regular expression"),
         (("train", "digits", "--network", "lenet5_keras", "--weights", "nowhere.pth"), "no weight file nowhere.pth"),
-        (("train", "digits", "--network", "lenet5_keras", "--weights", "imagenet"), "no weights that fit lenet5_keras"),
+        (("train", "digits", "--network", "lenet5_keras", "--weights", "imagenet"), "no official ImageNet weights"),
         (("train", "digits", "--optimizer", "sdg"), 'Did you mean "sgd"?'),
         (("train", "digits", "cifar10", "--network", "lenet5_keras"), "There is no place for 'cifar10'"),
         (("train", "--recipe", "nowhere.toml"), "nowhere.toml cannot be read"),
