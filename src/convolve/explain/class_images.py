@@ -2,7 +2,7 @@
 
 Simonyan, Vedaldi, Zisserman 2013, "Deep inside convolutional networks", section 2: ascend the class's score, with a
 penalty on the image's square. Yosinski, Clune, Nguyen, Fuchs, Lipson 2015, "Understanding neural networks through deep
-visualization", section 4: let the penalty shrink the image at each step, and blur it now and then, against patterns
+visualization", section 3: let the penalty shrink the image at each step, and blur it now and then, against patterns
 that no photograph has. At each step the image is shifted by some pixels (Mordvintsev, Olah, Tyka 2015, "Inceptionism"),
 so that nothing depends on the map's grid.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from convolve.explain.blur import blurred
 from convolve.explain.untouched import untouched
 from convolve.networks import Network
 from convolve.values import Floats
@@ -72,17 +72,6 @@ def class_images(
                 images = blurred(images, ascent.blur)
         found.append(_slopes(network, images, classes)[0])
     return ClassImages(images.cpu().numpy(), torch.stack(found, 1).cpu().numpy())
-
-
-def blurred(images: Tensor, deviation: float) -> Tensor:
-    """(N, C, H, W) images under a Gaussian of that deviation in pixels, borders repeated."""
-    reach = max(1, round(3 * deviation))
-    steps = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-    weights = torch.exp(-(steps**2) / (2 * deviation**2))
-    kernel = (weights / weights.sum()).expand(images.shape[1], 1, 1, -1)
-    padded = F.pad(images, (reach,) * 4, mode="replicate")
-    across = F.conv2d(padded, kernel, groups=images.shape[1])
-    return F.conv2d(across, kernel.transpose(2, 3), groups=images.shape[1])
 
 
 def _slopes(network: Network, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Grad-CAM++.
 
 Chattopadhay, Sarkar, Howlader, Balasubramanian 2018, "Grad-CAM++: Generalized Gradient-based Visual Explanations for
-Deep Convolutional Networks", equations 7 and 19: as Grad-CAM, but the weight of a map is a weighted sum of the slopes
+Deep Convolutional Networks", equations 5 and 19: as Grad-CAM, but the weight of a map is a weighted sum of the slopes
 that speak for the class,
 
     w_k = sum_ij alpha_ij relu(g_ij)   with   alpha_ij = g_ij^2 / (2 g_ij^2 + g_ij^3 sum_ab A_ab) = 1 / (2 + g_ij sum A)

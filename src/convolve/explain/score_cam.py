@@ -1,8 +1,8 @@
 """Score-CAM.
 
 Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu 2020, "Score-CAM: Score-Weighted Visual Explanations for Convolutional
-Neural Networks", equations 5 to 8 and algorithm 1: no slopes; a map counts as much as the class's score of the image of
-which only what the map covers is left,
+Neural Networks", equations 6 to 10 and algorithm 1: no slopes; a map counts as much as the class's score of the image
+of which only what the map covers is left,
 
     L_c = relu(sum_k alpha_k A^k)   with   alpha = softmax_k S_c(X * s(up(A^k)))   and   s(M) = (M - min) / (max - min)
 

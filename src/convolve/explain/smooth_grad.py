@@ -1,11 +1,11 @@
 """SmoothGrad.
 
-Smilkov, Thorat, Kim, Viegas, Wattenberg 2017, "SmoothGrad: removing noise by adding noise", section 3: the mean slope
+Smilkov, Thorat, Kim, Viegas, Wattenberg 2017, "SmoothGrad: removing noise by adding noise", section 2.2: the mean slope
 of the score over copies of the image with Gaussian noise,
 
     M = 1 / n sum of dS / dX at X + N(0, sigma^2)   with   sigma = 15 % of (max X - min X)
 
-(section 4.1: 10 to 20 %, n up to 50). Of a pixel's channels the one with the largest mean slope counts, as in saliency.
+(section 3.2: 10 to 20 %, n up to 50). Of a pixel's channels the one with the largest mean slope counts, as in saliency.
 The noise comes from a seed of its own and is the same for every image, up to its spread.
 """
 

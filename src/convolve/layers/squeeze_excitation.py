@@ -9,7 +9,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-REDUCTION = 16  # section 4: "we set r = 16"
+REDUCTION = 16  # section 5.1: "set to 16 by default"
 
 
 @final

@@ -129,7 +129,7 @@ _ALEXNET = Card(
     macs=724_406_816,
     top1_error=40.7,
     top5_error=18.2,
-    evaluation="mean of ten crops (Table 2, 1 CNN)",
+    evaluation="mean of ten crops (section 4.1; Table 2, 1 CNN)",
 )
 _ONE_TOWER = Card(
     name="alexnet_one_tower",

@@ -12,11 +12,14 @@ contradicts itself at 4c and 4d: the widths of their branches add up to 608, its
 widths are followed here and in the Caffe files; `bn_inception_slim`, after the authors' later code in TF-slim, has
 pool projections of 96 and so 576.
 
-Deviations: the section on ImageNet speaks of 13.6 million parameters, and of no dense layers but the last; figure 5
-adds up to 11.28 million. Neither the reading of the first convolution (6,696 parameters between the two) nor the
-running statistics (20,032) make up for it, and auxiliary classifiers would have dense layers; the figure is followed.
-Average pooling counts its padding and max poolings between stages round up, as in Caffe. Where a map's side is odd,
-the pooling of 3c and 4e goes on to where the convolutions beside it end.
+Deviations: section 4.2 speaks of 13.6 million parameters, and of no dense layers but the last; figure 5 adds up to
+11.28 million, and is followed. TensorFlow's white paper (Abadi et al. 2015, section 6) repeats the figure, of learnable
+parameters, beside 2 billion multiply-adds, which agree; what is counted is said nowhere that was found. It is not the
+reading of the first convolution (6,696 between the two) nor running statistics (20,032). A guess: a head beside it as
+in the authors' later Inception-v3, convolutions of 1x1x128 and 4x4x768 and the scores on the averages of a map of 576,
+has 2,417,384, and makes 13.61 million of `bn_inception_slim`. Average pooling counts its padding and max poolings
+between stages round up, as in Caffe. Where a map's side is odd, the pooling of 3c and 4e goes on to where the
+convolutions beside it end.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 Long, Shelhamer, Darrell 2015, "Fully convolutional networks for semantic segmentation", figures 2 and 3; Shelhamer,
 Long, Darrell 2016, the journal's version, section 4; layer sizes of the authors' definitions.
 
-fcn8s_vgg16 at 3x500x500: stage3 256x88x88, stage4 512x44x44, stage6 4096x16x16, and 21x500x500 scores
+fcn32s_googlenet at 3x32x32: stage1 64x16x16, stage2 192x8x8, stage3 480x4x4, stage4 832x2x2, stage5 1024x1x1
+
+Of 3x500x500, fcn8s_vgg16 reads stage3 256x88x88, stage4 512x44x44 and stage6 4096x16x16, and gives 21x500x500 scores.
 
 As published the first convolution pads by 100, and what it adds is cut off again where maps of two strides meet and
 from the scores: how much, follows from the centres of the maps' units. The 32s, 16s and 8s networks read one, two and
@@ -41,7 +43,7 @@ BORDER = 100  # the first convolution of the published networks
 class Upsampled(nn.Module):
     """Scores of every map it reads, the coarse ones enlarged onto the finer ones, at last onto the image (figure 3).
 
-    Shape: [(N, channels, H/stride, W/stride), …] from fine to coarse, (H, W) -> (N, classes, H, W). ``maps`` are
+    [(N, channels, H/stride, W/stride), …] from fine to coarse, and (H, W), become (N, classes, H, W). ``maps`` are
     (channels, stride, centre of the first unit in pixels of the image) in that order, ``widest`` the kernel of the last
     upsampling.
     """

@@ -12,11 +12,11 @@ Digits of 28x28 stand in the middle of LeNet-5's 32x32. Its loss is the cross-en
 the paper's equation 9; what is trained pulls F6 towards a picture of the digit, seven units wide and twelve high.
 
 Deviations: the paper does not say how large the constant j of equation 9 is; here it is infinite, so that there is no
-class of rubbish. The bitmaps are figure 3's as public transcriptions have them, which agree to the pixel (0, 2, 4 and
-5 with a bar above them, 4 open and reaching below the line). More classes than ten get random codes of ±1, which the
-paper holds possible. LeNet-1 was trained by squared error on squashed outputs; here its scores leave unsquashed for
-the cross-entropy. It draws its weights, of which its paper says nothing, as LeNet-5 does. Neither is trained by the
-second-order method of its paper.
+class of rubbish. The bitmaps are figure 3's as one public transcription has them; against the figure itself they were
+checked by eye only (0, 2, 4 and 5 with a bar above them, 4 open and reaching below the line). More classes than ten get
+random codes of ±1, which the paper holds possible. LeNet-1 was trained by squared error on squashed outputs; here its
+scores leave unsquashed for the cross-entropy. It draws its weights, of which its paper says nothing, as LeNet-5 does.
+Neither is trained by the second-order method of its paper.
 """
 
 from __future__ import annotations

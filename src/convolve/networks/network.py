@@ -21,7 +21,7 @@ class Card:
     ``input`` is (channels, height, width) as published and ``minimum`` the smallest side that it can take.
     ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
     with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
-    the paper gives them; ``evaluation`` says how they were measured.
+    the paper gives them or the notes of its release; ``evaluation`` says which, and how they were measured.
     """
 
     name: str

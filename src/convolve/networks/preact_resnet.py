@@ -1,6 +1,6 @@
 """ResNet with pre-activation.
 
-He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", figure 4(e), Table 4 and appendix.
+He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", figure 4(e), Tables 3 and 4, and appendix.
 
 preact_resnet110_cifar at 3x32x32: stage1 16x32x32, stage2 32x16x16, stage3 64x8x8
 preact_resnet164_cifar at 3x33x40: stage1 64x33x40, stage2 128x17x20, stage3 256x9x10
@@ -9,8 +9,8 @@ Normalisation and ReLU come before each convolution, so that nothing stands on t
 is activated before it splits into two paths, and the last stage ends in one more activation (appendix). 110 layers are
 units of two 3x3 convolutions, whose shortcuts have no parameters (option A); 164 and 1001 layers are bottlenecks, and
 where their width changes the shortcut is a 1x1 convolution of the activated maps, as in the authors' Torch file. Test
-errors on CIFAR-10 (Table 4): 6.37, 5.46 and 4.92 per cent. Its 10.2 million parameters of 1001 layers are those of the
-convolutions and the scores, 10,178,490; normalisation has 149,216 more.
+errors on CIFAR-10, medians of five runs (Table 3): 6.37, 5.46 and 4.92 per cent. The 10.2 million parameters of 1001
+layers (Table 4) are those of the convolutions and the scores, 10,178,490; normalisation has 149,216 more.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ resnet20_cifar at 3x32x32: stage1 16x32x32, stage2 32x16x16, stage3 64x8x8
 plain56_cifar at 3x33x40: stage1 16x33x40, stage2 32x17x20, stage3 64x9x10
 
 A network of depth 6n + 2: conv1, then three stages of n blocks of two 3x3 convolutions; shortcuts are of option A "in
-all cases". Test errors on CIFAR-10 (Table 6): 8.75, 7.51, 7.17, 6.97, 6.43 and 7.93 per cent for 20 to 1202 layers.
+all cases". Test errors on CIFAR-10 (Table 6): 8.75, 7.51, 7.17, 6.97, 6.43 and 7.93 per cent for 20 to 1202 layers;
+that of 110 layers is the best of five runs, whose mean is 6.61.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """SENet: squeeze-and-excitation in ResNet, ResNeXt and Inception, and SENet-154.
 
-Hu, Shen, Sun 2017, "Squeeze-and-excitation networks", Table 1, figures 2 and 3, Table 2, and the appendix on SENet-154.
+Hu, Shen, Sun 2017, "Squeeze-and-excitation networks", Table 1, figures 2 and 3, Tables 2 and 8, and the appendix on
+SENet-154, numbered as in the last version on arXiv.
 
 se_resnet50 at 3x224x224: stage1 64x112x112, stage2 256x56x56, stage3 512x28x28, stage4 1024x14x14, stage5 2048x7x7
 se_inception at 3x64x96: stage1 64x32x48, stage2 192x16x24, stage3 320x8x12, stage4 608x4x6, stage5 1024x2x3
@@ -163,7 +164,5 @@ VARIANTS = (
     _variant("se_resnet152", se_resnet, 152, (66_821_848, 11_288_993_792), (21.57, 5.73)),
     _variant("se_resnext50", se_resnext, 50, (27_559_896, 4_232_994_816), (21.10, 5.49)),
     Variant(_card("se_inception", 7, (11_931_622, 2_033_239_424), (24.23, 7.14)), _inception),
-    Variant(
-        _card("senet154", 3, (115_088_984, 20_688_363_520), (18.68, 4.47), "the authors' released model"), _senet154
-    ),
+    Variant(_card("senet154", 3, (115_088_984, 20_688_363_520), (18.68, 4.47), "Table 8"), _senet154),
 )

@@ -1,6 +1,6 @@
 """SENet for CIFAR-10: squeeze-and-excitation in pre-activation ResNets.
 
-Hu, Shen, Sun 2017, "Squeeze-and-excitation networks", section 5.2, the table of classification errors on CIFAR-10.
+Hu, Shen, Sun 2017, "Squeeze-and-excitation networks", last version on arXiv, section 5.1 and Table 4.
 
 se_resnet20_cifar at 3x32x32: stage1 16x32x32, stage2 32x16x16, stage3 64x8x8
 se_resnet164_cifar at 3x33x40: stage1 64x33x40, stage2 128x17x20, stage3 256x9x10

@@ -42,6 +42,6 @@ _ZFNET = Card(
     macs=1_168_032_896,
     top1_error=38.4,
     top5_error=16.5,
-    evaluation="mean of ten crops (Table 2, 1 convnet as per figure 3)",
+    evaluation="not stated, beside AlexNet's mean of ten crops (Table 2, 1 convnet as per figure 3)",
 )
 VARIANTS = (Variant(_ZFNET, partial(build, FIGURE_3, (0.01, 0.0))),)
