@@ -11,6 +11,7 @@ from convolve.errors import NetworkError
 from convolve.networks import (
     alexnet,
     bn_inception,
+    deconvnet,
     dense,
     densenet,
     fcn,
@@ -25,7 +26,9 @@ from convolve.networks import (
     resnet_cifar,
     resnet_options,
     resnext,
+    segnet,
     senet,
+    unet,
     vgg,
     zfnet,
 )
@@ -36,6 +39,7 @@ __all__ = ["Card", "Network", "Stage", "Variant", "card", "create", "names"]
 _PAPERS = (
     *(dense, lenet, alexnet, zfnet, nin, keras_listings, keras_lectures, vgg, googlenet, bn_inception),
     *(resnet, resnet_options, resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, fcn),
+    *(unet, deconvnet, segnet),
 )
 _VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
 

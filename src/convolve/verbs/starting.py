@@ -11,6 +11,8 @@ from torch import Tensor
 from convolve.interop.files import read_weights
 from convolve.interop.torchvision import TWINS, imagenet_weights, renamed
 from convolve.networks import Network
+from convolve.networks.convolutional import convolutional_state
+from convolve.networks.fcn import classifier
 from convolve.networks.weights import load_weights
 from convolve.training.run import open_run
 from convolve.values import Preprocessing
@@ -32,13 +34,14 @@ class Start:
         """Load what fits; the head's parameters that stay fresh are returned. Raises `WeightsError`."""
         own = network.state_dict()
         foreign = network.card.name in TWINS and any(name not in own for name in self.state)
-        return load_weights(network, renamed(network, self.state) if foreign else self.state)
+        state = renamed(network, self.state) if foreign else self.state
+        return load_weights(network, convolutional_state(network, state) if network.reads else state)
 
 
 def starting_weights(weights: str, network: str) -> Start:
     """Find the weights. Raises `WeightsError`, and `RunError` for a folder that is no finished run."""
     if weights == "imagenet":
-        state, preprocessing = imagenet_weights(network)
+        state, preprocessing = imagenet_weights(classifier(network) or network)
         return Start(state, preprocessing.channels, preprocessing)
     place = Path(weights)
     if place.is_dir():
