@@ -181,3 +181,9 @@ def test_the_deepest_network_takes_less_than_a_second() -> None:
     start = time.process_time()
     summarize(network, (3, 224, 224))
     assert time.process_time() - start < 1  # 0.3 s of one core
+
+
+def test_transposed_convolutions_use_every_weight_once_for_each_unit_that_they_are_given() -> None:
+    row = summarize(nn.ConvTranspose2d(8, 3, 4, stride=2, bias=False), (8, 5, 6)).layers[0]
+    assert row.output == (3, 12, 14)
+    assert row.macs == 5 * 6 * 8 * 3 * 4 * 4

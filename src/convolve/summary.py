@@ -208,7 +208,7 @@ class _Tracer(TorchFunctionMode):
                 input=tuple(args[0].shape[1:]),
                 output=tuple(output.shape[1:]),
                 parameters=sum(parameter.numel() for parameter in module.parameters()) if fresh else 0,
-                macs=_macs(module, output),
+                macs=_macs(module, args[0], output),
                 receptive_field=max(sides),
             )
         )
@@ -241,8 +241,12 @@ def _tensors(value: object) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _macs(module: nn.Module, output: Tensor) -> int:
-    """Multiply-adds of a convolution or dense layer: every weight is used once at every place of the output's map."""
+def _macs(module: nn.Module, given: Tensor, output: Tensor) -> int:
+    """Multiply-adds of a convolution or dense layer: every weight is used once at every place of the output's map, of a
+    transposed convolution at every place of the map that it is given.
+    """
+    if isinstance(module, nn.ConvTranspose2d):
+        return module.weight.numel() * math.prod(given.shape[2:])
     if isinstance(module, nn.Conv2d | TableConvolution):
         return module.weight.numel() * math.prod(output.shape[2:])
     if isinstance(module, nn.Linear | RadialBasis):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convolve.errors import NetworkError
+from convolve.layers.unpooling import Unpooling
 from convolve.networks import Network, card, create, names
 
 CLASSES = 10
+SAME_STAGES = {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16_atonce"}  # as fcn8s_vgg16; tests/networks/test_fcn.py
 
 
-@pytest.fixture(scope="module", params=names())
+@pytest.fixture(scope="module", params=[name for name in names() if name not in SAME_STAGES])
 def network(request: pytest.FixtureRequest) -> Network:
     """Each network in turn, for small images, in evaluation mode."""
     return _lived_in(create(request.param, CLASSES, size=_small(request.param)))
@@ -21,10 +25,14 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 @torch.no_grad()
 def _lived_in(network: Network) -> Network:
-    """Scales of normalisation below 1, as training makes them; with fresh ones residual blocks double signals."""
+    """Scales of normalisation below 1, as training makes them; with fresh ones residual blocks double signals. Layers
+    of scores that start at zero get weights.
+    """
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.weight.fill_(0.3)
+            layer.weight.fill_(1.0 if network.reads else 0.3)
+        if isinstance(layer, nn.Conv2d) and not layer.weight.any():  # scores of pixels may start at zero
+            nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(9))
     return network.eval()
 
 
@@ -34,16 +42,25 @@ def _small(name: str) -> tuple[int, int]:
 
 
 def _images(network: Network, count: int = 4) -> Tensor:
+    """As many images, of networks for pixels two: each is as many examples as it has pixels."""
     random = torch.Generator().manual_seed(7)
-    return torch.randn(count, network.card.input[0], *_small(network.card.name), generator=random)
+    return torch.randn(
+        2 if network.reads else count, network.card.input[0], *_small(network.card.name), generator=random
+    )
+
+
+def _answers(network: Network, images: Tensor) -> tuple[int, ...]:
+    """What scores have behind the classes: a map as large as the image, or nothing."""
+    return tuple(images.shape[2:]) if network.reads else ()
 
 
 @torch.no_grad()
-def test_scores_are_one_row_per_image(network: Network) -> None:
-    scores = network(_images(network))
-    assert scores.shape == (4, CLASSES)
+def test_scores_are_one_row_per_image_or_pixel(network: Network) -> None:
+    images = _images(network)
+    scores = network(images)
+    assert scores.shape == (len(images), CLASSES, *_answers(network, images))
     assert scores.isfinite().all()
-    torch.testing.assert_close(network(_images(network)[:1]), scores[:1], rtol=1e-3, atol=1e-4 * float(scores.std()))
+    torch.testing.assert_close(network(images[:1]), scores[:1], rtol=1e-3, atol=1e-4 * float(scores.std()))
 
 
 @torch.no_grad()
@@ -55,7 +72,8 @@ def test_stages_have_the_declared_channels_and_keep_their_maps(network: Network)
     for name, stage in network.stages.items():
         passing = stage(passing).clone()
         assert torch.equal(maps[name], passing)
-    torch.testing.assert_close(network.head(passing), network(_images(network)))
+    read = ([maps[name] for name in network.reads], _small(network.card.name)) if network.reads else (passing,)
+    torch.testing.assert_close(network.head(*read), network(_images(network)))
 
 
 @torch.no_grad()
@@ -63,8 +81,9 @@ def test_stages_have_the_declared_strides(network: Network) -> None:
     largest = max(network.strides.values())
     with torch.device("meta"):
         skeleton = create(network.card.name).eval()
+        side = max(96, skeleton.card.minimum)
         maps, wider = (
-            skeleton.features(torch.empty(1, skeleton.card.input[0], 96 + more, 128 + 3 * more))
+            skeleton.features(torch.empty(1, skeleton.card.input[0], side + more, side + 32 + 3 * more))
             for more in (0, largest)
         )
     for name, stride in network.strides.items():
@@ -83,7 +102,9 @@ def test_channels_last_stays_channels_last(network: Network) -> None:
 
 def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Network) -> None:
     state = {name: value.clone() for name, value in network.state_dict().items()}
-    images, targets = _images(network, 8), torch.arange(8)
+    images = _images(network, 8)
+    shape = (len(images), *_answers(network, images))
+    targets = torch.arange(shape[0] * math.prod(shape[1:])).reshape(shape) % CLASSES
     network.train()
     for layer in network.modules():
         if isinstance(layer, nn.Dropout):
@@ -91,7 +112,11 @@ def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Net
     try:
         loss = _loss(network, images, targets)
         torch.autograd.backward(loss)
-        untouched = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+        untouched = [
+            name
+            for name, value in network.named_parameters()
+            if value.requires_grad and (value.grad is None or not value.grad.any())
+        ]
         assert untouched == []
         _step(network, 0.05 * float(loss.detach()))
         with torch.no_grad():
@@ -130,14 +155,16 @@ def test_bfloat16_agrees_with_float32(network: Network) -> None:
     exact = network(images)
     with torch.autocast("cpu", torch.bfloat16):
         rough = network(images).float()
-    assert float((rough - exact).double().norm() / exact.double().norm()) < 0.03
+    swapping = any(isinstance(layer, Unpooling) for layer in network.modules())  # of two values as good as equal
+    assert float((rough - exact).double().norm() / exact.double().norm()) < (0.3 if swapping else 0.03)
 
 
 def test_any_number_of_classes_and_channels(network: Network) -> None:
     size = _small(network.card.name)
     with torch.device("meta"):
         changed = create(network.card.name, classes=1, channels=4, size=(size[0], size[1] + 32)).eval()
-        assert changed(torch.empty(2, 4, size[0], size[1] + 32)).shape == (2, 1)
+        images = torch.empty(2, 4, size[0], size[1] + 32)
+        assert changed(images).shape == (2, 1, *_answers(changed, images))
 
 
 def test_the_smallest_side_is_the_smallest_and_said(network: Network) -> None:
@@ -145,7 +172,7 @@ def test_the_smallest_side_is_the_smallest_and_said(network: Network) -> None:
     with torch.device("meta"):
         smallest = create(name, size=(least, least + 40)).eval()
         images = torch.empty(1, network.card.input[0], least, least + 40)
-        assert smallest(images).shape == (1, network.card.classes)
+        assert smallest(images).shape == (1, network.card.classes, *_answers(network, images))
         if least > 1:
             with pytest.raises(RuntimeError):
                 smallest.features(images[:, :, 1:])

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 def bilinear_upsampling(channels: int, kernel: int, stride: int, *, learnt: bool) -> nn.ConvTranspose2d:
     """A transposed convolution of all channels with all, without bias, that interpolates each channel by itself.
 
-    (N, channels, H, W) becomes (N, channels, (H - 1) stride + kernel, (W - 1) stride + kernel). Unless it is ``learnt``
-    its kernel asks for no gradient.
+    (N, channels, H, W) maps give (N, channels, stride * (H - 1) + kernel, stride * (W - 1) + kernel). Unless it is
+    ``learnt`` its kernel asks for no gradient.
     """
     layer = nn.ConvTranspose2d(channels, channels, kernel, stride, bias=False)
     with torch.no_grad():

@@ -14,6 +14,7 @@ from convolve.errors import NetworkError
 from convolve.networks import (
     alexnet,
     bn_inception,
+    deconvnet,
     dense,
     densenet,
     fcn,
@@ -29,8 +30,10 @@ from convolve.networks import (
     resnet_cifar,
     resnet_options,
     resnext,
+    segnet,
     senet,
     senet_cifar,
+    unet,
     vgg,
     zfnet,
 )
@@ -53,8 +56,8 @@ _PAPERS = (
         resnext,
         senet,
         senet_cifar,
-        fcn,
     ),
+    *(fcn, unet, deconvnet, segnet),
 )
 _VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
 

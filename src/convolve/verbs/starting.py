@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from convolve import networks
 from convolve.interop.files import read_weights
 from convolve.interop.official import imagenet_weights, renamed
 from convolve.networks import Network
+from convolve.networks.convolutional import convolutional_state
+from convolve.networks.fcn import classifier
 from convolve.networks.weights import grown_from, load_weights
 from convolve.training.run import open_run
 from convolve.values import Preprocessing
@@ -31,7 +35,7 @@ class Start:
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
-        state = renamed(network, self.state)
+        state = _translated(network, self.state)
         fresh = load_weights(network, state)
         if not grown_from(network, state):
             return f"fresh: {', '.join(fresh)}" if fresh else "all of them fit"
@@ -43,7 +47,7 @@ class Start:
 def starting_weights(weights: str, network: str) -> Start:
     """Find the weights. Raises `WeightsError`, and `RunError` for a folder that is no finished run."""
     if weights == "imagenet":
-        found = imagenet_weights(network)
+        found = imagenet_weights(classifier(network) or network)
         return Start(found.state, found.preprocessing.channels, found.preprocessing, found.source)
     place = Path(weights)
     if place.is_dir():
@@ -53,3 +57,13 @@ def starting_weights(weights: str, network: str) -> Start:
     state = read_weights(place)
     channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
     return Start(state, channels, None, str(place))
+
+
+def _translated(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """A state under the network's own names, also where it is of the classifier that the network was made of."""
+    base, own = classifier(network.card.name), network.state_dict()
+    if base is None or all(name in own for name in state):
+        return renamed(network, state)
+    with torch.device("meta"):
+        whole = networks.create(base)
+    return convolutional_state(network, renamed(whole, state))
