@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from convolve.errors import NetworkError
@@ -165,11 +166,19 @@ def test_names_say_their_classifier() -> None:
 
 def test_a_training_starts_from_a_classifiers_weights() -> None:
     source, network = create("resnet18", 4), create("fcn8s_resnet18", 3, seed=1)
-    fresh = Start(source.state_dict(), 3, None).load(network)
+    fresh = Start(source.state_dict(), 3, None, "resnet18").load(network).removeprefix("fresh: ").split(", ")
+    assert fresh
     assert all(name.startswith("head.") for name in fresh)
     assert torch.equal(
         network.get_parameter("stages.stage1.conv1.weight"), source.get_parameter("stages.stage1.conv1.weight")
     )
+
+
+def test_official_weights_of_the_classifier_fit() -> None:
+    theirs, network = torchvision.models.resnet18(), create("fcn8s_resnet18", 3)
+    fresh = Start(theirs.state_dict(), 3, None, "torchvision/resnet18").load(network)
+    assert fresh.startswith("fresh: head.")
+    assert torch.equal(network.get_parameter("stages.stage1.conv1.weight"), theirs.conv1.weight)
 
 
 @pytest.mark.parametrize(("name", "rate"), [("fcn8s_resnet18", 0.001), ("fcn32s_googlenet", 0.001)])
