@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import open_cache
 from convolve.data.images import ImageFiles
-from convolve.data.masks import MaskFiles, MaskTruth, occurring, shown_in
+from convolve.data.masks import MaskFiles, MaskTruth, class_flags, shown_in
 from convolve.data.variation import Augmentation
 from convolve.errors import ImageError
 from convolve.values import IGNORE, Preprocessing
@@ -80,7 +80,7 @@ def test_what_files_store_is_given_its_class(tmp_path: Path) -> None:
     for name in ("gray.png", "indexed.png"):
         masks = MaskFiles(tmp_path, (name,), (0, 7), COLOURS, ignored=(255,))
         assert masks.read(0).tolist() == wanted
-        assert occurring(masks, 0).tolist() == [0, 1]
+        assert class_flags(masks).tolist() == [[1, 1]]
     colours = MaskFiles(tmp_path, ("colour.png",), ((0, 0, 255), (7, 0, 248)), COLOURS, ignored=((255, 0, 0),))
     assert colours.read(0).tolist() == wanted
     assert shown_in(COLOURS, colours.read(0))[0].tolist() == [[0, 0, 0], [255, 255, 255], [200, 30, 40]]

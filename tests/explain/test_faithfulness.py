@@ -9,7 +9,8 @@ from sklearn.metrics import auc
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from convolve.explain.faithfulness import areas, blur, curves
+from convolve.explain.blur import blurred
+from convolve.explain.faithfulness import BLUR, REACH, areas, curves
 
 ROW, COLUMN, STEPS = 2, 5, 16
 
@@ -31,7 +32,7 @@ def test_the_pixel_that_counts_first_last_and_in_the_middle(images: Tensor) -> N
     first = np.zeros((2, 8, 8), np.float32)
     first[0, ROW, COLUMN], first[1, ROW, COLUMN] = 1, -1
     found = curves(predict, images, first, torch.ones(2, dtype=torch.int64), STEPS)
-    start = float(blur(images)[0, 0, ROW, COLUMN])
+    start = float(blurred(images, BLUR, REACH)[0, 0, ROW, COLUMN])
     np.testing.assert_allclose(found.deletion[0], [1] + [0] * STEPS)
     np.testing.assert_allclose(found.deletion[1], [1] * STEPS + [0])
     np.testing.assert_allclose(found.insertion[0], [start] + [1] * STEPS)
@@ -50,5 +51,5 @@ def test_the_area_is_that_of_scikit_learn() -> None:
 def test_the_blur_is_that_of_torchvision_within_the_border() -> None:
     images = torch.randn(2, 3, 24, 20, generator=torch.Generator().manual_seed(0))
     expected = transforms.gaussian_blur(images, [11, 11], [5.0, 5.0])
-    torch.testing.assert_close(blur(images)[..., 5:-5, 5:-5], expected[..., 5:-5, 5:-5])
-    assert blur(torch.ones(1, 1, 3, 4)).allclose(torch.ones(1, 1, 3, 4))
+    torch.testing.assert_close(blurred(images, BLUR, REACH)[..., 5:-5, 5:-5], expected[..., 5:-5, 5:-5])
+    assert blurred(torch.ones(1, 1, 3, 4), BLUR, REACH).allclose(torch.ones(1, 1, 3, 4))

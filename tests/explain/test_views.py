@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convolve.errors import DataError, NetworkError
-from convolve.explain.class_images import Ascent, blurred, class_images
+from convolve.explain.blur import blurred
+from convolve.explain.class_images import Ascent, class_images
 from convolve.explain.contributions import contributions
 from convolve.explain.embedding import embedded
 from convolve.explain.exciting_patches import exciting_patches

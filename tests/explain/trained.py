@@ -27,9 +27,10 @@ def digits() -> tuple[Tensor, Tensor]:
 @functools.cache
 def trained() -> Network:
     """The network, in evaluation mode; it ends in global average pooling. Nobody may change it."""
+    network = fresh(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = _network()
+        network.train()
         images, classes = digits()
         optimizer = torch.optim.Adam(network.parameters(), 0.01)
         order = torch.arange(len(images))
@@ -42,13 +43,17 @@ def trained() -> Network:
     return network.eval()
 
 
-def _network() -> Network:
-    stages = {
-        "stage1": Stage(_layers(1, 12), 12, 1),
-        "stage2": Stage(nn.Sequential(nn.MaxPool2d(2), _layers(12, 24)), 24, 2),
-        "stage3": Stage(_layers(24, 24), 24, 2),
-    }
-    return Network(_CARD, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10)))
+def fresh(seed: int) -> Network:
+    """The same network before it learns, in evaluation mode, with weights drawn from a seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        stages = {
+            "stage1": Stage(_layers(1, 12), 12, 1),
+            "stage2": Stage(nn.Sequential(nn.MaxPool2d(2), _layers(12, 24)), 24, 2),
+            "stage3": Stage(_layers(24, 24), 24, 2),
+        }
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10))
+        return Network(_CARD, stages, head).eval()
 
 
 def _layers(before: int, after: int) -> nn.Sequential:

@@ -15,8 +15,9 @@ from PIL import Image
 
 from convolve.errors import ConvolveError
 from convolve.reports import explanations
-from convolve.reports.explanations import Explanations, Heat, MethodRow, Picture, layer_uri, render_explanations
+from convolve.reports.explanations import Explanations, Heat, MethodRow, Picture, render_explanations
 from convolve.reports.heat import palette
+from convolve.reports.overlays import layer_uri
 from convolve.reports.thumbnails import thumbnail
 from tests.reports.test_page import Page
 

@@ -88,7 +88,7 @@ def test_predicting_reads_files_as_training_read_its_images(trained: Trained, tm
     found = convolve.predict(trained.run, [str(tmp_path)], threads=1)
     assert isinstance(found, Answers)
     assert [Path(answer.image).name for answer in found.answers] == [f"{number:02}.png" for number in range(40)]
-    right = [answer.label == str(label) for answer, label in zip(found.answers, truth[:40], strict=True)]
+    right = [answer.as_json()["label"] == str(label) for answer, label in zip(found.answers, truth[:40], strict=True)]
     assert np.mean(right) > 0.6
     first = found.as_json()["predictions"][0]
     assert set(first) == {"image", "label", "confidence", "classes", "error"}

@@ -135,7 +135,8 @@ def test_methods_are_judged(shapes_run: Path, images: Path, tmp_path: Path, comm
     words = ("--method", "grad-cam", "guided-backpropagation", "--sanity", "--faithfulness", "--threads", "1")
     left = command("explain", shapes_run, images, *words, "--out", tmp_path / "out")
     assert left.code == 0
-    assert "beware of guided-backpropagation: " in left.out
+    assert "beware of guided-backpropagation: In Adebayo et al. 2018 " in left.out
+    assert "fresh top" in left.out
     assert "deletion" in left.out
     found = json.loads(command("explain", shapes_run, images, *words, "--out", tmp_path / "out", "--json").out)
     for method in found["methods"]:
@@ -143,7 +144,8 @@ def test_methods_are_judged(shapes_run: Path, images: Path, tmp_path: Path, comm
         assert 0 <= method["insertion"] <= 1
         assert method["milliseconds"] > 0
         assert method["sane"] is (method["similarity"] < 0.5)
-        assert next(iter(method["survival"])) == "head"
+        assert list(method["survival"]) == ["head", "stage2", "stage1"]
+        assert method["top"] == method["survival"]["stage2"]
         assert list(method["survival"].values())[-1] == method["similarity"]
     assert found["methods"][1]["known"]
     assert found["methods"][0]["deletion"] < found["methods"][0]["insertion"]

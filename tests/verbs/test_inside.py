@@ -41,7 +41,7 @@ def _inside(run: Path, out: Path, count: int = 2) -> Inside:
     names = tuple(dataset.images.name(index) for index in first.indices[:count].tolist())
     images = first.images[:count]
     pixels, inputs = visible(images, preprocessing), runtime.images(images)
-    return Inside(task, runtime, preprocessing, names, pixels, inputs, None, (), out, batches)
+    return Inside(task, runtime, preprocessing, names, pixels, inputs, None, (), out, batches, batches)
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -15,7 +15,8 @@ from PIL import Image
 
 import convolve
 from convolve.errors import ConvolveError, DataError, OptionError
-from convolve.verbs.predict import UNSURE, VERB, Answer
+from convolve.tasks.classify.answering import UNSURE, Answer
+from convolve.verbs.predict import VERB
 from tests.test_cli import Command
 from tests.verbs.pictures import QUICK, folders, picture, save
 

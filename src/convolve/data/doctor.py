@@ -55,12 +55,14 @@ def diagnose(dataset: Dataset, splits: Splits | None, seen: Survey, workers: int
         fingerprint=_fingerprint(dataset, seen.usable, seen.digests),
         warnings=(),
         usable=seen.usable,
+        pixels=() if seen.pixels is None else tuple(seen.pixels.sum(0).tolist()),
     )
     return replace(findings, warnings=advise(findings))
 
 
 def fingerprint(dataset: Dataset, usable: Indices) -> str:
-    """32 hexadecimal digits that change with any name, label or stored byte of the usable images, and with their order.
+    """32 hexadecimal digits that change with any name, label or stored byte of the usable images and their masks, and
+    with their order.
 
     Reads every file; `Findings.fingerprint` is the same at no cost. Raises `ImageError`.
     """
@@ -72,6 +74,8 @@ def _fingerprint(dataset: Dataset, usable: Indices, digests: Sequence[bytes]) ->
     labels = dataset.labels.values.tolist()
     for index, digest in zip(usable.tolist(), digests, strict=True):
         whole.update(repr((dataset.images.name(index), labels[index], digest)).encode())
+        if dataset.masks:
+            whole.update(dataset.masks.digest(index))
     return whole.hexdigest()
 
 

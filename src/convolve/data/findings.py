@@ -70,6 +70,7 @@ class Findings:
     many, of values between 0 and 1, over the train split if there is one. ``missing``: the classes that a split lacks
     though others have them. ``blank`` counts images of one flat tone. ``fingerprint`` names the data. ``warnings``: a
     sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be read.
+    ``pixels``: how many of each class the masks hold together; empty where there are none.
     """
 
     images: int
@@ -91,6 +92,7 @@ class Findings:
     fingerprint: str
     warnings: tuple[str, ...]
     usable: Indices
+    pixels: tuple[int, ...] = ()
 
 
 def as_json(findings: Findings) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from convolve.values import IGNORE, Colour, Indices, Masks, Matrices, Pixels, Pr
 READERS = 2
 IN_MEMORY = 2**30
 """Bytes of decoded masks that are kept for the next epoch."""
+_OVER = 0.5  # share of the classes' colours over a picture
 _BREAKING = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
@@ -44,17 +45,7 @@ class MaskFiles:
 
     def read(self, index: int) -> Pixels:
         """(H, W) class numbers. Raises `ImageError`, also for a value that names no class."""
-        raw = raw_mask(self.root / self.names[index])
-        known = [_as_number(value) for value in (*self.stored, *self.ignored)]
-        meaning = [*range(len(self.stored)), *[IGNORE] * len(self.ignored)]
-        order = np.argsort(known)
-        places = np.searchsorted(np.array(known)[order], raw).clip(max=len(known) - 1)
-        found = np.array(known)[order][places]
-        if not np.array_equal(found, raw):
-            strange = raw[found != raw][0]
-            raise ImageError(f"{self.names[index]} holds the value {_as_text(int(strange))}, which names no class.")
-        numbers: Pixels = np.array(meaning, dtype=np.uint8)[order][places]
-        return numbers
+        return as_numbers(raw_mask(self.root / self.names[index]), self.stored, self.ignored, self.names[index])
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the file's bytes. Raises `ImageError`."""
@@ -62,6 +53,24 @@ class MaskFiles:
             return hashlib.blake2b((self.root / self.names[index]).read_bytes(), digest_size=DIGEST_BYTES).digest()
         except OSError as error:
             raise ImageError(f"{self.names[index]} cannot be opened ({error.strerror}); restore it.") from error
+
+
+def as_numbers(
+    raw: Indices | Pixels, stored: Sequence[int | Colour], ignored: Sequence[int | Colour], name: str
+) -> Pixels:
+    """The class number of every stored value, `IGNORE` for those that are ``ignored``. Raises `ImageError` for a value
+    that names no class, in which ``name`` is the mask's.
+    """
+    known = [_as_number(value) for value in (*stored, *ignored)]
+    meaning = [*range(len(stored)), *[IGNORE] * len(ignored)]
+    order = np.argsort(known)
+    places = np.searchsorted(np.array(known)[order], raw).clip(max=len(known) - 1)
+    found = np.array(known)[order][places]
+    if not np.array_equal(found, raw):
+        strange = raw[found != raw][0]
+        raise ImageError(f"{name} holds the value {_as_text(int(strange))}, which names no class.")
+    numbers: Pixels = np.array(meaning, dtype=np.uint8)[order][places]
+    return numbers
 
 
 @final
@@ -148,12 +157,6 @@ def moved(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixel
     return np.asarray(laid, dtype=np.uint8)
 
 
-def occurring(masks: Masks, index: int) -> Indices:
-    """The class numbers that a mask holds. Raises `ImageError`."""
-    found = np.flatnonzero(np.bincount(masks.read(index).reshape(-1), minlength=IGNORE + 1))
-    return np.asarray(found[found != IGNORE], dtype=np.int64)
-
-
 def _as_number(value: int | Colour) -> int:
     return value if isinstance(value, int) else 2**24 + 65536 * value[0] + 256 * value[1] + value[2]
 
@@ -169,6 +172,12 @@ def shown_in(colours: Sequence[Colour], mask: Pixels) -> Pixels:
     table = np.full((IGNORE + 1, 3), 255, np.uint8)
     table[: len(colours)] = colours
     return np.asarray(table[mask])
+
+
+def laid_over(picture: Pixels, mask: Pixels, colours: Sequence[Colour]) -> Pixels:
+    """(H, W, 3) a picture of that shape half in its classes' colours, and as it is where no class is meant."""
+    mixed = (1 - _OVER) * picture + _OVER * shown_in(colours, mask)
+    return np.where((mask != IGNORE)[..., None], mixed, picture).round().astype(np.uint8)
 
 
 @final
@@ -206,13 +215,24 @@ def chosen(masks: Masks, places: Sequence[int]) -> Masks:
     return ChosenMasks(masks, table, tuple(masks.colours[old] if old >= 0 else (0, 0, 0) for old in places))
 
 
+def pixels_by_class(mask: Pixels, classes: int) -> Indices:
+    """(classes,) how many pixels of each class a mask holds."""
+    return np.bincount(mask.reshape(-1), minlength=IGNORE + 1)[:classes].astype(np.int64)
+
+
 def pixel_counts(masks: Masks, indices: Indices, classes: int) -> Indices:
     """(N, classes) pixels of each class in some masks; none in one that cannot be read."""
 
     def counted(index: int) -> Indices:
         try:
-            return np.bincount(masks.read(index).reshape(-1), minlength=IGNORE + 1)[:classes].astype(np.int64)
+            return pixels_by_class(masks.read(index), classes)
         except ImageError:
             return np.zeros(classes, dtype=np.int64)
 
     return np.stack(list(in_order(counted, indices.tolist(), READERS)))
+
+
+def class_flags(masks: Masks) -> Pixels:
+    """(N, classes) which classes occur in each mask; none in one that cannot be read."""
+    counts = pixel_counts(masks, np.arange(len(masks)), len(masks.colours))
+    return (counts > 0).astype(np.uint8)

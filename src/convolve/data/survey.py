@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from convolve.data.masks import pixels_by_class
 from convolve.data.parallel import in_order, one_thread_each
 from convolve.errors import DataError, ImageError
-from convolve.values import Dataset, Floats, Images, Indices, Pixels
+from convolve.values import Dataset, Floats, Indices, Pixels
 
 MAX_UNREADABLE = 0.1
 """Share of unreadable images above which a dataset is refused."""
@@ -32,7 +33,7 @@ class Survey:
 
     ``sizes`` (U, 2) height and width; ``colour`` (U,) whether channels differ; ``means`` and ``squares`` (U, 3) of each
     image's values and squared values between 0 and 1; ``luma`` (U, 16, 16) and ``chroma`` (U, 4, 4, 2) thumbnails;
-    ``failed`` the reason by image.
+    ``failed`` the reason by image; ``pixels`` (U, classes) how many of each class its mask, if any, holds.
     """
 
     usable: Indices
@@ -44,6 +45,7 @@ class Survey:
     chroma: Pixels
     digests: tuple[bytes, ...]
     failed: Mapping[int, str]
+    pixels: Indices | None = None
 
 
 class _Look(NamedTuple):
@@ -54,14 +56,17 @@ class _Look(NamedTuple):
     luma: Pixels
     chroma: Pixels
     digest: bytes
+    pixels: Indices | None
 
 
 def survey(dataset: Dataset, workers: int = 2) -> Survey:
-    """Read every image once, by threads. Raises `DataError` when more than `MAX_UNREADABLE` of them cannot be read."""
+    """Read every image, and its mask, once, by threads. Raises `DataError` when more than `MAX_UNREADABLE` of them
+    cannot be read.
+    """
     numbers = range(len(dataset))
     chunks = [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]
     with one_thread_each():
-        found = [look for looks in in_order(partial(_look_at, dataset.images), chunks, workers) for look in looks]
+        found = [look for looks in in_order(partial(_look_at, dataset), chunks, workers) for look in looks]
     failed = {index: look for index, look in enumerate(found) if isinstance(look, str)}
     _refuse_if_broken(dataset, failed)
     looks = [look for look in found if isinstance(look, _Look)]
@@ -75,6 +80,7 @@ def survey(dataset: Dataset, workers: int = 2) -> Survey:
         chroma=np.stack([look.chroma for look in looks]),
         digests=tuple(look.digest for look in looks),
         failed=failed,
+        pixels=np.stack([look.pixels for look in looks if look.pixels is not None]) if dataset.masks else None,
     )
 
 
@@ -90,22 +96,25 @@ def _refuse_if_broken(dataset: Dataset, failed: Mapping[int, str]) -> None:
         )
 
 
-def _look_at(images: Images, indices: range) -> list[_Look | str]:
+def _look_at(dataset: Dataset, indices: range) -> list[_Look | str]:
     """A look at each image, or the reason why there is none."""
     looks: list[_Look | str] = []
     for index in indices:
         try:
-            looks.append(_look(images, index))
+            looks.append(_look(dataset, index))
         except ImageError as error:
             looks.append(str(error))
     return looks
 
 
-def _look(images: Images, index: int) -> _Look:
+def _look(dataset: Dataset, index: int) -> _Look:
+    images = dataset.images
     small = _reduced(images.read(index, SHORTER_SIDE))
     mean, deviation = (np.broadcast_to(value.ravel() / 255, 3).astype(np.float32) for value in cv2.meanStdDev(small))
     colour = small.shape[2] == 3 and _coloured(small)
-    return _Look(images.size(index), colour, mean, mean**2 + deviation**2, *_thumbnails(small), images.digest(index))
+    pixels = pixels_by_class(dataset.masks.read(index), len(dataset.labels.classes)) if dataset.masks else None
+    thumbnails = _thumbnails(small)
+    return _Look(images.size(index), colour, mean, mean**2 + deviation**2, *thumbnails, images.digest(index), pixels)
 
 
 def _reduced(pixels: Pixels) -> Pixels:

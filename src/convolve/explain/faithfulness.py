@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from convolve.explain.blur import blurred
 from convolve.values import Floats
 
 STEPS = 24
 """How many parts the pixels are taken in."""
-_KERNEL, _SIGMA = 11, 5.0  # the paper's blur, from which insertion starts
+BLUR, REACH = 5.0, 5
+"""The paper's blur, from which insertion starts: a Gaussian's deviation, cut off to 11x11 pixels."""
 Predict = Callable[[Tensor], Tensor]
 
 
@@ -40,29 +41,19 @@ def curves(predict: Predict, images: Tensor, heat: Floats, classes: Tensor, step
     """
     order = np.argsort(-heat.reshape(len(heat), -1), axis=1, kind="stable")
     rank = torch.from_numpy(np.argsort(order, axis=1).reshape(len(heat), 1, *heat.shape[1:])).to(images.device)
-    nothing, blurred = torch.zeros_like(images), blur(images)
+    nothing, vague = torch.zeros_like(images), blurred(images, BLUR, REACH)
     deletion, insertion = [], []
     with torch.inference_mode():
         for step in range(steps + 1):
             taken = rank < round(step * rank[0].numel() / steps)
             deletion.append(_scores(predict, torch.where(taken, nothing, images), classes))
-            insertion.append(_scores(predict, torch.where(taken, images, blurred), classes))
+            insertion.append(_scores(predict, torch.where(taken, images, vague), classes))
     return Curves(np.stack(deletion, axis=1), np.stack(insertion, axis=1))
 
 
 def areas(curve: Floats) -> Floats:
     """(N,) areas under (N, steps + 1) curves over shares of the pixels from 0 to 1, by trapezia."""
     return np.asarray((curve[:, 1:] + curve[:, :-1]).mean(axis=1) / 2, dtype=np.float32)
-
-
-def blur(images: Tensor) -> Tensor:
-    """(N, C, H, W) images under a Gaussian of 11 x 11 pixels, sigma 5; borders repeat."""
-    place = torch.arange(_KERNEL, dtype=images.dtype, device=images.device) - _KERNEL // 2
-    weights = torch.exp(-(place**2) / (2 * _SIGMA**2))
-    weights = (weights / weights.sum()).expand(images.shape[1], 1, 1, -1)
-    padded = F.pad(images, (_KERNEL // 2,) * 4, mode="replicate")
-    across = F.conv2d(padded, weights, groups=images.shape[1])
-    return F.conv2d(across, weights.transpose(2, 3), groups=images.shape[1])
 
 
 def _scores(predict: Predict, images: Tensor, classes: Tensor) -> Floats:

@@ -20,7 +20,11 @@ from convolve.explain.score_cam import score_cam
 from convolve.explain.smooth_grad import smooth_grad
 from convolve.explain.untouched import Heat
 
-EDGES = "Shows the image's edges more than the network: a network with random weights gives nearly the same map."
+EDGES = (
+    "In Adebayo et al. 2018 its maps hardly changed while the upper layers were re-initialised: they follow the "
+    "image's edges."
+)
+IMAGE = "In Nie et al. 2018 its maps are a partial recovery of the image, whatever the network decides."
 NO_CLASS = "Asks for no class: every class gets the same map."
 
 
@@ -31,8 +35,8 @@ class Method:
     ``heat(network, images, classes, stage)`` takes (N, C, H, W) images as the network does, (N,) classes and the name
     of a stage or None, and gives (N, h, w) float32 raw values: at the stage's own resolution where ``staged``, else at
     the images'; it leaves nothing on the network. ``signed``: values below 0 speak against the class. ``sanity`` is
-    empty, or the sentence that warns of a method: known to fail the sanity checks of Adebayo et al. 2018, or without
-    regard to the class.
+    empty, or the sentence that warns of a method: what the literature found of it, or that it has no regard to the
+    class.
     """
 
     name: str
@@ -70,7 +74,7 @@ _ALL = (
     ),
     Method("smooth-grad", "SmoothGrad", "Smilkov et al. 2017, arXiv:1706.03825", smooth_grad, staged=False),
     Method("occlusion", "Occlusion", "Zeiler, Fergus 2013, arXiv:1311.2901", occlusion, signed=True, staged=False),
-    Method("deconvnet", "Deconvnet", "Zeiler, Fergus 2013, arXiv:1311.2901", deconvnet, staged=False, sanity=EDGES),
+    Method("deconvnet", "Deconvnet", "Zeiler, Fergus 2013, arXiv:1311.2901", deconvnet, staged=False, sanity=IMAGE),
 )
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in _ALL})
 """Every method by name, those that read a stage first."""

@@ -1,8 +1,13 @@
 """Whether a map depends on what the network has learnt: cascading randomisation.
 
-Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 4.1: take the weights' values away part by part, from
-the head down to the first layer, and see how long the maps stay as they were. A map that survives the loss of every
-weight shows the picture, not the network.
+Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 4.1: re-initialise the network part by part, from the
+head down to the first layer, and see how long the maps stay as they were. A map that survives the loss of all that was
+learnt shows the picture, not the network.
+
+Parts are the head and the stages, not single layers; what a part has anew are its weights and the statistics of its
+batch normalisation (mean 0, variance 1), as before the first step of a training, which is what the paper's
+re-initialised variables hold. Residual networks then add up what their blocks leave, so that scores and slopes grow
+with depth, but stay finite: ranks do not mind their scale.
 """
 
 from __future__ import annotations
@@ -12,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.stats import rankdata  # type: ignore[import-untyped]
 from torch import nn
 
@@ -20,51 +24,54 @@ from convolve.networks import Network
 from convolve.values import Floats
 
 BOUND = 0.5
-"""Mean rank correlation from which on the maps of a network without its weights count as the same."""
+"""Mean rank correlation from which on the maps of a network that has learnt nothing count as the same."""
+HEAD = "head"
 Maps = Callable[[Network], Floats]
 
 
 @dataclass(frozen=True)
 class Survival:
-    """How alike maps are to those of the trained network when the ``parts`` down to each have lost their weights.
+    """How alike maps are to those of the trained network when the ``parts`` down to each are fresh.
 
     ``similarity``: Spearman's rank correlation of the maps' absolute values, the mean over the images, for each part;
-    the last is that of a network without any weights.
+    the last is that of a network that has learnt nothing.
     """
 
     parts: tuple[str, ...]
     similarity: tuple[float, ...]
 
     @property
+    def top(self) -> float | None:
+        """The similarity when only the head and the last stage are fresh; None for a network without stages."""
+        stages = [found for part, found in zip(self.parts, self.similarity, strict=True) if part != HEAD]
+        return stages[0] if stages else None
+
+    @property
     def passed(self) -> bool:
-        """Whether the maps are gone with the weights: the last similarity lies below `BOUND`."""
+        """Whether the maps are gone with what was learnt: the last similarity lies below `BOUND`."""
         return self.similarity[-1] < BOUND
 
 
-def survival(network: Network, maps: Maps, seed: int = 0) -> Survival:
-    """What becomes of ``maps(network)`` (N, H, W) as a copy of the network loses its weights; itself is not touched."""
+def survival(network: Network, fresh: Network, maps: Maps) -> Survival:
+    """What becomes of ``maps(network)`` (N, H, W) as a copy of the network becomes ``fresh``; neither is touched."""
     before = maps(network)
     names, found = [], []
-    for name, bereft in randomised(network, seed):
+    for name, bereft in cascade(network, fresh):
         names.append(name)
         found.append(similarity(before, maps(bereft)))
     return Survival(tuple(names), tuple(found))
 
 
-def randomised(network: Network, seed: int = 0) -> Iterator[tuple[str, Network]]:
+def cascade(network: Network, fresh: Network) -> Iterator[tuple[str, Network]]:
     """One copy of the network, from the head down: after each part, its name and the copy as it then is.
 
-    Each parameter's values are put in random order, which keeps their distribution, so that neither the scores nor the
-    gradients vanish or grow, and takes away all that was learnt. Parts are the head and the stages, those without
-    parameters left out.
+    A part takes everything over from ``fresh``, a network of the same build with its first weights: parameters, and the
+    statistics of batch normalisation. Parts without parameters are left out.
     """
     bereft = copy.deepcopy(network)
-    random = torch.Generator().manual_seed(seed)
+    first = dict(_parts(fresh))
     for name, part in reversed(_parts(bereft)):
-        with torch.no_grad():
-            for parameter in part.parameters():
-                order = torch.randperm(parameter.numel(), generator=random).to(parameter.device)
-                parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+        part.load_state_dict(first[name].state_dict())
         yield name, bereft
 
 
@@ -80,5 +87,5 @@ def similarity(first: Floats, second: Floats) -> float:
 
 
 def _parts(network: Network) -> list[tuple[str, nn.Module]]:
-    found = [*network.stages.items(), ("head", network.head)]
+    found = [*network.stages.items(), (HEAD, network.head)]
     return [(name, part) for name, part in found if any(True for _ in part.parameters())]

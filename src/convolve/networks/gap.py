@@ -15,10 +15,11 @@ stage goes, and so does a last stage that begins with one.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convolve.errors import NetworkError
 from convolve.layers.initialisers import he_normal
@@ -32,8 +33,13 @@ _POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
     """The network with the paper's head, sharing its stages; the head's weights are drawn from ``seed``.
 
-    Raises `NetworkError` where there is no map to average, or one is averaged already and nothing shrinks it last.
+    Raises `NetworkError` where there is no map to average, or one is averaged already and nothing shrinks it last, and
+    for a network that answers for every pixel.
     """
+    if network.reads:
+        raise NetworkError(
+            f"{network.card.name} gives every pixel a class, which an average would lose; leave out --gap."
+        )
     stages = {
         name: Stage(network.stages[name], network.channels[name], network.strides[name]) for name in network.stages
     }
@@ -49,6 +55,11 @@ def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Network(card, kept, _head(channels, classes), auxiliary)
+
+
+def has_gap(state: Mapping[str, Tensor]) -> bool:
+    """Whether weights are those of a network with this head."""
+    return {"head.conv.weight", "head.fc.weight"} <= state.keys()
 
 
 def _head(channels: int, classes: int) -> nn.Module:

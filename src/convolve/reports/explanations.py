@@ -5,27 +5,22 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
-from PIL import Image
 
 from convolve.files import write_bytes
 from convolve.reports.assets import asset, environment
-from convolve.reports.heat import Box, heat_layer, levels, palette
+from convolve.reports.heat import Box
+from convolve.reports.overlays import ramp_uri
 from convolve.reports.page import percent
-from convolve.values import Floats
 
 BYTES = 12_000_000
 """What all pictures of a page may take; images beyond that are left out, and the page says so."""
-_SIDE = 112  # pixels of a map's longer side on the page, which enlarges it smoothly
-_STEP = 4  # of the 256 colours every fourth is used, which halves the files
 
 
 @dataclass(frozen=True)
@@ -120,36 +115,13 @@ def render_explanations(explanations: Explanations) -> str:
             methods=list(dict.fromkeys(heat.method for heat in maps)),
             headings=list(dict.fromkeys(name for row in explanations.methods for name in row.figures)),
             signs=sorted({heat.signed for heat in maps}),
-            ramps={signed: _ramp(signed) for signed in (False, True)},
+            ramps={signed: ramp_uri(signed) for signed in (False, True)},
             boxed=any(heat.box for heat in maps),
             style=Markup(asset("report.css") + asset("explanations.css")),  # noqa: S704 - the package's own files
             script=Markup(script),  # noqa: S704 - the package's own file
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
-
-
-def layer_uri(heat: Floats, signed: bool, side: int = _SIDE) -> str:
-    """An (h, w) map, scaled, as the data URI of a PNG with transparency, its longer side ``side`` pixels."""
-    scale = side / max(heat.shape)
-    height, width = (max(1, round(edge * scale)) for edge in heat.shape)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = np.asarray(cv2.resize(heat, (width, height), interpolation=way), dtype=np.float32)
-    colours = palette(signed)
-    image = Image.fromarray(levels(small, signed) // _STEP * _STEP)
-    image.putpalette(colours[:, :3].tobytes())
-    return _png(image, colours[:, 3].tobytes())
-
-
-def _ramp(signed: bool) -> str:
-    share = np.linspace(-1 if signed else 0, 1, 96, dtype=np.float32)[None]
-    return _png(Image.fromarray(heat_layer(share, signed, 1, 96)))
-
-
-def _png(image: Image.Image, opacity: bytes | None = None) -> str:
-    written = io.BytesIO()
-    image.save(written, "PNG", optimize=True, **({"transparency": opacity} if opacity else {}))
-    return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
 
 
 def _edges(box: Box) -> str:

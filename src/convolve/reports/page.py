@@ -19,6 +19,7 @@ from convolve.metrics.ranking import mean_defined
 from convolve.reports.assets import asset, environment
 from convolve.reports.drawing import as_svg
 from convolve.reports.figures import panels, reliability_figure, row_shares, training_curves
+from convolve.reports.overlays import ramp_uri
 from convolve.reports.report import Calibration, Classes, Example, Report, Training
 from convolve.values import Indices
 
@@ -59,7 +60,8 @@ def render(report: Report) -> str:
             classes=report.classes,
             names=report.classes.names,
             mistakes=mistakes,
-            examples=within(report.examples, _BYTES - sum(len(example.image) for example in mistakes)),
+            examples=within(report.examples, _BYTES - sum(example.size for example in mistakes)),
+            ramp=ramp_uri(report.heat.signed) if report.heat else "",
             rows=cells(report.classes),
             counted=len(report.classes.names) <= _COUNTED,
             short=all(len(name) <= 3 for name in report.classes.names),
@@ -125,7 +127,7 @@ def averages(classes: Classes) -> dict[str, list[float]]:
 
 def within(examples: tuple[Example, ...], size: int) -> tuple[Example, ...]:
     """The first examples whose pictures take no more than ``size`` bytes together."""
-    totals = np.cumsum([len(example.image) for example in examples])
+    totals = np.cumsum([example.size for example in examples])
     return examples[: int(np.searchsorted(totals, size, side="right"))]
 
 

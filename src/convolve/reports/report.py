@@ -94,6 +94,25 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """Where a network sees a class in an image: the class's place, and a transparent picture (a data URI) of the same
+    proportions to lie over it.
+    """
+
+    place: int
+    layer: str
+
+
+@dataclass(frozen=True)
+class HeatKey:
+    """How a page's overlays were made: the method's name and paper, and whether they are ``signed``."""
+
+    method: str
+    paper: str
+    signed: bool
+
+
+@dataclass(frozen=True)
 class Example:
     """An image (a data URI from `thumbnails.thumbnail`) with the classes it has and those it was taken for."""
 
@@ -102,6 +121,12 @@ class Example:
     truth: tuple[int, ...]
     predicted: tuple[int, ...]
     confidence: float
+    heat: tuple[Overlay, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that its pictures take on the page."""
+        return len(self.image) + sum(len(one.layer) for one in self.heat)
 
 
 @dataclass(frozen=True)
@@ -118,7 +143,8 @@ class Report:
     """A trained network, measured.
 
     ``examples`` open from the confusion matrix, ``mistakes`` or ``comparisons`` stand on the page, worst first;
-    ``legend`` pairs the names of the classes with their colours (`#rrggbb`). ``data``, ``recipe`` and
+    ``heat`` says what lies over them, if anything does; ``legend`` pairs the names of the classes with their colours
+    (`#rrggbb`). ``data``, ``recipe`` and
     ``machine`` are lists; ``warnings`` what the doctor found. ``made`` is the line at the foot: program and date.
     """
 
@@ -130,6 +156,7 @@ class Report:
     calibration: Calibration | None = None
     examples: tuple[Example, ...] = ()
     mistakes: tuple[Example, ...] = ()
+    heat: HeatKey | None = None
     comparisons: tuple[Comparison, ...] = ()
     legend: tuple[tuple[str, str], ...] = ()
     recipe: tuple[Section, ...] = ()

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
+from convolve.data.batches import Batches
 from convolve.data.cache import PixelSource
 from convolve.networks import Network
+from convolve.runtime import Runtime
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest, Run
 from convolve.training.step import Learnable
-from convolve.values import Dataset, Floats, Indices, Preprocessing, Scored, Splits, Truth
+from convolve.values import (
+    Batch,
+    Dataset,
+    Floats,
+    Images,
+    Indices,
+    Pixels,
+    Preprocessing,
+    Scored,
+    Splits,
+    Truth,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,6 +44,64 @@ class Task(Learnable, Protocol):
 
     def figures(self, parts: Iterable[Scored]) -> dict[str, float]:
         """Figures of merit of a whole split, by name, from its batches as `training.scoring.answers` gives them."""
+        ...
+
+
+class Answer(Protocol):
+    """What a network says of one image; ``error`` says why the image could not be read."""
+
+    @property
+    def image(self) -> str:
+        """The image's name."""
+        ...
+
+    @property
+    def error(self) -> str:
+        """A sentence, or nothing."""
+        ...
+
+    def cells(self) -> Mapping[str, str]:
+        """What people want to see, by heading; the same headings for every image of a run."""
+        ...
+
+    def entries(self) -> Mapping[str, str]:
+        """A line of a table for programs, by column, `image` and `error` among them; the same columns throughout."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers, lists and text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person wants of predictions: how many classes of each image, from which confidence on, and in which
+    folder what the task draws.
+    """
+
+    top: int = 3
+    threshold: float | None = None
+    out: Path | None = None
+
+
+class Answering(Protocol):
+    """How a task answers for images, ``together`` so many of them at once."""
+
+    @property
+    def together(self) -> int:
+        """How many images are read and answered together."""
+        ...
+
+    def read(self, images: Images, index: int) -> Any:
+        """What `answers` takes of an image; called by several threads. Raises `ImageError`."""
+        ...
+
+    def answers(self, names: Sequence[str], found: Sequence[Any]) -> Iterator[Answer]:
+        """The answer for each image that was read, in order."""
+        ...
+
+    def unread(self, name: str, error: str) -> Answer:
+        """The answer for an image that could not be read."""
         ...
 
 
@@ -68,9 +139,10 @@ class Kind(Generic[T, E]):
     ``accept`` gives a dataset as the recipe wants it learnt, and refuses what has nothing to learn (`DataError`);
     ``relabel`` lets it count in the classes of a run (`DataError`); ``truth`` is what batches take their targets from;
     ``sampling`` the weights (N,) by which a balanced sampler draws, or None. ``build`` makes the task that learns,
-    ``restore`` the one that predicts and ``measuring`` the one that is measured. ``conclude`` is what a run keeps of
-    its validation split beside its weights, and ``evaluate`` measures a split, given that. ``report`` writes the page
-    and ``shown`` the lines for people.
+    ``restore`` the one that predicts. ``conclude`` is what a run keeps of its validation split beside its weights;
+    ``measured`` answers a split for ``evaluate``, which measures it, given that. ``report`` writes the page and
+    ``shown`` the lines for people. ``marked`` draws a batch's truth into its pictures (N, H, W, C), and ``answering``
+    is how images that no one knows are answered (`OptionError` for what the task cannot give).
     """
 
     accept: Callable[[Dataset, Recipe], Dataset]
@@ -79,11 +151,13 @@ class Kind(Generic[T, E]):
     sampling: Callable[[Recipe, Dataset, Indices], Floats | None]
     build: Callable[[Network, Recipe, Dataset, Splits], T]
     restore: Callable[[Network, Manifest], T]
-    measuring: Callable[[T], T]
     conclude: Callable[[T, Iterable[Scored]], dict[str, Any]]
+    measured: Callable[[T, Dataset, Batches, Preprocessing, Runtime], Iterator[Scored]]
     evaluate: Callable[[T, str, Iterable[Scored], Mapping[str, Any]], E]
-    report: Callable[[Path, Run, Dataset, E], None]
+    report: Callable[[Path, Run, Dataset, E, T, Runtime], None]
     shown: Callable[[E], Iterator[RenderableType]]
+    marked: Callable[[Pixels, Batch, Dataset], Pixels]
+    answering: Callable[[T, Manifest, Runtime, Wanted], Answering]
 
 
 def find(name: str) -> Kind[Any, Any]:

@@ -71,12 +71,14 @@ class Splitting:
 
 @dataclass(frozen=True)
 class Transfer:
-    """Where the weights start from."""
+    """Where the weights start from, and the head behind them."""
 
     weights: str | None = None
     """A run's folder, a weight file, or `imagenet`; the head is replaced where the classes differ."""
     freeze: str | None = None
     """Keep this stage and all before it as they are; their batch norms stay in evaluation mode."""
+    gap: bool | None = None
+    """End in global average pooling and one dense layer (Zhou et al. 2016), so that class activation maps are exact."""
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,14 @@ def run(options: Data, listener: Listener) -> Examined:
     seen = survey(dataset)
     findings = diagnose(dataset, None, seen)
     if options.sheet:
+        from convolve.tasks.task import find
         from convolve.training.recipe import Recipe
         from convolve.verbs.looking import draw_sheet
-        from convolve.verbs.preparing import preview
+        from convolve.verbs.preparing import preview, task_of
 
         recipe = Recipe(network=options.network, size=options.size)
-        draw_sheet(options.sheet, dataset, *preview(recipe, dataset, seen, findings))
+        kind = find(task_of(recipe, dataset))
+        draw_sheet(options.sheet, kind, dataset, *preview(recipe, dataset, seen, findings))
     return Examined(dataset, findings, options.sheet)
 
 
@@ -108,8 +110,12 @@ def _classes(findings: Findings) -> RenderableType:
     table = Table("class", box=None, header_style="bold")
     for split in findings.counts:
         table.add_column("images" if split == "all" else split, justify="right")
+    if findings.pixels:
+        table.add_column("pixels", justify="right")
+    shares = [f"{count / max(sum(findings.pixels), 1):.2%}" for count in findings.pixels]
     for place, name in enumerate(findings.classes[:_SHOWN_CLASSES]):
-        table.add_row(Text(name), *(f"{counts[place]:,}" for counts in findings.counts.values()))
+        numbers = (f"{counts[place]:,}" for counts in findings.counts.values())
+        table.add_row(Text(name), *numbers, *shares[place : place + 1])
     if len(findings.classes) > _SHOWN_CLASSES:
         table.add_row(f"and {len(findings.classes) - _SHOWN_CLASSES} more")
     table.add_row("all", *(f"{sum(counts):,}" for counts in findings.counts.values()), style="bold")

@@ -56,7 +56,6 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     from convolve.data.cache import open_cache
     from convolve.tasks.task import find
     from convolve.training.run import open_run
-    from convolve.training.scoring import answers
     from convolve.verbs.preparing import CACHE_BYTES, READERS, measuring_batches
 
     trained = open_run(options.run)
@@ -66,10 +65,10 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     preprocessing = trained.manifest.preprocessing
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
     batches = measuring_batches(source, kind.truth(dataset, source, preprocessing), indices, preprocessing)
-    parts = answers(kind.measuring(task), batches.epoch(0), runtime)
+    parts = kind.measured(task, dataset, batches, preprocessing, runtime)
     evaluation = kind.evaluate(task, part, parts, trained.manifest.results)
     place = options.report or options.run / "evaluation.html"
-    kind.report(place, trained, dataset, evaluation)
+    kind.report(place, trained, dataset, evaluation, task, runtime)
     return Evaluated(trained.manifest.task, evaluation, place)
 
 

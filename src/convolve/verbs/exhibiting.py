@@ -19,8 +19,9 @@ from convolve.explain.methods import METHODS
 from convolve.explain.sanity import BOUND
 from convolve.files import beside
 from convolve.metrics.boxes import BoxArray
-from convolve.reports.explanations import Explanations, Heat, MethodRow, Picture, layer_uri, write_explanations
+from convolve.reports.explanations import Explanations, Heat, MethodRow, Picture, write_explanations
 from convolve.reports.heat import Box, Tile, heat_sheet
+from convolve.reports.overlays import layer_uri
 from convolve.reports.thumbnails import thumbnail
 from convolve.training.run import Run
 from convolve.values import Floats, Pixels
@@ -168,10 +169,13 @@ def _method_row(method: Judged) -> MethodRow:
         "Found": ("{:.1%}", method.localization),
         "IoU": ("{:.3f}", method.overlap),
         "Pointing": ("{:.1%}", method.pointing),
-        "Similarity": ("{:.3f}", method.similarity),
+        "Fresh top": ("{:.3f}", method.top),
+        "Fresh": ("{:.3f}", method.similarity),
     }
     notes = [method.known] if method.known else []
     if method.sane is False:
-        notes.append(f"Fails the sanity check here: without weights its maps keep a correlation of {BOUND} or more.")
+        notes.append(
+            f"Fails the sanity check here: its maps keep a correlation of {BOUND} or more with a fresh network's."
+        )
     shown = {name: form.format(value) for name, (form, value) in figures.items() if value is not None}
     return MethodRow(method.method, method.title, method.paper, tuple(notes), shown)

@@ -28,7 +28,7 @@ class Checks:
     boxes: Path | None = None
     """Folder of Pascal VOC XML files named as the images: score by them how well heat finds the object."""
     sanity: bool = False
-    """Randomise the weights from the head down: a method whose maps survive that shows no more than the picture."""
+    """Re-initialise the network from the head down: a method whose maps survive that shows no more than the picture."""
     faithfulness: bool = False
     """Delete and insert pixels by their heat: does the score follow? With what each method costs."""
 
@@ -83,7 +83,8 @@ class Judged:
 
     ``known`` is what the literature says against the method. ``milliseconds`` are those of one image. ``deletion`` and
     ``insertion`` are areas under curves; ``localization``, ``overlap`` and ``pointing`` are shares of the ``boxed``
-    images; ``similarity`` is that of the maps once all weights are random, ``sane`` whether it lies below the bound.
+    images; ``survival`` is how alike the maps stay as the network is re-initialised down to each part: ``top`` once the
+    head and the last stage are fresh, ``similarity`` once all is; ``sane`` says whether that lies below the bound.
     """
 
     method: str
@@ -98,6 +99,7 @@ class Judged:
     overlap: float | None = None
     pointing: float | None = None
     survival: Mapping[str, float] = field(default_factory=dict)
+    top: float | None = None
     similarity: float | None = None
     sane: bool | None = None
 
@@ -143,7 +145,10 @@ def shown(result: Explanation) -> Iterator[RenderableType]:
         if method.known:
             yield Text(f"beware of {method.method}: {method.known}", style="yellow")
         if method.sane is False:
-            yield Text(f"{method.method} fails the sanity check here: its maps survive random weights", style="yellow")
+            yield Text(
+                f"{method.method} fails the sanity check here: its maps survive a network that has learnt nothing",
+                style="yellow",
+            )
     for name, files in result.views.items():
         yield Text(f"{name}  {', '.join(place for place in files if place.endswith('.png'))}")
     yield Text(f"pictures  {result.out}")
@@ -163,7 +168,8 @@ def legend(methods: Sequence[Judged]) -> Iterator[str]:
         yield f"found: share of the {boxed} images with boxes whose heat's box meets a true one by IoU {OVERLAP}"
         yield "pointing: share of them where the hottest pixel lies in a true box"
     if any(one.similarity is not None for one in methods):
-        yield f"similarity: rank correlation of the maps with those of random weights; {BOUND} or more fails"
+        yield "fresh top: rank correlation with the maps once the head and the last stage are re-initialised"
+        yield f"fresh: the same once the whole network is (Adebayo et al. 2018); {BOUND} or more fails"
 
 
 def _images_table(result: Explanation) -> RenderableType:
@@ -191,7 +197,8 @@ def _methods_table(result: Explanation) -> RenderableType:
         "found": "localization",
         "IoU": "overlap",
         "pointing": "pointing",
-        "similarity": "similarity",
+        "fresh top": "top",
+        "fresh": "similarity",
     }
     columns = {
         name: key for name, key in columns.items() if any(getattr(one, key) is not None for one in result.methods)

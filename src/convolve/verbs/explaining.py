@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -10,12 +11,14 @@ from convolve.errors import DataError, OptionError
 from convolve.explain.cam import averaged_head
 from convolve.networks import Network
 from convolve.progress import Listener, Remark, Step
+from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.training.run import Run, open_run
 from convolve.values import Floats, Indices, Preprocessing
 from convolve.verbs.exhibiting import Exhibition
 from convolve.verbs.explain import Explain, Explained, Explanation
 from convolve.verbs.judging import Chosen, Judge
+from convolve.verbs.making import network_of
 from convolve.verbs.running import restored
 from convolve.verbs.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
 
@@ -27,11 +30,15 @@ def explained(options: Explain, listener: Listener) -> Explanation:
     trained = open_run(options.run)
     running = replace(options.running, precision=options.running.precision or "fp32")
     task, runtime = restored(trained, running)
+    if task.network.reads:
+        raise OptionError(
+            f"{options.run} tells the class of every pixel, which explain cannot yet do; take `convolve predict --out`."
+        )
     found = subjects(options, trained)
     chosen = _chosen(options, task, listener)
     if options.checks.boxes:
         check_boxes(options.checks.boxes, found.images)
-    judge = Judge(options, chosen, task, runtime, listener)
+    judge = Judge(options, chosen, task, partial(_fresh, trained, runtime), runtime, listener)
     exhibition = Exhibition(options.out or options.run / "explanations", trained)
     preprocessing = trained.manifest.preprocessing
     first: Looked | None = None
@@ -49,6 +56,15 @@ def explained(options: Explain, listener: Listener) -> Explanation:
     arrays, page = exhibition.write_arrays(), exhibition.write_page(methods)
     views = _views(trained, judge, first, exhibition) if options.show and first else {}
     return Explanation(images, methods, views, exhibition.folder, page, arrays)
+
+
+def _fresh(trained: Run, runtime: Runtime) -> Network:
+    """The run's network before it learnt, from other draws than those that it began with, on the same device."""
+    recipe, manifest = trained.recipe, trained.manifest
+    other = replace(recipe, seed=(recipe.seed or 0) + 1)
+    network, _ = network_of(other, len(manifest.classes), manifest.preprocessing)
+    runtime.prepare(network)
+    return network.eval()
 
 
 def _chosen(options: Explain, task: Classify, listener: Listener) -> Chosen:

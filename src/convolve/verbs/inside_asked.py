@@ -30,8 +30,9 @@ class Inside:
 
     ``names`` of the images, their ``pixels`` (N, h, w, C) as the network sees them, or finer, and its ``inputs``
     (N, C, H, W) on the device; N may be 0, and views that need an image say so. ``asked`` are places of
-    classes: none asks for each image's predicted class. ``batches`` opens the data that patches, statistics and
-    embedding look through, in random order. Everything is written into the folder ``out``.
+    classes: none asks for each image's predicted class. ``batches`` opens the training images, which patches
+    and statistics look through, and ``unseen`` images that were not learnt from, for the embedding; both in random
+    order. Everything is written into the folder ``out``.
     """
 
     task: Classify
@@ -44,6 +45,7 @@ class Inside:
     asked: tuple[int, ...]
     out: Path
     batches: Callable[[], Iterator[Batch]]
+    unseen: Callable[[], Iterator[Batch]]
     seed: int = 0
 
     @property

@@ -88,8 +88,11 @@ def statistics(inside: Inside) -> tuple[Path, ...]:
 
 
 def embedding(inside: Inside) -> tuple[Path, ...]:
-    """`embedding.png`: PCA and t-SNE of the features before the scores; `embedding-pictures.png`: with the pictures."""
-    batches = list(first_images(inside.batches(), _POINTS))
+    """`embedding.png`: PCA and t-SNE of the features before the scores; `embedding-pictures.png`: with the pictures.
+
+    Both of images that the network did not learn from: its own training images lie apart because it knows them.
+    """
+    batches = list(first_images(inside.unseen(), _POINTS))
     features = [penultimate(inside.network, inside.runtime.images(batch.images)).cpu().numpy() for batch in batches]
     labels = np.concatenate([_one_label(batch.targets) for batch in batches])
     ways: tuple[Projection, ...] = ("pca", "tsne")

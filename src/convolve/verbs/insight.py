@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _SHOWN = 6
 
 
 def insight(trained: Run, judge: Judge, looked: Looked, names: Sequence[str], out: Path) -> Inside:
-    """The first images of a batch, and the run's own training split to look through."""
+    """The first images of a batch, and the run's own data to look through."""
     return Inside(
         task=judge.task,
         runtime=judge.runtime,
@@ -32,13 +33,14 @@ def insight(trained: Run, judge: Judge, looked: Looked, names: Sequence[str], ou
         stage=judge.options.stage,
         asked=judge.chosen.classes,
         out=out,
-        batches=partial(_own_batches, trained),
+        batches=partial(_own_batches, trained, "train"),
+        unseen=partial(_own_batches, trained, None),
     )
 
 
-def _own_batches(trained: Run) -> Iterator[Batch]:
-    """The run's training split as it is, in random order."""
-    dataset, part = own_part(trained, "train")
+def _own_batches(trained: Run, split: Literal["train"] | None) -> Iterator[Batch]:
+    """A split of the run as it is, by default the one it was measured on, in random order."""
+    dataset, part = own_part(trained, split)
     source = open_cache(dataset.images, trained.manifest.preprocessing, None, CACHE_BYTES, READERS)
     options = BatchOptions(trained.manifest.preprocessing, SCORING_BATCH, seed=0, shuffle=True, workers=READERS)
     return iter(Batches(source, dataset.labels, part, options).epoch(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import final
@@ -50,10 +50,22 @@ class _Gathered:
 
 @final
 class Judge:
-    """Sees every batch of images with its maps, and says in the end what the methods are worth."""
+    """Sees every batch of images with its maps, and says in the end what the methods are worth.
 
-    def __init__(self, options: Explain, chosen: Chosen, task: Classify, runtime: Runtime, listener: Listener) -> None:
+    ``fresh`` makes the task's network anew, with first weights, for the sanity check.
+    """
+
+    def __init__(
+        self,
+        options: Explain,
+        chosen: Chosen,
+        task: Classify,
+        fresh: Callable[[], Network],
+        runtime: Runtime,
+        listener: Listener,
+    ) -> None:
         self.options, self.chosen, self.task, self.runtime = options, chosen, task, runtime
+        self._fresh = fresh
         self._listener = listener
         self._gathered = {name: _Gathered() for name in chosen.methods}
 
@@ -81,7 +93,7 @@ class Judge:
                 gathered.insertion.append(areas(found.insertion))
             if self.options.checks.sanity and gathered.survival is None:
                 maps_of = partial(self._heat, name=name, looked=looked, classes=first, part=slice(_ROBBED))
-                gathered.survival = survival(self.task.network, maps_of)
+                gathered.survival = survival(self.task.network, self._fresh(), maps_of)
             gathered.localized += [localize(one, boxes) for one, boxes in zip(heat, truths, strict=True) if len(boxes)]
             if self.options.checks.faithfulness or self.options.checks.sanity:
                 self._listener(Step("measure", number, len(self._gathered), name))
@@ -106,6 +118,7 @@ class Judge:
             overlap=places.mean_overlap if places else None,
             pointing=places.pointing if places else None,
             survival=dict(zip(survived.parts, survived.similarity, strict=True)) if survived else {},
+            top=survived.top if survived else None,
             similarity=survived.similarity[-1] if survived else None,
             sane=survived.passed if survived else None,
         )

@@ -11,19 +11,25 @@ from convolve.data.batches import Batches
 from convolve.data.findings import Findings
 from convolve.data.sheet import contact_sheet
 from convolve.files import beside
+from convolve.tasks.task import Kind
 from convolve.training.step import batches
 from convolve.values import Batch, Dataset, Floats, Pixels, Preprocessing, Splits
 
 SHOWN = 40
 
 
-def draw_sheet(place: Path, dataset: Dataset, learning: Batches, preprocessing: Preprocessing) -> None:
-    """Write a contact sheet (PNG) of the first images that training would see. Raises `ConvolveError`."""
+def draw_sheet(
+    place: Path, kind: Kind[Any, Any], dataset: Dataset, learning: Batches, preprocessing: Preprocessing
+) -> None:
+    """Write a contact sheet (PNG) of the first images that training would see, their truth drawn where it has a place.
+
+    Raises `ConvolveError`.
+    """
     pixels: list[Pixels] = []
     captions: list[str] = []
     with batches(learning, 0) as first:
         for batch in first:
-            pixels += list(as_seen(batch, preprocessing))
+            pixels += list(kind.marked(as_seen(batch, preprocessing), batch, dataset))
             captions += [label_of(dataset, int(index)) for index in batch.indices]
             if len(pixels) >= SHOWN:
                 break

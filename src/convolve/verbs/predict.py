@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.data.images import ImageFiles
-    from convolve.runtime import Runtime
-    from convolve.tasks.classify import Classify
-    from convolve.values import Floats, Pixels, Preprocessing
+    from convolve.tasks.task import Answer, Answering
 
-UNSURE = "unsure"
-_BATCH = 32
 _READERS = 2
 
 
@@ -43,24 +39,12 @@ class Predict:
     """How many classes to give for each image, most likely first."""
     threshold: float | None = None
     """Answer `unsure` below this confidence (0 to 1), which `convolve evaluate` suggests; where an image may carry
-    several labels, name those from this confidence on, 0.5 unless said."""
+    several labels, name those from this confidence on, 0.5 unless said; of a mask, leave less certain pixels white."""
     csv: Path | None = None
     """Write the predictions to this file too."""
+    out: Path | None = None
+    """Folder for each image's mask, an indexed PNG of the image's own size, and for it laid over the image."""
     running: Annotated[Running, flat("Runtime")] = field(default_factory=Running)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One image's ``label`` (`unsure`, or several joined by `;`), its confidence, and the likeliest classes.
-
-    ``error`` says why an image could not be read; it has no label then.
-    """
-
-    image: str
-    label: str = ""
-    confidence: float = 0.0
-    classes: tuple[tuple[str, float], ...] = ()
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +55,12 @@ class Answers:
 
     def as_json(self) -> dict[str, Any]:
         """`predictions`: one dictionary for each image."""
-        return {"predictions": [asdict(answer) for answer in self.answers]}
+        return {"predictions": [answer.as_json() for answer in self.answers]}
 
 
 def run(options: Predict, listener: Listener) -> Answers:
     """Predict every image. Raises `RunError`, and `DataError` when no image is found or none can be read."""
+    from convolve.tasks.task import Wanted, find
     from convolve.training.run import open_run
 
     if options.top < 1:
@@ -85,18 +70,19 @@ def run(options: Predict, listener: Listener) -> Answers:
     images = found_images(options.images)
     trained = open_run(options.run)
     task, runtime = restored(trained, options.running)
-    preprocessing = trained.manifest.preprocessing
+    wanted = Wanted(options.top, options.threshold, options.out)
+    answering = find(trained.manifest.task).answering(task, trained.manifest, runtime, wanted)
     answers: list[Answer] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        for start in range(0, len(images), _BATCH):
-            indices = range(start, min(start + _BATCH, len(images)))
-            found = list(pool.map(partial(_read, images, preprocessing), indices))
-            readable = [pixels for pixels in found if not isinstance(pixels, ImageError)]
-            fresh = _answered(task, runtime, preprocessing, readable, options)
-            for index, pixels in zip(indices, found, strict=True):
-                broken = isinstance(pixels, ImageError)
-                answer = Answer("", error=str(pixels)) if broken else next(fresh)
-                answers.append(replace(answer, image=images.name(index)))
+        for start in range(0, len(images), answering.together):
+            indices = range(start, min(start + answering.together, len(images)))
+            found = dict(zip(indices, pool.map(partial(_read, answering, images), indices), strict=True))
+            broken = {index: str(error) for index, error in found.items() if isinstance(error, ImageError)}
+            readable = [index for index in indices if index not in broken]
+            fresh = answering.answers([images.name(index) for index in readable], [found[index] for index in readable])
+            for index in indices:
+                name = images.name(index)
+                answers.append(answering.unread(name, broken[index]) if index in broken else next(fresh))
             listener(Step("predict", len(answers), len(images)))
     if all(answer.error for answer in answers):
         raise DataError(f"None of the {len(answers)} images can be read; the first: {answers[0].error}")
@@ -111,13 +97,10 @@ def shown(result: Answers) -> Iterator[RenderableType]:
     from rich.table import Column, Table
     from rich.text import Text
 
-    headings = [Column(name, overflow="fold") for name in ("image", "label", "confidence", "likeliest")]
-    table = Table(*headings, box=None, header_style="bold")
-    for answer in result.answers:
-        if answer.error:
-            continue
-        likeliest = ", ".join(f"{name} {share:.1%}" for name, share in answer.classes)
-        table.add_row(*map(Text, (answer.image, answer.label, f"{answer.confidence:.1%}", likeliest)))
+    read = [answer.cells() for answer in result.answers if not answer.error]
+    table = Table(*(Column(name, overflow="fold") for name in read[0]), box=None, header_style="bold")
+    for cells in read:
+        table.add_row(*map(Text, cells.values()))
     yield table
     for answer in result.answers:
         if answer.error:
@@ -142,43 +125,11 @@ def found_images(names: Sequence[str]) -> ImageFiles:
     return ImageFiles(Path(), tuple(files))
 
 
-def _read(images: ImageFiles, preprocessing: Preprocessing, index: int) -> Pixels | ImageError:
-    from convolve.data.preprocess import fitted, least_side
-
+def _read(answering: Answering, images: ImageFiles, index: int) -> Any:
     try:
-        return fitted(images.read(index, least_side(preprocessing)), preprocessing)
+        return answering.read(images, index)
     except ImageError as error:
         return error
-
-
-def _answered(
-    task: Classify, runtime: Runtime, preprocessing: Preprocessing, pixels: Sequence[Pixels], options: Predict
-) -> Iterator[Answer]:
-    """An answer, still without a name, for each image's pixels."""
-    import numpy as np
-    import torch
-
-    from convolve.data.preprocess import normalised
-
-    if not pixels:
-        return
-    with torch.inference_mode(), runtime.autocast():
-        scores = task.predict(runtime.images(normalised(np.stack(pixels), preprocessing))).cpu().numpy()
-    for row in scores:
-        yield _answer(row, task, options)
-
-
-def _answer(scores: Floats, task: Classify, options: Predict) -> Answer:
-    import numpy as np
-
-    order = np.argsort(-scores, kind="stable")[: options.top]
-    likeliest = tuple((task.classes[index], float(scores[index])) for index in order.tolist())
-    if task.multiple:
-        least = 0.5 if options.threshold is None else options.threshold
-        present = [name for name, share in zip(task.classes, scores, strict=True) if share >= least]
-        return Answer("", ";".join(present), likeliest[0][1], likeliest)
-    label, confidence = likeliest[0]
-    return Answer("", label if confidence >= (options.threshold or 0.0) else UNSURE, confidence, likeliest)
 
 
 def _write_csv(place: Path, result: Answers) -> None:
@@ -187,10 +138,9 @@ def _write_csv(place: Path, result: Answers) -> None:
     from convolve.files import write_text
 
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "label", "confidence", "error"])
-    for answer in result.answers:
-        writer.writerow([answer.image, answer.label, f"{answer.confidence:.6f}" if answer.label else "", answer.error])
+    writer = csv.DictWriter(text, list(result.answers[0].entries()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(answer.entries() for answer in result.answers)
     write_text(place, text.getvalue())
 
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from convolve import networks
 from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import PixelSource, open_cache
 from convolve.data.doctor import diagnose, fingerprint
@@ -19,6 +17,7 @@ from convolve.data.layouts import open_dataset
 from convolve.data.splits import SplitPlan, split
 from convolve.data.survey import Survey, survey
 from convolve.errors import DataError, OptionError
+from convolve.networks import Network
 from convolve.networks.freeze import freeze
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
@@ -29,6 +28,7 @@ from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe
 from convolve.training.run import Run
 from convolve.values import Dataset, Floats, Indices, Preprocessing, Splits, Truth
+from convolve.verbs.making import check_head, network_of, skeleton
 from convolve.verbs.running import Running
 from convolve.verbs.starting import Start, starting_weights
 
@@ -78,6 +78,7 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     if recipe.data is None:
         raise OptionError("Name the data to learn from: a folder, a file or a named set such as digits.")
     settle(recipe, _FEWEST)  # what is wrong with any data is said before a person waits for it to be read
+    check_head(recipe)
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
     recipe, kept = _as_trained(recipe, start)
     dataset = open_dataset(recipe.data or "")
@@ -94,9 +95,10 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     runtime, batch, more = _fitted_to_machine(settled, running, preprocessing, len(dataset.labels.classes))
     if recipe.batch is None:
         settled, reasons = dataclasses.replace(settled, batch=batch), reasons | more
-    task = build_task(kind, settled, dataset, splits, preprocessing)
+    network, loaded = network_of(settled, len(dataset.labels.classes), preprocessing, start)
     if start:
-        reasons["weights"] = f"{start.source}; {start.load(task.network)}"
+        reasons["weights"] = f"{start.source}; {loaded}"
+    task = build_task(kind, settled, network, dataset, splits)
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
     prepared = Prepared(settled, dataset, splits, preprocessing, runtime, kind, task, source)
     return Beginning(prepared, findings, reasons)
@@ -162,12 +164,8 @@ def _split_plan(recipe: Recipe, fold: int) -> SplitPlan:
     )
 
 
-def build_task(
-    kind: Kind[Any, Any], recipe: Recipe, dataset: Dataset, splits: Splits, preprocessing: Preprocessing
-) -> Task:
-    """The task of a settled recipe with a fresh network, frozen as asked. Raises `NetworkError`."""
-    classes, size = len(dataset.labels.classes), (preprocessing.height, preprocessing.width)
-    network = networks.create(recipe.network or "", classes, preprocessing.channels, size, seed=recipe.seed or 0)
+def build_task(kind: Kind[Any, Any], recipe: Recipe, network: Network, dataset: Dataset, splits: Splits) -> Task:
+    """The task of a settled recipe, its network frozen as asked. Raises `NetworkError`."""
     if recipe.transfer.freeze:
         freeze(network, recipe.transfer.freeze)
     task: Task = kind.build(network, recipe, dataset, splits)
@@ -220,9 +218,7 @@ def _fitted_to_machine(
 ) -> tuple[Runtime, int, dict[str, str]]:
     """The runtime, and a batch that fits into memory, with the reason where that made it smaller."""
     shape = (preprocessing.channels, preprocessing.height, preprocessing.width)
-    with torch.device("meta"):
-        skeleton = networks.create(recipe.network or "", classes, shape[0], shape[1:])
-    summary = summarize(skeleton, shape)
+    summary = summarize(skeleton(recipe, classes, preprocessing), shape)
     runtime = choose(running.device, running.precision, running.threads, summary.macs)
     wanted, budget = recipe.batch or 1, memory_budget()
     batch = batch_for_memory(wanted, summary, recipe.optimization.optimizer or "", runtime, budget)

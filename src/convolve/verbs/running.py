@@ -42,15 +42,15 @@ def kept_weights(run: Run) -> Mapping[str, Tensor]:
 
 def restored(run: Run, running: Running) -> tuple[Any, Runtime]:
     """The run's network with its best weights, as the task that it was trained for. Raises `RunError`."""
-    from convolve import networks
     from convolve.errors import RunError
     from convolve.runtime import choose
     from convolve.summary import summarize
     from convolve.tasks.task import find
+    from convolve.verbs.making import network_of
 
     manifest, recipe = run.manifest, run.recipe
     size = manifest.preprocessing
-    network = networks.create(recipe.network or "", len(manifest.classes), size.channels, (size.height, size.width))
+    network, _ = network_of(recipe, len(manifest.classes), size)
     weights = kept_weights(run)
     try:
         network.load_state_dict(weights)

@@ -29,6 +29,7 @@ from convolve.training.run import Manifest, Run, create_run, open_run, read_spli
 from convolve.training.scoring import answers
 from convolve.training.step import Source, Training
 from convolve.verbs.looking import draw_sheet, summary_of
+from convolve.verbs.making import network_of
 from convolve.verbs.preparing import (
     CACHE_BYTES,
     READERS,
@@ -40,7 +41,7 @@ from convolve.verbs.preparing import (
     varies,
 )
 from convolve.verbs.running import Running, kept_weights
-from convolve.verbs.starting import starting_weights
+from convolve.verbs.starting import Start, starting_weights
 from convolve.verbs.train import Train, Trained
 
 
@@ -53,7 +54,8 @@ def train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fold
     for sentence in (*findings.warnings, *_choices(beginning), *prepared.runtime.reasons, prepared.source.how):
         listener(Remark(sentence))
     run = create_run(folder, _lasting(prepared.recipe), _manifest(beginning), prepared.dataset, prepared.splits)
-    draw_sheet(folder / "contact_sheet.png", prepared.dataset, prepared.learning(), prepared.preprocessing)
+    place, kind = folder / "contact_sheet.png", prepared.kind
+    draw_sheet(place, kind, prepared.dataset, prepared.learning(), prepared.preprocessing)
     return _carry_out(run, prepared, options, listener)
 
 
@@ -65,11 +67,11 @@ def resume(folder: Path, options: Train, listener: Listener) -> Trained:
         raise RunError(
             f"{folder} has ended its training; look at {folder / 'report.html'}, or train into another --out."
         )
-    prepared = reopen(run, recipe.data or "", Running(**manifest.runtime))
+    weights = recipe.transfer.weights
+    start = starting_weights(weights, recipe.network or "") if weights else None
+    prepared = reopen(run, recipe.data or "", Running(**manifest.runtime), start)
     if not unchanged(run, prepared.dataset, prepared.splits):
         raise RunError(f"{recipe.data} has changed since {folder} began; bring it back, or train anew.")
-    if recipe.transfer.weights:
-        starting_weights(recipe.transfer.weights, recipe.network or "").load(prepared.task.network)
     return _carry_out(run, prepared, options, listener)
 
 
@@ -84,8 +86,8 @@ def ended(folder: Path) -> Trained:
     )
 
 
-def reopen(run: Run, data: str, running: Running) -> Prepared:
-    """A run's data, splits and a fresh network of its kind. Raises `ConvolveError`."""
+def reopen(run: Run, data: str, running: Running, start: Start | None = None) -> Prepared:
+    """A run's data, splits, and a network of its kind as it began. Raises `ConvolveError`."""
     manifest, recipe = run.manifest, run.recipe
     if Path(data).is_absolute() and not Path(data).exists():
         raise RunError(
@@ -94,8 +96,9 @@ def reopen(run: Run, data: str, running: Running) -> Prepared:
     kind = find(manifest.task)
     dataset = kind.accept(open_dataset(data), recipe)
     splits = read_splits(run.folder, dataset)
-    task = build_task(kind, recipe, dataset, splits, manifest.preprocessing)
     size = manifest.preprocessing
+    network, _ = network_of(recipe, len(dataset.labels.classes), size, start)
+    task = build_task(kind, recipe, network, dataset, splits)
     multiply_adds = summarize(task.network, (size.channels, size.height, size.width)).macs
     runtime = choose(running.device, running.precision, running.threads, multiply_adds)
     source = open_cache(dataset.images, size, None, CACHE_BYTES, READERS)
@@ -117,7 +120,7 @@ def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener)
     run = replace(run, manifest=replace(run.manifest, results=kept))
     evaluation = _judge(prepared, kept)
     page = run.folder / "report.html"
-    kind.report(page, run, prepared.dataset, evaluation)
+    kind.report(page, run, prepared.dataset, evaluation, task, runtime)
     results = {**kept, evaluation.split: evaluation.as_json()}
     write_manifest(run.folder, replace(run.manifest, results=results))
     return Trained(run.folder, run.manifest.task, evaluation, state.best_epoch or 0, page)
@@ -127,8 +130,9 @@ def _judge(prepared: Prepared, results: Mapping[str, Any]) -> Evaluation:
     """Measure on the test split, or on validation where there is none."""
     splits, task = prepared.splits, prepared.task
     name, part = ("test", splits.test) if len(splits.test) else ("validation", splits.validation)
-    parts = answers(task, prepared.measuring(part).epoch(0), prepared.runtime)
-    found: Evaluation = prepared.kind.evaluate(task, name, parts, results)
+    batches, kind = prepared.measuring(part), prepared.kind
+    parts = kind.measured(task, prepared.dataset, batches, prepared.preprocessing, prepared.runtime)
+    found: Evaluation = kind.evaluate(task, name, parts, results)
     return found
 
 
@@ -149,6 +153,8 @@ def _learning(prepared: Prepared) -> tuple[Task, Source, Source]:
 
 def _memorable(prepared: Prepared, stage: str) -> bool:
     network, frame = prepared.task.network, prepared.preprocessing
+    if network.reads:
+        return False  # the head reads maps of frozen stages, too
     cells = math.ceil(frame.height / network.strides[stage]) * math.ceil(frame.width / network.strides[stage])
     images = len(prepared.splits.train) + len(prepared.splits.validation)
     return 4 * network.channels[stage] * cells * images <= memory_budget() // 2
@@ -186,6 +192,7 @@ def _manifest(beginning: Beginning) -> Manifest:
         machine=describe_machine(),
         reasons=beginning.reasons,
         results={},
+        colours=dataset.masks.colours if dataset.masks else (),
     )
 
 

@@ -102,9 +102,9 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     "names",
     [
         ("1.jpg", "2.jpg"),
-        ("images/1.jpg", "labels/1.png"),
-        ("image/1.jpg", "mask/1.png"),
-        ("train/1.jpg", "val/1.jpg", "trainannot/1.png"),
+        ("images/1.jpg", "labels/2.png"),
+        ("image/1.jpg", "mask/2.png"),
+        ("train/1.jpg", "val/1.jpg", "trainannot/2.png"),
         ("one/train/cat/1.jpg", "two/train/cat/1.jpg"),
         ("only/1.jpg",),
         ("empty",),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-from convolve.data.layouts import cifar, folders, idx, masks, matlab, named, pets, tables
+from convolve.data.layouts import cifar, coco, folders, idx, masks, matlab, named, pets, stacks, tables
 from convolve.data.layouts.parts import seen, subfolders
 from convolve.errors import DataError
 from convolve.values import Dataset
 
-LAYOUTS = (idx, cifar, matlab, pets, tables, masks, folders)
+LAYOUTS = (idx, cifar, matlab, pets, tables, coco, stacks, masks, folders)
 """In the order in which they are tried: what is told by fixed names first, folders that could mean anything last."""
 
 

@@ -63,12 +63,20 @@ def meaning(masks: Sequence[Path], listed: Sequence[Listed]) -> Meaning:
     values = sorted(set().union(*in_order(_values, masks, READERS)))
     if not values:
         raise DataError(f"None of the {len(masks)} masks can be read, such as {masks[0]}; restore them.")
+    return told(values, listed, masks[0])
+
+
+def told(values: Sequence[int], listed: Sequence[Listed], first: Path) -> Meaning:
+    """What the values mean that all masks together hold, in order; ``first`` is one of their files.
+
+    Raises `DataError`.
+    """
     if values[-1] >= _COLOUR:
-        return _coloured(values, listed, masks[0])
+        return _coloured(values, listed, first)
     if len(values) == 2 and values[-1] == IGNORE and values[0] == 0 and len(listed) in (0, 2):
         names = tuple(entry.name for entry in listed) or ("background", "foreground")
-        return Meaning(names, (0, IGNORE), _painted(2), (), "0 and 255 are two classes, not a number and a void")
-    return _numbered(values, listed, masks[0])
+        return Meaning(names, (0, IGNORE), colours_apart(2), (), "0 and 255 are two classes, not a number and a void")
+    return _numbered(values, listed, first)
 
 
 def _numbered(values: Sequence[int], listed: Sequence[Listed], first: Path) -> Meaning:
@@ -84,7 +92,7 @@ def _numbered(values: Sequence[int], listed: Sequence[Listed], first: Path) -> M
     void = [number for number, name in zip(numbers, names, strict=True) if name.casefold() in _IGNORED]
     kept = [place for place, number in enumerate(numbers) if number not in void]
     own = [entry.colour for entry in listed] if listed and all(entry.colour for entry in listed) else palette
-    painted = [own[number] or (0, 0, 0) for number in numbers] if own else list(_painted(len(numbers)))
+    painted = [own[number] or (0, 0, 0) for number in numbers] if own else list(colours_apart(len(numbers)))
     ignored = tuple(void) + ((IGNORE,) if values[-1] == IGNORE else ())
     how = f"values {_span([numbers[place] for place in kept])} are class numbers"
     how += f", {', '.join(map(str, ignored))} is ignored" if ignored else ""
@@ -146,7 +154,7 @@ def _palette(place: Path) -> list[Colour]:
     )
 
 
-def _painted(count: int) -> tuple[Colour, ...]:
+def colours_apart(count: int) -> tuple[Colour, ...]:
     """Colours well apart, the first one black: hues by the golden section, in turn light and dark."""
     found: list[Colour] = [(0, 0, 0)]
     for number in range(count - 1):

@@ -6,19 +6,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from convolve.data.images import ImageFiles
 from convolve.data.layouts.mask_values import class_lists, meaning
 from convolve.data.layouts.parts import from_labels, image_files, natural, read_lines, split_word
-from convolve.data.masks import READERS, MaskFiles, occurring
+from convolve.data.masks import READERS, MaskFiles, class_flags
 from convolve.data.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Labels
 
 EXPECTED = "images/ and masks/ with files of the same names"
 _MASKS = re.compile(
-    r"(?:^|[-_ ])(masks?|labels?|labelids|annotations?|annots?|gt|ground_?truths?|segmentation(?:class)?|trimaps?)$"
+    r"(?:^|[-_ ])(masks?|labels?|labelids|annotations?|annots?|gt|ground[-_ ]?truths?|segmentation(?:class)?|trimaps?)$"
     r"|(?<=[a-z])(annot)$"
 )
 _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb)$")
@@ -58,7 +56,7 @@ def recognise(place: Path) -> Dataset | None:
         if names:
             reason += f"; {len(names)} {what} are left out, such as {', '.join(names[:_NAMED])}"
     rows = [(pair.image, pair.split) for pair in pairs]
-    found = from_labels(place, "masks", reason, rows, Labels(_flags(masks), told.names))
+    found = from_labels(place, "masks", reason, rows, Labels(class_flags(masks), told.names))
     return Dataset(found.root, found.layout, found.reason, found.images, found.labels, found.given, masks)
 
 
@@ -115,18 +113,3 @@ def _alike(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:
     fits = list(in_order(same, range(len(pairs)), READERS))
     differing = [pair.image for pair, fit in zip(pairs, fits, strict=True) if not fit]
     return [pair for pair, fit in zip(pairs, fits, strict=True) if fit], differing
-
-
-def _flags(masks: MaskFiles) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(N, classes) which classes occur in each mask; none in one that cannot be read."""
-    flags = np.zeros((len(masks), len(masks.colours)), dtype=np.uint8)
-    for row, found in zip(flags, in_order(lambda index: _found(masks, index), range(len(masks)), READERS), strict=True):
-        row[found] = 1
-    return flags
-
-
-def _found(masks: MaskFiles, index: int) -> list[int]:
-    try:
-        return [int(number) for number in occurring(masks, index)]
-    except ImageError:
-        return []

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from convolve.data.cache import PixelSource
-from convolve.errors import DataError, OptionError
+from convolve.errors import DataError, NetworkError, OptionError
 from convolve.networks import Network
 from convolve.tasks.classify.learning import Classify
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest
-from convolve.values import Dataset, Floats, Indices, Labels, Preprocessing, Splits
+from convolve.values import Batch, Dataset, Floats, Indices, Labels, Pixels, Preprocessing, Splits
 
 
 def accept(dataset: Dataset, recipe: Recipe) -> Dataset:
@@ -48,6 +48,12 @@ def relabel(dataset: Dataset, manifest: Manifest) -> Dataset:
     return replace(dataset, labels=Labels(places[labels.values], classes))
 
 
+def marked(pictures: Pixels, batch: Batch, dataset: Dataset) -> Pixels:
+    """The pictures as they are: a class has no place in them."""
+    del batch, dataset
+    return pictures
+
+
 def truth(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing) -> Labels:
     """The labels, whatever the images are made into."""
     del source, preprocessing
@@ -55,7 +61,11 @@ def truth(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing) -
 
 
 def build(network: Network, recipe: Recipe, dataset: Dataset, splits: Splits) -> Classify:
-    """The task that learns as a settled recipe says."""
+    """The task that learns as a settled recipe says. Raises `NetworkError` for a network that answers per pixel."""
+    if network.reads:
+        name = network.card.name
+        plain = name.partition("s_")[2] if name.startswith("fcn") else "resnet18"
+        raise NetworkError(f"{name} tells the class of every pixel, not of an image; take --network {plain}.")
     labels, regularization = dataset.labels, recipe.regularization
     weights = class_weights(labels.take(splits.train)) if regularization.balance == "weights" else None
     return Classify(
@@ -72,11 +82,6 @@ def restore(network: Network, manifest: Manifest) -> Classify:
     """The task of a run, whose probabilities its temperature corrects."""
     temperature = float(manifest.results.get("temperature", 1.0))
     return Classify(network, manifest.classes, manifest.multiple, temperature=temperature)
-
-
-def measuring(task: Classify) -> Classify:
-    """The same at temperature 1, as `evaluation.evaluate` wants its scores."""
-    return replace(task, temperature=1.0)
 
 
 def sampling(recipe: Recipe, dataset: Dataset, part: Indices) -> Floats | None:

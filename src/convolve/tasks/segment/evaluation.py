@@ -5,15 +5,24 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from convolve.data.batches import Batches
+from convolve.data.masks import READERS
+from convolve.data.parallel import in_order
+from convolve.errors import DataError, ImageError
+from convolve.metrics.ranking import mean_defined
 from convolve.metrics.segmentation import Outline, Shares, outline, pixel_confusion, pixel_figures
+from convolve.runtime import Runtime
 from convolve.tasks.segment.learning import Segment
-from convolve.values import Indices, Pixels, Scored
+from convolve.tasks.segment.whole import answered
+from convolve.training.scoring import evaluating
+from convolve.values import Dataset, Indices, Pixels, Preprocessing, Scored
 
 SHOWN = 12
 """How many of the worst images an evaluation keeps."""
@@ -65,6 +74,26 @@ def conclude(task: Segment, validation: Iterable[Scored]) -> dict[str, Any]:
     return {}
 
 
+def measured(
+    task: Segment, dataset: Dataset, batches: Batches, preprocessing: Preprocessing, runtime: Runtime
+) -> Iterator[Scored]:
+    """A split's images one by one, whole and at their masks' own size; what cannot be read is left out."""
+    masks = dataset.masks
+    if masks is None:
+        raise DataError(f"{dataset.root} has no masks; give images and masks of the same names.")
+
+    def read(index: int) -> tuple[int, Pixels, Pixels] | None:
+        with suppress(ImageError):
+            return index, dataset.images.read(index), masks.read(index)
+        return None
+
+    indices = np.concatenate(batches.order(0)).tolist()
+    with evaluating(task.network):
+        for index, picture, truth in filter(None, in_order(read, indices, READERS)):
+            mask = answered(picture, (truth.shape[0], truth.shape[1]), task, runtime, preprocessing)
+            yield Scored(mask[None], truth[None], np.array([index]))
+
+
 def evaluate(task: Segment, split: str, parts: Iterable[Scored], results: Mapping[str, Any]) -> Evaluation:
     """Measure a split from its batches."""
     del results
@@ -80,7 +109,7 @@ def evaluate(task: Segment, split: str, parts: Iterable[Scored], results: Mappin
     found, boundary = pixel_figures(matrix), outlines.f_measure()
     plain = dataclasses.asdict(found)
     names = ("mean_iou", "pixel_accuracy", "mean_accuracy", "weighted_iou")
-    figures = {name: plain[name] for name in names} | {"boundary_f": float(np.nanmean(boundary))}
+    figures = {name: plain[name] for name in names} | {"boundary_f": mean_defined(boundary)}
     order = tuple(answer for _, _, answer in sorted(worst, key=lambda entry: -entry[0]))
     return Evaluation(split, images, task.classes, figures, matrix, found.iou, boundary, order)
 

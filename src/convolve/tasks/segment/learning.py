@@ -54,6 +54,11 @@ class Segment:
         found: Tensor = self.network(images).argmax(1).to(torch.uint8)
         return found
 
+    def shares(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, classes, H, W) probabilities; those of a pixel sum to 1."""
+        scores: Tensor = self.network(images).float()
+        return scores.softmax(1)
+
     def figures(self, parts: Iterable[Scored]) -> dict[str, float]:
         """Pixel accuracy, mean accuracy, mean IoU and frequency-weighted IoU of all pixels together."""
         matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)

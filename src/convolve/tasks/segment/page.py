@@ -8,19 +8,21 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from convolve.data.masks import shown_in
-from convolve.data.preprocess import fitted
 from convolve.errors import ImageError
 from convolve.metrics.confusion import per_class
 from convolve.reports.page import write_report
 from convolve.reports.report import Classes, Comparison, Headline
 from convolve.reports.thumbnails import thumbnail
+from convolve.runtime import Runtime
 from convolve.tasks.pages import begun
 from convolve.tasks.segment.evaluation import Answer, Evaluation
+from convolve.tasks.segment.learning import Segment
 from convolve.training.run import Run
-from convolve.values import IGNORE, Colour, Dataset, Pixels, Preprocessing
+from convolve.values import IGNORE, Colour, Dataset, Pixels
 
 WRONG: Colour = (214, 39, 40)
 _WIDE = 1200
@@ -34,15 +36,16 @@ _HEADLINES = {
 }
 
 
-def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation) -> None:
+def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation, task: Segment, runtime: Runtime) -> None:
     """Write a page about one evaluation of a run. Raises `ConvolveError` when that fails."""
-    colours = dataset.masks.colours if dataset.masks else ()
+    del task, runtime
+    colours = run.manifest.colours
     figures = per_class(evaluation.matrix)
     classes = Classes(evaluation.names, figures, evaluation.matrix, iou=evaluation.iou, counted="pixels")
     legend = zip(evaluation.names, ("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours), strict=True)
     page = replace(
         begun(run, evaluation, classes, _headlines(evaluation)),
-        comparisons=tuple(_comparisons(dataset, evaluation.worst, run.manifest.preprocessing)),
+        comparisons=tuple(_comparisons(dataset, evaluation.worst, colours)),
         legend=tuple(legend),
     )
     write_report(place, page)
@@ -60,16 +63,22 @@ def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colours: Seque
     return np.concatenate(parts, axis=1).astype(np.uint8)
 
 
-def _comparisons(dataset: Dataset, answers: Sequence[Answer], preprocessing: Preprocessing) -> list[Comparison]:
+def _comparisons(dataset: Dataset, answers: Sequence[Answer], colours: Sequence[Colour]) -> list[Comparison]:
     found: list[Comparison] = []
-    colours = dataset.masks.colours if dataset.masks else ()
     for answer in answers:
         with suppress(ImageError):  # it was read a moment ago
-            image = fitted(dataset.images.read(answer.index), preprocessing)
+            image = _at_size(dataset.images.read(answer.index), answer.truth.shape)
             picture = thumbnail(side_by_side(image, answer.truth, answer.predicted, colours), _WIDE)
             name = dataset.images.name(answer.index)
             found.append(Comparison(name, picture, f"mean IoU {100 * answer.mean_iou:.1f} %"))
     return found
+
+
+def _at_size(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """(H, W, C) the picture at a mask's size."""
+    if picture.shape[:2] == shape:
+        return picture
+    return np.asarray(cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8).reshape(*shape, -1)
 
 
 def _headlines(evaluation: Evaluation) -> tuple[Headline, ...]:

@@ -8,19 +8,24 @@ import numpy as np
 import torch
 
 from convolve.data.cache import PixelSource
-from convolve.data.masks import MaskTruth, chosen, pixel_counts
+from convolve.data.masks import MaskTruth, chosen, laid_over, pixel_counts
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.networks import Network
 from convolve.tasks.segment.learning import Segment
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest
-from convolve.values import Dataset, Floats, Indices, Labels, Masks, Preprocessing, Splits
+from convolve.values import Batch, Dataset, Floats, Indices, Labels, Masks, Pixels, Preprocessing, Splits
 
 
 def accept(dataset: Dataset, recipe: Recipe) -> Dataset:
     """The dataset without the class that the recipe ignores. Raises `DataError` where there are no masks, no two
-    classes, or no such class.
+    classes, or no such class, `OptionError` for what blends or softens one label an image.
     """
+    for name in ("label_smoothing", "mixup"):
+        if getattr(recipe.regularization, name):
+            raise OptionError(
+                f"{name} is for images of one label, not for masks; leave --{name.replace('_', '-')} out."
+            )
     labels, ignored = dataset.labels, recipe.pixels.ignore
     if dataset.masks is None:
         raise DataError(f"{dataset.root} has no masks; give images and masks of the same names, or --task classify.")
@@ -54,6 +59,13 @@ def _only(dataset: Dataset, places: list[int], names: tuple[str, ...] | None = N
     return replace(dataset, labels=Labels(flags, names), masks=chosen(_masks(dataset), places))
 
 
+def marked(pictures: Pixels, batch: Batch, dataset: Dataset) -> Pixels:
+    """(N, H, W, 3) the pictures (N, H, W, 1 or 3) half in their masks' colours."""
+    colours, masks = _masks(dataset).colours, batch.targets.astype(np.uint8)
+    wide = np.broadcast_to(pictures, (*pictures.shape[:3], 3))
+    return np.stack([laid_over(picture, mask, colours) for picture, mask in zip(wide, masks, strict=True)])
+
+
 def truth(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing) -> MaskTruth:
     """The masks, moved as their images are."""
     return MaskTruth(_masks(dataset), source, preprocessing)
@@ -73,11 +85,6 @@ def build(network: Network, recipe: Recipe, dataset: Dataset, splits: Splits) ->
 def restore(network: Network, manifest: Manifest) -> Segment:
     """The task of a run."""
     return Segment(network, manifest.classes)
-
-
-def measuring(task: Segment) -> Segment:
-    """The same."""
-    return task
 
 
 def sampling(recipe: Recipe, dataset: Dataset, part: Indices) -> Floats | None:

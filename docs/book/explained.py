@@ -1,0 +1,74 @@
+"""Draw what every method of `convolve explain` shows of photographs: ``python docs/book/explained.py RUN [FOLDER]``.
+
+RUN is the run that the chapter on explaining trains; the pictures go to docs/images unless a FOLDER is named. They are
+committed, since they need that run. The photographs are those of scikit-learn, and a cut from one of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from sklearn.datasets import load_sample_image
+
+import convolve
+from convolve.data.sheet import font_for
+from convolve.explain.methods import METHODS
+from convolve.reports.colours import INK, PAPER
+from convolve.reports.heat import heat_layer, over
+from convolve.values import Floats, Pixels
+
+IMAGES = Path(__file__).resolve().parent.parent / "images"
+SIDE, GAP, LINE, COLUMNS = 120, 4, 26, 2
+METHODS_OF_README = ("cam", "grad-cam", "occlusion")
+
+
+def photographs() -> dict[str, Pixels]:
+    """Three squares: a flower, the same flower in a corner, and a temple, which is no class of the network's."""
+    flower, temple = load_sample_image("flower.jpg"), load_sample_image("china.jpg")
+    return {"flower": flower[:, 100:527], "corner": flower[:300, :300], "temple": temple[:, 100:527]}
+
+
+def sheet(pictures: list[Pixels], heat: Floats, names: list[str]) -> Image.Image:
+    """The pictures (H, W, 3), and in a block for each method its maps (pictures, methods, H, W) over them."""
+    block = len(pictures) * (SIDE + GAP) + 4 * GAP
+    rows = -(-(len(names) + 1) // COLUMNS)
+    canvas = Image.new("RGB", (COLUMNS * block, rows * (SIDE + LINE + 2 * GAP)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for number, name in enumerate(["", *names]):
+        left, top = number % COLUMNS * block, number // COLUMNS * (SIDE + LINE + 2 * GAP)
+        draw.text((left, top + LINE // 2), name, fill=INK, font=font_for(name, 15), anchor="lm")
+        for place, picture in enumerate(pictures):
+            shown = picture
+            if number:
+                own = heat[place, number - 1] / max(float(np.abs(heat[place, number - 1]).max()), 1e-12)
+                shown = over(picture, heat_layer(own, METHODS[name].signed, SIDE, SIDE))
+            canvas.paste(Image.fromarray(shown), (left + place * (SIDE + GAP), top + LINE))
+    return canvas
+
+
+def main(run: str, folder: Path) -> None:
+    """Write `explained.jpg`, all methods, and `explain.png`, a sheet as `convolve explain` writes it."""
+    with tempfile.TemporaryDirectory() as made:
+        for number, (name, pixels) in enumerate(photographs().items()):
+            Image.fromarray(pixels).save(Path(made) / f"{number} {name}.png")
+        found = convolve.explain(run, [made], method=tuple(METHODS), out=Path(made) / "all", threads=1)
+        with np.load(found.arrays) as arrays:
+            heat, names = arrays["heat"][:, :, 0], arrays["methods"].tolist()
+        few = convolve.explain(
+            run, [str(Path(made) / "1 corner.png")], method=METHODS_OF_README, out=Path(made) / "few", threads=1
+        )
+        example = Image.open(few.images[0].sheet).convert("RGB")
+    small = [np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE))) for pixels in photographs().values()]
+    sheet(small, heat, names).save(folder / "explained.jpg", quality=88, optimize=True)
+    dithered = example.quantize(palette=example.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
+    dithered.save(folder / "explain.png", optimize=True)
+    answers = [f"{Path(one.image).stem} {one.label} {one.confidence:.1%}\n" for one in found.images]
+    sys.stdout.write("".join(answers))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGES)

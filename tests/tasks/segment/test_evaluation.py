@@ -1,0 +1,65 @@
+"""Measuring a segmentation batch by batch, and the pictures of its mistakes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from convolve.metrics.segmentation import pixel_confusion, pixel_figures
+from convolve.networks import create
+from convolve.tasks.segment import Segment
+from convolve.tasks.segment.evaluation import SHOWN, evaluate
+from convolve.tasks.segment.page import WRONG, side_by_side
+from convolve.values import IGNORE, Scored
+
+COLOURS = ((0, 0, 0), (200, 30, 40), (10, 90, 220))
+
+
+def task() -> Segment:
+    return Segment(create("fcn1s_resnet20_cifar", 3, 3, (16, 16)), ("a", "b", "c"))
+
+
+def test_masks_of_any_size_are_measured_together_and_the_worst_are_kept() -> None:
+    random = np.random.default_rng(0)
+    parts, matrix, each = [], np.zeros((3, 3), np.int64), {}
+    for index in range(20):
+        shape = tuple(random.integers(5, 30, 2))
+        truth = random.integers(0, 3, shape, dtype=np.uint8)
+        predicted = np.where(random.random(shape) < index / 20, truth, random.integers(0, 3, shape)).astype(np.uint8)
+        truth[0, :3] = IGNORE
+        own = pixel_confusion(truth, predicted, 3)
+        matrix, each[index] = matrix + own, pixel_figures(own).mean_iou
+        parts.append(Scored(predicted[None], truth[None], np.array([index])))
+    found = evaluate(task(), "test", parts, {})
+    assert found.images == 20
+    assert np.array_equal(found.matrix, matrix)
+    assert found.figures["mean_iou"] == pytest.approx(pixel_figures(matrix).mean_iou)
+    worst = sorted(each, key=lambda index: each[index])[:SHOWN]
+    assert [answer.index for answer in found.worst] == worst
+    assert [answer.mean_iou for answer in found.worst] == sorted(each.values())[:SHOWN]
+    document = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert document["classes"]["b"]["pixels"] == matrix.sum(1)[1]
+
+
+def test_a_split_without_a_class_has_no_figure_for_it() -> None:
+    flat = np.zeros((1, 8, 8), np.uint8)
+    found = evaluate(task(), "all", [Scored(flat, flat, np.array([0]))], {})
+    document = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert document["classes"]["c"] == {"iou": None, "boundary_f": None, "pixels": 0}
+    assert found.figures["mean_iou"] == 1.0
+
+
+def test_a_mistake_is_red_beside_its_truth() -> None:
+    truth = np.array([[0, 1, 2], [0, IGNORE, 2]], np.uint8)
+    predicted = np.array([[0, 2, 2], [0, 1, 2]], np.uint8)
+    image = np.full((2, 3, 1), 77, np.uint8)
+    shown = side_by_side(image, truth, predicted, COLOURS)
+    assert shown.shape == (2, 4 * 3 + 3 * 4, 3)
+    assert (shown[:, :3] == 77).all()
+    assert shown[0, 8].tolist() == list(COLOURS[1])
+    assert shown[1, 8].tolist() == [255, 255, 255]  # what no one judged is white
+    assert shown[0, 15].tolist() == list(COLOURS[2])
+    red = (shown[:, 21:] == WRONG).all(2)
+    assert red.tolist() == [[False, True, False], [False, False, False]]

@@ -1,0 +1,158 @@
+"""Pictures of any size, whole or by tiles."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convolve.data.preprocess import normalised
+from convolve.networks import Card, Network, Stage
+from convolve.runtime import choose
+from convolve.tasks.segment import Segment
+from convolve.tasks.segment.whole import answered, tiled
+from convolve.values import IGNORE, Pixels, Preprocessing
+from convolve.words import Fit
+
+FRAME = Preprocessing(64, 64, 3, "crop", (0.5,) * 3, (0.25,) * 3)
+RUNTIME = choose("cpu", "fp32", 1)
+
+
+class Head(nn.Module):
+    """Maps back to pixels."""
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+        return F.interpolate(maps[0], scale_factor=4, mode="nearest")[:, :, : size[0], : size[1]]
+
+
+def task(classes: int = 3, seed: int = 0) -> Segment:
+    """Of stride 4; a pixel depends on what lies less than 12 pixels away."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, classes, 3, 1, 1)
+        )
+    card = Card("test", "", "", 2026, "", "", (3, 64, 64), classes, 4)
+    network = Network(card, {"stage1": Stage(layers, classes, 4)}, Head(), reads=("stage1",))
+    return Segment(network.eval(), tuple("abcdefg"[:classes]))
+
+
+def noise(height: int, width: int, seed: int = 0) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 256), (200, 64), (128, 192), (64, 66), (66, 130)])
+def test_tiles_give_what_the_whole_gives(shape: tuple[int, int]) -> None:
+    """Where a tile's silent edge covers the receptive field: 12 of 32 pixels of overlap."""
+    view, segment = noise(*shape), task()
+    with torch.inference_mode():
+        images = RUNTIME.images(normalised(view[None], FRAME))
+        padded = F.pad(images, (0, -shape[1] % 4, 0, -shape[0] % 4), mode="reflect")
+        whole = segment.shares(padded)[0, :, : shape[0], : shape[1]].numpy()
+    np.testing.assert_allclose(tiled(view, segment, RUNTIME, FRAME), whole, atol=1e-6)
+
+
+def test_shares_of_a_pixel_sum_to_one() -> None:
+    found = tiled(noise(150, 333), task(), RUNTIME, FRAME)
+    assert found.shape == (3, 150, 333)
+    np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "letterbox"])
+def test_an_answer_lies_where_its_picture_does(fit: Fit) -> None:
+    """A network that tells bright from dark, pixel by pixel, draws a rectangle where it is, at any size."""
+    layer = nn.Conv2d(3, 2, 1)
+    nn.init.zeros_(layer.weight)
+    layer.bias = None
+    layer.weight.data[1] = 5
+    card = Card("test", "", "", 2026, "", "", (3, 64, 64), 2, 1)
+
+    class Same(nn.Module):
+        def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+            return maps[0]
+
+    segment = Segment(Network(card, {"stage1": Stage(layer, 2, 1)}, Same(), reads=("stage1",)).eval(), ("a", "b"))
+    for height, width in ((64, 64), (300, 211), (40, 170), (33, 20)):
+        truth = np.zeros((height, width), np.uint8)
+        truth[height // 5 : height // 2, width // 3 : width * 3 // 4] = 1
+        picture = np.repeat(truth[..., None] * 255, 3, axis=2)
+        found = answered(picture, (height, width), segment, RUNTIME, replace(FRAME, fit=fit))
+        scale = max(1.0, max(height, width) / 64)
+        edge = 2 * (height // 2 - height // 5 + width * 3 // 4 - width // 3)
+        assert np.count_nonzero(found != truth) <= edge * scale / 2 + 2
+        half = answered(picture, (height // 2, width // 2), segment, RUNTIME, replace(FRAME, fit=fit))
+        assert half.shape == (height // 2, width // 2)
+        assert np.mean(half == truth[1 : height // 2 * 2 : 2, 1 : width // 2 * 2 : 2]) > 0.9
+
+
+def test_shares_are_interpolated_as_torch_does() -> None:
+    segment, picture = task(), noise(64, 64)
+    found = answered(picture, (160, 224), segment, RUNTIME, replace(FRAME, fit="squash"))
+    shares = torch.from_numpy(tiled(picture, segment, RUNTIME, FRAME))[None]
+    wanted = F.interpolate(shares, (160, 224), mode="bilinear").argmax(1)[0].numpy()
+    assert np.mean(found == wanted) > 0.99  # OpenCV interpolates in steps of 1/32
+
+
+def test_bands_are_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, segment = noise(90, 150), task()
+    before = answered(picture, (90, 150), segment, RUNTIME, FRAME)
+    monkeypatch.setattr("convolve.tasks.segment.whole._BAND", 700)
+    assert np.array_equal(answered(picture, (90, 150), segment, RUNTIME, FRAME), before)
+
+
+def test_what_is_not_sure_is_left_open() -> None:
+    picture, segment = noise(64, 64), task()
+    sure = tiled(picture, segment, RUNTIME, FRAME).max(0)
+    found = answered(picture, (64, 64), segment, RUNTIME, FRAME, least=0.4)
+    assert np.array_equal(found == IGNORE, sure < np.float32(0.4))
+    assert 0 < np.mean(found == IGNORE) < 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_and_colour(channels: int) -> None:
+    picture = noise(70, 90)[..., :channels]
+    assert answered(picture, (70, 90), task(), RUNTIME, FRAME).shape == (70, 90)
+
+
+def test_memory_grows_with_the_tile_not_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more pixels than `_AT_ONCE` go through the network together."""
+    segment, most = task(), []
+    plain = segment.network.forward
+
+    def watched(images: Tensor) -> Tensor:
+        most.append(images.shape[0] * images.shape[2] * images.shape[3])
+        return plain(images)
+
+    monkeypatch.setattr(segment.network, "forward", watched)
+    answered(noise(256, 4096), (256, 4096), segment, RUNTIME, replace(FRAME, height=256, width=256))
+    assert len(most) > 4
+    assert max(most) <= 4 * 256 * 256
+
+
+_LARGE = """
+import resource, sys
+import numpy as np
+from convolve.networks import create
+from convolve.runtime import choose
+from convolve.tasks.segment import Segment
+from convolve.tasks.segment.whole import answered
+from convolve.values import Preprocessing
+frame = Preprocessing(256, 256, 3, "crop", (0.5,) * 3, (0.25,) * 3)
+network = create("fcn8s_resnet18", 11, 3, (256, 256)).eval()
+picture = np.zeros((1024, 2048, 3), np.uint8)
+found = answered(picture, (1024, 2048), Segment(network, tuple("abcdefghijk")), choose("cpu", "fp32", 1), frame)
+assert found.shape == (1024, 2048)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another")
+def test_a_large_picture_takes_less_than_two_gigabytes() -> None:
+    done = subprocess.run([sys.executable, "-c", _LARGE], capture_output=True, text=True, check=True)
+    assert int(done.stdout) * 1024 < 2e9

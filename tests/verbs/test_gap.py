@@ -1,0 +1,115 @@
+"""`--gap`: a network that has learnt gets the head of class activation maps, and is tuned with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+import convolve
+from convolve.errors import NetworkError
+from convolve.explain.cam import averaged_head, cam
+from convolve.explain.heat import heat_maps
+from convolve.training.keeper import Keeper
+from convolve.training.recipe_file import read_recipe, write_recipe
+from convolve.training.run import open_run
+from convolve.verbs.running import Running, restored
+
+OPTIONS: dict[str, Any] = {
+    "network": "lenet5_keras",
+    "gap": True,
+    "size": 16,
+    "epochs": 2,
+    "rate": 0.003,
+    "threads": 1,
+    "seed": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def pooled(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("gap") / "pooled"
+    convolve.train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=out)
+    return out
+
+
+def test_the_stages_come_from_the_weights_and_the_head_is_new(pooled: Path, digits_run: Path) -> None:
+    before, after = (load_file(run / "weights.safetensors") for run in (digits_run, pooled))
+    frozen = [name for name in after if name.startswith("stages.stage1.")]
+    assert frozen
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    tuned = [name for name in after if name.startswith("stages.") and name not in frozen]
+    assert all(F.cosine_similarity(before[name].flatten(), after[name].flatten(), 0) > 0.8 for name in tuned)
+    assert after["head.fc.weight"].shape == (10, 1024)
+    assert "--gap" in open_run(pooled).manifest.reasons["weights"]
+
+
+def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
+    """The mean of the map is the class's score without its bias."""
+    task, runtime = restored(open_run(pooled), Running(precision="fp32", threads=1))
+    assert averaged_head(task.network)
+    assert averaged_head(restored(open_run(digits_run), Running())[0].network) is None
+    images = runtime.images(np.random.default_rng(0).normal(size=(4, 16, 16, 1)).astype(np.float32))
+    classes = torch.tensor([0, 3, 5, 9])
+    means = cam(task.network, images, classes, None).mean((1, 2))
+    with torch.no_grad():
+        scores = task.network(images).gather(1, classes[:, None])[:, 0]
+        torch.testing.assert_close(means, scores - task.network.head.fc.bias[classes], rtol=1e-4, atol=1e-4)
+    assert heat_maps(task.network, "cam", images, classes).shape == (4, 16, 16)
+
+
+def test_the_run_is_measured_and_explained_by_cam(pooled: Path, tmp_path: Path) -> None:
+    found = convolve.evaluate(pooled, threads=1, report=tmp_path / "page.html").evaluation
+    kept = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["figures"]
+    assert found.figures["accuracy"] == pytest.approx(kept["accuracy"])
+    assert found.figures["accuracy"] > 0.5
+    explained = convolve.explain(pooled, threads=1, out=tmp_path / "out")
+    assert [method.method for method in explained.methods] == ["cam"]
+
+
+def test_it_stands_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(pooled / "recipe.toml")
+    assert recipe.transfer.gap is True
+    write_recipe(tmp_path / "again.toml", recipe)
+    assert read_recipe(tmp_path / "again.toml") == recipe
+    assert read_recipe(digits_run / "recipe.toml").transfer.gap is False
+
+
+def test_its_weights_start_another_with_the_same_head(pooled: Path, tmp_path: Path) -> None:
+    convolve.train("digits", **OPTIONS | {"rate": 1e-12}, weights=pooled, out=tmp_path / "run")
+    before, after = (load_file(run / "weights.safetensors") for run in (pooled, tmp_path / "run"))
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
+
+
+def test_stopped_it_goes_on_to_the_same_bytes(pooled: Path, digits_run: Path, tmp_path: Path) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Keeper, "close_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            convolve.train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=tmp_path / "run")
+    convolve.train(resume=tmp_path / "run")
+    for name in ("weights.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (pooled / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("resnet18", "ends in global average pooling already"),
+        ("mlp_30", "has no map to average"),
+        ("fcn32s_vgg16", "leave out --gap"),
+    ],
+)
+def test_where_it_makes_no_sense(network: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=words):
+        convolve.train(tmp_path / "no data is read", **OPTIONS | {"network": network}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

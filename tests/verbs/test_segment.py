@@ -1,0 +1,256 @@
+"""Segmentation from the command's first word to its pictures: the verbs know nothing of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+
+import convolve
+from convolve.data.masks import shown_in
+from convolve.errors import DataError, NetworkError, OptionError, RunError
+from convolve.tasks.segment.answering import Answer
+from convolve.training.keeper import Keeper
+from convolve.training.run import open_run
+from convolve.values import IGNORE
+from convolve.verbs.data import VERB as DATA
+from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
+from tests.test_cli import Command
+from tests.verbs.pictures import folders
+
+LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
+CLASSES = ("ground", "bright disc", "어두운 것")
+
+
+def left(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in LEFT}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder(tmp_path_factory.mktemp("blobs"))
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out: Path = tmp_path_factory.mktemp("runs") / "blobs"
+    convolve.train(data, **QUICK | {"epochs": 20, "batch": 4, "rate": 0.005}, out=out)
+    return out
+
+
+def test_it_learns_and_reports(run: Path) -> None:
+    manifest = open_run(run).manifest
+    assert (manifest.task, manifest.classes, manifest.colours) == ("segment", CLASSES, PALETTE)
+    figures = manifest.results["test"]["figures"]
+    assert figures["mean_iou"] > 0.6
+    assert set(manifest.results["test"]["classes"]) == set(CLASSES)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "Mean IoU" in page
+    assert "어두운 것" in page
+    assert "#f03c28" in page  # the legend has the dataset's own colours
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["train_loss"] < lines[0]["train_loss"] / 2
+
+
+def test_the_sheet_shows_masks_over_pictures(run: Path) -> None:
+    sheet = np.asarray(Image.open(run / "contact_sheet.png").convert("RGB")).astype(int)
+    red, green, blue = sheet[..., 0], sheet[..., 1], sheet[..., 2]
+    assert np.mean((red > green + 60) & (red > 180)) > 0.01  # pictures are grey: colour comes from masks alone
+    assert np.mean(blue > red + 60) > 0.01
+
+
+def test_a_recipe_repeats_and_a_stopped_run_goes_on_to_the_same_bits(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = QUICK | {"epochs": 2, "loss": "focal", "flip": True, "rotate": 20.0}
+    first = convolve.train(data, **options, out=tmp_path / "first").run
+    again = convolve.train(recipe=first / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32").run
+    assert left(again) == left(first)
+    plain = Keeper.close_epoch
+
+    def stop(keeper: Keeper, *values: Any) -> None:
+        plain(keeper, *values)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "close_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            convolve.train(data, **options, out=tmp_path / "stopped")
+    convolve.train(resume=tmp_path / "stopped")
+    assert left(tmp_path / "stopped") == left(first)
+
+
+def test_a_changed_mask_is_changed_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    place = folder(tmp_path / "data", 12)
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "close_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            convolve.train(place, **QUICK, out=tmp_path / "run")
+    mask = Image.open(place / "masks" / "3.png")
+    pixels = np.asarray(mask).copy()
+    pixels[0, 0] = 1 if pixels[0, 0] != 1 else 0
+    changed = Image.fromarray(pixels, "P")
+    changed.putpalette(mask.getpalette() or [])
+    changed.save(place / "masks" / "3.png")
+    with pytest.raises(RunError, match="has changed since"):
+        convolve.train(resume=tmp_path / "run")
+
+
+def test_measured_again_it_is_the_same(run: Path, tmp_path: Path) -> None:
+    found = convolve.evaluate(run, threads=1, report=tmp_path / "page.html")
+    assert found.evaluation.as_json() == open_run(run).manifest.results["test"]
+    assert found.evaluation.matrix.sum() == 40 * 40 * found.evaluation.images  # at the masks' own size
+
+
+def test_other_data_of_another_size_with_some_of_the_classes(run: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    for name in ("images", "masks"):
+        (tmp_path / "new" / name).mkdir(parents=True)
+    for number in range(3):
+        picture, mask = blobs(random, (60, 100))
+        picture[mask == 1] = 110
+        Image.fromarray(picture).save(tmp_path / "new" / "images" / f"{number}.png")
+        Image.fromarray(np.where(mask == 2, 1, np.where(mask == 1, IGNORE, 0)).astype(np.uint8)).save(
+            tmp_path / "new" / "masks" / f"{number}.png"
+        )
+    (tmp_path / "new" / "classes.txt").write_text("ground\n어두운 것\n", encoding="utf-8")
+    found = convolve.evaluate(run, tmp_path / "new", threads=1, report=tmp_path / "page.html").evaluation
+    assert (found.split, found.images) == ("all", 3)
+    assert found.matrix.sum(1)[1] == 0
+    assert found.matrix.sum() < 3 * 60 * 100  # what is ignored does not count
+    assert found.iou[2] > 0.4
+    (tmp_path / "new" / "classes.txt").write_text("ground\nzebra\n", encoding="utf-8")
+    with pytest.raises(DataError, match="does not know the class 'zebra'"):
+        convolve.evaluate(run, tmp_path / "new")
+
+
+def test_runs_are_compared(run: Path) -> None:
+    (row, _) = convolve.compare(run, run, threads=1).runs
+    assert row.accuracy == open_run(run).manifest.results["test"]["figures"]["mean_iou"]
+
+
+def test_predictions_are_masks_at_the_images_own_size(run: Path, tmp_path: Path) -> None:
+    picture, truth = blobs(np.random.default_rng(77), (90, 130))
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    Image.fromarray(picture).save(tmp_path / "a" / "one.png")
+    Image.fromarray(picture[:50]).save(tmp_path / "a" / "deep" / "one.jpg", quality=95)
+    (tmp_path / "a" / "bad.png").write_text("not a picture")
+    options: dict[str, Any] = {"threads": 1, "out": tmp_path / "out", "csv": tmp_path / "table.csv"}
+    answers = {answer.image: answer for answer in convolve.predict(run, [str(tmp_path / "a")], **options).answers}
+    assert "bad.png" in answers[str(tmp_path / "a" / "bad.png")].error
+    whole, part = answers[str(tmp_path / "a" / "one.png")], answers[str(tmp_path / "a" / "deep" / "one.jpg")]
+    assert isinstance(whole, Answer)
+    assert (whole.size, part.size) == ((90, 130), (50, 130))
+    assert len({whole.mask, part.mask, whole.overlay, part.overlay}) == 4
+    mask = Image.open(whole.mask)
+    assert (mask.mode, mask.size) == ("P", (130, 90))
+    assert (mask.getpalette() or [])[:9] == [value for colour in PALETTE for value in colour]
+    numbers = np.asarray(mask)
+    assert np.mean(numbers == truth) > 0.8
+    overlay = np.asarray(Image.open(whole.overlay)).astype(int)
+    wanted = (picture.astype(int) + shown_in(PALETTE, numbers)) / 2
+    assert np.abs(overlay - wanted).mean() < 6  # it is a JPEG
+    for name, region in whole.as_json()["classes"].items():
+        theirs = coco.encode(np.asfortranarray(numbers == CLASSES.index(name)))
+        assert region["rle"] == {"size": theirs["size"], "counts": theirs["counts"].decode()}
+        assert region["pixels"] == coco.area(region["rle"]) == round(region["share"] * numbers.size)
+    rows = {row["image"]: row for row in csv.DictReader((tmp_path / "table.csv").read_text("utf-8").splitlines())}
+    row = rows[str(tmp_path / "a" / "one.png")]
+    assert sum(float(row[name]) for name in CLASSES) == pytest.approx(1, abs=1e-5)
+
+
+def test_from_a_threshold_on_pixels_stay_open(run: Path, data: Path, tmp_path: Path) -> None:
+    (found,) = convolve.predict(run, [str(data / "images" / "0.png")], threads=1, threshold=0.8, out=tmp_path).answers
+    open_pixels = np.asarray(Image.open(found.mask)) == IGNORE
+    assert 0 < open_pixels.mean() < 1
+    shares = [region.share for region in found.classes.values()]
+    assert sum(shares) == pytest.approx(1 - open_pixels.mean())
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_the_command_shows_the_largest_classes(
+    run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = Command(monkeypatch, capsys)
+    found = command("predict", run, data / "images" / "0.png", "--top", 1)
+    assert found.code == 0
+    assert "ground" in found.out
+    assert "40x40" in found.out
+    plain = json.loads(command("predict", run, data / "images" / "0.png", "--json").out)
+    assert plain["predictions"][0]["classes"]["ground"]["rle"]["size"] == [40, 40]
+
+
+def test_the_doctor_shows_pixels_by_class_and_what_is_left_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Path(shutil.copytree(data, tmp_path / "data"))
+    (place / "masks" / "5.png").unlink()
+    broken = place / "masks" / "6.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    found = Command(monkeypatch, capsys)("data", place, "--sheet", tmp_path / "sheet.png")
+    assert "1 images without a mask are left out, such as images/5.png" in " ".join(found.out.split())
+    assert "masks/6.png cannot be read as a mask" in " ".join(found.out.split())
+    examined = DATA(place)
+    masks = [np.asarray(Image.open(place / "masks" / f"{n}.png")) for n in range(24) if n not in (5, 6)]
+    counts = np.bincount(np.concatenate([mask.ravel() for mask in masks]), minlength=3)
+    assert examined.findings.pixels == tuple(counts.tolist())
+    assert f"{counts[1] / counts.sum():.2%}" in found.out
+    assert len(examined.findings.usable) == 22
+    assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"network": "resnet18"}, NetworkError, "resnet18 tells the class of an image.* take --network fcn8s_resnet18"),
+        ({"mixup": 0.2}, OptionError, "mixup is for images of one label, not for masks; leave --mixup out"),
+        ({"label_smoothing": 0.1}, OptionError, "leave --label-smoothing out"),
+        ({"balance": "sampler"}, OptionError, "take --balance weights"),
+        ({"ignore": "sky"}, DataError, "has no class 'sky' to ignore; it has ground, bright disc"),
+        ({"task": "classify", "network": "fcn8s_resnet18"}, NetworkError, "take --network resnet18"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(
+    options: dict[str, Any], error: type[Exception], words: str, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=words):
+        convolve.train(data, **QUICK | options, out=tmp_path / "run")
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_folders_of_classes_have_no_masks(tmp_path: Path) -> None:
+    place = folders(tmp_path / "data", {"a": 6, "b": 6})
+    with pytest.raises(DataError, match="has no masks; give images and masks of the same names, or --task classify"):
+        convolve.train(place, **QUICK, task="segment", out=tmp_path / "run")
+    with pytest.raises(NetworkError, match="tells the class of every pixel, not of an image; take --network resnet20"):
+        convolve.train(place, **QUICK, out=tmp_path / "run")
+
+
+def test_a_classifier_draws_nothing(digits_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="A classifier draws nothing; leave --out out"):
+        convolve.predict(digits_run, [str(digits_run / "contact_sheet.png")], out=tmp_path)
+
+
+def test_what_explain_cannot_do_it_says(run: Path) -> None:
+    with pytest.raises(OptionError, match="tells the class of every pixel, which explain cannot yet do"):
+        convolve.explain(run)
+
+
+def test_a_class_may_be_ignored(data: Path, tmp_path: Path) -> None:
+    trained = convolve.train(data, **QUICK, ignore="ground", balance="weights", out=tmp_path / "run")
+    assert trained.evaluation.names == CLASSES[1:]
+    assert open_run(trained.run).manifest.colours == PALETTE[1:]
+    counted = trained.evaluation.matrix.sum()
+    assert 0 < counted < 40 * 40 * trained.evaluation.images
+    again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html").evaluation
+    assert again.as_json() == trained.evaluation.as_json()
