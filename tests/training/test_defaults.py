@@ -17,7 +17,7 @@ PHOTOS = Facts(images=200, channels=3, side=300, photographs=True)
 FASHION = Facts(images=60_000, channels=1, side=28, photographs=False)
 DIGITS = Facts(images=1_200, channels=1, side=8, photographs=False)
 CIFAR = Facts(images=50_000, channels=3, side=32, photographs=False)
-MAY_STAY_OPEN = {"data", "group_by", "weights", "freeze"}
+MAY_STAY_OPEN = {"data", "group_by", "weights", "freeze", "loss", "ignore"}  # the last two are of segmentation
 
 
 @pytest.mark.parametrize("facts", [PHOTOS, FASHION, DIGITS, CIFAR, Facts(3, 3, 40, photographs=False)])
@@ -110,3 +110,12 @@ def test_a_network_must_be_named_and_exist() -> None:
 def test_a_value_out_of_range_is_a_sentence(recipe: Recipe, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         check(recipe)
+
+
+def test_a_recipe_for_pixels_names_its_loss_and_takes_fewer_images() -> None:
+    whole, _ = settle(Recipe(network="resnet18"), PHOTOS)
+    pixels, reasons = settle(Recipe(network="fcn8s_resnet18"), replace(PHOTOS, pixels=True))
+    assert (whole.task, whole.pixels.loss) == ("classify", None)
+    assert (pixels.task, pixels.pixels.loss) == ("segment", "cross-entropy")
+    assert (pixels.batch or 0) < (whole.batch or 0)
+    assert {"task", "loss"} <= reasons.keys()

@@ -59,7 +59,8 @@ class Facts:
 def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reason for each choice by the field's name.
 
-    Only what may be absent stays None: data, group_by, weights and freeze. Raises `OptionError` for a number outside
+    Only what may be absent stays None: data, group_by, weights, freeze, ignore, and the loss of a network for whole
+    images. Raises `OptionError` for a number outside
     its range and when no network is named, `NetworkError` for an unknown network.
     """
     check(recipe)
@@ -80,6 +81,8 @@ def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
 def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     del known
     yield "task", "segment" if facts.pixels else "classify", "what the data's truth is"
+    if facts.pixels:
+        yield "loss", "cross-entropy", "every pixel counts"
     side = card.input[1]
     if facts.photographs or side <= _SMALL_SIDE:
         yield "size", max(side, card.minimum), "the network's published input"
