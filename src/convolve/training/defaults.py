@@ -60,8 +60,8 @@ def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reason for each choice by the field's name.
 
     Only what may be absent stays None: data, group_by, weights, freeze, ignore, and the loss of a network for whole
-    images. Raises `OptionError` for a number outside
-    its range and when no network is named, `NetworkError` for an unknown network.
+    images. Raises `OptionError` for a number outside its range and when no network is named, `NetworkError` for an
+    unknown network.
     """
     check(recipe)
     if recipe.network is None:
