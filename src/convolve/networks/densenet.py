@@ -24,6 +24,7 @@ from functools import partial
 
 from torch import nn
 
+from convolve.errors import NetworkError
 from convolve.layers.dense_block import DenseBlock, Growth, bottleneck, composite, transition
 from convolve.layers.initialisers import he_normal
 from convolve.networks.network import Card, Network, Stage, Variant
@@ -45,11 +46,14 @@ SECTION_3: dict[str, Row] = {  # "Implementation details", k = 12: layers of a b
 def save_memory(network: nn.Module) -> None:
     """Let every dense block of a network recompute its concatenations in the backward pass.
 
-    Pleiss et al. 2017, "Memory-efficient implementation of DenseNets"; results stay the same.
+    Pleiss et al. 2017, "Memory-efficient implementation of DenseNets"; results stay the same. Raises `NetworkError`
+    where there is no dense block.
     """
-    for block in network.modules():
-        if isinstance(block, DenseBlock):
-            block.recompute = True
+    blocks = [block for block in network.modules() if isinstance(block, DenseBlock)]
+    if not blocks:
+        raise NetworkError("Only DenseNets can save memory so; leave out --save-memory, or take a smaller --batch.")
+    for block in blocks:
+        block.recompute = True
 
 
 def _imagenet(

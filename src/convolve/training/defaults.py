@@ -91,6 +91,7 @@ def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choic
     yield "fit", "crop" if facts.photographs else "squash", "keeps shapes" if facts.photographs else "keeps all of it"
     yield "seed", 0, "any number does; it repeats the training"
     yield "gap", False, "only when asked"
+    yield "save_memory", False, "only when asked"
 
 
 def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:

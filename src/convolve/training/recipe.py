@@ -110,6 +110,8 @@ class Recipe:
     """Decides every random draw; the same seed gives the same weights."""
     size: int | None = None
     """Side in pixels of the square that the network sees."""
+    save_memory: bool | None = None
+    """Let a DenseNet recompute its concatenations on the way back: slower, in far less memory, to the same weights."""
     fit: Fit | None = None
     """How a picture meets that square: crop, letterbox or squash."""
     optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)

@@ -8,6 +8,7 @@ import torch
 
 from convolve import networks
 from convolve.networks import Network
+from convolve.networks.densenet import save_memory
 from convolve.networks.gap import has_gap, with_gap
 from convolve.training.recipe import Recipe
 from convolve.values import Preprocessing
@@ -26,6 +27,8 @@ def network_of(
     """
     size, seed = (preprocessing.height, preprocessing.width), recipe.seed or 0
     network = networks.create(recipe.network or "", classes, preprocessing.channels, size, seed=seed)
+    if recipe.save_memory:
+        save_memory(network)
     if not recipe.transfer.gap:
         return network, start.load(network) if start else ""
     pooled = with_gap(network, classes, seed)
@@ -42,9 +45,12 @@ def skeleton(recipe: Recipe, classes: int, preprocessing: Preprocessing) -> Netw
         return network_of(recipe, classes, preprocessing)[0]
 
 
-def check_head(recipe: Recipe) -> None:
-    """Raise `NetworkError` where the recipe's network cannot be given the head that is asked for."""
-    if recipe.transfer.gap:
+def check_making(recipe: Recipe) -> None:
+    """Raise `NetworkError` where the recipe's network cannot be made as it is asked for."""
+    if recipe.transfer.gap or recipe.save_memory:
         with torch.device("meta"):
             network = networks.create(recipe.network or "")
-            with_gap(network, network.card.classes)
+            if recipe.save_memory:
+                save_memory(network)
+            if recipe.transfer.gap:
+                with_gap(network, network.card.classes)

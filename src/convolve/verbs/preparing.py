@@ -28,7 +28,7 @@ from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe
 from convolve.training.run import Run
 from convolve.values import Dataset, Floats, Indices, Preprocessing, Splits, Truth
-from convolve.verbs.making import check_head, network_of, skeleton
+from convolve.verbs.making import check_making, network_of, skeleton
 from convolve.verbs.running import Running
 from convolve.verbs.starting import Start, starting_weights
 
@@ -78,7 +78,7 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     if recipe.data is None:
         raise OptionError("Name the data to learn from: a folder, a file or a named set such as digits.")
     settle(recipe, _FEWEST)  # what is wrong with any data is said before a person waits for it to be read
-    check_head(recipe)
+    check_making(recipe)
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
     recipe, kept = _as_trained(recipe, start)
     dataset = open_dataset(recipe.data or "")
