@@ -14,7 +14,7 @@ from PIL import Image
 
 import convolve
 from convolve.errors import ConvolveError, DataError, OptionError
-from convolve.verbs.explain import Explanation
+from convolve.verbs.explain.results import Explanation
 from convolve.words import Heat, View
 from tests.data.test_voc import written
 from tests.test_cli import Command
@@ -43,7 +43,7 @@ def explained(run: Path, *images: object, **options: Any) -> Explanation:
 
 def test_the_words_are_the_methods_and_the_views() -> None:
     from convolve.explain.methods import METHODS
-    from convolve.verbs.inside import VIEWS
+    from convolve.verbs.explain.views import VIEWS
 
     assert set(get_args(Heat)) == set(METHODS)
     assert set(get_args(View)) == set(VIEWS)
@@ -121,7 +121,7 @@ def test_boxes_count_in_what_the_network_sees(shapes_run: Path, images: Path, tm
 
 def test_boxes_of_the_class_win_over_others(tmp_path: Path) -> None:
     from convolve.values import Preprocessing
-    from convolve.verbs.subjects import boxes_of
+    from convolve.verbs.explain.subjects import boxes_of
 
     seen = Preprocessing(10, 10, 1, "crop", (0.5,), (0.5,))
     place = written(tmp_path / "a.xml", ("dog", 1, 1, 10, 20), ("cat", 21, 1, 30, 20), ("cat", 39, 1, 40, 20))
@@ -194,7 +194,7 @@ def test_mistakes_are_one_sentence(options: dict[str, Any], sentence: str, shape
 
 def test_the_default_method_depends_on_the_head() -> None:
     from convolve import networks
-    from convolve.verbs.explaining import default_method
+    from convolve.verbs.explain.work import default_method
 
     gap = networks.create("resnet20_cifar", 4, 3, (32, 32))
     assert default_method(gap)[0] == default_method(gap, "stage3")[0] == "cam"

@@ -18,7 +18,7 @@ from convolve.errors import DataError, NetworkError
 from convolve.training.run import open_run
 from convolve.values import Batch
 from convolve.verbs.evaluate import Evaluate, asked
-from convolve.verbs.inside import VIEWS, Inside
+from convolve.verbs.explain.views import VIEWS, Inside
 from convolve.verbs.looking import visible
 from convolve.verbs.running import Running, restored
 from convolve.words import View

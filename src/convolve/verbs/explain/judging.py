@@ -22,8 +22,9 @@ from convolve.progress import Listener, Step
 from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.values import Floats, Indices
-from convolve.verbs.explain import Explain, Judged
-from convolve.verbs.subjects import Looked
+from convolve.verbs.explain.options import Explain
+from convolve.verbs.explain.results import Judged
+from convolve.verbs.explain.subjects import Looked
 
 _ROBBED = 8  # images by which the sanity check compares maps
 

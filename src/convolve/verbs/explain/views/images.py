@@ -15,7 +15,7 @@ from convolve.reports.fields_figure import Field, fields_figure
 from convolve.reports.ramps import shown_maps
 from convolve.reports.sheets import Block, Scale, sheet
 from convolve.values import Floats
-from convolve.verbs.inside_asked import Inside, for_image, need_images, written
+from convolve.verbs.explain.views.asked import Inside, for_image, need_images, written
 
 _MAPS_OF_ONE, _MAPS_OF_EACH = 64, 16
 _ROWS = 6

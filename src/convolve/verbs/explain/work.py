@@ -15,12 +15,13 @@ from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.training.run import Run, open_run
 from convolve.values import Floats, Indices, Preprocessing
-from convolve.verbs.exhibiting import Exhibition
-from convolve.verbs.explain import Explain, Explained, Explanation
-from convolve.verbs.judging import Chosen, Judge
+from convolve.verbs.explain.folder import Exhibition
+from convolve.verbs.explain.judging import Chosen, Judge
+from convolve.verbs.explain.options import Explain
+from convolve.verbs.explain.results import Explained, Explanation
+from convolve.verbs.explain.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
 from convolve.verbs.making import network_of
 from convolve.verbs.running import restored
-from convolve.verbs.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
 
 _PRESENT = 0.5
 
@@ -110,8 +111,8 @@ def _exhibit(
 
 def _views(trained: Run, judge: Judge, looked: Looked, exhibition: Exhibition) -> dict[str, tuple[str, ...]]:
     """The views that are asked for, of the first images, and the files that each wrote."""
-    from convolve.verbs.inside import VIEWS
-    from convolve.verbs.insight import insight
+    from convolve.verbs.explain.insight import insight
+    from convolve.verbs.explain.views import VIEWS
 
     names = [exhibition.images[place].image for place in looked.places.tolist()]
     inside = insight(trained, judge, looked, names, exhibition.folder)

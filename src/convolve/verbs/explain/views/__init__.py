@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from convolve.verbs.inside_asked import Inside
-from convolve.verbs.inside_data import best_images, embedding, filters, patches, statistics
-from convolve.verbs.inside_images import fields, maps, sums
+from convolve.verbs.explain.views.asked import Inside
+from convolve.verbs.explain.views.data import best_images, embedding, filters, patches, statistics
+from convolve.verbs.explain.views.images import fields, maps, sums
 from convolve.words import View
 
 __all__ = ["VIEWS", "Inside"]

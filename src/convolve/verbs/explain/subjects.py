@@ -22,7 +22,7 @@ from convolve.tasks.classify import Classify
 from convolve.training.run import Run
 from convolve.values import Dataset, Floats, Images, Indices, Pixels, Preprocessing
 from convolve.verbs.evaluate import Evaluate, asked
-from convolve.verbs.explain import Explain
+from convolve.verbs.explain.options import Explain
 from convolve.verbs.predict import found_images
 
 _FEW = 12

@@ -25,7 +25,7 @@ from convolve.reports.overlays import layer_uri
 from convolve.reports.thumbnails import thumbnail
 from convolve.training.run import Run
 from convolve.values import Floats, Pixels
-from convolve.verbs.explain import Explained, Judged, legend
+from convolve.verbs.explain.results import Explained, Judged, legend
 
 _SIDE = 224
 _QUICK = 1  # of the levels of PNG: a quarter larger than the usual one, several times as fast

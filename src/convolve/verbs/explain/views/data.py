@@ -22,7 +22,7 @@ from convolve.reports.embedding_figure import pictures_figure, points_figure
 from convolve.reports.layers_figure import LayerBar, layers_figure
 from convolve.reports.sheets import Block, sheet, square
 from convolve.values import Indices
-from convolve.verbs.inside_asked import Inside, first_images, picture_written, seen_as_pixels, written
+from convolve.verbs.explain.views.asked import Inside, first_images, picture_written, seen_as_pixels, written
 from convolve.verbs.looking import visible
 
 UNITS, PATCHES = 12, 9

@@ -13,10 +13,10 @@ from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import open_cache
 from convolve.training.run import Run
 from convolve.values import Batch
-from convolve.verbs.inside import Inside
-from convolve.verbs.judging import Judge
+from convolve.verbs.explain.judging import Judge
+from convolve.verbs.explain.subjects import Looked, own_part
+from convolve.verbs.explain.views import Inside
 from convolve.verbs.preparing import CACHE_BYTES, READERS, SCORING_BATCH
-from convolve.verbs.subjects import Looked, own_part
 
 _SHOWN = 6
 
