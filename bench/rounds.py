@@ -37,6 +37,7 @@ def trained(contest: Contest, count: int, precision: str | None) -> dict[str, li
         pipes[side], other = context.Pipe()
         process = context.Process(target=_serve, args=(contest, side, precision, other), daemon=True)
         process.start()
+        other.close()  # so that a side that fails ends the contest
         processes.append(process)
         pipes[side].recv()
     rates: dict[str, list[float]] = {side: [] for side in pipes}

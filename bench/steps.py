@@ -22,7 +22,7 @@ from convolve.training.state import State
 from convolve.training.step import Training, step
 from convolve.values import Batch
 
-SIZE, CLASSES, RATE = 224, 1000, 0.01
+SIZE, CLASSES, RATE = 224, 1000, 1e-4  # so small that no network leaves finite numbers on random images
 _WITHOUT_SLOW_START = {"googlenet": {"init_weights": False}}  # its own way of drawing weights takes minutes
 
 
