@@ -13,7 +13,7 @@ from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import open_cache
 from convolve.training.run import Run
 from convolve.values import Batch
-from convolve.verbs.explain.judging import Judge
+from convolve.verbs.explain.case import Case
 from convolve.verbs.explain.subjects import Looked, own_part
 from convolve.verbs.explain.views import Inside
 from convolve.verbs.preparing import CACHE_BYTES, READERS, SCORING_BATCH
@@ -21,20 +21,20 @@ from convolve.verbs.preparing import CACHE_BYTES, READERS, SCORING_BATCH
 _SHOWN = 6
 
 
-def insight(trained: Run, judge: Judge, looked: Looked, names: Sequence[str], out: Path) -> Inside:
+def insight(case: Case, looked: Looked, names: Sequence[str], out: Path) -> Inside:
     """The first images of a batch, and the run's own data to look through."""
     return Inside(
-        task=judge.task,
-        runtime=judge.runtime,
-        preprocessing=trained.manifest.preprocessing,
+        task=case.task,
+        runtime=case.runtime,
+        preprocessing=case.trained.manifest.preprocessing,
         names=tuple(names[:_SHOWN]),
         pixels=np.stack(looked.pictures[:_SHOWN]),
         inputs=looked.inputs[:_SHOWN],
-        stage=judge.options.stage,
-        asked=judge.chosen.classes,
+        stage=case.options.stage,
+        asked=case.chosen.classes,
         out=out,
-        batches=partial(_own_batches, trained, "train"),
-        unseen=partial(_own_batches, trained, None),
+        batches=partial(_own_batches, case.trained, "train"),
+        unseen=partial(_own_batches, case.trained, None),
     )
 
 

@@ -19,22 +19,12 @@ from convolve.explain.sanity import Survival, survival
 from convolve.metrics.boxes import BoxArray
 from convolve.networks import Network
 from convolve.progress import Listener, Step
-from convolve.runtime import Runtime
-from convolve.tasks.classify import Classify
 from convolve.values import Floats, Indices
-from convolve.verbs.explain.options import Explain
+from convolve.verbs.explain.case import Case
 from convolve.verbs.explain.results import Judged
 from convolve.verbs.explain.subjects import Looked
 
 _ROBBED = 8  # images by which the sanity check compares maps
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The methods by name; the classes by their places, none for the one that the network predicts."""
-
-    methods: tuple[str, ...]
-    classes: tuple[int, ...]
 
 
 @dataclass
@@ -53,31 +43,23 @@ class _Gathered:
 class Judge:
     """Sees every batch of images with its maps, and says in the end what the methods are worth.
 
-    ``fresh`` makes the task's network anew, with first weights, for the sanity check.
+    ``fresh`` makes the case's network anew, with first weights, for the sanity check.
     """
 
-    def __init__(
-        self,
-        options: Explain,
-        chosen: Chosen,
-        task: Classify,
-        fresh: Callable[[], Network],
-        runtime: Runtime,
-        listener: Listener,
-    ) -> None:
-        self.options, self.chosen, self.task, self.runtime = options, chosen, task, runtime
-        self._fresh = fresh
-        self._listener = listener
-        self._gathered = {name: _Gathered() for name in chosen.methods}
+    def __init__(self, case: Case, fresh: Callable[[], Network], listener: Listener) -> None:
+        self._case, self._fresh, self._listener = case, fresh, listener
+        self._gathered = {name: _Gathered() for name in case.chosen.methods}
 
     def maps(self, looked: Looked, explained: Indices) -> dict[str, Floats]:
         """Each method's (N, K, H, W) maps of a batch for (N, K) classes; the time is kept."""
         found = {}
         for name, gathered in self._gathered.items():
-            if self.options.checks.faithfulness and not gathered.images:
-                self._heat(self.task.network, name, looked, explained[:, 0], slice(0, 1))  # what happens only once
+            if self._case.options.checks.faithfulness and not gathered.images:
+                self._heat(
+                    self._case.task.network, name, looked, explained[:, 0], slice(0, 1)
+                )  # what happens only once
             began = time.perf_counter()
-            each = [self._heat(self.task.network, name, looked, column) for column in explained.T]
+            each = [self._heat(self._case.task.network, name, looked, column) for column in explained.T]
             gathered.seconds += time.perf_counter() - began
             gathered.images += explained.size
             found[name] = np.stack(each, axis=1)
@@ -88,15 +70,15 @@ class Judge:
         first = explained[:, 0]
         for number, (name, gathered) in enumerate(self._gathered.items(), 1):
             heat = maps[name][:, 0]
-            if self.options.checks.faithfulness:
+            if self._case.options.checks.faithfulness:
                 found = curves(self._predict, looked.inputs, heat, torch.from_numpy(first).to(looked.inputs.device))
                 gathered.deletion.append(areas(found.deletion))
                 gathered.insertion.append(areas(found.insertion))
-            if self.options.checks.sanity and gathered.survival is None:
+            if self._case.options.checks.sanity and gathered.survival is None:
                 maps_of = partial(self._heat, name=name, looked=looked, classes=first, part=slice(_ROBBED))
-                gathered.survival = survival(self.task.network, self._fresh(), maps_of)
+                gathered.survival = survival(self._case.task.network, self._fresh(), maps_of)
             gathered.localized += [localize(one, boxes) for one, boxes in zip(heat, truths, strict=True) if len(boxes)]
-            if self.options.checks.faithfulness or self.options.checks.sanity:
+            if self._case.options.checks.faithfulness or self._case.options.checks.sanity:
                 self._listener(Step("measure", number, len(self._gathered), name))
 
     def verdicts(self) -> tuple[Judged, ...]:
@@ -105,7 +87,7 @@ class Judge:
 
     def _verdict(self, name: str, gathered: _Gathered) -> Judged:
         method, places = METHODS[name], localization(gathered.localized) if gathered.localized else None
-        measured, survived = self.options.checks.faithfulness, gathered.survival
+        measured, survived = self._case.options.checks.faithfulness, gathered.survival
         return Judged(
             method=name,
             title=method.title,
@@ -126,15 +108,15 @@ class Judge:
 
     def _heat(self, network: Network, name: str, looked: Looked, classes: Indices, part: slice = slice(None)) -> Floats:
         images, wanted = looked.inputs[part], torch.from_numpy(np.ascontiguousarray(classes[part]))
-        with self.runtime.autocast():
+        with self._case.runtime.autocast():
             maps = heat_maps(network, name, images, wanted.to(images.device), self._stage(name))
         return np.asarray(maps.float().cpu().numpy())
 
     def _stage(self, name: str) -> str | None:
         """The stage that is asked for; beside methods that read one, those that go down to the pixels have none."""
-        others = any(METHODS[other].staged for other in self.chosen.methods)
-        return None if others and not METHODS[name].staged else self.options.stage
+        others = any(METHODS[other].staged for other in self._case.chosen.methods)
+        return None if others and not METHODS[name].staged else self._case.options.stage
 
     def _predict(self, images: torch.Tensor) -> torch.Tensor:
-        with self.runtime.autocast():
-            return self.task.predict(images)
+        with self._case.runtime.autocast():
+            return self._case.task.predict(images)

@@ -14,9 +14,10 @@ from convolve.progress import Listener, Remark, Step
 from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.training.run import Run, open_run
-from convolve.values import Floats, Indices, Preprocessing
+from convolve.values import Floats, Indices
+from convolve.verbs.explain.case import Case, Chosen
 from convolve.verbs.explain.folder import Exhibition
-from convolve.verbs.explain.judging import Chosen, Judge
+from convolve.verbs.explain.judging import Judge
 from convolve.verbs.explain.options import Explain
 from convolve.verbs.explain.results import Explained, Explanation
 from convolve.verbs.explain.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
@@ -36,18 +37,17 @@ def explained(options: Explain, listener: Listener) -> Explanation:
             f"{options.run} tells the class of every pixel, which explain cannot yet do; take `convolve predict --out`."
         )
     found = subjects(options, trained)
-    chosen = _chosen(options, task, listener)
+    case = Case(options, _chosen(options, task, listener), trained, task, runtime)
     if options.checks.boxes:
         check_boxes(options.checks.boxes, found.images)
-    judge = Judge(options, chosen, task, partial(_fresh, trained, runtime), runtime, listener)
+    judge = Judge(case, partial(_fresh, trained, runtime), listener)
     exhibition = Exhibition(options.out or options.run / "explanations", trained)
-    preprocessing = trained.manifest.preprocessing
     first: Looked | None = None
-    for looked in looked_at(found.images, task, runtime, preprocessing):
+    for looked in looked_at(found.images, task, runtime, trained.manifest.preprocessing):
         for place, error in looked.broken.items():
             exhibition.leave_out(place, found.images.name(place), error)
         if len(looked.places):
-            _exhibit(found, looked, judge, exhibition, preprocessing)
+            _exhibit(found, looked, case, judge, exhibition)
             first = first or looked
         listener(Step("explain", len(exhibition.images), len(found.images)))
     images = exhibition.results()
@@ -55,7 +55,7 @@ def explained(options: Explain, listener: Listener) -> Explanation:
         raise DataError(f"None of the {len(images)} images can be read; the first: {images[0].error}")
     methods = judge.verdicts()
     arrays, page = exhibition.write_arrays(), exhibition.write_page(methods)
-    views = _views(trained, judge, first, exhibition) if options.show and first else {}
+    views = _views(case, first, exhibition) if options.show and first else {}
     return Explanation(images, methods, views, exhibition.folder, page, arrays)
 
 
@@ -91,16 +91,14 @@ def default_method(network: Network, stage: str | None = None) -> tuple[str, str
     return "cam", "the network ends in global average pooling, so that its weights alone give the map"
 
 
-def _exhibit(
-    found: Subjects, looked: Looked, judge: Judge, exhibition: Exhibition, preprocessing: Preprocessing
-) -> None:
+def _exhibit(found: Subjects, looked: Looked, case: Case, judge: Judge, exhibition: Exhibition) -> None:
     """A batch: its maps, what they are worth, and every image's sheet."""
-    options, task = judge.options, judge.task
+    options, task = case.options, case.task
     places = looked.places.tolist()
     names = [found.images.name(place) for place in places]
-    classes = _classes(looked.scores, judge.chosen)
+    classes = _classes(looked.scores, case.chosen)
     wanted = [task.classes[first] for first in classes[:, 0].tolist()]
-    truths = true_boxes(options.checks.boxes, names, looked, wanted, preprocessing)
+    truths = true_boxes(options.checks.boxes, names, looked, wanted, case.trained.manifest.preprocessing)
     maps = judge.maps(looked, classes)
     judge.see(looked, classes, maps, truths)
     for number, (place, name) in enumerate(zip(places, names, strict=True)):
@@ -109,14 +107,14 @@ def _exhibit(
         exhibition.add(place, one, looked.pictures[number], own, truths[number])
 
 
-def _views(trained: Run, judge: Judge, looked: Looked, exhibition: Exhibition) -> dict[str, tuple[str, ...]]:
+def _views(case: Case, looked: Looked, exhibition: Exhibition) -> dict[str, tuple[str, ...]]:
     """The views that are asked for, of the first images, and the files that each wrote."""
     from convolve.verbs.explain.insight import insight
     from convolve.verbs.explain.views import VIEWS
 
     names = [exhibition.images[place].image for place in looked.places.tolist()]
-    inside = insight(trained, judge, looked, names, exhibition.folder)
-    return {str(view): tuple(map(str, VIEWS[view](inside))) for view in dict.fromkeys(judge.options.show)}
+    inside = insight(case, looked, names, exhibition.folder)
+    return {str(view): tuple(map(str, VIEWS[view](inside))) for view in dict.fromkeys(case.options.show)}
 
 
 def _classes(scores: Floats, chosen: Chosen) -> Indices:
