@@ -94,10 +94,11 @@ def _build(
     return Network(card, stages, pooled_head(512 * expansion, classes)).apply(he_normal)
 
 
-def _variant(
-    name: str, design: Design, depth: int, counts: tuple[int, int], errors: tuple[float, float] | None = None
-) -> Variant:
-    card = Card(
+def imagenet_card(name: str, counts: tuple[int, int], errors: tuple[float, float | None] | None, tables: str) -> Card:
+    """The card of one of the paper's networks for ImageNet: (parameters, multiply-adds), and (top-1, top-5) errors of
+    ``tables`` where the paper gives them.
+    """
+    return Card(
         name=name,
         title="Deep residual learning for image recognition",
         authors="He, Zhang, Ren, Sun",
@@ -111,9 +112,14 @@ def _variant(
         macs=counts[1],
         top1_error=errors[0] if errors else None,
         top5_error=errors[1] if errors else None,
-        evaluation="mean of ten crops (Table 3)" if errors else "",
+        evaluation=f"mean of ten crops ({tables})" if errors else "",
     )
-    return Variant(card, partial(_build, design, TABLE_1[depth]))
+
+
+def _variant(
+    name: str, design: Design, depth: int, counts: tuple[int, int], errors: tuple[float, float] | None = None
+) -> Variant:
+    return Variant(imagenet_card(name, counts, errors, "Table 3"), partial(_build, design, TABLE_1[depth]))
 
 
 VARIANTS = (

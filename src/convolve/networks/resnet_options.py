@@ -23,6 +23,7 @@ from convolve.layers.residual import Residual
 from convolve.layers.shortcuts import always_projected, zero_padded
 from convolve.networks.network import Card, Network, Variant
 from convolve.networks.residual_stages import Block, pooled_head, residual_stages, stem
+from convolve.networks.resnet import imagenet_card
 
 TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # blocks in conv2_x, conv3_x, conv4_x, conv5_x
 
@@ -74,22 +75,7 @@ def _build(
 def _variant(
     name: str, block: Block, depth: int, counts: tuple[int, int], errors: tuple[float, float | None] | None = None
 ) -> Variant:
-    card = Card(
-        name=name,
-        title="Deep residual learning for image recognition",
-        authors="He, Zhang, Ren, Sun",
-        year=2015,
-        venue="CVPR 2016",
-        address="https://arxiv.org/abs/1512.03385",
-        input=(3, 224, 224),
-        classes=1000,
-        minimum=1,
-        parameters=counts[0],
-        macs=counts[1],
-        top1_error=errors[0] if errors else None,
-        top5_error=errors[1] if errors else None,
-        evaluation="mean of ten crops (Tables 2 and 3)" if errors else "",
-    )
+    card = imagenet_card(name, counts, errors, "Tables 2 and 3")
     return Variant(card, partial(_build, block, TABLE_1[depth]))
 
 
