@@ -97,7 +97,8 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
         settled, reasons = dataclasses.replace(settled, batch=batch), reasons | more
     network, loaded = network_of(settled, len(dataset.labels.classes), preprocessing, start)
     if start:
-        reasons["weights"] = f"{start.source}; {loaded}"
+        named = start.source == recipe.transfer.weights  # then it is said already
+        reasons["weights"] = loaded if named else f"{start.source}; {loaded}"
     task = build_task(kind, settled, network, dataset, splits)
     source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
     prepared = Prepared(settled, dataset, splits, preprocessing, runtime, kind, task, source)
