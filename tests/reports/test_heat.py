@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.reports.heat import Tile, heat_layer, heat_sheet, levels, over, paled, palette
+from convolve.reports.heat import Tile, heat_layer, heat_sheet, levels, over, paled, palette, region_layer
 from convolve.values import Floats, Pixels
 
 
@@ -76,3 +76,19 @@ def test_boxes_show_on_any_picture(picture: Pixels) -> None:
     assert (bottom - top + 1, right - left + 1) == (96, 120)
     nothing = heat_sheet(picture, ("a", "b"), [[Tile("seen", box=(0, 0, 0, 0))]])
     np.testing.assert_array_equal(np.asarray(nothing), plain)
+
+
+def test_a_region_is_tinted_inside_its_outline() -> None:
+    region = np.zeros((10, 20), dtype=bool)
+    region[2:8, 5:15] = True
+    layer = region_layer(region, (10, 200, 30), 40, 80)
+    assert layer.shape == (40, 80, 4)
+    assert (layer[..., :3] == (10, 200, 30)).all()
+    assert np.array_equal(layer[..., 3] > 0, region.repeat(4, 0).repeat(4, 1))
+    assert (layer[8, 20:60, 3] == 255).all()
+    assert 0 < layer[20, 40, 3] < 255
+    picture = np.full((40, 80, 3), 90, np.uint8)
+    sheet = np.asarray(heat_sheet(picture, ("a", "b"), [[Tile("seen", region=(region, (10, 200, 30)))]]))
+    plain = np.asarray(heat_sheet(picture, ("a", "b"), [[Tile("seen")]]))
+    changed = (sheet != plain).any(2)
+    assert changed.sum() == 24 * 40  # and what lies outside keeps its colour

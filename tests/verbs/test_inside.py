@@ -15,6 +15,7 @@ from PIL import Image
 from convolve.data.batches import Batches, BatchOptions
 from convolve.data.cache import open_cache
 from convolve.errors import DataError, NetworkError
+from convolve.tasks.task import find
 from convolve.training.run import open_run
 from convolve.values import Batch
 from convolve.verbs.evaluate import Evaluate, asked
@@ -41,7 +42,9 @@ def _inside(run: Path, out: Path, count: int = 2) -> Inside:
     names = tuple(dataset.images.name(index) for index in first.indices[:count].tolist())
     images = first.images[:count]
     pixels, inputs = visible(images, preprocessing), runtime.images(images)
-    return Inside(task, runtime, preprocessing, names, pixels, inputs, None, (), out, batches, batches)
+    sizes = np.tile(images.shape[2:], (count, 1))
+    said = find("classify").explaining(task, preprocessing).said(inputs, sizes, ())
+    return Inside(task, runtime, preprocessing, names, pixels, inputs, said, None, (), out, batches, batches)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -64,7 +67,8 @@ def test_the_views_are_those_of_the_option() -> None:
 
 
 def test_contributions_add_up_for_every_class_asked(shapes_run: Path, tmp_path: Path) -> None:
-    inside = replace(_inside(shapes_run, tmp_path), asked=(2, 0))
+    inside = _inside(shapes_run, tmp_path)
+    inside = replace(inside, said=replace(inside.said, classes=np.array([[2, 0]] * 2)))
     _, numbers = VIEWS["contributions"](inside)
     with torch.no_grad():
         scores = inside.network(inside.inputs)[:, [2, 0]].flatten().numpy()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from convolve.explain.blur import blurred
+from convolve.explain.question import everywhere
 from convolve.explain.untouched import untouched
 from convolve.networks import Network
 from convolve.values import Floats
@@ -51,8 +52,10 @@ def class_images(
 ) -> ClassImages:
     """One image for each of ``classes`` (K,), of ``size`` (height, width), from the mean image on.
 
-    ``bounds`` (C,) are the least and greatest value of each channel: those of black and white.
+    Of a network for pixels the score is the mean over all of them. ``bounds`` (C,) are the least and greatest value of
+    each channel: those of black and white.
     """
+    network = everywhere(network)
     low, high = (bound.reshape(1, -1, 1, 1).to(classes.device) for bound in bounds)
     images = torch.zeros(len(classes), low.shape[1], *size, device=classes.device).clamp(low, high)
     random, reach = torch.Generator().manual_seed(ascent.seed), round(ascent.jitter * min(size))

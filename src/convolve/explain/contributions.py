@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from convolve.errors import NetworkError
 from convolve.explain.feature_maps import chosen_stage, map_of
 from convolve.explain.penultimate import penultimate, scoring_layer
+from convolve.explain.question import check_one_answer
 from convolve.explain.untouched import untouched
 from convolve.networks import Network
 from convolve.values import Floats
@@ -37,8 +38,9 @@ class Contributions:
 def contributions(network: Network, images: Tensor, classes: Tensor) -> Contributions:
     """What adds up to the scores of ``classes`` (N,), one for each of the ``images`` (N, C, H, W).
 
-    Raises `NetworkError` for a head that neither is affine nor ends in a dense layer.
+    Raises `NetworkError` for a head that neither is affine nor ends in a dense layer, and for a network for pixels.
     """
+    check_one_answer(network, "A score as a sum of contributions")
     with untouched(network), torch.no_grad():
         maps = map_of(network, images, chosen_stage(network, None))
     if is_affine(network, maps):

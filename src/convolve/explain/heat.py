@@ -10,10 +10,11 @@ from torch.nn import functional as F
 
 from convolve.errors import ExplainError
 from convolve.explain.methods import METHODS, Method
+from convolve.explain.slopes import at_once
 from convolve.networks import Network
 
 BATCH = 16
-"""Images that a method sees at once, which bounds its memory."""
+"""Images of 256x256 pixels that a method sees at once, which bounds its memory."""
 
 
 def heat_maps(network: Network, method: str, images: Tensor, classes: Tensor, stage: str | None = None) -> Tensor:
@@ -29,7 +30,8 @@ def heat_maps(network: Network, method: str, images: Tensor, classes: Tensor, st
         raise ExplainError(f"{method} goes down to the pixels and takes no stage; leave out '{stage}'.")
     if len(classes) != len(images):
         raise ExplainError(f"{len(images)} images need as many classes, not {len(classes)}; give one class per image.")
-    parts = zip(torch.split(images, BATCH), torch.split(classes, BATCH), strict=True)
+    count = at_once(BATCH, images)
+    parts = zip(torch.split(images, count), torch.split(classes, count), strict=True)
     maps = torch.cat([chosen.heat(network, some, kinds, stage) for some, kinds in parts])
     if maps.shape[1:] == images.shape[2:]:
         return maps

@@ -8,6 +8,9 @@ Parts are the head and the stages, not single layers; what a part has anew are i
 batch normalisation (mean 0, variance 1), as before the first step of a training, which is what the paper's
 re-initialised variables hold. Residual networks then add up what their blocks leave, so that scores and slopes grow
 with depth, but stay finite: ranks do not mind their scale.
+
+Deviations: weights that start at 0, as the scores of fully convolutional networks do, are drawn instead: of a head of
+zeros no method shows anything, whatever stands before it, and every method would pass.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from scipy.stats import rankdata  # type: ignore[import-untyped]
 from torch import nn
 
@@ -26,6 +31,8 @@ from convolve.values import Floats
 BOUND = 0.5
 """Mean rank correlation from which on the maps of a network that has learnt nothing count as the same."""
 HEAD = "head"
+_SEED = 0
+Flags = npt.NDArray[np.bool_]
 Maps = Callable[[Network], Floats]
 
 
@@ -52,13 +59,17 @@ class Survival:
         return self.similarity[-1] < BOUND
 
 
-def survival(network: Network, fresh: Network, maps: Maps) -> Survival:
-    """What becomes of ``maps(network)`` (N, H, W) as a copy of the network becomes ``fresh``; neither is touched."""
+def survival(network: Network, fresh: Network, maps: Maps, regions: Flags | None = None) -> Survival:
+    """What becomes of ``maps(network)`` (N, H, W) as a copy of the network becomes ``fresh``; neither is touched.
+
+    Where the pixels of ``regions`` (N, H, W) are explained, maps are compared there alone: that heat lies there, and
+    not elsewhere, is what was asked for, whatever the network has learnt.
+    """
     before = maps(network)
     names, found = [], []
     for name, bereft in cascade(network, fresh):
         names.append(name)
-        found.append(similarity(before, maps(bereft)))
+        found.append(similarity(before, maps(bereft), regions))
     return Survival(tuple(names), tuple(found))
 
 
@@ -66,24 +77,41 @@ def cascade(network: Network, fresh: Network) -> Iterator[tuple[str, Network]]:
     """One copy of the network, from the head down: after each part, its name and the copy as it then is.
 
     A part takes everything over from ``fresh``, a network of the same build with its first weights: parameters, and the
-    statistics of batch normalisation. Parts without parameters are left out.
+    statistics of batch normalisation. Kernels of zeros alone are drawn instead, with a deviation of one by the root of
+    the number of values that each weighs. Parts without parameters are left out.
     """
+    random = torch.Generator().manual_seed(_SEED)
     bereft = copy.deepcopy(network)
     first = dict(_parts(fresh))
     for name, part in reversed(_parts(bereft)):
         part.load_state_dict(first[name].state_dict())
+        _draw_zeros(part, random)
         yield name, bereft
 
 
-def similarity(first: Floats, second: Floats) -> float:
-    """Spearman's rank correlation of (N, H, W) maps' absolute values, the mean over N.
+def similarity(first: Floats, second: Floats, regions: Flags | None = None) -> float:
+    """Spearman's rank correlation of (N, H, W) maps' absolute values, the mean over N; of the pixels of ``regions``
+    (N, H, W) alone, if given.
 
     0 for an image where either map is the same everywhere, for then it shows nothing.
     """
-    ranks = [rankdata(np.abs(maps).reshape(len(maps), -1), axis=1) for maps in (first, second)]
-    ours, theirs = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    scale = np.sqrt((ours**2).sum(axis=1) * (theirs**2).sum(axis=1))
-    return float(np.divide((ours * theirs).sum(axis=1), scale, out=np.zeros(len(first)), where=scale > 0).mean())
+    inside = np.ones(first.shape, dtype=bool) if regions is None else regions
+    pairs = zip(np.abs(first), np.abs(second), inside, strict=True)
+    return float(np.mean([_correlation(ours[where], theirs[where]) for ours, theirs, where in pairs]))
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    ours, theirs = (rank - rank.mean() for rank in (rankdata(first), rankdata(second)))
+    scale = float(np.sqrt((ours**2).sum() * (theirs**2).sum()))
+    return float((ours * theirs).sum()) / scale if scale > 0 else 0.0
+
+
+@torch.no_grad()
+def _draw_zeros(part: nn.Module, random: torch.Generator) -> None:
+    for weight in part.parameters():
+        if weight.dim() > 1 and not weight.any():
+            drawn = torch.randn(weight.shape, generator=random) / weight[0].numel() ** 0.5
+            weight.copy_(drawn)
 
 
 def _parts(network: Network) -> list[tuple[str, nn.Module]]:

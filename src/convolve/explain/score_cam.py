@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from convolve.explain.slopes import scores_of, stage_maps
+from convolve.explain.slopes import at_once, scores_of, stage_maps
 from convolve.explain.untouched import leaves_untouched
 from convolve.networks import Network
 
 BATCH = 16
-"""Masked images that run at once."""
+"""Masked images of 256x256 pixels that run at once."""
 
 
 @leaves_untouched
@@ -42,7 +42,7 @@ def _masked_scores(network: Network, image: Tensor, kind: Tensor, maps: Tensor, 
     """(channels,) scores of a (1, C, H, W) image's (1,) class behind each of its (channels, h, w) maps."""
     scores = blank.repeat(len(maps))
     living = (maps.amax((1, 2)) > maps.amin((1, 2))).nonzero().squeeze(1)
-    for some in torch.split(living, BATCH):
+    for some in torch.split(living, at_once(BATCH, image)):
         masks = F.interpolate(maps[some][:, None], image.shape[2:], mode="bilinear", align_corners=False)
         lowest = masks.amin((2, 3), keepdim=True)
         masks.sub_(lowest).div_(masks.amax((2, 3), keepdim=True))

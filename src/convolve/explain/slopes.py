@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from convolve.errors import ExplainError
 from convolve.networks import Network
+
+_SIDE = 256
+
+
+def at_once(most: int, images: Tensor) -> int:
+    """How many images like these (N, C, H, W) run together: ``most`` of 256x256 pixels or less, fewer of larger ones,
+    so that memory is bounded.
+    """
+    return max(1, min(most, most * _SIDE**2 // images.shape[2:].numel()))
 
 
 def stage_maps(network: Network, images: Tensor, stage: str | None = None) -> tuple[str, Tensor]:
@@ -18,22 +29,35 @@ def stage_maps(network: Network, images: Tensor, stage: str | None = None) -> tu
     last stage ends in that activation, so that its maps are the ones that are pooled. Raises `ExplainError` for an
     unknown stage.
     """
+    name, maps, _ = _stage_maps(network, images, stage)
+    return name, maps
+
+
+def _stage_maps(network: Network, images: Tensor, stage: str | None) -> tuple[str, Tensor, dict[str, Tensor]]:
+    """The same, and those maps up to there that the head of a network for pixels reads."""
     names = list(network.stages)
     if stage is not None and stage not in names:
         raise ExplainError(f"{network.card.name} has no stage '{stage}'; its stages are {', '.join(names)}.")
-    found = names[0], network.stages[names[0]](images)
-    maps = found[1]
-    for name in names[1:] if stage != names[0] else ():
+    maps, read = images, dict[str, Tensor]()
+    found = names[0], maps, read
+    for name in names:
         maps = network.stages[name](maps)
-        if stage is not None or maps.shape[2:].numel() > 1:
-            found = name, maps
+        if name in network.reads:
+            read = {**read, name: maps}
+        if stage is not None or name == names[0] or maps.shape[2:].numel() > 1:
+            found = name, maps, read
         if name == stage:
             break
     return found
 
 
 def scores_of(scores: Tensor, classes: Tensor) -> Tensor:
-    """(N, K) scores to (N,) float32, those of each image's class. Raises `ExplainError` for a class out of range."""
+    """(N, K) scores to (N,) float32, those of each image's class.
+
+    Raises `ExplainError` for a class out of range, and for the scores of pixels.
+    """
+    if scores.dim() != 2:
+        raise ExplainError("The network tells the class of every pixel; say by a `Question` which pixels are meant.")
     check_classes(classes, scores.shape[1])
     return scores.gather(1, classes[:, None].to(scores.device)).squeeze(1).float()
 
@@ -52,8 +76,9 @@ def map_slopes(network: Network, images: Tensor, classes: Tensor, stage: str | N
     one forward pass and the head's backward pass.
     """
     with torch.no_grad():
-        name, maps = stage_maps(network, images, stage)
-    return maps.float(), _slope(network.after(name), maps, classes).float()
+        name, maps, earlier = _stage_maps(network, images, stage)
+    size = images.shape[2:]
+    return maps.float(), _slope(lambda leaf: network.onward(name, leaf, earlier, size), maps, classes).float()
 
 
 def image_slopes(network: Network, images: Tensor, classes: Tensor) -> Tensor:
@@ -61,8 +86,8 @@ def image_slopes(network: Network, images: Tensor, classes: Tensor) -> Tensor:
     return _slope(network, images, classes)
 
 
-def _slope(network: Network, inputs: Tensor, classes: Tensor) -> Tensor:
+def _slope(scores: Callable[[Tensor], Tensor], inputs: Tensor, classes: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = inputs.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(scores_of(network(leaf), classes).sum(), leaf)
+        (slope,) = torch.autograd.grad(scores_of(scores(leaf), classes).sum(), leaf)
     return slope

@@ -7,11 +7,13 @@ No stage begins with a layer that works in place, so that every map of `features
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from torch import Tensor, nn
+
+from convolve.errors import NetworkError
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,25 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images to (N, classes) scores, or of a network for pixels to (N, classes, H, W)."""
-        if self.reads:
-            maps = self.features(images)
-            pixels: Tensor = self.head([maps[name] for name in self.reads], tuple(images.shape[2:]))
-            return pixels
-        for stage in self.stages.values():
-            images = stage(images)
-        scores: Tensor = self.head(images)
+        return self._scores(images, list(self.stages), {}, images.shape[2:])
+
+    def onward(self, stage: str, values: Tensor, earlier: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
+        """From the map that leaves a stage to the scores of its images, whose (height, width) is ``size``.
+
+        ``earlier`` holds the maps of the stages before it by name, those at least that the head of a network for pixels
+        reads. `onward(stage, maps[stage], maps, size)` of an image's own maps are its scores.
+        """
+        names = list(self.stages)
+        return self._scores(values, names[names.index(stage) + 1 :], {**earlier, stage: values}, size)
+
+    def _scores(self, values: Tensor, names: Sequence[str], known: dict[str, Tensor], size: Sequence[int]) -> Tensor:
+        """From what those stages take in to the scores; ``known`` maps stand before them."""
+        for name in names:
+            values = self.stages[name](values)
+            if name in self.reads:
+                known[name] = values
+        read = ([known[name] for name in self.reads], (size[0], size[1])) if self.reads else (values,)
+        scores: Tensor = self.head(*read)
         return scores
 
     def scores_of_all_heads(self, images: Tensor) -> list[Tensor]:
@@ -112,7 +126,12 @@ class Network(nn.Module):
         return [self.head(images), *scores]
 
     def after(self, stage: str) -> Network:
-        """What stands behind a stage, sharing its layers: takes that stage's map, gives the scores."""
+        """What stands behind a stage, sharing its layers: takes that stage's map, gives the scores.
+
+        Raises `NetworkError` for a network for pixels, whose head also reads earlier maps: see `onward`.
+        """
+        if self.reads:
+            raise NetworkError(f"The head of {self.card.name} reads several maps; go on from {stage} by `onward`.")
         names = list(self.stages)
         later = names[names.index(stage) + 1 :]
         stages = {name: Stage(self.stages[name], self.channels[name], self.strides[name]) for name in later}

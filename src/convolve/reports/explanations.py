@@ -41,7 +41,11 @@ class Heat:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image; ``picture`` is a data URI, ``truth`` empty where it is not known, ``truths`` the true boxes."""
+    """One image; ``picture`` is a data URI, ``truth`` empty where it is not known, ``truths`` the true boxes.
+
+    ``taken_for`` are words before the label. ``regions`` are data URIs of the pixels that are explained, class by
+    class, empty for a class without any; there are none where the image is explained as a whole.
+    """
 
     name: str
     picture: str
@@ -50,6 +54,8 @@ class Picture:
     truth: str
     maps: tuple[Heat, ...]
     truths: tuple[Box, ...] = ()
+    taken_for: str = ""
+    regions: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -61,7 +67,7 @@ class Picture:
     @property
     def size(self) -> int:
         """Bytes that its pictures take on the page."""
-        return len(self.picture) + sum(len(heat.layer) for heat in self.maps)
+        return len(self.picture) + sum(map(len, self.regions)) + sum(len(heat.layer) for heat in self.maps)
 
 
 @dataclass(frozen=True)

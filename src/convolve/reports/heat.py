@@ -19,24 +19,28 @@ from PIL import Image, ImageDraw
 from convolve.data.decode import to_channels
 from convolve.data.sheet import font_for, shortened
 from convolve.reports.colours import INK, MUTED, PAPER, RIGHT, WRONG, mix
-from convolve.values import Floats, Pixels
+from convolve.values import Colour, Floats, Pixels
 
 OPACITY = 0.75
 """How opaque the hottest pixel is over a sheet's photograph."""
 _LEVELS = 256
 _FADING = 0.8  # opacity is heat to this power
+_TINT = 130  # of 255, how opaque the inside of a region is
+_OUTLINE = 150  # so many outlines would fill the shorter side
 _COLOUR = 0.3  # of the photograph, that stays below the heat
 _GAP, _MARGIN, _LINE = 16, 24, 20
 _TITLE, _LABEL = 17, 13
 _BOX, _TRUE_BOX = "#ffffff", "#3ddc84"
 Box = tuple[float, float, float, float]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Tile:
     """A map over its photograph, with a ``label`` and a ``note`` below it.
 
-    ``heat`` (h, w) between -1 and 1 when ``signed``, else between 0 and 1; None shows the photograph alone. ``box`` is
+    ``heat`` (h, w) between -1 and 1 when ``signed``, else between 0 and 1; None shows the photograph alone, or the
+    pixels of a ``region`` (h, w) in a colour of their own. ``box`` is
     drawn in white and ``truths`` in green: left, top, right, bottom as shares of the picture.
     """
 
@@ -46,6 +50,17 @@ class Tile:
     signed: bool = False
     box: Box | None = None
     truths: tuple[Box, ...] = ()
+    region: tuple[Flags, Colour] | None = None
+
+
+def region_layer(region: Flags, colour: Colour, height: int, width: int) -> Pixels:
+    """(height, width, 4) RGBA: the pixels of an (h, w) region in a colour, half transparent inside its outline."""
+    large = cv2.resize(region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    inside = cv2.erode(large, np.ones((3, 3), np.uint8), iterations=max(1, round(min(height, width) / _OUTLINE)))
+    layer = np.empty((height, width, 4), np.uint8)
+    layer[..., :3] = colour
+    layer[..., 3] = 255 * large - (255 - _TINT) * inside
+    return layer
 
 
 def heat_layer(heat: Floats, signed: bool, height: int, width: int) -> Pixels:
@@ -67,7 +82,11 @@ def palette(signed: bool) -> Pixels:
 
 def over(picture: Pixels, layer: Pixels, opacity: float = OPACITY) -> Pixels:
     """(H, W, 3) a picture (H, W, 1 or 3) under a layer (H, W, 4)."""
-    base = paled(picture).astype(np.float32)
+    return blended(paled(picture), layer, opacity)
+
+
+def blended(base: Pixels, layer: Pixels, opacity: float = 1.0) -> Pixels:
+    """(H, W, 3) a picture of that shape under a layer (H, W, 4)."""
     share = layer[..., 3:].astype(np.float32) / 255 * opacity
     return np.asarray(np.rint(base * (1 - share) + layer[..., :3] * share), dtype=np.uint8)
 
@@ -112,6 +131,8 @@ def _drawn(picture: Pixels, tile: Tile) -> Pixels:
     shown = to_channels(picture, 3)
     if tile.heat is not None:
         shown = over(shown, heat_layer(tile.heat, tile.signed, height, width))
+    elif tile.region:
+        shown = blended(shown, region_layer(*tile.region, height, width))
     image = Image.fromarray(shown)
     draw = ImageDraw.Draw(image)
     for colour, boxes in ((_TRUE_BOX, tile.truths), (_BOX, (tile.box,) if tile.box else ())):

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from convolve.reports.heat import heat_layer, levels, palette
-from convolve.values import Floats, Matrices
+from convolve.reports.heat import Flags, heat_layer, levels, palette, region_layer
+from convolve.values import Colour, Floats, Matrices
 
 SIDE = 112
 """Pixels of a map's longer side, which a page enlarges smoothly."""
@@ -26,6 +26,11 @@ def layer_uri(heat: Floats, signed: bool, side: int = SIDE) -> str:
     image = Image.fromarray(levels(small, signed) // _STEP)
     image.putpalette(colours[:, :3].tobytes())
     return _png(image, colours[:, 3].tobytes())
+
+
+def region_uri(region: Flags, colour: Colour, side: int = 2 * SIDE) -> str:
+    """The pixels of an (h, w) region in a colour, as the data URI of a PNG with transparency."""
+    return _png(Image.fromarray(region_layer(region, colour, *_size(region.shape, side))))
 
 
 def ramp_uri(signed: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convolve.runtime import Runtime
-from convolve.tasks.classify import Classify
+from convolve.tasks.task import Explaining, Task
 from convolve.training.run import Run
 from convolve.verbs.explain.options import Explain
 
@@ -20,10 +20,13 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Case:
-    """The options, what they come to for this network, the run, its task, and where its arithmetic runs."""
+    """The options, what they come to for this network, the run, its task, what of its answers is explained, and where
+    the arithmetic runs.
+    """
 
     options: Explain
     chosen: Chosen
     trained: Run
-    task: Classify
+    task: Task
+    explaining: Explaining
     runtime: Runtime

@@ -10,26 +10,28 @@ from typing import Literal
 import numpy as np
 
 from convolve.data.batches import Batches, BatchOptions
-from convolve.data.cache import open_cache
+from convolve.tasks.task import find
 from convolve.training.run import Run
 from convolve.values import Batch
 from convolve.verbs.explain.case import Case
 from convolve.verbs.explain.subjects import Looked, own_part
 from convolve.verbs.explain.views import Inside
-from convolve.verbs.preparing import CACHE_BYTES, READERS, SCORING_BATCH
+from convolve.verbs.preparing import READERS, SCORING_BATCH, examples_of
 
 _SHOWN = 6
 
 
 def insight(case: Case, looked: Looked, names: Sequence[str], out: Path) -> Inside:
     """The first images of a batch, and the run's own data to look through."""
+    shown = looked.take(np.arange(min(_SHOWN, len(looked.places))))
     return Inside(
         task=case.task,
         runtime=case.runtime,
         preprocessing=case.trained.manifest.preprocessing,
         names=tuple(names[:_SHOWN]),
-        pixels=np.stack(looked.pictures[:_SHOWN]),
-        inputs=looked.inputs[:_SHOWN],
+        pixels=np.stack(shown.pictures),
+        inputs=shown.inputs,
+        said=shown.said,
         stage=case.options.stage,
         asked=case.chosen.classes,
         out=out,
@@ -41,6 +43,6 @@ def insight(case: Case, looked: Looked, names: Sequence[str], out: Path) -> Insi
 def _own_batches(trained: Run, split: Literal["train"] | None) -> Iterator[Batch]:
     """A split of the run as it is, by default the one it was measured on, in random order."""
     dataset, part = own_part(trained, split)
-    source = open_cache(dataset.images, trained.manifest.preprocessing, None, CACHE_BYTES, READERS)
+    examples = examples_of(find(trained.manifest.task), dataset, trained.manifest.preprocessing)
     options = BatchOptions(trained.manifest.preprocessing, SCORING_BATCH, seed=0, shuffle=True, workers=READERS)
-    return iter(Batches(source, dataset.labels, part, options).epoch(0))
+    return iter(Batches(examples.source, examples.truth, examples.of(part), options).epoch(0))

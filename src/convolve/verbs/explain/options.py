@@ -42,7 +42,7 @@ class Explain:
     method: Annotated[tuple[Heat, ...], _SEVERAL] = ()
     """How to explain, several side by side; by default `cam` where the network can give it, else `grad-cam`."""
     classes: Annotated[tuple[str, ...], _SEVERAL] = ()
-    """The classes to explain, several side by side; by default the one that the network predicts."""
+    """The classes to explain, several side by side; by default the one that the network predicts, of pixels most."""
     stage: str | None = None
     """The stage whose map is read, such as `stage3`; by default the one that the method is made for."""
     show: Annotated[tuple[View, ...], _SEVERAL] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,17 +18,19 @@ from convolve.data.voc import read_voc
 from convolve.errors import DataError, ImageError
 from convolve.metrics.boxes import BoxArray, box_areas
 from convolve.runtime import Runtime
-from convolve.tasks.classify import Classify
+from convolve.tasks.task import Explaining, Said
 from convolve.training.run import Run
-from convolve.values import Dataset, Floats, Images, Indices, Pixels, Preprocessing
+from convolve.values import Dataset, Images, Indices, Pixels, Preprocessing
 from convolve.verbs.evaluate import Evaluate, asked
 from convolve.verbs.explain.options import Explain
 from convolve.verbs.predict import found_images
 
 _FEW = 12
 _BATCH = 16
+_AT_ONCE = _BATCH * 256 * 256  # pixels
 _READERS = 2
 _SHOWN = 224
+_Read = tuple[Pixels, Pixels, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -41,30 +43,43 @@ class Subjects:
 
 @dataclass(frozen=True)
 class Looked:
-    """Some images that could be read, and the sentences of those that could not, by their places among all.
+    """Some images that could be read, by their places among all.
 
     ``pictures``: (h, w, 1 or 3) uint8, what the network sees, large enough to look at; ``inputs``: (N, C, H, W);
-    ``scores``: (N, classes) between 0 and 1; ``sizes``: (N, 2) height and width of the original pictures.
+    ``sizes``: (N, 2) height and width of the original pictures; ``said``: what the network says of them.
     """
 
     places: Indices
-    broken: dict[int, str]
     pictures: tuple[Pixels, ...]
     sizes: Indices
     inputs: Tensor
-    scores: Floats
+    said: Said
+
+    def take(self, rows: Indices) -> Looked:
+        """Some of the images."""
+        if len(rows) == len(self.places):
+            return self
+        return Looked(
+            places=self.places[rows],
+            pictures=tuple(self.pictures[row] for row in rows.tolist()),
+            sizes=self.sizes[rows],
+            inputs=self.inputs[torch.from_numpy(rows).to(self.inputs.device)],
+            said=self.said.take(rows),
+        )
 
 
-def subjects(options: Explain, trained: Run) -> Subjects:
+Say = Callable[[Tensor, Indices], Said]
+"""What a network says of images (N, C, H, W) whose pictures have the sizes (N, 2)."""
+
+
+def subjects(options: Explain, trained: Run, explaining: Explaining) -> Subjects:
     """The images that are named, or a few of the run's test split. Raises `DataError`, `RunError`."""
     if options.images:
         images = found_images(options.images)
         return Subjects(images, ("",) * len(images))
     dataset, part = own_part(trained)
     few = part[np.unique(np.linspace(0, len(part) - 1, _FEW).round().astype(np.int64))]
-    labels = dataset.labels.take(few)
-    rows = [np.flatnonzero(row) if labels.multiple else [row] for row in labels.values]
-    return Subjects(dataset.images.take(few), tuple(";".join(labels.classes[place] for place in row) for row in rows))
+    return Subjects(dataset.images.take(few), explaining.truths(dataset.labels.take(few)))
 
 
 def own_part(trained: Run, split: Literal["train"] | None = None) -> tuple[Dataset, Indices]:
@@ -76,13 +91,22 @@ def own_part(trained: Run, split: Literal["train"] | None = None) -> tuple[Datas
     return dataset, part
 
 
-def looked_at(images: Images, task: Classify, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Looked]:
-    """Every image in order, a batch at a time, read while nothing else runs and scored as `convolve predict` does."""
+def looked_at(
+    images: Images, say: Say, runtime: Runtime, preprocessing: Preprocessing
+) -> Iterator[tuple[dict[int, str], Looked | None]]:
+    """Every image in order, a batch at a time, read while nothing else runs and answered as `convolve predict` does.
+
+    With each batch the sentences of those that cannot be read, by their places; without any other it is None.
+    """
+    count = max(1, min(_BATCH, _AT_ONCE // (preprocessing.height * preprocessing.width)))
     with ThreadPoolExecutor(_READERS) as pool:
-        for start in range(0, len(images), _BATCH):
-            places = list(range(start, min(start + _BATCH, len(images))))
+        for start in range(0, len(images), count):
+            places = list(range(start, min(start + count, len(images))))
             read = list(pool.map(partial(_read, images, preprocessing), places))
-            yield _scored(dict(zip(places, read, strict=True)), task, runtime, preprocessing)
+            found = dict(zip(places, read, strict=True))
+            whole = {place: one for place, one in found.items() if not isinstance(one, str)}
+            broken = {place: one for place, one in found.items() if isinstance(one, str)}
+            yield broken, _answered(whole, say, runtime, preprocessing) if whole else None
 
 
 def check_boxes(folder: Path, images: Images) -> None:
@@ -119,7 +143,7 @@ def boxes_of(place: Path, wanted: str, size: tuple[int, int], preprocessing: Pre
     return np.asarray(boxes[box_areas(boxes) > 0])
 
 
-def _read(images: Images, preprocessing: Preprocessing, place: int) -> tuple[Pixels, Pixels, tuple[int, int]] | str:
+def _read(images: Images, preprocessing: Preprocessing, place: int) -> _Read | str:
     """What the network sees, the same at a size to look at, and the original's size; or why it cannot be read."""
     height, width = preprocessing.height, preprocessing.width
     larger = max(1, round(_SHOWN / max(height, width)))
@@ -127,28 +151,21 @@ def _read(images: Images, preprocessing: Preprocessing, place: int) -> tuple[Pix
     try:
         pixels = images.read(place, least_side(preprocessing))
         seen = fitted(pixels, preprocessing)
+        if preprocessing.fit == "tiles":  # a larger frame would show more of the picture
+            return seen, seen.repeat(larger, 0).repeat(larger, 1), images.size(place)
         picture = fitted(images.read(place, least_side(wide)), wide) if larger > 1 else seen
         return seen, picture, images.size(place)
     except ImageError as error:
         return str(error)
 
 
-def _scored(
-    read: dict[int, tuple[Pixels, Pixels, tuple[int, int]] | str],
-    task: Classify,
-    runtime: Runtime,
-    preprocessing: Preprocessing,
-) -> Looked:
-    whole = {place: found for place, found in read.items() if not isinstance(found, str)}
-    broken = {place: found for place, found in read.items() if isinstance(found, str)}
-    shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
-    pixels = np.array([seen for seen, _, _ in whole.values()], dtype=np.uint8).reshape(-1, *shape)
-    inputs = runtime.images(normalised(pixels, preprocessing)) if whole else torch.zeros(0)
-    with torch.inference_mode(), runtime.autocast():
-        scores = task.predict(inputs).cpu().numpy() if whole else np.zeros((0, len(task.classes)), np.float32)
-    sizes = np.array([size for _, _, size in whole.values()], dtype=np.int64).reshape(-1, 2)
-    places = np.array(list(whole), dtype=np.int64)
-    return Looked(places, broken, tuple(picture for _, picture, _ in whole.values()), sizes, inputs, scores)
+def _answered(whole: dict[int, _Read], say: Say, runtime: Runtime, preprocessing: Preprocessing) -> Looked:
+    inputs = runtime.images(normalised(np.stack([seen for seen, _, _ in whole.values()]), preprocessing))
+    sizes = np.array([size for _, _, size in whole.values()], dtype=np.int64)
+    with runtime.arithmetic():
+        said = say(inputs, sizes)
+    pictures = tuple(picture for _, picture, _ in whole.values())
+    return Looked(np.array(list(whole), dtype=np.int64), pictures, sizes, inputs, said)
 
 
 def class_places(names: Sequence[str], classes: Sequence[str]) -> list[int]:

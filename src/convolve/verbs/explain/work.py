@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-
 from convolve.errors import DataError, OptionError
 from convolve.explain.cam import averaged_head
+from convolve.explain.question import check_one_answer
 from convolve.networks import Network
 from convolve.progress import Listener, Remark, Step
 from convolve.runtime import Runtime
-from convolve.tasks.classify import Classify
+from convolve.tasks.task import Task, find
 from convolve.training.run import Run, open_run
-from convolve.values import Floats, Indices
 from convolve.verbs.explain.case import Case, Chosen
-from convolve.verbs.explain.folder import Exhibition
+from convolve.verbs.explain.folder import Exhibition, Shown
 from convolve.verbs.explain.judging import Judge
 from convolve.verbs.explain.options import Explain
 from convolve.verbs.explain.results import Explained, Explanation
 from convolve.verbs.explain.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
 from convolve.verbs.making import network_of
 from convolve.verbs.running import restored
+from convolve.words import View
 
-_PRESENT = 0.5
+_OF_ONE_ANSWER: tuple[View, ...] = ("contributions", "embedding")
 
 
 def explained(options: Explain, listener: Listener) -> Explanation:
@@ -32,21 +31,19 @@ def explained(options: Explain, listener: Listener) -> Explanation:
     trained = open_run(options.run)
     running = replace(options.running, precision=options.running.precision or "fp32")
     task, runtime = restored(trained, running)
-    if task.network.reads:
-        raise OptionError(
-            f"{options.run} tells the class of every pixel, which explain cannot yet do; take `convolve predict --out`."
-        )
-    found = subjects(options, trained)
-    case = Case(options, _chosen(options, task, listener), trained, task, runtime)
+    explaining = find(trained.manifest.task).explaining(task, trained.manifest.preprocessing)
+    found = subjects(options, trained, explaining)
+    case = Case(options, _chosen(options, task, listener), trained, task, explaining, runtime)
     if options.checks.boxes:
         check_boxes(options.checks.boxes, found.images)
     judge = Judge(case, partial(_fresh, trained, runtime), listener)
-    exhibition = Exhibition(options.out or options.run / "explanations", trained)
+    exhibition = Exhibition(options.out or options.run / "explanations", trained, explaining.taken_for)
     first: Looked | None = None
-    for looked in looked_at(found.images, task, runtime, trained.manifest.preprocessing):
-        for place, error in looked.broken.items():
+    say = partial(explaining.said, asked=case.chosen.classes)
+    for broken, looked in looked_at(found.images, say, runtime, trained.manifest.preprocessing):
+        for place, error in broken.items():
             exhibition.leave_out(place, found.images.name(place), error)
-        if len(looked.places):
+        if looked:
             _exhibit(found, looked, case, judge, exhibition)
             first = first or looked
         listener(Step("explain", len(exhibition.images), len(found.images)))
@@ -68,13 +65,18 @@ def _fresh(trained: Run, runtime: Runtime) -> Network:
     return network.eval()
 
 
-def _chosen(options: Explain, task: Classify, listener: Listener) -> Chosen:
-    """What to explain by which methods; a method that nobody named is told with its reason. Raises `OptionError`."""
+def _chosen(options: Explain, task: Task, listener: Listener) -> Chosen:
+    """What to explain by which methods; a method that nobody named is told with its reason. Raises `OptionError`, and
+    `NetworkError` for a view that the network cannot give.
+    """
     classes = tuple(class_places(options.classes, task.classes))
     network = task.network
     if options.stage is not None and options.stage not in network.strides:
         known = ", ".join(network.strides)
         raise OptionError(f"{network.card.name} has no stage '{options.stage}'; its stages are {known}.")
+    for view in options.show:
+        if view in _OF_ONE_ANSWER:
+            check_one_answer(network, f"--show {view}")
     if options.method:
         return Chosen(tuple(dict.fromkeys(options.method)), classes)
     method, reason = default_method(network, options.stage)
@@ -93,18 +95,20 @@ def default_method(network: Network, stage: str | None = None) -> tuple[str, str
 
 def _exhibit(found: Subjects, looked: Looked, case: Case, judge: Judge, exhibition: Exhibition) -> None:
     """A batch: its maps, what they are worth, and every image's sheet."""
-    options, task = case.options, case.task
+    options, classes, said = case.options, case.task.classes, looked.said
     places = looked.places.tolist()
     names = [found.images.name(place) for place in places]
-    classes = _classes(looked.scores, case.chosen)
-    wanted = [task.classes[first] for first in classes[:, 0].tolist()]
+    wanted = [classes[first] for first in said.classes[:, 0].tolist()]
     truths = true_boxes(options.checks.boxes, names, looked, wanted, case.trained.manifest.preprocessing)
-    maps = judge.maps(looked, classes)
-    judge.see(looked, classes, maps, truths)
+    maps = judge.maps(looked)
+    judge.see(looked, maps, truths)
     for number, (place, name) in enumerate(zip(places, names, strict=True)):
-        one = _answer(name, found.truths[place], looked.scores[number], classes[number], task)
+        explained = zip(said.classes[number].tolist(), said.scores[number].tolist(), strict=True)
+        scores = {classes[kind]: score for kind, score in explained}
+        one = Explained(name, found.truths[place], said.labels[number], float(said.confidences[number]), scores)
         own = {method: heat[number] for method, heat in maps.items()}
-        exhibition.add(place, one, looked.pictures[number], own, truths[number])
+        regions = None if said.regions is None else said.regions[number]
+        exhibition.add(place, one, Shown(looked.pictures[number], own, truths[number], regions))
 
 
 def _views(case: Case, looked: Looked, exhibition: Exhibition) -> dict[str, tuple[str, ...]]:
@@ -115,20 +119,3 @@ def _views(case: Case, looked: Looked, exhibition: Exhibition) -> dict[str, tupl
     names = [exhibition.images[place].image for place in looked.places.tolist()]
     inside = insight(case, looked, names, exhibition.folder)
     return {str(view): tuple(map(str, VIEWS[view](inside))) for view in dict.fromkeys(case.options.show)}
-
-
-def _classes(scores: Floats, chosen: Chosen) -> Indices:
-    """(N, K) the places of the classes to explain, for each image."""
-    if chosen.classes:
-        return np.tile(np.array(chosen.classes, dtype=np.int64), (len(scores), 1))
-    return np.asarray(scores.argmax(1), dtype=np.int64)[:, None]
-
-
-def _answer(name: str, truth: str, scores: Floats, classes: Indices, task: Classify) -> Explained:
-    """What the network says of an image, and its scores for the classes to explain."""
-    best = int(scores.argmax())
-    label = task.classes[best]
-    if task.multiple:
-        label = ";".join(called for called, score in zip(task.classes, scores, strict=True) if score >= _PRESENT)
-    wanted = {task.classes[place]: float(scores[place]) for place in classes.tolist()}
-    return Explained(name, truth, label, float(scores[best]), wanted)

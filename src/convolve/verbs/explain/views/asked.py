@@ -18,7 +18,7 @@ from convolve.files import beside, write_bytes
 from convolve.networks import Network
 from convolve.reports.drawing import as_png
 from convolve.runtime import Runtime
-from convolve.tasks.classify import Classify
+from convolve.tasks.task import Said, Task
 from convolve.values import Batch, Floats, Pixels, Preprocessing
 from convolve.verbs.looking import visible
 from convolve.words import View
@@ -29,18 +29,19 @@ class Inside:
     """What the views work on.
 
     ``names`` of the images, their ``pixels`` (N, h, w, C) as the network sees them, or finer, and its ``inputs``
-    (N, C, H, W) on the device; N may be 0, and views that need an image say so. ``asked`` are places of
-    classes: none asks for each image's predicted class. ``batches`` opens the training images, which patches
-    and statistics look through, and ``unseen`` images that were not learnt from, for the embedding; both in random
-    order. Everything is written into the folder ``out``.
+    (N, C, H, W) on the device, with what is ``said`` of them; N may be 0, and views that need an image say so.
+    ``asked`` are places of classes: none asks for each image's predicted class. ``batches`` opens the training images,
+    which patches and statistics look through, and ``unseen`` images that were not learnt from, for the embedding; both
+    in random order. Everything is written into the folder ``out``.
     """
 
-    task: Classify
+    task: Task
     runtime: Runtime
     preprocessing: Preprocessing
     names: tuple[str, ...]
     pixels: Pixels
     inputs: Tensor
+    said: Said
     stage: str | None
     asked: tuple[int, ...]
     out: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from convolve.explain.class_images import Ascent, class_images
 from convolve.explain.embedding import Projection, embedded
@@ -21,6 +21,7 @@ from convolve.explain.statistics import layer_statistics
 from convolve.reports.embedding_figure import pictures_figure, points_figure
 from convolve.reports.layers_figure import LayerBar, layers_figure
 from convolve.reports.sheets import Block, sheet, square
+from convolve.tasks.task import Task
 from convolve.values import Indices
 from convolve.verbs.explain.views.asked import Inside, first_images, picture_written, seen_as_pixels, written
 from convolve.verbs.looking import visible
@@ -68,7 +69,8 @@ def statistics(inside: Inside) -> tuple[Path, ...]:
     """`statistics.png`: values and slopes layer by layer, over some of the data."""
     batches = list(first_images(inside.batches(), _COUNTED))
     pairs = [(inside.runtime.images(batch.images), inside.runtime.targets(batch.targets)) for batch in batches]
-    found = [one for one in layer_statistics(inside.network, pairs, _loss) if not one.type.startswith(_SKIPPED)]
+    every = layer_statistics(inside.network, pairs, partial(_loss, inside.task))
+    found = [one for one in every if not one.type.startswith(_SKIPPED)]
     bars = [
         LayerBar(
             one.name.removeprefix("stages."),
@@ -124,11 +126,9 @@ def best_images(inside: Inside) -> tuple[Path, ...]:
     return written(inside.out / "class-images", sheet(title, [block], note), arrays)
 
 
-def _loss(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    scores = network(images).float()
-    if targets.dim() == 2:
-        return F.binary_cross_entropy_with_logits(scores, targets.float())
-    return F.cross_entropy(scores, targets)
+def _loss(task: Task, network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    del network  # the task's own
+    return task.loss(images, targets, torch.Generator(images.device))["loss"]
 
 
 def _one_label(targets: npt.NDArray[Any]) -> Indices:

@@ -90,10 +90,6 @@ def _maps_block(stage: str, values: Floats, most: int) -> Block:
 
 
 def _questions(inside: Inside) -> tuple[list[int], list[int]]:
-    """Images and classes in pairs: every class asked for, or the one predicted."""
-    if inside.asked:
-        pairs = [(place, asked) for place in range(len(inside.names)) for asked in inside.asked]
-        return [place for place, _ in pairs], [asked for _, asked in pairs]
-    with torch.inference_mode():
-        predicted = inside.task.predict(inside.inputs).argmax(1)
-    return list(range(len(inside.names))), predicted.tolist()
+    """Images and classes in pairs: every class that is explained."""
+    places = np.indices(inside.said.classes.shape)[0]
+    return places.ravel().tolist(), inside.said.classes.ravel().tolist()
