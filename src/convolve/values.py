@@ -169,7 +169,7 @@ class Preprocessing:
 
     ``mean`` and ``std`` are per channel, of values between 0 and 1. ``fit`` says how the picture meets the frame:
     `crop` keeps the shape and cuts what stands over, `letterbox` keeps all of it and pads with the mean, `squash`
-    stretches.
+    stretches; `tiles` keeps the scale, and a frame shows a part of the picture.
     """
 
     height: int

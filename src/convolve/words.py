@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-Fit = Literal["crop", "letterbox", "squash"]
+Fit = Literal["crop", "letterbox", "squash", "tiles"]
 Precision = Literal["fp32", "bf16"]
 TaskName = Literal["classify", "segment"]
-PixelLoss = Literal["cross-entropy", "dice", "focal"]
+PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
 Heat = Literal[
     "cam",
     "grad-cam",

@@ -20,7 +20,7 @@ def drawn(augmentation: Augmentation, sizes: Indices, goal: Preprocessing, seed:
     return draw(augmentation, sizes, goal, 0.1 * np.eye(goal.channels), np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("fit", ["crop", "letterbox", "squash"])
+@pytest.mark.parametrize("fit", ["crop", "letterbox", "squash", "tiles"])
 @pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(crop=1.0, flip=False, rotate=0.0, noise=0.0)])
 def test_varying_nothing_is_fitting(augmentation: Augmentation, fit: str) -> None:
     goal, images = preprocessing(64, 64, fit=fit), [picture(70, 73, seed=1), picture(66, 71, seed=2), picture(30, 40)]

@@ -35,9 +35,16 @@ def test_letterbox_keeps_all_of_the_picture_and_pads_with_the_mean() -> None:
     assert (result[48:] == (124, 116, 104)).all()
 
 
-@pytest.mark.parametrize("fit", ["crop", "letterbox", "squash"])
+@pytest.mark.parametrize("fit", ["crop", "letterbox", "squash", "tiles"])
 def test_a_picture_of_the_frames_size_stays_as_it_is(fit: str) -> None:
     np.testing.assert_array_equal(fitted(picture(64, 80), preprocessing(64, 80, fit=fit)), picture(64, 80))
+
+
+def test_a_tile_is_the_centre_of_the_picture_at_its_own_scale() -> None:
+    source = picture(100, 60)
+    found = fitted(source, preprocessing(64, 80, fit="tiles"))
+    mirrored = np.pad(source, ((0, 0), (10, 10), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(found, mirrored[18:82])
 
 
 def test_shrinking_averages_rather_than_picks() -> None:
@@ -46,7 +53,7 @@ def test_shrinking_averages_rather_than_picks() -> None:
     assert np.abs(result.astype(int) - 127).max() <= 40
 
 
-@pytest.mark.parametrize("fit", ["crop", "letterbox", "squash"])
+@pytest.mark.parametrize("fit", ["crop", "letterbox", "squash", "tiles"])
 @pytest.mark.parametrize("size", [(900, 300), (257, 333), (40, 300), (20, 30), (1, 7)])
 def test_keeping_twice_is_keeping_once(fit: str, size: tuple[int, int]) -> None:
     frame = preprocessing(64, 48, fit=fit)
@@ -60,9 +67,11 @@ def test_kept_pictures_leave_room_for_crops() -> None:
     assert kept_size(1000, 2000, preprocessing(100, 100)) == (115, 230)
     assert kept_size(1000, 2000, preprocessing(100, 100, fit="letterbox")) == (58, 115)
     assert kept_size(1000, 2000, preprocessing(100, 100, fit="squash")) == (115, 115)
+    assert kept_size(1000, 2000, preprocessing(100, 100, fit="tiles")) == (1000, 2000)
     assert kept_size(90, 2000, preprocessing(100, 100)) == (90, 2000)
     assert kept_size(8, 8, preprocessing(32, 32), enlarge=True) == (32, 32)
     assert least_side(preprocessing(100, 224)) == 258 >= KEPT * 224
+    assert least_side(preprocessing(100, 224, fit="tiles")) == 0  # at full size
 
 
 def test_grey_and_colour_become_what_the_network_takes() -> None:

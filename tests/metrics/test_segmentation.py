@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import binary_erosion, distance_transform_edt  # type: ignore[import-untyped]
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, jaccard_score
 
 from convolve.metrics.segmentation import outline, pixel_confusion, pixel_figures
@@ -56,6 +57,21 @@ def test_the_outline_forgives_a_pixel_of_two_hundred() -> None:
     assert near.tolist() == [1.0, 1.0]
     assert far.tolist() == [0.0, 0.0]
     assert 0.1 < shifted[1] < 0.6
+
+
+def test_near_is_scipy_s_distance() -> None:
+    """On a picture whose 625 pixels of diagonal forgive 5."""
+    truth, predicted = np.zeros((2, 400, 480), np.uint8)
+    random = np.random.default_rng(1)
+    for picture in (truth, predicted):
+        for x, y, radius in random.integers((0, 0, 5), (480, 400, 60), (12, 3)).tolist():
+            cv2.circle(picture, (x, y), radius, 1, -1)
+    found = outline(truth, predicted, 2)
+    edges = [picture - binary_erosion(picture, border_value=1) == 1 for picture in (predicted, truth)]
+    near = [edge & (distance_transform_edt(~other) <= 5) for edge, other in zip(edges, edges[::-1], strict=True)]
+    assert [found.predicted[1], found.true[1]] == [edge.sum() for edge in edges]
+    assert [found.predicted_near[1], found.true_near[1]] == [edge.sum() for edge in near]
+    assert 0.05 < near[0].sum() / edges[0].sum() < 0.95
 
 
 def test_outlines_of_pictures_add_up_and_ignored_pixels_have_none() -> None:

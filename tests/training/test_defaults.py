@@ -49,6 +49,18 @@ def test_what_a_person_sets_stays_and_the_rest_follows() -> None:
     assert "flip" not in reasons
 
 
+def test_a_large_picture_of_which_tiles_are_learnt_counts_as_many() -> None:
+    streets = replace(PHOTOS, images=30, side=1024, longer=2048, pixels=True)
+    whole, reasons = settle(Recipe(network="fcn8s_resnet18", size=256), streets)
+    assert (whole.fit, reasons["fit"]) == ("crop", "keeps shapes; take tiles to keep these large pictures' scale, too")
+    assert (whole.epochs, whole.batch, whole.augmentation.crop) == (100, 8, 0.35)
+    tiled, _ = settle(Recipe(network="fcn8s_resnet18", size=256, fit="tiles"), streets)
+    assert (tiled.epochs, tiled.batch, tiled.augmentation.crop) == (15, 8, 1.0)  # 30 x 7 x 15 tiles
+    assert (tiled.augmentation.flip, tiled.augmentation.brightness) == (True, 0.2)
+    small, reasons = settle(Recipe(network="fcn8s_resnet18", size=256), replace(streets, side=500, longer=600))
+    assert (small.fit, reasons["fit"]) == ("crop", "keeps shapes")
+
+
 def test_few_images_get_many_epochs_and_many_get_few() -> None:
     few, _ = settle(Recipe(network="resnet18"), PHOTOS)
     many, _ = settle(Recipe(network="simple_cnn"), FASHION)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from convolve.training.learner import Learner
 from convolve.training.optimizers import build
-from convolve.training.recipe import Optimization
+from convolve.training.recipe import Optimization, Recipe
 
 RATE, MOMENTUM, DECAY, STEPS = 0.05, 0.9, 0.02, 7
 Formula = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
@@ -142,3 +145,27 @@ def test_without_momentum_nesterov_is_sgd() -> None:
     optimizer = build(Weights(), Optimization("nesterov", RATE, 0.0, 0.0))
     assert not optimizer.defaults["nesterov"]
     assert math.isclose(optimizer.defaults["lr"], RATE)
+
+
+def test_biases_of_layers_learn_at_their_own_rate_as_caffe_has_it() -> None:
+    """Shelhamer et al. 2016, section 4.4: twice the rate for biases; their definitions let these not decay."""
+    recipe = Recipe(optimization=Optimization("momentum", RATE, MOMENTUM, DECAY, bias_rate=2.0))
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+    theirs = copy.deepcopy(network)
+    learner = Learner(network, recipe)
+    convolution, normalisation = theirs
+    groups: list[dict[str, Any]] = [
+        {"params": [convolution.weight], "weight_decay": DECAY},
+        {"params": [convolution.bias], "lr": 2 * RATE},
+        {"params": [*normalisation.parameters()]},
+    ]
+    by_hand = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM)
+    images = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(1))
+    for step in range(1, STEPS + 1):
+        (network(images) - 1).square().mean().backward()
+        learner.move(RATE, step)
+        by_hand.zero_grad()
+        (theirs(images) - 1).square().mean().backward()
+        by_hand.step()
+    for ours, other in zip(network.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours, other)

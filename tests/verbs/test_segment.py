@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools import mask as coco
+from pycocotools.coco import COCO
 
 import convolve
+from convolve import networks
 from convolve.data.masks import shown_in
 from convolve.errors import DataError, NetworkError, OptionError, RunError
 from convolve.tasks.segment.answering import Answer
@@ -21,6 +25,7 @@ from convolve.training.keeper import Keeper
 from convolve.training.run import open_run
 from convolve.values import IGNORE
 from convolve.verbs.data import VERB as DATA
+from convolve.verbs.starting import starting_weights
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
 from tests.verbs.pictures import folders
@@ -139,6 +144,7 @@ def test_runs_are_compared(run: Path) -> None:
     assert row.accuracy == open_run(run).manifest.results["test"]["figures"]["mean_iou"]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
 def test_predictions_are_masks_at_the_images_own_size(run: Path, tmp_path: Path) -> None:
     picture, truth = blobs(np.random.default_rng(77), (90, 130))
     (tmp_path / "a" / "deep").mkdir(parents=True)
@@ -164,6 +170,12 @@ def test_predictions_are_masks_at_the_images_own_size(run: Path, tmp_path: Path)
         theirs = coco.encode(np.asfortranarray(numbers == CLASSES.index(name)))
         assert region["rle"] == {"size": theirs["size"], "counts": theirs["counts"].decode()}
         assert region["pixels"] == coco.area(region["rle"]) == round(region["share"] * numbers.size)
+        drawn = coco.merge(coco.frPyObjects(region["polygons"], *whole.size))
+        assert np.array_equal(coco.decode(drawn) > 0, numbers == CLASSES.index(name))
+    assert {image["file_name"] for image in COCO(tmp_path / "out" / "predictions.json").dataset["images"]} == {
+        "one.png",
+        "deep/one.jpg",
+    }
     rows = {row["image"]: row for row in csv.DictReader((tmp_path / "table.csv").read_text("utf-8").splitlines())}
     row = rows[str(tmp_path / "a" / "one.png")]
     assert sum(float(row[name]) for name in CLASSES) == pytest.approx(1, abs=1e-5)
@@ -241,11 +253,6 @@ def test_a_classifier_draws_nothing(digits_run: Path, tmp_path: Path) -> None:
         convolve.predict(digits_run, [str(digits_run / "contact_sheet.png")], out=tmp_path)
 
 
-def test_what_explain_cannot_do_it_says(run: Path) -> None:
-    with pytest.raises(OptionError, match="tells the class of every pixel, which explain cannot yet do"):
-        convolve.explain(run)
-
-
 def test_a_class_may_be_ignored(data: Path, tmp_path: Path) -> None:
     trained = convolve.train(data, **QUICK, ignore="ground", balance="weights", out=tmp_path / "run")
     assert trained.evaluation.names == CLASSES[1:]
@@ -254,3 +261,26 @@ def test_a_class_may_be_ignored(data: Path, tmp_path: Path) -> None:
     assert 0 < counted < 40 * 40 * trained.evaluation.images
     again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html").evaluation
     assert again.as_json() == trained.evaluation.as_json()
+
+
+def test_the_papers_recipe_learns_by_stages(data: Path, tmp_path: Path) -> None:
+    recipe = Path(__file__).parents[2] / "recipes" / "fcn_heavy.toml"
+    options = QUICK | {"recipe": recipe, "network": "fcn4s_resnet20_cifar", "rate": 4e-6, "batch": 1}
+    coarse = convolve.train(data, **options, out=tmp_path / "4s").run
+    settled = open_run(coarse).recipe
+    assert (settled.batch, settled.optimization.momentum, settled.optimization.bias_rate) == (1, 0.99, 2.0)
+    assert (settled.pixels.loss, settled.optimization.schedule) == ("cross-entropy-sum", "constant")
+    (line,) = [json.loads(line) for line in (coarse / "metrics.jsonl").read_text().splitlines()]
+    assert 100 < line["train_loss"] < 32 * 32 * math.log(3)  # a sum, below that of a guess
+    for name, start, fresh in (("fcn2s", "4s", "stage2"), ("fcn1s", "2s", "stage1")):
+        source = starting_weights(str(tmp_path / start), f"{name}_resnet20_cifar")
+        network = networks.create(f"{name}_resnet20_cifar", 3, 3, (32, 32))
+        source.load(network)
+        found = network.state_dict()
+        kept = {key for key, value in source.state.items() if torch.equal(value, found[key])}
+        changed = found.keys() - kept
+        scores = {key for key in changed if not key.startswith("head.enlarge.")}
+        assert scores == {f"head.scores.{fresh}.weight", f"head.scores.{fresh}.bias"}
+        if name == "fcn2s":
+            more = options | {"network": "fcn2s_resnet20_cifar", "weights": str(coarse), "rate": 4e-7}
+            convolve.train(data, **more, out=tmp_path / "2s")

@@ -24,6 +24,27 @@ _SAME = np.eye(2, 3)  # the matrix of pixels that fill the frame already
 _SAMPLE = 64  # images from which the principal axes of colour are derived
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What batches show: the pixels of examples, and what the answers to them should be.
+
+    The examples of image i are ``first[i]`` to ``first[i + 1]``; without ``first`` (images + 1,) every image is one.
+    """
+
+    source: PixelSource
+    truth: Truth
+    first: Indices | None = None
+
+    def of(self, images: Indices) -> Indices:
+        """(M,) the examples of some images, image after image."""
+        if self.first is None:
+            return images
+        counts = self.first[images + 1] - self.first[images]
+        before = np.cumsum(counts) - counts
+        return np.asarray(np.arange(counts.sum()) + np.repeat(self.first[images] - before, counts), dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class BatchOptions:
     """How examples become batches.

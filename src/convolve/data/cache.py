@@ -51,6 +51,12 @@ class PixelSource(Protocol):
 
     def __len__(self) -> int: ...
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of what `get` gives; within a pixel where a picture is reduced anew at each use. Raises
+        `ImageError`.
+        """
+        ...
+
     def get(self, index: int) -> Pixels:
         """(H, W, channels), kept in proportion and perhaps larger than the frame; read-only. Raises `ImageError`."""
         ...
@@ -107,6 +113,10 @@ class _Stored:
     def __len__(self) -> int:
         return len(self.files.index)
 
+    def size(self, index: int) -> tuple[int, int]:
+        height, width = self.get(index).shape[:2]
+        return height, width
+
     def get(self, index: int) -> Pixels:
         start, height, width, channels = self.files.index[index].tolist()
         if start < 0:
@@ -127,6 +137,9 @@ class _InMemory:
     def __len__(self) -> int:
         return len(self.array)
 
+    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
+        return self.array.shape[1], self.array.shape[2]
+
     def get(self, index: int) -> Pixels:
         return to_channels(self.array[index], self.channels)
 
@@ -145,6 +158,9 @@ class _Streamed:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def size(self, index: int) -> tuple[int, int]:
+        return kept_size(*self._images.size(index), self._preprocessing)
 
     def get(self, index: int) -> Pixels:
         pixels = _try_kept(self._images, self._preprocessing, index)

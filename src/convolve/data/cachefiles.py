@@ -46,8 +46,9 @@ class CacheFiles:
 
 def content_key(images: Images, preprocessing: Preprocessing, workers: int) -> str:
     """32 hexadecimal digits that depend on the images' contents, their order, and all that decides the kept pixels."""
-    frame = (preprocessing.height, preprocessing.width, preprocessing.channels, preprocessing.fit)
-    key = hashlib.blake2b(repr((_FORM, KEPT, *frame, len(images))).encode(), digest_size=16)
+    sides = (0, 0) if preprocessing.fit == "tiles" else (preprocessing.height, preprocessing.width)  # all is kept
+    form = (_FORM, KEPT, *sides, preprocessing.channels, preprocessing.fit, len(images))
+    key = hashlib.blake2b(repr(form).encode(), digest_size=16)
     chunks = [range(start, min(start + _CHUNK, len(images))) for start in range(0, len(images), _CHUNK)]
     for digests in in_order(partial(_digests, images), chunks, workers):
         key.update(digests)

@@ -24,8 +24,15 @@ _WIDE = 64 * 64  # frame pixels from which OpenCV's four-channel warp pays for t
 
 
 def source_boxes(sizes: Indices, preprocessing: Preprocessing) -> Indices:
-    """(N, 4) x, y, width, height of the part of each picture that its frame shows: whole pixels, centred."""
+    """(N, 4) x, y, width, height of the part of each picture that its frame shows: whole pixels, centred. With `tiles`
+    it is as large as the frame, also where the picture is smaller.
+    """
     heights, widths = sizes.T
+    if preprocessing.fit == "tiles":
+        frame_extent = np.array([preprocessing.width, preprocessing.height])
+        return np.concatenate(
+            [(sizes[:, ::-1] - frame_extent) // 2, np.broadcast_to(frame_extent, sizes.shape)], axis=1
+        )
     if preprocessing.fit != "crop":
         return np.stack([np.zeros_like(widths), np.zeros_like(widths), widths, heights], axis=1)
     scale = np.maximum(preprocessing.height / heights, preprocessing.width / widths)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import final
+from typing import Any, final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from convolve.data.cache import PixelSource
@@ -23,6 +24,7 @@ from convolve.values import IGNORE, Colour, Indices, Masks, Matrices, Pixels, Pr
 READERS = 2
 IN_MEMORY = 2**30
 """Bytes of decoded masks that are kept for the next epoch."""
+_BAND = 2**20  # pixels of a large mask that are looked at together
 _OVER = 0.5  # share of the classes' colours over a picture
 _BREAKING = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
@@ -56,21 +58,23 @@ class MaskFiles:
 
 
 def as_numbers(
-    raw: Indices | Pixels, stored: Sequence[int | Colour], ignored: Sequence[int | Colour], name: str
+    raw: npt.NDArray[np.integer[Any]], stored: Sequence[int | Colour], ignored: Sequence[int | Colour], name: str
 ) -> Pixels:
     """The class number of every stored value, `IGNORE` for those that are ``ignored``. Raises `ImageError` for a value
     that names no class, in which ``name`` is the mask's.
     """
-    known = [_as_number(value) for value in (*stored, *ignored)]
-    meaning = [*range(len(stored)), *[IGNORE] * len(ignored)]
+    known = np.array([_as_number(value) for value in (*stored, *ignored)])
     order = np.argsort(known)
-    places = np.searchsorted(np.array(known)[order], raw).clip(max=len(known) - 1)
-    found = np.array(known)[order][places]
-    if not np.array_equal(found, raw):
-        strange = raw[found != raw][0]
-        raise ImageError(f"{name} holds the value {_as_text(int(strange))}, which names no class.")
-    numbers: Pixels = np.array(meaning, dtype=np.uint8)[order][places]
-    return numbers
+    known, meaning = known[order], np.array([*range(len(stored)), *[IGNORE] * len(ignored)], np.uint8)[order]
+    numbers = np.empty(raw.size, np.uint8)
+    for start in range(0, raw.size, _BAND):
+        band = raw.reshape(-1)[start : start + _BAND]
+        places = np.searchsorted(known, band).clip(max=len(known) - 1)
+        strange = band[known[places] != band]
+        if len(strange):
+            raise ImageError(f"{name} holds the value {_as_text(int(strange[0]))}, which names no class.")
+        numbers[start : start + _BAND] = meaning[places]
+    return numbers.reshape(raw.shape)
 
 
 @final
@@ -95,19 +99,19 @@ class MaskArray:
         return hashlib.blake2b(b"%d %d " % pixels.shape + pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
 
 
-def raw_mask(place: Path) -> Indices:
+def raw_mask(place: Path) -> npt.NDArray[np.integer[Any]]:
     """(H, W) what a mask's file stores: palette indices or gray levels as they are, colours as 65536 r + 256 g + b,
     made larger by 2**24 so that no colour is taken for a number. Raises `ImageError`.
     """
     try:
         with Image.open(place) as file:
             if file.mode in ("1", "P", "L", "I;16", "I"):
-                numbers = np.asarray(file.convert("L") if file.mode == "1" else file)
-                return np.asarray(numbers, dtype=np.int64)
-            pixels = np.asarray(file.convert("RGB"), dtype=np.int64)
+                return np.asarray(file.convert("L") if file.mode == "1" else file)
+            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), -1, 0)
     except _BREAKING as error:
         raise ImageError(f"{place} cannot be read as a mask ({error}); restore it or leave its image out.") from error
-    return np.asarray(2**24 + pixels @ (65536, 256, 1), dtype=np.int64)
+    wide = 2**24 + (red.astype(np.int32) << 16) + (green.astype(np.int32) << 8) + blue
+    return np.asarray(wide, dtype=np.int32)
 
 
 @final
@@ -217,7 +221,10 @@ def chosen(masks: Masks, places: Sequence[int]) -> Masks:
 
 def pixels_by_class(mask: Pixels, classes: int) -> Indices:
     """(classes,) how many pixels of each class a mask holds."""
-    return np.bincount(mask.reshape(-1), minlength=IGNORE + 1)[:classes].astype(np.int64)
+    flat = mask.reshape(-1)
+    bands = [flat[start : start + _BAND] for start in range(0, len(flat), _BAND)]
+    counts = [np.bincount(band, minlength=IGNORE + 1)[:classes] for band in bands]
+    return np.asarray(np.sum(counts, axis=0), dtype=np.int64)
 
 
 def pixel_counts(masks: Masks, indices: Indices, classes: int) -> Indices:

@@ -24,12 +24,15 @@ KEPT = 1.15
 
 
 def least_side(preprocessing: Preprocessing) -> int:
-    """Pixels of the shorter side that reading must not go below: what to ask of `Images.read`."""
+    """Pixels of the shorter side that reading must not go below, 0 for all of them: what to ask of `Images.read`."""
+    if preprocessing.fit == "tiles":
+        return 0
     return math.ceil(KEPT * max(preprocessing.height, preprocessing.width))
 
 
 def kept_size(height: int, width: int, preprocessing: Preprocessing, enlarge: bool = False) -> tuple[int, int]:
-    """Height and width at which a picture is kept: `KEPT` times what its frame shows, and at most the original.
+    """Height and width at which a picture is kept: `KEPT` times what its frame shows, and at most the original; with
+    `tiles` the original.
 
     With ``enlarge`` a picture smaller than its frame is brought to the frame's size.
     """
@@ -61,6 +64,8 @@ def kept(pixels: Pixels, preprocessing: Preprocessing, enlarge: bool = False) ->
 def _scales(goal: Sequence[int], size: tuple[int, int], preprocessing: Preprocessing) -> list[float]:
     """What brings height and width to the goal: so that it is covered, or with `letterbox` nothing stands over it."""
     ratios = [wanted / side for wanted, side in zip(goal, size, strict=True)]
+    if preprocessing.fit == "tiles":
+        return [1.0, 1.0]
     if preprocessing.fit == "squash":
         return ratios
     return 2 * [max(ratios) if preprocessing.fit == "crop" else min(ratios)]

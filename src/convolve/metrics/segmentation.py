@@ -20,6 +20,8 @@ from convolve.values import IGNORE, Indices, Pixels
 TOLERANCE = 0.0075
 """How far, as a share of the picture's diagonal, an outline may be off (Csurka et al. 2013; Perazzi et al. 2016)."""
 Shares = npt.NDArray[np.float64]
+_BAND = 2**20  # pixels that are counted together
+_ROUNDING = 1e-3  # pixels: less than from one distance on the grid to the next, up to a radius of 500
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,12 @@ class PixelFigures:
 
 def pixel_confusion(truth: Pixels, predicted: Pixels, classes: int) -> Indices:
     """Class numbers (any shape) to (classes, classes) counts, rows truths; pixels that are `IGNORE` do not count."""
-    counted = truth != IGNORE
-    rows, columns = (numbers[counted].astype(np.int64) for numbers in (truth, predicted))
-    return confusion_matrix(rows, columns, classes)
+    matrix = np.zeros((classes, classes), dtype=np.int64)
+    for start in range(0, truth.size, _BAND):
+        true, found = (numbers.reshape(-1)[start : start + _BAND] for numbers in (truth, predicted))
+        counted = true != IGNORE
+        matrix += confusion_matrix(true[counted].astype(np.int64), found[counted].astype(np.int64), classes)
+    return matrix
 
 
 def pixel_figures(matrix: Indices) -> PixelFigures:
@@ -84,18 +89,24 @@ class Outline:
 def outline(truth: Pixels, predicted: Pixels, classes: int) -> Outline:
     """The outlines of one picture (H, W), class by class; pixels that are `IGNORE` belong to no class in either."""
     radius = max(1, round(TOLERANCE * math.hypot(*truth.shape)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     counts = np.zeros((4, classes), dtype=np.int64)
     counted = truth != IGNORE
     for number in range(classes):
         edges = [_edge(numbers == number, counted) for numbers in (predicted, truth)]
         if not any(edge.any() for edge in edges):
             continue
-        near = [np.asarray(cv2.dilate(edge, disc), dtype=np.uint8) for edge in edges[::-1]]
-        for place, (edge, reach) in enumerate(zip(edges, near, strict=True)):
+        for place, (edge, other) in enumerate(zip(edges, edges[::-1], strict=True)):
             counts[2 * place, number] = edge.sum()
-            counts[2 * place + 1, number] = (edge & reach).sum()
+            counts[2 * place + 1, number] = edge[_near(other, radius)].sum()
     return Outline(*counts)
+
+
+def _near(edge: Pixels, radius: int) -> npt.NDArray[np.bool_]:
+    """(H, W) whether the nearest pixel of an outline is at most ``radius`` away."""
+    if not edge.any():
+        return np.zeros(edge.shape, np.bool_)
+    distance = cv2.distanceTransform(1 - edge, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance < radius + _ROUNDING)
 
 
 def _edge(flags: npt.NDArray[np.bool_], counted: npt.NDArray[np.bool_]) -> Pixels:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from convolve.data.batches import Batches
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from convolve.data.batches import Batches, Examples
 from convolve.data.cache import PixelSource
 from convolve.networks import Network
 from convolve.runtime import Runtime
@@ -21,11 +25,11 @@ from convolve.values import (
     Floats,
     Images,
     Indices,
+    Labels,
     Pixels,
     Preprocessing,
     Scored,
     Splits,
-    Truth,
 )
 
 if TYPE_CHECKING:
@@ -104,6 +108,66 @@ class Answering(Protocol):
         """The answer for an image that could not be read."""
         ...
 
+    def written(self, answers: Sequence[Any]) -> Path | None:
+        """Write what there is of all images together, once all are answered; where, or None for nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a network says of N images, and what of it is explained: K classes of each.
+
+    ``labels`` are what it takes them for, with ``confidences`` (N,) between 0 and 1; ``classes`` (N, K) the places of
+    the classes to explain and ``scores`` (N, K) between 0 and 1. ``regions`` (N, K, H, W) are the pixels whose score is
+    explained, in the network's frame, None where an image has one score for each class.
+    """
+
+    labels: tuple[str, ...]
+    confidences: Floats
+    classes: Indices
+    scores: Floats
+    regions: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def there(self) -> npt.NDArray[np.bool_]:
+        """(N, K) whether there is anything to explain: a region without pixels has no score."""
+        if self.regions is None:
+            return np.ones(self.classes.shape, dtype=bool)
+        return np.asarray(self.regions.any((2, 3)))
+
+    def take(self, rows: Indices) -> Said:
+        """Of some of the images."""
+        return Said(
+            labels=tuple(self.labels[row] for row in rows.tolist()),
+            confidences=self.confidences[rows],
+            classes=self.classes[rows],
+            scores=self.scores[rows],
+            regions=None if self.regions is None else self.regions[rows],
+        )
+
+
+class Explaining(Protocol):
+    """What of a task's answers is explained; ``taken_for`` are the words before a label."""
+
+    @property
+    def taken_for(self) -> str:
+        """Such as `taken for`."""
+        ...
+
+    def said(self, inputs: Tensor, sizes: Indices, asked: Sequence[int]) -> Said:
+        """Of images (N, C, H, W), whose pictures have the ``sizes`` (N, 2) height and width: the classes at the places
+        ``asked``, or the one that the network takes each image for.
+        """
+        ...
+
+    def shares(self, inputs: Tensor) -> Tensor:
+        """(N, C, H, W) to the probability of every class: (N, classes) of images, (N, classes, H, W) of pixels."""
+        ...
+
+    def truths(self, labels: Labels) -> tuple[str, ...]:
+        """Of every image what it may truly be taken for, as text; empty where a label is no such thing."""
+        ...
+
 
 class Evaluation(Protocol):
     """How good a network is on a split: its number of ``images`` and its ``figures`` by name."""
@@ -137,27 +201,31 @@ class Kind(Generic[T, E]):
     """All that a verb may ask of a task.
 
     ``accept`` gives a dataset as the recipe wants it learnt, and refuses what has nothing to learn (`DataError`);
-    ``relabel`` lets it count in the classes of a run (`DataError`); ``truth`` is what batches take their targets from;
-    ``sampling`` the weights (N,) by which a balanced sampler draws, or None. ``build`` makes the task that learns,
-    ``restore`` the one that predicts. ``conclude`` is what a run keeps of its validation split beside its weights;
-    ``measured`` answers a split for ``evaluate``, which measures it, given that. ``report`` writes the page and
-    ``shown`` the lines for people. ``marked`` draws a batch's truth into its pictures (N, H, W, C), and ``answering``
-    is how images that no one knows are answered (`OptionError` for what the task cannot give).
+    ``relabel`` lets it count in the classes of a run (`DataError`); ``examples`` is what batches show of the images,
+    and has the bytes that `open_cache` may take; ``sampling`` the weights (N,) by which a balanced sampler draws, or
+    None. ``build`` makes the task that learns, ``restore`` the one that predicts. ``conclude`` is what a run keeps of
+    its validation split beside its weights; ``measured`` answers a split's images, or their batches, for ``evaluate``,
+    which measures it, given that. ``report`` writes the page and ``shown`` the lines for people. ``marked`` draws a
+    batch's truth into its pictures (N, H, W, C), ``named`` says it in words for each of them, and ``answering`` is how
+    images that no one knows are answered (`OptionError` for what the task cannot give). ``explaining`` is what of the
+    answers is explained.
     """
 
     accept: Callable[[Dataset, Recipe], Dataset]
     relabel: Callable[[Dataset, Manifest], Dataset]
-    truth: Callable[[Dataset, PixelSource, Preprocessing], Truth]
+    examples: Callable[[Dataset, PixelSource, Preprocessing, int], Examples]
     sampling: Callable[[Recipe, Dataset, Indices], Floats | None]
     build: Callable[[Network, Recipe, Dataset, Splits], T]
     restore: Callable[[Network, Manifest], T]
     conclude: Callable[[T, Iterable[Scored]], dict[str, Any]]
-    measured: Callable[[T, Dataset, Batches, Preprocessing, Runtime], Iterator[Scored]]
+    measured: Callable[[T, Dataset, Indices, Batches, Preprocessing, Runtime], Iterator[Scored]]
     evaluate: Callable[[T, str, Iterable[Scored], Mapping[str, Any]], E]
     report: Callable[[Path, Run, Dataset, E, T, Runtime], None]
     shown: Callable[[E], Iterator[RenderableType]]
     marked: Callable[[Pixels, Batch, Dataset], Pixels]
+    named: Callable[[Batch, Dataset], Sequence[str]]
     answering: Callable[[T, Manifest, Runtime, Wanted], Answering]
+    explaining: Callable[[T, Preprocessing], Explaining]
 
 
 def find(name: str) -> Kind[Any, Any]:

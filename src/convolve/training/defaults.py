@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from convolve import networks
+from convolve.data.tiles import starts
 from convolve.errors import OptionError
 from convolve.networks import Card
 from convolve.options import build
@@ -42,9 +43,10 @@ Choice = tuple[str, object, str]
 class Facts:
     """What the choices depend on.
 
-    ``images`` is the number to learn from; ``side`` the median shorter side in pixels; ``photographs`` whether they
-    are large and in colour; ``imbalance`` the largest class's images per image of the smallest; ``multiple`` whether
-    an image may carry several labels; ``pixels`` whether every pixel has a class.
+    ``images`` is the number to learn from; ``side`` the median shorter side in pixels, ``longer`` the longer one (0
+    for square pictures); ``photographs`` whether they are large and in colour; ``imbalance`` the largest class's images
+    per image of the smallest; ``multiple`` whether an image may carry several labels; ``pixels`` whether every pixel
+    has a class.
     """
 
     images: int
@@ -54,6 +56,7 @@ class Facts:
     imbalance: float = 1.0
     multiple: bool = False
     pixels: bool = False
+    longer: int = 0
 
 
 def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
@@ -79,7 +82,6 @@ def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
 
 
 def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    del known
     yield "task", "segment" if facts.pixels else "classify", "what the data's truth is"
     if facts.pixels:
         yield "loss", "cross-entropy", "every pixel counts"
@@ -88,7 +90,10 @@ def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choic
         yield "size", max(side, card.minimum), "the network's published input"
     else:
         yield "size", max(_SMALL_SIDE, card.minimum), f"small images, large enough for {card.name}'s strides"
-    yield "fit", "crop" if facts.photographs else "squash", "keeps shapes" if facts.photographs else "keeps all of it"
+    large = facts.pixels and facts.side > 2 * int(str(known["size"]))
+    advice = "; take tiles to keep these large pictures' scale, too" if large else ""
+    fit, reason = ("crop", "keeps shapes") if facts.photographs else ("squash", "keeps all of it")
+    yield "fit", fit, reason + advice
     yield "seed", 0, "any number does; it repeats the training"
     yield "gap", False, "only when asked"
     yield "save_memory", False, "only when asked"
@@ -98,9 +103,10 @@ def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choi
     del card
     usual = 32 if int(str(known["size"])) > _SMALL_SIDE else 128
     usual = usual // 4 if facts.pixels else usual
-    batch = max(min(usual, 2 ** int(math.log2(max(facts.images, 16) / 8))), 8)
+    images = facts.images * _examples(known, facts)
+    batch = max(min(usual, 2 ** int(math.log2(max(images, 16) / 8))), 8)
     yield "batch", batch, "usual for this image size" if batch == usual else "several steps per epoch on few images"
-    per_epoch = math.ceil(facts.images / int(str(known.get("batch", batch))))
+    per_epoch = math.ceil(images / int(str(known.get("batch", batch))))
     if known.get("optimizer") == "gradient-descent":
         yield "epochs", 200, "gradient descent makes one step per epoch"
     elif known.get("weights"):
@@ -117,6 +123,7 @@ def _movement(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Ch
     yield "schedule", *_schedule(optimizer)
     share, why = _share_of_rate(known, card)
     yield "rate", RATES[optimizer] * share, f"usual for {optimizer}{why}"
+    yield "bias_rate", 1.0, "as the weights"
     yield "momentum", 0.0 if optimizer == "rmsprop" else 0.9, "usual"
     decay = {"adamw": 0.05, "momentum": 5e-4, "nesterov": 5e-4, "sgd": 5e-4}.get(optimizer, 0.0)
     yield "weight_decay", decay, f"usual for {optimizer}"
@@ -170,8 +177,11 @@ def _variation(known: dict[str, object], facts: Facts, card: Card) -> Iterator[C
     if known.get("freeze"):
         reason = "nothing varies, so that what the frozen stages give is computed once"
     elif facts.photographs:
-        reason = "photographs: what they show stays the same mirrored, closer and in other light"
-        chosen |= {"crop": 0.35, "flip": True, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
+        closer = known["fit"] != "tiles"  # which are there to keep the scale
+        how = "mirrored, closer and in other light" if closer else "mirrored and in other light"
+        reason = f"photographs: what they show stays the same {how}"
+        chosen |= {"flip": True, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
+        chosen |= {"crop": 0.35} if closer else {}
     elif _small(card) and facts.images >= 10_000:
         reason = f"the network is too small to learn {facts.images:,} images by heart"
     elif facts.channels == 3:
@@ -189,6 +199,14 @@ def _division(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Ch
     yield "validation", share, "enough to choose the best epoch"
     yield "test", share if share < 0.15 else 0.2, "enough for a figure to trust"
     yield "folds", 1, "one division"
+
+
+def _examples(known: dict[str, object], facts: Facts) -> int:
+    """How many examples an image is."""
+    if known["fit"] != "tiles":
+        return 1
+    size = int(str(known["size"]))
+    return len(starts(facts.side, size)) * len(starts(max(facts.longer, facts.side), size))
 
 
 def _small(card: Card) -> bool:

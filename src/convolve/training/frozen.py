@@ -47,7 +47,7 @@ def remember(network: Network, stage: str, batches: Batches, every: Batches, run
     ``every`` holds each example of ``batches`` once, which a sampler would not.
     """
     found: dict[int, Floats] = {}
-    with evaluating(network), torch.inference_mode(), runtime.autocast():
+    with evaluating(network), torch.inference_mode(), runtime.arithmetic():
         for batch in every.epoch(0):
             maps = network.features(runtime.images(batch.images))[stage].float().permute(0, 2, 3, 1).cpu().numpy()
             found |= dict(zip(batch.indices.tolist(), maps, strict=True))

@@ -48,7 +48,7 @@ class Learner:
         if self._clip:
             nn.utils.clip_grad_norm_(moving, self._clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["times"]
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:

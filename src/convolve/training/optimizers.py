@@ -23,14 +23,16 @@ _RULES: dict[str, Callable[..., Optimizer]] = {
     "adamw": torch.optim.AdamW,
 }
 _FUSED = frozenset({"gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"})
+_WITH_BIAS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 _WITH_MOMENTUM = frozenset({"momentum", "nesterov", "rmsprop"})
 
 
 def build(network: nn.Module, optimization: Optimization) -> Optimizer:
     """The optimizer of every parameter that learns; ``optimization`` has no None left.
 
-    Weight decay acts on parameters of two dimensions or more, so never on biases and normalisation. It is added to
-    the gradient, except with `adamw`, which takes it off the weights (Loshchilov and Hutter 2019, algorithm 2).
+    Biases of convolutions and dense layers learn ``bias_rate`` times as fast. Weight decay acts on parameters of two
+    dimensions or more, so never on biases and normalisation. It is added to the gradient, except with `adamw`, which
+    takes it off the weights (Loshchilov and Hutter 2019, algorithm 2).
     """
     name = str(optimization.optimizer)
     options: dict[str, Any] = {"lr": optimization.rate}
@@ -40,13 +42,20 @@ def build(network: nn.Module, optimization: Optimization) -> Optimizer:
         options["momentum"] = optimization.momentum
     if name == "nesterov":
         options["nesterov"] = bool(optimization.momentum)
-    return _RULES[name](_groups(network, optimization.weight_decay or 0.0), **options)
+    return _RULES[name](_groups(network, optimization), **options)
 
 
-def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+def _groups(network: nn.Module, optimization: Optimization) -> list[dict[str, Any]]:
+    """Groups of parameters, of which ``times`` is what the rate is multiplied by."""
+    decay = optimization.weight_decay or 0.0
+    times = 1.0 if optimization.bias_rate is None else optimization.bias_rate
+    layers = [module for module in network.modules() if isinstance(module, _WITH_BIAS)]
+    biases = {layer.bias for layer in layers if layer.bias is not None}
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in learning if parameter.ndim >= 2], "weight_decay": decay},
-        {"params": [parameter for parameter in learning if parameter.ndim < 2], "weight_decay": 0.0},
+    flat = [parameter for parameter in learning if parameter.ndim < 2]
+    groups: list[dict[str, Any]] = [
+        {"params": [entry for entry in learning if entry.ndim >= 2], "weight_decay": decay, "times": 1.0},
+        {"params": [entry for entry in flat if entry not in biases], "weight_decay": 0.0, "times": 1.0},
+        {"params": [entry for entry in flat if entry in biases], "weight_decay": 0.0, "times": times},
     ]
     return [group for group in groups if group["params"]]

@@ -37,6 +37,8 @@ class Optimization:
     """Epochs over which the rate rises from zero."""
     clip: float | None = None
     """Longest gradient (2-norm) that is followed in full; 0 follows every one."""
+    bias_rate: float | None = None
+    """How many times as fast as the weights the biases of convolutions and dense layers learn."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Pixels:
     """What a network learns that tells the class of every pixel."""
 
     loss: PixelLoss | None = None
-    """Cross-entropy, dice (the overlap of regions) or focal (cross-entropy that dwells on what is hard)."""
+    """Cross-entropy, its mean over the pixels or their sum, dice (the overlap of regions) or focal (cross-entropy that
+    dwells on what is hard)."""
     ignore: str | None = None
     """Class whose pixels are neither learnt nor measured."""
 
@@ -113,7 +116,8 @@ class Recipe:
     save_memory: bool | None = None
     """Let a DenseNet recompute its concatenations on the way back: slower, in far less memory, to the same weights."""
     fit: Fit | None = None
-    """How a picture meets that square: crop, letterbox or squash."""
+    """How a picture meets that square: crop, letterbox or squash; with masks also tiles: at its own scale, cut into
+    squares that overlap by half."""
     optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)
     regularization: Annotated[Regularization, flat("Regularization")] = field(default_factory=Regularization)
     augmentation: Annotated[Augmentation, flat("Augmentation, in training only")] = field(default_factory=Augmentation)

@@ -19,7 +19,7 @@ def answers(task: Learnable, batches: Iterable[Batch], runtime: Runtime) -> Iter
     """Predict batch after batch in evaluation mode; the network's mode is put back afterwards, also after an error."""
     with evaluating(task.network):
         for batch in batches:
-            with torch.inference_mode(), runtime.autocast():
+            with torch.inference_mode(), runtime.arithmetic():
                 scores = task.predict(runtime.images(batch.images)).cpu().numpy()
             yield Scored(scores, batch.targets, batch.indices)
 

@@ -73,7 +73,7 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     whole = optimization.optimizer == "gradient-descent"
     seed = step_seed(recipe.seed or 0, state.epoch, state.step)
     torch.manual_seed(seed)
-    with runtime.autocast():
+    with runtime.arithmetic():
         random = torch.Generator(runtime.device).manual_seed(seed)
         figures = training.task.loss(runtime.images(batch.images), runtime.targets(batch.targets), random)
     values = {name: value.item() for name, value in figures.items()}

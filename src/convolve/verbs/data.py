@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convolve.progress import Listener
 from convolve.verbs.verb import Verb
+from convolve.words import Fit, TaskName
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,12 +28,16 @@ class Data:
     path: str
     """Folder, file, or named set such as digits."""
     _: KW_ONLY
+    task: TaskName | None = None
+    """Which truth to look at, where there are labels and masks."""
     sheet: Path | None = None
     """Draw what a network will see, after augmentation, into this PNG."""
     network: str = "resnet18"
     """Network whose training the sheet shows."""
     size: int | None = None
     """Side in pixels of what it sees; by default as in training."""
+    fit: Fit | None = None
+    """How a picture meets that square: crop, letterbox, squash or, with masks, tiles; by default as in training."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.data.layouts import open_dataset
     from convolve.data.survey import survey
 
-    dataset = open_dataset(options.path)
+    dataset = open_dataset(options.path, options.task)
     seen = survey(dataset)
     findings = diagnose(dataset, None, seen)
     if options.sheet:
@@ -72,7 +77,7 @@ def run(options: Data, listener: Listener) -> Examined:
         from convolve.verbs.looking import draw_sheet
         from convolve.verbs.preparing import preview, task_of
 
-        recipe = Recipe(network=options.network, size=options.size)
+        recipe = Recipe(task=options.task, network=options.network, size=options.size, fit=options.fit)
         kind = find(task_of(recipe, dataset))
         draw_sheet(options.sheet, kind, dataset, *preview(recipe, dataset, seen, findings))
     return Examined(dataset, findings, options.sheet)

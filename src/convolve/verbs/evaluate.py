@@ -53,19 +53,17 @@ class Evaluated:
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Measure. Raises `RunError`, and `DataError` when the data does not fit the run."""
     del listener
-    from convolve.data.cache import open_cache
     from convolve.tasks.task import find
     from convolve.training.run import open_run
-    from convolve.verbs.preparing import CACHE_BYTES, READERS, measuring_batches
+    from convolve.verbs.preparing import examples_of, measuring_batches
 
     trained = open_run(options.run)
     kind = find(trained.manifest.task)
     task, runtime = restored(trained, options.running)
     dataset, part, indices = asked(options, trained)
     preprocessing = trained.manifest.preprocessing
-    source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
-    batches = measuring_batches(source, kind.truth(dataset, source, preprocessing), indices, preprocessing)
-    parts = kind.measured(task, dataset, batches, preprocessing, runtime)
+    batches = measuring_batches(examples_of(kind, dataset, preprocessing), indices, preprocessing)
+    parts = kind.measured(task, dataset, indices, batches, preprocessing, runtime)
     evaluation = kind.evaluate(task, part, parts, trained.manifest.results)
     place = options.report or options.run / "evaluation.html"
     kind.report(place, trained, dataset, evaluation, task, runtime)
@@ -108,7 +106,8 @@ def _opened(options: Evaluate, trained: Run) -> Dataset:
     place = trained.recipe.data or ""
     if options.data is None and Path(place).is_absolute() and not Path(place).exists():
         raise DataError(f"The run's data is no longer at {place}; say where: convolve evaluate {options.run} DATA.")
-    kind, dataset = find(trained.manifest.task), open_dataset(options.data or place)
+    task = trained.manifest.task
+    kind, dataset = find(task), open_dataset(options.data or place, task)
     return kind.relabel(kind.accept(dataset, trained.recipe), trained.manifest)
 
 

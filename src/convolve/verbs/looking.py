@@ -30,7 +30,7 @@ def draw_sheet(
     with batches(learning, 0) as first:
         for batch in first:
             pixels += list(kind.marked(as_seen(batch, preprocessing), batch, dataset))
-            captions += [label_of(dataset, int(index)) for index in batch.indices]
+            captions += kind.named(batch, dataset)
             if len(pixels) >= SHOWN:
                 break
     with beside(place) as draft:
@@ -46,13 +46,6 @@ def visible(images: Floats, preprocessing: Preprocessing) -> Pixels:
     """(..., C) uint8 of normalised values (..., C)."""
     values = images * np.array(preprocessing.std) + np.array(preprocessing.mean)
     return np.asarray((values * 255).round().clip(0, 255), dtype=np.uint8)
-
-
-def label_of(dataset: Dataset, index: int) -> str:
-    """The class that an image shows, or several with plus signs between."""
-    value = dataset.labels.values[index]
-    numbers = np.flatnonzero(value) if dataset.labels.multiple else [int(value)]
-    return " + ".join(dataset.labels.classes[number] for number in numbers)
 
 
 def summary_of(dataset: Dataset, splits: Splits, findings: Findings) -> dict[str, Any]:

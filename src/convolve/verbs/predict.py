@@ -43,19 +43,22 @@ class Predict:
     csv: Path | None = None
     """Write the predictions to this file too."""
     out: Path | None = None
-    """Folder for each image's mask, an indexed PNG of the image's own size, and for it laid over the image."""
+    """Folder for each image's mask, an indexed PNG of the image's own size, for it laid over the image, and for
+    `predictions.json`, all regions as COCO's polygons."""
     running: Annotated[Running, flat("Runtime")] = field(default_factory=Running)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers in the order of the images."""
+    """The answers in the order of the images, and the file of all of them, where the task writes one."""
 
     answers: tuple[Answer, ...]
+    annotations: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`predictions`: one dictionary for each image."""
-        return {"predictions": [answer.as_json() for answer in self.answers]}
+        """`predictions`: one dictionary for each image; `annotations`: the file, if any."""
+        place = {"annotations": str(self.annotations)} if self.annotations else {}
+        return {"predictions": [answer.as_json() for answer in self.answers], **place}
 
 
 def run(options: Predict, listener: Listener) -> Answers:
@@ -86,7 +89,7 @@ def run(options: Predict, listener: Listener) -> Answers:
             listener(Step("predict", len(answers), len(images)))
     if all(answer.error for answer in answers):
         raise DataError(f"None of the {len(answers)} images can be read; the first: {answers[0].error}")
-    result = Answers(tuple(answers))
+    result = Answers(tuple(answers), answering.written(answers))
     if options.csv:
         _write_csv(options.csv, result)
     return result
@@ -105,6 +108,8 @@ def shown(result: Answers) -> Iterator[RenderableType]:
     for answer in result.answers:
         if answer.error:
             yield Text(f"left out: {answer.error}", style="yellow")
+    if result.annotations:
+        yield Text(f"annotations  {result.annotations}")
 
 
 def found_images(names: Sequence[str]) -> ImageFiles:

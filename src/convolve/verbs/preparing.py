@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from convolve.data.batches import Batches, BatchOptions
-from convolve.data.cache import PixelSource, open_cache
+from convolve.data.batches import Batches, BatchOptions, Examples
+from convolve.data.cache import open_cache
 from convolve.data.doctor import diagnose, fingerprint
 from convolve.data.findings import Findings
 from convolve.data.layouts import open_dataset
@@ -27,7 +27,7 @@ from convolve.training.defaults import Facts, settle
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe
 from convolve.training.run import Run
-from convolve.values import Dataset, Floats, Indices, Preprocessing, Splits, Truth
+from convolve.values import Dataset, Floats, Indices, Preprocessing, Splits
 from convolve.verbs.making import check_making, network_of, skeleton
 from convolve.verbs.running import Running
 from convolve.verbs.starting import Start, starting_weights
@@ -50,18 +50,16 @@ class Prepared:
     runtime: Runtime
     kind: Kind[Any, Any]
     task: Task
-    source: PixelSource
+    examples: Examples
 
     def learning(self) -> Batches:
         """The training split's batches, shuffled and varied."""
-        part, truth = self.splits.train, self.kind.truth(self.dataset, self.source, self.preprocessing)
-        weights = self.kind.sampling(self.recipe, self.dataset, part)
-        return learning_batches(self.recipe, self.source, truth, part, self.preprocessing, weights)
+        weights = self.kind.sampling(self.recipe, self.dataset, self.splits.train)
+        return learning_batches(self.recipe, self.examples, self.splits.train, self.preprocessing, weights)
 
     def measuring(self, part: Indices) -> Batches:
         """A split's batches, in order and as they are."""
-        truth = self.kind.truth(self.dataset, self.source, self.preprocessing)
-        return measuring_batches(self.source, truth, part, self.preprocessing)
+        return measuring_batches(self.examples, part, self.preprocessing)
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
     check_making(recipe)
     start = starting_weights(recipe.transfer.weights, recipe.network or "") if recipe.transfer.weights else None
     recipe, kept = _as_trained(recipe, start)
-    dataset = open_dataset(recipe.data or "")
+    dataset = open_dataset(recipe.data or "", recipe.task)
     kind = find(task_of(recipe, dataset))
     dataset = kind.accept(dataset, recipe)
     seen = survey(dataset, READERS)
@@ -100,8 +98,8 @@ def prepare(recipe: Recipe, running: Running, fold: int = 0) -> Beginning:
         named = start.source == recipe.transfer.weights  # then it is said already
         reasons["weights"] = loaded if named else f"{start.source}; {loaded}"
     task = build_task(kind, settled, network, dataset, splits)
-    source = open_cache(dataset.images, preprocessing, None, CACHE_BYTES, READERS)
-    prepared = Prepared(settled, dataset, splits, preprocessing, runtime, kind, task, source)
+    examples = examples_of(kind, dataset, preprocessing)
+    prepared = Prepared(settled, dataset, splits, preprocessing, runtime, kind, task, examples)
     return Beginning(prepared, findings, reasons)
 
 
@@ -109,21 +107,25 @@ def preview(recipe: Recipe, dataset: Dataset, seen: Survey, findings: Findings) 
     """What a training by this recipe would see, of all usable images."""
     settled, _ = settle(recipe, _facts(task_of(recipe, dataset), dataset, seen))
     preprocessing = _preprocessing(settled, findings, None)
-    source = open_cache(dataset.images, preprocessing, None, 0, READERS)
     kind = find(task_of(recipe, dataset))
-    truth, weights = kind.truth(dataset, source, preprocessing), kind.sampling(settled, dataset, seen.usable)
-    return learning_batches(settled, source, truth, seen.usable, preprocessing, weights), preprocessing
+    examples, weights = examples_of(kind, dataset, preprocessing, 0), kind.sampling(settled, dataset, seen.usable)
+    return learning_batches(settled, examples, seen.usable, preprocessing, weights), preprocessing
+
+
+def examples_of(
+    kind: Kind[Any, Any], dataset: Dataset, preprocessing: Preprocessing, budget: int = CACHE_BYTES
+) -> Examples:
+    """What batches show of a dataset, from a cache of at most ``budget`` bytes."""
+    source = open_cache(dataset.images, preprocessing, None, budget, READERS)
+    examples: Examples = kind.examples(dataset, source, preprocessing, budget)
+    return examples
 
 
 def learning_batches(
-    recipe: Recipe,
-    source: PixelSource,
-    truth: Truth,
-    part: Indices,
-    preprocessing: Preprocessing,
-    weights: Floats | None = None,
+    recipe: Recipe, examples: Examples, part: Indices, preprocessing: Preprocessing, weights: Floats | None = None
 ) -> Batches:
-    """Batches to learn from, as a settled recipe has them: shuffled, varied, perhaps drawn by ``weights``."""
+    """Batches to learn images from, as a settled recipe has them: shuffled, varied, perhaps drawn by ``weights``."""
+    shown = examples.of(part)
     options = BatchOptions(
         preprocessing,
         recipe.batch or 1,
@@ -132,15 +134,15 @@ def learning_batches(
         augmentation=recipe.augmentation if varies(recipe) else None,
         sampler_weights=weights,
         workers=READERS,
-        drop_last=len(part) % (recipe.batch or 1) == 1,  # batch normalisation cannot learn from one image alone
+        drop_last=len(shown) % (recipe.batch or 1) == 1,  # batch normalisation cannot learn from one image alone
     )
-    return Batches(source, truth, part, options)
+    return Batches(examples.source, examples.truth, shown, options)
 
 
-def measuring_batches(source: PixelSource, truth: Truth, part: Indices, preprocessing: Preprocessing) -> Batches:
-    """Batches to measure on: in order, and nothing varied."""
+def measuring_batches(examples: Examples, part: Indices, preprocessing: Preprocessing) -> Batches:
+    """Batches to measure images on: in order, and nothing varied."""
     options = BatchOptions(preprocessing, SCORING_BATCH, seed=0, shuffle=False, workers=READERS)
-    return Batches(source, truth, part, options)
+    return Batches(examples.source, examples.truth, examples.of(part), options)
 
 
 def _as_trained(recipe: Recipe, start: Start | None) -> tuple[Recipe, dict[str, str]]:
@@ -189,12 +191,13 @@ def _facts(task: str, dataset: Dataset, seen: Survey) -> Facts:
     counts = counts[counts > 0]
     if not len(counts):
         raise DataError(f"No readable image of {dataset.root} carries a label; label some.")
-    side = int(np.median(seen.sizes.min(1)))
+    side, longer = (int(np.median(sides)) for sides in (seen.sizes.min(1), seen.sizes.max(1)))
     learnt = np.concatenate([part for name, part in dataset.given.items() if name != "test"] or [seen.usable])
     return Facts(
         images=len(learnt),
         channels=3 if seen.colour.any() else 1,
         side=side,
+        longer=longer,
         photographs=bool(seen.colour.any()) and side >= _PHOTOGRAPH,
         imbalance=float(counts.max() / counts.min()),
         multiple=dataset.labels.multiple,

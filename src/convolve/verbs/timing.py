@@ -30,7 +30,7 @@ def seconds(
     def round_trip() -> float:
         images = runtime.images(np.zeros((count, *shape), dtype=np.float32))
         began = time.perf_counter()
-        with torch.inference_mode(), runtime.autocast():
+        with torch.inference_mode(), runtime.arithmetic():
             predict(images).sum().item()
         return time.perf_counter() - began
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convolve.data.cache import open_cache
 from convolve.data.layouts import open_dataset
 from convolve.errors import RunError
 from convolve.networks import Network
@@ -31,11 +30,10 @@ from convolve.training.step import Source, Training
 from convolve.verbs.looking import draw_sheet, summary_of
 from convolve.verbs.making import network_of
 from convolve.verbs.preparing import (
-    CACHE_BYTES,
-    READERS,
     Beginning,
     Prepared,
     build_task,
+    examples_of,
     prepare,
     unchanged,
     varies,
@@ -51,7 +49,7 @@ def train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fold
     prepared, findings = beginning.prepared, beginning.findings
     listener(Remark(f"{prepared.dataset.root}: {prepared.dataset.layout} ({prepared.dataset.reason})"))
     listener(Remark(f"{len(findings.usable):,} images, {len(findings.classes)} classes; {prepared.splits.origin}"))
-    for sentence in (*findings.warnings, *_choices(beginning), *prepared.runtime.reasons, prepared.source.how):
+    for sentence in (*findings.warnings, *_choices(beginning), *prepared.runtime.reasons, prepared.examples.source.how):
         listener(Remark(sentence))
     run = create_run(folder, _lasting(prepared.recipe), _manifest(beginning), prepared.dataset, prepared.splits)
     place, kind = folder / "contact_sheet.png", prepared.kind
@@ -94,15 +92,14 @@ def reopen(run: Run, data: str, running: Running, start: Start | None = None) ->
             f"The run's data is no longer at {data}; bring it back, or correct {run.folder / 'recipe.toml'}."
         )
     kind = find(manifest.task)
-    dataset = kind.accept(open_dataset(data), recipe)
+    dataset = kind.accept(open_dataset(data, manifest.task), recipe)
     splits = read_splits(run.folder, dataset)
     size = manifest.preprocessing
     network, _ = network_of(recipe, len(dataset.labels.classes), size, start)
     task = build_task(kind, recipe, network, dataset, splits)
     multiply_adds = summarize(task.network, (size.channels, size.height, size.width)).macs
     runtime = choose(running.device, running.precision, running.threads, multiply_adds)
-    source = open_cache(dataset.images, size, None, CACHE_BYTES, READERS)
-    return Prepared(recipe, dataset, splits, size, runtime, kind, task, source)
+    return Prepared(recipe, dataset, splits, size, runtime, kind, task, examples_of(kind, dataset, size))
 
 
 def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
@@ -111,7 +108,7 @@ def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener)
     runtime.prepare(task.network)
     learner, train, measuring = _learning(prepared)
     training = Training(learner, train, partial(_validate, learner, measuring, runtime), prepared.recipe, runtime)
-    listener(Remark(str(measure(training, len(prepared.splits.validation)))))
+    listener(Remark(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
     keeper = Keeper(run.folder)
     state = fit(training, keeper, _events(run.folder, prepared, options, listener))
     save_weights(run.weights, task.network)
@@ -131,7 +128,7 @@ def _judge(prepared: Prepared, results: Mapping[str, Any]) -> Evaluation:
     splits, task = prepared.splits, prepared.task
     name, part = ("test", splits.test) if len(splits.test) else ("validation", splits.validation)
     batches, kind = prepared.measuring(part), prepared.kind
-    parts = kind.measured(task, prepared.dataset, batches, prepared.preprocessing, prepared.runtime)
+    parts = kind.measured(task, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
     found: Evaluation = kind.evaluate(task, name, parts, results)
     return found
 
@@ -156,8 +153,8 @@ def _memorable(prepared: Prepared, stage: str) -> bool:
     if network.reads:
         return False  # the head reads maps of frozen stages, too
     cells = math.ceil(frame.height / network.strides[stage]) * math.ceil(frame.width / network.strides[stage])
-    images = len(prepared.splits.train) + len(prepared.splits.validation)
-    return 4 * network.channels[stage] * cells * images <= memory_budget() // 2
+    every = sum(len(prepared.examples.of(part)) for part in (prepared.splits.train, prepared.splits.validation))
+    return 4 * network.channels[stage] * cells * every <= memory_budget() // 2
 
 
 def _validate(task: Task, measuring: Source, runtime: Runtime, network: Network) -> dict[str, float]:
@@ -166,7 +163,7 @@ def _validate(task: Task, measuring: Source, runtime: Runtime, network: Network)
 
 
 def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener) -> Events:
-    bar = Bar(listener, prepared.recipe.epochs or 1, len(prepared.splits.train))
+    bar = Bar(listener, prepared.recipe.epochs or 1, len(prepared.examples.of(prepared.splits.train)))
     if not options.tensorboard:
         return Events(step=(bar,), epoch=(Times(folder / "timing.jsonl"),))
     from convolve.training.tensorboard import Board

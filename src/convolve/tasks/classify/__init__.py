@@ -2,10 +2,11 @@
 
 from convolve.tasks.classify.answering import answering
 from convolve.tasks.classify.evaluation import conclude, evaluate, measured
+from convolve.tasks.classify.explaining import explaining
 from convolve.tasks.classify.learning import Classify
 from convolve.tasks.classify.lines import shown
 from convolve.tasks.classify.page import report
-from convolve.tasks.classify.truth import accept, build, marked, relabel, restore, sampling, truth
+from convolve.tasks.classify.truth import accept, build, examples, marked, named, relabel, restore, sampling
 from convolve.tasks.task import Kind
 
 __all__ = ["KIND", "Classify"]
@@ -13,7 +14,7 @@ __all__ = ["KIND", "Classify"]
 KIND = Kind(
     accept=accept,
     relabel=relabel,
-    truth=truth,
+    examples=examples,
     sampling=sampling,
     build=build,
     restore=restore,
@@ -23,5 +24,7 @@ KIND = Kind(
     report=report,
     shown=shown,
     marked=marked,
+    named=named,
     answering=answering,
+    explaining=explaining,
 )

@@ -69,7 +69,7 @@ class Answering:
         """In order."""
         if not found:
             return
-        with torch.inference_mode(), self.runtime.autocast():
+        with torch.inference_mode(), self.runtime.arithmetic():
             images = self.runtime.images(normalised(np.stack(found), self.preprocessing))
             scores = self.task.predict(images).cpu().numpy()
         for name, row in zip(names, scores, strict=True):
@@ -78,6 +78,10 @@ class Answering:
     def unread(self, name: str, error: str) -> Answer:
         """Without a label."""
         return Answer(name, error=error)
+
+    def written(self, answers: Sequence[Answer]) -> None:
+        """Nothing."""
+        del answers
 
 
 def answering(task: Classify, manifest: Manifest, runtime: Runtime, wanted: Wanted) -> Answering:

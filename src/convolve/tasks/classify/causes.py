@@ -72,7 +72,7 @@ def _of_some(task: Classify, runtime: Runtime, images: Images, preprocessing: Pr
     inputs = runtime.images(normalised(np.stack([one.pixels for one in seen.values()]), preprocessing))
     pairs = [(place, number) for place, index in enumerate(seen) for number in asked[index]]
     places, classes = torch.tensor(pairs, dtype=torch.int64, device=inputs.device).reshape(-1, 2).T
-    with runtime.autocast():
+    with runtime.arithmetic():
         maps = class_maps(task.network, inputs, places, classes)
     if maps.shape[1:].numel() == 1 or not maps.isfinite().all():
         return {}

@@ -18,7 +18,7 @@ from convolve.reports.report import Calibration, Classes
 from convolve.runtime import Runtime
 from convolve.tasks.classify.learning import Classify
 from convolve.training.scoring import answers, joined
-from convolve.values import Dataset, Floats, Preprocessing, Scored
+from convolve.values import Dataset, Floats, Indices, Preprocessing, Scored
 
 WANTED_ACCURACY = 0.99
 _SMALLEST = 1e-12
@@ -90,10 +90,10 @@ def evaluate(task: Classify, split: str, parts: Iterable[Scored], results: Mappi
 
 
 def measured(
-    task: Classify, dataset: Dataset, batches: Batches, preprocessing: Preprocessing, runtime: Runtime
+    task: Classify, dataset: Dataset, part: Indices, batches: Batches, preprocessing: Preprocessing, runtime: Runtime
 ) -> Iterator[Scored]:
     """A split's batches, scored at temperature 1."""
-    del dataset, preprocessing
+    del dataset, part, preprocessing
     yield from answers(dataclasses.replace(task, temperature=1.0), batches.epoch(0), runtime)
 
 

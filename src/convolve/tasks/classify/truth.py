@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from convolve.data.batches import Examples
 from convolve.data.cache import PixelSource
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.networks import Network
@@ -14,11 +15,12 @@ from convolve.tasks.classify.learning import Classify
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest
 from convolve.values import Batch, Dataset, Floats, Indices, Labels, Pixels, Preprocessing, Splits
+from convolve.words import Fit
 
 
 def accept(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """The dataset as it is. Raises `DataError` for a single class."""
-    del recipe
+    """The dataset as it is. Raises `DataError` for a single class, `OptionError` for tiles."""
+    _refuse_tiles(recipe.fit)
     labels = dataset.labels
     if len(labels.classes) < 2 and not labels.multiple:
         raise DataError(f"{dataset.root} has one class only, '{labels.classes[0]}'; a classifier needs two.")
@@ -54,10 +56,23 @@ def marked(pictures: Pixels, batch: Batch, dataset: Dataset) -> Pixels:
     return pictures
 
 
-def truth(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing) -> Labels:
-    """The labels, whatever the images are made into."""
-    del source, preprocessing
-    return dataset.labels
+def named(batch: Batch, dataset: Dataset) -> list[str]:
+    """The class that each image shows, or several with plus signs between."""
+    classes, multiple = dataset.labels.classes, dataset.labels.multiple
+    numbers = [np.flatnonzero(value) if multiple else [int(value)] for value in batch.targets]
+    return [" + ".join(classes[number] for number in shown) for shown in numbers]
+
+
+def examples(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, budget: int) -> Examples:
+    """Every image with its labels, whatever it is made into. Raises `OptionError` for tiles."""
+    del budget
+    _refuse_tiles(preprocessing.fit)
+    return Examples(source, dataset.labels)
+
+
+def _refuse_tiles(fit: Fit | None) -> None:
+    if fit == "tiles":
+        raise OptionError("Tiles are for masks, as a part of an image need not show its class; take --fit crop.")
 
 
 def build(network: Network, recipe: Recipe, dataset: Dataset, splits: Splits) -> Classify:

@@ -12,10 +12,12 @@ from PIL import Image
 
 from convolve.data.decode import to_channels
 from convolve.data.masks import laid_over, pixels_by_class
-from convolve.data.run_lengths import encoded, to_text
+from convolve.data.run_lengths import decoded, encoded, from_text, to_text
 from convolve.files import beside
 from convolve.runtime import Runtime
+from convolve.tasks.segment.annotations import Outlined, write_annotations
 from convolve.tasks.segment.learning import Segment
+from convolve.tasks.segment.polygons import Ring, rings
 from convolve.tasks.segment.whole import answered
 from convolve.tasks.task import Wanted
 from convolve.training.run import Manifest
@@ -60,13 +62,18 @@ class Answer:
         shares = {name: f"{self.classes[name].share:.6f}" if name in self.classes else "0" for name in self.names}
         return {"image": self.image, "mask": self.mask, **shares, "error": self.error}
 
+    def rings(self, name: str) -> list[Ring]:
+        """The outline of each connected region of a class that was found, the largest first."""
+        return rings(decoded(from_text(self.classes[name].counts), self.size) > 0)
+
     def as_json(self) -> dict[str, Any]:
-        """Each class's pixels, share and COCO's ``rle``, which says height and width itself."""
+        """Each class's pixels, share, ``polygons`` and COCO's ``rle``, which says height and width itself."""
         regions = {
             name: {
                 "pixels": region.pixels,
                 "share": region.share,
                 "rle": {"size": list(self.size), "counts": region.counts},
+                "polygons": [ring.flat() for ring in self.rings(name)],
             }
             for name, region in self.classes.items()
         }
@@ -103,6 +110,17 @@ class Answering:
     def unread(self, name: str, error: str) -> Answer:
         """Without regions."""
         return Answer(name, error=error, names=self._task.classes)
+
+    def written(self, answers: Sequence[Answer]) -> Path | None:
+        """COCO's annotations of all regions, in the folder that is wanted."""
+        if not self._wanted.out:
+            return None
+        read = [answer for answer in answers if not answer.error]
+        images = [
+            Outlined(answer.image, answer.size, {name: answer.rings(name) for name in answer.classes})
+            for answer in read
+        ]
+        return write_annotations(self._wanted.out, images, self._task.classes)
 
     def _drawn(self, name: str, picture: Pixels, mask: Pixels) -> tuple[str, str]:
         """The files of a mask and its overlay, called as the image; of several images of one name, numbered."""

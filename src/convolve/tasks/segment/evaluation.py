@@ -75,9 +75,10 @@ def conclude(task: Segment, validation: Iterable[Scored]) -> dict[str, Any]:
 
 
 def measured(
-    task: Segment, dataset: Dataset, batches: Batches, preprocessing: Preprocessing, runtime: Runtime
+    task: Segment, dataset: Dataset, part: Indices, batches: Batches, preprocessing: Preprocessing, runtime: Runtime
 ) -> Iterator[Scored]:
-    """A split's images one by one, whole and at their masks' own size; what cannot be read is left out."""
+    """The images ``part`` one by one, whole and at their masks' own size; what cannot be read is left out."""
+    del batches
     masks = dataset.masks
     if masks is None:
         raise DataError(f"{dataset.root} has no masks; give images and masks of the same names.")
@@ -87,9 +88,8 @@ def measured(
             return index, dataset.images.read(index), masks.read(index)
         return None
 
-    indices = np.concatenate(batches.order(0)).tolist()
     with evaluating(task.network):
-        for index, picture, truth in filter(None, in_order(read, indices, READERS)):
+        for index, picture, truth in filter(None, in_order(read, part.tolist(), READERS)):
             mask = answered(picture, (truth.shape[0], truth.shape[1]), task, runtime, preprocessing)
             yield Scored(mask[None], truth[None], np.array([index]))
 

@@ -24,9 +24,10 @@ _SMOOTH = 1.0
 class Segment:
     """The class of every pixel. Pixels whose truth is `IGNORE` are neither learnt nor counted.
 
-    ``kind`` is the loss: cross-entropy over softmax; dice, one less the mean over the classes of twice the overlap by
-    the sum of both regions (Milletari et al. 2016, of which it takes the plain sums); or focal, cross-entropy times
-    (1 - p)^2. ``class_weights`` (classes,) multiply each class's pixels.
+    ``kind`` is the loss: cross-entropy over softmax; its sum over the pixels of a step instead of the mean, for which
+    the rate must be small (Shelhamer et al. 2016, section 4.2); dice, one less the mean over the classes of twice the
+    overlap by the sum of both regions (Milletari et al. 2016, of which it takes the plain sums); or focal,
+    cross-entropy times (1 - p)^2. ``class_weights`` (classes,) multiply each class's pixels.
     """
 
     network: Network
@@ -40,7 +41,7 @@ class Segment:
         return replace(self, network=network)
 
     def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """(N, C, H, W) and (N, H, W) class numbers to `loss`, the mean over the counted pixels, and `accuracy`."""
+        """(N, C, H, W) and (N, H, W) class numbers to `loss`, a mean or sum over the counted pixels, and `accuracy`."""
         del random
         targets = targets.long()
         scores = self.network(images).float()
@@ -76,9 +77,9 @@ class Segment:
         weights = None if self.class_weights is None else self.class_weights.to(scores.device)
         if self.kind == "dice":
             return _dice(scores, targets, counted, weights)
-        if self.kind == "cross-entropy":
+        if self.kind != "focal":
             total = F.cross_entropy(scores, targets, weights, ignore_index=IGNORE, reduction="sum")
-            return total / _mass(targets, counted, weights)
+            return total if self.kind == "cross-entropy-sum" else total / _mass(targets, counted, weights)
         entropy = F.cross_entropy(scores, targets, ignore_index=IGNORE, reduction="none")
         focused = (1 - (-entropy).exp()) ** FOCUS * entropy
         every = 1.0 if weights is None else weights[targets.where(counted, 0)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import torch
 
+from convolve.data.batches import Examples
 from convolve.data.cache import PixelSource
-from convolve.data.masks import MaskTruth, chosen, laid_over, pixel_counts
+from convolve.data.masks import MaskTruth, chosen, laid_over, pixel_counts, pixels_by_class
+from convolve.data.tiles import tiles
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.networks import Network
 from convolve.tasks.segment.learning import Segment
@@ -66,9 +69,19 @@ def marked(pictures: Pixels, batch: Batch, dataset: Dataset) -> Pixels:
     return np.stack([laid_over(picture, mask, colours) for picture, mask in zip(wide, masks, strict=True)])
 
 
-def truth(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing) -> MaskTruth:
-    """The masks, moved as their images are."""
-    return MaskTruth(_masks(dataset), source, preprocessing)
+def named(batch: Batch, dataset: Dataset) -> list[str]:
+    """The classes that each mask shows, with plus signs between."""
+    classes = dataset.labels.classes
+    flags = [pixels_by_class(mask, len(classes)) > 0 for mask in batch.targets.astype(np.uint8)]
+    return [" + ".join(compress(classes, shown)) for shown in flags]
+
+
+def examples(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, budget: int) -> Examples:
+    """Every image, or with `tiles` every tile, with its mask, moved as it is."""
+    masks = _masks(dataset)
+    if preprocessing.fit == "tiles":
+        return tiles(dataset.images, masks, source, preprocessing, budget)
+    return Examples(source, MaskTruth(masks, source, preprocessing))
 
 
 def build(network: Network, recipe: Recipe, dataset: Dataset, splits: Splits) -> Segment:

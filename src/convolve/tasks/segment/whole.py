@@ -1,13 +1,15 @@
 """The class of every pixel of a picture of any size, at its own size: by tiles where it is longer than the frame.
 
 A network sees a picture at the scale at which it learnt: with `squash` and `letterbox` the whole of it in one frame,
-with `crop` its shorter side as long as the frame's and the longer one by tiles of the frame's size. Tiles overlap by
-half, rounded to steps of the network's coarsest map, so that every tile's maps lie as those of the whole. Near an edge
-where the picture goes on a tile counts for nothing; from there on its share rises, so that no seam shows.
+with `crop` its shorter side as long as the frame's and the longer one by tiles of the frame's size, with `tiles` all of
+it by such tiles at its own scale. They overlap by half, rounded to steps of the network's coarsest map, so that every
+tile's maps lie as those of the whole. Near an edge where the picture goes on a tile counts for nothing; from there on
+its share rises, so that no seam shows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +26,7 @@ from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 _AT_ONCE = 4 * 256 * 256
 """Pixels of the tiles that go through the network together; one tile always does."""
 _BAND = 2**20
-"""Pixels of the answer that are worked out together, each with the shares of all classes."""
+"""Pixels of the answer that are worked out together, each with the shares of all classes, which are not kept longer."""
 _SILENT, _RISING = 3 / 8, 1 / 4
 """Parts of the overlap in which a tile counts for nothing, and over which its share rises."""
 
@@ -42,34 +44,50 @@ def answered(
     """
     plane, matrix = _plane(picture, size, preprocessing)
     view = fitted(to_channels(picture, preprocessing.channels), plane)
-    shares = tiled(view, task, runtime, preprocessing)
     found = np.empty(size, np.uint8)
     rows = max(1, _BAND // size[1])
-    for top in range(0, size[0], rows):
-        found[top : top + rows] = _likeliest(shares, matrix, top, found[top : top + rows].shape, least)
+    done, first, shares = 0, 0, np.empty((len(task.classes), 0, view.shape[1]), np.float32)
+    for strip in strips(view, task, runtime, preprocessing):
+        needed = min(max(first, _row_above(matrix, done) - 1), first + shares.shape[1])
+        shares, first = np.concatenate([shares[:, needed - first :], strip], axis=1), needed
+        known = first + shares.shape[1]
+        while done < size[0]:
+            end = min(done + rows, size[0])
+            if known < view.shape[0] and known < _row_above(matrix, end) + 2:
+                break
+            shifted = matrix - np.array([[0, 0, 0], [0, 0, first]])
+            found[done:end] = _likeliest(shares, shifted, done, found[done:end].shape, least)
+            done = end
     return found
 
 
-def tiled(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Floats:
-    """(classes, H, W) the shares of what the network sees (H, W, C), blended from tiles of the frame's size."""
+def strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Floats]:
+    """(classes, rows, W) the shares of what the network sees (H, W, C), blended from tiles of the frame's size: strips
+    of the picture, from the top down, each as soon as no other tile reaches it.
+    """
+    height, width = view.shape[:2]
     stride = max(task.network.strides.values())
-    rows, columns = (
-        _axis(view.shape[0], preprocessing.height, stride),
-        _axis(view.shape[1], preprocessing.width, stride),
-    )
-    below, beyond = rows.reach - view.shape[0], columns.reach - view.shape[1]
-    padded = np.asarray(cv2.copyMakeBorder(view, 0, below, 0, beyond, cv2.BORDER_REFLECT_101), np.uint8)
-    padded = padded.reshape(rows.reach, columns.reach, -1)
-    total = np.zeros((len(task.classes), rows.reach, columns.reach), np.float32)
-    mass = np.zeros((rows.reach, columns.reach), np.float32)
-    places = [(top, left) for top in rows.starts for left in columns.starts]
-    for (top, left), shares in zip(places, _seen(padded, places, task, runtime, preprocessing), strict=True):
-        down, across = slice(top, top + rows.tile), slice(left, left + columns.tile)
-        weight = np.outer(rows.fade(top), columns.fade(left))
-        total[:, down, across] += weight * shares
-        mass[down, across] += weight
-    total /= mass
-    return total[:, : view.shape[0], : view.shape[1]]
+    rows, columns = _axis(height, preprocessing.height, stride), _axis(width, preprocessing.width, stride)
+    if (rows.reach, columns.reach) != (height, width):
+        below, beyond = rows.reach - height, columns.reach - width
+        padded = cv2.copyMakeBorder(view, 0, below, 0, beyond, cv2.BORDER_REFLECT_101)
+        view = np.asarray(padded, np.uint8).reshape(rows.reach, columns.reach, -1)
+    seen = _seen(view, [(top, left) for top in rows.starts for left in columns.starts], task, runtime, preprocessing)
+    total = np.zeros((len(task.classes) + 1, rows.tile, columns.reach), np.float32)  # the last one is the weights' own
+    for top, following in zip(rows.starts, (*rows.starts[1:], rows.reach), strict=True):
+        for left, shares in zip(columns.starts, seen, strict=False):
+            weight, across = np.outer(rows.fade(top), columns.fade(left)), slice(left, left + columns.tile)
+            total[:-1, :, across] += weight * shares
+            total[-1, :, across] += weight
+        ended = following - top
+        yield total[:-1, :ended][:, : height - top, :width] / total[-1, :ended][: height - top, :width]
+        total[:, : rows.tile - ended] = total[:, ended:].copy()
+        total[:, rows.tile - ended :] = 0
+
+
+def _row_above(matrix: Matrices, row: int) -> int:
+    """The last row of what the network sees that begins above the centre of a mask's row, or at it."""
+    return math.floor(float(matrix[1, 1]) * (row + 0.5) + float(matrix[1, 2]) - 0.5)
 
 
 def _plane(picture: Pixels, size: tuple[int, int], preprocessing: Preprocessing) -> tuple[Preprocessing, Matrices]:
@@ -80,6 +98,8 @@ def _plane(picture: Pixels, size: tuple[int, int], preprocessing: Preprocessing)
         scale = max(preprocessing.height / height, preprocessing.width / width)
         sides = max(preprocessing.height, round(scale * height)), max(preprocessing.width, round(scale * width))
         plane = replace(preprocessing, height=sides[0], width=sides[1], fit="squash")
+    elif preprocessing.fit == "tiles":
+        plane = replace(preprocessing, height=height, width=width, fit="squash")
     return plane, frame(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
 
 
@@ -93,7 +113,7 @@ def _seen(
         tiles = np.stack(
             [padded[top : top + height, left : left + width] for top, left in places[start : start + count]]
         )
-        with torch.inference_mode(), runtime.autocast():
+        with torch.inference_mode(), runtime.arithmetic():
             yield from task.shares(runtime.images(normalised(tiles, preprocessing))).cpu().numpy()
 
 

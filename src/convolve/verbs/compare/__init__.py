@@ -37,7 +37,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs and networks, the most accurate first, those without an accuracy last."""
+    """Runs and networks, those measured by the same figure together, the best first, those without a figure last."""
 
     runs: tuple[Compared, ...]
     figure: Path | None
@@ -60,7 +60,7 @@ def run(options: Compare, listener: Listener) -> Comparison:
         listener(Step("compare", place, len(wanted), str(options.runs[place])))
         rows.append(_weighed(one, options.running))
     listener(Step("compare", len(wanted), len(wanted)))
-    rows.sort(key=lambda row: -row.accuracy if row.accuracy is not None else 1.0)
+    rows.sort(key=lambda row: (row.accuracy is None, row.criterion, -(row.accuracy or 0.0)))
     comparison = Comparison(tuple(rows), options.figure)
     if options.figure:
         from convolve.reports.cost_figure import cost_figure
@@ -70,17 +70,18 @@ def run(options: Compare, listener: Listener) -> Comparison:
 
 
 def shown(result: Comparison) -> Iterator[RenderableType]:
-    """A table, the most accurate first, and what must be said of it."""
+    """A table with a column for each kind of figure, and what must be said of it."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table("run", "network", "measured on", box=None, header_style="bold")
-    for heading in ("accuracy", "parameters", "multiply-adds", "ms", "images/s"):
+    kinds = _kinds(result) or ["accuracy"]
+    for heading in (*map(_words, kinds), "parameters", "multiply-adds", "ms", "images/s"):
         table.add_column(heading, justify="right")
     for row in result.runs:
         texts = ("" if row.split == PUBLISHED else row.run, row.network, _measured(row))
         figures = (
-            "" if row.accuracy is None else f"{row.accuracy:.1%}",
+            *("" if row.accuracy is None or row.criterion != kind else f"{row.accuracy:.1%}" for kind in kinds),
             f"{row.parameters:,}",
             f"{row.macs:,}",
             f"{row.latency:.2f}",
@@ -96,13 +97,24 @@ def shown(result: Comparison) -> Iterator[RenderableType]:
 
 def _remarks(result: Comparison) -> Iterator[str]:
     if len({(row.data, row.split) for row in result.runs if row.accuracy is not None}) > 1:
-        yield "They were not measured on the same data; only accuracies from the same data can be compared."
+        yield "They were not measured on the same data; only figures from the same data can be compared."
+    if len(kinds := _kinds(result)) > 1:
+        yield f"{', '.join(map(_words, kinds))} are different figures; only those in one column can be compared."
     if any(row.split == PUBLISHED and row.accuracy is not None for row in result.runs):
         yield "Published accuracies are the papers' own, measured as the table says; speeds are with fresh weights."
     unknown = [row.network for row in result.runs if row.accuracy is None]
     if unknown:
         verb = "has" if len(unknown) == 1 else "have"
         yield f"{', '.join(unknown)} {verb} no published top-1 error on ILSVRC-2012, and so no accuracy here."
+
+
+def _kinds(result: Comparison) -> list[str]:
+    """The figures that the table holds, in its order."""
+    return list(dict.fromkeys(row.criterion for row in result.runs if row.accuracy is not None))
+
+
+def _words(criterion: str) -> str:
+    return criterion.replace("_", " ").replace("iou", "IoU")
 
 
 def _has_accuracy(one: Run | Card) -> bool:
@@ -124,16 +136,17 @@ def _measured(row: Compared) -> str:
 
 
 def _groups(comparison: Comparison) -> list[CostGroup]:
-    """What was measured on the same data together, in the order of the table."""
+    """What was measured by the same figure on the same data together, in the order of the table."""
     from convolve.reports.cost_figure import CostGroup, CostPoint
 
-    points: dict[str, list[CostPoint]] = {}
+    points: dict[tuple[str, str], list[CostPoint]] = {}
     for row in comparison.runs:
         if row.accuracy is not None:
             name = row.network if row.split == PUBLISHED else Path(row.run).name
             point = CostPoint(name, row.accuracy, row.macs, row.latency / 1000, row.parameters)
-            points.setdefault(f"{Path(row.data).name}, {row.split}", []).append(point)
-    return [CostGroup(data, found) for data, found in points.items()]
+            data = f"{Path(row.data).name}, {row.split}"
+            points.setdefault((data, _words(row.criterion)), []).append(point)
+    return [CostGroup(data, found, figure) for (data, figure), found in points.items()]
 
 
 VERB = Verb(Compare, run, shown)

@@ -25,7 +25,8 @@ _ILSVRC = "ILSVRC-2012"
 
 @dataclass(frozen=True)
 class Compared:
-    """One run or network: accuracy (or mean average precision) on a split, costs, and the speed measured here.
+    """One run or network: its ``accuracy`` on a split, costs, and the speed measured here. ``criterion`` says what the
+    accuracy is: `accuracy`, `average_precision` where images carry several labels, `mean_iou` of pixels.
 
     A network has the accuracy that its paper gives on ILSVRC-2012, its ``split`` being `published` and ``evaluation``
     saying how it was measured; None where none is known. ``images`` are those that the accuracy was measured on, None
@@ -43,6 +44,7 @@ class Compared:
     latency: float
     speed: float
     evaluation: str = ""
+    criterion: str = "accuracy"
 
 
 def found(what: Path) -> Run | Card:
@@ -91,6 +93,7 @@ def weigh_run(run: Run, running: Running) -> Compared:
         macs=summary.macs,
         latency=latency,
         speed=speed,
+        criterion=run.manifest.criterion,
     )
 
 
