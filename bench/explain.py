@@ -61,7 +61,7 @@ def _ours(method: str, network: str, asked: Asked) -> Job:
     classes = torch.zeros(len(batch), dtype=torch.long)
 
     def once() -> None:
-        with runtime.autocast():
+        with runtime.arithmetic():
             heat_maps(made, method, runtime.images(batch), classes)
 
     return once

@@ -12,10 +12,12 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
+from bench import plain
 from convolve.networks import create
 from convolve.runtime import choose, describe_machine
 from convolve.summary import summarize
 from convolve.tasks.classify import Classify
+from convolve.tasks.segment import Segment
 from convolve.training.learner import Learner
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.state import State
@@ -36,13 +38,14 @@ def machine() -> str:
 
 
 def stock(name: str, batch: int, side: int = SIZE) -> Callable[[], None]:
-    """Torchvision's network, or timm's for `timm/NAME`, in fp32, default memory format, SGD with momentum: the loop of
-    the tutorials.
+    """Torchvision's network, timm's for `timm/NAME`, or of `bench.plain` for `plain/NAME`, in fp32, default memory
+    format, SGD with momentum: the loop of the tutorials.
     """
     torch.manual_seed(0)
     network = _stock_network(name)
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
-    images, targets = torch.randn(batch, 3, side, side), torch.randint(CLASSES, (batch,))
+    images = torch.randn(batch, 3, side, side)
+    targets = torch.randint(plain.CLASSES, (batch, side, side)) if _pixels(name) else torch.randint(CLASSES, (batch,))
 
     def once() -> None:
         optimizer.zero_grad()
@@ -58,8 +61,14 @@ def _stock_network(name: str) -> nn.Module:
     library, _, inner = name.rpartition("/")
     if library == "timm":
         return timm.create_model(inner)
+    if library == "plain":
+        return plain.NETWORKS[inner]()
     network: nn.Module = getattr(torchvision.models, name)(**_WITHOUT_SLOW_START.get(name, {}))
     return network
+
+
+def _pixels(name: str) -> bool:
+    return name.startswith("plain/")
 
 
 def _stock_loss(scores: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.Tensor) -> torch.Tensor:
@@ -88,14 +97,18 @@ def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) 
     """Our network in the real step of the real loop, on the runtime that is chosen."""
     torch.manual_seed(0)
     network = create(name)
+    count, shape = (plain.CLASSES, (batch, side, side)) if network.reads else (CLASSES, (batch,))
+    if network.reads:
+        network = create(name, count, 3)
     runtime = choose(precision=precision, macs=summarize(network, (3, side, side)).macs)
     runtime.prepare(network)
     optimization = Optimization("momentum", RATE, 0.9, 0.0, "constant", 0.0, 0.0)
     recipe = Recipe(network=name, epochs=10**6, batch=batch, seed=0, optimization=optimization)
     random = np.random.default_rng(0)
     images = random.standard_normal((batch, side, side, 3), dtype=np.float32)
-    memory = Batch(images, random.integers(CLASSES, size=batch), np.arange(batch))
-    task = Classify(network, tuple(str(number) for number in range(CLASSES)))
+    memory = Batch(images, random.integers(count, size=shape), np.arange(batch))
+    classes = tuple(str(number) for number in range(count))
+    task = Segment(network, classes) if network.reads else Classify(network, classes)
     training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)
     learner, state = Learner(network, recipe), State()
     learner.train()

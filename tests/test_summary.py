@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convolve.errors import NetworkError
+from convolve.layers.border import BorderOnce
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
 from convolve.networks import Network, card, create, names
@@ -29,6 +30,9 @@ def test_totals_are_those_on_the_card_and_those_that_torch_counts(name: str) -> 
         value.numel() for name, value in network.named_parameters() if not name.startswith("auxiliary.")
     )
     assert summary.weight_bytes == 4 * summary.parameters
+    for module in network.modules():
+        if isinstance(module, BorderOnce):
+            module.compute_all()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.empty(1, *published.input, device="meta"))
     assert counter.get_total_flops() == 2 * (summary.macs + sum(map(_uncounted, summary.layers)))

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from convolve.errors import NetworkError
+from convolve.layers.border import BorderOnce
 from convolve.layers.geometry import ReceptiveField, Window, windows
 from convolve.layers.radial_basis import RadialBasis
 from convolve.layers.table_convolution import TableConvolution
@@ -67,8 +68,9 @@ def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # no
     """Follow one image (channels, height, width) through a copy of the network that has shapes but no numbers.
 
     The network itself is not touched. A layer is a module without modules inside; one that is called again has a
-    second row, without its parameters. Receptive fields follow the windows of convolutions and poolings; where
-    branches meet, a unit sees what either sees. Raises `NetworkError` when the network cannot take such an image.
+    second row, without its parameters. All that is published counts, also what `BorderOnce` does not compute. Receptive
+    fields follow the windows of convolutions and poolings; where branches meet, a unit sees what either sees. Raises
+    `NetworkError` when the network cannot take such an image.
     """
     tracer = _follow(network, input, ())
     used = [parameter for name, parameter in network.named_parameters() if not name.startswith(_AUXILIARY)]
@@ -128,6 +130,8 @@ def _skeleton(network: nn.Module) -> nn.Module:
     for module in skeleton.modules():
         module._forward_hooks.clear()  # noqa: SLF001
         module._forward_pre_hooks.clear()  # noqa: SLF001
+        if isinstance(module, BorderOnce):
+            module.compute_all()
     return skeleton
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from convolve.layers import unpooling
 from convolve.layers.lrn import LocalResponseNorm
 from convolve.layers.unpooling import Unpooling
 from convolve.networks import Network, create, segnet
@@ -54,6 +55,23 @@ def test_odd_maps_grow_to_what_they_were(name: str) -> None:
     assert network(torch.empty(1, 3, 360, 480, device="meta")).shape == (1, 11, 360, 480)
     assert sides == [23, 45, 90, 180, 360][-len(sides) :]
     assert network(torch.empty(1, 3, 1, 37, device="meta")).shape == (1, 11, 1, 37)
+
+
+@pytest.mark.parametrize("name", ["segnet", "segnet_basic"])
+@torch.no_grad()
+def test_in_bfloat16_only_the_places_differ(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = create(name, size=(64, 64)).eval()
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    exact = network(images)
+    places = [unpooling._places(maps) for maps in reversed(network.features(images).values())]
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = [unpooling._places(maps) for maps in reversed(network.features(images).values())]
+        order = iter(places)
+        monkeypatch.setattr(unpooling, "_places", lambda _: next(order))
+        found = network(images).float()
+    assert float((found - exact).norm() / exact.norm()) < 0.02
+    moved = torch.cat([(one != other).flatten() for one, other in zip(places, rough, strict=True)])
+    assert 0 < moved.double().mean() < 0.01
 
 
 @pytest.mark.parametrize("name", ["segnet", "segnet_basic"])

@@ -208,3 +208,17 @@ def test_reports_never_import_torch_or_pyplot() -> None:
     program = "import sys, convolve.reports.page; print(sorted({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_cells_of_pixels_are_shares_with_the_number_under_the_pointer() -> None:
+    matrix = np.array([[1234567, 1, 0], [40, 60, 0], [0, 0, 7]])
+    names = ("road", "하늘", "car")
+    page = Page(render(Report("t", "s", (), Classes(names, per_class(matrix), matrix, counted="pixels"))))
+    cells = [button for button in page.all("button") if "data-cell" in button]
+    found = {str(cell["data-cell"]): (cell["title"], cell["data-count"]) for cell in cells}
+    assert found["0-0"] == ("1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567 pixels, 100.0\N{NO-BREAK SPACE}%", "1234567")
+    assert found["1-0"] == ("40 pixels, 40.0\N{NO-BREAK SPACE}%", "40")
+    assert "Cells give the share of the row in per cent" in page.text
+    assert [text for text in (">99", "<1", "40", "60", "100") if text not in page.text] == []
+    assert "1234567" not in page.text
+    assert "gallery" not in {str(part.get("id")) for part in page.all("div")}  # no cell has pictures

@@ -13,6 +13,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
+from convolve.layers.border import Band, BorderOnce, treats_rows_alike
 from convolve.layers.convolutional import as_convolution, dilate, keep_size, round_up
 from convolve.layers.geometry import ReceptiveField, windows
 from convolve.networks.network import Network, Stage
@@ -77,6 +78,20 @@ def bordered(stages: Mapping[str, Stage], border: int) -> dict[str, float]:
             window = windows(layer)
             field = field.through(window[0]) if window else field
         found[name] = field.offset + (field.size - 1) / 2
+    return found
+
+
+def border_once(stages: Mapping[str, Stage], border: int) -> dict[str, Stage]:
+    """The stages that `bordered` has padded, those in front as `BorderOnce`: up to the first one for which it would not
+    pay, or with a layer that is not known to leave equal rows equal.
+    """
+    found, before = dict(stages), Band(-border, 0)
+    for name, stage in stages.items():
+        behind = before.through(stage.layers)
+        if not treats_rows_alike(stage.layers) or behind.start < 0 or behind.stop < behind.start + 2:
+            break
+        found[name] = replace(stage, layers=BorderOnce(stage.layers, before, behind))
+        before = behind
     return found
 
 

@@ -8,9 +8,10 @@ fcn32s_googlenet at 3x500x500: stage1 64x250x250, stage2 192x125x125, stage3 480
 
 The 32s, 16s and 8s networks read one, two and three maps. As published the first convolution pads by 100, and what
 that adds is cut off again where maps of two strides meet and from the scores; where, follows from the centres of the
-maps' units. A name that ends in `_same`, and that of any classifier without a published reading (`fcn16s_resnet18`),
-means the other reading: every layer pads so that its map covers the image evenly. Before it, `_dilated` takes strides
-above the finest out of the classifier instead of reading finer maps (`fcn8s_resnet50_dilated`).
+maps' units. What is alike in that border is computed once (`layers.border`); the cards' multiply-adds count all of it.
+A name that ends in `_same`, and that of any classifier without a published reading (`fcn16s_resnet18`), means the other
+reading: every layer pads so that its map covers the image evenly. Before it, `_dilated` takes strides above the finest
+out of the classifier instead of reading finer maps (`fcn8s_resnet50_dilated`).
 
 The paper trained 32s, then 16s from its weights, then 8s: parameters have the same names in all three. `_atonce` trains
 8s directly, with pool4 scaled by 0.01 and pool3 by 0.0001 and all upsampling fixed, as its definition has it. The
@@ -30,7 +31,7 @@ from functools import partial
 from convolve.errors import NetworkError
 from convolve.layers.skips import Read, Skips
 from convolve.networks import alexnet, googlenet, vgg
-from convolve.networks.convolutional import bordered, convolutional_stages, dilated, evenly
+from convolve.networks.convolutional import border_once, bordered, convolutional_stages, dilated, evenly
 from convolve.networks.network import Card, Network, Variant
 
 BORDER = 100
@@ -76,6 +77,8 @@ def fully_convolutional(card: Card, network: Network, classes: int, reading: Rea
         if stride >= reading.stride
     }
     head = Skips(classes, maps, reading.kernel, learnt=reading.learnt)
+    if reading.border:
+        stages = border_once(stages, reading.border)
     return Network(card, stages, head, reads=tuple(maps))
 
 

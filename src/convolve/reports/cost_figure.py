@@ -26,7 +26,7 @@ _SPACE = "\N{NO-BREAK SPACE}"
 
 @dataclass(frozen=True)
 class CostPoint:
-    """A network: its accuracy from 0 to 1, and multiply-adds, seconds and parameters, all above 0."""
+    """A network: its accuracy or another figure from 0 to 1, and multiply-adds, seconds and parameters, all above 0."""
 
     name: str
     accuracy: float
@@ -37,10 +37,11 @@ class CostPoint:
 
 @dataclass(frozen=True)
 class CostGroup:
-    """Networks whose accuracies were measured on the same data, and what that was."""
+    """Networks that were measured on the same data by the same ``figure``, and what the data was."""
 
     data: str
     points: Sequence[CostPoint]
+    figure: str = "accuracy"
 
 
 def cost_figure(groups: Sequence[CostGroup]) -> Figure:
@@ -73,7 +74,7 @@ def _panel(axes: Axes, group: CostGroup, costs: Sequence[float], cost: tuple[str
     axes.scatter(costs, heights, s=4, color=INK, linewidths=0, zorder=4)
     axes.set_title(legible(group.data, 60), loc="left", fontsize=9, color=MUTED)
     axes.set_xscale("log")
-    axes.set(xlabel=cost[0], ylabel="accuracy", xlim=(min(costs) / 2.2, max(costs) * 2.2))
+    axes.set(xlabel=cost[0], ylabel=group.figure, xlim=(min(costs) / 2.2, max(costs) * 2.2))
     axes.margins(y=0.25 if len(costs) <= _MANY else 0.1)
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.04))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(costs) / min(costs) < 30 else (1,)))

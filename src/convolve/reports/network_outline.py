@@ -11,7 +11,7 @@ from convolve.networks import Network
 from convolve.summary import LayerRow, Summary
 
 Kind = Literal["convolution", "pooling", "module", "dense"]
-_SERIES = ("Sequential", "ZeroPadded")
+_SERIES = ("Sequential", "ZeroPadded", "BorderOnce")
 _FEW = 3
 _GATE = "squeeze and excitation"
 _DENSE = ("Linear", "RadialBasis", "Maxout")

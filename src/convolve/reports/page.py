@@ -63,6 +63,7 @@ def render(report: Report) -> str:
             examples=within(report.examples, _BYTES - sum(example.size for example in mistakes)),
             ramp=ramp_uri(report.heat.signed) if report.heat else "",
             rows=cells(report.classes),
+            pixels=report.classes.counted == "pixels",
             counted=len(report.classes.names) <= _COUNTED,
             short=all(len(name) <= 3 for name in report.classes.names),
             pairs=confused(report.classes),
@@ -136,6 +137,19 @@ def percent(share: float | None) -> str:
     return "–" if share is None or math.isnan(share) else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
+def whole(share: float) -> str:
+    """A share in per cent without decimals, in three characters; what is not quite none or all is said to be so."""
+    number = round(100 * share)
+    if number == 0 and share > 0:
+        return "<1"
+    return ">99" if number == 100 and share < 1 else str(number)
+
+
+def thousands(count: int) -> str:
+    """`1 234 567`, which does not wrap."""
+    return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
 def _cell(matrix: Indices, shares: Shares, row: int, column: int) -> Cell:
     share = float(shares[row, column])
     return Cell(row, column, int(matrix[row, column]), share, round(100 * math.sqrt(share)))
@@ -159,4 +173,4 @@ def _reliability(calibration: Calibration | None) -> Markup:
 
 @functools.cache
 def _environment() -> Environment:
-    return environment({"percent": percent})
+    return environment({"percent": percent, "whole": whole, "thousands": thousands})

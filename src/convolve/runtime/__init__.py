@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from convolve.errors import OptionError
+from convolve.runtime.convolutions import QuickConvolutions
 from convolve.words import Precision
 
 SMALL = 10_000_000
@@ -41,6 +42,12 @@ class Runtime:
     threads: int
     reasons: tuple[str, ...]
 
+    @property
+    def quick_convolutions(self) -> bool:
+        """Whether convolutions go by Winograd's filtering or unrolled where that is quicker: in fp32 on a processor."""
+        products: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        return products and self.device == "cpu" and self.precision == "fp32" and self.channels_last
+
     def prepare(self, network: nn.Module) -> nn.Module:
         """Move a network to the device and memory format, in place. On a CPU it sets the threads and the allocator."""
         if self.device == "cpu":
@@ -59,10 +66,12 @@ class Runtime:
         """Targets on the device."""
         return torch.from_numpy(batch).to(self.device, non_blocking=True)
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context in which networks run: products in bfloat16 where chosen; weights and sums stay fp32."""
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """The context in which networks run: products in bfloat16 where chosen, while weights and sums stay fp32; where
+        they are ``quick_convolutions``, convolutions in the quickest of several ways.
+        """
         if self.precision == "fp32":
-            return nullcontext()
+            return QuickConvolutions() if self.quick_convolutions else nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
 
 
@@ -81,7 +90,9 @@ def choose(
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
     count = threads or _cores()
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as asked" if threads else "one per core")
-    return Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
+    runtime = Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
+    filtering = "wide 3x3 convolutions by Winograd's filtering: a quarter of the products"
+    return replace(runtime, reasons=(*runtime.reasons, filtering)) if runtime.quick_convolutions else runtime
 
 
 def keep_large_blocks(largest: int) -> bool:

@@ -255,3 +255,19 @@ def test_empty_folders_are_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     with pytest.raises(DataError):
         open_dataset(tmp_path)
+
+
+def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
+    for number in range(5):
+        photograph(tmp_path / "JPEGImages" / f"{number}.jpg", seed=number)
+        put(tmp_path / "SegmentationClass" / f"{number}.png", QUARTERS, [(0, 0, 0)] * 21)
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("0\n1\n")
+    (lists / "val.txt").write_text("2\n77\n")
+    (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"no picture")
+    data = open_dataset(tmp_path)
+    assert names(data) == [f"JPEGImages/{number}.jpg" for number in range(3)]
+    assert "1 names of the lists without a pair are left out, such as 77" in data.reason
+    assert "2 pairs that no list names are left out, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
+    assert "1 of those masks cannot be read and are left out, such as SegmentationClass/4.png" in data.reason

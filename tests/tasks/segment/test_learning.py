@@ -70,6 +70,18 @@ def test_cross_entropy_is_the_mean_surprise_of_the_pixels_that_count(
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_the_sum_of_cross_entropy_is_not_divided_by_the_pixels(
+    weights: Tensor | None, images: Tensor, targets: Tensor
+) -> None:
+    segment = task(kind="cross-entropy-sum", class_weights=weights)
+    scores = segment.network(images).detach()
+    by_torch = nn.functional.cross_entropy(scores, targets.long(), weights, ignore_index=IGNORE, reduction="sum")
+    assert figures(segment, images, targets)["loss"] == pytest.approx(float(by_torch), rel=1e-5)
+    parts = [figures(segment, images[i : i + 1], targets[i : i + 1])["loss"] for i in range(4)]
+    assert sum(parts) == pytest.approx(float(by_torch), rel=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_focal_loss_dwells_on_what_is_hard(weights: Tensor | None, images: Tensor, targets: Tensor) -> None:
     """Lin et al. 2017, equation 5, with gamma 2."""
     segment = task(kind="focal", class_weights=weights)
@@ -93,7 +105,7 @@ def test_dice_is_the_overlap_of_regions(weights: Tensor | None, images: Tensor, 
     assert figures(segment, images, targets)["loss"] == pytest.approx(np.average(losses, weights=each), rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["cross-entropy", "dice", "focal"])
+@pytest.mark.parametrize("kind", ["cross-entropy", "cross-entropy-sum", "dice", "focal"])
 def test_ignored_pixels_change_nothing(kind: str, images: Tensor, targets: Tensor) -> None:
     """Neither what they show nor the truth beneath: 4,000 of them hold the slopes at those of the rest."""
     segment = task(kind=kind)
@@ -109,7 +121,7 @@ def test_ignored_pixels_change_nothing(kind: str, images: Tensor, targets: Tenso
     assert float(alone.detach()) == pytest.approx(float(segment._loss(scores, wide.long(), counted).detach()), rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["cross-entropy", "dice", "focal"])
+@pytest.mark.parametrize("kind", ["cross-entropy", "cross-entropy-sum", "dice", "focal"])
 def test_a_batch_in_which_nothing_counts_has_a_loss(kind: str, images: Tensor) -> None:
     nothing = torch.full((4, 16, 16), IGNORE, dtype=torch.uint8)
     assert np.isfinite(figures(task(kind=kind), images, nothing)["loss"])

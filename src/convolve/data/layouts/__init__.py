@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 
-from convolve.data.layouts import cifar, coco, folders, idx, masks, matlab, named, pets, stacks, tables
+from convolve.data.layouts import cifar, coco, folders, idx, masks, matlab, named, pets, stacks, tables, trimaps
 from convolve.data.layouts.parts import seen, subfolders
 from convolve.errors import DataError
 from convolve.values import Dataset
 
 LAYOUTS = (idx, cifar, matlab, pets, tables, coco, stacks, masks, folders)
 """In the order in which they are tried: what is told by fixed names first, folders that could mean anything last."""
+_MASKED = (trimaps, coco, stacks, masks)
+"""Those of masks, which go first where pixels are to be told apart."""
 
 
-def open_dataset(where: str | Path) -> Dataset:
+def open_dataset(where: str | Path, task: str | None = None) -> Dataset:
     """Open a folder, a table, an IDX file or a named set (`named.NAMES`); a folder of that name goes first.
 
+    Where a dataset has labels and masks, the ``task`` says which are its truth; labels if nothing is said.
     `Dataset.reason` says by what the layout was recognised. Splits that the layout assigns are under `train`,
     `validation` and `test` in `Dataset.given`. Raises `DataError` naming what was expected and what is there.
     """
@@ -27,7 +32,7 @@ def open_dataset(where: str | Path) -> Dataset:
         if str(where) not in named.NAMES:
             raise DataError(_unknown(str(where)))
         place = named.locate(str(where))
-    dataset = _recognise(place)
+    dataset = _recognise(place, (*_MASKED, *LAYOUTS) if task == "segment" else LAYOUTS)
     if dataset is None:
         raise DataError(_unrecognised(place))
     if not len(dataset):
@@ -35,14 +40,14 @@ def open_dataset(where: str | Path) -> Dataset:
     return dataset
 
 
-def _recognise(place: Path) -> Dataset | None:
+def _recognise(place: Path, layouts: Sequence[ModuleType]) -> Dataset | None:
     """The first layout that fits; else the same for the only folder inside, as archives are often unpacked."""
-    for layout in LAYOUTS:
+    for layout in layouts:
         dataset: Dataset | None = layout.recognise(place)
         if dataset is not None:
             return dataset
     inside = subfolders(place) if place.is_dir() else []
-    return _recognise(inside[0]) if len(inside) == 1 else None
+    return _recognise(inside[0], layouts) if len(inside) == 1 else None
 
 
 def _unknown(where: str) -> str:

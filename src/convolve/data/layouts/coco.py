@@ -14,17 +14,24 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from convolve.data.images import DIGEST_BYTES
+from convolve.data.images import DIGEST_BYTES, ImageFiles
 from convolve.data.layouts.mask_values import colours_apart
+from convolve.data.layouts.masks import is_mask
 from convolve.data.layouts.parts import from_labels, image_files, natural, split_word
-from convolve.data.masks import class_flags
+from convolve.data.masks import READERS, class_flags
+from convolve.data.parallel import in_order
 from convolve.data.run_lengths import decoded, from_text
 from convolve.errors import DataError, ImageError
 from convolve.values import Colour, Dataset, Labels, Pixels
 
 EXPECTED = "annotations/*.json of COCO's kind, with polygons or run lengths"
 _LAYERS = ("*.json", "annotations/*.json", "*/*.json")
+BACKGROUND = "background"
+PREDICTIONS = "predictions.json"
+"""What `convolve predict` writes: truth only where a person has put it beside the images, above them, or into
+`annotations`."""
 _MOST = 254
+_NAMED = 3  # images left out that are named
 Corners = npt.NDArray[np.float64]
 
 
@@ -102,23 +109,31 @@ def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
 
 def recognise(place: Path) -> Dataset | None:
     """The dataset in a folder with such files, or None. Files called `instances…` go before others; the split is the
-    word in the file's name or its folder's. Images that are not there are left out and named in the reason.
+    word in the file's name or its folder's. Images that are not there, or of another size than the file says, are left
+    out and named in the reason.
 
     Raises `DataError` for a damaged file, files that disagree on classes, or more than 254 classes.
     """
     if not place.is_dir():
         return None
-    files = {path: document for path in _files(place) if (document := _read(path))}
+    read = {path: document for path in _files(place) if (document := _read(path))}
+    files = {path: document for path, document in read.items() if _is_truth(place, path, document)}
     if not files:
         return None
     names = _classes(files)
     found, missing = _entries(_Pictures(place), files, names)
     if not found:
         raise DataError(f"{place} holds none of the images that {next(iter(files)).name} names, such as {missing[0]}.")
+    found, differing = _of_their_size(place, found)
+    if not found:
+        raise DataError(
+            f"In {place} no image has the size that the file gives, such as {differing[0]}; export it again."
+        )
     masks = CocoMasks(tuple(found), colours_apart(len(names)))
     reason = f"COCO's {', '.join(path.name for path in files)}; {len(found)} images"
-    if missing:
-        reason += f"; {len(missing)} that are not there are left out, such as {missing[0]}"
+    for what, left in (("that are not there", missing), ("whose size is not the file's", differing)):
+        if left:
+            reason += f"; {len(left)} {what} are left out, such as {', '.join(left[:_NAMED])}"
     rows = [(entry.image, entry.split) for entry in found]
     return replace(from_labels(place, "coco", reason, rows, Labels(class_flags(masks), names)), masks=masks)
 
@@ -127,6 +142,13 @@ def _files(place: Path) -> list[Path]:
     found = [path for layer in _LAYERS for path in sorted(place.glob(layer), key=lambda path: natural(path.name))]
     found = list(dict.fromkeys(found))
     return [path for path in found if path.name.startswith("instances")] or found
+
+
+def _is_truth(place: Path, path: Path, document: Mapping[str, Any]) -> bool:
+    """Whether a file is not what `convolve predict` left in a folder of its own."""
+    if path.name != PREDICTIONS or path.parent in (place, place / "annotations"):
+        return True
+    return any((path.parent / str(image.get("file_name", ""))).is_file() for image in document["images"])
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -147,7 +169,7 @@ def _classes(files: Mapping[Path, dict[str, Any]]) -> tuple[str, ...]:
         raise DataError(f"{' and '.join(path.name for path in files)} have different categories; use one list.")
     if len(lists[0]) > _MOST:
         raise DataError(f"{next(iter(files))} has {len(lists[0])} categories; masks hold {_MOST} at most.")
-    return ("background", *(lists[0][number] for number in sorted(lists[0])))
+    return (BACKGROUND, *(lists[0][number] for number in sorted(lists[0])))
 
 
 @dataclass(frozen=True)
@@ -167,7 +189,8 @@ class _Pictures:
         """The path of that ending, of several the one in a folder that is called as one of the words."""
         ending = Path(name).as_posix().lstrip("./")
         fits = [path for path in self._by_name.get(Path(name).name, []) if f"/{path}".endswith(f"/{ending}")]
-        near = [path for path in fits if set(Path(path).parts) & set(words)]
+        fits.sort(key=is_mask)  # of an image and its mask the image
+        near = [path for path in fits if set(Path(path).parts) & set(words) and not is_mask(path)]
         return next(iter(near or fits), None)
 
 
@@ -185,6 +208,26 @@ def _entries(
         entries += [entry for entry in found if isinstance(entry, _Entry)]
         missing += [name for name in found if isinstance(name, str)]
     return entries, missing
+
+
+def _of_their_size(place: Path, entries: Sequence[_Entry]) -> tuple[list[_Entry], list[str]]:
+    """The entries whose images are as large as said, and the names and sizes of the others."""
+    images = ImageFiles(place, tuple(entry.image for entry in entries))
+
+    def size(index: int) -> tuple[int, int]:
+        try:
+            return images.size(index)
+        except ImageError:
+            return entries[index].size  # the doctor names what cannot be read
+
+    sizes = list(in_order(size, range(len(entries)), READERS))
+    pairs = list(zip(entries, sizes, strict=True))
+    differing = [
+        f"{entry.image} ({real[1]}x{real[0]}, not {entry.size[1]}x{entry.size[0]})"
+        for entry, real in pairs
+        if entry.size != real
+    ]
+    return [entry for entry, real in pairs if entry.size == real], differing
 
 
 def _listed(pictures: _Pictures, path: Path, document: dict[str, Any], names: Sequence[str]) -> Iterator[_Entry | str]:

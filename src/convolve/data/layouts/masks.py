@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from convolve.data.images import ImageFiles
 from convolve.data.layouts.mask_values import class_lists, meaning
 from convolve.data.layouts.parts import from_labels, image_files, natural, read_lines, split_word
-from convolve.data.masks import READERS, MaskFiles, class_flags
+from convolve.data.masks import READERS, MaskFiles, class_flags, raw_mask
 from convolve.data.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Labels
@@ -46,18 +46,31 @@ def recognise(place: Path) -> Dataset | None:
     pairs, alone = _pairs(image_files(place))
     if not pairs:
         return None
-    pairs, differing = _alike(place, _assigned(place, pairs))
+    pairs, unlisted, absent = _assigned(place, pairs)
+    broken = [pair.mask for pair in unlisted if not _can_be_read(place / pair.mask)]
+    pairs, differing = _alike(place, pairs)
     if not pairs:
         raise DataError(f"In {place} no mask has its image's shape, such as {differing[0]}; export them again.")
     told = meaning([place / pair.mask for pair in pairs], class_lists(place))
     masks = MaskFiles(place, tuple(pair.mask for pair in pairs), told.stored, told.colours, told.ignored)
     reason = f"{len(pairs)} images with masks of the same names; {told.how}"
-    for what, names in (("images without a mask", alone), ("pairs of different shapes", differing)):
+    for what, names in (
+        ("images without a mask", alone),
+        ("pairs of different shapes", differing),
+        ("names of the lists without a pair", absent),
+        ("pairs that no list names", [pair.image for pair in unlisted]),
+        ("of those masks cannot be read and", broken),
+    ):
         if names:
             reason += f"; {len(names)} {what} are left out, such as {', '.join(names[:_NAMED])}"
     rows = [(pair.image, pair.split) for pair in pairs]
     found = from_labels(place, "masks", reason, rows, Labels(class_flags(masks), told.names))
     return Dataset(found.root, found.layout, found.reason, found.images, found.labels, found.given, masks)
+
+
+def is_mask(name: str) -> bool:
+    """Whether a path is called as masks are."""
+    return _key(PurePosixPath(name))[1]
 
 
 def _pairs(names: list[str]) -> tuple[list[_Pair], list[str]]:
@@ -66,8 +79,8 @@ def _pairs(names: list[str]) -> tuple[list[_Pair], list[str]]:
     masks: dict[tuple[str, ...], str] = {}
     for name in names:
         if _OBJECTS not in name.casefold():
-            key, is_mask = _key(PurePosixPath(name))
-            (masks if is_mask else images)[key] = name
+            key, stands_for_one = _key(PurePosixPath(name))
+            (masks if stands_for_one else images)[key] = name
     both = [key for key in images if key in masks]
     if not both or 2 * len(both) < len(masks):
         return [], []
@@ -77,25 +90,38 @@ def _pairs(names: list[str]) -> tuple[list[_Pair], list[str]]:
 
 def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
     """What an image and its mask have in common, and whether this is the mask."""
-    is_mask, parts = False, []
+    marked, parts = False, []
     for part in path.parts[:-1]:
         word = part.casefold()
-        is_mask |= bool(_MASKS.search(word))
+        marked |= bool(_MASKS.search(word))
         rest = _IMAGES.sub("", _MASKS.sub("", word))
         parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
     stem = path.stem.casefold()
     bare = _SUFFIX.sub("", stem)
-    return (*parts, _IMAGES.sub("", bare).strip("-_ ") or bare), is_mask or bare != stem
+    return (*parts, _IMAGES.sub("", bare).strip("-_ ") or bare), marked or bare != stem
 
 
-def _assigned(place: Path, pairs: list[_Pair]) -> list[_Pair]:
-    """With the splits of Pascal VOC's lists, where they are; what no list names is left out then."""
+def _assigned(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[_Pair], list[str]]:
+    """Pairs with the splits of Pascal VOC's lists, where they are; then those that no list names, and the names of the
+    lists that have no pair.
+    """
     lists = {word: path for path in sorted(place.glob(f"{_VOC}/*.txt")) if (word := split_word(path.stem))}
     if not lists:
-        return pairs
+        return pairs, [], []
     split = {name.split()[0]: word for word, path in lists.items() for name in read_lines(path)}
-    known = [pair for pair in pairs if PurePosixPath(pair.image).stem in split]
-    return [_Pair(pair.image, pair.mask, split[PurePosixPath(pair.image).stem]) for pair in known]
+    stems = [PurePosixPath(pair.image).stem for pair in pairs]
+    named = list(zip(stems, pairs, strict=True))
+    known = [_Pair(pair.image, pair.mask, split[stem]) for stem, pair in named if stem in split]
+    unlisted = [pair for stem, pair in named if stem not in split]
+    return known, unlisted, sorted(split.keys() - set(stems), key=natural)
+
+
+def _can_be_read(mask: Path) -> bool:
+    try:
+        raw_mask(mask)
+    except ImageError:
+        return False
+    return True
 
 
 def _alike(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:

@@ -26,6 +26,7 @@ def recognise(place: Path) -> Dataset | None:
     order = {number: place for place, number in enumerate(sorted(breeds))}
     rows = [(f"images/{name}.jpg", split, order[number]) for name, split, number in found]
     reason = "the Oxford-IIIT pets' " + " and ".join(f"annotations/{path.name}" for path, _ in lists)
+    reason += "; --task segment takes its trimaps" if (folder / "annotations" / "trimaps").is_dir() else ""
     return from_files(folder, "pets", reason, rows, [breeds[number] for number in sorted(breeds)])
 
 

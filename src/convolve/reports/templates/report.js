@@ -10,7 +10,9 @@
     const [truth, predicted] = button.dataset.cell.split("-").map(Number);
     const count = Number(button.dataset.count ?? button.textContent);
     const what = truth === predicted ? "rightly taken for it" : `taken for ${names[predicted]}`;
-    return `${names[truth]}, ${what}: ${count} ${count === 1 ? "image" : "images"}`;
+    const unit = matrix?.dataset.counted ?? "images";
+    const number = String(count).replace(/\B(?=(\d{3})+$)/g, "\u00a0");
+    return `${names[truth]}, ${what}: ${number} ${count === 1 ? unit.slice(0, -1) : unit}`;
   };
 
   const show = (button) => {

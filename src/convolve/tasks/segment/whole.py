@@ -1,16 +1,16 @@
 """The class of every pixel of a picture of any size, at its own size: by tiles where it is longer than the frame.
 
 A network sees a picture at the scale at which it learnt: with `squash` and `letterbox` the whole of it in one frame,
-with `crop` its shorter side as long as the frame's and the longer one by tiles of the frame's size, with `tiles` all of
-it by such tiles at its own scale. They overlap by half, rounded to steps of the network's coarsest map, so that every
-tile's maps lie as those of the whole. Near an edge where the picture goes on a tile counts for nothing; from there on
-its share rises, so that no seam shows.
+with `crop` its shorter side as long as the frame's, with `tiles` at its own scale. What is larger than goes through the
+network at once is cut into tiles, as few and as large as memory is set apart for. They overlap by half a frame, rounded
+to steps of the network's coarsest map, so that every tile's maps lie as those of the whole. Near an edge where the
+picture goes on a tile counts for nothing; from there on its share rises, so that no seam shows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -23,8 +23,8 @@ from convolve.runtime import Runtime
 from convolve.tasks.segment.learning import Segment
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 
-_AT_ONCE = 4 * 256 * 256
-"""Pixels of the tiles that go through the network together; one tile always does."""
+_AT_ONCE = 1024 * 512
+"""Pixels that go through the network together; as many as one frame has always do."""
 _BAND = 2**20
 """Pixels of the answer that are worked out together, each with the shares of all classes, which are not kept longer."""
 _SILENT, _RISING = 3 / 8, 1 / 4
@@ -62,17 +62,18 @@ def answered(
 
 
 def strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Floats]:
-    """(classes, rows, W) the shares of what the network sees (H, W, C), blended from tiles of the frame's size: strips
+    """(classes, rows, W) the shares of what the network sees (H, W, C), blended from tiles: strips
     of the picture, from the top down, each as soon as no other tile reaches it.
     """
     height, width = view.shape[:2]
     stride = max(task.network.strides.values())
-    rows, columns = _axis(height, preprocessing.height, stride), _axis(width, preprocessing.width, stride)
+    rows, columns = _axes((height, width), (preprocessing.height, preprocessing.width), stride)
     if (rows.reach, columns.reach) != (height, width):
         below, beyond = rows.reach - height, columns.reach - width
         padded = cv2.copyMakeBorder(view, 0, below, 0, beyond, cv2.BORDER_REFLECT_101)
         view = np.asarray(padded, np.uint8).reshape(rows.reach, columns.reach, -1)
-    seen = _seen(view, [(top, left) for top in rows.starts for left in columns.starts], task, runtime, preprocessing)
+    tiles = _tiles(view, rows, columns)
+    seen = (shares for some in tiles for shares in _seen(some, task, runtime, preprocessing))
     total = np.zeros((len(task.classes) + 1, rows.tile, columns.reach), np.float32)  # the last one is the weights' own
     for top, following in zip(rows.starts, (*rows.starts[1:], rows.reach), strict=True):
         for left, shares in zip(columns.starts, seen, strict=False):
@@ -103,26 +104,27 @@ def _plane(picture: Pixels, size: tuple[int, int], preprocessing: Preprocessing)
     return plane, frame(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
 
 
-def _seen(
-    padded: Pixels, places: Sequence[tuple[int, int]], task: Segment, runtime: Runtime, preprocessing: Preprocessing
-) -> Iterator[Floats]:
-    """(classes, height, width) the shares in every tile."""
-    height, width = preprocessing.height, preprocessing.width
-    count = max(1, _AT_ONCE // (height * width))
+def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
+    """(n, height, width, C) as many tiles as go through the network together, row after row."""
+    places = [(top, left) for top in rows.starts for left in columns.starts]
+    count = max(1, _AT_ONCE // (rows.tile * columns.tile))
     for start in range(0, len(places), count):
-        tiles = np.stack(
-            [padded[top : top + height, left : left + width] for top, left in places[start : start + count]]
-        )
-        with torch.inference_mode(), runtime.arithmetic():
-            yield from task.shares(runtime.images(normalised(tiles, preprocessing))).cpu().numpy()
+        some = places[start : start + count]
+        yield np.stack([view[top : top + rows.tile, left : left + columns.tile] for top, left in some])
+
+
+def _seen(tiles: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Floats:
+    """(n, classes, height, width) the shares in every tile."""
+    with torch.inference_mode(), runtime.arithmetic():
+        return task.shares(runtime.images(normalised(tiles, preprocessing))).cpu().numpy()
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The tiles along one side: their length, the step between them, and where they begin."""
+    """The tiles along one side: their length, how far they overlap, and where they begin."""
 
     tile: int
-    step: int
+    overlap: int
     starts: tuple[int, ...]
 
     @property
@@ -131,19 +133,33 @@ class _Axis:
 
     def fade(self, start: int) -> Floats:
         """(tile,) how much a tile counts, pixel by pixel: less towards an edge where the picture goes on."""
-        overlap, places = self.tile - self.step, np.arange(self.tile) + 0.5
+        places = np.arange(self.tile) + 0.5
         before = np.full(self.tile, np.inf) if start == self.starts[0] else places
         behind = np.full(self.tile, np.inf) if start == self.starts[-1] else self.tile - places
-        rising = (np.minimum(before, behind) - _SILENT * overlap) / max(_RISING * overlap, 1)
+        rising = (np.minimum(before, behind) - _SILENT * self.overlap) / max(_RISING * self.overlap, 1)
         return np.asarray(rising.clip(0, 1), np.float32)
 
 
-def _axis(length: int, tile: int, stride: int) -> _Axis:
-    """Tiles that together cover a length; the last may reach beyond its end, by less than a stride."""
-    stride = min(stride, tile)
-    step = max(stride, tile // 2 // stride * stride)
-    last = -(-max(length - tile, 0) // stride) * stride
-    return _Axis(tile, step, tuple(sorted({*range(0, last, step), last})))
+def _axes(size: tuple[int, int], frame: tuple[int, int], stride: int) -> tuple[_Axis, _Axis]:
+    """The tiles down and across: of those that go through the network at once the ones with the fewest pixels."""
+    together = max(_AT_ONCE, math.prod(side + stride for side in frame))
+    down, across = (_divisions(*sides, stride) for sides in zip(size, frame, strict=True))
+    widest = ((rows, [columns for columns in across if rows.tile * columns.tile <= together][:1]) for rows in down)
+    pairs = [(rows, columns) for rows, fitting in widest for columns in fitting]
+    return min(pairs, key=lambda pair: math.prod(axis.tile * len(axis.starts) for axis in pair))
+
+
+def _divisions(length: int, frame: int, stride: int) -> list[_Axis]:
+    """A side whole, and in tiles of every useful length down to the frame's, in steps of the stride."""
+    least, overlap = -(-frame // stride) * stride, frame // 2 // stride * stride
+    found = [_Axis(length, 0, (0,))]
+    while found[-1].tile > least:
+        number = len(found) + 1
+        even = -(-(length + (number - 1) * overlap) // number)
+        tile = max(least, -(-even // stride) * stride)
+        last = -(-(length - tile) // stride) * stride
+        found.append(_Axis(tile, overlap, tuple(sorted({*range(0, last, tile - overlap), last}))))
+    return found
 
 
 def _likeliest(shares: Floats, matrix: Matrices, top: int, shape: tuple[int, ...], least: float) -> Pixels:
