@@ -55,7 +55,7 @@ def _ours(epochs: int, seed: int) -> Outcome:
     torch.manual_seed(seed)
     network = create("simple_cnn")
     runtime = choose(macs=summarize(network, (1, _SIDE, _SIDE)).macs)
-    runtime.prepare(network)
+    runtime.prepare(network, learning=True)
     source = open_cache(dataset.images, _PREPROCESSING, None, 1 << 30, 2)
     options = BatchOptions(_PREPROCESSING, _BATCH, seed, shuffle=True)
     train = Batches(source, dataset.labels, dataset.given["train"], options)

@@ -101,7 +101,7 @@ def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) 
     if network.reads:
         network = create(name, count, 3)
     runtime = choose(precision=precision, macs=summarize(network, (3, side, side)).macs)
-    runtime.prepare(network)
+    runtime.prepare(network, learning=True)
     optimization = Optimization("momentum", RATE, 0.9, 0.0, "constant", 0.0, 0.0)
     recipe = Recipe(network=name, epochs=10**6, batch=batch, seed=0, optimization=optimization)
     random = np.random.default_rng(0)

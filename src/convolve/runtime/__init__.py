@@ -26,9 +26,9 @@ then cost more than they save: a step of `simple_cnn` takes 1.2 times as long wi
 
 _SHARE_OF_MEMORY = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_BLOCK: dict[Precision, int] = {"fp32": 16 << 20, "bf16": 1 << 30}
-"""In fp32 keeping larger blocks would leave holes that cost a tenth more memory than stock PyTorch (bench/memory.py);
-in bfloat16 they are half as large, and there is room."""
+_LARGEST_BLOCK, _LARGEST_IN_FP32 = 1 << 30, 16 << 20
+"""In a training in fp32 keeping larger blocks would leave holes that cost a tenth more memory than stock PyTorch
+(bench/memory.py); in bfloat16 they are half as large, and there is room."""
 
 
 @final
@@ -48,11 +48,13 @@ class Runtime:
         products: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         return products and self.device == "cpu" and self.precision == "fp32" and self.channels_last
 
-    def prepare(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device and memory format, in place. On a CPU it sets the threads and the allocator."""
+    def prepare(self, network: nn.Module, *, learning: bool = False) -> nn.Module:
+        """Move a network to the device and memory format, in place. On a CPU it sets the threads and the allocator, by
+        whether the network is to learn.
+        """
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
-            keep_large_blocks(_LARGEST_BLOCK[self.precision])
+            keep_large_blocks(_LARGEST_IN_FP32 if learning and self.precision == "fp32" else _LARGEST_BLOCK)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return network.to(device=self.device).to(memory_format=layout)
 

@@ -78,7 +78,7 @@ def ended(folder: Path) -> Trained:
     run = open_run(folder)
     results = run.manifest.results
     prepared = reopen(run, run.recipe.data or "", Running(**run.manifest.runtime))
-    prepared.runtime.prepare(prepared.task.network).load_state_dict(kept_weights(run))
+    prepared.runtime.prepare(prepared.task.network, learning=True).load_state_dict(kept_weights(run))
     return Trained(
         folder, run.manifest.task, _judge(prepared, results), int(results["epoch"] or 0), folder / "report.html"
     )
@@ -105,7 +105,7 @@ def reopen(run: Run, data: str, running: Running, start: Start | None = None) ->
 def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
     """Train, take the best epoch, fit the temperature, touch the test split once, and report."""
     task, runtime = prepared.task, prepared.runtime
-    runtime.prepare(task.network)
+    runtime.prepare(task.network, learning=True)
     learner, train, measuring = _learning(prepared)
     training = Training(learner, train, partial(_validate, learner, measuring, runtime), prepared.recipe, runtime)
     listener(Remark(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))

@@ -58,7 +58,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tiled(view: Pixels, segment: Segment) -> Floats:
     """(classes, H, W) all strips as one."""
-    return np.concatenate(list(strips(view, segment, RUNTIME, FRAME)), axis=1)
+    return torch.cat([strip.clone() for strip in strips(view, segment, RUNTIME, FRAME)], 1).numpy()
 
 
 @pytest.mark.usefixtures("small_tiles")

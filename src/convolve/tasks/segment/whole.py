@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from convolve.data.decode import to_channels
 from convolve.data.preprocess import fitted, frame, normalised
@@ -27,6 +28,8 @@ _AT_ONCE = 1024 * 512
 """Pixels that go through the network together; as many as one frame has always do."""
 _BAND = 2**20
 """Pixels of the answer that are worked out together, each with the shares of all classes, which are not kept longer."""
+_SAME = np.eye(2, 3)
+"""Of a picture that the network sees as it is."""
 _SILENT, _RISING = 3 / 8, 1 / 4
 """Parts of the overlap in which a tile counts for nothing, and over which its share rises."""
 
@@ -45,25 +48,21 @@ def answered(
     plane, matrix = _plane(picture, size, preprocessing)
     view = fitted(to_channels(picture, preprocessing.channels), plane)
     found = np.empty(size, np.uint8)
-    rows = max(1, _BAND // size[1])
-    done, first, shares = 0, 0, np.empty((len(task.classes), 0, view.shape[1]), np.float32)
-    for strip in strips(view, task, runtime, preprocessing):
-        needed = min(max(first, _row_above(matrix, done) - 1), first + shares.shape[1])
-        shares, first = np.concatenate([shares[:, needed - first :], strip], axis=1), needed
-        known = first + shares.shape[1]
-        while done < size[0]:
-            end = min(done + rows, size[0])
-            if known < view.shape[0] and known < _row_above(matrix, end) + 2:
-                break
-            shifted = matrix - np.array([[0, 0, 0], [0, 0, first]])
-            found[done:end] = _likeliest(shares, shifted, done, found[done:end].shape, least)
-            done = end
+    if view.shape[:2] == size and np.array_equal(matrix, _SAME):
+        done = 0
+        for strip in strips(view, task, runtime, preprocessing):
+            sure, likeliest = strip.max(0)
+            found[done : done + strip.shape[1]] = likeliest.masked_fill(sure < least, IGNORE).to(torch.uint8).numpy()
+            done += strip.shape[1]
+        return found
+    for rows, shares, shifted in _bands(strips(view, task, runtime, preprocessing), view.shape[0], size, matrix):
+        found[rows] = _likeliest(shares, shifted, rows.start, found[rows].shape, least)
     return found
 
 
-def strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Floats]:
-    """(classes, rows, W) the shares of what the network sees (H, W, C), blended from tiles: strips
-    of the picture, from the top down, each as soon as no other tile reaches it.
+def strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """(classes, rows, W) the shares of what the network sees (H, W, C), blended from tiles: strips of the picture, from
+    the top down, each as soon as no other tile reaches it.
     """
     height, width = view.shape[:2]
     stride = max(task.network.strides.values())
@@ -74,16 +73,32 @@ def strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preproc
         view = np.asarray(padded, np.uint8).reshape(rows.reach, columns.reach, -1)
     tiles = _tiles(view, rows, columns)
     seen = (shares for some in tiles for shares in _seen(some, task, runtime, preprocessing))
-    total = np.zeros((len(task.classes) + 1, rows.tile, columns.reach), np.float32)  # the last one is the weights' own
-    for top, following in zip(rows.starts, (*rows.starts[1:], rows.reach), strict=True):
-        for left, shares in zip(columns.starts, seen, strict=False):
-            weight, across = np.outer(rows.fade(top), columns.fade(left)), slice(left, left + columns.tile)
-            total[:-1, :, across] += weight * shares
-            total[-1, :, across] += weight
+    total = torch.zeros(len(task.classes), rows.tile, columns.reach)
+    for top, following, down in zip(rows.starts, (*rows.starts[1:], rows.reach), rows.weights(), strict=True):
+        for left, across, shares in zip(columns.starts, columns.weights(), seen, strict=False):
+            total[:, :, left : left + columns.tile].addcmul_(shares, down[:, None] * across)
         ended = following - top
-        yield total[:-1, :ended][:, : height - top, :width] / total[-1, :ended][: height - top, :width]
-        total[:, : rows.tile - ended] = total[:, ended:].copy()
-        total[:, rows.tile - ended :] = 0
+        yield total[:, :ended][:, : height - top, :width]
+        if following < rows.reach:
+            total = torch.cat([total[:, ended:], torch.zeros(len(total), ended, columns.reach)], 1)
+
+
+def _bands(
+    strips: Iterator[Tensor], height: int, size: tuple[int, int], matrix: Matrices
+) -> Iterator[tuple[slice, Floats, Matrices]]:
+    """Bands of the answer, from the top down: their rows, the shares that they lie on, and the matrix onto these."""
+    together, done, first, shares = max(1, _BAND // size[1]), 0, 0, np.empty((0, 0, 0), np.float32)
+    for strip in strips:
+        needed = min(max(first, _row_above(matrix, done) - 1), first + shares.shape[1])
+        shares = np.concatenate([shares[:, needed - first :], strip.numpy()], axis=1) if len(shares) else strip.numpy()
+        first = needed
+        known = first + shares.shape[1]
+        while done < size[0]:
+            end = min(done + together, size[0])
+            if known < height and known < _row_above(matrix, end) + 2:
+                break
+            yield slice(done, end), shares, matrix - np.array([[0, 0, 0], [0, 0, first]])
+            done = end
 
 
 def _row_above(matrix: Matrices, row: int) -> int:
@@ -113,10 +128,10 @@ def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
         yield np.stack([view[top : top + rows.tile, left : left + columns.tile] for top, left in some])
 
 
-def _seen(tiles: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Floats:
+def _seen(tiles: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Tensor:
     """(n, classes, height, width) the shares in every tile."""
     with torch.inference_mode(), runtime.arithmetic():
-        return task.shares(runtime.images(normalised(tiles, preprocessing))).cpu().numpy()
+        return task.shares(runtime.images(normalised(tiles, preprocessing))).cpu()
 
 
 @dataclass(frozen=True)
@@ -131,13 +146,22 @@ class _Axis:
     def reach(self) -> int:
         return self.starts[-1] + self.tile
 
-    def fade(self, start: int) -> Floats:
-        """(tile,) how much a tile counts, pixel by pixel: less towards an edge where the picture goes on."""
-        places = np.arange(self.tile) + 0.5
-        before = np.full(self.tile, np.inf) if start == self.starts[0] else places
-        behind = np.full(self.tile, np.inf) if start == self.starts[-1] else self.tile - places
-        rising = (np.minimum(before, behind) - _SILENT * self.overlap) / max(_RISING * self.overlap, 1)
-        return np.asarray(rising.clip(0, 1), np.float32)
+    def weights(self) -> list[Tensor]:
+        """(tile,) how much each tile counts, pixel by pixel: less towards an edge where the picture goes on. Those of a
+        pixel add up to 1.
+        """
+        found = [self._fade(start) for start in self.starts]
+        mass = torch.zeros(self.reach)
+        for start, fade in zip(self.starts, found, strict=True):
+            mass[start : start + self.tile] += fade
+        return [fade / mass[start : start + self.tile] for start, fade in zip(self.starts, found, strict=True)]
+
+    def _fade(self, start: int) -> Tensor:
+        places = torch.arange(self.tile) + 0.5
+        before = places if start != self.starts[0] else torch.full((self.tile,), torch.inf)
+        behind = self.tile - places if start != self.starts[-1] else torch.full((self.tile,), torch.inf)
+        rising = (torch.minimum(before, behind) - _SILENT * self.overlap) / max(_RISING * self.overlap, 1)
+        return rising.clamp(0, 1)
 
 
 def _axes(size: tuple[int, int], frame: tuple[int, int], stride: int) -> tuple[_Axis, _Axis]:
