@@ -34,7 +34,7 @@ from convolve.verbs.starting import Start, starting_weights
 
 READERS = 2
 CACHE_BYTES = 20 << 30
-SCORING_BATCH = 250
+_SCORED, _SCORED_PIXELS = 250, 2**19  # at most so many images, and pixels, are measured together
 _PHOTOGRAPH = 96
 _FEWEST = Facts(images=1, channels=1, side=1, photographs=False)
 
@@ -139,9 +139,14 @@ def learning_batches(
     return Batches(examples.source, examples.truth, shown, options)
 
 
+def scoring_batch(preprocessing: Preprocessing) -> int:
+    """How many images are measured together: few enough that the maps of a large network stay within 2 GB."""
+    return min(_SCORED, max(1, _SCORED_PIXELS // (preprocessing.height * preprocessing.width)))
+
+
 def measuring_batches(examples: Examples, part: Indices, preprocessing: Preprocessing) -> Batches:
     """Batches to measure images on: in order, and nothing varied."""
-    options = BatchOptions(preprocessing, SCORING_BATCH, seed=0, shuffle=False, workers=READERS)
+    options = BatchOptions(preprocessing, scoring_batch(preprocessing), seed=0, shuffle=False, workers=READERS)
     return Batches(examples.source, examples.truth, examples.of(part), options)
 
 

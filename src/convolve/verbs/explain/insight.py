@@ -16,7 +16,7 @@ from convolve.values import Batch
 from convolve.verbs.explain.case import Case
 from convolve.verbs.explain.subjects import Looked, own_part
 from convolve.verbs.explain.views import Inside
-from convolve.verbs.preparing import READERS, SCORING_BATCH, examples_of
+from convolve.verbs.preparing import READERS, examples_of, scoring_batch
 
 _SHOWN = 6
 
@@ -44,5 +44,6 @@ def _own_batches(trained: Run, split: Literal["train"] | None) -> Iterator[Batch
     """A split of the run as it is, by default the one it was measured on, in random order."""
     dataset, part = own_part(trained, split)
     examples = examples_of(find(trained.manifest.task), dataset, trained.manifest.preprocessing)
-    options = BatchOptions(trained.manifest.preprocessing, SCORING_BATCH, seed=0, shuffle=True, workers=READERS)
+    preprocessing = trained.manifest.preprocessing
+    options = BatchOptions(preprocessing, scoring_batch(preprocessing), seed=0, shuffle=True, workers=READERS)
     return iter(Batches(examples.source, examples.truth, examples.of(part), options).epoch(0))
