@@ -33,7 +33,7 @@ format: .venv/installed ## bring the code into its usual form
 	$(BIN)/ruff format
 
 bench: .venv/installed ## measure speed side by side with the peers
-	set -e; for name in train_step networks_step layers memory small_network scratch explain; do $(BIN)/python -m bench.$$name; done
+	set -e; for name in train_step networks_step layers memory small_network scratch explain segmentation_predict; do $(BIN)/python -m bench.$$name; done
 
 clean: ## remove .venv, caches, the built book and the demo's run
 	rm -rf .venv .*_cache .hypothesis dist build docs/_build docs/book/images runs/demo

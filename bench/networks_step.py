@@ -3,7 +3,7 @@
     python -m bench.networks_step [NETWORK ...] [--rounds 5] [--precision fp32|bf16]
 
 Without names all of them. Stock networks are torchvision's, in its own form (its AlexNet has one narrower tower, its
-GoogLeNet batch normalisation), or timm's where torchvision has none.
+GoogLeNet batch normalisation), timm's where torchvision has none, and for pixels those of `bench.plain`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ CONTESTS = {  # with the ratio that is wanted of a processor that is faster in b
     "densenet121": (Contest("densenet121", "densenet121", 16), 2.2),
     "inception_v4": (Contest("inception_v4", "timm/inception_v4", 8, 299), 2.5),
     "se_resnet50": (Contest("se_resnet50", "timm/legacy_seresnet50", 16), 2.5),
+    "fcn8s_vgg16": (Contest("fcn8s_vgg16", "plain/fcn8s_vgg16", 4, 320), 2.2),
+    "unet_same": (Contest("unet_same", "plain/unet_same", 4, 256), 2.2),
 }
 
 
@@ -41,7 +43,7 @@ def main() -> None:
         precision = choose(precision=asked.precision, macs=card(name).macs).precision
         rates = trained(contest, asked.rounds, asked.precision)
         ratios = [ours / stock for ours, stock in zip(rates["ours"], rates["stock"], strict=True)]
-        sides = ", ".join(f"{side} {spread(found)}" for side, found in rates.items())
+        sides = ", ".join(f"{side} {spread(found, 2)}" for side, found in rates.items())
         print(f"{name:13} batch {contest.batch:2} at {contest.side}, ours in {precision}: {sides} images/s; ", end="")
         print(f"ratio {spread(ratios, 2)} (wanted: {wanted} in bf16)", flush=True)
 

@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -48,8 +49,7 @@ def _ours(name: str) -> None:
     _timed(lambda: answered(picture, _SIZE, task, runtime, _FRAME))
 
 
-def _timed(call: object) -> None:
-    assert callable(call)
+def _timed(call: Callable[[], object]) -> None:
     with torch.inference_mode():
         call()
         began = time.perf_counter()

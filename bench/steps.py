@@ -45,7 +45,8 @@ def stock(name: str, batch: int, side: int = SIZE) -> Callable[[], None]:
     network = _stock_network(name)
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
     images = torch.randn(batch, 3, side, side)
-    targets = torch.randint(plain.CLASSES, (batch, side, side)) if _pixels(name) else torch.randint(CLASSES, (batch,))
+    pixels = name.startswith("plain/")
+    targets = torch.randint(plain.CLASSES, (batch, side, side)) if pixels else torch.randint(CLASSES, (batch,))
 
     def once() -> None:
         optimizer.zero_grad()
@@ -65,10 +66,6 @@ def _stock_network(name: str) -> nn.Module:
         return plain.NETWORKS[inner]()
     network: nn.Module = getattr(torchvision.models, name)(**_WITHOUT_SLOW_START.get(name, {}))
     return network
-
-
-def _pixels(name: str) -> bool:
-    return name.startswith("plain/")
 
 
 def _stock_loss(scores: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.Tensor) -> torch.Tensor:
@@ -96,10 +93,9 @@ class _Memory:
 def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) -> Callable[[], None]:
     """Our network in the real step of the real loop, on the runtime that is chosen."""
     torch.manual_seed(0)
-    network = create(name)
-    count, shape = (plain.CLASSES, (batch, side, side)) if network.reads else (CLASSES, (batch,))
-    if network.reads:
-        network = create(name, count, 3)
+    pixels = name in plain.NETWORKS
+    count, shape = (plain.CLASSES, (batch, side, side)) if pixels else (CLASSES, (batch,))
+    network = create(name, count, 3)
     runtime = choose(precision=precision, macs=summarize(network, (3, side, side)).macs)
     runtime.prepare(network, learning=True)
     optimization = Optimization("momentum", RATE, 0.9, 0.0, "constant", 0.0, 0.0)
@@ -108,7 +104,7 @@ def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) 
     images = random.standard_normal((batch, side, side, 3), dtype=np.float32)
     memory = Batch(images, random.integers(count, size=shape), np.arange(batch))
     classes = tuple(str(number) for number in range(count))
-    task = Segment(network, classes) if network.reads else Classify(network, classes)
+    task = Segment(network, classes) if pixels else Classify(network, classes)
     training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)
     learner, state = Learner(network, recipe), State()
     learner.train()
