@@ -78,7 +78,7 @@ def ended(folder: Path) -> Trained:
     run = open_run(folder)
     results = run.manifest.results
     prepared = reopen(run, run.recipe.data or "", Running(**run.manifest.runtime))
-    prepared.runtime.prepare(prepared.task.network, learning=True).load_state_dict(kept_weights(run))
+    prepared.runtime.prepare(prepared.task.network).load_state_dict(kept_weights(run))
     return Trained(
         folder, run.manifest.task, _judge(prepared, results), int(results["epoch"] or 0), folder / "report.html"
     )
