@@ -74,11 +74,12 @@ def strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preproc
     tiles = _tiles(view, rows, columns)
     seen = (shares for some in tiles for shares in _seen(some, task, runtime, preprocessing))
     total = torch.zeros(len(task.classes), rows.tile, columns.reach)
+    beside = list(zip(columns.starts, columns.weights(), strict=True))
     for top, following, down in zip(rows.starts, (*rows.starts[1:], rows.reach), rows.weights(), strict=True):
-        for left, across, shares in zip(columns.starts, columns.weights(), seen, strict=False):
+        for (left, across), shares in zip(beside, seen, strict=False):
             total[:, :, left : left + columns.tile].addcmul_(shares, down[:, None] * across)
         ended = following - top
-        yield total[:, :ended][:, : height - top, :width]
+        yield total[:, : min(ended, height - top), :width]
         if following < rows.reach:
             total = torch.cat([total[:, ended:], torch.zeros(len(total), ended, columns.reach)], 1)
 
