@@ -17,7 +17,7 @@ from convolve.explain.methods import METHODS
 from convolve.explain.occlusion import squares
 from convolve.explain.question import Question, check_one_answer, everywhere
 from convolve.explain.sanity import cascade
-from convolve.explain.slopes import at_once
+from convolve.explain.together import at_once
 from convolve.networks import Network
 from tests.explain.pixels import NAMES, for_pixels, linear, question
 from tests.explain.small import images, network
@@ -168,7 +168,7 @@ def test_images_of_a_class_are_those_of_all_pixels() -> None:
 
 def test_of_large_images_fewer_run_together() -> None:
     small, large = torch.zeros(1, 3, 8, 256), torch.zeros(1, 3, 512, 300)
-    assert [at_once(16, small), at_once(16, large), at_once(16, large.repeat(1, 1, 9, 9))] == [16, 6, 1]
+    assert [at_once(16, images.shape[2:]) for images in (small, large, large.repeat(1, 1, 9, 9))] == [16, 6, 1]
 
 
 def test_what_makes_no_sense_of_pixels_is_refused() -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from convolve.errors import ExplainError
 from convolve.explain.methods import METHODS, Method
-from convolve.explain.slopes import at_once
+from convolve.explain.together import at_once
 from convolve.networks import Network
 
 BATCH = 16
@@ -30,7 +30,7 @@ def heat_maps(network: Network, method: str, images: Tensor, classes: Tensor, st
         raise ExplainError(f"{method} goes down to the pixels and takes no stage; leave out '{stage}'.")
     if len(classes) != len(images):
         raise ExplainError(f"{len(images)} images need as many classes, not {len(classes)}; give one class per image.")
-    count = at_once(BATCH, images)
+    count = at_once(BATCH, images.shape[2:])
     parts = zip(torch.split(images, count), torch.split(classes, count), strict=True)
     maps = torch.cat([chosen.heat(network, some, kinds, stage) for some, kinds in parts])
     if maps.shape[1:] == images.shape[2:]:

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from convolve.explain.slopes import at_once, scores_of
+from convolve.explain.slopes import scores_of
+from convolve.explain.together import at_once
 from convolve.explain.untouched import leaves_untouched
 from convolve.networks import Network
 
@@ -35,7 +36,7 @@ def occlusion(network: Network, images: Tensor, classes: Tensor, stage: str | No
     falls = torch.zeros(len(images), *images.shape[2:], device=images.device)
     covered = torch.zeros_like(falls[0])
     found = list(squares(images.shape[2], images.shape[3]))
-    together = max(1, at_once(BATCH, images) // len(images))
+    together = max(1, at_once(BATCH, images.shape[2:]) // len(images))
     whole = scores_of(network(images), classes)
     for start in range(0, len(found), together):
         some = found[start : start + together]

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from convolve.explain.slopes import at_once, scores_of, stage_maps
+from convolve.explain.slopes import scores_of, stage_maps
+from convolve.explain.together import at_once
 from convolve.explain.untouched import leaves_untouched
 from convolve.networks import Network
 
@@ -42,7 +43,7 @@ def _masked_scores(network: Network, image: Tensor, kind: Tensor, maps: Tensor, 
     """(channels,) scores of a (1, C, H, W) image's (1,) class behind each of its (channels, h, w) maps."""
     scores = blank.repeat(len(maps))
     living = (maps.amax((1, 2)) > maps.amin((1, 2))).nonzero().squeeze(1)
-    for some in torch.split(living, at_once(BATCH, image)):
+    for some in torch.split(living, at_once(BATCH, image.shape[2:])):
         masks = F.interpolate(maps[some][:, None], image.shape[2:], mode="bilinear", align_corners=False)
         lowest = masks.amin((2, 3), keepdim=True)
         masks.sub_(lowest).div_(masks.amax((2, 3), keepdim=True))

@@ -10,15 +10,6 @@ from torch import Tensor
 from convolve.errors import ExplainError
 from convolve.networks import Network
 
-_SIDE = 256
-
-
-def at_once(most: int, images: Tensor) -> int:
-    """How many images like these (N, C, H, W) run together: ``most`` of 256x256 pixels or less, fewer of larger ones,
-    so that memory is bounded.
-    """
-    return max(1, min(most, most * _SIDE**2 // images.shape[2:].numel()))
-
 
 def stage_maps(network: Network, images: Tensor, stage: str | None = None) -> tuple[str, Tensor]:
     """The name of a stage and the maps (N, channels, h, w) that leave it.

@@ -16,6 +16,7 @@ from torch import Tensor
 from convolve.data.preprocess import fitted, frame, least_side, normalised
 from convolve.data.voc import read_voc
 from convolve.errors import DataError, ImageError
+from convolve.explain.together import at_once
 from convolve.metrics.boxes import BoxArray, box_areas
 from convolve.runtime import Runtime
 from convolve.tasks.task import Explaining, Said
@@ -27,7 +28,6 @@ from convolve.verbs.predict import found_images
 
 _FEW = 12
 _BATCH = 16
-_AT_ONCE = _BATCH * 256 * 256  # pixels
 _READERS = 2
 _SHOWN = 224
 _Read = tuple[Pixels, Pixels, tuple[int, int]]
@@ -98,7 +98,7 @@ def looked_at(
 
     With each batch the sentences of those that cannot be read, by their places; without any other it is None.
     """
-    count = max(1, min(_BATCH, _AT_ONCE // (preprocessing.height * preprocessing.width)))
+    count = at_once(_BATCH, (preprocessing.height, preprocessing.width))
     with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(images), count):
             places = list(range(start, min(start + count, len(images))))
