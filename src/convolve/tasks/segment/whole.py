@@ -24,7 +24,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.segment.learning import Segment
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 
-_AT_ONCE = 640 * 512
+_AT_ONCE = 512 * 512
 """Pixels that go through the network together; as many as one frame has always do."""
 _BAND = 2**20
 """Pixels of the answer that are worked out together, each with the shares of all classes, which are not kept longer."""
