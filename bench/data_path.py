@@ -5,7 +5,7 @@
 FOLDER holds a folder of photos per class. Every photo is copied ``--copies`` times, as a file of its own, so that an
 epoch lasts seconds. The peer is `ImageFolder`, RandomResizedCrop(224), RandomHorizontalFlip, ToTensor, Normalize and a
 `DataLoader` with as many processes as we have threads; its processes are kept and have been through an epoch before any
-is timed. Both sides deliver normalised float32 batches, which nobody looks at. Files are in the system's file cache.
+is timed. Both sides deliver normalized float32 batches, which nobody looks at. Files are in the system's file cache.
 
 Every round times the peer and each of our epochs, one after another; ratios are per round, and the median counts. The
 first epoch begins with an empty cache: it reads, hashes and decodes all files, writes the cache and then goes through
@@ -31,10 +31,10 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToTensor
 
-from convolve.data.batches import Batches, BatchOptions
-from convolve.data.cache import PixelSource, open_cache
-from convolve.data.images import ImageFiles
-from convolve.data.variation import Augmentation
+from convolve.datasets.batches import Batches, BatchOptions
+from convolve.datasets.cache import PixelSource, open_cache
+from convolve.datasets.images import ImageFiles
+from convolve.datasets.variation import Augmentation
 from convolve.values import Labels, Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

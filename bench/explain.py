@@ -23,8 +23,8 @@ import torchvision
 from torch import Tensor
 
 from bench import steps
-from convolve.explain.heat import heat_maps
-from convolve.networks import create
+from convolve.explainers.heat import heat_maps
+from convolve.models import create
 from convolve.runtime import choose
 from convolve.summary import summarize
 

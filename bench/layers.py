@@ -23,7 +23,7 @@ from convolve.layers.lrn import LocalResponseNorm
 from convolve.layers.maxout import Maxout
 from convolve.layers.subsampling import Subsampling
 from convolve.layers.table_convolution import TableConvolution
-from convolve.networks.lenet import TABLE_I
+from convolve.models.lenet import TABLE_I
 
 Side = Callable[[Tensor], Tensor]
 Sides = Mapping[str, Side]

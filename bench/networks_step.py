@@ -3,7 +3,7 @@
     python -m bench.networks_step [NETWORK ...] [--rounds 5] [--precision fp32|bf16]
 
 Without names all of them. Stock networks are torchvision's, in its own form (its AlexNet has one narrower tower, its
-GoogLeNet batch normalisation), timm's where torchvision has none, and for pixels those of `bench.plain`.
+GoogLeNet batch normalization), timm's where torchvision has none, and for pixels those of `bench.plain`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 
 from bench import steps
 from bench.rounds import Contest, spread, trained
-from convolve.networks import card
+from convolve.models import card
 from convolve.runtime import choose
 
 CONTESTS = {  # with the ratio that is wanted of a processor that is faster in bfloat16

@@ -1,4 +1,4 @@
-"""One gradient step by hand: `convolve.scratch` against the textbook's way and against torch.
+"""One gradient step by hand: `convolve.from_scratch` against the textbook's way and against torch.
 
     python -m bench.scratch [--rounds 20] [--threads 1]
 
@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from bench import textbook
 from bench.steps import machine
-from convolve.scratch.layers import Draw
-from convolve.scratch.networks import simple_convnet
+from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.networks import simple_convnet
 
 _BATCH, _WARM_UP, _WANTED = 100, 3, 4.0
 

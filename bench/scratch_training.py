@@ -18,15 +18,15 @@ import numpy as np
 import threadpoolctl  # type: ignore[import-untyped]
 
 from bench.steps import machine
-from convolve.data.layouts import open_dataset
-from convolve.data.layouts.named import SYSTEM_FOLDERS, data_folder
-from convolve.scratch.homework import ThreeLayerNet
-from convolve.scratch.initialisers import xavier
-from convolve.scratch.layers import Draw
-from convolve.scratch.network import Model
-from convolve.scratch.networks import lenet5
-from convolve.scratch.optimizers import Adam, Optimizer
-from convolve.scratch.trainer import Examples, Plan, accuracy, train
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.layouts.named import SYSTEM_FOLDERS, data_folder
+from convolve.from_scratch.homework import ThreeLayerNet
+from convolve.from_scratch.initializers import xavier
+from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.network import Model
+from convolve.from_scratch.networks import lenet5
+from convolve.from_scratch.optimizers import Adam, Optimizer
+from convolve.from_scratch.trainer import Examples, Plan, accuracy, train
 from convolve.values import Dataset, Indices
 
 _KNOWN_DIGITS = 1437  # of 1,797; the rest, the last fifth, is the test set
@@ -70,7 +70,7 @@ def _examples(dataset: Dataset, shape: tuple[int, ...]) -> tuple[Examples, Examp
 
 
 def _parts(dataset: Dataset) -> tuple[Indices, Indices]:
-    """What is learnt from, and the test set."""
+    """What is learned from, and the test set."""
     if dataset.given:
         return dataset.given["train"], dataset.given["test"]
     every = np.arange(len(dataset), dtype=np.int64)

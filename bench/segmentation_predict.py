@@ -1,9 +1,9 @@
-"""Every pixel of one picture of 2048x1024 on a network that learnt at 256x256: ours, by tiles, against PyTorch eager.
+"""Every pixel of one picture of 2048x1024 on a network that learned at 256x256: ours, by tiles, against PyTorch eager.
 
     python -m bench.segmentation_predict [NETWORK ...] [--rounds 3]
 
 Eager is the network called once on the whole picture, in fp32 and the default memory format, and the likeliest class of
-its scores; ours is what `convolve predict` does with a picture that has been read: normalisation, tiles, shares, their
+its scores; ours is what `convolve predict` does with a picture that has been read: normalization, tiles, shares, their
 blending, classes. Each side runs in a process of its own, in turn; a call warms up, the next one is timed.
 """
 
@@ -21,7 +21,7 @@ import torch
 
 from bench import plain, steps
 from bench.rounds import spread
-from convolve.networks import create
+from convolve.models import create
 from convolve.runtime import choose
 from convolve.summary import summarize
 from convolve.tasks.segment import Segment

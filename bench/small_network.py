@@ -28,10 +28,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import to_tensor
 
 from bench import steps
-from convolve.data.batches import Batches, BatchOptions
-from convolve.data.cache import open_cache
-from convolve.data.layouts import open_dataset
-from convolve.networks import Network, create
+from convolve.datasets.batches import Batches, BatchOptions
+from convolve.datasets.cache import open_cache
+from convolve.datasets.layouts import open_dataset
+from convolve.models import Network, create
 from convolve.runtime import choose
 from convolve.summary import summarize
 from convolve.tasks.classify import Classify
@@ -45,7 +45,7 @@ from convolve.training.step import Training
 from convolve.values import Indices, Pixels, Preprocessing
 
 _BATCH, _RATE, _SIDE = 128, 1e-3, 28
-_PREPROCESSING = Preprocessing(_SIDE, _SIDE, 1, "squash", (0.0,), (1.0,))
+_PREPROCESSING = Preprocessing(_SIDE, _SIDE, 1, "stretch", (0.0,), (1.0,))
 Outcome = tuple[float, float]
 """Seconds of the median epoch, and the test accuracy after the last."""
 

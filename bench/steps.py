@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import plain
-from convolve.networks import create
+from convolve.models import create
 from convolve.runtime import choose, describe_machine
 from convolve.summary import summarize
 from convolve.tasks.classify import Classify

@@ -16,7 +16,7 @@ import torch
 
 from bench import steps
 from bench.rounds import Contest, spread, trained
-from convolve.networks import card
+from convolve.models import card
 from convolve.runtime import choose
 
 _NETWORK, _BATCH, _SIDE = "resnet18", 32, 4096

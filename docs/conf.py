@@ -68,7 +68,7 @@ def name_sources(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def inline_drawings(app: Sphinx, doctree: nodes.document, name: str) -> None:
-    """Put SVG drawings into the page itself, so that their colours follow its light and dark."""
+    """Put SVG drawings into the page itself, so that their colors follow its light and dark."""
     del name
     for image in list(doctree.findall(nodes.image)):
         path = Path(app.srcdir, image["uri"])

@@ -114,7 +114,7 @@ def test_a_page_sets_formulas_and_drawings_itself_and_says_where_code_is_from(
     images.mkdir()
     (tmp_path / "index.md").write_text("# Book\n\n```{toctree}\nbook/ko/page\n```\n")
     (images / "one.svg").write_text('<svg viewBox="0 0 72 36" xmlns="http://www.w3.org/2000/svg"></svg>')
-    source = os.path.relpath(DOCS.parent / "src" / "convolve" / "scratch" / "affine.py", pages)
+    source = os.path.relpath(DOCS.parent / "src" / "convolve" / "from_scratch" / "affine.py", pages)
     (pages / "page.md").write_text(
         "# 장\n\n![a < b](../images/one.svg) $\\frac{1}{m} \\log y$\n\n$$\\begin{bmatrix} 1 & 2 \\end{bmatrix}$$\n\n"
         f"```{{literalinclude}} {source}\n:pyobject: affine_backward\n```\n",
@@ -128,7 +128,7 @@ def test_a_page_sets_formulas_and_drawings_itself_and_says_where_code_is_from(
     assert '<mtable class="bracketed">' in page
     assert '<svg role="img" aria-label="a &lt; b" viewBox' in page
     assert 'style="--width: 96px"' in page
-    assert '<p class="quoted-from">src/convolve/scratch/affine.py</p>' in page
+    assert '<p class="quoted-from">src/convolve/from_scratch/affine.py</p>' in page
     assert 'lang="ko"' in page
     assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//', page)
 

@@ -79,7 +79,7 @@ print("heavy:", found)
     assert "heavy: []" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["options", "networks", "data", "values", "errors", "verbs"])
+@pytest.mark.parametrize("module", ["options", "models", "datasets", "values", "errors", "verbs"])
 def test_every_module_can_be_the_first_to_be_imported(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"from convolve import {module}"], check=True)
 
@@ -89,8 +89,7 @@ def test_flags_are_fields_are_keywords(name: str, command: Command) -> None:
     verb = find(name)
     names = [option.name for option in fields(verb.options)]
     assert len(names) == len(set(names))
-    packages = ("data", "explain", "networks", "scratch")
-    assert set(inspect.signature(verb if name in packages else getattr(convolve, name)).parameters) == set(names)
+    assert set(inspect.signature(getattr(convolve, name)).parameters) == set(names)
     page = command(name, "--help").out
     shown = set(re.findall(r"(?<!-)--([a-z][a-z0-9-]*)", page))
     flags = {flag.replace("_", "-") for flag in names}
@@ -123,11 +122,11 @@ def test_the_package_names_its_verbs() -> None:
 
 
 def test_packages_that_share_their_name_with_a_verb_are_both() -> None:
-    assert convolve.networks.create("simple_cnn", classes=3).card.name == "simple_cnn"
-    assert len(convolve.networks().cards) == len(convolve.networks.names())
+    assert convolve.models.create("simple_cnn", classes=3).card.name == "simple_cnn"
+    assert len(convolve.networks().cards) == len(convolve.models.names())
     assert convolve.networks(name="simple_cnn").as_json()["parameters"] == 20_666
     assert convolve.data("digits").dataset.layout == "named"
-    assert convolve.data.layouts.open_dataset("digits").layout == "named"
+    assert convolve.datasets.layouts.open_dataset("digits").layout == "named"
 
 
 @pytest.mark.parametrize(

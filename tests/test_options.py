@@ -69,8 +69,8 @@ def test_mistakes_are_named(keywords: dict[str, object], words: str) -> None:
 
 
 def test_an_unknown_entry_of_a_file_is_named() -> None:
-    with pytest.raises(OptionError, match=r"recipe\.toml has an entry 'engine\.colour'"):
-        from_sections(Train, {"name": "a", "engine": {"colour": "red"}}, "recipe.toml")
+    with pytest.raises(OptionError, match=r"recipe\.toml has an entry 'engine\.color'"):
+        from_sections(Train, {"name": "a", "engine": {"color": "red"}}, "recipe.toml")
 
 
 def test_merge_takes_what_is_set() -> None:

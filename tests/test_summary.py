@@ -12,7 +12,7 @@ from convolve.errors import NetworkError
 from convolve.layers.border import BorderOnce
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
-from convolve.networks import Network, card, create, names
+from convolve.models import Network, card, create, names
 from convolve.summary import LayerRow, outlines, summarize
 
 
@@ -40,7 +40,7 @@ def test_totals_are_those_on_the_card_and_those_that_torch_counts(name: str) -> 
 
 def _uncounted(row: LayerRow) -> int:
     """What runs as a product beyond the layer's own multiply-adds, or (less than 0) otherwise than as one."""
-    if row.type == "LocalResponseNorm":  # the sum over neighbours is a convolution of all maps with all
+    if row.type == "LocalResponseNorm":  # the sum over neighbors is a convolution of all maps with all
         return row.output[0] * math.prod(row.output)
     if row.type == "TableConvolution":  # a dense one, with zeros where no connection is
         assert row.kernel
@@ -174,7 +174,7 @@ def test_outlines_have_shapes_alone_and_the_same_table() -> None:
     assert not nn.init.zeros_(torch.ones(2)).any()  # outside it, weights are drawn again
 
 
-def test_a_normalisation_that_does_not_fit_its_maps_is_refused() -> None:
+def test_a_normalization_that_does_not_fit_its_maps_is_refused() -> None:
     with pytest.raises(NetworkError, match=r"^The network cannot take an input of 3x8x8"):
         summarize(nn.BatchNorm2d(4), (3, 8, 8))
 

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from convolve.reports.colours import CELL, INK, LINE, MUTED, RIGHT
+from convolve.reports.colors import CELL, INK, LINE, MUTED, RIGHT
 
 CELL_INCHES = 0.36
 Fills = Mapping[tuple[int, int], str]
-"""Colours of cells by (row, column), laid on as tints."""
+"""Colors of cells by (row, column), laid on as tints."""
 
 
 @dataclass(frozen=True)
@@ -40,33 +40,33 @@ def matrix(on: Sheet, at: tuple[float, float], values: npt.ArrayLike, fills: Fil
     """A matrix of numbers or short words whose upper left corner is ``at`` (x, y)."""
     table = np.atleast_2d(np.asarray(values))
     for (row, column), value in np.ndenumerate(table):
-        colour = (fills or {}).get((row, column))
-        box(on, (at[0] + column, at[1] + row), (1, 1), colour)
+        color = (fills or {}).get((row, column))
+        box(on, (at[0] + column, at[1] + row), (1, 1), color)
         text(on, (at[0] + column + 0.5, at[1] + row + 0.5), number(value))
 
 
 def box(on: Sheet, at: tuple[float, float], size: tuple[float, float], fill: str | None = None) -> None:
-    """A cell, or a box of some cells, tinted if a colour is named."""
+    """A cell, or a box of some cells, tinted if a color is named."""
     on.axes.add_patch(Rectangle(at, *size, facecolor=CELL, edgecolor="none"))
     if fill:
         on.axes.add_patch(Rectangle(at, *size, facecolor=fill, alpha=0.28, edgecolor="none"))
     on.axes.add_patch(Rectangle(at, *size, facecolor="none", edgecolor=LINE, linewidth=0.8))
 
 
-def frame(on: Sheet, at: tuple[float, float], size: tuple[float, float], colour: str = RIGHT) -> None:
+def frame(on: Sheet, at: tuple[float, float], size: tuple[float, float], color: str = RIGHT) -> None:
     """A heavy outline, such as that of the window."""
-    outline = Rectangle(at, *size, facecolor="none", edgecolor=colour, linewidth=2.0, joinstyle="miter", zorder=3)
+    outline = Rectangle(at, *size, facecolor="none", edgecolor=color, linewidth=2.0, joinstyle="miter", zorder=3)
     on.axes.add_patch(outline)
 
 
-def text(on: Sheet, at: tuple[float, float], words: str, colour: str = INK, size: float = 9.5) -> None:
+def text(on: Sheet, at: tuple[float, float], words: str, color: str = INK, size: float = 9.5) -> None:
     """Words around a point."""
-    on.axes.text(*at, words, color=colour, fontsize=size, ha="center", va="center_baseline", zorder=4)
+    on.axes.text(*at, words, color=color, fontsize=size, ha="center", va="center_baseline", zorder=4)
 
 
-def arrow(on: Sheet, start: tuple[float, float], end: tuple[float, float], colour: str = MUTED) -> None:
+def arrow(on: Sheet, start: tuple[float, float], end: tuple[float, float], color: str = MUTED) -> None:
     """An arrow from one point to another."""
-    way = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}
+    way = {"arrowstyle": "-|>", "color": color, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}
     on.axes.annotate("", xy=end, xytext=start, arrowprops=way, zorder=2)
 
 

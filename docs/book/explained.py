@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
 import convolve
-from convolve.data.sheet import font_for
-from convolve.explain.methods import METHODS
-from convolve.reports.colours import INK, PAPER
+from convolve.datasets.sheet import font_for
+from convolve.explainers.methods import METHODS
+from convolve.reports.colors import INK, PAPER
 from convolve.reports.heat import heat_layer, over
 from convolve.values import Floats, Pixels
 

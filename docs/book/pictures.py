@@ -2,7 +2,7 @@
 what is older than the code.
 
 Every ``pictures_*.py`` beside this file has ``PICTURES``: by the picture's file name, a function without parameters
-that returns the figure. ``.svg`` is for drawings, whose colours (those of `convolve.reports.colours`) follow the page;
+that returns the figure. ``.svg`` is for drawings, whose colors (those of `convolve.reports.colors`) follow the page;
 ``.png`` for photographs. Functions run within the house's look and draw the same picture every time. As both languages
 show the same picture, it bears numbers and symbols, and hardly a word.
 """

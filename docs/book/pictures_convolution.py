@@ -9,19 +9,19 @@ from drawing import Fills, arrow, box, frame, matrix, number, sheet, text
 from matplotlib.figure import Figure
 from sklearn.datasets import load_sample_image
 
-from convolve.reports.colours import MUTED, RIGHT, WRONG
-from convolve.scratch.arrays import Array
-from convolve.scratch.convolution import convolution_forward
-from convolve.scratch.photographs import Version, versions
-from convolve.scratch.plain import conv1d_slopes, conv1d_sums
-from convolve.scratch.pooling import (
+from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.convolution import convolution_forward
+from convolve.from_scratch.photographs import Version, versions
+from convolve.from_scratch.plain import conv1d_slopes, conv1d_sums
+from convolve.from_scratch.pooling import (
     average_pool_backward,
     average_pool_forward,
     extreme_pool_backward,
     max_pool_forward,
 )
-from convolve.scratch.steps.examples import EXAMPLES
-from convolve.scratch.windows import Sliding, im2col
+from convolve.from_scratch.steps.examples import EXAMPLES
+from convolve.from_scratch.windows import Sliding, im2col
+from convolve.reports.colors import MUTED, RIGHT, WRONG
 
 TINTS = (RIGHT, WRONG, "#626a75", "#1b1f26")
 
@@ -53,10 +53,10 @@ def equation(name: str, windows: Sequence[tuple[int, int]] = ((0, 0),), fills: F
     matrix(on, (at_y, (height - len(y)) / 2), y)
     text(on, (at_w - 0.75, height / 2), "∗", size=15)
     text(on, (at_y - 0.75, height / 2), "=", size=15)
-    for (i, j), colour in zip(windows, TINTS, strict=False):
+    for (i, j), color in zip(windows, TINTS, strict=False):
         corner = 0.5 + sliding.stride * j, (height - len(x)) / 2 + sliding.stride * i
-        frame(on, corner, (w.shape[1], w.shape[0]), colour)
-        frame(on, (at_y + j, (height - len(y)) / 2 + i), (1, 1), colour)
+        frame(on, corner, (w.shape[1], w.shape[0]), color)
+        frame(on, (at_y + j, (height - len(y)) / 2 + i), (1, 1), color)
     return on.figure
 
 
@@ -177,8 +177,8 @@ def overlap() -> Figure:
     dx = extreme_pool_backward(np.ones_like(y), memory)
     on = sheet(17.5, 6)
     matrix(on, (0.5, 0.5), x[0, 0], {(2, 2): RIGHT})
-    for (i, j), colour in zip(np.ndindex(2, 2), TINTS, strict=True):
-        frame(on, (0.5 + 2 * j + 0.06 * j, 0.5 + 2 * i + 0.06 * i), (2.94, 2.94), colour)
+    for (i, j), color in zip(np.ndindex(2, 2), TINTS, strict=True):
+        frame(on, (0.5 + 2 * j + 0.06 * j, 0.5 + 2 * i + 0.06 * i), (2.94, 2.94), color)
     arrow(on, (6, 3), (7, 3))
     matrix(on, (7.5, 2), y[0, 0])
     arrow(on, (10, 3), (11, 3))

@@ -1,4 +1,4 @@
-"""The pictures of the chapters on normalisation and networks; what they show is read from the code or computed here."""
+"""The pictures of the chapters on normalization and networks; what they show is read from the code or computed here."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from plots import histogram
 
-from convolve import networks
+from convolve import models
+from convolve.from_scratch.activations import tanh_forward
+from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.initializers import gaussian
+from convolve.from_scratch.normalization import batch_norm_forward, layer_norm_forward
 from convolve.layers.geometry import ReceptiveField, Window
-from convolve.networks.lenet import TABLE_I
-from convolve.reports.colours import CELL, INK, LINE, MUTED, PAPER, RIGHT, WRONG
-from convolve.scratch.activations import tanh_forward
-from convolve.scratch.arrays import Array
-from convolve.scratch.initialisers import gaussian
-from convolve.scratch.normalisation import batch_norm_forward, layer_norm_forward
+from convolve.models.lenet import TABLE_I
+from convolve.reports.colors import CELL, INK, LINE, MUTED, PAPER, RIGHT, WRONG
 
 SLIDE = np.array(
     [
@@ -33,26 +33,26 @@ SLIDE = np.array(
 DEPTH, WIDTH = 10, 500
 
 
-def normalisation_axes() -> Figure:
-    """The lecture's numbers, and what batch (a column) and layer normalisation (a row) make of them."""
+def normalization_axes() -> Figure:
+    """The lecture's numbers, and what batch (a column) and layer normalization (a row) make of them."""
     ones, zeros = np.ones(10), np.zeros(10)
     batch, _ = batch_norm_forward(SLIDE, ones, zeros)
     layer, _ = layer_norm_forward(SLIDE, ones, zeros)
     figure = Figure(figsize=(7.7, 7.6), layout="constrained")
-    for number, normalised in enumerate((batch, layer)):
+    for number, normalized in enumerate((batch, layer)):
         marked: tuple[int | slice, int | slice] = (slice(None), 3) if number == 0 else (4, slice(None))
-        colour = RIGHT if number == 0 else WRONG
+        color = RIGHT if number == 0 else WRONG
         values = SLIDE[marked]
         mean, variance = values.mean(), values.var()
-        before = _board(figure, (2, 2, 2 * number + 1), SLIDE, marked, colour)
-        before.set_title(f"μ = {mean:.1f}, σ² = {variance:.2f}", color=colour, fontsize=11)
-        after = _board(figure, (2, 2, 2 * number + 2), normalised, marked, colour)
-        after.set_title(f"(x - {mean:.1f}) / √({variance:.2f} + ε)", color=colour, fontsize=11)
+        before = _board(figure, (2, 2, 2 * number + 1), SLIDE, marked, color)
+        before.set_title(f"μ = {mean:.1f}, σ² = {variance:.2f}", color=color, fontsize=11)
+        after = _board(figure, (2, 2, 2 * number + 2), normalized, marked, color)
+        after.set_title(f"(x - {mean:.1f}) / √({variance:.2f} + ε)", color=color, fontsize=11)
     return figure
 
 
-def normalised_depth() -> Figure:
-    """Ten tanh layers from weights of deviation 0.01: their outputs without, and with batch normalisation."""
+def normalized_depth() -> Figure:
+    """Ten tanh layers from weights of deviation 0.01: their outputs without, and with batch normalization."""
     figure = Figure(figsize=(8.2, 2.4), layout="constrained")
     ones, zeros = np.ones(WIDTH), np.zeros(WIDTH)
     for row, title in enumerate(("–", "BN")):
@@ -71,13 +71,13 @@ def normalised_depth() -> Figure:
 
 
 def response() -> Figure:
-    """What LRN leaves of a value whose neighbours are all as large: the paper's constants, and BVLC's for Caffe."""
+    """What LRN leaves of a value whose neighbors are all as large: the paper's constants, and BVLC's for Caffe."""
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     place = figure.add_subplot()
     x = np.linspace(0.1, 400, 400)
     cases = {"n 5, k 2, α 1e-4, β 0.75": (2.0, 5 * 1e-4, RIGHT), "n 5, k 1, α 1e-4/5, β 0.75": (1.0, 1e-4, WRONG)}
-    for name, (k, times, colour) in cases.items():
-        place.plot(x, x / (k + times * x**2) ** 0.75, color=colour, label=name, linewidth=2)
+    for name, (k, times, color) in cases.items():
+        place.plot(x, x / (k + times * x**2) ** 0.75, color=color, label=name, linewidth=2)
     place.plot(x, x, color=LINE, linestyle="--")
     place.set(xlabel="a", ylabel="b", ylim=(0, 120), xlim=(0, 400))
     place.legend(frameon=False, loc="upper right", fontsize=9)
@@ -91,8 +91,8 @@ def lenet_table() -> Figure:
     place = figure.add_subplot()
     for column, inputs in enumerate(TABLE_I):
         for row in range(6):
-            colour = RIGHT if row in inputs else CELL
-            place.add_patch(Rectangle((column, row), 0.92, 0.92, color=colour))
+            color = RIGHT if row in inputs else CELL
+            place.add_patch(Rectangle((column, row), 0.92, 0.92, color=color))
         place.text(column + 0.46, 6.45, str(len(inputs)), ha="center", va="center", fontsize=9, color=MUTED)
     place.set(xlim=(-0.1, 16), ylim=(6.9, -0.1), aspect="equal", xlabel="C3", ylabel="S2")
     place.set_xticks(np.arange(16) + 0.46, [str(number) for number in range(16)])
@@ -141,12 +141,12 @@ def accuracy_operations() -> Figure:
     figure = Figure(figsize=(8.6, 6), layout="constrained")
     place = figure.add_subplot()
     for name, (right, up) in LABELS.items():
-        card = networks.card(name)
+        card = models.card(name)
         if card.macs is None or card.top1_error is None or card.parameters is None:
             raise ValueError(f"The card of {name} lacks a figure that the picture needs.")
         spot = card.macs / 1e9, 100 - card.top1_error
-        colour = WRONG if "ten crops" in card.evaluation else RIGHT
-        place.scatter(*spot, s=card.parameters / 1e5, color=colour, alpha=0.45, linewidth=0)
+        color = WRONG if "ten crops" in card.evaluation else RIGHT
+        place.scatter(*spot, s=card.parameters / 1e5, color=color, alpha=0.45, linewidth=0)
         place.annotate(name, spot, (right, up), textcoords="offset points", fontsize=8.5, color=INK)
     for parameters in (5, 50, 100):
         place.scatter([], [], s=parameters * 10, color=MUTED, alpha=0.45, linewidth=0, label=f"{parameters} M")
@@ -169,7 +169,7 @@ LABELS: dict[str, tuple[int, int]] = {  # networks of the picture, and where the
 
 
 def _board(
-    figure: Figure, where: tuple[int, int, int], values: Array, marked: tuple[int | slice, int | slice], colour: str
+    figure: Figure, where: tuple[int, int, int], values: Array, marked: tuple[int | slice, int | slice], color: str
 ) -> Axes:
     """A table of numbers, a column or row of which stands out."""
     place = figure.add_subplot(*where)
@@ -177,7 +177,7 @@ def _board(
     chosen[marked] = True
     for (row, column), value in np.ndenumerate(values):
         here = bool(chosen[row, column])
-        place.add_patch(Rectangle((column, row), 0.94, 0.94, color=colour if here else CELL))
+        place.add_patch(Rectangle((column, row), 0.94, 0.94, color=color if here else CELL))
         text = f"{value:g}" if values is SLIDE else f"{round(value, 1) + 0.0:.1f}"
         place.text(column + 0.47, row + 0.5, text, ha="center", va="center", fontsize=8, color=PAPER if here else MUTED)
     place.set(xlim=(-0.1, 10.1), ylim=(10.1, -0.1), aspect="equal")
@@ -185,10 +185,10 @@ def _board(
     return place
 
 
-def _box(place: Axes, middle: tuple[float, float], text: str, colour: str = CELL, width: float = 0.9) -> None:
+def _box(place: Axes, middle: tuple[float, float], text: str, color: str = CELL, width: float = 0.9) -> None:
     x, y = middle
-    place.add_patch(FancyBboxPatch((x - width / 2, y - 0.25), width, 0.5, "round,pad=0.02", fc=colour, ec=LINE))
-    place.text(x, y, text, ha="center", va="center", fontsize=8.5, color=PAPER if colour in (RIGHT, WRONG) else INK)
+    place.add_patch(FancyBboxPatch((x - width / 2, y - 0.25), width, 0.5, "round,pad=0.02", fc=color, ec=LINE))
+    place.text(x, y, text, ha="center", va="center", fontsize=8.5, color=PAPER if color in (RIGHT, WRONG) else INK)
 
 
 def _arrow(place: Axes, spots: Sequence[tuple[float, float]]) -> None:
@@ -248,8 +248,8 @@ def _draw_squeeze(place: Axes) -> None:
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {
-    "normalisation_axes.svg": normalisation_axes,
-    "normalised_depth.svg": normalised_depth,
+    "normalization_axes.svg": normalization_axes,
+    "normalized_depth.svg": normalized_depth,
     "response.svg": response,
     "lenet_table.svg": lenet_table,
     "small_filters.svg": small_filters,

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from sklearn.datasets import load_digits
 
-from convolve.reports.colours import CELL, MUTED, PAPER, RIGHT, WRONG, mix
-from convolve.scratch.layers import Draw
-from convolve.scratch.linear import softmax_classifier
-from convolve.scratch.losses import cross_entropy_backward, cross_entropy_forward, softmax_forward
-from convolve.scratch.optimizers import GradientDescent, Optimizer
-from convolve.scratch.trainer import Examples, Plan, train
+from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.linear import softmax_classifier
+from convolve.from_scratch.losses import cross_entropy_backward, cross_entropy_forward, softmax_forward
+from convolve.from_scratch.optimizers import GradientDescent, Optimizer
+from convolve.from_scratch.trainer import Examples, Plan, train
+from convolve.reports.colors import CELL, MUTED, PAPER, RIGHT, WRONG, mix
 
 SCORES = np.array([[3.0, 1.0, 2.0]])
 TRUTH = np.array([2])
@@ -71,7 +71,7 @@ def softmax() -> Figure:
 
 
 def templates() -> Figure:
-    """What a softmax classifier has learnt of each digit: blue speaks for it, orange against."""
+    """What a softmax classifier has learned of each digit: blue speaks for it, orange against."""
     digits = load_digits()
     known = Examples((digits.data[:1200] / 16).astype(np.float32), digits.target[:1200])
     model = softmax_classifier(Draw(np.random.default_rng(0)), 64, 10)
@@ -79,9 +79,9 @@ def templates() -> Figure:
         pass
     weights = model.parameters["w"].T.reshape(10, 8, 8)
     strength = np.abs(weights) / np.abs(weights).max()
-    colours = np.where(weights[..., None] > 0, mix(PAPER, RIGHT, strength), mix(PAPER, WRONG, strength))
+    colors = np.where(weights[..., None] > 0, mix(PAPER, RIGHT, strength), mix(PAPER, WRONG, strength))
     figure = Figure(figsize=(6.2, 2.9), layout="constrained")
-    for digit, template in enumerate(colours):
+    for digit, template in enumerate(colors):
         axes = figure.add_subplot(2, 5, digit + 1)
         axes.imshow(template, interpolation="nearest")
         axes.set_title(str(digit), fontsize=9)

@@ -1,4 +1,4 @@
-"""The pictures of the chapter on regularisation; every weight, loss and pixel in them is computed here."""
+"""The pictures of the chapter on regularization; every weight, loss and pixel in them is computed here."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from matplotlib.patches import Circle
 from plots import grid
 from sklearn.datasets import load_digits, load_sample_image
 
-from convolve.data import augment
-from convolve.data.colour import principal_axes
-from convolve.data.variation import Augmentation
-from convolve.reports.colours import CELL, LINE, MUTED, RIGHT, WRONG
-from convolve.scratch.dropout import dropout_forward
-from convolve.scratch.layers import Draw, activation_layer, affine_layer
-from convolve.scratch.linear import softmax_classifier
-from convolve.scratch.losses import SOFTMAX
-from convolve.scratch.network import Network
-from convolve.scratch.optimizers import Adam, GradientDescent, Optimizer
-from convolve.scratch.trainer import Examples, Plan, train
+from convolve.datasets import augment
+from convolve.datasets.color import principal_axes
+from convolve.datasets.variation import Augmentation
+from convolve.from_scratch.dropout import dropout_forward
+from convolve.from_scratch.layers import Draw, activation_layer, affine_layer
+from convolve.from_scratch.linear import softmax_classifier
+from convolve.from_scratch.losses import SOFTMAX
+from convolve.from_scratch.network import Network
+from convolve.from_scratch.optimizers import Adam, GradientDescent, Optimizer
+from convolve.from_scratch.trainer import Examples, Plan, train
+from convolve.reports.colors import CELL, LINE, MUTED, RIGHT, WRONG
 from convolve.values import Pixels, Preprocessing
 
 
@@ -112,7 +112,7 @@ def augmentation() -> Figure:
 
 
 def _varied(photograph: Pixels, variation: Augmentation, frame: Preprocessing, count: int) -> Pixels:
-    """(count, height, width, 3): the photograph, varied; in 32 shades of each colour, which keeps the file small."""
+    """(count, height, width, 3): the photograph, varied; in 32 shades of each color, which keeps the file small."""
     random = np.random.default_rng(1)
     sizes = np.array([photograph.shape[:2]] * count)
     drawn = augment.draw(variation, sizes, frame, principal_axes([photograph]), random)

@@ -8,14 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from plots import grid, histogram
 
-from convolve.layers.scaled_tanh import AMPLITUDE, SLOPE
-from convolve.reports.colours import LINE, MUTED, RIGHT, WRONG
-from convolve.scratch.activations import ACTIVATIONS, Activation, tanh_forward
-from convolve.scratch.arrays import Array
-from convolve.scratch.initialisers import Initialiser, gaussian, he, xavier
-from convolve.scratch.layers import Draw, activation_layer, affine_layer
-from convolve.scratch.network import Network
-from convolve.scratch.optimizers import (
+from convolve.from_scratch.activations import ACTIVATIONS, Activation, tanh_forward
+from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.initializers import Initializer, gaussian, he, xavier
+from convolve.from_scratch.layers import Draw, activation_layer, affine_layer
+from convolve.from_scratch.network import Network
+from convolve.from_scratch.optimizers import (
     AdaDelta,
     Adagrad,
     Adam,
@@ -26,6 +24,8 @@ from convolve.scratch.optimizers import (
     RMSProp,
     Rule,
 )
+from convolve.layers.scaled_tanh import AMPLITUDE, SLOPE
+from convolve.reports.colors import LINE, MUTED, RIGHT, WRONG
 from convolve.training.recipe import Optimization, ScheduleName
 from convolve.training.schedules import rate_at
 
@@ -44,15 +44,15 @@ RULES: tuple[tuple[str, Rule], ...] = (
 
 
 def activations() -> Figure:
-    """Every activation (blue) and its slope (orange), by the functions of `convolve.scratch`."""
+    """Every activation (blue) and its slope (orange), by the functions of `convolve.from_scratch`."""
     x = np.linspace(-4, 4, 401)
     ones = np.ones_like(x)
-    squashed, _ = tanh_forward(SLOPE * x)
+    stretched, _ = tanh_forward(SLOPE * x)
     curves: dict[str, tuple[Array, Array]] = {}
     for activation, (forward, backward) in ACTIVATIONS.items():
         y, memory = forward(x)
         curves[activation] = y, backward(ones, memory)
-    curves["1.7159 tanh(2x/3)"] = AMPLITUDE * squashed, AMPLITUDE * SLOPE * (1 - squashed**2)
+    curves["1.7159 tanh(2x/3)"] = AMPLITUDE * stretched, AMPLITUDE * SLOPE * (1 - stretched**2)
     figure, axes = grid(2, 3, (7.7, 4.4))
     for place, (name, (y, slope)) in zip(axes, curves.items(), strict=True):
         place.plot(x, slope, color=WRONG, linewidth=1.5)
@@ -67,39 +67,39 @@ def vanishing() -> Figure:
     """The size of the loss's slope at each of ten layers: it vanishes through sigmoids, and lives through ReLU."""
     figure, (place,) = grid(1, 1, (6, 3.2))
     layers = np.arange(1, DEPTH + 1)
-    cases: tuple[tuple[Activation, Initialiser, str], ...] = (
+    cases: tuple[tuple[Activation, Initializer, str], ...] = (
         ("sigmoid", xavier, WRONG),
         ("tanh", xavier, MUTED),
         ("relu", he, RIGHT),
     )
-    for name, initialiser, colour in cases:
+    for name, initializer, color in cases:
         random = np.random.default_rng(0)
-        draw = Draw(random, np.float64, initialiser)
+        draw = Draw(random, np.float64, initializer)
         stack = [part for _ in range(DEPTH) for part in (affine_layer(draw, 100, 100), activation_layer(name))]
         network = Network([*stack, affine_layer(draw, 100, 10)])
         _, slopes = network.gradients(random.standard_normal((200, 100)), random.integers(10, size=200))
         sizes = [np.sqrt(np.square(slopes[f"{2 * number}.w"]).mean()) for number in range(DEPTH)]
-        place.semilogy(layers, sizes, "o-", color=colour, markersize=4, label=name)
+        place.semilogy(layers, sizes, "o-", color=color, markersize=4, label=name)
     place.set(ylabel="√ mean (∂L/∂W)²", xticks=layers)
     place.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
     place.legend(frameon=False, loc="lower right")
     return figure
 
 
-def initialisation() -> Figure:
-    """Histograms of what leaves each of ten layers of 500 units, with the deviation, under four initialisations."""
-    cases: tuple[tuple[str, Activation, Initialiser], ...] = (
+def initialization() -> Figure:
+    """Histograms of what leaves each of ten layers of 500 units, with the deviation, under four initializations."""
+    cases: tuple[tuple[str, Activation, Initializer], ...] = (
         ("Gaussian 0.01\ntanh", "tanh", gaussian),
         ("Xavier\ntanh", "tanh", xavier),
         ("Xavier\nReLU", "relu", xavier),
         ("He\nReLU", "relu", he),
     )
     figure = Figure(figsize=(8.2, 4.6), layout="constrained")
-    for row, (title, name, initialiser) in enumerate(cases):
+    for row, (title, name, initializer) in enumerate(cases):
         random = np.random.default_rng(0)
         x: Array = random.standard_normal((500, WIDTH))
         for layer in range(DEPTH):
-            x, _ = ACTIVATIONS[name][0](x @ initialiser(random, (WIDTH, WIDTH), np.float64))
+            x, _ = ACTIVATIONS[name][0](x @ initializer(random, (WIDTH, WIDTH), np.float64))
             place = figure.add_subplot(len(cases), DEPTH, row * DEPTH + layer + 1)
             histogram(place, x, (-1, 1) if name == "tanh" else (0, 2))
             if row == 0:
@@ -153,7 +153,7 @@ def schedules() -> Figure:
 PICTURES: dict[str, Callable[[], Figure]] = {
     "activations.svg": activations,
     "vanishing.svg": vanishing,
-    "initialisation.svg": initialisation,
+    "initialization.svg": initialization,
     "optimizers.svg": optimizers,
     "schedules.svg": schedules,
 }

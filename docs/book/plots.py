@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convolve.reports.colours import INK, LINE, MUTED, RIGHT, WRONG
-from convolve.scratch.arrays import Array
+from convolve.from_scratch.arrays import Array
+from convolve.reports.colors import INK, LINE, MUTED, RIGHT, WRONG
 
 
 def grid(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
@@ -25,8 +25,8 @@ def histogram(place: Axes, values: Array, reach: tuple[float, float]) -> None:
 
     Where ReLU leaves most of them at 0, the bar there is cut off, so that the others show.
     """
-    colour = RIGHT if values.std() > 0.1 else WRONG
-    counts, *_ = place.hist(values.ravel(), bins=30, range=reach, color=colour)
+    color = RIGHT if values.std() > 0.1 else WRONG
+    counts, *_ = place.hist(values.ravel(), bins=30, range=reach, color=color)
     most = max(counts[1:])
     place.set(xticks=[], yticks=[], ylim=(0, 3 * most if counts[0] > 3 * most else 1.1 * max(counts)))
     place.set_xlabel(f"{values.std():.2g}", fontsize=7.5, color=INK)

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import convolve
-from convolve.data.layouts import open_dataset
-from convolve.data.masks import shown_in
-from convolve.data.sheet import font_for
-from convolve.reports.colours import INK, PAPER
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.masks import shown_in
+from convolve.datasets.sheet import font_for
+from convolve.reports.colors import INK, PAPER
 
 SIZE, GAP, LINE, ROWS = (240, 180), 6, 26, 3
 
@@ -40,7 +40,7 @@ def columns(data: str, runs: list[str]) -> dict[str, list[Image.Image]]:
             answers = convolve.predict(run, [made], out=Path(made) / Path(run).name)
             found[Path(run).name] = [Image.open(answer.mask).convert("RGB") for answer in answers.answers]
     masks = dataset.masks
-    truths = [Image.fromarray(shown_in(masks.colours, masks.read(place))) for place in places] if masks else []
+    truths = [Image.fromarray(shown_in(masks.colors, masks.read(place))) for place in places] if masks else []
     return found | {"truth": truths}
 
 

@@ -6,10 +6,8 @@ network="lenet5_keras")``. Verbs are imported when they are first used.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from convolve.callable_package import answers_as_verb
 from convolve.errors import ConvolveError
 
 __version__ = "0.1.0"
@@ -26,10 +24,6 @@ __all__ = [
     "train",
 ]
 
-# The package itself is one docstring, and imports nothing of convolve: so it is told from here that it is a verb too.
-importlib.import_module("convolve.scratch")
-answers_as_verb("convolve.scratch")
-
 
 def __getattr__(name: str) -> Any:
     # First of all, so that `from convolve import MODULE`, which asks here for the module, imports no verb meanwhile.
@@ -37,7 +31,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"convolve has no verb '{name}'; it has {', '.join(__all__[2:])}.")
     from convolve.verbs.verb import find
 
-    return importlib.import_module(f"convolve.{name}") if name in ("data", "explain", "networks") else find(name)
+    return find(name)
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ class OptionError(ConvolveError):
 
 
 class DataError(ConvolveError):
-    """A dataset that cannot be recognised, read or split."""
+    """A dataset that cannot be recognized, read or split."""
 
 
 class ImageError(ConvolveError):

@@ -226,7 +226,7 @@ class _Tracer(TorchFunctionMode):
 
 
 def _keeps_shape(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
-    """Whether it is a batch normalisation that fits its maps; torch takes ten times as long to find its shape."""
+    """Whether it is a batch normalization that fits its maps; torch takes ten times as long to find its shape."""
     return func is F.batch_norm and args[1] is not None and args[0].shape[1] == len(args[1])
 
 

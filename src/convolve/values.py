@@ -17,10 +17,10 @@ from convolve.words import Fit
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Matrices = npt.NDArray[np.float64]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 IGNORE = 255
-"""In masks, a pixel that is neither learnt from nor measured."""
+"""In masks, a pixel that is neither learned from nor measured."""
 Indices = npt.NDArray[np.int64]
 Targets = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
 
@@ -106,7 +106,7 @@ class Masks(Protocol):
     """The class of every pixel of images, read one at a time; safe to call from several threads."""
 
     @property
-    def colours(self) -> tuple[Colour, ...]:
+    def colors(self) -> tuple[Color, ...]:
         """(red, green, blue), 0 to 255, in which the dataset paints each class."""
         ...
 
@@ -123,11 +123,11 @@ class Masks(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples on disk, read through one of the recognised layouts. Where there are ``masks``, ``labels`` say which
+    """Examples on disk, read through one of the recognized layouts. Where there are ``masks``, ``labels`` say which
     classes occur in each.
 
     ``given`` maps `train`, `validation` and `test` to the indices that the layout itself assigns; empty when it
-    assigns none. ``reason`` says by what the layout was recognised.
+    assigns none. ``reason`` says by what the layout was recognized.
     """
 
     root: str
@@ -150,7 +150,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Splits:
-    """Which examples are learnt from, which select, and which are touched once at the end; ``origin`` says why."""
+    """Which examples are learned from, which select, and which are touched once at the end; ``origin`` says why."""
 
     train: Indices
     validation: Indices
@@ -168,7 +168,7 @@ class Preprocessing:
     """How an image of any size becomes a network's input; stored with the run and used wherever it predicts.
 
     ``mean`` and ``std`` are per channel, of values between 0 and 1. ``fit`` says how the picture meets the frame:
-    `crop` keeps the shape and cuts what stands over, `letterbox` keeps all of it and pads with the mean, `squash`
+    `crop` keeps the shape and cuts what stands over, `letterbox` keeps all of it and pads with the mean, `stretch`
     stretches; `tiles` keeps the scale, and a frame shows a part of the picture.
     """
 
@@ -186,7 +186,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Batch:
-    """``images`` (N, H, W, C) float32, normalised; ``targets`` (N, …) their truth; ``indices`` (N,) in the dataset."""
+    """``images`` (N, H, W, C) float32, normalized; ``targets`` (N, …) their truth; ``indices`` (N,) in the dataset."""
 
     images: Floats
     targets: Targets

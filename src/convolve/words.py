@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Fit = Literal["crop", "letterbox", "squash", "tiles"]
+Fit = Literal["crop", "letterbox", "stretch", "tiles"]
 Precision = Literal["fp32", "bf16"]
 TaskName = Literal["classify", "segment"]
 PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]

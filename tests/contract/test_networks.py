@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from convolve.errors import NetworkError
 from convolve.layers.unpooling import Unpooling
-from convolve.networks import Network, card, create, names
+from convolve.models import Network, card, create, names
 
 CLASSES = 10
 SAME_STAGES = {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16_atonce"}  # as fcn8s_vgg16; tests/networks/test_fcn.py
@@ -25,7 +25,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 @torch.no_grad()
 def _lived_in(network: Network) -> Network:
-    """Scales of normalisation below 1, as training makes them; with fresh ones residual blocks double signals. Layers
+    """Scales of normalization below 1, as training makes them; with fresh ones residual blocks double signals. Layers
     of scores that start at zero get weights.
     """
     for layer in network.modules():

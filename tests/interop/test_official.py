@@ -14,8 +14,8 @@ from torchvision.models import WeightsEnum
 from convolve.errors import ConvolveError, WeightsError
 from convolve.interop import timm_maps, torchvision
 from convolve.interop.official import SOURCES, imagenet_weights, renamed
-from convolve.networks import card, create, names
-from convolve.networks.weights import load_weights
+from convolve.models import card, create, names
+from convolve.models.weights import load_weights
 
 timm = pytest.importorskip("timm")
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(5))

@@ -9,7 +9,7 @@ from torchvision import models
 
 from convolve.errors import WeightsError
 from convolve.interop.torchvision import carry, downloaded, modern
-from convolve.networks import create
+from convolve.models import create
 from convolve.values import Preprocessing
 
 

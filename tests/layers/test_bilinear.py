@@ -13,7 +13,7 @@ from convolve.layers.bilinear import bilinear_kernel, bilinear_upsampling
 @torch.no_grad()
 def test_it_interpolates_inside(factor: int) -> None:
     maps = torch.rand(2, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    enlarged = bilinear_upsampling(3, 2 * factor, factor, learnt=False)(maps)
+    enlarged = bilinear_upsampling(3, 2 * factor, factor, learned=False)(maps)
     half = factor // 2
     assert enlarged.shape[2:] == (6 * factor, 7 * factor)
     wanted = F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
@@ -28,8 +28,8 @@ def test_odd_kernels_peak_in_one_place() -> None:
     assert kernel[31, 0] == pytest.approx(1 / 32)
 
 
-@pytest.mark.parametrize("learnt", [True, False])
-def test_only_what_is_learnt_asks_for_a_gradient(learnt: bool) -> None:
-    layer = bilinear_upsampling(2, 4, 2, learnt=learnt)
-    assert [value.requires_grad for value in layer.parameters()] == [learnt]
+@pytest.mark.parametrize("learned", [True, False])
+def test_only_what_is_learned_asks_for_a_gradient(learned: bool) -> None:
+    layer = bilinear_upsampling(2, 4, 2, learned=learned)
+    assert [value.requires_grad for value in layer.parameters()] == [learned]
     assert not layer.weight[0, 1].any()

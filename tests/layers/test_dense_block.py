@@ -45,7 +45,7 @@ def test_every_layer_reads_all_maps_before_it(layer: Growth) -> None:
     torch.testing.assert_close(block(_maps()), maps)
 
 
-def test_a_layer_is_normalisation_relu_convolution() -> None:
+def test_a_layer_is_normalization_relu_convolution() -> None:
     layer = composite(5, 4).eval()
     convolution = layer.get_submodule("conv1")
     assert isinstance(convolution, nn.Conv2d)

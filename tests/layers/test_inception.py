@@ -27,7 +27,7 @@ def test_a_step_makes_fresh_layers_wherever_it_stands() -> None:
     assert len({id(weight) for weight in layer.parameters()}) == 9
 
 
-def test_a_convolution_is_followed_by_normalisation_and_relu() -> None:
+def test_a_convolution_is_followed_by_normalization_and_relu() -> None:
     layer, _ = conv_norm(4, (1, 3), eps=0.1)(3)
     convolution, norm = layer.get_submodule("conv"), layer.get_submodule("norm")
     assert isinstance(convolution, nn.Conv2d)

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from convolve.layers.inception import chain, conv_norm
-from convolve.networks import create
+from convolve.models import create
 from convolve.summary import Summary, summarize
 
 

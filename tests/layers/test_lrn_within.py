@@ -13,7 +13,7 @@ def maps() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("window", [3, 5])
-def test_neighbours_are_those_of_the_same_map(maps: torch.Tensor, window: int) -> None:
+def test_neighbors_are_those_of_the_same_map(maps: torch.Tensor, window: int) -> None:
     reach, alpha = window // 2, 0.01
     squares = F.pad(maps.square(), (reach,) * 4)
     formula = torch.empty_like(maps)

@@ -6,8 +6,8 @@ from torch import nn
 from convolve.layers.skips import Read, Skips
 
 
-def _head(*, learnt: bool = True, scale: float = 1.0) -> Skips:
-    head = Skips(3, {"fine": Read(4, 8, 3.5, scale), "coarse": Read(5, 16, 7.5)}, learnt=learnt)
+def _head(*, learned: bool = True, scale: float = 1.0) -> Skips:
+    head = Skips(3, {"fine": Read(4, 8, 3.5, scale), "coarse": Read(5, 16, 7.5)}, learned=learned)
     random = torch.Generator().manual_seed(0)
     for layer in head.scores.values():
         assert isinstance(layer, nn.Conv2d)
@@ -21,7 +21,7 @@ def _maps() -> list[torch.Tensor]:
 
 
 def test_scores_start_at_zero_and_are_as_large_as_the_image() -> None:
-    head = Skips(3, {"fine": Read(4, 8, 3.5), "coarse": Read(5, 16, 7.5)}, learnt=True)
+    head = Skips(3, {"fine": Read(4, 8, 3.5), "coarse": Read(5, 16, 7.5)}, learned=True)
     scores = head(_maps(), (50, 70))
     assert scores.shape == (2, 3, 50, 70)
     assert not scores.any()
@@ -50,8 +50,8 @@ def test_a_scale_multiplies_the_map_and_not_the_bias() -> None:
     torch.testing.assert_close(scaled([fine, coarse], (56, 72)), plain([fine * 0.01, coarse], (56, 72)))
 
 
-def test_only_upsampling_between_maps_is_learnt() -> None:
+def test_only_upsampling_between_maps_is_learned() -> None:
     fixed = {"enlarge.fine.weight": False, "enlarge.coarse.weight": False}
-    for learnt in (True, False):
-        asked = {n: value.requires_grad for n, value in _head(learnt=learnt).named_parameters() if "enlarge" in n}
-        assert asked == fixed | {"enlarge.coarse.weight": learnt}
+    for learned in (True, False):
+        asked = {n: value.requires_grad for n, value in _head(learned=learned).named_parameters() if "enlarge" in n}
+        assert asked == fixed | {"enlarge.coarse.weight": learned}

@@ -19,11 +19,11 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convolve.explain.guided_backpropagation import guided_slopes
-from convolve.explain.heat import heat_maps
-from convolve.explain.methods import METHODS
-from convolve.networks import Network
-from tests.explain.small import images, network
+from convolve.explainers.guided_backpropagation import guided_slopes
+from convolve.explainers.heat import heat_maps
+from convolve.explainers.methods import METHODS
+from convolve.models import Network
+from tests.explainers.small import images, network
 
 CASES = (
     ("resnet20_cifar", "stage3"),

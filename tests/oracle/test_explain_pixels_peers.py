@@ -12,11 +12,11 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import SemanticSegmentationTarget
 from torch import Tensor, nn
 
-from convolve.explain.heat import heat_maps
-from convolve.explain.question import Question
-from convolve.networks import Network
-from tests.explain.pixels import for_pixels, question
-from tests.explain.small import images
+from convolve.explainers.heat import heat_maps
+from convolve.explainers.question import Question
+from convolve.models import Network
+from tests.explainers.pixels import for_pixels, question
+from tests.explainers.small import images
 
 CASES = (
     ("fcn1s_resnet20_cifar", "stage3"),

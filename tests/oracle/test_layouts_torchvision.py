@@ -11,8 +11,8 @@ import torchvision
 from PIL import Image
 from scipy.io import savemat  # type: ignore[import-untyped]
 
-from convolve.data.layouts import open_dataset
-from convolve.data.layouts.matlab import flower_names
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.layouts.matlab import flower_names
 from convolve.values import Dataset
 
 RANDOM = np.random.default_rng(0)

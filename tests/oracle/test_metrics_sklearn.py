@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, and temperature against scipy's minimiser, on drawn inputs."""
+"""Metrics against scikit-learn, and temperature against scipy's minimizer, on drawn inputs."""
 
 import math
 import warnings
@@ -38,7 +38,7 @@ def binary(draw: Draw) -> tuple[Scores, Flags]:
 
 
 @st.composite
-def labelled_logits(draw: Draw) -> tuple[Scores, Indices]:
+def labeled_logits(draw: Draw) -> tuple[Scores, Indices]:
     classes, images = draw(CLASSES), draw(IMAGES)
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     logits = random.normal(size=(images, classes)) * draw(st.floats(0.1, 10))
@@ -80,7 +80,7 @@ def test_label_figures(data: st.DataObject, classes: int, images: int) -> None:
 
 
 @quick
-@given(labelled_logits(), st.integers(1, 5))
+@given(labeled_logits(), st.integers(1, 5))
 def test_top_k_without_ties(case: tuple[Scores, Indices], k: int) -> None:
     logits, truth = case
     classes = logits.shape[1]
@@ -103,7 +103,7 @@ def test_roc_auc_and_average_precision_with_ties(case: tuple[Scores, Flags]) -> 
 
 
 @quick
-@given(labelled_logits())
+@given(labeled_logits())
 def test_one_against_the_rest(case: tuple[Scores, Indices]) -> None:
     logits, truth = case
     classes = logits.shape[1]
@@ -117,7 +117,7 @@ def test_one_against_the_rest(case: tuple[Scores, Indices]) -> None:
 
 
 @quick
-@given(labelled_logits())
+@given(labeled_logits())
 def test_temperature_is_the_minimum_that_scipy_finds(case: tuple[Scores, Indices]) -> None:
     logits, truth = case
     assume((logits.max(1) > logits[np.arange(len(truth)), truth]).any())

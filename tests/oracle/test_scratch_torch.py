@@ -1,5 +1,5 @@
-"""`convolve.scratch` against torch: every layer's output and slopes against its function and autograd, in float64, and
-every optimizer that torch has.
+"""`convolve.from_scratch` against torch: every layer's output and slopes against its function and autograd, in float64,
+and every optimizer that torch has.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from convolve.scratch import activations, affine, convolution, layers, losses, normalisation, optimizers, pooling
-from convolve.scratch import networks as ours
-from convolve.scratch.activations import Activation
-from convolve.scratch.arrays import Array
-from convolve.scratch.layers import Draw
-from convolve.scratch.optimizers import Rule
-from convolve.scratch.response import Response, response_backward, response_forward
-from convolve.scratch.windows import Sliding
-from tests.scratch.slopes import Backward, Forward, slopes_of
+from convolve.from_scratch import activations, affine, convolution, layers, losses, normalization, optimizers, pooling
+from convolve.from_scratch import networks as ours
+from convolve.from_scratch.activations import Activation
+from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.optimizers import Rule
+from convolve.from_scratch.response import Response, response_backward, response_forward
+from convolve.from_scratch.windows import Sliding
+from tests.from_scratch.slopes import Backward, Forward, slopes_of
 
 SEEDS = st.integers(0, 2**16)
 quick = settings(max_examples=40)
@@ -181,21 +181,21 @@ def test_losses_of_regressions(seed: int, shape: list[int]) -> None:
 
 @quick
 @given(SEEDS, st.integers(2, 5), st.integers(1, 4), st.lists(st.integers(1, 4), max_size=2))
-def test_normalisations(seed: int, count: int, features: int, size: list[int]) -> None:
+def test_normalizations(seed: int, count: int, features: int, size: list[int]) -> None:
     x = 3 * normal(seed, count, features, *size) + 1
     gamma, beta = normal(seed + 1, features), normal(seed + 2, features)
 
     def batch(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         return F.batch_norm(x, None, None, gamma, beta, training=True)
 
-    compare(normalisation.batch_norm_forward, normalisation.batch_norm_backward, batch, x, gamma, beta)
+    compare(normalization.batch_norm_forward, normalization.batch_norm_backward, batch, x, gamma, beta)
     shape = (features, *size)
 
     def layer(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         return F.layer_norm(x, shape, gamma, beta)
 
     values = x, normal(seed + 1, *shape), normal(seed + 2, *shape)
-    compare(normalisation.layer_norm_forward, normalisation.layer_norm_backward, layer, *values)
+    compare(normalization.layer_norm_forward, normalization.layer_norm_backward, layer, *values)
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (4, 3, 2, 5)])

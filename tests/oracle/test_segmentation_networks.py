@@ -1,6 +1,6 @@
 """Networks of torchvision and segmentation_models_pytorch with the same weights, where the structure is the same.
 
-Where it is not: torchvision's FCN puts a 3x3 convolution of 512 with batch normalisation before the scores and enlarges
+Where it is not: torchvision's FCN puts a 3x3 convolution of 512 with batch normalization before the scores and enlarges
 them by interpolation, here are the paper's 1x1 scores and transposed convolutions; segmentation_models_pytorch's U-Net
 repeats values and leaves the channels to the next convolution, here are the paper's up-convolutions, and its first
 encoder map lies at half the image's size.
@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from torchvision import models
 
 from convolve.interop.torchvision import key_map
-from convolve.layers.initialisers import he_normal
-from convolve.networks import create, unet
-from convolve.networks.unet import Expanding
-from convolve.networks.weights import load_weights
+from convolve.layers.initializers import he_normal
+from convolve.models import create, unet
+from convolve.models.unet import Expanding
+from convolve.models.weights import load_weights
 
 
 def _random(*shape: int) -> Tensor:
@@ -65,7 +65,7 @@ def test_dilated_resnet50_is_the_trunk_of_torchvisions_fcn() -> None:
 
 @pytest.mark.parametrize("name", ["segnet", "deconvnet"])
 @torch.no_grad()
-def test_encoders_are_torchvisions_vgg16_with_batch_normalisation(name: str) -> None:
+def test_encoders_are_torchvisions_vgg16_with_batch_normalization(name: str) -> None:
     with torch.device("meta"):
         twin, network = models.vgg16_bn().features, create(name)
     _lived_in(twin.to_empty(device="cpu").apply(he_normal))

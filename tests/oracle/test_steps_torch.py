@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import convolve
-from convolve.scratch.arrays import Array
-from convolve.scratch.steps.values import Walk
+from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.steps.values import Walk
 
 
 def drawn(*shape: int) -> Array:
@@ -101,7 +101,7 @@ def test_activations() -> None:
         agrees(walk, function(given["x"]), given, np.ascontiguousarray(dy))
 
 
-def test_normalisations() -> None:
+def test_normalizations() -> None:
     x, gamma, beta, dy = drawn(4, 3), drawn(3), drawn(3) + 1, drawn(4, 3) + 1
     words = {"input": typed(x), "kernel": typed(gamma[None]), "bias": typed(beta[None]), "delta": typed(dy)}
     functions: dict[str, Callable[..., Tensor]] = {
@@ -114,7 +114,7 @@ def test_normalisations() -> None:
 
 
 @pytest.mark.parametrize(("kind", "k", "alpha"), [("paper", 2, 5e-4), ("caffe", 1, 1e-4)])  # torch divides by n = 5
-def test_local_response_normalisation(kind: str, k: float, alpha: float) -> None:
+def test_local_response_normalization(kind: str, k: float, alpha: float) -> None:
     x, dy = 200 * drawn(2, 7), drawn(7, 2).T
     given = leaves(x=x)
     walk = convolve.scratch("lrn", input=typed(x), kind=kind, delta=typed(dy), backward=True).walk

@@ -1,7 +1,7 @@
 """The same weights in timm's and torchvision's networks give the same scores; timm's own networks, cut into stages,
 give what they gave, to the last bit.
 
-Not compared: torchvision's GoogLeNet, which has batch normalisation and a 3x3 convolution in place of the 5x5, and
+Not compared: torchvision's GoogLeNet, which has batch normalization and a 3x3 convolution in place of the 5x5, and
 BN-Inception, which timm 1.0 does not have.
 """
 
@@ -16,8 +16,8 @@ from torchvision import models
 
 from convolve.errors import WeightsError
 from convolve.interop.timm_maps import TWINS, carry, key_map, renamed
-from convolve.networks import create
-from convolve.networks.cutting import cut, find_cuts
+from convolve.models import create
+from convolve.models.cutting import cut, find_cuts
 from tests.oracle.untouched import check_cut_network, seeded
 
 timm = pytest.importorskip("timm")
@@ -39,7 +39,7 @@ def _images(side: int) -> Tensor:
 
 @torch.no_grad()
 def _lived_in(network: Any) -> nn.Module:
-    """Normalisation as after a training, so that a mistake in its order shows."""
+    """Normalization as after a training, so that a mistake in its order shows."""
     random = torch.Generator().manual_seed(11)
     assert isinstance(network, nn.Module)
     for layer in network.modules():

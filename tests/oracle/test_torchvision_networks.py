@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torchvision import models
 
 from convolve.interop.torchvision import TWINS, carry, key_map
-from convolve.layers.initialisers import he_normal
-from convolve.networks import create
-from convolve.networks.weights import load_weights
+from convolve.layers.initializers import he_normal
+from convolve.models import create
+from convolve.models.weights import load_weights
 from tests.oracle.untouched import check_cut_network
 
 RESNETS = [name for name in TWINS if name.startswith("resnet")]
@@ -24,7 +24,7 @@ def _images(side: int) -> Tensor:
 
 
 def _lived_in(network: nn.Module) -> nn.Module:
-    """Normalisation as after a training, so that a mistake in its order shows."""
+    """Normalization as after a training, so that a mistake in its order shows."""
     random = torch.Generator().manual_seed(11)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from convolve.networks import create
-from convolve.networks.foreign import own_names
+from convolve.models import create
+from convolve.models.foreign import own_names
 
 _IMAGES = torch.randn(4, 3, 48, 64, generator=torch.Generator().manual_seed(5))
 

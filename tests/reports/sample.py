@@ -45,7 +45,7 @@ class Scans:
 
 @functools.cache
 def guesses() -> tuple[Scans, Indices, Shares]:
-    """The last 800 digits, their truths, and the probabilities of a classifier that learnt from 200 others."""
+    """The last 800 digits, their truths, and the probabilities of a classifier that learned from 200 others."""
     digits = load_digits()
     model = LogisticRegression(max_iter=200, C=1e-3).fit(digits.data[:200], digits.target[:200])
     pixels = (digits.images[-800:, ..., None] * 15).astype(np.uint8)

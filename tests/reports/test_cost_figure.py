@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from PIL import Image
 
-from convolve.networks import Card, card, names
+from convolve.models import Card, card, names
 from convolve.reports.cost_figure import CostGroup, CostPoint, cost_figure
 from convolve.reports.drawing import as_png, as_svg
 

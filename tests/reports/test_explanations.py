@@ -102,12 +102,12 @@ def test_it_is_bounded_and_says_what_it_left_out(page: Explanations, monkeypatch
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_a_layer_is_a_small_png_in_the_colours_of_heat(signed: bool) -> None:
+def test_a_layer_is_a_small_png_in_the_colors_of_heat(signed: bool) -> None:
     heat = np.random.default_rng(0).random((224, 168)).astype(np.float32)
     blob = base64.b64decode(layer_uri(heat, signed).partition(",")[2])
     read = np.asarray(Image.open(io.BytesIO(blob)).convert("RGBA"))
     assert read.shape == (112, 84, 4)
-    assert {tuple(colour) for colour in read.reshape(-1, 4)} <= {tuple(colour) for colour in palette(signed)}
+    assert {tuple(color) for color in read.reshape(-1, 4)} <= {tuple(color) for color in palette(signed)}
     flat = base64.b64decode(layer_uri(np.ones((4, 4), np.float32), signed).partition(",")[2])
     assert np.asarray(Image.open(io.BytesIO(flat)).convert("RGBA")).shape == (112, 112, 4)
     assert len(blob) < 12_000

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from convolve.metrics.calibration import reliability
-from convolve.reports.colours import CELL, RIGHT, WRONG, mix
+from convolve.reports.colors import CELL, RIGHT, WRONG, mix
 from convolve.reports.drawing import as_png, as_svg
 from convolve.reports.figures import confusion_figure, panels, reliability_figure, training_curves
 from convolve.reports.fonts import families, legible
@@ -53,15 +53,15 @@ def test_confusion_writes_counts_up_to_twenty_classes() -> None:
     assert nothing_is_clipped(many)
 
 
-def test_confusion_colours_right_blue_and_wrong_orange() -> None:
+def test_confusion_colors_right_blue_and_wrong_orange() -> None:
     figure = confusion_figure(np.array([[4, 0], [3, 0]]), ["a", "b"])
-    colours = np.asarray(figure.axes[0].images[0].get_array())
-    np.testing.assert_allclose(colours[0, 0], to_rgb(RIGHT), atol=1e-6)
-    np.testing.assert_allclose(colours[1, 0], to_rgb(WRONG), atol=1e-6)
-    np.testing.assert_allclose(colours[0, 1], to_rgb(CELL), atol=1e-6)
+    colors = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_allclose(colors[0, 0], to_rgb(RIGHT), atol=1e-6)
+    np.testing.assert_allclose(colors[1, 0], to_rgb(WRONG), atol=1e-6)
+    np.testing.assert_allclose(colors[0, 1], to_rgb(CELL), atol=1e-6)
 
 
-def test_colours_between_two_grow_evenly_darker() -> None:
+def test_colors_between_two_grow_evenly_darker() -> None:
     ramp = mix("#ffffff", "#000000", np.linspace(0, 1, 11))
     linear = np.where(ramp <= 0.04045, ramp / 12.92, ((ramp + 0.055) / 1.055) ** 2.4)
     np.testing.assert_allclose(np.cbrt(linear[:, 0]), np.linspace(1, 0, 11), atol=1e-5)

@@ -1,4 +1,4 @@
-"""Heat in colours: even steps, a photograph that stays readable, texts inside the sheet."""
+"""Heat in colors: even steps, a photograph that stays readable, texts inside the sheet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def heat() -> Floats:
     return np.linspace(-1, 1, 48, dtype=np.float32).reshape(6, 8)
 
 
-def lightness(colours: Pixels) -> Floats:
-    lab = cv2.cvtColor((colours[None, :, :3] / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2LAB)
+def lightness(colors: Pixels) -> Floats:
+    lab = cv2.cvtColor((colors[None, :, :3] / np.float32(255)).astype(np.float32), cv2.COLOR_RGB2LAB)
     return np.asarray(lab[0, :, 0], np.float32)
 
 
@@ -36,11 +36,11 @@ def test_hotter_is_lighter_and_more_opaque_in_even_steps() -> None:
     assert (np.diff(palette(signed=False)[:, 3].astype(int)) >= 0).all()
 
 
-def test_signed_colours_are_alike_on_both_sides_and_clear_at_0() -> None:
-    colours = palette(signed=True)
-    np.testing.assert_array_equal(colours[:128, 3], colours[:127:-1, 3])
-    assert colours[[0, 127, 255], 3].tolist() == [255, 3, 255]
-    orange, blue = colours[255, :3].tolist(), colours[0, :3].tolist()
+def test_signed_colors_are_alike_on_both_sides_and_clear_at_0() -> None:
+    colors = palette(signed=True)
+    np.testing.assert_array_equal(colors[:128, 3], colors[:127:-1, 3])
+    assert colors[[0, 127, 255], 3].tolist() == [255, 3, 255]
+    orange, blue = colors[255, :3].tolist(), colors[0, :3].tolist()
     assert orange[0] > orange[2]
     assert blue[2] > blue[0]
     assert levels(np.array([[-1.0, 0, 1, 9]], np.float32), signed=True).tolist() == [[0, 128, 255, 255]]
@@ -91,4 +91,4 @@ def test_a_region_is_tinted_inside_its_outline() -> None:
     sheet = np.asarray(heat_sheet(picture, ("a", "b"), [[Tile("seen", region=(region, (10, 200, 30)))]]))
     plain = np.asarray(heat_sheet(picture, ("a", "b"), [[Tile("seen")]]))
     changed = (sheet != plain).any(2)
-    assert changed.sum() == 24 * 40  # and what lies outside keeps its colour
+    assert changed.sum() == 24 * 40  # and what lies outside keeps its color

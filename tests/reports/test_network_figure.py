@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from convolve.networks import card, create, names
+from convolve.models import card, create, names
 from convolve.reports.drawing import as_png
 from convolve.reports.network_figure import network_figure
 from convolve.reports.network_outline import Part, outline

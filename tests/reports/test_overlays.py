@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.data.preprocess import fitted, frame
+from convolve.datasets.preprocess import fitted, frame
 from convolve.reports.overlays import laid_over, layer_uri, ramp_uri
 from convolve.values import Preprocessing
 from convolve.words import Fit
 
 
 @pytest.mark.parametrize(
-    ("fit", "seen"), [("crop", slice(20, 60)), ("letterbox", slice(0, 80)), ("squash", slice(0, 80))]
+    ("fit", "seen"), [("crop", slice(20, 60)), ("letterbox", slice(0, 80)), ("stretch", slice(0, 80))]
 )
 def test_what_the_network_sees_lies_over_the_picture_that_it_was_cut_from(fit: Fit, seen: slice) -> None:
     """The fitted picture itself, taken for a map."""
@@ -34,7 +34,7 @@ def test_what_the_network_sees_lies_over_the_picture_that_it_was_cut_from(fit: F
 
 def test_a_coarse_map_is_enlarged_smoothly_and_kept_in_its_bounds() -> None:
     heat = np.array([[0, 1], [0, 1]], np.float32)
-    preprocessing = Preprocessing(10, 10, 1, "squash", (0.5,), (0.5,))
+    preprocessing = Preprocessing(10, 10, 1, "stretch", (0.5,), (0.5,))
     found = laid_over(heat, (10, 10), frame(30, 60, preprocessing), (30, 60), 40)
     assert found.shape == (20, 40)
     assert (np.diff(found[10]) >= 0).all()

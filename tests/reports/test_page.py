@@ -54,7 +54,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def labelled() -> Report:
+def labeled() -> Report:
     """Images that carry several labels; the last label never occurs."""
     random = np.random.default_rng(0)
     truth, predicted = random.random((50, 3)) < 0.5, random.random((50, 3)) < 0.5
@@ -132,7 +132,7 @@ def test_names_that_are_no_unicode_do_not_hinder_the_writing(tmp_path: Path) -> 
 
 
 def test_several_labels_have_no_matrix_but_ranking_figures() -> None:
-    page = Page(render(labelled()))
+    page = Page(render(labeled()))
     assert "AP" in page.text
     assert "dog, cat" in " ".join(page.text.split())
     assert "taken for nothing" in " ".join(page.text.split())

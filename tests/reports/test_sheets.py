@@ -30,13 +30,13 @@ def test_every_pixel_of_a_small_tile_is_a_square_of_its_own() -> None:
     picture = np.asarray(sheet("t", [Block("", tile, 1, 100)]))
     for row in range(5):
         for column in range(5):
-            colour = tile[0, row, column]
-            assert (picture == colour).all(-1).sum() >= 400  # 20 x 20
+            color = tile[0, row, column]
+            assert (picture == color).all(-1).sum() >= 400  # 20 x 20
 
 
 def test_all_tiles_are_there_in_rows() -> None:
-    grey = np.full((7, 4, 4, 1), 90, np.uint8)
-    picture = np.asarray(sheet("t", [Block("", grey, 3, 40)]))
+    gray = np.full((7, 4, 4, 1), 90, np.uint8)
+    picture = np.asarray(sheet("t", [Block("", gray, 3, 40)]))
     shown = (picture == 90).all(-1)
     assert shown.sum() == 7 * 40 * 40
     assert [len(np.flatnonzero(np.diff(line.astype(int)) == 1)) for line in shown[shown.any(1)][[0, 50, 110]]] == [
@@ -75,10 +75,10 @@ def test_ramps_rise_evenly_in_lightness() -> None:
 
 def test_maps_have_one_scale_from_0_or_around_it() -> None:
     maps = np.linspace(0, 4, 2 * 5 * 5, dtype=np.float32).reshape(2, 5, 5)
-    colours, low, high = shown_maps(maps)
-    assert (colours.shape, low) == ((2, 5, 5, 3), 0)
+    colors, low, high = shown_maps(maps)
+    assert (colors.shape, low) == ((2, 5, 5, 3), 0)
     assert high == pytest.approx(4, abs=0.01)
-    assert np.array_equal(colours[1, 4, 4], rising(1.0))
-    colours, low, high = shown_maps(maps - 1)
+    assert np.array_equal(colors[1, 4, 4], rising(1.0))
+    colors, low, high = shown_maps(maps - 1)
     assert low == -high
     assert shown_maps(np.zeros((1, 2, 2), np.float32))[2] == 1

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import convolve
+from convolve.from_scratch.photographs import versions
+from convolve.from_scratch.steps.convolution import Convolution, convolution_walk
+from convolve.from_scratch.steps.examples import EXAMPLES
+from convolve.from_scratch.steps.values import Walk
+from convolve.from_scratch.windows import Sliding
 from convolve.reports.sums import render_versions, render_walk
-from convolve.scratch.photographs import versions
-from convolve.scratch.steps.convolution import Convolution, convolution_walk
-from convolve.scratch.steps.examples import EXAMPLES
-from convolve.scratch.steps.values import Walk
-from convolve.scratch.windows import Sliding
 from tests.reports.test_page import Page
 
 

@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return run
 
 
-def test_the_digits_are_learnt(trained: Trained) -> None:
+def test_the_digits_are_learned(trained: Trained) -> None:
     figures = trained.evaluation.figures
     assert figures["accuracy"] > 0.7
     assert figures["accuracy"] <= figures["top5_accuracy"] <= 1

@@ -1,4 +1,4 @@
-"""A training small enough for tests: scikit-learn's digits, dropout, batch normalisation, mixup and an average.
+"""A training small enough for tests: scikit-learn's digits, dropout, batch normalization, mixup and an average.
 
 `python -m tests.training.small RUN [PAUSE]` runs or resumes it, a checkpoint after every step, PAUSE seconds long.
 """
@@ -17,7 +17,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from convolve.networks.network import Card, Network, Stage
+from convolve.models.network import Card, Network, Stage
 from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.training.events import Events

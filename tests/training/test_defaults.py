@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from convolve.data.variation import Augmentation
+from convolve.datasets.variation import Augmentation
 from convolve.errors import NetworkError, OptionError
 from convolve.training.defaults import RATES, Facts, settle
 from convolve.training.ranges import check, values
@@ -49,7 +49,7 @@ def test_what_a_person_sets_stays_and_the_rest_follows() -> None:
     assert "flip" not in reasons
 
 
-def test_a_large_picture_of_which_tiles_are_learnt_counts_as_many() -> None:
+def test_a_large_picture_of_which_tiles_are_learned_counts_as_many() -> None:
     streets = replace(PHOTOS, images=30, side=1024, longer=2048, pixels=True)
     whole, reasons = settle(Recipe(network="fcn8s_resnet18", size=256), streets)
     assert (whole.fit, reasons["fit"]) == ("crop", "keeps shapes; take tiles to keep these large pictures' scale, too")
@@ -74,7 +74,7 @@ def test_few_images_get_many_epochs_and_many_get_few() -> None:
     assert 300 <= steps <= 500
 
 
-def test_only_photographs_and_colour_images_are_mirrored() -> None:
+def test_only_photographs_and_color_images_are_mirrored() -> None:
     mirrored = [settle(Recipe(network="resnet18"), facts)[0].augmentation.flip for facts in (PHOTOS, CIFAR, DIGITS)]
     assert mirrored == [True, True, False]
 

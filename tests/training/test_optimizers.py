@@ -153,11 +153,11 @@ def test_biases_of_layers_learn_at_their_own_rate_as_caffe_has_it() -> None:
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
     theirs = copy.deepcopy(network)
     learner = Learner(network, recipe)
-    convolution, normalisation = theirs
+    convolution, normalization = theirs
     groups: list[dict[str, Any]] = [
         {"params": [convolution.weight], "weight_decay": DECAY},
         {"params": [convolution.bias], "lr": 2 * RATE},
-        {"params": [*normalisation.parameters()]},
+        {"params": [*normalization.parameters()]},
     ]
     by_hand = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM)
     images = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(1))

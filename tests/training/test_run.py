@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from convolve.data.images import ImageFiles
+from convolve.datasets.images import ImageFiles
 from convolve.errors import ConvolveError, RunError
 from convolve.tasks.classify import Classify
 from convolve.training import run as run_files

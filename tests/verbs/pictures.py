@@ -18,9 +18,9 @@ STILL: dict[str, Any] = {"rotate": 0.0, "scale": 0.0, "translate": 0.0, "flip": 
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
-def picture(numbers: Sequence[int], random: np.random.Generator, side: int = 24, colour: bool = True) -> Pixels:
+def picture(numbers: Sequence[int], random: np.random.Generator, side: int = 24, color: bool = True) -> Pixels:
     """(side, side, 3 or 1) noise with the corners of the classes ``numbers`` bright."""
-    pixels = random.integers(0, 120, (side, side, 3 if colour else 1))
+    pixels = random.integers(0, 120, (side, side, 3 if color else 1))
     half = side // 2
     for number in numbers:
         row, column = _CORNERS[number]
@@ -33,16 +33,16 @@ def save(place: Path, pixels: Pixels) -> None:
     Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).save(place)
 
 
-def folders(root: Path, counts: Mapping[str, int], colour: bool = True, seed: int = 0, suffix: str = ".png") -> Path:
+def folders(root: Path, counts: Mapping[str, int], color: bool = True, seed: int = 0, suffix: str = ".png") -> Path:
     """A folder per class; ``counts`` are the classes' images."""
     random = np.random.default_rng(seed)
     for number, (name, count) in enumerate(counts.items()):
         for place in range(count):
-            save(root / name / f"{place}{suffix}", picture([number], random, colour=colour))
+            save(root / name / f"{place}{suffix}", picture([number], random, color=color))
     return root
 
 
-def labelled(root: Path, count: int, classes: Sequence[str] = ("north west", "north east", "south")) -> Path:
+def labeled(root: Path, count: int, classes: Sequence[str] = ("north west", "north east", "south")) -> Path:
     """A table of pictures with any number of labels each."""
     random = np.random.default_rng(3)
     lines = ["file,labels"]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import convolve
 from convolve.errors import NetworkError, OptionError, RunError
-from convolve.networks import card
+from convolve.models import card
 from convolve.verbs import compare
 from convolve.verbs.compare import VERB, Comparison, contestants
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.data.layouts import open_dataset
+from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.training.run import open_run
-from tests.verbs.pictures import QUICK, folders, labelled
+from tests.verbs.pictures import QUICK, folders, labeled
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_a_class_that_the_run_does_not_know_is_named(run: Path, tmp_path: Path) 
 
 def test_several_labels_do_not_fit_a_run_with_one(tmp_path: Path, digits_run: Path) -> None:
     with pytest.raises(DataError, match="several labels"):
-        convolve.evaluate(digits_run, labelled(tmp_path, 10))
+        convolve.evaluate(digits_run, labeled(tmp_path, 10))
 
 
 def test_one_label_fits_a_run_with_several(tmp_path: Path) -> None:
-    convolve.train(labelled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
+    convolve.train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
     data = folders(tmp_path / "new", {"a": 4, "b": 4})
     found = convolve.evaluate(tmp_path / "run", data, threads=1, report=tmp_path / "page.html").evaluation
     assert found.classes.figures.support.tolist() == [4, 4, 0]

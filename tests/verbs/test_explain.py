@@ -16,9 +16,9 @@ import convolve
 from convolve.errors import ConvolveError, DataError, OptionError
 from convolve.verbs.explain.results import Explanation
 from convolve.words import Heat, View
-from tests.data.test_voc import written
+from tests.datasets.test_voc import written
 from tests.test_cli import Command
-from tests.verbs.pictures import QUICK, labelled, picture, save
+from tests.verbs.pictures import QUICK, labeled, picture, save
 
 CLASSES = ("a b", "ünï", "꽃")
 
@@ -42,7 +42,7 @@ def explained(run: Path, *images: object, **options: Any) -> Explanation:
 
 
 def test_the_words_are_the_methods_and_the_views() -> None:
-    from convolve.explain.methods import METHODS
+    from convolve.explainers.methods import METHODS
     from convolve.verbs.explain.views import VIEWS
 
     assert set(get_args(Heat)) == set(METHODS)
@@ -89,7 +89,7 @@ def test_what_is_broken_is_named_and_left_out(shapes_run: Path, images: Path, tm
     (images / "bad.png").write_text("not a picture")
     Image.new("1", (12_000, 9_000)).save(images / "huge.png")
     save(images / "thin.png", np.zeros((2, 900, 3), np.uint8))
-    save(images / "grey" / "그림 0.png", np.zeros((1, 1, 1), np.uint8))
+    save(images / "gray" / "그림 0.png", np.zeros((1, 1, 1), np.uint8))
     found = explained(shapes_run, images, out=tmp_path / "out")
     assert [bool(one.error) for one in found.images] == [True, False, True, False, False, False, False]
     assert "bad.png" in found.images[0].error
@@ -193,13 +193,13 @@ def test_mistakes_are_one_sentence(options: dict[str, Any], sentence: str, shape
 
 
 def test_the_default_method_depends_on_the_head() -> None:
-    from convolve import networks
+    from convolve import models
     from convolve.verbs.explain.work import default_method
 
-    gap = networks.create("resnet20_cifar", 4, 3, (32, 32))
+    gap = models.create("resnet20_cifar", 4, 3, (32, 32))
     assert default_method(gap)[0] == default_method(gap, "stage3")[0] == "cam"
     assert default_method(gap, "stage1")[0] == "grad-cam"
-    assert default_method(networks.create("lenet5_keras", 4, 3, (32, 32)))[0] == "grad-cam"
+    assert default_method(models.create("lenet5_keras", 4, 3, (32, 32)))[0] == "grad-cam"
 
 
 def test_an_option_that_does_not_exist_is_told(shapes_run: Path) -> None:
@@ -208,7 +208,7 @@ def test_an_option_that_does_not_exist_is_told(shapes_run: Path) -> None:
 
 
 def test_images_with_several_labels(tmp_path: Path) -> None:
-    convolve.train(labelled(tmp_path / "data", 40), **QUICK, out=tmp_path / "run")
+    convolve.train(labeled(tmp_path / "data", 40), **QUICK, out=tmp_path / "run")
     found = explained(tmp_path / "run", out=tmp_path / "out")
     for one in found.images:
         assert len(one.classes) == 1

@@ -64,8 +64,8 @@ def test_a_classs_pixels_beside_their_heat(run: Path, images: Path, tmp_path: Pa
     assert "but truly" not in page
     with Image.open(found.images[0].sheet) as sheet:
         assert sheet.width > 4 * 224
-        colours = set(map(tuple, np.asarray(sheet.convert("RGB")).reshape(-1, 3).tolist()))
-    assert {PALETTE[1], PALETTE[2]} <= colours  # the outlines are in the dataset's own colours
+        colors = set(map(tuple, np.asarray(sheet.convert("RGB")).reshape(-1, 3).tolist()))
+    assert {PALETTE[1], PALETTE[2]} <= colors  # the outlines are in the dataset's own colors
 
 
 def test_a_class_without_pixels_has_no_heat(run: Path, images: Path, tmp_path: Path) -> None:

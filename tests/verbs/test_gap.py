@@ -1,4 +1,4 @@
-"""`--gap`: a network that has learnt gets the head of class activation maps, and is tuned with it."""
+"""`--gap`: a network that has learned gets the head of class activation maps, and is tuned with it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 import convolve
 from convolve.errors import NetworkError
-from convolve.explain.cam import averaged_head, cam
-from convolve.explain.heat import heat_maps
+from convolve.explainers.cam import averaged_head, cam
+from convolve.explainers.heat import heat_maps
 from convolve.training.keeper import Keeper
 from convolve.training.recipe_file import read_recipe, write_recipe
 from convolve.training.run import open_run

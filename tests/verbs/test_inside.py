@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from convolve.data.batches import Batches, BatchOptions
-from convolve.data.cache import open_cache
+from convolve.datasets.batches import Batches, BatchOptions
+from convolve.datasets.cache import open_cache
 from convolve.errors import DataError, NetworkError
 from convolve.tasks.task import find
 from convolve.training.run import open_run

@@ -14,9 +14,9 @@ from PIL import Image
 from torchvision.models import resnet18
 
 from convolve.errors import NetworkError, OptionError
-from convolve.networks import card, names
+from convolve.models import card, names
 from convolve.progress import Remark, Step
-from convolve.verbs.networks import VERB, Networks, catalogue
+from convolve.verbs.networks import VERB, Networks, catalog
 
 
 def _names(**options: object) -> list[str]:
@@ -73,7 +73,7 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
         os.kill(os.getpid(), signal.SIGINT)
         return 5.0, ("cpu: the only device",)
 
-    monkeypatch.setattr(catalogue, "_speed", interrupted)
+    monkeypatch.setattr(catalog, "_speed", interrupted)
     events: list[Step | Remark] = []
     before = signal.getsignal(signal.SIGINT)
     result = VERB.run(Networks(find="simonyan", speed=True), events.append)

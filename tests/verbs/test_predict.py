@@ -25,7 +25,7 @@ from tests.verbs.pictures import QUICK, folders, picture, save
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("predict")
     folders(home / "data", {"고양이": 20, "dog": 20, "bee [yellow]": 20})
-    convolve.train(home / "data", **QUICK | {"epochs": 6, "fit": "squash"}, out=home / "run")
+    convolve.train(home / "data", **QUICK | {"epochs": 6, "fit": "stretch"}, out=home / "run")
     return home / "run"
 
 

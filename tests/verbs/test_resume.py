@@ -159,7 +159,7 @@ def test_killed_while_it_reports_it_reports_again(stopped: Path, monkeypatch: py
         ("splits.json", None, "splits.json cannot be read"),
         ("recipe.toml", None, "recipe.toml cannot be read"),
         ("recipe.toml", "network = ", "recipe.toml is not a TOML file"),
-        ("recipe.toml", "colour = 3", "has an entry 'colour' that does not exist"),
+        ("recipe.toml", "color = 3", "has an entry 'color' that does not exist"),
         ("weights.safetensors", None, "has not ended its training"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.scratch.steps.examples import EXAMPLES
+from convolve.from_scratch.steps.examples import EXAMPLES
 from tests.test_cli import Command
 
 NUMBERS = {
@@ -170,12 +170,12 @@ def test_numbers_from_files(tmp_path: Path) -> None:
 
 
 def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
-    Image.fromarray(np.full((600, 900, 3), 77, np.uint8)).save(tmp_path / "grey.png")
-    left = command("scratch", "filters", "--input", tmp_path / "grey.png", "--page", tmp_path / "page.html")
+    Image.fromarray(np.full((600, 900, 3), 77, np.uint8)).save(tmp_path / "gray.png")
+    left = command("scratch", "filters", "--input", tmp_path / "gray.png", "--page", tmp_path / "page.html")
     assert left.code == 0
     assert "sharpen" in left.out
     assert "0 -1 0 / -1 5 -1 / 0 -1 0" in left.out
-    found = convolve.scratch("filters", input=tmp_path / "grey.png").as_json()["versions"]
+    found = convolve.scratch("filters", input=tmp_path / "gray.png").as_json()["versions"]
     assert found[0]["size"] == (320, 480)
     assert [each["values"] for each in found[3:6]] == [(0, 0), (0, 0), (77, 77)]
     assert (tmp_path / "page.html").read_text().count("<img") == 8
@@ -280,10 +280,10 @@ def test_mistakes_are_one_sentence(
 def test_it_never_needs_torch_and_the_package_is_callable_however_it_came() -> None:
     code = """
 import sys
-import convolve.scratch.pooling
+import convolve.from_scratch.pooling
 import convolve
 assert convolve.scratch("pool", input="1 2/3 4").walk.grids[-1].values == ((4.0,),)
-assert convolve.scratch.pooling.max_pool_forward
+assert convolve.from_scratch.pooling.max_pool_forward
 assert not {"torch", "cv2", "matplotlib"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

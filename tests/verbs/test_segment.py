@@ -17,8 +17,8 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
 import convolve
-from convolve import networks
-from convolve.data.masks import shown_in
+from convolve import models
+from convolve.datasets.masks import shown_in
 from convolve.errors import DataError, NetworkError, OptionError, RunError
 from convolve.tasks.segment.answering import Answer
 from convolve.training.keeper import Keeper
@@ -52,14 +52,14 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_learns_and_reports(run: Path) -> None:
     manifest = open_run(run).manifest
-    assert (manifest.task, manifest.classes, manifest.colours) == ("segment", CLASSES, PALETTE)
+    assert (manifest.task, manifest.classes, manifest.colors) == ("segment", CLASSES, PALETTE)
     figures = manifest.results["test"]["figures"]
     assert figures["mean_iou"] > 0.6
     assert set(manifest.results["test"]["classes"]) == set(CLASSES)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Mean IoU" in page
     assert "어두운 것" in page
-    assert "#f03c28" in page  # the legend has the dataset's own colours
+    assert "#f03c28" in page  # the legend has the dataset's own colors
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["train_loss"] < lines[0]["train_loss"] / 2
 
@@ -67,7 +67,7 @@ def test_it_learns_and_reports(run: Path) -> None:
 def test_the_sheet_shows_masks_over_pictures(run: Path) -> None:
     sheet = np.asarray(Image.open(run / "contact_sheet.png").convert("RGB")).astype(int)
     red, green, blue = sheet[..., 0], sheet[..., 1], sheet[..., 2]
-    assert np.mean((red > green + 60) & (red > 180)) > 0.01  # pictures are grey: colour comes from masks alone
+    assert np.mean((red > green + 60) & (red > 180)) > 0.01  # pictures are gray: color comes from masks alone
     assert np.mean(blue > red + 60) > 0.01
 
 
@@ -160,7 +160,7 @@ def test_predictions_are_masks_at_the_images_own_size(run: Path, tmp_path: Path)
     assert len({whole.mask, part.mask, whole.overlay, part.overlay}) == 4
     mask = Image.open(whole.mask)
     assert (mask.mode, mask.size) == ("P", (130, 90))
-    assert (mask.getpalette() or [])[:9] == [value for colour in PALETTE for value in colour]
+    assert (mask.getpalette() or [])[:9] == [value for color in PALETTE for value in color]
     numbers = np.asarray(mask)
     assert np.mean(numbers == truth) > 0.8
     overlay = np.asarray(Image.open(whole.overlay)).astype(int)
@@ -256,7 +256,7 @@ def test_a_classifier_draws_nothing(digits_run: Path, tmp_path: Path) -> None:
 def test_a_class_may_be_ignored(data: Path, tmp_path: Path) -> None:
     trained = convolve.train(data, **QUICK, ignore="ground", balance="weights", out=tmp_path / "run")
     assert trained.evaluation.names == CLASSES[1:]
-    assert open_run(trained.run).manifest.colours == PALETTE[1:]
+    assert open_run(trained.run).manifest.colors == PALETTE[1:]
     counted = trained.evaluation.matrix.sum()
     assert 0 < counted < 40 * 40 * trained.evaluation.images
     again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html").evaluation
@@ -274,7 +274,7 @@ def test_the_papers_recipe_learns_by_stages(data: Path, tmp_path: Path) -> None:
     assert 100 < line["train_loss"] < 32 * 32 * math.log(3)  # a sum, below that of a guess
     for name, start, fresh in (("fcn2s", "4s", "stage2"), ("fcn1s", "2s", "stage1")):
         source = starting_weights(str(tmp_path / start), f"{name}_resnet20_cifar")
-        network = networks.create(f"{name}_resnet20_cifar", 3, 3, (32, 32))
+        network = models.create(f"{name}_resnet20_cifar", 3, 3, (32, 32))
         source.load(network)
         found = network.state_dict()
         kept = {key for key, value in source.state.items() if torch.equal(value, found[key])}

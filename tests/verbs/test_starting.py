@@ -12,7 +12,7 @@ from torchvision.models import WeightsEnum
 
 import convolve
 from convolve.errors import WeightsError
-from convolve.networks import create
+from convolve.models import create
 from convolve.training.run import open_run
 from convolve.verbs.starting import starting_weights
 from tests.verbs.pictures import folders

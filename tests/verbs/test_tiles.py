@@ -1,4 +1,4 @@
-"""`--fit tiles` from the first word to the last: large pictures learnt, measured and answered at their own scale."""
+"""`--fit tiles` from the first word to the last: large pictures learned, measured and answered at their own scale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.data.tiles import Tiles, starts
+from convolve.datasets.tiles import Tiles, starts
 from convolve.errors import OptionError
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run
@@ -105,7 +105,7 @@ def test_predictions_lie_on_the_picture(run: Path, data: Path, tmp_path: Path) -
     assert np.mean(found == truth) > 0.85
 
 
-def test_pictures_smaller_than_a_tile_are_learnt_too(tmp_path: Path) -> None:
+def test_pictures_smaller_than_a_tile_are_learned_too(tmp_path: Path) -> None:
     place = folder(tmp_path / "data", 8, (20, 50))
     trained = convolve.train(place, **TILED | {"epochs": 1}, out=tmp_path / "run")
     counted = trained.evaluation.matrix.sum()
@@ -115,7 +115,7 @@ def test_pictures_smaller_than_a_tile_are_learnt_too(tmp_path: Path) -> None:
 def test_the_doctor_draws_tiles(data: Path, tmp_path: Path) -> None:
     """Forty of them, where there are twelve pictures."""
     heights = []
-    for fit in ("tiles", "squash"):
+    for fit in ("tiles", "stretch"):
         convolve.data(str(data), network=QUICK["network"], size=32, fit=fit, sheet=tmp_path / "sheet.png")
         heights.append(np.asarray(Image.open(tmp_path / "sheet.png")).shape[0])
     assert heights[0] > heights[1]

@@ -19,7 +19,7 @@ from convolve.training.run import open_run
 from convolve.verbs import training as training_verb
 from convolve.verbs.preparing import Prepared
 from convolve.verbs.train import Folds, Trained
-from tests.verbs.pictures import QUICK, folders, labelled
+from tests.verbs.pictures import QUICK, folders, labeled
 
 LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 
@@ -128,7 +128,7 @@ def test_unequal_classes_are_balanced(
 
 
 def test_several_labels_an_image_end_to_end(tmp_path: Path) -> None:
-    table = labelled(tmp_path / "data", 70)
+    table = labeled(tmp_path / "data", 70)
     out = tmp_path / "run"
     trained = convolve.train(table, **QUICK | {"epochs": 25}, balance="weights", out=out)
     figures = trained.evaluation.figures
@@ -198,7 +198,7 @@ def test_other_ways_to_learn(
     assert all(math.isfinite(value) for line in metrics(tmp_path / "one") for value in line.values())
 
 
-def test_a_last_batch_of_one_image_does_not_stop_batch_normalisation(tmp_path: Path) -> None:
+def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 11})
     run = convolve.train(data, network="resnet18", size=32, epochs=1, batch=8, threads=1, test=0.15, out=tmp_path / "r")
     splits = json.loads((run.run / "splits.json").read_text())
@@ -232,7 +232,7 @@ def test_tensorboard_is_asked_for_before_anything_is_read(shapes: Path, tmp_path
 
 def test_a_sampler_needs_one_label_an_image(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="take --balance weights"):
-        convolve.train(labelled(tmp_path, 40), **QUICK, balance="sampler", out=tmp_path / "run")
+        convolve.train(labeled(tmp_path, 40), **QUICK, balance="sampler", out=tmp_path / "run")
 
 
 def test_a_file_twice_in_a_table_is_told_apart(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import convolve
-from convolve import networks
+from convolve import models
 from convolve.tasks.classify import page
 from convolve.training.run import open_run, save_weights
 from convolve.verbs import training as training_verb
@@ -23,12 +23,12 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 
 def test_weights_of_another_run_start_the_stages_and_the_head_is_new(shapes_run: Path, tmp_path: Path) -> None:
-    data = folders(tmp_path / "grey", {"dark": 12, "light": 12}, colour=False)
+    data = folders(tmp_path / "gray", {"dark": 12, "light": 12}, color=False)
     out = tmp_path / "run"
     options = {name: value for name, value in QUICK.items() if name != "size"} | {"seed": 9, "freeze": "stage2"}
     convolve.train(data, **options, weights=str(shapes_run), out=out)
     run = open_run(out)
-    assert run.manifest.preprocessing.channels == 3  # as the weights have it, though the pictures are grey
+    assert run.manifest.preprocessing.channels == 3  # as the weights have it, though the pictures are gray
     assert run.manifest.preprocessing.height == 16
     assert run.manifest.preprocessing.mean == open_run(shapes_run).manifest.preprocessing.mean
     assert "head.dense5.weight" in run.manifest.reasons["weights"]
@@ -41,7 +41,7 @@ def test_weights_of_another_run_start_the_stages_and_the_head_is_new(shapes_run:
 
 def test_frozen_stages_keep_their_weights_and_statistics(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 17, "b": 16})
-    save_weights(tmp_path / "start.safetensors", networks.create("resnet18", 2, 3, (32, 32), seed=1))
+    save_weights(tmp_path / "start.safetensors", models.create("resnet18", 2, 3, (32, 32), seed=1))
     options: dict[str, Any] = {"network": "resnet18", "size": 32, "epochs": 1, "batch": 8, "threads": 1, "test": 0}
     convolve.train(data, **options, weights=tmp_path / "start.safetensors", freeze="stage3", out=tmp_path / "run")
     old, new = (load_file(tmp_path / name) for name in ("start.safetensors", "run/weights.safetensors"))

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from convolve.errors import WeightsError
 from convolve.interop import timm_maps, torchvision
-from convolve.networks import Network
-from convolve.networks.foreign import library, library_of, own_names
+from convolve.models import Network
+from convolve.models.foreign import library, library_of, own_names
 from convolve.values import Preprocessing
 
 SOURCES = {

@@ -1,7 +1,7 @@
 """The names that timm and torchvision have for the parameters of DenseNet, ResNeXt, SENet and Inception.
 
 Both write DenseNet and ResNeXt alike, so that one map serves the weights of both. torchvision's GoogLeNet is another
-network than the paper's (batch normalisation, and a 3x3 convolution where the paper has a 5x5): no map leads to it.
+network than the paper's (batch normalization, and a 3x3 convolution where the paper has a 5x5): no map leads to it.
 timm 1.0 has no BN-Inception.
 """
 
@@ -14,8 +14,8 @@ from functools import partial
 from torch import Tensor
 
 from convolve.errors import WeightsError
-from convolve.networks import Network
-from convolve.networks.weights import load_weights
+from convolve.models import Network
+from convolve.models.weights import load_weights
 
 TWINS = {
     "densenet121": "densenet121",
@@ -141,7 +141,7 @@ def _inception_v4(ours: list[str]) -> list[str]:
 
 _RESIDUAL_A = "branch0 branch1.0 branch1.1 branch2.0 branch2.1 branch2.2 conv2d"
 _RESIDUAL_B = "branch0 branch1.0 branch1.1 branch1.2 conv2d"
-_INCEPTION_RESNET_V2 = (  # layers, and the convolutions of each; conv2d stands alone, without normalisation
+_INCEPTION_RESNET_V2 = (  # layers, and the convolutions of each; conv2d stands alone, without normalization
     (("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a"), ""),
     (("mixed_5b",), "branch0 branch1.0 branch1.1 branch2.0 branch2.1 branch2.2 branch3.1"),
     (tuple(f"repeat.{place}" for place in range(10)), _RESIDUAL_A),

@@ -17,7 +17,7 @@ from convolve.errors import WeightsError
 from convolve.values import Preprocessing
 from convolve.words import Fit
 
-_FITS: dict[str, Fit] = {"center": "crop", "squash": "squash", "border": "letterbox"}
+_FITS: dict[str, Fit] = {"center": "crop", "stretch": "stretch", "border": "letterbox"}
 _FAILURES = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError)
 
 

@@ -15,8 +15,8 @@ from torchvision import models
 
 from convolve.errors import WeightsError
 from convolve.layers.residual import Residual
-from convolve.networks import Network
-from convolve.networks.weights import load_weights
+from convolve.models import Network
+from convolve.models.weights import load_weights
 from convolve.values import Preprocessing
 
 TWINS = {
@@ -32,10 +32,10 @@ TWINS = {
 }
 """Networks here, and the ones of torchvision that compute the same."""
 
-_CENTRED = (
+_CENTERD = (
     "googlenet",
     "inception_v3",
-)  # with weights, they turn their normalised input into this one (transform_input)
+)  # with weights, they turn their normalized input into this one (transform_input)
 _HALF = (0.5, 0.5, 0.5)
 _OLD = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
 _HELPERS = ("aux", "AuxLogits")
@@ -91,7 +91,7 @@ def downloaded(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preproces
         ) from error
     view = weights.transforms()
     side = view.crop_size[0]
-    mean, std = (_HALF, _HALF) if name in _CENTRED else (tuple(view.mean), tuple(view.std))
+    mean, std = (_HALF, _HALF) if name in _CENTERD else (tuple(view.mean), tuple(view.std))
     return state, Preprocessing(side, side, 3, "crop", mean, std), f"torchvision/{name}, {weights.name}"
 
 

@@ -25,7 +25,7 @@ class DenseBlock(nn.Module):
 
     (N, channels, H, W) maps become (N, channels + count * growth, H, W); ``channels`` is what leaves the block.
 
-    With ``recompute`` a training step keeps none of the concatenations and normalised copies, whose memory grows with
+    With ``recompute`` a training step keeps none of the concatenations and normalized copies, whose memory grows with
     the square of ``count``: the backward pass makes them again from the layers' maps. Results are the same, running
     statistics too.
     """
@@ -44,7 +44,7 @@ class DenseBlock(nn.Module):
         return torch.cat(grown, 1)
 
     def _grow(self, layer: nn.Sequential, grown: list[Tensor]) -> Tensor:
-        cheap, rest = layer[:3], layer[3:]  # normalisation, ReLU and the convolution that reads the copy
+        cheap, rest = layer[:3], layer[3:]  # normalization, ReLU and the convolution that reads the copy
         if self.recompute and torch.is_grad_enabled():
             again = partial(_without_statistics, cheap)
             narrow: Tensor = checkpoint(
@@ -112,7 +112,7 @@ def _joined(layers: nn.Sequential, *maps: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _without_statistics(layers: nn.Sequential) -> Iterator[None]:
-    """Normalise by the batch without counting it a second time."""
+    """Normalize by the batch without counting it a second time."""
     norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

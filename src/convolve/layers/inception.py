@@ -85,7 +85,7 @@ def pooled(pool: Callable[[], nn.Module]) -> Step:
 def conv_norm(
     width: int, kernel: int | tuple[int, int] = 1, stride: int = 1, *, padded: bool = True, eps: float = 1e-5
 ) -> Step:
-    """Convolution without bias, batch normalisation and ReLU; ``kernel`` is one odd side or (down, across).
+    """Convolution without bias, batch normalization and ReLU; ``kernel`` is one odd side or (down, across).
 
     ``padded`` convolutions of stride 1 keep the map's size; the others take the border off ("V" in the 2016 paper).
     """

@@ -1,4 +1,4 @@
-"""Local response normalisation across channels.
+"""Local response normalization across channels.
 
 Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3.
 """
@@ -21,7 +21,7 @@ class LocalResponseNorm(nn.Module):
     Shape: (N, channels, H, W) -> (N, channels, H, W)
 
     ``alpha`` multiplies the sum as in the paper, whose constants are the defaults; `caffe_lrn` takes Caffe's. The sum
-    over neighbours is a 1x1 convolution with a band of ones, several times as fast in fp32 as torch's own layer
+    over neighbors is a 1x1 convolution with a band of ones, several times as fast in fp32 as torch's own layer
     (that one pools a five-dimensional copy) and runs in bfloat16. The gradient is written out, which saves another two
     fifths; it cannot be differentiated once more.
     """
@@ -38,12 +38,12 @@ class LocalResponseNorm(nn.Module):
         self.register_buffer("constant", torch.full((channels,), k), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same, each value divided by the power of its neighbours."""
-        normalised: Tensor = _Normalised.apply(maps, self.band, self.constant, self.beta)
-        return normalised
+        """(N, channels, H, W) to the same, each value divided by the power of its neighbors."""
+        normalized: Tensor = _Normalized.apply(maps, self.band, self.constant, self.beta)
+        return normalized
 
 
-class _Normalised(Function):
+class _Normalized(Function):
     """b = a p^-beta, where p = k + B a² with the symmetric band B; a gradient g becomes g p^-beta - 2 beta a B(g a
     p^(-beta - 1)).
     """

@@ -1,4 +1,4 @@
-"""Local response normalisation within each map.
+"""Local response normalization within each map.
 
 Krizhevsky's cuda-convnet, layer `rnorm`; Caffe, `LRN` with `WITHIN_CHANNEL`; the ZF networks of He et al. 2014,
 "Spatial pyramid pooling in deep convolutional networks for visual recognition", have it.
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 @final
 class LocalResponseNormWithin(nn.Module):
-    """b = a / (1 + alpha * mean(a²))^beta, the mean over the ``window`` x ``window`` (odd) neighbours in the same map.
+    """b = a / (1 + alpha * mean(a²))^beta, the mean over the ``window`` x ``window`` (odd) neighbors in the same map.
 
     Shape: (N, channels, H, W) -> (N, channels, H, W)
 
@@ -26,6 +26,6 @@ class LocalResponseNormWithin(nn.Module):
         self.window, self.alpha, self.beta = window, alpha, beta
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same, each value divided by the power of its neighbourhood."""
+        """(N, channels, H, W) to the same, each value divided by the power of its neighborhood."""
         power = F.avg_pool2d(maps * maps, self.window, 1, self.window // 2)
         return maps * (1 + self.alpha * power).pow(-self.beta).to(maps.dtype)

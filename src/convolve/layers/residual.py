@@ -16,7 +16,7 @@ class Residual(nn.Module):
     """y = relu(branch(x) + shortcut(x)), equations 1 and 2; ``channels`` is what leaves it.
 
     The sum is written into the branch's result, so the branch has to end in a layer that does not need its own
-    output for its gradient (batch normalisation and convolution do not).
+    output for its gradient (batch normalization and convolution do not).
     """
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module, channels: int) -> None:

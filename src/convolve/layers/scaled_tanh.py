@@ -1,4 +1,4 @@
-"""The squashing function of the LeNets.
+"""The stretching function of the LeNets.
 
 LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition", section II.B and
 appendix A.

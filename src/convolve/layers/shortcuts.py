@@ -38,7 +38,7 @@ def zero_padded(channels: int, outputs: int, stride: int) -> nn.Module:
 
 
 def always_projected(channels: int, outputs: int, stride: int) -> nn.Module:
-    """Option C: a 1x1 convolution with batch normalisation on every shortcut.
+    """Option C: a 1x1 convolution with batch normalization on every shortcut.
 
     Shape: (N, channels, H, W) -> (N, outputs, H / stride, W / stride)
     """

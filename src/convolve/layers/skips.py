@@ -15,13 +15,13 @@ from convolve.layers.bilinear import bilinear_upsampling
 
 
 class Read(NamedTuple):
-    """A map that is read: its channels, its stride and its first unit's centre, in pixels of the image, and the number
+    """A map that is read: its channels, its stride and its first unit's center, in pixels of the image, and the number
     that its values are multiplied by.
     """
 
     channels: int
     stride: int
-    centre: float
+    center: float
     scale: float = 1.0
 
 
@@ -31,12 +31,12 @@ class Skips(nn.Module):
 
     [(N, channels, H/stride, W/stride), …] from fine to coarse and (H, W) give (N, classes, H, W). Layers bear the names
     of ``maps``, so that coarser networks' weights fit finer ones. Enlarging starts as bilinear interpolation; between
-    maps it is ``learnt``, onto the image never (footnote 2). Its kernel is twice the factor, for the image ``widest``
+    maps it is ``learned``, onto the image never (footnote 2). Its kernel is twice the factor, for the image ``widest``
     if given. Scores start at zero. ``starts`` are the crops, by the map that is enlarged: the unit of the finer map, or
     pixel of the image, at which the enlarged one begins.
     """
 
-    def __init__(self, classes: int, maps: Mapping[str, Read], widest: int | None = None, *, learnt: bool) -> None:
+    def __init__(self, classes: int, maps: Mapping[str, Read], widest: int | None = None, *, learned: bool) -> None:
         super().__init__()
         self.scales = [read.scale for read in maps.values()]
         self.scores = nn.ModuleDict({name: nn.Conv2d(read.channels, classes, 1) for name, read in maps.items()})
@@ -48,7 +48,7 @@ class Skips(nn.Module):
         kernels[0] = widest or kernels[0]
         self.enlarge = nn.ModuleDict(
             {
-                name: bilinear_upsampling(classes, kernel, factor, learnt=learnt and place > 0)
+                name: bilinear_upsampling(classes, kernel, factor, learned=learned and place > 0)
                 if factor > 1
                 else nn.Identity()
                 for place, (name, kernel, factor) in enumerate(zip(maps, kernels, factors, strict=True))
@@ -74,10 +74,10 @@ def _starts(maps: Mapping[str, Read], kernels: Mapping[str, int]) -> dict[str, i
     """Where enlarged maps begin on the finer ones. What both cover begins with the later; enlarging goes on there."""
     found: dict[str, int] = {}
     names = list(maps)[::-1]
-    centre = maps[names[0]].centre
+    center = maps[names[0]].center
     for name, finer in zip(names, [*(maps[name] for name in names[1:]), Read(0, 1, 0.0)], strict=True):
-        found[name] = round((centre - finer.centre) / finer.stride - (kernels[name] - 1) / 2 + 1e-9)
-        centre = finer.centre + max(0, found[name]) * finer.stride
+        found[name] = round((center - finer.center) / finer.stride - (kernels[name] - 1) / 2 + 1e-9)
+        center = finer.center + max(0, found[name]) * finer.stride
     return found
 
 

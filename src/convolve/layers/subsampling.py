@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 @final
 class Subsampling(nn.Module):
-    """The four values of each 2x2 window added, times a coefficient, plus a bias; one of each is learnt per map.
+    """The four values of each 2x2 window added, times a coefficient, plus a bias; one of each is learned per map.
 
     Shape: (N, channels, H, W) -> (N, channels, H / 2, W / 2)
 
-    It starts as the mean. The squashing that follows in the papers is a layer of its own.
+    It starts as the mean. The stretching that follows in the papers is a layer of its own.
     """
 
     kernel_size = 2

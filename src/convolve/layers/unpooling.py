@@ -25,8 +25,8 @@ class Unpooling(nn.Module):
     again: a comparison per value, beside the thousands of multiply-adds of a convolution, and no gradient.
 
     In bfloat16 values that differ by less than 0.4 % become equal or change places, and one window in a few hundred has
-    its maximum elsewhere than in float32: in a fresh SegNet that moves the scores by a fifth, in one that has learnt by
-    a fortieth. Pooling in float32 would not help, as it is the convolutions before it that round.
+    its maximum elsewhere than in float32: in a fresh SegNet that moves the scores by a fifth, in one that has learned
+    by a fortieth. Pooling in float32 would not help, as it is the convolutions before it that round.
     """
 
     def forward(self, maps: Tensor, pooled: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """How far boxes agree: intersection over union.
 
 Boxes are (…, 4) left, top, right, bottom in continuous coordinates that count from the outer edge of the first pixel,
-as in `convolve.data.geometry`: a box round the first pixel alone is 0, 0, 1, 1.
+as in `convolve.datasets.geometry`: a box round the first pixel alone is 0, 0, 1, 1.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convolve.reports.colours import INK, LINE, MUTED, RIGHT, WRONG
+from convolve.reports.colors import INK, LINE, MUTED, RIGHT, WRONG
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 from convolve.reports.ramps import diverging
@@ -48,8 +48,8 @@ def contributions_figure(sums: Sequence[ScoreSum], title: str) -> Figure:
 
 
 def _picture(axes: Axes, one: ScoreSum) -> None:
-    grey = one.picture.shape[-1] == 1
-    axes.imshow(one.picture[..., 0] if grey else one.picture, cmap="gray", vmin=0, vmax=255)
+    gray = one.picture.shape[-1] == 1
+    axes.imshow(one.picture[..., 0] if gray else one.picture, cmap="gray", vmin=0, vmax=255)
     axes.set_title(f"{legible(one.label, 24)}: score {_rounded(one.score)}", fontsize=9)
     axes.set_axis_off()
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from convolve.reports.colours import INK, MUTED, RIGHT
+from convolve.reports.colors import INK, MUTED, RIGHT
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 from convolve.reports.labels import name_points

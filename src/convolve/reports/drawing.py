@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from convolve.reports.colours import INK, LINE, MUTED, PAPER, themed
+from convolve.reports.colors import INK, LINE, MUTED, PAPER, themed
 from convolve.reports.fonts import families
 
 _LOOK: dict[Any, Any] = {
@@ -53,7 +53,7 @@ def style() -> Iterator[None]:
 
 
 def as_svg(figure: Figure, name: str) -> str:
-    """The figure as an `<svg>` element without background, its colours following the page's CSS variables.
+    """The figure as an `<svg>` element without background, its colors following the page's CSS variables.
 
     ``name`` tells its identifiers from those of other figures in the same page. The same figure gives the same text.
     """

@@ -1,4 +1,4 @@
-"""Images as points, near where the network finds them alike: coloured by class, or as the pictures themselves."""
+"""Images as points, near where the network finds them alike: colored by class, or as the pictures themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
 
-from convolve.reports.colours import LINE, PAPER
+from convolve.reports.colors import LINE, PAPER
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 from convolve.values import Floats, Indices, Pixels
@@ -24,7 +24,7 @@ _INCHES = 7.5
 def points_figure(panels: Sequence[tuple[str, Floats]], labels: Indices, classes: Sequence[str]) -> Figure:
     """Panels of a title and points (N, 2), side by side; ``labels`` (N,) are their classes.
 
-    Ten colours, then the same with other marks.
+    Ten colors, then the same with other marks.
     """
     present = np.unique(labels).tolist()
     columns = min(len(present), 10)
@@ -35,7 +35,7 @@ def points_figure(panels: Sequence[tuple[str, Floats]], labels: Indices, classes
             for place in present:
                 own = points[labels == place]
                 axes.scatter(own[:, 0], own[:, 1], s=22, marker=_mark(place), label=legible(classes[place], 18))
-                axes.collections[-1].set(color=_colour(place), edgecolor=PAPER, linewidth=0.4)
+                axes.collections[-1].set(color=_color(place), edgecolor=PAPER, linewidth=0.4)
             _plain(axes, title)
         handles, names = axes.get_legend_handles_labels()
         across = _columns([legible(classes[place], 18) for place in present], 5.2 * len(panels))
@@ -44,21 +44,21 @@ def points_figure(panels: Sequence[tuple[str, Floats]], labels: Indices, classes
 
 
 def pictures_figure(title: str, points: Floats, pictures: Pixels, labels: Indices, classes: Sequence[str]) -> Figure:
-    """Points (N, 2), as many of them as find room as pictures (N, H, W, 1 or 3) in a frame of their class's colour."""
+    """Points (N, 2), as many of them as find room as pictures (N, H, W, 1 or 3) in a frame of their class's color."""
     present = np.unique(labels).tolist()
     with style():
         figure = Figure(figsize=(_INCHES, _INCHES + 0.4), layout="constrained")
         axes = figure.add_subplot()
-        axes.scatter(points[:, 0], points[:, 1], s=7, c=[_colour(label) for label in labels.tolist()], linewidths=0)
+        axes.scatter(points[:, 0], points[:, 1], s=7, c=[_color(label) for label in labels.tolist()], linewidths=0)
         for place in _apart(points):
             shown = OffsetImage(_small(pictures[place]), zoom=0.5, interpolation="nearest")
-            frame = {"edgecolor": _colour(int(labels[place])), "linewidth": 1.6, "boxstyle": "square,pad=0.08"}
-            centre = float(points[place, 0]), float(points[place, 1])
-            axes.add_artist(AnnotationBbox(shown, centre, pad=0.1, bboxprops=frame))
+            frame = {"edgecolor": _color(int(labels[place])), "linewidth": 1.6, "boxstyle": "square,pad=0.08"}
+            center = float(points[place, 0]), float(points[place, 1])
+            axes.add_artist(AnnotationBbox(shown, center, pad=0.1, bboxprops=frame))
         _plain(axes, title)
         axes.margins(0.06)
         names = [legible(classes[place], 18) for place in present]
-        handles = [axes.scatter([], [], s=40, marker="s", color=_colour(place)) for place in present]
+        handles = [axes.scatter([], [], s=40, marker="s", color=_color(place)) for place in present]
         figure.legend(handles, names, loc="outside lower center", ncols=_columns(names, _INCHES))
     return figure
 
@@ -94,7 +94,7 @@ def _small(picture: Pixels) -> Pixels:
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
 
 
-def _colour(place: int) -> tuple[float, float, float]:
+def _color(place: int) -> tuple[float, float, float]:
     red, green, blue = mpl.colormaps["tab10"](place % 10)[:3]
     return red, green, blue
 

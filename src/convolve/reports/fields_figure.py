@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
-from convolve.reports.colours import CELL, INK, LINE, PAPER, RIGHT, WRONG
+from convolve.reports.colors import CELL, INK, LINE, PAPER, RIGHT, WRONG
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 from convolve.values import Floats, Indices, Pixels
@@ -63,8 +63,8 @@ def fields_figure(image: Pixels, fields: Sequence[Field], title: str) -> Figure:
 
 def _picture(axes: Axes, image: Pixels, field: Field, view: tuple[float, float, float, float]) -> None:
     height, width = field.slopes.shape
-    grey = image.shape[-1] == 1
-    axes.imshow(image[..., 0] if grey else image, cmap="gray", extent=(0, width, height, 0), vmin=0, vmax=255)
+    gray = image.shape[-1] == 1
+    axes.imshow(image[..., 0] if gray else image, cmap="gray", extent=(0, width, height, 0), vmin=0, vmax=255)
     sides = field.theoretical[2:] - field.theoretical[:2]
     effective = field.effective[2:] - field.effective[:2]
     axes.set_title(
@@ -82,13 +82,13 @@ def _slopes(axes: Axes, field: Field, view: tuple[float, float, float, float]) -
 
 
 def _frame(axes: Axes, field: Field, view: tuple[float, float, float, float]) -> None:
-    for box, colour, width in (
+    for box, color, width in (
         (field.theoretical, WRONG, 3.4),
         (field.effective, PAPER, 2.2),
         (field.effective, RIGHT, 1.3),
     ):
         left, top, right, bottom = box.tolist()
-        shape = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=width)
+        shape = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=width)
         axes.add_patch(shape)
     axes.set(xlim=view[:2], ylim=view[:1:-1], xticks=[], yticks=[])
     axes.set_facecolor(CELL)

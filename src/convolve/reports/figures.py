@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.confusion import Shares
-from convolve.reports.colours import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
+from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 from convolve.reports.report import Training
@@ -121,13 +121,13 @@ def _rate(axes: Axes, training: Training) -> None:
 _PANELS = {"loss": _losses, "criterion": _criterion, "rate": _rate}
 
 
-def _line(axes: Axes, training: Training, field: str, label: str, colour: str, style: str) -> None:
+def _line(axes: Axes, training: Training, field: str, label: str, color: str, style: str) -> None:
     values = [(epoch.number, getattr(epoch, field)) for epoch in training.epochs]
     known = [(number, value) for number, value in values if value is not None and np.isfinite(value)]
     if known:
         marker = "o" if len(known) < 3 else ""
         axes.plot(
-            *zip(*known, strict=True), style, color=colour, label=label, linewidth=1.5, marker=marker, markersize=4
+            *zip(*known, strict=True), style, color=color, label=label, linewidth=1.5, marker=marker, markersize=4
         )
     axes.grid(visible=True)
 
@@ -156,8 +156,8 @@ def _write_counts(axes: Axes, matrix: Indices, shares: Shares) -> None:
     size = 8 if matrix.max(initial=0) < 1000 else 6.5
     for (row, column), number in np.ndenumerate(matrix):
         if number:
-            colour = PAPER if shares[row, column] > 0.3 else INK
-            axes.text(column, row, str(number), ha="center", va="center", fontsize=size, color=colour)
+            color = PAPER if shares[row, column] > 0.3 else INK
+            axes.text(column, row, str(number), ha="center", va="center", fontsize=size, color=color)
 
 
 def _grid(axes: Axes, count: int) -> None:

@@ -1,6 +1,6 @@
-"""Heat over photographs: the colours of a map, and a sheet of one image's maps.
+"""Heat over photographs: the colors of a map, and a sheet of one image's maps.
 
-Maps of one sign go from dark violet to pale yellow (`inferno`, made for even steps in lightness and colour: van der
+Maps of one sign go from dark violet to pale yellow (`inferno`, made for even steps in lightness and color: van der
 Walt and Smith 2015), and are the more opaque the hotter, so that the photograph stays readable where nothing is. Signed
 ones are orange where they speak for the class, blue where against it, and clear at 0.
 """
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from convolve.data.decode import to_channels
-from convolve.data.sheet import font_for, shortened
-from convolve.reports.colours import INK, MUTED, PAPER, RIGHT, WRONG, mix
-from convolve.values import Colour, Floats, Pixels
+from convolve.datasets.decode import to_channels
+from convolve.datasets.sheet import font_for, shortened
+from convolve.reports.colors import INK, MUTED, PAPER, RIGHT, WRONG, mix
+from convolve.values import Color, Floats, Pixels
 
 OPACITY = 0.75
 """How opaque the hottest pixel is over a sheet's photograph."""
@@ -27,7 +27,7 @@ _LEVELS = 256
 _FADING = 0.8  # opacity is heat to this power
 _TINT = 130  # of 255, how opaque the inside of a region is
 _OUTLINE = 150  # so many outlines would fill the shorter side
-_COLOUR = 0.3  # of the photograph, that stays below the heat
+_COLOR = 0.3  # of the photograph, that stays below the heat
 _GAP, _MARGIN, _LINE = 16, 24, 20
 _TITLE, _LABEL = 17, 13
 _BOX, _TRUE_BOX = "#ffffff", "#3ddc84"
@@ -40,7 +40,7 @@ class Tile:
     """A map over its photograph, with a ``label`` and a ``note`` below it.
 
     ``heat`` (h, w) between -1 and 1 when ``signed``, else between 0 and 1; None shows the photograph alone, or the
-    pixels of a ``region`` (h, w) in a colour of their own. ``box`` is
+    pixels of a ``region`` (h, w) in a color of their own. ``box`` is
     drawn in white and ``truths`` in green: left, top, right, bottom as shares of the picture.
     """
 
@@ -50,15 +50,15 @@ class Tile:
     signed: bool = False
     box: Box | None = None
     truths: tuple[Box, ...] = ()
-    region: tuple[Flags, Colour] | None = None
+    region: tuple[Flags, Color] | None = None
 
 
-def region_layer(region: Flags, colour: Colour, height: int, width: int) -> Pixels:
-    """(height, width, 4) RGBA: the pixels of an (h, w) region in a colour, half transparent inside its outline."""
+def region_layer(region: Flags, color: Color, height: int, width: int) -> Pixels:
+    """(height, width, 4) RGBA: the pixels of an (h, w) region in a color, half transparent inside its outline."""
     large = cv2.resize(region.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     inside = cv2.erode(large, np.ones((3, 3), np.uint8), iterations=max(1, round(min(height, width) / _OUTLINE)))
     layer = np.empty((height, width, 4), np.uint8)
-    layer[..., :3] = colour
+    layer[..., :3] = color
     layer[..., 3] = 255 * large - (255 - _TINT) * inside
     return layer
 
@@ -70,7 +70,7 @@ def heat_layer(heat: Floats, signed: bool, height: int, width: int) -> Pixels:
 
 
 def levels(heat: Floats, signed: bool) -> Pixels:
-    """(h, w) which of the 256 colours of the palette each value of a map has."""
+    """(h, w) which of the 256 colors of the palette each value of a map has."""
     share = (heat + 1) / 2 if signed else heat
     return np.asarray(np.rint(share.clip(0, 1) * (_LEVELS - 1)), dtype=np.uint8)
 
@@ -92,14 +92,14 @@ def blended(base: Pixels, layer: Pixels, opacity: float = 1.0) -> Pixels:
 
 
 def paled(picture: Pixels) -> Pixels:
-    """(H, W, 3) a picture (H, W, 1 or 3) with most of its colour taken out, so that the heat's colours stand out."""
-    colour = to_channels(picture, 3)
-    grey = to_channels(to_channels(picture, 1), 3)
-    return np.asarray(cv2.addWeighted(colour, _COLOUR, grey, 1 - _COLOUR, 0), dtype=np.uint8)
+    """(H, W, 3) a picture (H, W, 1 or 3) with most of its color taken out, so that the heat's colors stand out."""
+    color = to_channels(picture, 3)
+    gray = to_channels(to_channels(picture, 1), 3)
+    return np.asarray(cv2.addWeighted(color, _COLOR, gray, 1 - _COLOR, 0), dtype=np.uint8)
 
 
 def heat_sheet(picture: Pixels, title: tuple[str, str], rows: Sequence[Sequence[Tile]]) -> Image.Image:
-    """An RGB picture of one image's tiles in rows, two lines of title above and the colours' key below.
+    """An RGB picture of one image's tiles in rows, two lines of title above and the colors' key below.
 
     ``picture`` (H, W, 1 or 3) uint8 is what lies under every tile. Texts that are too long end in an ellipsis.
     """
@@ -135,19 +135,19 @@ def _drawn(picture: Pixels, tile: Tile) -> Pixels:
         shown = blended(shown, region_layer(*tile.region, height, width))
     image = Image.fromarray(shown)
     draw = ImageDraw.Draw(image)
-    for colour, boxes in ((_TRUE_BOX, tile.truths), (_BOX, (tile.box,) if tile.box else ())):
+    for color, boxes in ((_TRUE_BOX, tile.truths), (_BOX, (tile.box,) if tile.box else ())):
         for left, top, right, bottom in boxes:
             edges = [round(left * width), round(top * height), round(right * width) - 1, round(bottom * height) - 1]
-            for inset, line, thickness in ((0, INK, 1), (1, colour, 2), (3, INK, 1)):
+            for inset, line, thickness in ((0, INK, 1), (1, color, 2), (3, INK, 1)):
                 inner = [edges[0] + inset, edges[1] + inset, edges[2] - inset, edges[3] - inset]
                 if inner[0] < inner[2] and inner[1] < inner[3]:
                     draw.rectangle(inner, outline=line, width=thickness)
     return np.asarray(image)
 
 
-def _write(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int], size: int, colour: str, width: int) -> None:
+def _write(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int], size: int, color: str, width: int) -> None:
     font = font_for(text, size)
-    draw.text((place[0], place[1] + _LINE // 2), shortened(text, font, width), fill=colour, font=font, anchor="lm")
+    draw.text((place[0], place[1] + _LINE // 2), shortened(text, font, width), fill=color, font=font, anchor="lm")
 
 
 def _keys(sheet: Image.Image, draw: ImageDraw.ImageDraw, signs: Sequence[bool], place: tuple[int, int]) -> None:
@@ -168,18 +168,18 @@ def _keys(sheet: Image.Image, draw: ImageDraw.ImageDraw, signs: Sequence[bool], 
 
 
 def _palette() -> npt.NDArray[np.uint8]:
-    """(256, 4) the colours of a map of one sign."""
+    """(256, 4) the colors of a map of one sign."""
     share = np.linspace(0, 1, _LEVELS)
-    colours = mpl.colormaps["inferno"](0.15 + 0.85 * share)
-    colours[:, 3] = share**_FADING
-    return np.asarray(np.rint(255 * colours), dtype=np.uint8)
+    colors = mpl.colormaps["inferno"](0.15 + 0.85 * share)
+    colors[:, 3] = share**_FADING
+    return np.asarray(np.rint(255 * colors), dtype=np.uint8)
 
 
 def _signed_palette() -> npt.NDArray[np.uint8]:
-    """(256, 4) the colours of a signed map, from -1 to 1."""
+    """(256, 4) the colors of a signed map, from -1 to 1."""
     share = np.linspace(-1, 1, _LEVELS)
     strength = np.abs(share)
     depth = 0.6 + 0.4 * strength
-    colours = np.where((share < 0)[:, None], mix(PAPER, RIGHT, depth), mix(PAPER, WRONG, depth))
-    table = np.concatenate([colours, strength[:, None] ** _FADING], axis=1)
+    colors = np.where((share < 0)[:, None], mix(PAPER, RIGHT, depth), mix(PAPER, WRONG, depth))
+    table = np.concatenate([colors, strength[:, None] ** _FADING], axis=1)
     return np.asarray(np.rint(255 * table), dtype=np.uint8)

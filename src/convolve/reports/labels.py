@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from convolve.reports.colours import INK, MUTED
+from convolve.reports.colors import INK, MUTED
 from convolve.reports.fonts import legible
 
 _SIZE = 8.0

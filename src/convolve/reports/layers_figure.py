@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from convolve.reports.colours import INK, MUTED, RIGHT, WRONG
+from convolve.reports.colors import INK, MUTED, RIGHT, WRONG
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from convolve.networks import Network
-from convolve.reports.colours import MUTED, PAPER
+from convolve.models import Network
+from convolve.reports.colors import MUTED, PAPER
 from convolve.reports.drawing import style
 from convolve.reports.fonts import legible
 from convolve.reports.network_insides import FILLS, SIZE, Diagram, diagram, line, width_of
@@ -162,8 +162,8 @@ def _block(axes: Axes, x: float, thick: float, high: float, fill: tuple[float, .
         ([(x + thick, low), (x + thick + right, low + up), (x + thick + right, top + up), (x + thick, top)], 0.18),
     ]
     for corners, shade in faces[: 1 if flat else 3]:
-        colour = [value + (1 - value) * -shade if shade < 0 else value * (1 - shade) for value in fill]
-        axes.add_patch(Polygon(corners, facecolor=colour, edgecolor=MUTED, linewidth=0.5))
+        color = [value + (1 - value) * -shade if shade < 0 else value * (1 - shade) for value in fill]
+        axes.add_patch(Polygon(corners, facecolor=color, edgecolor=MUTED, linewidth=0.5))
 
 
 def _letters(parts: Sequence[Part]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from convolve.reports.colours import INK, MUTED, PAPER, RIGHT, WRONG, mix
+from convolve.reports.colors import INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.network_outline import Growing, Inside, Kind, Operation, Parallel, Series, Skip
 
 FILLS = {

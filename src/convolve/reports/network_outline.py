@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.summary import LayerRow, Summary
 
 Kind = Literal["convolution", "pooling", "module", "dense"]
@@ -72,7 +72,7 @@ class Part:
 
 
 def outline(network: Network, summary: Summary) -> dict[str, list[Part]]:
-    """The parts of every stage and of the `head`, in order; equal neighbours are one part."""
+    """The parts of every stage and of the `head`, in order; equal neighbors are one part."""
     rows = list(summary.layers)
     places = {row.name: place for place, row in reversed(list(enumerate(rows)))}
     stages = {name: (stage, f"stages.{name}") for name, stage in network.stages.items()}
@@ -193,7 +193,7 @@ def _short(row: LayerRow) -> str:
 
 
 def _merged(parts: Sequence[Part]) -> list[Part]:
-    """Equal neighbours as one part."""
+    """Equal neighbors as one part."""
     found: list[Part] = []
     for part in _gated(parts):
         last = found[-1] if found else None

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from convolve.reports.heat import Flags, heat_layer, levels, palette, region_layer
-from convolve.values import Colour, Floats, Matrices
+from convolve.values import Color, Floats, Matrices
 
 SIDE = 112
 """Pixels of a map's longer side, which a page enlarges smoothly."""
-_STEP = 4  # of the 256 colours every fourth is used, which halves the files
+_STEP = 4  # of the 256 colors every fourth is used, which halves the files
 
 
 def layer_uri(heat: Floats, signed: bool, side: int = SIDE) -> str:
@@ -22,19 +22,19 @@ def layer_uri(heat: Floats, signed: bool, side: int = SIDE) -> str:
     height, width = _size(heat.shape, side)
     way = cv2.INTER_AREA if side < max(heat.shape) else cv2.INTER_LINEAR
     small = np.asarray(cv2.resize(heat, (width, height), interpolation=way), dtype=np.float32)
-    colours = palette(signed)[::_STEP]
+    colors = palette(signed)[::_STEP]
     image = Image.fromarray(levels(small, signed) // _STEP)
-    image.putpalette(colours[:, :3].tobytes())
-    return _png(image, colours[:, 3].tobytes())
+    image.putpalette(colors[:, :3].tobytes())
+    return _png(image, colors[:, 3].tobytes())
 
 
-def region_uri(region: Flags, colour: Colour, side: int = 2 * SIDE) -> str:
-    """The pixels of an (h, w) region in a colour, as the data URI of a PNG with transparency."""
-    return _png(Image.fromarray(region_layer(region, colour, *_size(region.shape, side))))
+def region_uri(region: Flags, color: Color, side: int = 2 * SIDE) -> str:
+    """The pixels of an (h, w) region in a color, as the data URI of a PNG with transparency."""
+    return _png(Image.fromarray(region_layer(region, color, *_size(region.shape, side))))
 
 
 def ramp_uri(signed: bool) -> str:
-    """The colours from one end of the scale to the other, as a data URI."""
+    """The colors from one end of the scale to the other, as a data URI."""
     share = np.linspace(-1 if signed else 0, 1, 96, dtype=np.float32)[None]
     return _png(Image.fromarray(heat_layer(share, signed, 1, 96)))
 

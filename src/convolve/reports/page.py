@@ -31,7 +31,7 @@ _BYTES = 6_000_000
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the confusion matrix: its classes, how many images, their share of the row, the depth of its colour
+    """A cell of the confusion matrix: its classes, how many images, their share of the row, the depth of its color
     in per cent.
     """
 

@@ -1,4 +1,4 @@
-"""Colours for numbers: one ramp for what only rises, one for what lies on both sides of 0. Even to the eye."""
+"""Colors for numbers: one ramp for what only rises, one for what lies on both sides of 0. Even to the eye."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
-from convolve.reports.colours import PAPER, RIGHT, WRONG, mix
+from convolve.reports.colors import PAPER, RIGHT, WRONG, mix
 from convolve.values import Floats, Pixels
 
 
 def rising(shares: npt.ArrayLike) -> Pixels:
     """Shares (...) from 0 to 1 to sRGB (..., 3): viridis, from dark blue to yellow; what lies beyond is cut off."""
-    colours = mpl.colormaps["viridis"](np.clip(np.asarray(shares, dtype=np.float64), 0, 1))
-    return _eight_bits(np.asarray(colours)[..., :3])
+    colors = mpl.colormaps["viridis"](np.clip(np.asarray(shares, dtype=np.float64), 0, 1))
+    return _eight_bits(np.asarray(colors)[..., :3])
 
 
 def diverging(shares: npt.ArrayLike) -> Pixels:
@@ -26,7 +26,7 @@ def diverging(shares: npt.ArrayLike) -> Pixels:
 
 
 def shown_maps(maps: Floats) -> tuple[Pixels, float, float]:
-    """Maps (N, h, w) to (N, h, w, 3) in colours of one scale, and the values at its two ends.
+    """Maps (N, h, w) to (N, h, w, 3) in colors of one scale, and the values at its two ends.
 
     The scale goes from 0 to the largest value, and is cut at the 99.9th percentile, so that a single value does not
     darken the rest; to both sides of 0 where there are values below it.
@@ -37,5 +37,5 @@ def shown_maps(maps: Floats) -> tuple[Pixels, float, float]:
     return rising(maps / end), 0.0, end
 
 
-def _eight_bits(colours: npt.NDArray[np.float64]) -> Pixels:
-    return np.asarray((colours * 255).round(), dtype=np.uint8)
+def _eight_bits(colors: npt.NDArray[np.float64]) -> Pixels:
+    return np.asarray((colors * 255).round(), dtype=np.uint8)

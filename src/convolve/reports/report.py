@@ -143,7 +143,7 @@ class Report:
     """A trained network, measured.
 
     ``examples`` open from the confusion matrix, ``mistakes`` or ``comparisons`` stand on the page, worst first;
-    ``heat`` says what lies over them, if anything does; ``legend`` pairs the names of the classes with their colours
+    ``heat`` says what lies over them, if anything does; ``legend`` pairs the names of the classes with their colors
     (`#rrggbb`). ``data``, ``recipe`` and
     ``machine`` are lists; ``warnings`` what the doctor found. ``made`` is the line at the foot: program and date.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from convolve.data.sheet import font_for, shortened
-from convolve.reports.colours import CELL, INK, MUTED, PAPER
+from convolve.datasets.sheet import font_for, shortened
+from convolve.reports.colors import CELL, INK, MUTED, PAPER
 from convolve.reports.ramps import diverging, rising
 from convolve.values import Pixels
 
@@ -24,7 +24,7 @@ _LEAST = 480  # pixels across for the words of a sheet with few pictures
 
 @dataclass(frozen=True)
 class Scale:
-    """What the ends of a colour ramp stand for; it is the diverging one where ``low`` is below 0."""
+    """What the ends of a color ramp stand for; it is the diverging one where ``low`` is below 0."""
 
     low: float
     high: float
@@ -122,8 +122,8 @@ def _scale_width(scale: Scale) -> int:
 def _draw_scale(picture: Image.Image, scale: Scale, left: int) -> None:
     draw, low = ImageDraw.Draw(picture), _number(scale.low)
     shares = np.linspace(-1 if scale.low < 0 else 0, 1, _STRIP[0])
-    colours = (diverging if scale.low < 0 else rising)(shares)
-    strip = np.ascontiguousarray(np.broadcast_to(colours, (_STRIP[1], *colours.shape)))
+    colors = (diverging if scale.low < 0 else rising)(shares)
+    strip = np.ascontiguousarray(np.broadcast_to(colors, (_STRIP[1], *colors.shape)))
     start = left + _width(low, _SMALL) + 10
     _write(draw, (left, _LINE / 2), low, _SMALL, "lm", MUTED)
     picture.paste(Image.fromarray(strip), (start, (_LINE - _STRIP[1]) // 2))
@@ -135,10 +135,10 @@ def _number(value: float) -> str:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[float, float], words: str, size: int, anchor: str, colour: str = INK
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], words: str, size: int, anchor: str, color: str = INK
 ) -> None:
     text = _one_line(words)
-    draw.text(place, text, fill=colour, font=font_for(text, size), anchor=anchor)
+    draw.text(place, text, fill=color, font=font_for(text, size), anchor=anchor)
 
 
 def _width(words: str, size: int) -> int:

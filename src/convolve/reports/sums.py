@@ -12,11 +12,11 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from convolve.files import write_bytes
+from convolve.from_scratch.photographs import Version
+from convolve.from_scratch.steps.values import Cell, Step, Walk
+from convolve.from_scratch.steps.wording import number
 from convolve.reports.assets import asset, environment
 from convolve.reports.thumbnails import thumbnail
-from convolve.scratch.photographs import Version
-from convolve.scratch.steps.values import Cell, Step, Walk
-from convolve.scratch.steps.wording import number
 
 _SIDE = 480
 

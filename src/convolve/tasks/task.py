@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from convolve.data.batches import Batches, Examples
-from convolve.data.cache import PixelSource
-from convolve.networks import Network
+from convolve.datasets.batches import Batches, Examples
+from convolve.datasets.cache import PixelSource
+from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest, Run
@@ -200,7 +200,7 @@ E = TypeVar("E", bound=Evaluation)
 class Kind(Generic[T, E]):
     """All that a verb may ask of a task.
 
-    ``accept`` gives a dataset as the recipe wants it learnt, and refuses what has nothing to learn (`DataError`);
+    ``accept`` gives a dataset as the recipe wants it learned, and refuses what has nothing to learn (`DataError`);
     ``relabel`` lets it count in the classes of a run (`DataError`); ``examples`` is what batches show of the images,
     and has the bytes that `open_cache` may take; ``sampling`` the weights (N,) by which a balanced sampler draws, or
     None. ``build`` makes the task that learns, ``restore`` the one that predicts. ``conclude`` is what a run keeps of

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
-from convolve import networks
-from convolve.data.tiles import starts
+from convolve import models
+from convolve.datasets.tiles import starts
 from convolve.errors import OptionError
-from convolve.networks import Card
+from convolve.models import Card
 from convolve.options import build
 from convolve.training.ranges import check, values
 from convolve.training.recipe import Recipe
@@ -29,11 +29,11 @@ RATES: dict[str, float] = {
     "adam": 0.001,
     "adamw": 0.001,
 }
-"""Learning rates from which networks with normalised layers learn well; others take a part of it."""
+"""Learning rates from which networks with normalized layers learn well; others take a part of it."""
 
 _SMALL_SIDE = 64
 _SMALL_NETWORK = 200_000
-_BATCH_NORMALISATION = 2015
+_BATCH_NORMALIZATION = 2015
 
 Choice = tuple[str, object, str]
 
@@ -44,7 +44,7 @@ class Facts:
     """What the choices depend on.
 
     ``images`` is the number to learn from; ``side`` the median shorter side in pixels, ``longer`` the longer one (0
-    for square pictures); ``photographs`` whether they are large and in colour; ``imbalance`` the largest class's images
+    for square pictures); ``photographs`` whether they are large and in color; ``imbalance`` the largest class's images
     per image of the smallest; ``multiple`` whether an image may carry several labels; ``pixels`` whether every pixel
     has a class.
     """
@@ -70,7 +70,7 @@ def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     if recipe.network is None:
         raise OptionError("Name a network with --network; `convolve networks` lists them.")
     known = {name: value for name, value in values(recipe).items() if value is not None}
-    card = networks.card(recipe.network)
+    card = models.card(recipe.network)
     reasons: dict[str, str] = {}
     for choose in (_input, _amount, _movement, _restraint, _variation, _division):
         for name, value, reason in choose(known, facts, card):
@@ -92,7 +92,7 @@ def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choic
         yield "size", max(_SMALL_SIDE, card.minimum), f"small images, large enough for {card.name}'s strides"
     large = facts.pixels and facts.side > 2 * int(str(known["size"]))
     advice = "; take tiles to keep these large pictures' scale, too" if large else ""
-    fit, reason = ("crop", "keeps shapes") if facts.photographs else ("squash", "keeps all of it")
+    fit, reason = ("crop", "keeps shapes") if facts.photographs else ("stretch", "keeps all of it")
     yield "fit", fit, reason + advice
     yield "seed", 0, "any number does; it repeats the training"
     yield "gap", False, "only when asked"
@@ -128,8 +128,8 @@ def _movement(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Ch
     decay = {"adamw": 0.05, "momentum": 5e-4, "nesterov": 5e-4, "sgd": 5e-4}.get(optimizer, 0.0)
     yield "weight_decay", decay, f"usual for {optimizer}"
     yield "warmup", *_warmup(str(known["schedule"]), int(str(known["epochs"])), adaptive)
-    deep = card.year < _BATCH_NORMALISATION and not _small(card)
-    yield "clip", 1.0 if deep else 0.0, "deep and not normalised" if deep else "not needed with this network"
+    deep = card.year < _BATCH_NORMALIZATION and not _small(card)
+    yield "clip", 1.0 if deep else 0.0, "deep and not normalized" if deep else "not needed with this network"
 
 
 def _schedule(optimizer: str) -> tuple[str, str]:
@@ -140,11 +140,11 @@ def _schedule(optimizer: str) -> tuple[str, str]:
 
 def _share_of_rate(known: dict[str, object], card: Card) -> tuple[float, str]:
     if known.get("weights"):
-        return 0.3, ", a third of it for weights that have learnt"
+        return 0.3, ", a third of it for weights that have learned"
     if _small(card):
         return 5.0, ", five times as much for a small network"
-    if card.year < _BATCH_NORMALISATION:
-        return 0.2, ", a fifth of it without batch normalisation"
+    if card.year < _BATCH_NORMALIZATION:
+        return 0.2, ", a fifth of it without batch normalization"
     return 1.0, ""
 
 
@@ -185,10 +185,10 @@ def _variation(known: dict[str, object], facts: Facts, card: Card) -> Iterator[C
     elif _small(card) and facts.images >= 10_000:
         reason = f"the network is too small to learn {facts.images:,} images by heart"
     elif facts.channels == 3:
-        reason = "small colour images: shifted and mirrored they show the same"
+        reason = "small color images: shifted and mirrored they show the same"
         chosen |= {"translate": 0.125, "flip": True, "brightness": 0.1, "contrast": 0.1}
     else:
-        reason = "small grey images may be signs, which a mirror would change"
+        reason = "small gray images may be signs, which a mirror would change"
         chosen |= {"rotate": 10.0, "scale": 0.1, "translate": 0.1}
     yield from ((name, value, reason) for name, value in chosen.items())
 

@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 import torch
 
-from convolve.data.batches import Batches
-from convolve.networks import Network
+from convolve.datasets.batches import Batches
+from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.training.scoring import evaluating
 from convolve.values import Batch, Floats, Indices

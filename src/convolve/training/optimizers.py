@@ -31,7 +31,7 @@ def build(network: nn.Module, optimization: Optimization) -> Optimizer:
     """The optimizer of every parameter that learns; ``optimization`` has no None left.
 
     Biases of convolutions and dense layers learn ``bias_rate`` times as fast. Weight decay acts on parameters of two
-    dimensions or more, so never on biases and normalisation. It is added to the gradient, except with `adamw`, which
+    dimensions or more, so never on biases and normalization. It is added to the gradient, except with `adamw`, which
     takes it off the weights (Loshchilov and Hutter 2019, algorithm 2).
     """
     name = str(optimization.optimizer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, Literal
 
-from convolve.data.variation import Augmentation
+from convolve.datasets.variation import Augmentation
 from convolve.options import flat
 from convolve.words import Fit, PixelLoss, TaskName
 
@@ -30,7 +30,7 @@ class Optimization:
     momentum: float | None = None
     """Share of the last step that goes on, for momentum, nesterov and rmsprop (0 to 1)."""
     weight_decay: float | None = None
-    """Pull of the weights towards zero; never on biases and normalisation."""
+    """Pull of the weights toward zero; never on biases and normalization."""
     schedule: ScheduleName | None = None
     """How the learning rate changes over the training."""
     warmup: float | None = None
@@ -91,7 +91,7 @@ class Pixels:
     """Cross-entropy, its mean over the pixels or their sum, dice (the overlap of regions) or focal (cross-entropy that
     dwells on what is hard)."""
     ignore: str | None = None
-    """Class whose pixels are neither learnt nor measured."""
+    """Class whose pixels are neither learned nor measured."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Recipe:
     save_memory: bool | None = None
     """Let a DenseNet recompute its concatenations on the way back: slower, in far less memory, to the same weights."""
     fit: Fit | None = None
-    """How a picture meets that square: crop, letterbox or squash; with masks also tiles: at its own scale, cut into
+    """How a picture meets that square: crop, letterbox or stretch; with masks also tiles: at its own scale, cut into
     squares that overlap by half."""
     optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)
     regularization: Annotated[Regularization, flat("Regularization")] = field(default_factory=Regularization)

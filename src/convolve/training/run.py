@@ -22,7 +22,7 @@ from convolve.errors import RunError
 from convolve.files import beside, write_text
 from convolve.training.recipe import Recipe
 from convolve.training.recipe_file import read_recipe, write_recipe
-from convolve.values import Colour, Dataset, Preprocessing, Splits
+from convolve.values import Color, Dataset, Preprocessing, Splits
 
 _PARTS = ("train", "validation", "test")
 
@@ -33,7 +33,7 @@ class Manifest:
 
     ``data`` describes the dataset (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and
     why; ``criterion`` names the figure that selects;
-    ``results`` holds the final figures, empty until the training has ended; ``colours`` are the classes', where masks
+    ``results`` holds the final figures, empty until the training has ended; ``colors`` are the classes', where masks
     gave them.
     """
 
@@ -47,7 +47,7 @@ class Manifest:
     machine: Mapping[str, Any]
     reasons: Mapping[str, str]
     results: Mapping[str, Any]
-    colours: tuple[Colour, ...] = ()
+    colors: tuple[Color, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def open_run(folder: Path) -> Run:
         inner = document.pop("preprocessing")
         preprocessing = Preprocessing(**inner | {"mean": tuple(inner["mean"]), "std": tuple(inner["std"])})
         classes = tuple(document.pop("classes"))
-        colours = tuple((red, green, blue) for red, green, blue in document.pop("colours", ()))
-        manifest = Manifest(preprocessing=preprocessing, classes=classes, colours=colours, **document)
+        colors = tuple((red, green, blue) for red, green, blue in document.pop("colors", ()))
+        manifest = Manifest(preprocessing=preprocessing, classes=classes, colors=colors, **document)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{place} is damaged ({error}); train again, or restore it from a copy.") from error
     return Run(folder, read_recipe(folder / "recipe.toml"), manifest)

@@ -1,4 +1,4 @@
-"""`convolve data`: a dataset examined before anything is learnt from it."""
+"""`convolve data`: a dataset examined before anything is learned from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convolve.words import Fit, TaskName
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.data.findings import Copies, Findings
+    from convolve.datasets.findings import Copies, Findings
     from convolve.values import Dataset
 
 _SHOWN_CLASSES = 40
@@ -37,7 +37,7 @@ class Data:
     size: int | None = None
     """Side in pixels of what it sees; by default as in training."""
     fit: Fit | None = None
-    """How a picture meets that square: crop, letterbox, squash or, with masks, tiles; by default as in training."""
+    """How a picture meets that square: crop, letterbox, stretch or, with masks, tiles; by default as in training."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Examined:
 
     def as_json(self) -> dict[str, Any]:
         """`path`, `layout`, `reason` and `sheet`, then the findings."""
-        from convolve.data.findings import as_json
+        from convolve.datasets.findings import as_json
 
         return {
             "path": self.dataset.root,
@@ -64,9 +64,9 @@ class Examined:
 def run(options: Data, listener: Listener) -> Examined:
     """Look at every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
     del listener
-    from convolve.data.doctor import diagnose
-    from convolve.data.layouts import open_dataset
-    from convolve.data.survey import survey
+    from convolve.datasets.doctor import diagnose
+    from convolve.datasets.layouts import open_dataset
+    from convolve.datasets.survey import survey
 
     dataset = open_dataset(options.path, options.task)
     seen = survey(dataset)
@@ -91,9 +91,9 @@ def shown(result: Examined) -> Iterator[RenderableType]:
     height, width = findings.sizes.height, findings.sizes.width
     yield Text(f"{dataset.root}: {dataset.layout} ({dataset.reason})")
     yield _classes(findings)
-    colours = "grey" if findings.channels == 1 else "colour"
+    colors = "gray" if findings.channels == 1 else "color"
     yield (
-        f"{len(findings.usable):,} readable images, {colours}; width {width[0]} to {width[2]} (median {width[1]}), "
+        f"{len(findings.usable):,} readable images, {colors}; width {width[0]} to {width[2]} (median {width[1]}), "
         f"height {height[0]} to {height[2]} (median {height[1]})"
     )
     figures = ("channel mean", findings.mean), ("deviation", findings.std)

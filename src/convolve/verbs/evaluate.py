@@ -100,7 +100,7 @@ def asked(options: Evaluate, trained: Run) -> tuple[Dataset, str, Indices]:
 
 def _opened(options: Evaluate, trained: Run) -> Dataset:
     """The data that was asked for, as the run's task reads it, in the run's classes."""
-    from convolve.data.layouts import open_dataset
+    from convolve.datasets.layouts import open_dataset
     from convolve.tasks.task import find
 
     place = trained.recipe.data or ""

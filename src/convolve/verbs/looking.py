@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from convolve.data.batches import Batches
-from convolve.data.findings import Findings
-from convolve.data.sheet import contact_sheet
+from convolve.datasets.batches import Batches
+from convolve.datasets.findings import Findings
+from convolve.datasets.sheet import contact_sheet
 from convolve.files import beside
 from convolve.tasks.task import Kind
 from convolve.training.step import batches
@@ -38,12 +38,12 @@ def draw_sheet(
 
 
 def as_seen(batch: Batch, preprocessing: Preprocessing) -> Pixels:
-    """(N, H, W, C) uint8: normalised images made visible again."""
+    """(N, H, W, C) uint8: normalized images made visible again."""
     return visible(batch.images, preprocessing)
 
 
 def visible(images: Floats, preprocessing: Preprocessing) -> Pixels:
-    """(..., C) uint8 of normalised values (..., C)."""
+    """(..., C) uint8 of normalized values (..., C)."""
     values = images * np.array(preprocessing.std) + np.array(preprocessing.mean)
     return np.asarray((values * 255).round().clip(0, 255), dtype=np.uint8)
 
@@ -63,7 +63,7 @@ def summary_of(dataset: Dataset, splits: Splits, findings: Findings) -> dict[str
         "imbalance": findings.imbalance,
         "width": f"{width[0]} to {width[2]} pixels, median {width[1]}",
         "height": f"{height[0]} to {height[2]} pixels, median {height[1]}",
-        "colour": "grey" if findings.channels == 1 else "colour",
+        "color": "gray" if findings.channels == 1 else "color",
         "mean": list(findings.mean),
         "deviation": list(findings.std),
         "unreadable": len(findings.unreadable),

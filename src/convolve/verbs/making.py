@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from convolve import networks
-from convolve.networks import Network
-from convolve.networks.densenet import save_memory
-from convolve.networks.gap import has_gap, with_gap
+from convolve import models
+from convolve.models import Network
+from convolve.models.densenet import save_memory
+from convolve.models.gap import has_gap, with_gap
 from convolve.training.recipe import Recipe
 from convolve.values import Preprocessing
 
@@ -26,7 +26,7 @@ def network_of(
     whose head was exchanged already go into the new one. Raises `NetworkError`, `WeightsError`.
     """
     size, seed = (preprocessing.height, preprocessing.width), recipe.seed or 0
-    network = networks.create(recipe.network or "", classes, preprocessing.channels, size, seed=seed)
+    network = models.create(recipe.network or "", classes, preprocessing.channels, size, seed=seed)
     if recipe.save_memory:
         save_memory(network)
     if not recipe.transfer.gap:
@@ -49,7 +49,7 @@ def check_making(recipe: Recipe) -> None:
     """Raise `NetworkError` where the recipe's network cannot be made as it is asked for."""
     if recipe.transfer.gap or recipe.save_memory:
         with torch.device("meta"):
-            network = networks.create(recipe.network or "")
+            network = models.create(recipe.network or "")
             if recipe.save_memory:
                 save_memory(network)
             if recipe.transfer.gap:

@@ -20,7 +20,7 @@ def check_figure(place: Path | None) -> None:
 
 
 def write_figure(place: Path, figure: Figure, name: str) -> None:
-    """Write a figure as its file's ending says; an SVG with plain colours, which every program for slides knows."""
+    """Write a figure as its file's ending says; an SVG with plain colors, which every program for slides knows."""
     from convolve.reports.drawing import as_png, as_svg
 
     svg = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", as_svg(figure, name)) if place.suffix == ".svg" else None

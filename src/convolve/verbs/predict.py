@@ -20,7 +20,7 @@ from convolve.verbs.verb import Verb
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.data.images import ImageFiles
+    from convolve.datasets.images import ImageFiles
     from convolve.tasks.task import Answer, Answering
 
 _READERS = 2
@@ -114,8 +114,8 @@ def shown(result: Answers) -> Iterator[RenderableType]:
 
 def found_images(names: Sequence[str]) -> ImageFiles:
     """The images of files and folders, `-` for standard input. Raises `DataError` where there is none."""
-    from convolve.data.images import ImageFiles
-    from convolve.data.layouts.parts import image_files
+    from convolve.datasets.images import ImageFiles
+    from convolve.datasets.layouts.parts import image_files
 
     if "-" in names:
         names = [name for name in names if name != "-"] + [line.strip() for line in sys.stdin if line.strip()]

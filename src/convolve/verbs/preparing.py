@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from convolve.data.batches import Batches, BatchOptions, Examples
-from convolve.data.cache import open_cache
-from convolve.data.doctor import diagnose, fingerprint
-from convolve.data.findings import Findings
-from convolve.data.layouts import open_dataset
-from convolve.data.splits import SplitPlan, split
-from convolve.data.survey import Survey, survey
+from convolve.datasets.batches import Batches, BatchOptions, Examples
+from convolve.datasets.cache import open_cache
+from convolve.datasets.doctor import diagnose, fingerprint
+from convolve.datasets.findings import Findings
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.splits import SplitPlan, split
+from convolve.datasets.survey import Survey, survey
 from convolve.errors import DataError, OptionError
-from convolve.networks import Network
-from convolve.networks.freeze import freeze
+from convolve.models import Network
+from convolve.models.freeze import freeze
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.summary import summarize
@@ -134,7 +134,7 @@ def learning_batches(
         augmentation=recipe.augmentation if varies(recipe) else None,
         sampler_weights=weights,
         workers=READERS,
-        drop_last=len(shown) % (recipe.batch or 1) == 1,  # batch normalisation cannot learn from one image alone
+        drop_last=len(shown) % (recipe.batch or 1) == 1,  # batch normalization cannot learn from one image alone
     )
     return Batches(examples.source, examples.truth, shown, options)
 
@@ -197,13 +197,13 @@ def _facts(task: str, dataset: Dataset, seen: Survey) -> Facts:
     if not len(counts):
         raise DataError(f"No readable image of {dataset.root} carries a label; label some.")
     side, longer = (int(np.median(sides)) for sides in (seen.sizes.min(1), seen.sizes.max(1)))
-    learnt = np.concatenate([part for name, part in dataset.given.items() if name != "test"] or [seen.usable])
+    learned = np.concatenate([part for name, part in dataset.given.items() if name != "test"] or [seen.usable])
     return Facts(
-        images=len(learnt),
-        channels=3 if seen.colour.any() else 1,
+        images=len(learned),
+        channels=3 if seen.color.any() else 1,
         side=side,
         longer=longer,
-        photographs=bool(seen.colour.any()) and side >= _PHOTOGRAPH,
+        photographs=bool(seen.color.any()) and side >= _PHOTOGRAPH,
         imbalance=float(counts.max() / counts.min()),
         multiple=dataset.labels.multiple,
         pixels=task == "segment",

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convolve import networks
+from convolve import models
 from convolve.interop.files import read_weights
 from convolve.interop.official import imagenet_weights, renamed
-from convolve.networks import Network
-from convolve.networks.convolutional import convolutional_state
-from convolve.networks.fcn import classifier
-from convolve.networks.weights import grown_from, load_weights
+from convolve.models import Network
+from convolve.models.convolutional import convolutional_state
+from convolve.models.fcn import classifier
+from convolve.models.weights import grown_from, load_weights
 from convolve.training.run import open_run
 from convolve.values import Preprocessing
 from convolve.verbs.running import kept_weights
@@ -65,5 +65,5 @@ def _translated(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, T
     if base is None or all(name in own for name in state):
         return renamed(network, state)
     with torch.device("meta"):
-        whole = networks.create(base)
+        whole = models.create(base)
     return convolutional_state(network, renamed(whole, state))

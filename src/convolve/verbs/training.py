@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convolve.data.layouts import open_dataset
+from convolve.datasets.layouts import open_dataset
 from convolve.errors import RunError
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.progress import Listener, Remark
 from convolve.reports.report import shown as plain
 from convolve.runtime import Runtime, choose, describe_machine, memory_budget
@@ -189,7 +189,7 @@ def _manifest(beginning: Beginning) -> Manifest:
         machine=describe_machine(),
         reasons=beginning.reasons,
         results={},
-        colours=dataset.masks.colours if dataset.masks else (),
+        colors=dataset.masks.colors if dataset.masks else (),
     )
 
 

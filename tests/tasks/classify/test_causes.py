@@ -11,20 +11,20 @@ import pytest
 import torch
 
 import convolve
-from convolve import networks
+from convolve import models
 from convolve.runtime import Runtime, choose
 from convolve.tasks.classify import Classify, causes
 from convolve.tasks.classify.causes import affordable, overlays
 from convolve.values import Preprocessing
 from tests.reports.sample import Scans
-from tests.verbs.pictures import QUICK, folders, labelled
+from tests.verbs.pictures import QUICK, folders, labeled
 
 PREPROCESSING = Preprocessing(16, 16, 1, "crop", (0.5,), (0.5,))
 SCANS = Scans(np.random.default_rng(0).integers(0, 256, (20, 20, 30, 1), dtype=np.uint8))
 
 
 def task(name: str, size: int = 16) -> Classify:
-    return Classify(networks.create(name, 3, 1, (size, size)), ("a", "b", "c"))
+    return Classify(models.create(name, 3, 1, (size, size)), ("a", "b", "c"))
 
 
 def runtime() -> Runtime:
@@ -46,7 +46,7 @@ def test_every_image_has_heat_for_each_class_asked() -> None:
 
 def test_the_first_images_within_the_budget_have_heat(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.device("meta"):
-        large = Classify(networks.create("resnet50"), ("a",) * 1000)
+        large = Classify(models.create("resnet50"), ("a",) * 1000)
     assert 20 <= affordable(large, Preprocessing(224, 224, 3, "crop", (0.5,) * 3, (0.5,) * 3)) <= 30
     small = task("lenet5_keras")
     monkeypatch.setattr(causes, "BUDGET", causes.BUDGET / affordable(small, PREPROCESSING) * 2.5)
@@ -85,7 +85,7 @@ def test_the_pages_cells_and_mistakes_have_heat_for_what_was_taken_and_what_is_t
 @pytest.mark.parametrize("options", [{"network": "mlp_20"}, {"labels": True}])
 def test_pages_of_other_networks_and_of_several_labels(options: dict[str, Any], tmp_path: Path) -> None:
     several = options.pop("labels", False)
-    data = labelled(tmp_path / "data", 40) if several else folders(tmp_path / "data", {"a": 12, "b": 12})
+    data = labeled(tmp_path / "data", 40) if several else folders(tmp_path / "data", {"a": 12, "b": 12})
     convolve.train(data, **QUICK | options, out=tmp_path / "run")
     html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert ('class="look hot"' in html) is several

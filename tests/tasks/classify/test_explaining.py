@@ -8,7 +8,7 @@ import torch
 
 from convolve.tasks.classify import KIND, Classify
 from convolve.values import Labels, Preprocessing
-from tests.explain.small import images, network
+from tests.explainers.small import images, network
 
 CLASSES = tuple("abcdef")
 PREPROCESSING = Preprocessing(32, 32, 3, "crop", (0.5,) * 3, (0.5,) * 3)

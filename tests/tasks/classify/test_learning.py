@@ -11,7 +11,7 @@ from sklearn import metrics
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
-from convolve import networks
+from convolve import models
 from convolve.tasks.classify import Classify
 from convolve.tasks.classify.evaluation import WANTED_ACCURACY, Trust, judged, trust, trust_from
 from convolve.tasks.classify.truth import class_weights
@@ -22,7 +22,7 @@ Images = tuple[Tensor, Tensor]
 
 
 def task(multiple: bool = False, **options: object) -> Classify:
-    network = networks.create("lenet5_keras", len(CLASSES), 1, (16, 16), seed=1).eval()
+    network = models.create("lenet5_keras", len(CLASSES), 1, (16, 16), seed=1).eval()
     return Classify(network, CLASSES, multiple, **options)  # type: ignore[arg-type]
 
 
@@ -207,7 +207,7 @@ def test_measures_of_several_labels_agree_with_scikit_learn() -> None:
 
 
 def test_few_classes_have_no_top_five() -> None:
-    network = networks.create("lenet5_keras", 3, 1, (16, 16))
+    network = models.create("lenet5_keras", 3, 1, (16, 16))
     found = Classify(network, ("a", "b", "c")).measure(np.eye(3, dtype=np.float32), np.arange(3))
     assert set(found) == {"loss", "accuracy", "macro_f1"}
 

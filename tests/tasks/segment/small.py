@@ -1,4 +1,4 @@
-"""Small pictures with masks that a small network learns in a moment: bright and dark blobs on grey."""
+"""Small pictures with masks that a small network learns in a moment: bright and dark blobs on gray."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(root: Path, count: int = 24, shape: tuple[int, int] = (40, 40), seed:
         picture, mask = blobs(random, shape)
         Image.fromarray(picture).save(root / "images" / f"{number}.png")
         indexed = Image.fromarray(mask, "P")
-        indexed.putpalette([value for colour in PALETTE for value in colour] + [0] * (768 - 9))
+        indexed.putpalette([value for color in PALETTE for value in color] + [0] * (768 - 9))
         indexed.save(root / "masks" / f"{number}.png")
     (root / "classes.txt").write_text("ground\nbright disc\n어두운 것\n", encoding="utf-8")
     return root

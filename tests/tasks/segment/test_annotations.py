@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from convolve.data.layouts import open_dataset
-from convolve.data.masks import pixels_by_class
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.masks import pixels_by_class
 from convolve.tasks.segment.annotations import Outlined, write_annotations
 from convolve.tasks.segment.polygons import rings
 from convolve.values import Pixels

@@ -7,10 +7,10 @@ import torch
 
 from convolve.tasks.segment import KIND, Segment
 from convolve.values import Labels, Preprocessing
-from tests.explain.pixels import linear
+from tests.explainers.pixels import linear
 
 CLASSES = ("ground", "disc", "꽃")
-SQUASH = Preprocessing(8, 12, 3, "squash", (0.5,) * 3, (0.5,) * 3)
+STRETCH = Preprocessing(8, 12, 3, "stretch", (0.5,) * 3, (0.5,) * 3)
 LETTERBOX = Preprocessing(8, 12, 3, "letterbox", (0.5,) * 3, (0.5,) * 3)
 
 
@@ -25,7 +25,7 @@ def _images() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_by_default_it_is_the_class_of_most_pixels() -> None:
     images, classes = _images()
-    explaining = KIND.explaining(Segment(linear(torch.eye(3)), CLASSES), SQUASH)
+    explaining = KIND.explaining(Segment(linear(torch.eye(3)), CLASSES), STRETCH)
     said = explaining.said(images, np.array([[8, 12], [50, 31]]), ())
     assert said.labels == ("disc", "ground")
     assert said.classes.tolist() == [[1], [0]]
@@ -40,7 +40,9 @@ def test_by_default_it_is_the_class_of_most_pixels() -> None:
 
 def test_classes_that_are_asked_for() -> None:
     images, classes = _images()
-    said = KIND.explaining(Segment(linear(torch.eye(3)), CLASSES), SQUASH).said(images, np.array([[8, 12]] * 2), (2, 0))
+    said = KIND.explaining(Segment(linear(torch.eye(3)), CLASSES), STRETCH).said(
+        images, np.array([[8, 12]] * 2), (2, 0)
+    )
     assert said.labels == ("disc", "ground")
     assert said.classes.tolist() == [[2, 0], [2, 0]]
     assert said.there.tolist() == [[True, True], [False, True]]
@@ -68,4 +70,4 @@ def test_what_surrounds_a_picture_belongs_to_no_class() -> None:
 
 def test_a_picture_of_several_classes_is_taken_for_none_truly() -> None:
     labels = Labels(np.array([[1, 1, 0], [1, 0, 1]], np.uint8), CLASSES)
-    assert KIND.explaining(Segment(linear(torch.eye(3)), CLASSES), SQUASH).truths(labels) == ("", "")
+    assert KIND.explaining(Segment(linear(torch.eye(3)), CLASSES), STRETCH).truths(labels) == ("", "")

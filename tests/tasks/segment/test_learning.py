@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.segmentation import mean_iou
 
-from convolve.data.masks import MaskArray
-from convolve.networks import Network, create
+from convolve.datasets.masks import MaskArray
+from convolve.models import Network, create
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.truth import median_frequency
 from convolve.values import IGNORE, Scored

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from convolve.data.layouts.coco import region
+from convolve.datasets.layouts.coco import region
 from convolve.tasks.segment.polygons import Flags, Ring, rings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convolve.data.preprocess import normalised
-from convolve.networks import Card, Network, Stage
+from convolve.datasets.preprocess import normalized
+from convolve.models import Card, Network, Stage
 from convolve.runtime import choose
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.whole import _axes, answered, strips
@@ -67,7 +67,7 @@ def test_tiles_give_what_the_whole_gives(shape: tuple[int, int]) -> None:
     """Where a tile's silent edge covers the receptive field: 12 of 32 pixels of overlap."""
     view, segment = noise(*shape), task()
     with torch.inference_mode():
-        images = RUNTIME.images(normalised(view[None], FRAME))
+        images = RUNTIME.images(normalized(view[None], FRAME))
         rows, columns = _axes(shape, (64, 64), 4)
         padded = F.pad(images, (0, columns.reach - shape[1], 0, rows.reach - shape[0]), mode="reflect")
         whole = segment.shares(padded)[0, :, : shape[0], : shape[1]].numpy()
@@ -82,7 +82,7 @@ def test_shares_of_a_pixel_sum_to_one() -> None:
 
 
 @pytest.mark.usefixtures("small_tiles")
-@pytest.mark.parametrize("fit", ["crop", "squash", "letterbox", "tiles"])
+@pytest.mark.parametrize("fit", ["crop", "stretch", "letterbox", "tiles"])
 def test_an_answer_lies_where_its_picture_does(fit: Fit) -> None:
     """A network that tells bright from dark, pixel by pixel, draws a rectangle where it is, at any size."""
     layer = nn.Conv2d(3, 2, 1)
@@ -111,7 +111,7 @@ def test_an_answer_lies_where_its_picture_does(fit: Fit) -> None:
 
 def test_shares_are_interpolated_as_torch_does() -> None:
     segment, picture = task(), noise(64, 64)
-    found = answered(picture, (160, 224), segment, RUNTIME, replace(FRAME, fit="squash"))
+    found = answered(picture, (160, 224), segment, RUNTIME, replace(FRAME, fit="stretch"))
     shares = torch.from_numpy(tiled(picture, segment))[None]
     wanted = F.interpolate(shares, (160, 224), mode="bilinear").argmax(1)[0].numpy()
     assert np.mean(found == wanted) > 0.99  # OpenCV interpolates in steps of 1/32
@@ -134,7 +134,7 @@ def test_what_is_not_sure_is_left_open() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_and_colour(channels: int) -> None:
+def test_gray_and_color(channels: int) -> None:
     picture = noise(70, 90)[..., :channels]
     assert answered(picture, (70, 90), task(), RUNTIME, FRAME).shape == (70, 90)
 
@@ -176,7 +176,7 @@ _LARGE = """
 import re
 from pathlib import Path
 import numpy as np
-from convolve.networks import create
+from convolve.models import create
 from convolve.runtime import choose
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.whole import answered

@@ -1,4 +1,4 @@
-"""What a classifier says of images that no one has labelled."""
+"""What a classifier says of images that no one has labeled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from convolve.data.preprocess import fitted, least_side, normalised
+from convolve.datasets.preprocess import fitted, least_side, normalized
 from convolve.errors import OptionError
 from convolve.runtime import Runtime
 from convolve.tasks.classify.learning import Classify
@@ -70,7 +70,7 @@ class Answering:
         if not found:
             return
         with torch.inference_mode(), self.runtime.arithmetic():
-            images = self.runtime.images(normalised(np.stack(found), self.preprocessing))
+            images = self.runtime.images(normalized(np.stack(found), self.preprocessing))
             scores = self.task.predict(images).cpu().numpy()
         for name, row in zip(names, scores, strict=True):
             yield _answer(name, row, self.task, self.wanted)

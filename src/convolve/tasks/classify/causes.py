@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from convolve.data.preprocess import fitted, frame, least_side, normalised
+from convolve.datasets.preprocess import fitted, frame, least_side, normalized
 from convolve.errors import ConvolveError, ImageError
-from convolve.explain.class_maps import class_maps, own_method
-from convolve.explain.heat import scaled
+from convolve.explainers.class_maps import class_maps, own_method
+from convolve.explainers.heat import scaled
 from convolve.reports.overlays import laid_over, layer_uri
 from convolve.reports.report import Overlay
 from convolve.runtime import Runtime
@@ -69,7 +69,7 @@ def _of_some(task: Classify, runtime: Runtime, images: Images, preprocessing: Pr
             seen[index] = _Seen(fitted(picture, preprocessing), (picture.shape[0], picture.shape[1]))
     if not seen:
         return {}
-    inputs = runtime.images(normalised(np.stack([one.pixels for one in seen.values()]), preprocessing))
+    inputs = runtime.images(normalized(np.stack([one.pixels for one in seen.values()]), preprocessing))
     pairs = [(place, number) for place, index in enumerate(seen) for number in asked[index]]
     places, classes = torch.tensor(pairs, dtype=torch.int64, device=inputs.device).reshape(-1, 2).T
     with runtime.arithmetic():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convolve.data.batches import Batches
+from convolve.datasets.batches import Batches
 from convolve.metrics.calibration import Reject, fit_temperature, reject_threshold, reliability, with_temperature
 from convolve.metrics.confusion import confusion_matrix, macro, per_class, per_label, weighted
 from convolve.metrics.ranking import as_flags, average_precision, each_class, roc_auc

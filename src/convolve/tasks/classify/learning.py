@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from convolve.metrics.confusion import confusion_matrix, macro, per_class
 from convolve.metrics.ranking import average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.training.scoring import joined
 from convolve.values import Floats, Scored, Targets
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convolve.explain.class_maps import own_method
+from convolve.explainers.class_maps import own_method
 from convolve.reports.page import write_report
 from convolve.reports.report import Example, Headline, HeatKey, Overlay
 from convolve.reports.thumbnails import Answers, choose, examples, worst

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from convolve.data.batches import Examples
-from convolve.data.cache import PixelSource
+from convolve.datasets.batches import Examples
+from convolve.datasets.cache import PixelSource
 from convolve.errors import DataError, NetworkError, OptionError
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.tasks.classify.learning import Classify
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest
@@ -34,7 +34,7 @@ def relabel(dataset: Dataset, manifest: Manifest) -> Dataset:
     labels, classes = dataset.labels, manifest.classes
     if labels.multiple and not manifest.multiple:
         raise DataError(
-            f"{dataset.root} gives images several labels, but the run learnt one for each; give other data."
+            f"{dataset.root} gives images several labels, but the run learned one for each; give other data."
         )
     unknown = [name for name in labels.classes if name not in classes]
     if unknown:

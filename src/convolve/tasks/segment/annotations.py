@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from convolve import __version__
-from convolve.data.layouts.coco import BACKGROUND, PREDICTIONS
+from convolve.datasets.layouts.coco import BACKGROUND, PREDICTIONS
 from convolve.files import write_text
 from convolve.tasks.segment.polygons import Ring
 

@@ -10,9 +10,9 @@ from typing import Any, final
 import numpy as np
 from PIL import Image
 
-from convolve.data.decode import to_channels
-from convolve.data.masks import laid_over, pixels_by_class
-from convolve.data.run_lengths import decoded, encoded, from_text, to_text
+from convolve.datasets.decode import to_channels
+from convolve.datasets.masks import laid_over, pixels_by_class
+from convolve.datasets.run_lengths import decoded, encoded, from_text, to_text
 from convolve.files import beside
 from convolve.runtime import Runtime
 from convolve.tasks.segment.annotations import Outlined, write_annotations
@@ -21,7 +21,7 @@ from convolve.tasks.segment.polygons import Ring, rings
 from convolve.tasks.segment.whole import answered
 from convolve.tasks.task import Wanted
 from convolve.training.run import Manifest
-from convolve.values import IGNORE, Colour, Images, Pixels, Preprocessing
+from convolve.values import IGNORE, Color, Images, Pixels, Preprocessing
 
 _QUALITY = 92
 
@@ -90,7 +90,7 @@ class Answering:
     def __init__(self, task: Segment, manifest: Manifest, runtime: Runtime, wanted: Wanted) -> None:
         self._task, self._runtime, self._wanted = task, runtime, wanted
         self._preprocessing: Preprocessing = manifest.preprocessing
-        self._colours = manifest.colours
+        self._colors = manifest.colors
         self._taken: set[str] = set()
 
     def read(self, images: Images, index: int) -> Pixels:
@@ -130,9 +130,9 @@ class Answering:
         bare = (self._wanted.out or Path()) / _numbered(stem, number)
         places = bare.with_name(f"{bare.name}_mask.png"), bare.with_name(f"{bare.name}_overlay.jpg")
         with beside(places[0]) as draft:
-            indexed(mask, self._colours).save(draft, "PNG", optimize=True)
+            indexed(mask, self._colors).save(draft, "PNG", optimize=True)
         with beside(places[1]) as draft:
-            over = laid_over(to_channels(picture, 3), mask, self._colours)
+            over = laid_over(to_channels(picture, 3), mask, self._colors)
             Image.fromarray(over).save(draft, "JPEG", quality=_QUALITY, subsampling=0)
         return str(places[0]), str(places[1])
 
@@ -142,11 +142,11 @@ def answering(task: Segment, manifest: Manifest, runtime: Runtime, wanted: Wante
     return Answering(task, manifest, runtime, wanted)
 
 
-def indexed(mask: Pixels, colours: Sequence[Colour]) -> Image.Image:
-    """A mask (H, W) as a picture whose values are class numbers, shown in the classes' colours; `IGNORE` is white."""
+def indexed(mask: Pixels, colors: Sequence[Color]) -> Image.Image:
+    """A mask (H, W) as a picture whose values are class numbers, shown in the classes' colors; `IGNORE` is white."""
     picture = Image.fromarray(mask, "P")
     table = np.full((IGNORE + 1, 3), 255, np.uint8)
-    table[: len(colours)] = colours
+    table[: len(colors)] = colors
     picture.putpalette(table.tobytes())
     return picture
 

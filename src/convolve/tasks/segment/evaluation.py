@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from convolve.data.batches import Batches
-from convolve.data.masks import READERS
-from convolve.data.parallel import in_order
+from convolve.datasets.batches import Batches
+from convolve.datasets.masks import READERS
+from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.metrics.ranking import mean_defined
 from convolve.metrics.segmentation import Outline, Shares, outline, pixel_confusion, pixel_figures

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convolve.data.masks import moved, pixels_by_class
-from convolve.data.preprocess import frame
+from convolve.datasets.masks import moved, pixels_by_class
+from convolve.datasets.preprocess import frame
 from convolve.tasks.segment.learning import Segment
 from convolve.tasks.task import Said
 from convolve.values import IGNORE, Floats, Indices, Labels, Pixels, Preprocessing

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from convolve.metrics.segmentation import pixel_confusion, pixel_figures
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.values import IGNORE, Scored
 from convolve.words import PixelLoss
 
@@ -22,7 +22,7 @@ _SMOOTH = 1.0
 
 @dataclass
 class Segment:
-    """The class of every pixel. Pixels whose truth is `IGNORE` are neither learnt nor counted.
+    """The class of every pixel. Pixels whose truth is `IGNORE` are neither learned nor counted.
 
     ``kind`` is the loss: cross-entropy over softmax; its sum over the pixels of a step instead of the mean, for which
     the rate must be small (Shelhamer et al. 2016, section 4.2); dice, one less the mean over the classes of twice the

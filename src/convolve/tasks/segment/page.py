@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from convolve.data.masks import shown_in
+from convolve.datasets.masks import shown_in
 from convolve.errors import ImageError
 from convolve.metrics.confusion import per_class
 from convolve.reports.page import write_report
@@ -22,9 +22,9 @@ from convolve.tasks.pages import begun
 from convolve.tasks.segment.evaluation import Answer, Evaluation
 from convolve.tasks.segment.learning import Segment
 from convolve.training.run import Run
-from convolve.values import IGNORE, Colour, Dataset, Pixels
+from convolve.values import IGNORE, Color, Dataset, Pixels
 
-WRONG: Colour = (214, 39, 40)
+WRONG: Color = (214, 39, 40)
 _WIDE = 1200
 _GAP = 4
 _HEADLINES = {
@@ -39,36 +39,36 @@ _HEADLINES = {
 def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation, task: Segment, runtime: Runtime) -> None:
     """Write a page about one evaluation of a run. Raises `ConvolveError` when that fails."""
     del task, runtime
-    colours = run.manifest.colours
+    colors = run.manifest.colors
     figures = per_class(evaluation.matrix)
     classes = Classes(evaluation.names, figures, evaluation.matrix, iou=evaluation.iou, counted="pixels")
-    legend = zip(evaluation.names, ("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours), strict=True)
+    legend = zip(evaluation.names, ("#{:02x}{:02x}{:02x}".format(*color) for color in colors), strict=True)
     page = replace(
         begun(run, evaluation, classes, _headlines(evaluation)),
-        comparisons=tuple(_comparisons(dataset, evaluation.worst, colours)),
+        comparisons=tuple(_comparisons(dataset, evaluation.worst, colors)),
         legend=tuple(legend),
     )
     write_report(place, page)
 
 
-def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colours: Sequence[Colour]) -> Pixels:
-    """(H, 4 W + gaps, 3) an image (H, W, 1 or 3), its truth and its answer in the classes' colours, and the image in
-    grey with what differs in red.
+def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colors: Sequence[Color]) -> Pixels:
+    """(H, 4 W + gaps, 3) an image (H, W, 1 or 3), its truth and its answer in the classes' colors, and the image in
+    gray with what differs in red.
     """
     rgb = np.broadcast_to(image, (*image.shape[:2], 3))
-    grey = np.broadcast_to(image.mean(2, keepdims=True), rgb.shape).astype(np.uint8)
+    gray = np.broadcast_to(image.mean(2, keepdims=True), rgb.shape).astype(np.uint8)
     wrong = ((truth != predicted) & (truth != IGNORE))[..., None]
     gap = np.full((len(image), _GAP, 3), 255, np.uint8)
-    parts = rgb, gap, shown_in(colours, truth), gap, shown_in(colours, predicted), gap, np.where(wrong, WRONG, grey)
+    parts = rgb, gap, shown_in(colors, truth), gap, shown_in(colors, predicted), gap, np.where(wrong, WRONG, gray)
     return np.concatenate(parts, axis=1).astype(np.uint8)
 
 
-def _comparisons(dataset: Dataset, answers: Sequence[Answer], colours: Sequence[Colour]) -> list[Comparison]:
+def _comparisons(dataset: Dataset, answers: Sequence[Answer], colors: Sequence[Color]) -> list[Comparison]:
     found: list[Comparison] = []
     for answer in answers:
         with suppress(ImageError):  # it was read a moment ago
             image = _at_size(dataset.images.read(answer.index), answer.truth.shape)
-            picture = thumbnail(side_by_side(image, answer.truth, answer.predicted, colours), _WIDE)
+            picture = thumbnail(side_by_side(image, answer.truth, answer.predicted, colors), _WIDE)
             name = dataset.images.name(answer.index)
             found.append(Comparison(name, picture, f"mean IoU {100 * answer.mean_iou:.1f} %"))
     return found

@@ -2,7 +2,7 @@
 polygon encloses its pixels, and drawn again it is the same region to the pixel.
 
 A polygon cannot have a hole. From each hole's highest pixel a slit of no width goes up to what lies above, and the ring
-follows it up and down again: one ring is left for each region. OpenCV's contours run through the centres of pixels; of
+follows it up and down again: one ring is left for each region. OpenCV's contours run through the centers of pixels; of
 a picture four times as large they run within an eighth of a pixel of the original's edges, and a slit is one of its
 pixels wide.
 """

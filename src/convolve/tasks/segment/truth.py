@@ -8,12 +8,12 @@ from itertools import compress
 import numpy as np
 import torch
 
-from convolve.data.batches import Examples
-from convolve.data.cache import PixelSource
-from convolve.data.masks import MaskTruth, chosen, laid_over, pixel_counts, pixels_by_class
-from convolve.data.tiles import tiles
+from convolve.datasets.batches import Examples
+from convolve.datasets.cache import PixelSource
+from convolve.datasets.masks import MaskTruth, chosen, laid_over, pixel_counts, pixels_by_class
+from convolve.datasets.tiles import tiles
 from convolve.errors import DataError, NetworkError, OptionError
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.tasks.segment.learning import Segment
 from convolve.training.recipe import Recipe
 from convolve.training.run import Manifest
@@ -63,10 +63,10 @@ def _only(dataset: Dataset, places: list[int], names: tuple[str, ...] | None = N
 
 
 def marked(pictures: Pixels, batch: Batch, dataset: Dataset) -> Pixels:
-    """(N, H, W, 3) the pictures (N, H, W, 1 or 3) half in their masks' colours."""
-    colours, masks = _masks(dataset).colours, batch.targets.astype(np.uint8)
+    """(N, H, W, 3) the pictures (N, H, W, 1 or 3) half in their masks' colors."""
+    colors, masks = _masks(dataset).colors, batch.targets.astype(np.uint8)
     wide = np.broadcast_to(pictures, (*pictures.shape[:3], 3))
-    return np.stack([laid_over(picture, mask, colours) for picture, mask in zip(wide, masks, strict=True)])
+    return np.stack([laid_over(picture, mask, colors) for picture, mask in zip(wide, masks, strict=True)])
 
 
 def named(batch: Batch, dataset: Dataset) -> list[str]:

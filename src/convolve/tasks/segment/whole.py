@@ -1,6 +1,6 @@
 """The class of every pixel of a picture of any size, at its own size: by tiles where it is longer than the frame.
 
-A network sees a picture at the scale at which it learnt: with `squash` and `letterbox` the whole of it in one frame,
+A network sees a picture at the scale at which it learned: with `stretch` and `letterbox` the whole of it in one frame,
 with `crop` its shorter side as long as the frame's, with `tiles` at its own scale. What is larger than goes through the
 network at once is cut into tiles, as few and as large as memory is set apart for. They overlap by half a frame, rounded
 to steps of the network's coarsest map, so that every tile's maps lie as those of the whole. Near an edge where the
@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.data.decode import to_channels
-from convolve.data.preprocess import fitted, frame, normalised
+from convolve.datasets.decode import to_channels
+from convolve.datasets.preprocess import fitted, frame, normalized
 from convolve.runtime import Runtime
 from convolve.tasks.segment.learning import Segment
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
@@ -103,7 +103,7 @@ def _bands(
 
 
 def _row_above(matrix: Matrices, row: int) -> int:
-    """The last row of what the network sees that begins above the centre of a mask's row, or at it."""
+    """The last row of what the network sees that begins above the center of a mask's row, or at it."""
     return math.floor(float(matrix[1, 1]) * (row + 0.5) + float(matrix[1, 2]) - 0.5)
 
 
@@ -114,9 +114,9 @@ def _plane(picture: Pixels, size: tuple[int, int], preprocessing: Preprocessing)
     if preprocessing.fit == "crop":
         scale = max(preprocessing.height / height, preprocessing.width / width)
         sides = max(preprocessing.height, round(scale * height)), max(preprocessing.width, round(scale * width))
-        plane = replace(preprocessing, height=sides[0], width=sides[1], fit="squash")
+        plane = replace(preprocessing, height=sides[0], width=sides[1], fit="stretch")
     elif preprocessing.fit == "tiles":
-        plane = replace(preprocessing, height=height, width=width, fit="squash")
+        plane = replace(preprocessing, height=height, width=width, fit="stretch")
     return plane, frame(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
 
 
@@ -132,7 +132,7 @@ def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
 def _seen(tiles: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Tensor:
     """(n, classes, height, width) the shares in every tile."""
     with torch.inference_mode(), runtime.arithmetic():
-        return task.shares(runtime.images(normalised(tiles, preprocessing))).cpu()
+        return task.shares(runtime.images(normalized(tiles, preprocessing))).cpu()
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Axis:
         return self.starts[-1] + self.tile
 
     def weights(self) -> list[Tensor]:
-        """(tile,) how much each tile counts, pixel by pixel: less towards an edge where the picture goes on. Those of a
+        """(tile,) how much each tile counts, pixel by pixel: less toward an edge where the picture goes on. Those of a
         pixel add up to 1.
         """
         found = [self._fade(start) for start in self.starts]
@@ -189,12 +189,12 @@ def _divisions(length: int, frame: int, stride: int) -> list[_Axis]:
 
 def _likeliest(shares: Floats, matrix: Matrices, top: int, shape: tuple[int, ...], least: float) -> Pixels:
     """(rows, W) the classes of a band of the answer that begins at row ``top``, each share interpolated linearly."""
-    centred = matrix.copy()  # OpenCV counts from the first pixel's centre
-    centred[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5 + matrix[:, 1] * top
+    centerd = matrix.copy()  # OpenCV counts from the first pixel's center
+    centerd[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5 + matrix[:, 1] * top
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     best, found = np.full(shape, -1.0, np.float32), np.zeros(shape, np.uint8)
     for number, share in enumerate(shares):
-        here = cv2.warpAffine(share, centred, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        here = cv2.warpAffine(share, centerd, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
         better = here > best
         best[better], found[better] = here[better], number
     found[best < least] = IGNORE

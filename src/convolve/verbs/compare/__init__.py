@@ -18,7 +18,7 @@ from convolve.verbs.verb import Verb
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.networks import Card
+    from convolve.models import Card
     from convolve.reports.cost_figure import CostGroup
     from convolve.training.run import Run
 
@@ -118,13 +118,13 @@ def _words(criterion: str) -> str:
 
 
 def _has_accuracy(one: Run | Card) -> bool:
-    from convolve.networks import Card
+    from convolve.models import Card
 
     return not isinstance(one, Card) or one.top1_error is not None
 
 
 def _weighed(one: Run | Card, running: Running) -> Compared:
-    from convolve.networks import Card
+    from convolve.models import Card
 
     return weigh_network(one, running) if isinstance(one, Card) else weigh_run(one, running)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from convolve.networks import Card
+    from convolve.models import Card
     from convolve.runtime import Runtime
     from convolve.training.run import Run
 
@@ -49,13 +49,13 @@ class Compared:
 
 def found(what: Path) -> Run | Card:
     """The run in that folder, or the card of the network of that name. Raises `RunError` when it is neither."""
-    from convolve import networks
+    from convolve import models
     from convolve.training.run import open_run
 
     if what.is_dir():
         return open_run(what)
     try:
-        return networks.card(what.as_posix())
+        return models.card(what.as_posix())
     except NetworkError as error:
         if what.as_posix().startswith(("timm/", "torchvision/")):
             raise
@@ -99,11 +99,11 @@ def weigh_run(run: Run, running: Running) -> Compared:
 
 def weigh_network(card: Card, running: Running) -> Compared:
     """A network's published figures, and its speed at the published input with fresh weights."""
-    from convolve import networks
+    from convolve import models
     from convolve.runtime import choose
     from convolve.summary import summarize
 
-    network = networks.create(card.name).eval()
+    network = models.create(card.name).eval()
     summary = summarize(network, card.input)
     runtime = choose(running.device, running.precision, running.threads, summary.macs)
     runtime.prepare(network)

@@ -38,7 +38,7 @@ def shown(result: Explanation) -> Iterator[RenderableType]:
             yield Text(f"beware of {method.method}: {method.known}", style="yellow")
         if method.sane is False:
             yield Text(
-                f"{method.method} fails the sanity check here: its maps survive a network that has learnt nothing",
+                f"{method.method} fails the sanity check here: its maps survive a network that has learned nothing",
                 style="yellow",
             )
     for name, files in result.views.items():

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 
 from convolve import __version__
-from convolve.explain.heat import scaled
-from convolve.explain.localization import heat_box
-from convolve.explain.methods import METHODS
-from convolve.explain.sanity import BOUND
+from convolve.explainers.heat import scaled
+from convolve.explainers.localization import heat_box
+from convolve.explainers.methods import METHODS
+from convolve.explainers.sanity import BOUND
 from convolve.files import beside
 from convolve.metrics.boxes import BoxArray
 from convolve.reports.explanations import Explanations, Heat, MethodRow, Picture, write_explanations
@@ -24,12 +24,12 @@ from convolve.reports.heat import Box, Flags, Tile, heat_sheet
 from convolve.reports.overlays import layer_uri, region_uri
 from convolve.reports.thumbnails import thumbnail
 from convolve.training.run import Run
-from convolve.values import Colour, Floats, Pixels
+from convolve.values import Color, Floats, Pixels
 from convolve.verbs.explain.results import Explained, Judged, legend
 
 _SIDE = 224
 _QUICK = 1  # of the levels of PNG: a quarter larger than the usual one, several times as fast
-Region = tuple[Flags, Colour]
+Region = tuple[Flags, Color]
 _UNSAFE = str.maketrans(dict.fromkeys('/\\:*?"<>|\0', "-"))
 
 
@@ -130,10 +130,10 @@ class Exhibition:
         return place
 
     def _regions(self, classes: Mapping[str, float], regions: Flags | None) -> tuple[Region, ...]:
-        """The regions (K, H, W) in their classes' colours; none where the image is explained as a whole."""
+        """The regions (K, H, W) in their classes' colors; none where the image is explained as a whole."""
         if regions is None:
             return ()
-        known = dict(zip(self._trained.manifest.classes, self._trained.manifest.colours, strict=True))
+        known = dict(zip(self._trained.manifest.classes, self._trained.manifest.colors, strict=True))
         return tuple((region, known[name]) for name, region in zip(classes, regions, strict=True))
 
     def _sheet_name(self, name: str) -> str:

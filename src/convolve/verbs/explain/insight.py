@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from convolve.data.batches import Batches, BatchOptions
+from convolve.datasets.batches import Batches, BatchOptions
 from convolve.tasks.task import find
 from convolve.training.run import Run
 from convolve.values import Batch

@@ -11,14 +11,14 @@ from typing import final
 import numpy as np
 import torch
 
-from convolve.explain.faithfulness import areas, curves
-from convolve.explain.heat import heat_maps
-from convolve.explain.localization import Localized, localization, localize
-from convolve.explain.methods import METHODS
-from convolve.explain.question import Question
-from convolve.explain.sanity import Survival, survival
+from convolve.explainers.faithfulness import areas, curves
+from convolve.explainers.heat import heat_maps
+from convolve.explainers.localization import Localized, localization, localize
+from convolve.explainers.methods import METHODS
+from convolve.explainers.question import Question
+from convolve.explainers.sanity import Survival, survival
 from convolve.metrics.boxes import BoxArray
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.progress import Listener, Step
 from convolve.values import Floats
 from convolve.verbs.explain.case import Case

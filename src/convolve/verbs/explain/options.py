@@ -22,7 +22,7 @@ class Checks:
     boxes: Path | None = None
     """Folder of Pascal VOC XML files named as the images: score by them how well heat finds the object."""
     sanity: bool = False
-    """Re-initialise the network from the head down: a method whose maps survive that shows no more than the picture."""
+    """Re-initialize the network from the head down: a method whose maps survive that shows no more than the picture."""
     faithfulness: bool = False
     """Delete and insert pixels by their heat: does the score follow? With what each method costs."""
 

@@ -32,7 +32,7 @@ class Judged:
 
     ``known`` is what the literature says against the method. ``milliseconds`` are those of one image. ``deletion`` and
     ``insertion`` are areas under curves; ``localization``, ``overlap`` and ``pointing`` are shares of the ``boxed``
-    images; ``survival`` is how alike the maps stay as the network is re-initialised down to each part: ``top`` once the
+    images; ``survival`` is how alike the maps stay as the network is re-initialized down to each part: ``top`` once the
     head and the last stage are fresh, ``similarity`` once all is; ``sane`` says whether that lies below the bound.
     """
 
@@ -73,8 +73,8 @@ class Explanation:
 
 def legend(methods: Sequence[Judged]) -> Iterator[str]:
     """A sentence for each kind of figure that was measured."""
-    from convolve.explain.localization import OVERLAP
-    from convolve.explain.sanity import BOUND
+    from convolve.explainers.localization import OVERLAP
+    from convolve.explainers.sanity import BOUND
 
     if any(one.deletion is not None for one in methods):
         yield "deletion, insertion: mean score as the hottest pixels go first (low is good), come first (high is good)"
@@ -83,5 +83,5 @@ def legend(methods: Sequence[Judged]) -> Iterator[str]:
         yield f"found: share of the {boxed} images with boxes whose heat's box meets a true one by IoU {OVERLAP}"
         yield "pointing: share of them where the hottest pixel lies in a true box"
     if any(one.similarity is not None for one in methods):
-        yield "fresh top: rank correlation with the maps once the head and the last stage are re-initialised"
+        yield "fresh top: rank correlation with the maps once the head and the last stage are re-initialized"
         yield f"fresh: the same once the whole network is (Adebayo et al. 2018); {BOUND} or more fails"

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.data.preprocess import fitted, frame, least_side, normalised
-from convolve.data.voc import read_voc
+from convolve.datasets.preprocess import fitted, frame, least_side, normalized
+from convolve.datasets.voc import read_voc
 from convolve.errors import DataError, ImageError
-from convolve.explain.together import at_once
+from convolve.explainers.together import at_once
 from convolve.metrics.boxes import BoxArray, box_areas
 from convolve.runtime import Runtime
 from convolve.tasks.task import Explaining, Said
@@ -160,7 +160,7 @@ def _read(images: Images, preprocessing: Preprocessing, place: int) -> _Read | s
 
 
 def _answered(whole: dict[int, _Read], say: Say, runtime: Runtime, preprocessing: Preprocessing) -> Looked:
-    inputs = runtime.images(normalised(np.stack([seen for seen, _, _ in whole.values()]), preprocessing))
+    inputs = runtime.images(normalized(np.stack([seen for seen, _, _ in whole.values()]), preprocessing))
     sizes = np.array([size for _, _, size in whole.values()], dtype=np.int64)
     with runtime.arithmetic():
         said = say(inputs, sizes)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 
 from convolve.errors import DataError, OptionError
-from convolve.explain.cam import averaged_head
-from convolve.explain.question import check_one_answer
-from convolve.networks import Network
+from convolve.explainers.cam import averaged_head
+from convolve.explainers.question import check_one_answer
+from convolve.models import Network
 from convolve.progress import Listener, Remark, Step
 from convolve.runtime import Runtime
 from convolve.tasks.task import Task, find
@@ -57,7 +57,7 @@ def explained(options: Explain, listener: Listener) -> Explanation:
 
 
 def _fresh(trained: Run, runtime: Runtime) -> Network:
-    """The run's network before it learnt, from other draws than those that it began with, on the same device."""
+    """The run's network before it learned, from other draws than those that it began with, on the same device."""
     recipe, manifest = trained.recipe, trained.manifest
     other = replace(recipe, seed=(recipe.seed or 0) + 1)
     network, _ = network_of(other, len(manifest.classes), manifest.preprocessing)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from convolve.errors import OptionError
 from convolve.progress import Listener
-from convolve.verbs.networks import catalogue, layer_table
-from convolve.verbs.networks.catalogue import Catalogue, Order
+from convolve.verbs.networks import catalog, layer_table
+from convolve.verbs.networks.catalog import Catalog, Order
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.picturing import check_figure, write_figure
 from convolve.verbs.verb import Verb
@@ -40,7 +40,7 @@ class Networks:
     """Draw the network into this file (.svg or .png)."""
 
 
-def run(options: Networks, listener: Listener) -> Catalogue | Layers:
+def run(options: Networks, listener: Listener) -> Catalog | Layers:
     """Look the networks up.
 
     Raises `NetworkError` for an unknown name, words that none has or an input too small, `OptionError` for options of
@@ -49,35 +49,35 @@ def run(options: Networks, listener: Listener) -> Catalogue | Layers:
     return _list(options, listener) if options.name is None else _layers(options, options.name)
 
 
-def shown(result: Catalogue | Layers) -> Iterator[RenderableType]:
+def shown(result: Catalog | Layers) -> Iterator[RenderableType]:
     """A table of the networks, or of one network's layers with its totals."""
-    yield from catalogue.shown(result) if isinstance(result, Catalogue) else layer_table.shown(result)
+    yield from catalog.shown(result) if isinstance(result, Catalog) else layer_table.shown(result)
 
 
-def _list(options: Networks, listener: Listener) -> Catalogue:
+def _list(options: Networks, listener: Listener) -> Catalog:
     given = {"input": options.input, "classes": options.classes, "figure": options.figure}
     for name, value in given.items():
         if value is not None:
             raise OptionError(f"--{name} is about one network; name it: `convolve networks NAME --{name} {value}`.")
     if options.sort == "speed" and not options.speed:
         raise OptionError("--sort speed needs speeds; add --speed to measure them.")
-    cards = catalogue.find(options.find)
-    speeds, measured = catalogue.measure(cards, listener) if options.speed else ({}, "")
-    return Catalogue(catalogue.ordered(cards, options.sort or "year", speeds), speeds, measured)
+    cards = catalog.find(options.find)
+    speeds, measured = catalog.measure(cards, listener) if options.speed else ({}, "")
+    return Catalog(catalog.ordered(cards, options.sort or "year", speeds), speeds, measured)
 
 
 def _layers(options: Networks, name: str) -> Layers:
-    from convolve import networks
+    from convolve import models
     from convolve.summary import outlines, summarize
 
     for option, value in {"find": options.find, "sort": options.sort, "speed": options.speed or None}.items():
         if value is not None:
             raise OptionError(f"--{option} is about the list of networks; leave it out, or the name '{name}'.")
     check_figure(options.figure)
-    card = networks.card(name)
+    card = models.card(name)
     channels, height, width = _input(options.input) if options.input else card.input
     with outlines():
-        network = networks.create(name, options.classes, channels, (height, width))
+        network = models.create(name, options.classes, channels, (height, width))
     summary = summarize(network, (channels, height, width))
     if options.figure:
         from convolve.reports.network_figure import network_figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.networks import Card
+    from convolve.models import Card
     from convolve.summary import LayerRow, Summary
 
 

@@ -17,9 +17,9 @@ from convolve.verbs.verb import Verb
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.scratch.photographs import Version
-    from convolve.scratch.steps.example import Example
-    from convolve.scratch.steps.values import Walk
+    from convolve.from_scratch.photographs import Version
+    from convolve.from_scratch.steps.example import Example
+    from convolve.from_scratch.steps.values import Walk
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def shown(result: Examples | Worked | Filtered) -> Iterator[RenderableType]:
 
 def _listed(options: Scratch) -> Examples:
     """The examples, of one operation if it is named alone."""
-    from convolve.scratch.steps.examples import EXAMPLES
+    from convolve.from_scratch.steps.examples import EXAMPLES
 
     said = [spec.name for spec in fields(options) if getattr(options, spec.name) is not None]
     if set(said) - {"operation"}:
@@ -106,7 +106,7 @@ def _listed(options: Scratch) -> Examples:
 
 
 def _example(name: str, options: Scratch) -> Scratch:
-    from convolve.scratch.steps.examples import EXAMPLES
+    from convolve.from_scratch.steps.examples import EXAMPLES
 
     if name not in EXAMPLES:
         raise OptionError(f"There is no example '{name}'; there are {', '.join(EXAMPLES)}.")

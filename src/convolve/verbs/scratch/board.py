@@ -9,10 +9,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convolve.scratch.photographs import Version
-from convolve.scratch.steps.example import Example
-from convolve.scratch.steps.values import Block, Grid, Step, Walk
-from convolve.scratch.steps.wording import called, equation, number
+from convolve.from_scratch.photographs import Version
+from convolve.from_scratch.steps.example import Example
+from convolve.from_scratch.steps.values import Block, Grid, Step, Walk
+from convolve.from_scratch.steps.wording import called, equation, number
 
 _BESIDE = "    "
 

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.errors import OptionError
-from convolve.scratch.arrays import Array
-from convolve.scratch.steps import activations, pooling, response
-from convolve.scratch.steps.affine import Affine, affine_walk
-from convolve.scratch.steps.convolution import Convolution, convolution_walk
-from convolve.scratch.steps.distances import distance_walk
-from convolve.scratch.steps.dropout import Dropout, dropout_walk
-from convolve.scratch.steps.hinge import hinge_walk
-from convolve.scratch.steps.maxout import Maxout, maxout_walk
-from convolve.scratch.steps.normalisation import Normalisation, normalisation_walk
-from convolve.scratch.steps.pooling import Pooling, pooling_walk
-from convolve.scratch.steps.scores import Scores
-from convolve.scratch.steps.sizes import size_walk
-from convolve.scratch.steps.softmax import softmax_walk
-from convolve.scratch.steps.values import Walk
-from convolve.scratch.windows import Sliding
+from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.steps import activations, pooling, response
+from convolve.from_scratch.steps.affine import Affine, affine_walk
+from convolve.from_scratch.steps.convolution import Convolution, convolution_walk
+from convolve.from_scratch.steps.distances import distance_walk
+from convolve.from_scratch.steps.dropout import Dropout, dropout_walk
+from convolve.from_scratch.steps.hinge import hinge_walk
+from convolve.from_scratch.steps.maxout import Maxout, maxout_walk
+from convolve.from_scratch.steps.normalization import Normalization, normalization_walk
+from convolve.from_scratch.steps.pooling import Pooling, pooling_walk
+from convolve.from_scratch.steps.scores import Scores
+from convolve.from_scratch.steps.sizes import size_walk
+from convolve.from_scratch.steps.softmax import softmax_walk
+from convolve.from_scratch.steps.values import Walk
+from convolve.from_scratch.windows import Sliding
 from convolve.verbs.scratch.matrices import Numbers, read_numbers, whole
 from convolve.verbs.scratch.options import Scratch
 
@@ -98,13 +98,13 @@ def _dropout(options: Scratch, x: Numbers) -> Walk:
     return dropout_walk(layer, _delta(options, values.shape))
 
 
-def _normalisation(options: Scratch, x: Numbers) -> Walk:
+def _normalization(options: Scratch, x: Numbers) -> Walk:
     values = _small(x)
     gamma, beta = _vector("kernel", options.kernel), _vector("bias", options.bias)
     ones, zeros = np.ones(values.shape[1]), np.zeros(values.shape[1])
     scale, shift = ones if gamma is None else gamma, zeros if beta is None else beta
-    layer = Normalisation(values, scale, shift, layer=options.operation == "layernorm")
-    return normalisation_walk(layer, _delta(options, values.shape))
+    layer = Normalization(values, scale, shift, layer=options.operation == "layernorm")
+    return normalization_walk(layer, _delta(options, values.shape))
 
 
 def _response(options: Scratch, x: Numbers) -> Walk:
@@ -144,8 +144,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "maxout": Operation(_maxout, _WEIGHTS),
     "activation": Operation(_activation, _SLOPES | {"kind"}),
     "dropout": Operation(_dropout, _SLOPES | {"kernel", "share"}),
-    "batchnorm": Operation(_normalisation, _WEIGHTS),
-    "layernorm": Operation(_normalisation, _WEIGHTS),
+    "batchnorm": Operation(_normalization, _WEIGHTS),
+    "layernorm": Operation(_normalization, _WEIGHTS),
     "lrn": Operation(_response, _SLOPES | {"kind", "size"}),
     "softmax": Operation(_classified, _LOSS),
     "hinge": Operation(_classified, _LOSS),

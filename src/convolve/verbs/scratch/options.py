@@ -27,13 +27,13 @@ class Scratch:
     """A worked example of the lectures; other options change it."""
     input: Annotated[str | None, _SIGNED] = None
     """Matrix such as "1 2; 3 4" (rows end with ; or /, channels with |), a .csv or .npy file, or a photograph. For lrn
-    a row is a place and a column a channel; for affine, maxout, softmax, hinge and the normalisations a row is an
+    a row is a place and a column a channel; for affine, maxout, softmax, hinge and the normalizations a row is an
     example; size takes rows and columns."""
     kernel: Annotated[str | None, _SIGNED] = None
     """Kernel of a convolution (filters apart by ||, of conv1d by |), weights of affine or maxout (pieces apart by |), γ
-    of a normalisation, mask of dropout, size of the window; written as the input is."""
+    of a normalization, mask of dropout, size of the window; written as the input is."""
     bias: Annotated[str | None, _SIGNED] = None
-    """Bias of a convolution, of affine or of maxout (a row for each piece), β of a normalisation; none by default."""
+    """Bias of a convolution, of affine or of maxout (a row for each piece), β of a normalization; none by default."""
     target: Annotated[str | None, _SIGNED] = None
     """Of softmax and hinge the true class of each row, counted from 1; of l1 and l2 the numbers wanted."""
     stride: int | None = None

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from convolve.errors import OptionError
-from convolve.scratch.photographs import Version, versions
-from convolve.scratch.steps.values import Walk
+from convolve.from_scratch.photographs import Version, versions
+from convolve.from_scratch.steps.values import Walk
 from convolve.values import Pixels
 from convolve.verbs.scratch.matrices import read_numbers
 from convolve.verbs.scratch.operations import OPERATIONS
@@ -37,7 +37,7 @@ def worked(options: Scratch) -> Walk:
 
 def filtered(options: Scratch) -> tuple[Version, ...]:
     """The photograph and its versions, their page written if one is asked for. Raises `OptionError`, `ImageError`."""
-    from convolve.data.decode import decode
+    from convolve.datasets.decode import decode
 
     if options.input is None:
         raise OptionError("Filters need a photograph; name one with --input.")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from convolve.errors import DataError
 from convolve.files import beside, write_bytes
-from convolve.networks import Network
+from convolve.models import Network
 from convolve.reports.drawing import as_png
 from convolve.runtime import Runtime
 from convolve.tasks.task import Said, Task
@@ -31,7 +31,7 @@ class Inside:
     ``names`` of the images, their ``pixels`` (N, h, w, C) as the network sees them, or finer, and its ``inputs``
     (N, C, H, W) on the device, with what is ``said`` of them; N may be 0, and views that need an image say so.
     ``asked`` are places of classes: none asks for each image's predicted class. ``batches`` opens the training images,
-    which patches and statistics look through, and ``unseen`` images that were not learnt from, for the embedding; both
+    which patches and statistics look through, and ``unseen`` images that were not learned from, for the embedding; both
     in random order. Everything is written into the folder ``out``.
     """
 

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from convolve.explain.class_images import Ascent, class_images
-from convolve.explain.embedding import Projection, embedded
-from convolve.explain.exciting_patches import cut, exciting_patches, some_units
-from convolve.explain.feature_maps import chosen_stage
-from convolve.explain.filters import as_pixels, first_filters
-from convolve.explain.penultimate import penultimate
-from convolve.explain.statistics import layer_statistics
+from convolve.explainers.class_images import Ascent, class_images
+from convolve.explainers.embedding import Projection, embedded
+from convolve.explainers.exciting_patches import cut, exciting_patches, some_units
+from convolve.explainers.feature_maps import chosen_stage
+from convolve.explainers.filters import as_pixels, first_filters
+from convolve.explainers.penultimate import penultimate
+from convolve.explainers.statistics import layer_statistics
 from convolve.reports.embedding_figure import pictures_figure, points_figure
 from convolve.reports.layers_figure import LayerBar, layers_figure
 from convolve.reports.sheets import Block, sheet, square
@@ -29,7 +29,7 @@ from convolve.verbs.looking import visible
 UNITS, PATCHES = 12, 9
 """Units and patches of each in a sheet of patches: as many patches as in figure 2 of Zeiler and Fergus."""
 _COUNTED, _POINTS, _CLASSES = 96, 500, 20
-_BEYOND = np.uint8(242)  # light grey, for what lies beyond an image
+_BEYOND = np.uint8(242)  # light gray, for what lies beyond an image
 _SKIPPED = ("Flatten", "Dropout", "Identity")
 
 
@@ -39,7 +39,7 @@ def filters(inside: Inside) -> tuple[Path, ...]:
     count, height, width = found.weights.shape[:3]
     title = f"{inside.network.card.name}, {found.layer.rpartition('.')[2]}: {count} filters of {height}x{width}"
     block = Block("", as_pixels(found.weights), square(count))
-    note = "Middle grey is 0; each filter is scaled by its own largest weight."
+    note = "Middle gray is 0; each filter is scaled by its own largest weight."
     return written(inside.out / "filters", sheet(title, [block], note), {"weights": found.weights})
 
 

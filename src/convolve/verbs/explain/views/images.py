@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from convolve.explain.contributions import contributions
-from convolve.explain.feature_maps import chosen_stage, feature_maps
-from convolve.explain.receptive_fields import seen
+from convolve.explainers.contributions import contributions
+from convolve.explainers.feature_maps import chosen_stage, feature_maps
+from convolve.explainers.receptive_fields import seen
 from convolve.reports.contributions_figure import ScoreSum, contributions_figure
 from convolve.reports.fields_figure import Field, fields_figure
 from convolve.reports.ramps import shown_maps

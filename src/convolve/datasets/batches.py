@@ -1,0 +1,170 @@
+"""Batches of normalized images, epoch by epoch; every random draw is a function of (seed, epoch, batch number)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from convolve.datasets.augment import apply, draw, noise_table
+from convolve.datasets.cache import PixelSource
+from convolve.datasets.color import colored, normalizing, principal_axes
+from convolve.datasets.geometry import box_matrices, source_boxes, warp
+from convolve.datasets.parallel import in_order, one_thread_each
+from convolve.datasets.variation import Augmentation
+from convolve.errors import DataError, ImageError
+from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Preprocessing, Truth
+
+_ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
+_TABLE = 2**64 - 2  # the batch number whose draws fill the noise table
+_SAME = np.eye(2, 3)  # the matrix of pixels that fill the frame already
+_SAMPLE = 64  # images from which the principal axes of color are derived
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What batches show: the pixels of examples, and what the answers to them should be.
+
+    The examples of image i are ``first[i]`` to ``first[i + 1]``; without ``first`` (images + 1,) every image is one.
+    """
+
+    source: PixelSource
+    truth: Truth
+    first: Indices | None = None
+
+    def of(self, images: Indices) -> Indices:
+        """(M,) the examples of some images, image after image."""
+        if self.first is None:
+            return images
+        counts = self.first[images + 1] - self.first[images]
+        before = np.cumsum(counts) - counts
+        return np.asarray(np.arange(counts.sum()) + np.repeat(self.first[images] - before, counts), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How examples become batches.
+
+    ``sampler_weights`` (one per index) draws examples in proportion, with repetition, as many as there are.
+    ``workers`` threads prepare batches ahead, unless a batch is no more than a slice of an array; 0 prepares each when
+    it is asked for. ``drop_last`` leaves out an incomplete last batch, unless it is the only one.
+    """
+
+    preprocessing: Preprocessing
+    batch: int
+    seed: int
+    shuffle: bool
+    augmentation: Augmentation | None = None
+    sampler_weights: Floats | None = None
+    workers: int = 2
+    drop_last: bool = False
+
+
+@final
+class Batches:
+    """The examples ``indices`` of a source, in batches; images that cannot be read are left out."""
+
+    def __init__(self, source: PixelSource, truth: Truth, indices: Indices, options: BatchOptions) -> None:
+        """Raises `DataError` when no readable example is left."""
+        usable = np.array([index not in source.failed for index in indices.tolist()], dtype=bool)
+        if not usable.any():
+            raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
+        self._indices: Indices = indices[usable]
+        self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
+        self._source, self.truth, self._options = source, truth, options
+        frame = (options.preprocessing.height, options.preprocessing.width)
+        whole = source.whole
+        self._sliced = whole is not None and whole.shape[1:3] == frame and options.augmentation is None
+        self._normalizing = normalizing(options.preprocessing)[None]
+        self._axes = self._principal_axes()
+        noise = options.augmentation.noise if options.augmentation else None
+        self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
+
+    def __len__(self) -> int:
+        """Steps per epoch."""
+        size, count = self._options.batch, len(self._indices)
+        return max(1, count // size) if self._options.drop_last else -(-count // size)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Yield one epoch's batches from the ``start``-th on: the same ones whatever came before, however many workers
+        there are. Close the iterator when leaving early. Raises `DataError` when no image of a batch can be read.
+        """
+        make = partial(self._make, self.order(number), number)
+        if self._sliced:
+            yield from map(make, range(start, len(self)))
+            return
+        with one_thread_each():
+            yield from in_order(make, range(start, len(self)), self._options.workers)
+
+    def order(self, epoch: int) -> list[Indices]:
+        """The indices of each batch of an epoch."""
+        size, drawn = self._options.batch, self._drawn(epoch)
+        return [drawn[place * size : (place + 1) * size] for place in range(len(self))]
+
+    def _drawn(self, epoch: int) -> Indices:
+        if self._weights is not None:
+            share = self._weights / self._weights.sum()
+            return np.asarray(self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=share))
+        if self._options.shuffle:
+            return np.asarray(self._random(epoch, _ORDER).permutation(self._indices), dtype=np.int64)
+        return self._indices
+
+    def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
+        chosen, pixels = self._read(order[number])
+        if self._sliced:
+            images, matrices = (
+                colored(np.asarray(pixels), self._normalizing),
+                np.broadcast_to(_SAME, (len(pixels), 2, 3)),
+            )
+        else:
+            images, matrices = self._changed(pixels, epoch, number)
+        return Batch(images, self.truth.targets(chosen, matrices), chosen)
+
+    def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
+        """The pixels of those that can be read: as one array where the source is one."""
+        if self._source.whole is not None:
+            return chosen, self._source.whole.take(chosen, axis=0)
+        found: dict[int, Pixels] = {}
+        for place, index in enumerate(chosen.tolist()):
+            try:
+                found[place] = self._source.get(index)
+            except ImageError:  # `failed` keeps the reason
+                continue
+        if not found:
+            raise DataError(f"None of the {len(chosen)} images of a batch can be read; `convolve data` says why.")
+        readable: Indices = chosen[list(found)]
+        return readable, list(found.values())
+
+    def _changed(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> tuple[Floats, Matrices]:
+        """The images as the network sees them, and the matrices that brought them there."""
+        preprocessing, variation = self._options.preprocessing, self._options.augmentation
+        if variation is None:
+            matrices = self._still(images)
+            return colored(warp(images, matrices, preprocessing), self._normalizing), matrices
+        drawn = draw(variation, _sizes(images), preprocessing, self._axes, self._random(epoch, number))
+        return apply(drawn, images, preprocessing, self._noise), drawn.matrices
+
+    def _still(self, images: list[Pixels] | Pixels) -> Matrices:
+        preprocessing = self._options.preprocessing
+        return box_matrices(source_boxes(_sizes(images), preprocessing), preprocessing)
+
+    def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """Of some of the examples, evenly spread, where the augmentation asks for them."""
+        channels = self._options.preprocessing.channels
+        if not (self._options.augmentation and self._options.augmentation.pca):
+            return np.zeros((channels, channels))
+        places = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
+        return principal_axes(self._read(self._indices[places])[1])
+
+    def _random(self, epoch: int, number: int) -> np.random.Generator:
+        """A stream of its own for each (seed, epoch, batch)."""
+        key = self._options.seed % 2**64 + (epoch << 64)
+        return np.random.Generator(np.random.Philox(key=key, counter=number << 192))
+
+
+def _sizes(images: list[Pixels] | Pixels) -> Indices:
+    return np.array([image.shape[:2] for image in images], dtype=np.int64)

@@ -1,0 +1,192 @@
+"""CIFAR-10 and CIFAR-100, python and binary versions (Krizhevsky 2009, "Learning multiple layers of features from tiny
+images"), and STL-10's binary files (Coates, Ng, Lee 2011).
+
+The python version is pickled. It is read by an unpickler that knows two inert stand-ins and nothing else, so that a
+forged file can neither call nor build anything.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from convolve.datasets.layouts.parts import Part, find, from_arrays, read_lines
+from convolve.errors import DataError
+from convolve.values import Dataset, Indices, Pixels
+
+EXPECTED = "data_batch_1[.bin], or train, test and meta (CIFAR), or train_X.bin (STL-10)"
+_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+_TEN = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_PIXELS = 3 * 32 * 32
+_Stem = tuple[str, str]  # split, file
+
+
+def recognize(place: Path) -> Dataset | None:
+    """The dataset in a folder or in one below it, or None. Raises `DataError` for missing and damaged files."""
+    if not place.is_dir():
+        return None
+    for first, open_folder in _VERSIONS:
+        folder = find(place, lambda inside, names=first: all((inside / name).is_file() for name in names))  # type: ignore[misc]
+        if folder is not None:
+            return open_folder(folder)
+    return None
+
+
+def _ten_python(folder: Path) -> Dataset:
+    stems = [("train", name) for name in _BATCHES] + [("test", "test_batch")]
+    meta = _unpickle(folder / "batches.meta") if (folder / "batches.meta").is_file() else {}
+    classes = [_text(name) for name in meta.get(b"label_names", _TEN)]
+    return _dataset(folder, "CIFAR-10's python batches", [_pickled(folder, stem, b"labels") for stem in stems], classes)
+
+
+def _hundred_python(folder: Path) -> Dataset:
+    classes = [_text(name) for name in _unpickle(folder / "meta").get(b"fine_label_names", ())]
+    parts = [_pickled(folder, (name, name), b"fine_labels") for name in ("train", "test")]
+    return _dataset(folder, "CIFAR-100's python files train, test and meta", parts, classes)
+
+
+def _ten_binary(folder: Path) -> Dataset:
+    stems = [("train", f"{name}.bin") for name in _BATCHES] + [("test", "test_batch.bin")]
+    names = folder / "batches.meta.txt"
+    classes = read_lines(names) if names.is_file() else _TEN
+    return _dataset(folder, "CIFAR-10's binary batches", [_binary(folder, stem, 1) for stem in stems], classes)
+
+
+def _hundred_binary(folder: Path) -> Dataset:
+    parts = [_binary(folder, (name, f"{name}.bin"), 2) for name in ("train", "test")]
+    classes = read_lines(folder / "fine_label_names.txt")
+    return _dataset(folder, "CIFAR-100's binary files train.bin and test.bin", parts, classes)
+
+
+def _stl(folder: Path) -> Dataset:
+    parts = []
+    for split in ("train", "test"):
+        blob, labels = _bytes(folder / f"{split}_X.bin"), _bytes(folder / f"{split}_y.bin")
+        images = _reshaped(folder / f"{split}_X.bin", blob, 3 * 96 * 96).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
+        parts.append(Part(split, f"{split}_X", np.ascontiguousarray(images), _numbers(labels) - 1))
+    return _dataset(folder, "STL-10's binary files", parts, read_lines(folder / "class_names.txt"))
+
+
+_VERSIONS: tuple[tuple[tuple[str, ...], Callable[[Path], Dataset]], ...] = (
+    (("data_batch_1",), _ten_python),
+    (("data_batch_1.bin",), _ten_binary),
+    (("train", "test", "meta"), _hundred_python),
+    (("train.bin", "fine_label_names.txt"), _hundred_binary),
+    (("train_X.bin", "class_names.txt"), _stl),
+)
+
+
+def _dataset(folder: Path, reason: str, parts: list[Part], classes: list[str] | tuple[str, ...]) -> Dataset:
+    try:
+        return from_arrays(folder, "cifar", reason, parts, classes)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from None
+
+
+def _pickled(folder: Path, stem: _Stem, key: bytes) -> Part:
+    split, name = stem
+    content = _unpickle(folder / name)
+    data, labels = content.get(b"data"), content.get(key)
+    if not isinstance(data, _Array) or not isinstance(labels, list):
+        raise DataError(f"{folder / name} lacks the entries 'data' and '{key.decode()}'; copy it again.")
+    images = _reshaped(folder / name, data.values(), _PIXELS)
+    return Part(split, name, _planes(images), np.array(labels, dtype=np.int64))
+
+
+def _binary(folder: Path, stem: _Stem, labels: int) -> Part:
+    split, name = stem
+    rows = _reshaped(folder / name, _bytes(folder / name), labels + _PIXELS)
+    return Part(split, name, _planes(rows[:, labels:]), rows[:, labels - 1].astype(np.int64))
+
+
+def _planes(rows: Pixels) -> Pixels:
+    """(N, 3072), red then green then blue, as (N, 32, 32, 3)."""
+    return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def _reshaped(path: Path, blob: bytes, length: int) -> Pixels:
+    if not blob or len(blob) % length:
+        raise DataError(f"{path} is cut short: {len(blob)} bytes are no whole number of images; copy it again.")
+    return np.frombuffer(blob, dtype=np.uint8).reshape(-1, length)
+
+
+def _numbers(blob: bytes) -> Indices:
+    return np.frombuffer(blob, dtype=np.uint8).astype(np.int64)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened ({error.strerror}); the other files of its set are there.") from error
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _unpickle(path: Path) -> dict[bytes, Any]:
+    try:
+        content = _Inert(io.BytesIO(_bytes(path)), encoding="bytes").load()
+    except DataError:
+        raise
+    except Exception as error:  # a damaged pickle can raise anything
+        raise DataError(f"{path} is damaged or no CIFAR file ({error}); copy it again.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is no CIFAR file: it holds no dictionary; copy it again.")
+    return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
+
+
+@final
+class _Dtype:
+    """Stands for numpy's dtype: keeps its code."""
+
+    def __init__(self, code: bytes | str, *_: object) -> None:
+        self.code = _text(code)
+
+    def __setstate__(self, state: object) -> None:
+        """The byte order, which bytes do not have."""
+
+
+@final
+class _Array:
+    """Stands for numpy's array: keeps its bytes."""
+
+    def __init__(self, *_: object) -> None:
+        self.state: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.state = state
+
+    def values(self) -> bytes:
+        """The array's bytes, row by row. Raises `DataError` unless it holds unsigned bytes in that order."""
+        match self.state:
+            case (_, tuple(), _Dtype(code="u1"), False | 0, bytes() as values):
+                return values
+        raise DataError("A CIFAR file holds an array of another kind than unsigned bytes; copy it again.")
+
+
+def _encoded(text: str, _encoding: str) -> bytes:
+    """What newer Pythons write where Python 2 wrote plain bytes."""
+    return text.encode("latin1")
+
+
+@final
+class _Inert(pickle.Unpickler):
+    """Knows an array's parts as stand-ins, and refuses every other name."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The stand-in for a name; nothing is imported. Raises `DataError`."""
+        root = module.partition(".")[0]
+        if root == "numpy" and name in ("_reconstruct", "ndarray"):
+            return _Array
+        if root == "numpy" and name == "dtype":
+            return _Dtype
+        if (module, name) == ("_codecs", "encode"):
+            return _encoded
+        raise DataError(f"A pickled file wants to use {module}.{name}, which no CIFAR file does; do not trust it.")

@@ -1,0 +1,113 @@
+"""IDX files, gz or not: MNIST, Fashion-MNIST, KMNIST (LeCun's format), and EMNIST, whose pictures lie on their side.
+
+Cohen et al. 2017, "EMNIST: an extension of MNIST to handwritten letters", for the classes of EMNIST.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import string
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from convolve.datasets.layouts.parts import Part, find, from_arrays, read_lines, seen, split_word
+from convolve.errors import DataError
+from convolve.values import Dataset, Pixels
+
+EXPECTED = "train-images-idx3-ubyte[.gz] (MNIST and its kind)"
+_IMAGES = re.compile(r"(?P<set>.*?)-?(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?")
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_FASHION_STARTS = ((9, 0, 0, 3, 0, 2, 7, 2, 5, 5), (9, 2, 1, 1, 6, 1, 4, 6, 5, 7))
+_KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+_EMNIST: Mapping[str, str] = {
+    "emnist-letters": string.ascii_uppercase,
+    "emnist-byclass": string.digits + string.ascii_uppercase + string.ascii_lowercase,
+    "emnist-bymerge": string.digits + string.ascii_uppercase + "abdefghnqrt",
+    "emnist-balanced": string.digits + string.ascii_uppercase + "abdefghnqrt",
+}
+
+
+def recognize(place: Path) -> Dataset | None:
+    """The dataset in a folder, in `raw` or another folder below it, or beside the images file given; None where there
+    are no IDX images. Raises `DataError` for several sets in one folder, missing labels and damaged files.
+    """
+    if place.is_file():
+        match = _IMAGES.fullmatch(place.name)
+        return _open(place.parent, match["set"]) if match else None
+    folder = find(place, lambda inside: bool(_sets(inside)))
+    if folder is None:
+        return None
+    sets = _sets(folder)
+    if len(sets) > 1:
+        files = ", ".join(str(next(iter(sets[name].values()))) for name in sorted(sets))
+        raise DataError(f"{folder} holds {len(sets)} sets; give the images file of one: {files}.")
+    return _open(folder, next(iter(sets)))
+
+
+def _sets(folder: Path) -> dict[str, dict[str, Path]]:
+    """Name of set -> split -> images file."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if match := _IMAGES.fullmatch(path.name):
+            found.setdefault(match["set"], {}).setdefault(str(split_word(match["part"])), path)
+    return found
+
+
+def _open(folder: Path, name: str) -> Dataset:
+    files = _sets(folder)[name]
+    parts = [_part(split, files[split], name) for split in ("train", "test") if split in files]
+    reason = "IDX files " + ", ".join(path.name for path in files.values())
+    classes = _classes(folder, name, parts)
+    lowest = int(name == "emnist-letters")
+    parts = [Part(part.split, part.label, part.images, part.values - lowest) for part in parts]
+    return from_arrays(folder, "idx", reason, parts, classes)
+
+
+def _part(split: str, path: Path, name: str) -> Part:
+    images: Pixels = _read(path, dimensions=3)
+    if name.startswith("emnist"):
+        images = np.ascontiguousarray(images.transpose(0, 2, 1))
+    stem = path.name.removesuffix(".gz").replace("-images", "-labels").replace("idx3", "idx1")
+    beside = (path.with_name(stem), path.with_name(f"{stem}.gz"))
+    labels = next((file for file in beside if file.is_file()), None)
+    if labels is None:
+        raise DataError(f"{path} needs its labels beside it, as {stem} or {stem}.gz; seen: {seen(path.parent)}.")
+    values = _read(labels, dimensions=1).astype(np.int64)
+    return Part(split, re.split(r"[-.]idx3", path.name)[0], images[..., None], values)
+
+
+def _read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
+    """Two zero bytes, 8 for unsigned bytes, the number of dimensions, the sizes as big-endian 32 bits, the values."""
+    try:
+        blob = path.read_bytes()
+        if blob[:2] == b"\x1f\x8b":
+            blob = gzip.decompress(blob)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}); copy it again.") from error
+    if blob[:4] != bytes([0, 0, 8, dimensions]):
+        raise DataError(f"{path} is no IDX file of unsigned bytes in {dimensions} dimensions; copy it again.")
+    start = 4 + 4 * dimensions
+    shape = [int(size) for size in np.frombuffer(blob[4:start], dtype=">u4")]
+    if len(blob) - start != np.prod(shape, dtype=object):
+        raise DataError(f"{path} is cut short or too long: {shape} values are announced; copy it again.")
+    return np.frombuffer(blob, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def _classes(folder: Path, name: str, parts: list[Part]) -> tuple[str, ...]:
+    mapping = folder / f"{name}-mapping.txt"
+    where = (folder.parent if folder.name == "raw" else folder).name.casefold()
+    starts = [tuple(int(value) for value in part.values[:10]) for part in parts]
+    if mapping.is_file():
+        return tuple(chr(int(line.split()[1])) for line in read_lines(mapping))
+    if name in _EMNIST:
+        return tuple(_EMNIST[name])
+    if "fashion" in where or any(start in _FASHION_STARTS for start in starts):
+        return _FASHION
+    if "kmnist" in where or "kuzushiji" in where:
+        return _KUZUSHIJI
+    return tuple(str(value) for value in range(1 + max(int(part.values.max(initial=0)) for part in parts)))

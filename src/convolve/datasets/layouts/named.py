@@ -1,0 +1,77 @@
+"""Sets known by name: scikit-learn's digits, and those that stand in a data folder or can be downloaded into one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+from convolve.datasets.images import ImageArray
+from convolve.errors import DataError
+from convolve.values import Dataset, Labels
+
+NAMES = (
+    "digits", "mnist", "fashion-mnist", "kmnist", "emnist-balanced", "emnist-letters", "emnist-digits",
+    "emnist-byclass", "emnist-bymerge", "cifar10", "cifar100", "stl10", "svhn", "flowers102", "pets",
+)  # fmt: skip
+"""The names that `open_dataset` knows."""
+SYSTEM_FOLDERS = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
+"""Where systems' packages put datasets (Debian's `dataset-fashion-mnist`, for one)."""
+
+
+def data_folder() -> Path:
+    """Where downloads go: `$CONVOLVE_DATA`, or `convolve/data` in the user's cache folder."""
+    if chosen := os.environ.get("CONVOLVE_DATA"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "convolve" / "data"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "convolve" / "data"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convolve" / "data"
+
+
+def digits() -> Dataset:
+    """1,797 handwritten digits of 8x8, scanned by NIST and kept by scikit-learn; their 17 grays become 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = Labels(bunch.target.astype(np.int64), tuple("0123456789"))
+    return Dataset("digits", "named", "the digits that scikit-learn brings", ImageArray(images, "digits"), labels, {})
+
+
+def locate(name: str) -> Path:
+    """A named set's folder, or its images file: in the data folder, where the system keeps it, or downloaded now.
+
+    Raises `DataError` saying where to put the files when it is nowhere.
+    """
+    collection = "emnist" if name.startswith("emnist") else name
+    home = data_folder() / collection
+    places = [home, *(folder / collection for folder in SYSTEM_FOLDERS)]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        _download(collection, home)
+        found = home
+    return _one_of_emnist(name, found) if collection == "emnist" else found
+
+
+def _download(name: str, home: Path) -> None:
+    from convolve.interop.downloads import download
+
+    try:
+        download(name, home)
+    except Exception as error:  # whatever a network can do
+        why = textwrap.shorten(str(error), 160, placeholder=" …")
+        raise DataError(
+            f"{name} is not on this machine and could not be downloaded ({why}); put its files into {home}."
+        ) from error
+
+
+def _one_of_emnist(name: str, folder: Path) -> Path:
+    files = sorted(folder.rglob(f"{name}-train-images*")) + sorted(folder.rglob(f"{name}-test-images*"))
+    if not files:
+        raise DataError(f"{name} is not among the files in {folder}; put {name}-train-images-idx3-ubyte.gz there.")
+    return files[0]

@@ -1,0 +1,102 @@
+"""Stacks: a TIFF of many pages of images beside one of as many pages of masks, as ISBI's challenge of 2012 has them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageSequence
+
+from convolve.datasets.layouts.mask_values import class_lists, told
+from convolve.datasets.layouts.parts import Part, from_arrays, split_word
+from convolve.datasets.masks import MaskArray, as_numbers, class_flags
+from convolve.errors import DataError, ImageError
+from convolve.values import Dataset, Labels, Pixels
+
+EXPECTED = "train-volume.tif and train-labels.tif of as many pages"
+_MASKS = re.compile(r"[-_. ]?(labels?|masks?|gt|ground[-_ ]?truths?|segmentation|seg)$")
+_IMAGES = re.compile(r"[-_. ]?(volumes?|images?|stack|raw)$")
+
+
+@dataclass(frozen=True)
+class _Stack:
+    images: Path
+    masks: Path
+    word: str
+
+
+def recognize(place: Path) -> Dataset | None:
+    """The dataset in a folder, or None where no two stacks are called alike but for `volume` and `labels` and the
+    like. What is left of the name may be a split. Raises `DataError` where pages do not go together.
+    """
+    if not place.is_dir():
+        return None
+    stacks = [stack for stack in _stacks(place) if _pages(stack.masks) > 1]
+    if not stacks:
+        return None
+    images = [_read(stack.images) for stack in stacks]
+    raw = [_read(stack.masks, colors=False) for stack in stacks]
+    for stack, pictures, numbers in zip(stacks, images, raw, strict=True):
+        if pictures.shape[:3] != numbers.shape or numbers.shape[1:] != raw[0].shape[1:]:
+            raise DataError(
+                f"{stack.images.name} has pages {pictures.shape[:3]} and {stack.masks.name} {numbers.shape}; "
+                "stacks go together when pages, height and width are the same."
+            )
+    values = sorted({int(value) for numbers in raw for value in np.unique(numbers)})
+    meant = told(values, class_lists(place), stacks[0].masks)
+    try:
+        array = as_numbers(np.concatenate(raw), meant.stored, meant.ignored, stacks[0].masks.name)
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    masks = MaskArray(array, meant.colors)
+    reason = f"{' and '.join(stack.images.name for stack in stacks)} with masks page by page; {meant.how}"
+    parts = [
+        Part(stack.word, stack.images.stem, pictures, np.zeros(len(pictures), np.int64))
+        for stack, pictures in zip(stacks, images, strict=True)
+    ]
+    found = from_arrays(place, "stacks", reason, parts, meant.names)
+    return replace(found, labels=Labels(class_flags(masks), meant.names), masks=masks)
+
+
+def _stacks(place: Path) -> list[_Stack]:
+    """The pairs, in the order of their names."""
+    files = sorted(path for path in place.iterdir() if path.suffix.casefold() in (".tif", ".tiff"))
+    bare = {path: _MASKS.sub("", path.stem.casefold()) for path in files}
+    masks = {word: path for path, word in bare.items() if word != path.stem.casefold()}
+    found = []
+    for path in (path for path in files if path not in masks.values()):
+        word = _IMAGES.sub("", path.stem.casefold())
+        if word in masks:
+            found.append(_Stack(path, masks[word], split_word(word) or word or path.stem))
+    return found
+
+
+def _pages(path: Path) -> int:
+    try:
+        with Image.open(path) as file:
+            return int(getattr(file, "n_frames", 1))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
+
+
+def _read(path: Path, colors: bool = True) -> Pixels:
+    """(pages, H, W, C) of images, (pages, H, W) of masks."""
+    try:
+        with Image.open(path) as file:
+            pages = [_page(page, colors) for page in ImageSequence.Iterator(file)]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
+    if len({page.shape for page in pages}) > 1:
+        raise DataError(f"The pages of {path} have different sizes; save them as single files.")
+    return np.stack(pages)
+
+
+def _page(page: Image.Image, colors: bool) -> Pixels:
+    if not colors:
+        return np.asarray(page.convert("L") if page.mode in ("1", "RGB") else page)
+    if page.mode.startswith("I;16"):
+        return (np.asarray(page) // 257).astype(np.uint8)[..., None]
+    pixels = np.asarray(page.convert("L" if page.mode in ("1", "L") else "RGB"))
+    return pixels if pixels.ndim == 3 else pixels[..., None]

@@ -1,0 +1,189 @@
+"""Tables of pictures: CSV, TSV or plain text with a path, a label (or several) and perhaps a split on each line."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, from_labels, image_files, natural, readable, split_word
+from convolve.errors import DataError
+from convolve.values import Dataset, Labels
+
+EXPECTED = "labels.csv, .tsv or .txt (columns path, label and perhaps split)"
+_SUFFIXES = (".csv", ".tsv", ".txt")
+_PATHS = frozenset(
+    ("path", "filepath", "file", "filename", "file_name", "image", "image_path", "image_name", "name", "id")
+)
+_LABELS = frozenset(
+    ("label", "labels", "class", "classes", "class_name", "target", "category", "tag", "tags", "species")
+)
+_SPLITS = frozenset(("split", "set", "subset", "partition", "part"))
+_PROBED = 20  # rows in which at least one picture must be there
+
+
+@dataclass(frozen=True)
+class _Row:
+    path: str
+    label: str
+    split: str | None
+    there: bool
+
+
+def recognize(place: Path) -> Dataset | None:
+    """The dataset that a table describes, or that the tables in a folder describe; None where no table names pictures.
+
+    Paths count from the table's folder; a picture's bare name, also without its suffix, is found anywhere below it. A
+    picture that is missing stays listed and fails when it is read. Labels separated by `;`, `|` or a comma without
+    space make a multi-label dataset. Raises `DataError` for a table that was given and cannot be understood.
+    """
+    if place.is_file():
+        if place.suffix.casefold() not in _SUFFIXES:
+            return None
+        return _dataset(place.parent, [(place, _rows(place, _Pictures(place.parent), None))])
+    tables = sorted((path for path in place.iterdir() if _may_be_table(path)), key=lambda path: natural(path.name))
+    pictures = _Pictures(place) if tables else None
+    found = [(table, rows) for table in tables if pictures and (rows := _probe(table, pictures))]
+    if len(found) > 1 and not all(_split_of(table) for table, _ in found):
+        names = ", ".join(str(table) for table, _ in found)
+        raise DataError(f"{place} holds {len(found)} tables of pictures; give the one that you want: {names}.")
+    return _dataset(place, found) if found else None
+
+
+class _Pictures:
+    """Finds a picture by what a table calls it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._paths = set(files := image_files(root))
+        self._short: dict[str, str | None] = {}
+        for path in files:
+            pure = PurePosixPath(path)
+            for short in {pure.name, pure.stem, str(pure.with_suffix(""))}:
+                self._short[short] = None if short in self._short else path
+
+    def find(self, name: str) -> str | None:
+        path = name.replace("\\", "/").removeprefix("./")
+        if path in self._paths:
+            return path
+        if not path:
+            return None
+        near = self._short.get(path) or self._short.get(PurePosixPath(path).name)
+        return near or (path if PurePosixPath(path).suffix and (self.root / path).is_file() else None)
+
+
+def _may_be_table(path: Path) -> bool:
+    return path.is_file() and path.suffix.casefold() in _SUFFIXES and not path.name.startswith(".")
+
+
+def _split_of(table: Path) -> str | None:
+    words = [split_word(word) for word in re.split(r"[-_. ]", table.stem)]
+    return next((word for word in words if word), None)
+
+
+def _probe(table: Path, pictures: _Pictures) -> list[_Row] | None:
+    """The rows of a file that may be something else altogether."""
+    try:
+        return _rows(table, pictures, _split_of(table))
+    except DataError:
+        return None
+
+
+def _rows(table: Path, pictures: _Pictures, split: str | None) -> list[_Row]:
+    cells = _cells(table)
+    start, columns = _columns(table, cells, pictures)
+    rows = [_row(table, columns, line, pictures, split) for line in cells[start:]]
+    if not any(row.there for row in rows[:_PROBED]):
+        names = ", ".join(row.path for row in rows[:3])
+        raise DataError(f"{table} names pictures that are not in {pictures.root}: {names}; correct the paths.")
+    if any(PurePosixPath(row.label).suffix.casefold() in IMAGE_SUFFIXES for row in rows[:_PROBED]):
+        raise DataError(f"{table} pairs pictures with pictures; a label for each is needed.")
+    return rows
+
+
+def _cells(table: Path) -> list[list[str]]:
+    """The table's lines, cut at tabs, commas, semicolons or, in plain text, before the last word."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{table} cannot be read as text ({error}); save it as UTF-8.") from error
+    lines = text.splitlines()
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = next((mark for mark in "\t,;" if mark in first), None)
+    if delimiter is None:
+        cells = [line.rsplit(None, 1) for line in lines]
+    else:
+        cells = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
+    cells = [[cell.strip() for cell in line] for line in cells if any(cell.strip() for cell in line)]
+    if not cells or len(cells[0]) < 2:
+        raise DataError(f"{table} has no two columns; a path and a label on each line are needed.")
+    return cells
+
+
+def _columns(
+    table: Path, cells: Sequence[Sequence[str]], pictures: _Pictures
+) -> tuple[int, tuple[int, int, int | None]]:
+    """Where the rows begin (after a header or not) and the columns of path, label and split."""
+    header = [cell.casefold() for cell in cells[0]]
+    if pictures.find(cells[0][0]) or not (set(header) & (_PATHS | _LABELS) or _begins_below(cells, pictures)):
+        split = 2 if len(header) == 3 and split_word(header[2]) else None
+        if len(header) > (3 if split else 2):
+            raise DataError(f"{table} has {len(header)} columns and no header; say which are path, label and split.")
+        return 0, (0, 1, split)
+    path = next((column for column, word in enumerate(header) if word in _PATHS), 0)
+    split = next((column for column, word in enumerate(header) if word in _SPLITS), None)
+    others = [column for column in range(len(header)) if column not in (path, split)]
+    named = [column for column in others if header[column] in _LABELS]
+    if not named and len(others) != 1:
+        raise DataError(f"{table} has no column called label or class; it has {', '.join(cells[0][:6])}.")
+    return 1, (path, (named or others)[0], split)
+
+
+def _begins_below(cells: Sequence[Sequence[str]], pictures: _Pictures) -> bool:
+    return len(cells) > 1 and pictures.find(cells[1][0]) is not None
+
+
+def _row(
+    table: Path, columns: tuple[int, int, int | None], line: Sequence[str], pictures: _Pictures, split: str | None
+) -> _Row:
+    path, label, division = columns
+    if len(line) <= max(path, label, division or 0):
+        raise DataError(f"{table} has a line with too few columns: {', '.join(line)}; complete it.")
+    word = split if division is None else split_word(line[division])
+    if division is not None and word is None:
+        raise DataError(f"{table} puts {line[path]} into a split called '{line[division]}'; say train, val or test.")
+    found = pictures.find(line[path])
+    return _Row(found or line[path], line[label], word, found is not None)
+
+
+def _dataset(root: Path, tables: Sequence[tuple[Path, list[_Row]]]) -> Dataset:
+    rows = [row for _, found in tables for row in found]
+    names = " and ".join(table.name for table, _ in tables)
+    multiple = any(len(_several(row.label)) > 1 for row in rows)
+    carried = [_several(row.label) if multiple else [row.label] for row in rows]
+    if not multiple and (bare := next((row.path for row in rows if not row.label), None)):
+        raise DataError(f"{names} in {root} gives {bare} no label; complete it.")
+    labels = _labels([[readable(label) for label in found] for found in carried], multiple)
+    missing = sum(not row.there for row in rows)
+    reason = f"the table {names}" + (f"; {missing} of its pictures are missing" if missing else "")
+    return from_labels(root, "table", reason, [(row.path, row.split) for row in rows], labels)
+
+
+def _several(cell: str) -> list[str]:
+    """The labels in one cell; a comma followed by a space belongs to a name."""
+    return [label.strip() for label in re.split(r"[;|]|,(?! )", cell) if label.strip()]
+
+
+def _labels(carried: Sequence[Sequence[str]], multiple: bool) -> Labels:
+    classes = sorted({label for labels in carried for label in labels}, key=natural)
+    numbers = {label: number for number, label in enumerate(classes)}
+    if not multiple:
+        return Labels(np.array([numbers[labels[0]] for labels in carried], dtype=np.int64), tuple(classes))
+    flags = np.zeros((len(carried), len(classes)), dtype=np.uint8)
+    for row, labels in zip(flags, carried, strict=True):
+        row[[numbers[label] for label in labels]] = 1
+    return Labels(flags, tuple(classes))

@@ -1,0 +1,147 @@
+"""Pictures cut into tiles at their own scale: each tile of the frame's size is an example, with its part of the mask.
+
+Tiles overlap by half, as in prediction; the last one along a side is moved inwards, so that it ends where the picture
+ends. A picture that is smaller than a tile is mirrored beyond its end, where its mask is ignored. Pictures and masks
+are kept whole in the cache, each read once, and a tile is a view of what lies there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import cv2
+import numpy as np
+
+from convolve.datasets.batches import Examples
+from convolve.datasets.cache import PixelSource, open_cache
+from convolve.datasets.images import DIGEST_BYTES, TakenImages
+from convolve.datasets.masks import READERS, moved
+from convolve.errors import ImageError
+from convolve.values import IGNORE, Images, Indices, Masks, Matrices, Pixels, Preprocessing
+
+
+def starts(length: int, tile: int) -> Indices:
+    """Where tiles begin along a side: half a tile apart, the last one where it ends with the side."""
+    last = max(length - tile, 0)
+    return np.append(np.arange(0, last, max(tile // 2, 1)), last)
+
+
+def tiles(images: Images, masks: Masks, source: PixelSource, preprocessing: Preprocessing, budget: int) -> Examples:
+    """The tiles of all pictures; none of a picture that cannot be read. The masks' cache takes its part of the
+    ``budget`` (bytes), as in `open_cache`.
+    """
+    plain = Preprocessing(preprocessing.height, preprocessing.width, 1, "tiles", (0.0,), (1.0,))
+    kept = open_cache(_MaskPictures(masks, images), plain, None, budget, READERS)
+    corners = [_corners(source, index, preprocessing) for index in range(len(source))]
+    first = np.cumsum([0, *map(len, corners)])
+    sides = (preprocessing.height, preprocessing.width)
+    places = np.repeat(np.arange(len(corners)), np.diff(first))
+    cut = Tiles(source, places, np.concatenate(corners), sides)
+    truth = TileTruth(Tiles(kept, places, cut.corners, sides, cv2.BORDER_CONSTANT), preprocessing)
+    return Examples(cut, truth, first)
+
+
+def _corners(source: PixelSource, index: int, preprocessing: Preprocessing) -> Indices:
+    """(M, 2) top and left of a picture's tiles, row after row."""
+    try:
+        height, width = source.size(index)
+    except ImageError:
+        return np.empty((0, 2), np.int64)
+    rows, columns = starts(height, preprocessing.height), starts(width, preprocessing.width)
+    return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """The pixels of tiles of ``sides`` (height, width): tile i lies in picture ``places[i]`` at ``corners[i]`` (top,
+    left). Beyond the end of a picture is its mirror image, or `IGNORE` with a constant ``border``.
+    """
+
+    pictures: PixelSource
+    places: Indices
+    corners: Indices
+    sides: tuple[int, int]
+    border: int = cv2.BORDER_REFLECT_101
+    whole = None
+
+    @property
+    def failed(self) -> Mapping[int, str]:
+        """Nothing: a picture that is known to be unreadable has no tiles."""
+        return {}
+
+    @property
+    def how(self) -> str:
+        """Where the pictures come from, and what they give."""
+        height, width = self.sides
+        return f"{self.pictures.how} They are cut into {len(self):,} tiles of {width}x{height}."
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
+        """The tiles' height and width."""
+        return self.sides
+
+    def get(self, index: int) -> Pixels:
+        """(height, width, channels). Raises `ImageError`."""
+        top, left = self.corners[index].tolist()
+        height, width = self.sides
+        part = self.pictures.get(int(self.places[index]))[top : top + height, left : left + width]
+        below, beyond = height - part.shape[0], width - part.shape[1]
+        if below or beyond:
+            whole = cv2.copyMakeBorder(part, 0, below, 0, beyond, self.border, value=[IGNORE])
+            return np.asarray(whole, np.uint8).reshape(height, width, part.shape[2])
+        return part
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class TileTruth:
+    """The masks of tiles, each following the change that its tile went through."""
+
+    masks: Tiles
+    preprocessing: Preprocessing
+
+    def targets(self, indices: Indices, matrices: Matrices) -> Pixels:
+        """(N, height, width) uint8 class numbers of the frame, resampled once, by the nearest pixel."""
+        found = [
+            moved(self.masks.get(index)[..., 0], matrix, self.preprocessing)
+            for index, matrix in zip(indices.tolist(), matrices, strict=True)
+        ]
+        return np.stack(found)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _MaskPictures:
+    """Masks as pictures of one channel, (H, W, 1) class numbers, each as large as its image."""
+
+    masks: Masks
+    images: Images
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def name(self, index: int) -> str:
+        return f"the mask of {self.images.name(index)}"
+
+    def read(self, index: int, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
+        mask, (height, width) = self.masks.read(index), self.images.size(index)
+        if mask.shape != (height, width):
+            mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+        return mask[..., None]
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.images.size(index)
+
+    def digest(self, index: int) -> bytes:
+        """Of the class numbers, which depend on more than the files."""
+        mask = self.read(index)
+        return hashlib.blake2b(b"%d %d " % mask.shape[:2] + mask.tobytes(), digest_size=DIGEST_BYTES).digest()
+
+    def take(self, indices: Indices) -> TakenImages:
+        return TakenImages(self, np.asarray(indices, dtype=np.int64))

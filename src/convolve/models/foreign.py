@@ -1,0 +1,128 @@
+"""`timm/NAME` and `torchvision/NAME`: every network of these libraries that can be cut into stages.
+
+Their layers are the libraries' own, with the libraries' initial weights, and so is what they compute; heads that help
+in training only are left out. What a card says of them is what the library says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from convolve.errors import NetworkError
+from convolve.models.about import About
+from convolve.models.cutting import Cuts, cut, find_cuts
+from convolve.models.network import Card, Network, Variant
+
+LIBRARIES = ("timm", "torchvision")
+_STRANGE = 1009  # a number of classes that no width of a layer equals
+
+
+class Library(Protocol):
+    """What is needed of a library; `timm_networks` and `torchvision_networks` give it."""
+
+    def names(self) -> list[str]:
+        """Every network for classification."""
+        ...
+
+    def about(self, name: str) -> About:
+        """What the library says of a network. Raises `KeyError` for an unknown name."""
+        ...
+
+    def build(self, name: str, classes: int, channels: int) -> nn.Module:
+        """The network with fresh weights."""
+        ...
+
+
+def library_of(name: str) -> str | None:
+    """`timm` or `torchvision` for a name such as `timm/resnet26d`; None for a network of our own."""
+    library, stroke, _ = name.partition("/")
+    return library if stroke and library in LIBRARIES else None
+
+
+def library(name: str) -> Library:
+    """`timm` or `torchvision`. Raises `NetworkError` when it is not installed."""
+    if name == "torchvision":
+        from convolve.models import torchvision_networks
+
+        return torchvision_networks
+    try:
+        from convolve.models import timm_networks
+    except ModuleNotFoundError as error:
+        if error.name != "timm":
+            raise
+        raise NetworkError("timm is not installed; run `pip install convolve[timm]`.") from error
+    return timm_networks
+
+
+@cache
+def variant(name: str) -> Variant:
+    """Find a library's network and how it is cut; weights are not made for that.
+
+    Raises `NetworkError` for an unknown name, a library that is not installed, and a network that cannot be cut.
+    """
+    title, _, inner = name.partition("/")
+    source = library(title)
+    about = _about(source, title, inner)
+    build = partial(source.build, inner)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        try:
+            skeleton = build(_STRANGE, about.input[0])
+            cuts = find_cuts(skeleton, about.input, _STRANGE)
+        except NetworkError as error:
+            raise NetworkError(f"{name} cannot be cut into stages: {error}; choose another network.") from error
+    stages, head = cut(skeleton, cuts)
+    used = nn.ModuleList([*(stage.layers for stage in stages.values()), head])
+    return Variant(_card(name, about, used, cuts.minimum), partial(_build, build, cuts))
+
+
+def own_names(network: Network) -> dict[str, str]:
+    """Every parameter and buffer of a library's network: the name in the library, then the name here."""
+    return {key.split(".", 2 if key.startswith("stages.") else 1)[-1]: key for key in network.state_dict()}
+
+
+def _about(source: Library, title: str, inner: str) -> About:
+    try:
+        return source.about(inner)
+    except KeyError as error:
+        near = difflib.get_close_matches(inner, source.names(), n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(f'{title}/{known}' for known in near)}?" if near else ""
+        raise NetworkError(f"{title} has no network named '{inner}'.{hint}") from error
+
+
+_Builder = Callable[[int, int], nn.Module]
+
+
+def _build(build: _Builder, cuts: Cuts, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
+    del size
+    stages, head = cut(build(classes, channels), cuts)
+    return Network(card, stages, head)
+
+
+def _card(name: str, about: About, skeleton: nn.Module, minimum: int) -> Card:
+    return Card(
+        name=name,
+        title=about.paper.title,
+        authors=f"not stated by {about.library.partition(' ')[0]}",
+        year=about.paper.year,
+        venue=about.library,
+        address=about.paper.address,
+        input=about.input,
+        classes=about.classes,
+        minimum=minimum,
+        parameters=sum(_size(value, about.classes) for value in skeleton.parameters()),
+        top1_error=about.top1_error,
+        top5_error=about.top5_error,
+        evaluation=about.evaluation,
+    )
+
+
+def _size(parameter: Tensor, classes: int) -> int:
+    """Numbers in a parameter of the skeleton if it had that many classes."""
+    return math.prod(classes if side == _STRANGE else side for side in parameter.shape)

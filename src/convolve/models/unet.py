@@ -1,0 +1,127 @@
+"""U-Net.
+
+Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional networks for biomedical image segmentation", figure 1.
+
+unet at 1x388x388: stage1 64x568x568, stage2 128x280x280, stage3 256x136x136, stage4 512x64x64, stage5 1024x28x28
+unet_same at 1x50x70: stage1 64x50x70, stage2 128x25x35, stage3 256x13x18, stage4 512x7x9, stage5 1024x4x5
+
+Convolutions pad nothing, so that a tile of 572x572 gives scores for its inner 388x388. As in the paper's strategy of
+overlapping tiles (figure 2) the image is one whose scores are wanted, and its surroundings are mirrored: 388x388 pixels
+become 572x572, others the next tile whose maps halve without a rest. The contracting path's maps lose their borders
+where they meet the expanding path: 4, 16, 40 and 88 units. `unet_same` pads every convolution by 1 instead, pools up,
+and cuts what the up-convolutions have too much; it needs no border and has the same weights.
+
+Training: stochastic gradient descent with momentum 0.99, one large tile a batch; the loss weights each pixel by its
+class and by how narrow the gap between cells is there (equation 2).
+
+Deviations: weights of the up-convolutions are normal with variance 2 / N too, N the channels that enter, since each of
+their outputs has one 1x1 window. Dropout of 0.5 closes the fourth and fifth stage, as in the authors' definition.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from functools import partial
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from convolve.layers.initializers import he_normal
+from convolve.layers.mirroring import Mirrored
+from convolve.models.network import Card, Network, Stage, Variant
+
+WIDTHS = (64, 128, 256, 512, 1024)
+DROPPED = (512, 1024)
+LOST = 92
+"""What unpadded convolutions take off every side of the image."""
+STEP = 16
+SMALLEST = 124
+"""Side of a tile whose last map would have no unit left; STEP more is the smallest."""
+
+
+def convolutions(channels: int, width: int, padding: int) -> OrderedDict[str, nn.Module]:
+    """Two 3x3 convolutions with their ReLUs: (N, channels, H, W) to (N, width, H - 4, W - 4), or padded (…, H, W)."""
+    return OrderedDict(
+        conv1=nn.Conv2d(channels, width, 3, padding=padding),
+        relu1=nn.ReLU(inplace=True),
+        conv2=nn.Conv2d(width, width, 3, padding=padding),
+        relu2=nn.ReLU(inplace=True),
+    )
+
+
+@final
+class Expanding(nn.Module):
+    """The expanding path: up-convolution, the contracting path's map beside it, two convolutions; last the scores.
+
+    [(N, 64, …), …, (N, 1024, …)] and (H, W) give (N, classes, H, W), from the first pixels of what is left.
+    """
+
+    def __init__(self, classes: int, padding: int) -> None:
+        super().__init__()
+        self.up, self.convolutions = nn.ModuleDict(), nn.ModuleDict()
+        for number, width in reversed(list(enumerate(WIDTHS[:-1], 1))):
+            self.up[f"up{number}"] = nn.ConvTranspose2d(2 * width, width, 2, 2)
+            self.convolutions[f"stage{number}"] = nn.Sequential(convolutions(2 * width, width, padding))
+        self.scores = nn.Conv2d(WIDTHS[0], classes, 1)
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """The stages' maps and the image's (height, width) to every pixel's scores."""
+        found, *skips = reversed(maps)
+        for up, layers, skip in zip(self.up.values(), self.convolutions.values(), skips, strict=True):
+            found = layers(torch.cat(_met(skip, up(found)), 1))
+        scores: Tensor = self.scores(found[:, :, : size[0], : size[1]])
+        return scores
+
+
+def _met(skip: Tensor, up: Tensor) -> list[Tensor]:
+    """Both cut to what they share: the middle of the skip, the beginning of a map that pooling had rounded up."""
+    rows, columns = map(min, skip.shape[2:], up.shape[2:])
+    top, left = ((have - shared) // 2 for have, shared in zip(skip.shape[2:], (rows, columns), strict=True))
+    return [skip[:, :, top : top + rows, left : left + columns], up[:, :, :rows, :columns]]
+
+
+def _build(padding: int, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
+    del size  # any
+    stages: dict[str, Stage] = {}
+    for number, width in enumerate(WIDTHS, 1):
+        layers = OrderedDict[str, nn.Module]()
+        if number > 1:
+            layers[f"pool{number - 1}"] = nn.MaxPool2d(2, ceil_mode=True)
+        elif not padding:
+            layers["mirrored"] = Mirrored(LOST, STEP, SMALLEST)
+        layers |= convolutions(channels, width, padding)
+        if width in DROPPED:
+            layers["dropout"] = nn.Dropout(0.5)
+        stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2 ** (number - 1))
+        channels = width
+    return Network(card, stages, Expanding(classes, padding), reads=tuple(stages)).apply(_drawn)
+
+
+def _drawn(layer: nn.Module) -> None:
+    """He's weights (section 3), also for up-convolutions."""
+    he_normal(layer)
+    if isinstance(layer, nn.ConvTranspose2d):
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.in_channels))
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+
+def _variant(name: str, padding: int, macs: int) -> Variant:
+    card = Card(
+        name=name,
+        title="U-Net: Convolutional networks for biomedical image segmentation",
+        authors="Ronneberger, Fischer, Brox",
+        year=2015,
+        venue="MICCAI 2015",
+        address="https://arxiv.org/abs/1505.04597",
+        input=(1, 388, 388),
+        classes=2,
+        minimum=1,
+        parameters=31_030_658,
+        macs=macs,
+    )
+    return Variant(card, partial(_build, padding))
+
+
+VARIANTS = (_variant("unet", 0, 150_428_424_448), _variant("unet_same", 1, 111_625_907_200))

@@ -1,0 +1,123 @@
+"""A folder per class, flat or divided."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convolve.datasets.layouts import open_dataset
+from convolve.errors import DataError
+
+
+def put(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in (".jpg", ".png"):
+            Image.new("L", (4, 4)).save(path)
+        elif path.suffix:
+            path.write_text("text")
+        else:
+            path.mkdir()
+    return root
+
+
+def test_flat(tmp_path: Path) -> None:
+    put(tmp_path, "10/b.jpg", "2/10.png", "2/9.png", "2/deeper/still/1.PNG.png", "1/a.jpg")
+    put(tmp_path, "1/notes.txt", "1/.hidden.jpg", ".git/a.jpg", "__MACOSX/a.jpg", "documents/read.md", "top.jpg")
+    data = open_dataset(tmp_path)
+    assert data.labels.classes == ("1", "2", "10")
+    names = [data.images.name(index) for index in range(len(data))]
+    assert names == ["1/a.jpg", "2/9.png", "2/10.png", "2/deeper/still/1.PNG.png", "10/b.jpg"]
+    assert data.labels.values.tolist() == [0, 1, 1, 1, 2]
+    assert (data.layout, data.reason, data.given) == ("folders", "a folder for each of 3 classes", {})
+    assert data.images.read(4).shape == (4, 4, 1)
+
+
+def test_empty_class_is_kept(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "cat/1.jpg", "dog/1.jpg", "emu"))
+    assert data.labels.classes == ("cat", "dog", "emu")
+    assert data.labels.counts().tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "val", "test"),
+        ("Training", "valid", "testing"),
+        ("TRAIN", "dev", "Test"),
+        ("train2017", "val2017", "test1"),
+    ],
+)
+def test_divided(tmp_path: Path, words: tuple[str, str, str]) -> None:
+    train, validation, test = words
+    put(tmp_path, f"{train}/cat/1.jpg", f"{train}/dog/1.jpg", f"{validation}/dog/2.jpg", f"{test}/emu/3.jpg")
+    put(tmp_path, "extra/cat/9.jpg", f"{train}/loose.jpg")
+    data = open_dataset(tmp_path)
+    assert data.labels.classes == ("cat", "dog", "emu")
+    given = {word: [data.images.name(index) for index in indices] for word, indices in data.given.items()}
+    assert given == {
+        "train": [f"{train}/cat/1.jpg", f"{train}/dog/1.jpg"],
+        "validation": [f"{validation}/dog/2.jpg"],
+        "test": [f"{test}/emu/3.jpg"],
+    }
+    assert data.reason == f"{train}/, {validation}/, {test}/ with a folder per class"
+
+
+def test_one_part_alone_is_no_division(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"))
+    assert data.given == {}
+    assert data.reason == "train/ with a folder per class; only its train part is there"
+
+
+def test_a_class_called_test_among_others(tmp_path: Path) -> None:
+    assert open_dataset(put(tmp_path, "test/1.jpg", "match/1.jpg")).labels.classes == ("match", "test")
+
+
+def test_the_only_folder_inside_is_looked_into(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "flowers-1.0/photos/rose/1.jpg", "flowers-1.0/photos/tulip/1.jpg", "LICENSE.txt"))
+    assert data.labels.classes == ("rose", "tulip")
+    assert data.root == str(tmp_path / "flowers-1.0" / "photos")
+
+
+def test_one_name_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "고양이")
+    data = open_dataset(put(tmp_path, f"train/{apart}/1.jpg", "train/개/1.jpg", "test/고양이/1.jpg"))
+    assert data.labels.classes == ("개", "고양이")
+    assert [data.images.read(index).shape for index in range(3)] == [(4, 4, 1)] * 3
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "cat" / "again").symlink_to(tmp_path)
+    (tmp_path / "emu").symlink_to(tmp_path / "dog")
+    assert open_dataset(tmp_path).labels.classes == ("cat", "dog", "emu")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("1.jpg", "2.jpg"),
+        ("images/1.jpg", "labels/2.png"),
+        ("image/1.jpg", "mask/2.png"),
+        ("train/1.jpg", "val/1.jpg", "trainannot/2.png"),
+        ("one/train/cat/1.jpg", "two/train/cat/1.jpg"),
+        ("only/1.jpg",),
+        ("empty",),
+    ],
+)
+def test_what_is_no_folder_per_class(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match="is no dataset that is recognized: expected was one of"):
+        open_dataset(put(tmp_path, *names))
+
+
+def test_rows_and_labels_go_together(tmp_path: Path) -> None:
+    put(tmp_path, *(f"class{label}/{index}.png" for label in range(12) for index in range(3)))
+    data = open_dataset(tmp_path)
+    for index, label in enumerate(data.labels.values):
+        assert data.images.name(index).startswith(f"{data.labels.classes[label]}/")
+    assert np.all(np.diff(data.labels.values) >= 0)

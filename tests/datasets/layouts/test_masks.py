@@ -1,0 +1,273 @@
+"""Images with masks, as people keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.layouts.mask_values import VOC
+from convolve.errors import DataError, ImageError
+from convolve.values import IGNORE, Dataset, Pixels
+
+QUARTERS = np.array([[0, 1], [2, 3]], dtype=np.uint8).repeat(4, 0).repeat(6, 1)
+"""(8, 12) four classes, none of them where it would be after a turn or a mirror."""
+
+
+def put(place: Path, mask: Pixels, palette: Sequence[tuple[int, int, int]] = ()) -> None:
+    """A mask's file: indexed with that palette, else gray or in color as the array is."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(mask)
+    if palette:
+        picture = Image.fromarray(mask, "P")
+        picture.putpalette([value for color in palette for value in color] + [0] * (768 - 3 * len(palette)))
+    picture.save(place)
+
+
+def photograph(place: Path, shape: tuple[int, int] = (8, 12), seed: int = 0) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*shape, 3), dtype=np.uint8)).save(place)
+
+
+def side_by_side(root: Path, mask: Pixels, count: int = 3, masks: str = "masks") -> Path:
+    for number in range(count):
+        photograph(root / "images" / f"{number}.jpg", seed=number)
+        put(root / masks / f"{number}.png", mask)
+    return root
+
+
+def names(dataset: Dataset) -> list[str]:
+    return [dataset.images.name(index) for index in range(len(dataset))]
+
+
+def read(dataset: Dataset, index: int) -> Pixels:
+    assert dataset.masks is not None
+    return dataset.masks.read(index)
+
+
+@pytest.mark.parametrize(
+    "folder", ["masks", "labels", "Annotations", "GT", "ground truth", "SegmentationClass", "mask"]
+)
+def test_folders_side_by_side(folder: str, tmp_path: Path) -> None:
+    data = open_dataset(side_by_side(tmp_path, QUARTERS, masks=folder))
+    assert data.layout == "masks"
+    assert names(data) == [f"images/{number}.jpg" for number in range(3)]
+    assert np.array_equal(read(data, 1), QUARTERS)
+    assert data.labels.values.tolist() == [[1, 1, 1, 1]] * 3
+    if folder != "SegmentationClass":  # whose names are Pascal VOC's, where the files are indexed
+        assert data.labels.classes == ("class 0", "class 1", "class 2", "class 3")
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("{}.jpg", "{}_mask.png"), ("{}.jpg", "{}-label.png"), ("img {}.png", "img {}.mask.png"), ("{}.jpg", "{}_L.png")],
+)
+def test_one_folder_with_a_suffix(image: str, mask: str, tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        photograph(tmp_path / image.format(number))
+        put(tmp_path / mask.format(number), QUARTERS)
+    data = open_dataset(tmp_path)
+    assert names(data) == [image.format(number) for number in (1, 2, 10)]
+    assert np.array_equal(read(data, 2), QUARTERS)
+
+
+def test_folders_of_splits_as_camvid_has_them(tmp_path: Path) -> None:
+    for split, count in (("train", 3), ("val", 2), ("test", 1)):
+        for number in range(count):
+            photograph(tmp_path / split / f"{split}{number}.png")
+            put(tmp_path / f"{split}annot" / f"{split}{number}.png", QUARTERS)
+    data = open_dataset(tmp_path)
+    assert {split: len(part) for split, part in data.given.items()} == {"train": 3, "validation": 2, "test": 1}
+    assert {names(data)[index] for index in data.given["test"]} == {"test/test0.png"}
+
+
+def test_splits_inside_of_images_and_masks(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for number in range(2):
+            photograph(tmp_path / "images" / split / f"{number}.png")
+            put(tmp_path / "masks" / split / f"{number}.png", QUARTERS if split == "val" else 0 * QUARTERS)
+    data = open_dataset(tmp_path)
+    assert sorted(data.given) == ["train", "validation"]
+    for index in range(4):  # the same name stands in both parts
+        assert read(data, index).any() == (index in data.given["validation"])
+
+
+def test_the_tree_of_pascal_voc(tmp_path: Path) -> None:
+    palette = [(0, 0, 0), (128, 0, 0), (0, 128, 0), *[(7, 7, 7)] * 252, (224, 224, 192)]
+    mask = QUARTERS % 3
+    mask[0] = 255  # the outline of objects is void
+    for name in ("2007_01", "2007_02", "2007_03", "2007_04"):
+        photograph(tmp_path / "JPEGImages" / f"{name}.jpg")
+        put(tmp_path / "SegmentationClass" / f"{name}.png", mask, palette)
+        put(tmp_path / "SegmentationObject" / f"{name}.png", 0 * mask + 9, palette)
+    photograph(tmp_path / "JPEGImages" / "2007_99.jpg")
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("2007_01\n2007_02\n")
+    (lists / "val.txt").write_text("2007_03\n")
+    (lists / "trainval.txt").write_text("2007_01\n2007_02\n2007_03\n")
+    data = open_dataset(tmp_path)
+    assert names(data) == [f"JPEGImages/2007_0{number}.jpg" for number in (1, 2, 3)]
+    assert {split: part.tolist() for split, part in data.given.items()} == {"train": [0, 1], "validation": [2]}
+    assert data.labels.classes == VOC
+    assert data.labels.values[0].tolist() == [1, 1, 1, *[0] * 18]
+    assert data.masks is not None
+    assert data.masks.colors[:3] == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    assert (read(data, 0)[0] == IGNORE).all()
+    assert np.array_equal(read(data, 0)[1:], mask[1:])
+
+
+def test_black_and_white_are_two_classes(tmp_path: Path) -> None:
+    """The classic accident: 255 taken for a class number, or for a void."""
+    data = open_dataset(side_by_side(tmp_path, (QUARTERS > 1).astype(np.uint8) * 255))
+    assert data.labels.classes == ("background", "foreground")
+    assert "0 and 255 are two classes" in data.reason
+    assert np.array_equal(read(data, 0), QUARTERS > 1)
+
+
+def test_one_bit_is_two_classes_too(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    for place in (tmp_path / "masks").iterdir():
+        Image.fromarray(QUARTERS > 1).save(place)
+    data = open_dataset(tmp_path)
+    assert data.labels.classes == ("background", "foreground")
+    assert np.array_equal(read(data, 0), QUARTERS > 1)
+
+
+def test_numbers_with_255_have_a_void(tmp_path: Path) -> None:
+    mask = QUARTERS.copy()
+    mask[3:5] = 255
+    data = open_dataset(side_by_side(tmp_path, mask))
+    assert data.labels.classes == ("class 0", "class 1", "class 2", "class 3")
+    assert "255 is ignored" in data.reason
+    assert np.array_equal(read(data, 0) == IGNORE, mask == 255)
+
+
+def test_numbers_with_gaps_keep_their_names(tmp_path: Path) -> None:
+    data = open_dataset(side_by_side(tmp_path, np.array([7, 11, 26, 33], np.uint8)[QUARTERS]))
+    assert data.labels.classes == ("class 7", "class 11", "class 26", "class 33")
+    assert np.array_equal(read(data, 0), QUARTERS)
+
+
+COLORS = np.array([[64, 128, 64], [192, 0, 128], [0, 128, 192], [0, 0, 0]], dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"), [("label_colors.txt", "{0} {1} {2}\t{name}"), ("class_dict.csv", "{name},{0},{1},{2}")]
+)
+def test_colors_with_a_list_of_classes(file: str, line: str, tmp_path: Path) -> None:
+    side_by_side(tmp_path, COLORS[QUARTERS])
+    titles = ("Animal", "Archway", "Bicyclist", "Void")
+    head = ["name,r,g,b"] if file.endswith("csv") else []
+    rows = [line.format(*color, name=title) for color, title in zip(COLORS.tolist(), titles, strict=True)]
+    (tmp_path / file).write_text("\n".join(head + rows))
+    data = open_dataset(tmp_path)
+    assert data.labels.classes == titles[:3]
+    assert data.masks is not None
+    assert data.masks.colors == tuple(map(tuple, COLORS[:3].tolist()))
+    assert np.array_equal(read(data, 0), np.where(QUARTERS == 3, IGNORE, QUARTERS))
+
+
+def test_colors_without_a_list_are_called_as_web_pages_call_them(tmp_path: Path) -> None:
+    data = open_dataset(side_by_side(tmp_path, COLORS[QUARTERS]))
+    assert set(data.labels.classes) == {"#408040", "#c00080", "#0080c0", "#000000"}
+    places = [data.labels.classes.index("#{:02x}{:02x}{:02x}".format(*color)) for color in COLORS.tolist()]
+    assert np.array_equal(read(data, 0), np.array(places)[QUARTERS])
+
+
+def test_a_list_names_class_numbers(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    (tmp_path / "classes.txt").write_text("sky\nroad\nunlabeled\ntree house\nnever seen\n", encoding="utf-8")
+    data = open_dataset(tmp_path)
+    assert data.labels.classes == ("sky", "road", "tree house", "never seen")
+    assert np.array_equal(read(data, 0), np.array([0, 1, IGNORE, 2])[QUARTERS])
+    (tmp_path / "classes.txt").write_text("sky\nroad\n")
+    with pytest.raises(DataError, match=r"holds 3, but the list has 2 classes"):
+        open_dataset(tmp_path)
+
+
+def test_colors_that_the_list_lacks_are_named(tmp_path: Path) -> None:
+    side_by_side(tmp_path, COLORS[QUARTERS])
+    (tmp_path / "label_colors.txt").write_text("64 128 64 Animal\n192 0 128 Archway\n")
+    with pytest.raises(DataError, match=r"holds the color \(0, .*, which the list of classes lacks"):
+        open_dataset(tmp_path)
+
+
+def test_masks_saved_as_jpeg_are_refused(tmp_path: Path) -> None:
+    for number in range(3):
+        photograph(tmp_path / "images" / f"{number}.jpg", (64, 64))
+        photograph(tmp_path / "masks" / f"{number}.jpg", (64, 64), seed=number + 9)
+    with pytest.raises(DataError, match=r"hold \d+ colors; export them as PNG, not as JPEG"):
+        open_dataset(tmp_path)
+
+
+def test_images_without_a_mask_are_left_out_and_named(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS, 6)
+    (tmp_path / "masks" / "2.png").unlink()
+    put(tmp_path / "masks" / "lonely.png", QUARTERS)
+    data = open_dataset(tmp_path)
+    assert len(data) == 5
+    assert "1 images without a mask are left out, such as images/2.jpg" in data.reason
+    assert "images/2.jpg" not in names(data)
+
+
+def test_pairs_of_different_shapes_are_left_out_and_named(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS, 4)
+    put(tmp_path / "masks" / "3.png", QUARTERS.T.copy())
+    put(tmp_path / "masks" / "1.png", QUARTERS[::2, ::2].copy())  # smaller, but of the same shape
+    data = open_dataset(tmp_path)
+    assert names(data) == ["images/0.jpg", "images/1.jpg", "images/2.jpg"]
+    assert "1 pairs of different shapes are left out, such as images/3.jpg" in data.reason
+    assert read(data, 1).shape == (4, 6)
+    for number in range(3):
+        put(tmp_path / "masks" / f"{number}.png", QUARTERS.T.copy())
+    with pytest.raises(DataError, match=r"no mask has its image's shape, such as images/0\.jpg; export them again"):
+        open_dataset(tmp_path)
+
+
+def test_a_broken_mask_leaves_its_image_out(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS, 4)
+    place = tmp_path / "masks" / "2.png"
+    place.write_bytes(place.read_bytes()[:40])
+    data = open_dataset(tmp_path)
+    with pytest.raises(ImageError, match=r"masks/2\.png"):
+        read(data, 2)
+    for place in (tmp_path / "masks").iterdir():
+        place.write_text("no picture")
+    with pytest.raises(DataError, match="can be read"):
+        open_dataset(tmp_path)
+
+
+def test_folders_of_classes_stay_what_they_are(tmp_path: Path) -> None:
+    for name in ("with_mask", "without_mask", "cat"):
+        for number in range(4):
+            photograph(tmp_path / name / f"{number}.jpg")
+    data = open_dataset(tmp_path)
+    assert (data.layout, data.masks) == ("folders", None)
+
+
+def test_empty_folders_are_no_dataset(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(DataError):
+        open_dataset(tmp_path)
+
+
+def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
+    for number in range(5):
+        photograph(tmp_path / "JPEGImages" / f"{number}.jpg", seed=number)
+        put(tmp_path / "SegmentationClass" / f"{number}.png", QUARTERS, [(0, 0, 0)] * 21)
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("0\n1\n")
+    (lists / "val.txt").write_text("2\n77\n")
+    (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"no picture")
+    data = open_dataset(tmp_path)
+    assert names(data) == [f"JPEGImages/{number}.jpg" for number in range(3)]
+    assert "1 names of the lists without a pair are left out, such as 77" in data.reason
+    assert "2 pairs that no list names are left out, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
+    assert "1 of those masks cannot be read and are left out, such as SegmentationClass/4.png" in data.reason

@@ -1,0 +1,66 @@
+"""Stacks of pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convolve.datasets.layouts import open_dataset
+from convolve.errors import DataError
+from convolve.values import Pixels
+
+
+def write(place: Path, pages: Pixels) -> None:
+    first, *rest = (Image.fromarray(page) for page in pages)
+    first.save(place, save_all=True, append_images=rest)
+
+
+def stack(pages: int, shape: tuple[int, int] = (20, 24), seed: int = 0) -> tuple[Pixels, Pixels]:
+    random = np.random.default_rng(seed)
+    return random.integers(0, 255, (pages, *shape), dtype=np.uint8), random.integers(0, 2, (pages, *shape), np.uint8)
+
+
+def test_as_isbis_challenge_has_them(tmp_path: Path) -> None:
+    images, masks = stack(5)
+    write(tmp_path / "train-volume.tif", images)
+    write(tmp_path / "train-labels.tif", masks * np.uint8(255))
+    write(tmp_path / "test-volume.tif", images)  # whose labels no one has
+    data = open_dataset(tmp_path)
+    assert (data.layout, data.labels.classes, data.given) == ("stacks", ("background", "foreground"), {})
+    assert "0 and 255 are two classes" in data.reason
+    assert len(data) == 5
+    assert data.masks is not None
+    for page in range(5):
+        assert np.array_equal(data.images.read(page)[..., 0], images[page])
+        assert np.array_equal(data.masks.read(page), masks[page])
+    assert data.images.name(2) == "train-volume#2"
+    assert len({data.masks.digest(page) for page in range(5)}) == 5
+
+
+def test_several_stacks_are_splits(tmp_path: Path) -> None:
+    for seed, (split, pages) in enumerate((("train", 4), ("test", 2))):
+        images, masks = stack(pages, seed=seed)
+        write(tmp_path / f"{split}_images.tiff", images)
+        write(tmp_path / f"{split}_masks.tiff", masks * np.uint8(3))
+    data = open_dataset(tmp_path)
+    assert {split: len(part) for split, part in data.given.items()} == {"train": 4, "test": 2}
+    assert data.labels.classes == ("class 0", "class 3")
+
+
+def test_pages_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "volume.tif", stack(4)[0])
+    write(tmp_path / "labels.tif", stack(3)[1])
+    with pytest.raises(DataError, match=r"volume\.tif has pages \(4, 20, 24\) and labels\.tif \(3, 20, 24\)"):
+        open_dataset(tmp_path)
+
+
+def test_single_pages_are_pairs_of_files(tmp_path: Path) -> None:
+    for number in range(3):
+        images, masks = stack(1, seed=number)
+        write(tmp_path / f"{number}.tif", images)
+        write(tmp_path / f"{number}_mask.tif", masks)
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data)) == ("masks", 3)

@@ -1,0 +1,155 @@
+"""CSV, TSV and plain text with a picture and its labels on each line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from convolve.datasets.layouts import open_dataset
+from convolve.errors import DataError, ImageError
+from convolve.values import Dataset
+
+
+def put(root: Path, table: str, text: str, *pictures: str) -> Path:
+    for name in pictures or ("a.jpg", "b.jpg", "c.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(root / name)
+    (root / table).write_text(text, encoding="utf-8")
+    return root
+
+
+def pairs(data: Dataset) -> list[tuple[str, str]]:
+    return [(data.images.name(index), data.labels.classes[label]) for index, label in enumerate(data.labels.values)]
+
+
+WANTED = [("a.jpg", "cat"), ("b.jpg", "dog"), ("c.jpg", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("labels.csv", "path,label\na.jpg,cat\nb.jpg,dog\nc.jpg,cat\n"),
+        ("labels.csv", "a.jpg,cat\r\nb.jpg,dog\r\n\r\nc.jpg,cat"),
+        ("labels.csv", "\ufeffClass,Other,Filename\ncat,1,a.jpg\ndog,2,b.jpg\ncat,3,c.jpg\n"),
+        ("labels.csv", "bild;art\na.jpg;cat\nb.jpg;dog\nc.jpg;cat\n"),
+        ("labels.csv", "id,breed\na,cat\nb,dog\nc,cat\n"),
+        ("labels.tsv", "image\tlabel\na.jpg\tcat\nb.jpg\tdog\nc.jpg\tcat\n"),
+        ("labels.txt", "a.jpg cat\nb.jpg dog\nc.jpg cat\n"),
+        ("anything.csv", '"./a.jpg", cat\n"b.jpg", dog\nc.jpg, cat\n'),
+    ],
+)
+def test_single_labels(tmp_path: Path, table: str, text: str) -> None:
+    put(tmp_path, table, text)
+    for place in (tmp_path, tmp_path / table):
+        data = open_dataset(place)
+        assert pairs(data) == WANTED
+        assert (data.layout, data.reason, data.given) == ("table", f"the table {table}", {})
+
+
+def test_pictures_are_found_below_by_path_name_or_stem(tmp_path: Path) -> None:
+    text = "path,label\nimages/x/a.jpg,1\nb.jpg,2\nc,10\nimages\\d.jpg,2\n"
+    put(tmp_path, "labels.csv", text, "images/x/a.jpg", "images/b.jpg", "images/y/c.jpg", "images/d.jpg")
+    data = open_dataset(tmp_path)
+    assert data.labels.classes == ("1", "2", "10")
+    assert [data.images.name(index) for index in range(4)] == [
+        "images/x/a.jpg",
+        "images/b.jpg",
+        "images/y/c.jpg",
+        "images/d.jpg",
+    ]
+
+
+def test_paths_outside_of_the_folder(tmp_path: Path) -> None:
+    put(tmp_path, "x.txt", "", "images/a.jpg", "images/b.jpg")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "all.csv").write_text(f"path,label\n../images/a.jpg,cat\n{tmp_path}/images/b.jpg,dog\n")
+    data = open_dataset(tmp_path / "lists" / "all.csv")
+    assert [data.images.read(index).shape for index in range(2)] == [(4, 4, 1)] * 2
+
+
+def test_splits_in_a_column(tmp_path: Path) -> None:
+    for header in ("path,label,split\n", ""):
+        data = open_dataset(put(tmp_path, "labels.csv", f"{header}a.jpg,cat,train\nb.jpg,dog,VAL\nc.jpg,cat,test\n"))
+        assert {name: part.tolist() for name, part in data.given.items()} == {
+            "train": [0],
+            "validation": [1],
+            "test": [2],
+        }
+        assert pairs(data) == WANTED
+
+
+def test_splits_in_files(tmp_path: Path) -> None:
+    put(tmp_path, "train.csv", "a.jpg,cat\nb.jpg,dog\n")
+    put(tmp_path, "test_labels.csv", "path,label\nc.jpg,cat\n")
+    data = open_dataset(tmp_path)
+    assert {name: part.tolist() for name, part in data.given.items()} == {"test": [0], "train": [1, 2]}
+
+
+@pytest.mark.parametrize("cell", ["red;round", "red|round", '"red,round"', "red ; round"])
+def test_several_labels(tmp_path: Path, cell: str) -> None:
+    data = open_dataset(put(tmp_path, "labels.csv", f"path,labels\na.jpg,{cell}\nb.jpg,red\nc.jpg,\n"))
+    assert data.labels.multiple
+    assert data.labels.classes == ("red", "round")
+    assert data.labels.values.tolist() == [[1, 1], [1, 0], [0, 0]]
+
+
+def test_a_comma_before_a_space_belongs_to_the_name(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "labels.csv", 'a.jpg,"cat, Persian"\nb.jpg,dog\n'))
+    assert data.labels.classes == ("cat, Persian", "dog")
+
+
+def test_a_missing_picture_fails_when_it_is_read(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "labels.csv", "a.jpg,cat\ngone.jpg,dog\n"))
+    assert data.reason == "the table labels.csv; 1 of its pictures are missing"
+    with pytest.raises(ImageError, match=r"gone\.jpg cannot be opened"):
+        data.images.read(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x.jpg,cat\ny.jpg,dog\n", r"names pictures that are not in .*: x\.jpg, y\.jpg; correct the paths"),
+        ("path,label,split\na.jpg,cat,later\n", "puts a.jpg into a split called 'later'; say train, val or test"),
+        ("path,label\na.jpg,cat\nb.jpg\n", "a line with too few columns: b.jpg"),
+        ("path,label\na.jpg,cat\nb.jpg,\n", "gives b.jpg no label"),
+        ("path,x,y\na.jpg,1,2\n", "has no column called label or class; it has path, x, y"),
+        ("a.jpg,1,2\n", "has 3 columns and no header"),
+        ("a.jpg,b.jpg\n", "pairs pictures with pictures"),
+        ("", "has no two columns"),
+        ("alone\n", "has no two columns"),
+    ],
+)
+def test_tables_that_cannot_be_understood(tmp_path: Path, text: str, sentence: str) -> None:
+    put(tmp_path, "labels.csv", text)
+    with pytest.raises(DataError, match=sentence):
+        open_dataset(tmp_path / "labels.csv")
+
+
+def test_another_encoding(tmp_path: Path) -> None:
+    put(tmp_path, "labels.csv", "")
+    (tmp_path / "labels.csv").write_bytes("a.jpg,고양이\n".encode("cp949"))
+    with pytest.raises(DataError, match=r"cannot be read as text .* save it as UTF-8"):
+        open_dataset(tmp_path / "labels.csv")
+
+
+def test_other_texts_beside_are_passed_over(tmp_path: Path) -> None:
+    put(tmp_path, "labels.csv", "a.jpg,cat\nb.jpg,dog\nc.jpg,cat\n")
+    (tmp_path / "README.txt").write_text("These are pictures, of animals.\n")
+    (tmp_path / "points.csv").write_text("name,x,y\na.jpg,1,2\n")
+    assert pairs(open_dataset(tmp_path)) == WANTED
+
+
+def test_two_tables_must_be_told_apart(tmp_path: Path) -> None:
+    put(tmp_path, "old.csv", "a.jpg,cat\n")
+    put(tmp_path, "new.csv", "a.jpg,dog\n")
+    with pytest.raises(
+        DataError, match=r"holds 2 tables of pictures; give the one that you want: .*new\.csv.*old\.csv"
+    ):
+        open_dataset(tmp_path)
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_path(tmp_path: Path) -> None:
+    put(tmp_path, "labels.csv", "path,label\nx/a.jpg,1\ny/a.jpg,2\n", "x/a.jpg", "y/a.jpg")
+    assert pairs(open_dataset(tmp_path)) == [("x/a.jpg", "1"), ("y/a.jpg", "2")]

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from convolve.datasets.augment import Drawn, apply, draw, noise_table
+from convolve.datasets.geometry import frame
+from convolve.datasets.preprocess import fitted, normalized
+from convolve.datasets.variation import Augmentation
+from convolve.values import Indices, Preprocessing
+from tests.datasets.pictures import picture, preprocessing
+
+FULL = Augmentation(0.5, True, True, 20.0, 0.1, 0.1, 0.05, 0.2, 0.2, 0.2, 0.1)
+MANY: Indices = np.tile(np.array([[90, 130]]), (400, 1))
+
+
+def drawn(augmentation: Augmentation, sizes: Indices, goal: Preprocessing, seed: int = 0) -> Drawn:
+    return draw(augmentation, sizes, goal, 0.1 * np.eye(goal.channels), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("fit", ["crop", "letterbox", "stretch", "tiles"])
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(crop=1.0, flip=False, rotate=0.0, noise=0.0)])
+def test_varying_nothing_is_fitting(augmentation: Augmentation, fit: str) -> None:
+    goal, images = preprocessing(64, 64, fit=fit), [picture(70, 73, seed=1), picture(66, 71, seed=2), picture(30, 40)]
+    sizes = np.array([image.shape[:2] for image in images])
+    result = apply(drawn(augmentation, sizes, goal), images, goal)
+    np.testing.assert_array_equal(result, normalized(np.stack([fitted(image, goal) for image in images]), goal))
+
+
+def test_an_array_of_small_pictures_varies_as_single_ones_do() -> None:
+    goal, images = preprocessing(32, 32), np.stack([picture(32, 32, seed=seed) for seed in range(6)])
+    still = drawn(Augmentation(), MANY[:6] * 0 + 32, goal)
+    np.testing.assert_array_equal(apply(still, images, goal), normalized(images, goal))
+    moving = drawn(FULL, MANY[:6] * 0 + 32, goal)
+    np.testing.assert_allclose(apply(moving, images, goal), apply(moving, list(images), goal), atol=1.3 / 255 / 0.22)
+
+
+def test_matrices_say_where_things_are_whatever_the_crop() -> None:
+    goal = preprocessing(64, 64)
+    result = drawn(Augmentation(crop=0.4, flip=True), MANY, goal)
+    corners = np.array([[0, 64, 0, 64], [0, 0, 64, 64], [1, 1, 1, 1]], dtype=float)
+    whole = np.concatenate([result.matrices, np.tile([[[0.0, 0.0, 1.0]]], (len(MANY), 1, 1))], axis=1)
+    source = (np.linalg.inv(whole) @ corners)[:, :2]
+    low, high = source.min(2), source.max(2)
+    np.testing.assert_allclose(low, np.rint(low), atol=1e-6)  # whole pixels, so that the cheap way can be gone
+    assert low.min() > -1e-6
+    assert (high <= [130 + 1e-6, 90 + 1e-6]).all()
+    shares = np.prod(high - low, axis=1) / 90**2
+    assert 0.38 < shares.min() < 0.5
+    assert 0.9 < shares.max() < 1.03
+    stretch = (high - low)[:, 0] / (high - low)[:, 1]
+    assert 0.72 < stretch.min() < 0.85
+    assert 1.2 < stretch.max() < 1.37
+    assert 0.4 < (result.matrices[:, 0, 0] < 0).mean() < 0.6
+
+
+def test_letterbox_never_distorts() -> None:
+    matrices = drawn(dataclasses.replace(FULL, rotate=0.0), MANY, preprocessing(64, 64, fit="letterbox")).matrices
+    ratio = np.abs(matrices[:, 0, 0] / matrices[:, 1, 1])
+    assert np.abs(ratio - 1).max() < 0.03  # sides are whole pixels
+
+
+def test_angles_sizes_and_shifts_keep_to_their_bounds() -> None:
+    goal = preprocessing(50, 100)
+    sizes = np.tile(np.array([[50, 100]]), (500, 1))
+    matrices = drawn(Augmentation(rotate=30.0, scale=0.2, translate=0.1), sizes, goal).matrices
+    angles = np.rad2deg(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
+    factors = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
+    shifts = matrices @ [50, 25, 1] - [50, 25]
+    for values, most in ((angles, 30), (factors - 1, 0.2), (shifts[:, 0], 10), (shifts[:, 1], 5)):
+        assert 0.95 * most < values.max() <= most + 1e-9
+        assert -most - 1e-9 <= values.min() < -0.95 * most
+
+
+def test_one_variation_does_not_change_what_another_draws() -> None:
+    goal = preprocessing(64, 64)
+    turned, both = (
+        drawn(Augmentation(rotate=9.0), MANY, goal),
+        drawn(Augmentation(rotate=9.0, noise=0.1, pca=0.1), MANY, goal),
+    )
+    np.testing.assert_array_equal(turned.matrices, both.matrices)
+    flipped = drawn(Augmentation(flip=True), MANY, goal).matrices[:, 0, 0] < 0
+    also = drawn(Augmentation(flip=True, vertical_flip=True, translate=0.1), MANY, goal).matrices[:, 0, 0] < 0
+    np.testing.assert_array_equal(flipped, also)
+
+
+def test_a_crop_that_keeps_everything_shows_what_the_frame_shows() -> None:
+    goal = preprocessing(64, 64)
+    np.testing.assert_array_equal(drawn(Augmentation(crop=1.0), MANY, goal).matrices[3], frame(90, 130, goal))
+
+
+def test_noise_has_the_asked_strength_and_differs_between_images() -> None:
+    goal, random = preprocessing(32, 32), np.random.default_rng(0)
+    images = np.full((50, 32, 32, 3), 128, np.uint8)
+    what = drawn(Augmentation(noise=0.1), MANY[:50] * 0 + 32, goal)
+    noise = apply(what, images, goal, noise_table(0.1, goal, random)) - normalized(images, goal)
+    np.testing.assert_allclose(noise.std((0, 1, 2)) * goal.std, 0.1, rtol=0.02)
+    assert np.abs(np.corrcoef(noise.reshape(50, -1)) - np.eye(50)).max() < 0.2

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from convolve.datasets.batches import Batches, BatchOptions
+from convolve.datasets.cache import PixelSource, open_cache
+from convolve.datasets.images import ImageArray
+from convolve.datasets.preprocess import fitted, least_side, normalized
+from convolve.datasets.variation import Augmentation
+from convolve.errors import DataError
+from convolve.values import Batch, Labels
+from tests.datasets.pictures import files, picture, preprocessing
+
+GOAL = preprocessing(32, 32)
+FULL = Augmentation(0.5, True, True, 20.0, 0.1, 0.1, 0.05, 0.2, 0.2, 0.2, 0.1)
+OPTIONS = BatchOptions(GOAL, batch=4, seed=7, shuffle=True, augmentation=FULL)
+SIZES = [(50 + number, 70 - number) for number in range(11)]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> PixelSource:
+    folder = tmp_path_factory.mktemp("batches")
+    return open_cache(files(folder / "images", SIZES), GOAL, folder / "caches", 10**9, 1)
+
+
+@pytest.fixture(scope="module")
+def array() -> PixelSource:
+    pixels = np.stack([picture(32, 32, seed=seed) for seed in range(11)])
+    return open_cache(ImageArray(pixels, "array"), GOAL, None, 0, 1)
+
+
+def batches(source: PixelSource, options: BatchOptions = OPTIONS) -> Batches:
+    labels = Labels(np.arange(len(source)) % 3, ("a", "b", "c"))
+    return Batches(source, labels, np.arange(len(source)), options)
+
+
+def assert_same(one: Sequence[Batch], other: Sequence[Batch]) -> None:
+    assert len(one) == len(other) > 0
+    for first, second in zip(one, other, strict=True):
+        np.testing.assert_array_equal(first.images, second.images)
+        np.testing.assert_array_equal(first.targets, second.targets)
+        np.testing.assert_array_equal(first.indices, second.indices)
+
+
+@pytest.mark.parametrize("kind", ["source", "array"])
+@pytest.mark.parametrize("augmentation", [None, FULL])
+def test_the_same_bits_whatever_the_workers_and_wherever_it_begins(
+    kind: str, augmentation: Augmentation | None, request: pytest.FixtureRequest
+) -> None:
+    pixels = request.getfixturevalue(kind)
+    options = replace(OPTIONS, augmentation=augmentation)
+    expected = list(batches(pixels, replace(options, workers=0)).epoch(3))
+    for workers in (1, 2, 4):
+        assert_same(list(batches(pixels, replace(options, workers=workers)).epoch(3)), expected)
+    again = batches(pixels, options)
+    list(again.epoch(2))
+    for start in range(3):
+        assert_same(list(again.epoch(3, start)), expected[start:])
+    assert list(again.epoch(3, 3)) == []
+
+
+def test_epochs_and_seeds_differ(source: PixelSource) -> None:
+    first, second = list(batches(source).epoch(0)), list(batches(source).epoch(1))
+    other = list(batches(source, replace(OPTIONS, seed=8)).epoch(0))
+    assert not np.array_equal(first[0].indices, second[0].indices)
+    assert not np.array_equal(first[0].indices, other[0].indices)
+    still = [list(batches(source, replace(OPTIONS, shuffle=False)).epoch(epoch)) for epoch in (0, 1)]
+    np.testing.assert_array_equal(still[0][0].indices, still[1][0].indices)
+    assert not np.array_equal(still[0][0].images, still[1][0].images)
+
+
+def test_an_epoch_shows_every_example_once_with_its_label(source: PixelSource) -> None:
+    epoch = list(batches(source).epoch(0))
+    assert [len(batch.images) for batch in epoch] == [4, 4, 3]
+    indices = np.concatenate([batch.indices for batch in epoch])
+    np.testing.assert_array_equal(np.sort(indices), np.arange(11))
+    np.testing.assert_array_equal(np.concatenate([batch.targets for batch in epoch]), indices % 3)
+    for batch in epoch:
+        assert batch.images.dtype == np.float32
+        assert batch.images.flags.c_contiguous
+        assert batch.images.shape[1:] == (32, 32, 3)
+
+
+def test_without_augmentation_batches_are_what_prediction_sees(tmp_path: Path) -> None:
+    images = files(tmp_path / "images", SIZES)
+    pixels = open_cache(images, GOAL, tmp_path / "caches", 10**9, 1)
+    expected = [fitted(images.read(index, least_side(GOAL)), GOAL) for index in range(len(SIZES))]
+    epoch = list(batches(pixels, replace(OPTIONS, augmentation=None, shuffle=False)).epoch(0))
+    np.testing.assert_array_equal(
+        np.concatenate([batch.images for batch in epoch]), normalized(np.stack(expected), GOAL)
+    )
+
+
+def test_batches_that_are_kept_are_not_written_over(array: PixelSource) -> None:
+    for options in (OPTIONS, replace(OPTIONS, augmentation=None)):
+        kept = [(batch.images, batch.images.copy()) for batch in batches(array, options).epoch(0)]
+        for images, copy in kept:
+            np.testing.assert_array_equal(images, copy)
+
+
+def test_an_incomplete_last_batch_can_be_left_out(source: PixelSource) -> None:
+    assert len(batches(source)) == 3
+    short = batches(source, replace(OPTIONS, drop_last=True))
+    assert [len(batch.images) for batch in short.epoch(0)] == [4, 4]
+    assert len(short) == 2
+    only = batches(source, replace(OPTIONS, batch=20, drop_last=True))
+    assert [len(batch.images) for batch in only.epoch(0)] == [11]
+
+
+def test_weights_draw_examples_in_proportion(array: PixelSource) -> None:
+    weights = np.array([0, 0, 0, 0, 0, 0, 0, 1, 3, 0, 0], dtype=np.float32)
+    drawn = batches(array, replace(OPTIONS, sampler_weights=weights))
+    indices = np.concatenate([batch for epoch in range(200) for batch in drawn.order(epoch)])
+    assert set(indices.tolist()) == {7, 8}
+    assert (indices == 8).mean() == pytest.approx(0.75, abs=0.04)
+    np.testing.assert_array_equal(next(iter(drawn.epoch(5))).indices, drawn.order(5)[0])
+
+
+def test_leaving_early_leaves_no_thread_and_opencv_as_it_was(source: PixelSource) -> None:
+    before = cv2.getNumThreads()
+    epoch = batches(source).epoch(0)
+    next(epoch)
+    epoch.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("convolve")]
+    assert cv2.getNumThreads() == before
+
+
+def test_slices_of_an_array_need_no_threads(array: PixelSource) -> None:
+    epoch = batches(array, replace(OPTIONS, augmentation=None, workers=2)).epoch(0)
+    next(epoch)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("convolve")]
+
+
+@pytest.mark.parametrize("budget", [0, 10**9])
+def test_unreadable_images_are_left_out(tmp_path: Path, budget: int) -> None:
+    images = files(tmp_path / "images", SIZES)
+    (tmp_path / "images" / "4.png").write_bytes(b"not a picture")
+    pixels = open_cache(images, GOAL, tmp_path / "caches", budget, 1)
+    weights = np.ones(11, np.float32)
+    for options in (OPTIONS, replace(OPTIONS, sampler_weights=weights)):
+        indices = np.concatenate([batch.indices for batch in batches(pixels, options).epoch(0)])
+        assert 4 not in indices
+    epoch = list(batches(open_cache(images, GOAL, tmp_path / "caches", budget, 1)).epoch(0))
+    assert sum(len(batch.images) for batch in epoch) == sum(len(batch.targets) for batch in epoch) == 10
+
+
+def test_nothing_readable_is_one_sentence(tmp_path: Path) -> None:
+    images = files(tmp_path / "images", SIZES[:2])
+    for name in images.names:
+        (tmp_path / "images" / name).write_bytes(b"not a picture")
+    with pytest.raises(DataError, match="None of the images"):
+        batches(open_cache(images, GOAL, tmp_path / "caches", 10**9, 1))
+    streamed = batches(open_cache(images, GOAL, tmp_path / "others", 0, 1), replace(OPTIONS, augmentation=None))
+    with pytest.raises(DataError, match="None of the 2 images"):
+        list(streamed.epoch(0))
+
+
+def test_several_labels_per_image_come_as_rows(array: PixelSource) -> None:
+    flags = np.random.default_rng(0).integers(0, 2, (11, 3), dtype=np.uint8)
+    (batch,) = Batches(array, Labels(flags, ("a", "b", "c")), np.array([5, 9]), OPTIONS).epoch(0)
+    np.testing.assert_array_equal(batch.targets, flags[batch.indices])
+    assert set(batch.indices.tolist()) == {5, 9}

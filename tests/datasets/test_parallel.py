@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import cv2
+import pytest
+
+from convolve.datasets.parallel import in_order, one_thread_each
+
+
+def own_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("convolve")]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_results_come_in_order(workers: int) -> None:
+    def late(number: int) -> int:
+        time.sleep(0.002 * (number % 3 == 0))
+        return number * number
+
+    assert list(in_order(late, range(20), workers)) == [number * number for number in range(20)]
+    assert not own_threads()
+
+
+def test_work_runs_ahead_but_not_far() -> None:
+    begun: list[int] = []
+    results = in_order(begun.append, range(100), 2)
+    next(results)
+    time.sleep(0.05)
+    assert 2 <= len(begun) <= 6
+    results.close()  # type: ignore[attr-defined]
+    assert not own_threads()
+    assert len(begun) <= 6
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_exceptions_come_through_in_their_place(workers: int) -> None:
+    results = in_order(lambda number: 1 / (2 - number), range(10), workers)
+    assert [next(results), next(results)] == [0.5, 1.0]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert not own_threads()
+
+
+def test_the_last_user_gives_opencv_its_threads_back() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        first, second = one_thread_each(), one_thread_each()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert cv2.getNumThreads() == 1
+        second.__exit__(None, None, None)
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from convolve.errors import NetworkError
+from convolve.models import card, create, names
+
+
+def test_names_come_oldest_first_and_in_the_order_of_their_table() -> None:
+    years = [card(name).year for name in names()]
+    assert years == sorted(years)
+    resnets = [name for name in names() if name.startswith("resnet")]
+    assert resnets[:5] == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+
+
+def test_an_unknown_name_gets_the_nearest_one() -> None:
+    with pytest.raises(NetworkError, match=r"no network named 'resnet51'. Did you mean resnet50\?"):
+        create("resnet51")
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(0, 1), (10, 0), (-1, 3)])
+def test_no_classes_or_channels_are_refused(classes: int, channels: int) -> None:
+    with pytest.raises(NetworkError, match="needs at least one class and one channel"):
+        create("simple_cnn", classes, channels)
+
+
+def test_the_published_input_is_the_default() -> None:
+    network = create("simple_cnn")
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before() -> None:
+    first = create("lenet5_keras", seed=3)
+    torch.rand(5)
+    second = create("lenet5_keras", seed=3)
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
