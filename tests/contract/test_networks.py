@@ -30,7 +30,7 @@ def _lived_in(network: Network) -> Network:
     """
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.weight.fill_(1.0 if network.reads else 0.3)
+            layer.weight.fill_(1.0 if network.head_inputs else 0.3)
         if isinstance(layer, nn.Conv2d) and not layer.weight.any():  # scores of pixels may start at zero
             nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(9))
     return network.eval()
@@ -45,13 +45,13 @@ def _images(network: Network, count: int = 4) -> Tensor:
     """As many images, of networks for pixels two: each is as many examples as it has pixels."""
     random = torch.Generator().manual_seed(7)
     return torch.randn(
-        2 if network.reads else count, network.card.input[0], *_small(network.card.name), generator=random
+        2 if network.head_inputs else count, network.card.input[0], *_small(network.card.name), generator=random
     )
 
 
 def _answers(network: Network, images: Tensor) -> tuple[int, ...]:
     """What scores have behind the classes: a map as large as the image, or nothing."""
-    return tuple(images.shape[2:]) if network.reads else ()
+    return tuple(images.shape[2:]) if network.head_inputs else ()
 
 
 @torch.no_grad()
@@ -72,7 +72,9 @@ def test_stages_have_the_declared_channels_and_keep_their_maps(network: Network)
     for name, stage in network.stages.items():
         passing = stage(passing).clone()
         assert torch.equal(maps[name], passing)
-    read = ([maps[name] for name in network.reads], _small(network.card.name)) if network.reads else (passing,)
+    read = (
+        ([maps[name] for name in network.head_inputs], _small(network.card.name)) if network.head_inputs else (passing,)
+    )
     torch.testing.assert_close(network.head(*read), network(_images(network)))
 
 

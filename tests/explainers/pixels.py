@@ -48,4 +48,4 @@ class _Linear(nn.Module):
 def linear(weight: Tensor) -> Network:
     """A network whose map is the image itself, and whose scores (classes, channels) weigh each pixel's channels."""
     stages = {"stage1": Stage(nn.Identity(), weight.shape[1], 1)}
-    return Network(card("fcn1s_resnet20_cifar"), stages, _Linear(weight), reads=("stage1",)).eval()
+    return Network(card("fcn1s_resnet20_cifar"), stages, _Linear(weight), head_inputs=("stage1",)).eval()

@@ -119,9 +119,9 @@ def test_from_any_stage_on_the_scores_are_the_networks(name: str) -> None:
     with torch.no_grad():
         maps, scores = of.features(given), of(given)
         for stage in of.stages:
-            assert torch.equal(of.onward(stage, maps[stage], maps, given.shape[2:]), scores)
-    with pytest.raises(NetworkError, match="reads several maps; go on from stage1 by `onward`"):
-        of.after("stage1")
+            assert torch.equal(of.forward_from(stage, maps[stage], maps, given.shape[2:]), scores)
+    with pytest.raises(NetworkError, match="reads several maps; go on from stage1 by `forward_from`"):
+        of.tail("stage1")
 
 
 def test_a_network_for_images_is_asked_as_it_is() -> None:

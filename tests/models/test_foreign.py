@@ -43,7 +43,7 @@ def test_stages_have_the_declared_channels_and_strides_and_keep_their_maps(name:
         passing = layers(passing).clone()
         assert torch.equal(maps[stage], passing)
     assert torch.equal(network.head(passing), network(_images()))
-    assert torch.equal(network.after("stage2")(maps["stage2"]), network(_images()))
+    assert torch.equal(network.tail("stage2")(maps["stage2"]), network(_images()))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

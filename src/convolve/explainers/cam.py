@@ -66,7 +66,7 @@ def cam(network: Network, images: Tensor, classes: Tensor, stage: str | None) ->
     Raises `ExplainError` for a network without global average pooling, and for any stage but the last.
     """
     name, head, last = network.card.name, averaged_head(network), list(network.stages)[-1]
-    if network.reads:
+    if network.head_inputs:
         raise ExplainError(
             f"{name} tells the class of every pixel, so that it has no global average pooling from whose weights CAM "
             "could read its map; take grad-cam."

@@ -30,5 +30,5 @@ def class_maps(network: Network, images: Tensor, places: Tensor, classes: Tensor
         maps = images
         for name in before:
             maps = network.stages[name](maps)
-    behind = network.after(before[-1]) if before else network
+    behind = network.tail(before[-1]) if before else network
     return own_method(network).heat(behind, maps[places], classes, None)

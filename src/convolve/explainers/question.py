@@ -53,12 +53,12 @@ class Question:
 
 def everywhere(network: Network) -> Network:
     """A network of (N, classes) scores that shares the network's layers: of one for pixels the mean over all pixels."""
-    return _with_head(network, _Everywhere(network.head)) if network.reads else network
+    return _with_head(network, _Everywhere(network.head)) if network.head_inputs else network
 
 
 def check_one_answer(network: Network, what: str) -> None:
     """Raise `NetworkError` for a network that tells the class of every pixel."""
-    if network.reads:
+    if network.head_inputs:
         raise NetworkError(
             f"{what} needs one answer for an image, and {network.card.name} gives one for every pixel; leave it out."
         )
@@ -68,7 +68,7 @@ def _with_head(network: Network, head: nn.Module) -> Network:
     stages = {
         name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
     }
-    return Network(network.card, stages, head, reads=network.reads)
+    return Network(network.card, stages, head, head_inputs=network.head_inputs)
 
 
 @final

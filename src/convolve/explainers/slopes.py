@@ -33,7 +33,7 @@ def _stage_maps(network: Network, images: Tensor, stage: str | None) -> tuple[st
     found = names[0], maps, read
     for name in names:
         maps = network.stages[name](maps)
-        if name in network.reads:
+        if name in network.head_inputs:
             read = {**read, name: maps}
         if stage is not None or name == names[0] or maps.shape[2:].numel() > 1:
             found = name, maps, read
@@ -69,7 +69,7 @@ def map_slopes(network: Network, images: Tensor, classes: Tensor, stage: str | N
     with torch.no_grad():
         name, maps, earlier = _stage_maps(network, images, stage)
     size = images.shape[2:]
-    return maps.float(), _slope(lambda leaf: network.onward(name, leaf, earlier, size), maps, classes).float()
+    return maps.float(), _slope(lambda leaf: network.forward_from(name, leaf, earlier, size), maps, classes).float()
 
 
 def image_slopes(network: Network, images: Tensor, classes: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def convolutional_stages(network: Network) -> dict[str, Stage]:
     """The classifier's stages, and what of its head works on maps as one more: the layers before a global pooling or
     before the layer of scores. Raises `NetworkError` for a network that is no classifier with convolutions.
     """
-    if network.reads or not any(True for _ in network.stages.parameters()):
+    if network.head_inputs or not any(True for _ in network.stages.parameters()):
         raise NetworkError(f"{network.card.name} is no classifier with convolutions; choose one, as in fcn8s_resnet18.")
     stages = {
         name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()

@@ -77,7 +77,7 @@ def _build(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Ne
         layers = OrderedDict[str, nn.Module]({f"pool{number}": nn.MaxPool2d(2, ceil_mode=True)})
     layers |= rectified("conv6", nn.Conv2d(channels, DENSE, SIDE)) | rectified("conv7", nn.Conv2d(DENSE, DENSE, 1))
     stages["stage6"] = Stage(nn.Sequential(layers), DENSE, 2 ** len(ENCODER))
-    return Network(card, stages, Deconvolution(classes), reads=tuple(stages)).apply(he_normal)
+    return Network(card, stages, Deconvolution(classes), head_inputs=tuple(stages)).apply(he_normal)
 
 
 _CARD = Card(
@@ -90,6 +90,7 @@ _CARD = Card(
     input=(3, 224, 224),
     classes=21,
     minimum=193,
+    output="pixels",
     parameters=251_805_653,
     macs=32_745_979_904,
 )

@@ -79,7 +79,7 @@ def fully_convolutional(card: Card, network: Network, classes: int, reading: Rea
     head = Skips(classes, maps, reading.kernel, learned=reading.learned)
     if reading.border:
         stages = border_once(stages, reading.border)
-    return Network(card, stages, head, reads=tuple(maps))
+    return Network(card, stages, head, head_inputs=tuple(maps))
 
 
 def family(name: str, find: Callable[[str], Variant]) -> Variant | None:
@@ -119,6 +119,8 @@ def _variant(
         minimum=1,
         parameters=counts[0],
         macs=counts[1],
+        output="pixels",
+        classifier=base.card.name,
     )
     return Variant(card, partial(_build, base, reading))
 

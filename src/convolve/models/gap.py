@@ -36,7 +36,7 @@ def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
     Raises `NetworkError` where there is no map to average, or one is averaged already and nothing shrinks it last, and
     for a network that answers for every pixel.
     """
-    if network.reads:
+    if network.head_inputs:
         raise NetworkError(
             f"{network.card.name} gives every pixel a class, which an average would lose; leave out --gap."
         )

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
+
+Output = Literal["image", "pixels"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Card:
     ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
     with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
     the paper gives them or the notes of its release; ``evaluation`` says which, and how they were measured.
+    ``output``: what the scores are of: the whole `image`, or each of its `pixels`. ``classifier`` names the network
+    whose layers this one takes over, where it is made of one.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Card:
     top1_error: float | None = None
     top5_error: float | None = None
     evaluation: str = ""
+    output: Output = "image"
+    classifier: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Network(nn.Module):
     stages are known without running the network. ``auxiliary`` heads help the training of deep networks: each reads
     the map that leaves the layer of its name, inside a stage that is a sequence of named layers.
 
-    A network for pixels has ``reads``, the stages whose maps its head takes, as a list, together with the image's
-    (height, width); its scores are (N, classes, H, W).
+    A segmentation network has ``head_inputs``, the stages whose maps its head takes, as a list, together with the
+    image's (height, width); its scores are (N, classes, H, W).
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class Network(nn.Module):
         stages: Mapping[str, Stage],
         head: nn.Module,
         auxiliary: Mapping[str, nn.Module] | None = None,
-        reads: tuple[str, ...] = (),
+        head_inputs: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.card = card
@@ -78,7 +84,7 @@ class Network(nn.Module):
         self.stages = nn.ModuleDict({name: stage.layers for name, stage in stages.items()})
         self.head = head
         self.auxiliary = nn.ModuleDict(auxiliary)
-        self.reads = reads
+        self.head_inputs = head_inputs
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name.
@@ -94,11 +100,11 @@ class Network(nn.Module):
         """(N, C, H, W) images to (N, classes) scores, or of a network for pixels to (N, classes, H, W)."""
         return self._scores(images, list(self.stages), {}, images.shape[2:])
 
-    def onward(self, stage: str, values: Tensor, earlier: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
+    def forward_from(self, stage: str, values: Tensor, earlier: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
         """From the map that leaves a stage to the scores of its images, whose (height, width) is ``size``.
 
         ``earlier`` holds the maps of the stages before it by name, those at least that the head of a network for pixels
-        reads. `onward(stage, maps[stage], maps, size)` of an image's own maps are its scores.
+        reads. `forward_from(stage, maps[stage], maps, size)` of an image's own maps are its scores.
         """
         names = list(self.stages)
         return self._scores(values, names[names.index(stage) + 1 :], {**earlier, stage: values}, size)
@@ -107,9 +113,9 @@ class Network(nn.Module):
         """From what those stages take in to the scores; ``known`` maps stand before them."""
         for name in names:
             values = self.stages[name](values)
-            if name in self.reads:
+            if name in self.head_inputs:
                 known[name] = values
-        read = ([known[name] for name in self.reads], (size[0], size[1])) if self.reads else (values,)
+        read = ([known[name] for name in self.head_inputs], (size[0], size[1])) if self.head_inputs else (values,)
         scores: Tensor = self.head(*read)
         return scores
 
@@ -125,13 +131,13 @@ class Network(nn.Module):
                     scores.append(self.auxiliary[name](images))
         return [self.head(images), *scores]
 
-    def after(self, stage: str) -> Network:
+    def tail(self, stage: str) -> Network:
         """What stands behind a stage, sharing its layers: takes that stage's map, gives the scores.
 
-        Raises `NetworkError` for a network for pixels, whose head also reads earlier maps: see `onward`.
+        Raises `NetworkError` for a network for pixels, whose head also reads earlier maps: see `forward_from`.
         """
-        if self.reads:
-            raise NetworkError(f"The head of {self.card.name} reads several maps; go on from {stage} by `onward`.")
+        if self.head_inputs:
+            raise NetworkError(f"The head of {self.card.name} reads several maps; use `forward_from` for {stage}.")
         names = list(self.stages)
         later = names[names.index(stage) + 1 :]
         stages = {name: Stage(self.stages[name], self.channels[name], self.strides[name]) for name in later}

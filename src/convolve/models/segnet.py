@@ -95,7 +95,7 @@ def _segnet(card: Card, classes: int, channels: int, size: tuple[int, int]) -> N
             layers |= _numbered(convolution(widths[place - 1], width, 3), f"{number}_{place}") if width else {}
         decoder[f"stage{number}"] = nn.Sequential(layers)
     head = Decoder(decoder, nn.Conv2d(VGG16[0][0], classes, 3, padding=1))
-    return Network(card, encoder, head, reads=tuple(encoder)).apply(he_normal)
+    return Network(card, encoder, head, head_inputs=tuple(encoder)).apply(he_normal)
 
 
 def _basic(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
@@ -108,7 +108,7 @@ def _basic(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Ne
         f"stage{number}": nn.Sequential(convolution(64, 64, 7, rectified=False)) for number in (4, 3, 2, 1)
     }
     head = Decoder(decoder, nn.Conv2d(64, classes, 1))
-    return Network(card, encoder, head, reads=tuple(encoder)).apply(he_normal)
+    return Network(card, encoder, head, head_inputs=tuple(encoder)).apply(he_normal)
 
 
 def _card(name: str, parameters: int, macs: int) -> Card:
@@ -122,6 +122,7 @@ def _card(name: str, parameters: int, macs: int) -> Card:
         input=(3, 360, 480),
         classes=11,
         minimum=1,
+        output="pixels",
         parameters=parameters,
         macs=macs,
     )

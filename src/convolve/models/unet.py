@@ -96,7 +96,7 @@ def _build(padding: int, card: Card, classes: int, channels: int, size: tuple[in
             layers["dropout"] = nn.Dropout(0.5)
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2 ** (number - 1))
         channels = width
-    return Network(card, stages, Expanding(classes, padding), reads=tuple(stages)).apply(_drawn)
+    return Network(card, stages, Expanding(classes, padding), head_inputs=tuple(stages)).apply(_drawn)
 
 
 def _drawn(layer: nn.Module) -> None:
@@ -118,6 +118,7 @@ def _variant(name: str, padding: int, macs: int) -> Variant:
         input=(1, 388, 388),
         classes=2,
         minimum=1,
+        output="pixels",
         parameters=31_030_658,
         macs=macs,
     )

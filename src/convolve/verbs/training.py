@@ -145,12 +145,12 @@ def _learning(prepared: Prepared) -> tuple[Task, Source, Source]:
         return task, learning, measuring
     seen = partial(remember, task.network, stage, runtime=prepared.runtime)
     train = seen(learning, prepared.measuring(splits.train))
-    return task.over(task.network.after(stage)), train, seen(measuring, measuring)
+    return task.over(task.network.tail(stage)), train, seen(measuring, measuring)
 
 
 def _memorable(prepared: Prepared, stage: str) -> bool:
     network, frame = prepared.task.network, prepared.preprocessing
-    if network.reads:
+    if network.head_inputs:
         return False  # the head reads maps of frozen stages, too
     cells = math.ceil(frame.height / network.strides[stage]) * math.ceil(frame.width / network.strides[stage])
     every = sum(len(prepared.examples.of(part)) for part in (prepared.splits.train, prepared.splits.validation))

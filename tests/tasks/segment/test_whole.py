@@ -42,7 +42,7 @@ def task(classes: int = 3, seed: int = 0) -> Segment:
             nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, classes, 3, 1, 1)
         )
     card = Card("test", "", "", 2026, "", "", (3, 64, 64), classes, 4)
-    network = Network(card, {"stage1": Stage(layers, classes, 4)}, Head(), reads=("stage1",))
+    network = Network(card, {"stage1": Stage(layers, classes, 4)}, Head(), head_inputs=("stage1",))
     return Segment(network.eval(), tuple("abcdefg"[:classes]))
 
 
@@ -95,7 +95,7 @@ def test_an_answer_lies_where_its_picture_does(fit: Fit) -> None:
         def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
             return maps[0]
 
-    segment = Segment(Network(card, {"stage1": Stage(layer, 2, 1)}, Same(), reads=("stage1",)).eval(), ("a", "b"))
+    segment = Segment(Network(card, {"stage1": Stage(layer, 2, 1)}, Same(), head_inputs=("stage1",)).eval(), ("a", "b"))
     for height, width in ((64, 64), (300, 211), (40, 170), (33, 20)):
         truth = np.zeros((height, width), np.uint8)
         truth[height // 5 : height // 2, width // 3 : width * 3 // 4] = 1

@@ -77,7 +77,7 @@ def _refuse_tiles(fit: Fit | None) -> None:
 
 def build(network: Network, recipe: Recipe, dataset: Dataset, splits: Splits) -> Classify:
     """The task that learns as a settled recipe says. Raises `NetworkError` for a network that answers per pixel."""
-    if network.reads:
+    if network.head_inputs:
         name = network.card.name
         plain = name.partition("s_")[2] if name.startswith("fcn") else "resnet18"
         raise NetworkError(f"{name} tells the class of every pixel, not of an image; take --network {plain}.")

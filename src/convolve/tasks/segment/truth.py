@@ -86,7 +86,7 @@ def examples(dataset: Dataset, source: PixelSource, preprocessing: Preprocessing
 
 def build(network: Network, recipe: Recipe, dataset: Dataset, splits: Splits) -> Segment:
     """The task that learns as a settled recipe says. Raises `NetworkError` for a network that answers per image."""
-    if not network.reads:
+    if not network.head_inputs:
         name = network.card.name
         raise NetworkError(f"{name} tells the class of an image, not of its pixels; take --network fcn8s_{name}.")
     weights = None
