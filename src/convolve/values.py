@@ -4,7 +4,7 @@ predicting with an exported run never import torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,14 +22,86 @@ Color = tuple[int, int, int]
 IGNORE = 255
 """In masks, a pixel that is neither learned from nor measured."""
 Indices = npt.NDArray[np.int64]
-Targets = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
+TargetArray = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
 
 
 class Truth(Protocol):
     """What the answers to images should be."""
 
-    def targets(self, indices: Indices, matrices: Matrices) -> Targets:
+    def targets(self, indices: Indices, matrices: Matrices) -> TargetArray:
         """(N, …) of some images, each moved from its pixels to the network's frame by its matrix (N, 2, 3)."""
+        ...
+
+
+class Targets(Protocol):
+    """What the outputs for some examples should be: arrays, or ragged boxes (`convolve.targets`)."""
+
+    def __len__(self) -> int:
+        """How many examples."""
+        ...
+
+    def to(self, device: str) -> Any:
+        """The same as torch tensors on a device: what a task's `loss` takes."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where a batch's N images are in the network's input.
+
+    ``matrices`` (N, 2, 3) take a point (x, y, 1) in the pixels of an image of ``sizes`` (N, 2; height, width) to the
+    pixels of the input that ``preprocessing`` describes. Pixels are counted continuously, from the outer edge of the
+    first one.
+    """
+
+    matrices: Matrices
+    sizes: Indices
+    preprocessing: Preprocessing
+
+
+class TargetSource(Protocol):
+    """Where batches take the targets of examples from; safe to call from several threads."""
+
+    def targets(self, indices: Indices, placement: Placement) -> Targets:
+        """Those of some examples as they are in the network's input."""
+        ...
+
+
+class GroundTruth(TargetSource, Protocol):
+    """What a dataset says of each of its N images: labels, masks and the like. Safe to call from several threads."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the C classes, in the order of their indices; empty where there are none."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def presence(self) -> Flags:
+        """(N, C) which classes occur in which images: what splits are stratified by."""
+        ...
+
+    def digest(self, index: int) -> bytes:
+        """Bytes that change whenever what is said of an image changes. Raises `ImageError` for an unreadable file."""
+        ...
+
+    def take(self, indices: Indices) -> GroundTruth:
+        """That of some of the images, in the order asked."""
+        ...
+
+    def with_classes(self, names: Sequence[str]) -> GroundTruth:
+        """The same with the classes ``names`` in that order, some of which may not occur. What belongs to a class that
+        is not among them is ignored; where that is impossible, raises `DataError`.
+        """
+        ...
+
+    def draw(self, images: Pixels, targets: Targets) -> Pixels:
+        """(N, H, W, 1 or 3) images of a batch with their targets drawn into them."""
+        ...
+
+    def describe(self, targets: Targets) -> list[str]:
+        """A few words on each of a batch's targets, such as the names of classes."""
         ...
 
 
@@ -41,7 +113,7 @@ class Labels:
     Raises `DataError` when a value names no class.
     """
 
-    values: Targets
+    values: TargetArray
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -63,7 +135,7 @@ class Labels:
         """The labels of some images, in the order asked."""
         return Labels(self.values[indices], self.classes)
 
-    def targets(self, indices: Indices, matrices: Matrices) -> Targets:  # noqa: ARG002 - labels stay where pixels move
+    def targets(self, indices: Indices, matrices: Matrices) -> TargetArray:  # noqa: ARG002 - labels stay where pixels move
         """The values of some images, in the order asked."""
         return self.values[indices]
 
@@ -189,7 +261,7 @@ class Batch:
     """``images`` (N, H, W, C) float32, normalized; ``targets`` (N, …) their truth; ``indices`` (N,) in the dataset."""
 
     images: Floats
-    targets: Targets
+    targets: TargetArray
     indices: Indices
 
 
@@ -198,5 +270,5 @@ class Scored:
     """A task's answers, ``scores`` (N, …), the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
 
     scores: npt.NDArray[Any]
-    targets: Targets
+    targets: TargetArray
     indices: Indices

@@ -65,7 +65,7 @@ class Runtime:
         return images.contiguous(memory_format=layout).to(self.device, non_blocking=True)
 
     def targets(self, batch: npt.NDArray[Any]) -> Tensor:
-        """Targets on the device."""
+        """TargetArray on the device."""
         return torch.from_numpy(batch).to(self.device, non_blocking=True)
 
     def arithmetic(self) -> AbstractContextManager[object]:

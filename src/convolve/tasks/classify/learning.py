@@ -14,7 +14,7 @@ from convolve.metrics.confusion import confusion_matrix, macro, per_class
 from convolve.metrics.ranking import average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
 from convolve.models import Network
 from convolve.training.scoring import joined
-from convolve.values import Floats, Scored, Targets
+from convolve.values import Floats, Scored, TargetArray
 
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary head's loss counts beside the head's own (Szegedy et al. 2014, section 5)."""
@@ -70,7 +70,7 @@ class Classify:
         whole = joined(parts)
         return self.measure(whole.scores, whole.targets)
 
-    def measure(self, scores: Floats, targets: Targets) -> dict[str, float]:
+    def measure(self, scores: Floats, targets: TargetArray) -> dict[str, float]:
         """`loss` (nats), then accuracy, top-5 and macro F1; or, with several labels, mean AP and ROC-AUC."""
         if self.multiple:
             present = targets.astype(bool)

@@ -1,0 +1,67 @@
+"""What the outputs for a batch of examples should be, in memory and as tensors on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from convolve.errors import DataError
+from convolve.values import Floats, Indices
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ArrayTargets:
+    """One row of ``values`` (N, …) for each example: a class index, flags, a mask, an image."""
+
+    values: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def to(self, device: str) -> Tensor:
+        """(N, …) of the same type."""
+        return torch.from_numpy(self.values).to(device, non_blocking=True)
+
+
+class BoxTensors(NamedTuple):
+    """`BoxTargets` on a device: (M, 4), (M,) and (M,)."""
+
+    boxes: Tensor
+    classes: Tensor
+    image: Tensor
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class BoxTargets:
+    """Ragged: M ``boxes`` (M, 4) of ``images`` images, none or many each, with their ``classes`` (M,) and the ``image``
+    (M,) each belongs to, from 0, in ascending order.
+
+    Boxes are left, top, right, bottom in the pixels of the network's input. Raises `DataError` for arrays that do not
+    fit together.
+    """
+
+    boxes: Floats
+    classes: Indices
+    image: Indices
+    images: int
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        if self.boxes.shape != (count, 4) or self.classes.shape != (count,) or self.image.shape != (count,):
+            raise DataError(f"{count} boxes need a class and an image each, and four edges.")
+        if count and not (self.image[0] >= 0 and self.image[-1] < self.images and (np.diff(self.image) >= 0).all()):
+            raise DataError(f"Boxes must be in the order of their images, which are 0 to {self.images - 1}.")
+
+    def __len__(self) -> int:
+        return self.images
+
+    def to(self, device: str) -> BoxTensors:
+        """Boxes float32, classes and images int64."""
+        return BoxTensors(*(torch.from_numpy(part).to(device) for part in (self.boxes, self.classes, self.image)))
