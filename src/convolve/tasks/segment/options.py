@@ -1,0 +1,37 @@
+"""The options that only segmentation has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+TITLE = "Segmentation"
+OUTPUT = "pixels"
+GROUND_TRUTH = "masks"
+PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a segmentation network is trained."""
+
+    loss: PixelLoss | None = None
+    """Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal."""
+    ignore: str | None = None
+    """Class whose pixels count neither in training nor in evaluation."""
+    balance: Literal["none", "weights"] | None = None
+    """Against class imbalance: class `weights` in the loss."""
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What to say of each image, and what to write."""
+
+    top: int = 3
+    """Number of classes to list for each image, largest area first; 3 by default."""
+    threshold: float | None = None
+    """Minimum confidence: pixels below it are ignored."""
+    out: Path | None = None
+    """Folder for each image's mask (an indexed PNG of the image's size), an overlay on the image, and
+    `predictions.json`, all regions as COCO polygons."""
