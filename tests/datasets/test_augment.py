@@ -8,7 +8,7 @@ import pytest
 from convolve.datasets.augment import Drawn, apply, draw, noise_table
 from convolve.datasets.geometry import frame
 from convolve.datasets.preprocess import fitted, normalized
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.values import Indices, Preprocessing
 from tests.datasets.pictures import picture, preprocessing
 

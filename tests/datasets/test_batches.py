@@ -13,7 +13,7 @@ from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.images import ImageArray
 from convolve.datasets.preprocess import fitted, least_side, normalized
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.errors import DataError
 from convolve.values import Batch, Labels
 from tests.datasets.pictures import files, picture, preprocessing

@@ -18,7 +18,7 @@ from convolve.datasets.cache import open_cache
 from convolve.datasets.images import ImageArray, ImageFiles
 from convolve.datasets.masks import MaskArray, MaskFiles
 from convolve.datasets.tiles import starts, tiles
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.values import IGNORE, Pixels, Preprocessing
 
 COLORS = ((0, 0, 0), (200, 30, 40), (10, 10, 10))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.errors import NetworkError, OptionError
 from convolve.training.defaults import RATES, Facts, settle
 from convolve.training.ranges import check, values

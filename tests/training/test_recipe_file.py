@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.errors import OptionError
 from convolve.training.defaults import Facts, settle
 from convolve.training.recipe import Optimization, Recipe

@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from convolve.datasets.masks import pixels_by_class
 from convolve.datasets.parallel import in_order, one_thread_each
 from convolve.errors import DataError, ImageError
-from convolve.values import Dataset, Floats, Indices, Pixels
+from convolve.values import Floats, Images, Indices, Pixels
 
 MAX_UNREADABLE = 0.1
 """Share of unreadable images above which a dataset is refused."""
@@ -33,7 +32,7 @@ class Survey:
 
     ``sizes`` (U, 2) height and width; ``color`` (U,) whether channels differ; ``means`` and ``squares`` (U, 3) of each
     image's values and squared values between 0 and 1; ``luma`` (U, 16, 16) and ``chroma`` (U, 4, 4, 2) thumbnails;
-    ``failed`` the reason by image; ``pixels`` (U, classes) how many of each class its mask, if any, holds.
+    ``failed`` the reason by image.
     """
 
     usable: Indices
@@ -45,7 +44,6 @@ class Survey:
     chroma: Pixels
     digests: tuple[bytes, ...]
     failed: Mapping[int, str]
-    pixels: Indices | None = None
 
 
 class _Look(NamedTuple):
@@ -56,19 +54,16 @@ class _Look(NamedTuple):
     luma: Pixels
     chroma: Pixels
     digest: bytes
-    pixels: Indices | None
 
 
-def survey(dataset: Dataset, workers: int = 2) -> Survey:
-    """Read every image, and its mask, once, by threads. Raises `DataError` when more than `MAX_UNREADABLE` of them
-    cannot be read.
-    """
-    numbers = range(len(dataset))
+def survey(images: Images, workers: int = 2) -> Survey:
+    """Read every image once, by threads. Raises `DataError` when more than `MAX_UNREADABLE` of them cannot be read."""
+    numbers = range(len(images))
     chunks = [numbers[start : start + _CHUNK] for start in range(0, len(numbers), _CHUNK)]
     with one_thread_each():
-        found = [look for looks in in_order(partial(_look_at, dataset), chunks, workers) for look in looks]
+        found = [look for looks in in_order(partial(_look_at, images), chunks, workers) for look in looks]
     failed = {index: look for index, look in enumerate(found) if isinstance(look, str)}
-    _refuse_if_broken(dataset, failed)
+    _refuse_if_broken(images, failed)
     looks = [look for look in found if isinstance(look, _Look)]
     return Survey(
         usable=np.array([index for index in numbers if index not in failed], np.int64),
@@ -80,41 +75,38 @@ def survey(dataset: Dataset, workers: int = 2) -> Survey:
         chroma=np.stack([look.chroma for look in looks]),
         digests=tuple(look.digest for look in looks),
         failed=failed,
-        pixels=np.stack([look.pixels for look in looks if look.pixels is not None]) if dataset.masks else None,
     )
 
 
-def _refuse_if_broken(dataset: Dataset, failed: Mapping[int, str]) -> None:
-    if not len(dataset):
-        raise DataError(f"{dataset.root} holds no images; name a folder or file that does.")
-    if len(failed) > MAX_UNREADABLE * len(dataset):
-        named = "; ".join(f"{dataset.images.name(index)}: {reason}" for index, reason in list(failed.items())[:_NAMED])
+def _refuse_if_broken(images: Images, failed: Mapping[int, str]) -> None:
+    if not len(images):
+        raise DataError("There are no images; name a folder or file that has some.")
+    if len(failed) > MAX_UNREADABLE * len(images):
+        named = "; ".join(f"{images.name(index)}: {reason}" for index, reason in list(failed.items())[:_NAMED])
         more = "; and others" if len(failed) > _NAMED else ""
         raise DataError(
-            f"{len(failed)} of {len(dataset)} images in {dataset.root} cannot be read, more than "
-            f"{MAX_UNREADABLE:.0%}; repair or remove them ({named}{more})."
+            f"{len(failed)} of {len(images)} images cannot be read, more than {MAX_UNREADABLE:.0%}; repair or remove "
+            f"them ({named}{more})."
         )
 
 
-def _look_at(dataset: Dataset, indices: range) -> list[_Look | str]:
+def _look_at(images: Images, indices: range) -> list[_Look | str]:
     """A look at each image, or the reason why there is none."""
     looks: list[_Look | str] = []
     for index in indices:
         try:
-            looks.append(_look(dataset, index))
+            looks.append(_look(images, index))
         except ImageError as error:
             looks.append(str(error))
     return looks
 
 
-def _look(dataset: Dataset, index: int) -> _Look:
-    images = dataset.images
+def _look(images: Images, index: int) -> _Look:
     small = _reduced(images.read(index, SHORTER_SIDE))
     mean, deviation = (np.broadcast_to(value.ravel() / 255, 3).astype(np.float32) for value in cv2.meanStdDev(small))
     color = small.shape[2] == 3 and _colored(small)
-    pixels = pixels_by_class(dataset.masks.read(index), len(dataset.labels.classes)) if dataset.masks else None
     thumbnails = _thumbnails(small)
-    return _Look(images.size(index), color, mean, mean**2 + deviation**2, *thumbnails, images.digest(index), pixels)
+    return _Look(images.size(index), color, mean, mean**2 + deviation**2, *thumbnails, images.digest(index))
 
 
 def _reduced(pixels: Pixels) -> Pixels:
