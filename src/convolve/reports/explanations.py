@@ -17,7 +17,7 @@ from convolve.files import write_bytes
 from convolve.reports.assets import asset, environment
 from convolve.reports.heat import Box
 from convolve.reports.overlays import ramp_uri
-from convolve.reports.page import percent
+from convolve.reports.report import percent
 
 BYTES = 12_000_000
 """What all pictures of a page may take; images beyond that are left out, and the page says so."""

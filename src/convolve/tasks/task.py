@@ -15,9 +15,10 @@ from torch import Tensor
 from convolve.datasets.batches import Batches, Examples
 from convolve.datasets.cache import PixelSource
 from convolve.models import Network
+from convolve.reports.report import Headline, Section
 from convolve.runtime import Runtime
 from convolve.training.recipe import Recipe
-from convolve.training.run import Manifest, Run
+from convolve.training.run import Manifest
 from convolve.training.step import Learnable
 from convolve.values import (
     Batch,
@@ -205,7 +206,7 @@ class Kind(Generic[T, E]):
     and has the bytes that `open_cache` may take; ``sampling`` the weights (N,) by which a balanced sampler draws, or
     None. ``build`` makes the task that learns, ``restore`` the one that predicts. ``conclude`` is what a run keeps of
     its validation split beside its weights; ``measured`` answers a split's images, or their batches, for ``evaluate``,
-    which measures it, given that. ``report`` writes the page and ``shown`` the lines for people. ``marked`` draws a
+    which measures it, given that. ``report`` gives the page's headlines and sections and ``shown`` the lines for people. ``marked`` draws a
     batch's truth into its pictures (N, H, W, C), ``named`` says it in words for each of them, and ``answering`` is how
     images that no one knows are answered (`OptionError` for what the task cannot give). ``explaining`` is what of the
     answers is explained.
@@ -220,7 +221,7 @@ class Kind(Generic[T, E]):
     conclude: Callable[[T, Iterable[Scored]], dict[str, Any]]
     measured: Callable[[T, Dataset, Indices, Batches, Preprocessing, Runtime], Iterator[Scored]]
     evaluate: Callable[[T, str, Iterable[Scored], Mapping[str, Any]], E]
-    report: Callable[[Path, Run, Dataset, E, T, Runtime], None]
+    report: Callable[[T, E, Dataset, Runtime, Preprocessing], tuple[tuple[Headline, ...], tuple[Section, ...]]]
     shown: Callable[[E], Iterator[RenderableType]]
     marked: Callable[[Pixels, Batch, Dataset], Pixels]
     named: Callable[[Batch, Dataset], Sequence[str]]

@@ -53,6 +53,7 @@ class Evaluated:
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Measure. Raises `RunError`, and `DataError` when the data does not fit the run."""
     del listener
+    from convolve.tasks.run_report import write_run_report
     from convolve.tasks.task import find
     from convolve.training.run import open_run
     from convolve.verbs.preparing import examples_of, measuring_batches
@@ -66,7 +67,8 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     parts = kind.measured(task, dataset, indices, batches, preprocessing, runtime)
     evaluation = kind.evaluate(task, part, parts, trained.manifest.results)
     place = options.report or options.run / "evaluation.html"
-    kind.report(place, trained, dataset, evaluation, task, runtime)
+    page = kind.report(task, evaluation, dataset, runtime, preprocessing)
+    write_run_report(place, trained, evaluation, *page)
     return Evaluated(trained.manifest.task, evaluation, place)
 
 

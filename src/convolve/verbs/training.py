@@ -13,9 +13,10 @@ from convolve.datasets.layouts import open_dataset
 from convolve.errors import RunError
 from convolve.models import Network
 from convolve.progress import Listener, Remark
-from convolve.reports.report import shown as plain
+from convolve.reports.report import format_value as plain
 from convolve.runtime import Runtime, choose, describe_machine, memory_budget
 from convolve.summary import summarize
+from convolve.tasks.run_report import write_run_report
 from convolve.tasks.task import Evaluation, Task, find
 from convolve.training.events import Bar, Events, Times
 from convolve.training.frozen import remember
@@ -117,7 +118,8 @@ def _carry_out(run: Run, prepared: Prepared, options: Train, listener: Listener)
     run = replace(run, manifest=replace(run.manifest, results=kept))
     evaluation = _judge(prepared, kept)
     page = run.folder / "report.html"
-    kind.report(page, run, prepared.dataset, evaluation, task, runtime)
+    sections = kind.report(task, evaluation, prepared.dataset, runtime, prepared.preprocessing)
+    write_run_report(page, run, evaluation, *sections)
     results = {**kept, evaluation.split: evaluation.as_json()}
     write_manifest(run.folder, replace(run.manifest, results=results))
     return Trained(run.folder, run.manifest.task, evaluation, state.best_epoch or 0, page)

@@ -1,11 +1,11 @@
 """Classification: one class per image, or several labels, each present or not."""
 
 from convolve.tasks.classify.answering import answering
+from convolve.tasks.classify.console import console_output
 from convolve.tasks.classify.evaluation import conclude, evaluate, measured
 from convolve.tasks.classify.explaining import explaining
 from convolve.tasks.classify.learning import Classify
-from convolve.tasks.classify.lines import shown
-from convolve.tasks.classify.page import report
+from convolve.tasks.classify.report import report_sections
 from convolve.tasks.classify.truth import accept, build, examples, marked, named, relabel, restore, sampling
 from convolve.tasks.task import Kind
 
@@ -21,8 +21,8 @@ KIND = Kind(
     conclude=conclude,
     measured=measured,
     evaluate=evaluate,
-    report=report,
-    shown=shown,
+    report=report_sections,
+    shown=console_output,
     marked=marked,
     named=named,
     answering=answering,

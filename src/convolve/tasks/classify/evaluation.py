@@ -11,10 +11,16 @@ from typing import Any
 import numpy as np
 
 from convolve.datasets.batches import Batches
-from convolve.metrics.calibration import Reject, fit_temperature, reject_threshold, reliability, with_temperature
-from convolve.metrics.confusion import confusion_matrix, macro, per_class, per_label, weighted
+from convolve.metrics.calibration import (
+    Reject,
+    Reliability,
+    fit_temperature,
+    reject_threshold,
+    reliability,
+    with_temperature,
+)
+from convolve.metrics.confusion import ClassFigures, Shares, confusion_matrix, macro, per_class, per_label, weighted
 from convolve.metrics.ranking import as_flags, average_precision, each_class, roc_auc
-from convolve.reports.report import Calibration, Classes
 from convolve.runtime import Runtime
 from convolve.tasks.classify.learning import Classify
 from convolve.training.scoring import answers, joined
@@ -22,6 +28,34 @@ from convolve.values import Dataset, Floats, Indices, Preprocessing, Scored
 
 WANTED_ACCURACY = 0.99
 _SMALLEST = 1e-12
+
+
+@dataclass(frozen=True)
+class ClassResults:
+    """Class names and the ``metrics`` of each.
+
+    ``matrix`` (C, C), rows true classes, where every image has one class; None where it may carry several labels.
+    ``average_precision`` and ``roc_auc`` (C,), one class against the rest, nan where there is none.
+    """
+
+    names: tuple[str, ...]
+    metrics: ClassFigures
+    matrix: Indices | None
+    average_precision: Shares
+    roc_auc: Shares
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Reliability ``before`` and ``after`` temperature scaling. ``reject`` keeps ``wanted`` accuracy on the validation
+    split; None where no threshold is known to.
+    """
+
+    before: Reliability
+    after: Reliability
+    temperature: float
+    wanted: float
+    reject: Reject | None = None
 
 
 @dataclass(frozen=True)
@@ -33,13 +67,13 @@ class Evaluation:
     split: str
     images: int
     figures: Mapping[str, float]
-    classes: Classes
+    classes: ClassResults
     calibration: Calibration
     scored: Scored = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and lists; a figure that does not exist is null."""
-        own, calibration = self.classes.figures, self.calibration
+        own, calibration = self.classes.metrics, self.calibration
         columns = {
             "precision": own.precision,
             "recall": own.recall,
@@ -49,7 +83,7 @@ class Evaluation:
             "roc_auc": self.classes.roc_auc,
         }
         rows = {
-            name: {key: _plain(values[place].item()) for key, values in columns.items() if values is not None}
+            name: {key: _plain(values[place].item()) for key, values in columns.items()}
             for place, name in enumerate(self.classes.names)
         }
         return {
@@ -60,7 +94,7 @@ class Evaluation:
             "confusion": None if self.classes.matrix is None else self.classes.matrix.tolist(),
             "calibration": {
                 "ece": _plain(calibration.before.error),
-                "ece_with_temperature": _plain(calibration.after.error) if calibration.after else None,
+                "ece_with_temperature": _plain(calibration.after.error),
                 "temperature": calibration.temperature,
                 "wanted_accuracy": calibration.wanted,
                 "reject": dataclasses.asdict(calibration.reject) if calibration.reject else None,
@@ -130,7 +164,7 @@ def judged(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evalua
         for name, value in dataclasses.asdict(mean).items()
     }
     precisions, areas = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
-    classes = Classes(tuple(task.classes), own, matrix, precisions, areas)
+    classes = ClassResults(tuple(task.classes), own, matrix, precisions, areas)
     calibration = _calibration(task, scored, trusted)
     return Evaluation(split, len(scored.indices), figures | averages, classes, calibration, scored)
 

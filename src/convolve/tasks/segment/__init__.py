@@ -1,11 +1,11 @@
 """Segmentation: the class of every pixel."""
 
 from convolve.tasks.segment.answering import answering
+from convolve.tasks.segment.console import console_output
 from convolve.tasks.segment.evaluation import conclude, evaluate, measured
 from convolve.tasks.segment.explaining import explaining
 from convolve.tasks.segment.learning import Segment
-from convolve.tasks.segment.lines import shown
-from convolve.tasks.segment.page import report
+from convolve.tasks.segment.report import report_sections
 from convolve.tasks.segment.truth import accept, build, examples, marked, named, relabel, restore, sampling
 from convolve.tasks.task import Kind
 
@@ -21,8 +21,8 @@ KIND = Kind(
     conclude=conclude,
     measured=measured,
     evaluate=evaluate,
-    report=report,
-    shown=shown,
+    report=report_sections,
+    shown=console_output,
     marked=marked,
     named=named,
     answering=answering,
