@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from convolve.fonts import embedded_font_css
 
 
 def asset(name: str) -> str:
@@ -24,3 +27,13 @@ def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
     )
     found.filters.update(filters)
     return found
+
+
+def render_page(environment: Environment, template: str, /, **values: Any) -> str:
+    """A page's HTML, with the glyphs of its Hangul embedded: it needs no font of the machine that shows it.
+
+    The page's Content-Security-Policy must allow `style-src 'unsafe-inline'; font-src data:`.
+    """
+    html = environment.get_template(template).render(**values)
+    fonts = embedded_font_css(html)
+    return html.replace("</head>", f"<style>{fonts}</style>\n</head>", 1) if fonts else html

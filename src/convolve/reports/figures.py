@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from convolve.fonts import plot_label
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.confusion import Shares
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.reports.report import Training
 from convolve.values import Indices
 
@@ -50,7 +50,7 @@ def confusion_figure(matrix: Indices, classes: Sequence[str]) -> Figure:
     Blue on the diagonal, orange beside it; depth is the square root of the share of the row, so that few errors show.
     """
     count = len(classes)
-    names = [legible(name, 24) for name in classes]
+    names = [plot_label(name, 24) for name in classes]
     side = 0.7 + 0.07 * max(map(len, names), default=0) + count * (0.34 if count <= _COUNTED else 9 / max(count, 60))
     with style():
         figure = Figure(figsize=(side, side), layout="constrained")
@@ -109,7 +109,7 @@ def _losses(axes: Axes, training: Training) -> None:
 
 def _criterion(axes: Axes, training: Training) -> None:
     _line(axes, training, "criterion", "validation", WRONG, "--")
-    axes.set_ylabel(legible(training.criterion))
+    axes.set_ylabel(plot_label(training.criterion))
 
 
 def _rate(axes: Axes, training: Training) -> None:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from convolve.files import write_bytes
 from convolve.metrics.confusion import Shares, macro, weighted
 from convolve.metrics.ranking import mean_defined
-from convolve.reports.assets import asset, environment
+from convolve.reports.assets import asset, environment, render_page
 from convolve.reports.drawing import as_svg
 from convolve.reports.figures import panels, reliability_figure, row_shares, training_curves
 from convolve.reports.overlays import ramp_uri
@@ -52,29 +52,27 @@ def render(report: Report) -> str:
     script = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     mistakes = within(report.mistakes, _BYTES)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            classes=report.classes,
-            names=report.classes.names,
-            mistakes=mistakes,
-            examples=within(report.examples, _BYTES - sum(example.size for example in mistakes)),
-            ramp=ramp_uri(report.heat.signed) if report.heat else "",
-            rows=cells(report.classes),
-            pixels=report.classes.counted == "pixels",
-            counted=len(report.classes.names) <= _COUNTED,
-            short=all(len(name) <= 3 for name in report.classes.names),
-            pairs=confused(report.classes),
-            columns=columns(report.classes),
-            averages=averages(report.classes),
-            curves=_curves(report.training),
-            reliability=_reliability(report.calibration),
-            style=Markup(asset("report.css")),  # noqa: S704 - the package's own file
-            script=Markup(script),  # noqa: S704 - the package's own file
-            digest=digest,
-        )
+    return render_page(
+        _environment(),
+        "report.html.j2",
+        report=report,
+        classes=report.classes,
+        names=report.classes.names,
+        mistakes=mistakes,
+        examples=within(report.examples, _BYTES - sum(example.size for example in mistakes)),
+        ramp=ramp_uri(report.heat.signed) if report.heat else "",
+        rows=cells(report.classes),
+        pixels=report.classes.counted == "pixels",
+        counted=len(report.classes.names) <= _COUNTED,
+        short=all(len(name) <= 3 for name in report.classes.names),
+        pairs=confused(report.classes),
+        columns=columns(report.classes),
+        averages=averages(report.classes),
+        curves=_curves(report.training),
+        reliability=_reliability(report.calibration),
+        style=Markup(asset("report.css")),  # noqa: S704 - the package's own file
+        script=Markup(script),  # noqa: S704 - the package's own file
+        digest=digest,
     )
 
 
