@@ -6,8 +6,11 @@ import base64
 import hashlib
 import importlib.resources
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from convolve.fonts import embedded_font_css
 
 _HOME = "convolve.reports"
 
@@ -33,6 +36,16 @@ def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
     )
     result.filters.update(filters)
     return result
+
+
+def render_page(environment: Environment, template: str, /, **values: Any) -> str:
+    """A page's HTML, with the glyphs of its Hangul embedded: it needs no font of the machine that shows it.
+
+    The page's Content-Security-Policy must allow `style-src 'unsafe-inline'; font-src data:`.
+    """
+    html = environment.get_template(template).render(**values)
+    fonts = embedded_font_css(html)
+    return html.replace("</head>", f"<style>{fonts}</style>\n</head>", 1) if fonts else html
 
 
 def script_digest(script: str) -> str:

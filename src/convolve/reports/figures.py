@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from convolve.fonts import plot_label
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.confusion import Shares
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.reports.report import Training
 from convolve.values import Indices
 
@@ -42,13 +42,14 @@ def training_curves(training: Training, selection: Sequence[Panel]) -> Figure:
             if panel == "loss":
                 _curve(axes, training, "train_loss", ("training", RIGHT, "-"))
                 _curve(axes, training, "validation_loss", ("validation", WRONG, "--"))
-                axes.legend(loc="upper right")
+                if axes.lines:
+                    axes.legend(loc="upper right")
             elif panel == "metric":
                 _curve(axes, training, "metric", ("validation", WRONG, "--"))
             else:
                 _curve(axes, training, "learning_rate", ("learning rate", INK, "-"))
                 axes.set_ylim(bottom=0)
-            axes.set_ylabel(legible(training.monitored.replace("_", " ")) if panel == "metric" else panel)
+            axes.set_ylabel(plot_label(training.monitored.replace("_", " ")) if panel == "metric" else panel)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(visible=True)
@@ -64,7 +65,7 @@ def confusion_figure(matrix: Indices, classes: Sequence[str]) -> Figure:
     visible.
     """
     count = len(classes)
-    names = [legible(name, 24) for name in classes]
+    names = [plot_label(name, 24) for name in classes]
     longest, counted = max(map(len, names), default=0), count <= _COUNTED
     side = 0.7 + 0.07 * longest + count * (0.34 if counted else 9 / max(count, 60))
     fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -9,7 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from convolve.files import write_bytes
-from convolve.reports.assets import asset, environment, script_digest
+from convolve.reports.assets import asset, environment, render_page, script_digest
 from convolve.reports.report import Report, Template, percent, thousands
 
 _HOME = "convolve.reports"
@@ -29,16 +29,14 @@ def render(report: Report) -> str:
     packages = [_HOME, *sorted({section.template[0] for section in report.sections} - {_HOME})]
     style = "".join(asset("report.css", package) for package in packages)
     script = "".join(asset("report.js", package) for package in reversed(packages))
-    return (
-        page_environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            bodies={section.anchor: render_part(section.template, **section.context) for section in report.sections},
-            style=Markup(style),  # noqa: S704 - the packages' own files
-            script=Markup(script),  # noqa: S704 - the packages' own files
-            digest=script_digest(script),
-        )
+    return render_page(
+        page_environment(),
+        "report.html.j2",
+        report=report,
+        bodies={section.anchor: render_part(section.template, **section.context) for section in report.sections},
+        style=Markup(style),  # noqa: S704 - the packages' own files
+        script=Markup(script),  # noqa: S704 - the packages' own files
+        digest=script_digest(script),
     )
 
 
