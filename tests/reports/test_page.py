@@ -97,9 +97,10 @@ def test_nothing_is_fetched_and_only_its_own_script_may_run() -> None:
     script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)
     assert script is not None
     digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
-    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in str(
-        page.all("meta")[1]["content"]
+    policy = (
+        f"default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     )
+    assert f"{policy}{digest}'" in str(page.all("meta")[1]["content"])
 
 
 def test_identifiers_occur_once() -> None:
@@ -123,6 +124,11 @@ def test_names_are_text_wherever_they_come_from() -> None:
     assert len(page.all("script")) == 1
     assert not page.open
     assert page.text.count(evil) > 20
+
+
+def test_its_korean_needs_no_installed_font() -> None:
+    assert "@font-face" in render(named("고양이", "dog"))
+    assert "@font-face" not in render(named("cat", "dog"))
 
 
 def test_names_that_are_no_unicode_do_not_hinder_the_writing(tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def test_it_fetches_nothing_and_runs_its_own_script_alone(walk: Walk) -> None:
     assert len(html) < 120_000
 
 
+def test_its_korean_needs_no_installed_font(walk: Walk) -> None:
+    assert "font-src data:;" in render_walk(walk)
+    assert "@font-face" not in render_walk(walk)
+    assert "@font-face" in render_walk(replace(walk, title="합성곱"))
+
+
 def test_words_are_escaped(walk: Walk) -> None:
     hostile = replace(walk, title="<img src=x onerror=alert(1)>")
     assert not Page(render_walk(hostile)).all("img")

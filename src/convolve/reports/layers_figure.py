@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from convolve.fonts import plot_label
 from convolve.reports.colors import INK, MUTED, RIGHT, WRONG
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 
 _FEW = 5e-3
 MOST = 80
@@ -39,12 +39,12 @@ def layers_figure(layers: Sequence[LayerBar], title: str) -> Figure:
     with style():
         figure = Figure(figsize=(9.6, 1.5 + 0.17 * len(shown)), layout="constrained")
         some = "" if step == 1 else f"; {len(shown)} of {len(layers)} layers"
-        figure.suptitle(legible(title + some, 110), fontsize=10)
+        figure.suptitle(plot_label(title + some, 110), fontsize=10)
         values, zeros, slopes = figure.subplots(1, 3, sharey=True, gridspec_kw={"width_ratios": [1.2, 1, 1.2]})
         _values(values, shown)
         _zeros(zeros, shown)
         _slopes(slopes, shown)
-        values.set_yticks(range(len(shown)), [legible(layer.name, 44) for layer in shown], fontsize=7.5)
+        values.set_yticks(range(len(shown)), [plot_label(layer.name, 44) for layer in shown], fontsize=7.5)
         values.set_ylim(len(shown) - 0.4, -0.6)
         for axes in (values, zeros, slopes):
             axes.grid(visible=True, axis="x")

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
+from convolve.fonts import plot_label
 from convolve.models import Network
 from convolve.reports.colors import MUTED, PAPER
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.reports.network_insides import FILLS, SIZE, Diagram, diagram, line, width_of
 from convolve.reports.network_outline import Inside, Part, Skip, outline, plain
 from convolve.summary import Summary
@@ -72,7 +72,7 @@ def _canvas(wide: float, low: float, high: float) -> tuple[Figure, Axes]:
 def _headline(network: Network, summary: Summary) -> str:
     card = network.card
     return (
-        f"{legible(card.name, 60)} ({card.year}): {_short(summary.parameters)} parameters, "
+        f"{plot_label(card.name, 60)} ({card.year}): {_short(summary.parameters)} parameters, "
         f"{_short(summary.macs)} multiply-adds"
     )
 

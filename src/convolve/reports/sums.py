@@ -15,7 +15,7 @@ from convolve.files import write_bytes
 from convolve.from_scratch.photographs import Version
 from convolve.from_scratch.steps.values import Cell, Step, Walk
 from convolve.from_scratch.steps.wording import number
-from convolve.reports.assets import asset, environment
+from convolve.reports.assets import asset, environment, render_page
 from convolve.reports.thumbnails import thumbnail
 
 _SIDE = 480
@@ -53,7 +53,7 @@ def _page(template: str, script: str, **values: Any) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = Markup(asset("report.css") + asset("sums.css"))  # noqa: S704 - the package's own files
     code = Markup(script)  # noqa: S704 - the package's own file
-    return _environment().get_template(template).render(**values, script=code, digest=digest, style=style)
+    return render_page(_environment(), template, **values, script=code, digest=digest, style=style)
 
 
 def _place(cell: Cell, places: dict[str, int]) -> str:
