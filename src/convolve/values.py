@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import DataError
-from convolve.words import Fit
+from convolve.choices import Fit
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from convolve.errors import OptionError
 from convolve.runtime.convolutions import QuickConvolutions
-from convolve.words import Precision
+from convolve.choices import Precision
 
 SMALL = 10_000_000
 """Multiply-adds of one image below which a network stays fp32 in torch's default memory format: casts and reordering

@@ -58,7 +58,7 @@ class Prepared:
     def training(self) -> Batches:
         """The training split's batches, shuffled and augmented."""
         task, part = type(self.task), self.splits.train
-        options = build_options(task.name, "train", self.recipe.task_options)
+        options = build_options(task.info.name, "train", self.recipe.task_options)
         weights = task.sampling_weights(options, self.dataset, part)
         return training_batches(self.recipe, self.examples, part, self.preprocessing, weights)
 
@@ -84,8 +84,8 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     recipe, reasons = _as_in_run(recipe, start)
     dataset, info, task_reason = open_for_task(recipe, card)
     task = find_task(info.name)
-    dataset = task.accept(dataset, build_options(task.name, "train", recipe.task_options))
-    truth = dataset.ground_truths[task.ground_truth]
+    dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
+    truth = dataset.ground_truths[task.info.ground_truth]
     if truth.classes and not truth.presence().any():
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
     choices = partial(_resolve, recipe, task, dataset, truth)
@@ -112,13 +112,13 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
 def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, Preprocessing]:
     """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
     task = find_task(task_name)
-    truth = dataset.ground_truths[task.ground_truth]
+    truth = dataset.ground_truths[task.info.ground_truth]
     choices = partial(_resolve, recipe, task, dataset, truth)
     survey, source = read_images(dataset.images, lambda facts: _geometry(choices(facts)[0], facts, None), 0)
     resolved, _ = choices(survey.facts())
     preprocessing = _preprocessing(resolved, diagnose(dataset, truth, None, survey), None)
     examples = task.examples(dataset, source, preprocessing, 0)
-    options = build_options(task.name, "train", resolved.task_options)
+    options = build_options(task.info.name, "train", resolved.task_options)
     weights = task.sampling_weights(options, dataset, survey.usable)
     return training_batches(resolved, examples, survey.usable, preprocessing, weights), preprocessing
 
@@ -127,7 +127,7 @@ def build_task(task: type[Task], recipe: Recipe, network: models.Network, datase
     """The task of a resolved recipe, its network frozen as asked. Raises `NetworkError`."""
     if recipe.transfer.freeze:
         freeze(network, recipe.transfer.freeze)
-    return task.build(network, dataset, build_options(task.name, "train", recipe.task_options), splits)
+    return task.build(network, dataset, build_options(task.info.name, "train", recipe.task_options), splits)
 
 
 def _check_before_reading(recipe: Recipe) -> Card:
@@ -167,7 +167,8 @@ def _resolve(
             photographs=facts.color and facts.shorter >= _PHOTOGRAPH,
             imbalance=imbalance(truth.presence()),
         ),
-        task,  # type: ignore[arg-type]  # a class's own attributes are those that the protocol asks for
+        task.info,
+        task.defaults,
         truth,
     )
 

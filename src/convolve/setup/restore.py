@@ -57,8 +57,8 @@ def reopen_training(run: Run, data: str, options: RuntimeOptions, start: Startin
             f"The run's data is no longer at {data}; restore it there, or correct {run.folder / 'recipe.toml'}."
         )
     task = find_task(manifest.task)
-    dataset = open_dataset(data).for_ground_truth(task.ground_truth)
-    dataset = task.accept(dataset, build_options(task.name, "train", recipe.task_options))
+    dataset = open_dataset(data).for_ground_truth(task.info.ground_truth)
+    dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
     splits = read_splits(run.folder, dataset)
     size = manifest.preprocessing
     network, _ = build_network(recipe, task.outputs(dataset), size, start)
@@ -99,8 +99,8 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
         raise DataError(
             f"The run's data is no longer at {path}; give its new place: convolve evaluate {run.folder} DATA."
         )
-    dataset = open_dataset(data or path).for_ground_truth(task.ground_truth)
-    dataset = type(task).accept(dataset, build_options(task.name, "train", run.recipe.task_options))
+    dataset = open_dataset(data or path).for_ground_truth(task.info.ground_truth)
+    dataset = type(task).accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
     dataset = task.conform(dataset)
     splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)
     if splits:

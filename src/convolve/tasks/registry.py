@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from convolve.errors import OptionError
 from convolve.options import build, descriptions, fields, unknown_option
+from convolve.tasks.info import TaskInfo
 
 if TYPE_CHECKING:
     from convolve.tasks.task import Task
@@ -26,16 +27,6 @@ _REGISTERED: dict[str, type[Task]] = {}
 Use = Literal["train", "predict"]
 
 
-@dataclasses.dataclass(frozen=True)
-class TaskInfo:
-    """What can be said of a task without importing it; see `tasks.task.Task`."""
-
-    name: str
-    title: str
-    output: str
-    ground_truth: str
-
-
 def register_task(task: type[Task]) -> type[Task]:
     """Add a task, so that it can be trained, evaluated and so on by its name; may be used as a class decorator.
 
@@ -43,12 +34,13 @@ def register_task(task: type[Task]) -> type[Task]:
     """
     from convolve.training.recipe import Recipe
 
-    if task.name in _BUILT_IN or _REGISTERED.get(task.name, task).__qualname__ != task.__qualname__:
-        raise OptionError(f"There is a task '{task.name}' already; choose another name.")
-    taken = {option.name for option in fields(Recipe)} & {spec.name for spec in dataclasses.fields(task.Options)}
+    name = task.info.name
+    if name in _BUILT_IN or _REGISTERED.get(name, task).__qualname__ != task.__qualname__:
+        raise OptionError(f"There is a task '{name}' already; choose another name.")
+    taken = {option.name for option in fields(Recipe)} & {option.name for option in fields(task.info.options)}
     if taken:
-        raise OptionError(f"The option '{min(taken)}' of the task '{task.name}' is one of the recipe's; rename it.")
-    _REGISTERED[task.name] = task
+        raise OptionError(f"The option '{min(taken)}' of the task '{name}' is one of the recipe's; rename it.")
+    _REGISTERED[name] = task
     return task
 
 
@@ -60,10 +52,9 @@ def task_names() -> list[str]:
 def task_info(name: str) -> TaskInfo:
     """What is known of a task without importing torch. Raises `OptionError` for an unknown one."""
     if name in _REGISTERED or name not in _BUILT_IN:
-        task = find_task(name)
-        return TaskInfo(name, task.title, task.output, task.ground_truth)
-    module = importlib.import_module(f"convolve.tasks.{name}.options")
-    return TaskInfo(name, module.TITLE, module.OUTPUT, module.GROUND_TRUTH)
+        return find_task(name).info
+    info: TaskInfo = importlib.import_module(f"convolve.tasks.{name}.options").INFO
+    return info
 
 
 def find_task(name: str) -> type[Task]:
@@ -131,12 +122,8 @@ def flags_dataclass(use: Use) -> type:
 
 
 def _options_type(task: str, use: Use) -> type:
-    attribute = "Options" if use == "train" else "PredictOptions"
-    if task in _REGISTERED:
-        return typing.cast(type, getattr(_REGISTERED[task], attribute))
-    if task not in _BUILT_IN:
-        find_task(task)
-    return typing.cast(type, getattr(importlib.import_module(f"convolve.tasks.{task}.options"), attribute))
+    info = task_info(task)
+    return info.options if use == "train" else info.predict_options
 
 
 def _own_names(task: str, use: Use) -> list[str]:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import torch
 from torch import Tensor
 
-from convolve.choices import Fit
 from convolve.datasets.batches import Batches, Examples
 from convolve.datasets.cache import PixelSource
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
+from convolve.tasks.info import TaskInfo
 from convolve.training.defaults import Choice, Facts
 from convolve.values import Batch, Dataset, Flags, Floats, GroundTruth, Images, Indices, Preprocessing, Splits
 
@@ -135,23 +135,11 @@ class Predictor(Protocol):
 class Task(ABC):
     """A network with a target.
 
-    Of the class: ``title`` heads its options, ``output`` is the `Card.output` of the networks that it trains,
-    ``ground_truth`` the key of `Dataset.ground_truths` that it learns from, ``fits`` the ways in which images may be
-    fitted, `Options` and `PredictOptions` frozen dataclasses of its own options, and ``metric_titles`` its metrics'
-    names for people, the headline first.
-
-    Of an instance: ``network``; ``monitored``, the metric that selects the best epoch (higher is better); ``classes``,
-    empty where it has none.
+    The class has `info`, which describes it; ``monitored`` of an instance is the metric that selects the best epoch
+    (higher is better), ``classes`` are empty where the task has none.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    output: ClassVar[str]
-    ground_truth: ClassVar[str]
-    fits: ClassVar[tuple[Fit, ...]] = ("crop", "letterbox", "stretch")
-    Options: ClassVar[type]
-    PredictOptions: ClassVar[type]
-    metric_titles: ClassVar[Mapping[str, str]]
+    info: ClassVar[TaskInfo]
 
     network: Network
     monitored: str
@@ -191,7 +179,7 @@ class Task(ABC):
     ) -> Examples:
         """What batches are made of: by default every image with its target. Caches may take ``cache_bytes``."""
         del preprocessing, cache_bytes
-        return Examples(source, dataset.ground_truths[cls.ground_truth])
+        return Examples(source, dataset.ground_truths[cls.info.ground_truth])
 
     @classmethod
     @abstractmethod
@@ -254,7 +242,7 @@ class Task(ABC):
 
     @abstractmethod
     def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: Any) -> Predictor:
-        """How images of any size are predicted, by `PredictOptions`."""
+        """How images of any size are predicted, by its own options."""
 
     @abstractmethod
     def report(

@@ -6,7 +6,7 @@ What a person sets is never changed, and what depends on it follows it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, final
 
@@ -40,18 +40,26 @@ Choice = tuple[str, object, str]
 """An option's name, its value, and the reason."""
 
 
-class TaskDefaults(Protocol):
-    """What is asked of a task."""
+TaskDefaults = Callable[[Mapping[str, object], "Facts", Card, GroundTruth], Iterator[Choice]]
+"""A task's own choices; see `tasks.task.Task.defaults`."""
 
-    name: str
-    title: str
-    fits: tuple[Fit, ...]
-    Options: type
 
-    def defaults(
-        self, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
-    ) -> Iterator[Choice]:
-        """The task's own choices; see `tasks.task.Task.defaults`."""
+class TaskOptionsInfo(Protocol):
+    """What is asked of a task's `TaskInfo`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        """How images may be fitted."""
+        ...
+
+    @property
+    def options(self) -> type:
+        """The dataclass of its own options."""
         ...
 
 
@@ -74,7 +82,7 @@ class Facts:
 
 
 def resolve(
-    recipe: Recipe, facts: Facts, task: TaskDefaults, ground_truth: GroundTruth
+    recipe: Recipe, facts: Facts, task: TaskOptionsInfo, task_defaults: TaskDefaults, ground_truth: GroundTruth
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reason for each choice by the option's name.
 
@@ -88,7 +96,7 @@ def resolve(
     known |= {name: value for name, value in recipe.task_options.items() if value is not None}
     card = models.card(recipe.network)
     reasons: dict[str, str] = {}
-    own = {option.name for option in fields(task.Options)}
+    own = {option.name for option in fields(task.options)}
 
     def choose(choices: Iterator[Choice]) -> None:
         for name, value, reason in choices:
@@ -98,7 +106,7 @@ def resolve(
     choose(_input(known, facts, card, task))
     for choices in (_amount, _optimization, _regularization, _augmentation, _splitting):
         choose(choices(known, facts, card))
-    choose(task.defaults(known, facts, card, ground_truth))
+    choose(task_defaults(known, facts, card, ground_truth))
     if known["fit"] not in task.fits:
         raise OptionError(f"--fit {known['fit']} is not for the task {task.name}; use {' or '.join(task.fits)}.")
     general: dict[str, Any] = {name: value for name, value in known.items() if name not in own}
@@ -108,7 +116,7 @@ def resolve(
     return resolved, reasons
 
 
-def _input(known: dict[str, object], facts: Facts, card: Card, task: TaskDefaults) -> Iterator[Choice]:
+def _input(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsInfo) -> Iterator[Choice]:
     yield "task", task.name, "what the annotations and the network are for"
     side = card.input[1]
     if facts.photographs or side <= _SMALL_SIDE:

@@ -164,7 +164,7 @@ def _compare_run(run: Run, options: RuntimeOptions) -> ComparedNetwork:
         data=run.recipe.data or "",
         split=split,
         images=results[split]["images"],
-        metric=task.metric_titles[run.manifest.monitored],
+        metric=task.info.metric_titles[run.manifest.monitored],
         value=results[split]["metrics"][run.manifest.monitored],
         parameters=summary.parameters,
         macs=summary.macs,

@@ -48,8 +48,8 @@ class Evaluated:
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Evaluate. Raises `RunError`, and `DataError` when the data does not fit the run."""
-    from convolve.reports.run_report import write_run_report
     from convolve.setup.restore import open_evaluation_data, restore_task
+    from convolve.setup.run_report import write_run_report
     from convolve.training.run import open_run
 
     trained = open_run(options.run)

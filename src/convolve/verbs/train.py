@@ -127,14 +127,14 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     prepared, findings = preparation.prepared, preparation.findings
     dataset, task = prepared.dataset, prepared.task
     layout = f"{dataset.root}: {dataset.layout} ({dataset.reason})"
-    listener(Message(f"{layout}; task {task.name}: {preparation.reasons['task']}"))
+    listener(Message(f"{layout}; task {task.info.name}: {preparation.reasons['task']}"))
     classes = f", {len(findings.classes)} classes" if findings.classes else ""
     listener(Message(f"{len(findings.usable):,} images{classes}; {prepared.splits.origin}"))
     sentences = (*findings.warnings, *_choices(preparation), *prepared.runtime.reasons)
     for sentence in (*sentences, prepared.examples.source.description):
         listener(Message(sentence))
     run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
-    truth = dataset.ground_truths[task.ground_truth]
+    truth = dataset.ground_truths[task.info.ground_truth]
     write_contact_sheet(folder / "contact_sheet.png", truth, prepared.training(), prepared.preprocessing)
     return _fit(run, prepared, options, listener)
 
@@ -159,7 +159,7 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
 
 def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
     """Train, take the best epoch, calibrate, use the test split once, and write the report."""
-    from convolve.reports.run_report import write_run_report
+    from convolve.setup.run_report import write_run_report
     from convolve.training.checkpoints import RunFiles
     from convolve.training.loop import fit
     from convolve.training.plan import measure
@@ -182,7 +182,7 @@ def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Tr
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, runtime)
     write_run_report(page, run, evaluation, headlines, sections)
     write_manifest(run.folder, run.manifest)
-    return Trained(run.folder, task.name, evaluation, state.best_epoch or 0, page)
+    return Trained(run.folder, task.info.name, evaluation, state.best_epoch or 0, page)
 
 
 def _evaluation_data(prepared: Prepared, split: str) -> Any:
@@ -240,7 +240,7 @@ def _manifest(preparation: Preparation) -> Manifest:
     prepared, findings = preparation.prepared, preparation.findings
     task, runtime = prepared.task, prepared.runtime
     return Manifest(
-        task=task.name,
+        task=task.info.name,
         outputs=type(task).outputs(prepared.dataset),
         monitored=task.monitored,
         state=task.state(),
@@ -375,7 +375,7 @@ def _evaluate_again(folder: Path) -> Trained:
     run = open_run(folder)
     task, runtime = restore_task(run, RuntimeOptions(**run.manifest.runtime))
     evaluation = task.evaluate(open_evaluation_data(run, task, runtime, None, None))
-    return Trained(folder, task.name, evaluation, int(run.manifest.results["epoch"] or 0), folder / "report.html")
+    return Trained(folder, task.info.name, evaluation, int(run.manifest.results["epoch"] or 0), folder / "report.html")
 
 
 COMMAND = Command(Train, run, render, task_use="train")

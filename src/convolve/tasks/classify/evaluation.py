@@ -11,24 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from convolve.metrics.calibration import reliability
-from convolve.metrics.confusion import confusion_matrix, macro, per_class, per_label, weighted
+from convolve.metrics.calibration import Reject, Reliability, reliability
+from convolve.metrics.confusion import ClassFigures, Shares, confusion_matrix, macro, per_class, per_label, weighted
 from convolve.metrics.ranking import as_flags, average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
-from convolve.reports.report import Calibration, Classes
 from convolve.tasks.classify.confidence import TARGET_ACCURACY, Confidence, apply_temperature
 from convolve.values import Floats, Indices
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-METRIC_TITLES = {
-    "accuracy": "accuracy",
-    "average_precision": "mean average precision",
-    "top5_accuracy": "top-5 accuracy",
-    "roc_auc": "ROC AUC",
-    "exact_match": "exact match",
-    "macro_f1": "macro F1",
-}
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,34 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class ClassResults:
+    """Class names and the ``metrics`` of each.
+
+    ``matrix`` (C, C), rows true classes, where every image has one class; None where it may carry several labels.
+    ``average_precision`` and ``roc_auc`` (C,), one class against the rest, nan where there is none.
+    """
+
+    names: tuple[str, ...]
+    metrics: ClassFigures
+    matrix: Indices | None
+    average_precision: Shares
+    roc_auc: Shares
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Reliability ``before`` and ``after`` temperature scaling. ``reject`` keeps ``target_accuracy`` on the validation
+    split; None where no threshold is known to.
+    """
+
+    before: Reliability
+    after: Reliability
+    temperature: float
+    target_accuracy: float
+    reject: Reject | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """``split`` and its number of ``images``; ``metrics`` by name; the metrics of each class; calibration; and the
     ``predictions`` at temperature 1 behind it all.
@@ -52,7 +71,7 @@ class Evaluation:
     split: str
     images: int
     metrics: Mapping[str, float]
-    classes: Classes
+    classes: ClassResults
     calibration: Calibration
     predictions: Predictions = field(repr=False)
 
@@ -68,7 +87,7 @@ class Evaluation:
             "roc_auc": self.classes.roc_auc,
         }
         rows = {
-            name: {key: _finite(values[index].item()) for key, values in columns.items() if values is not None}
+            name: {key: _finite(values[index].item()) for key, values in columns.items()}
             for index, name in enumerate(self.classes.names)
         }
         return {
@@ -79,7 +98,7 @@ class Evaluation:
             "confusion": None if self.classes.matrix is None else self.classes.matrix.tolist(),
             "calibration": {
                 "ece": _finite(calibration.before.error),
-                "ece_with_temperature": _finite(calibration.after.error) if calibration.after else None,
+                "ece_with_temperature": _finite(calibration.after.error),
                 "temperature": calibration.temperature,
                 "target_accuracy": calibration.target_accuracy,
                 "reject": dataclasses.asdict(calibration.reject) if calibration.reject else None,
@@ -88,9 +107,9 @@ class Evaluation:
 
     def to_console(self) -> Iterator[RenderableType]:
         """Headline metrics, the confusion matrix where it is small enough to print, and the metrics of each class."""
-        from convolve.tasks.classify.console import renderables
+        from convolve.tasks.classify.console import console_output
 
-        yield from renderables(self)
+        yield from console_output(self)
 
 
 def measure(predictions: Predictions) -> dict[str, float]:
@@ -127,7 +146,7 @@ def evaluate(names: tuple[str, ...], split: str, predictions: Predictions, confi
         for name, value in dataclasses.asdict(mean).items()
     }
     precisions, areas = (each_class(metric, scores, flags) for metric in (average_precision, roc_auc))
-    classes = Classes(names, own, matrix, precisions, areas)
+    classes = ClassResults(names, own, matrix, precisions, areas)
     calibrated = apply_temperature(scores, confidence.temperature, predictions.multi_label)
     calibration = Calibration(
         before=reliability(*_confidence_and_hits(scores, predictions)),

@@ -16,7 +16,7 @@ from convolve.explainers.heat import scaled
 from convolve.reports.overlays import laid_over, layer_uri
 from convolve.runtime import Runtime
 from convolve.summary import summarize
-from convolve.tasks.classify.learning import Classify
+from convolve.tasks.classify.task import Classify
 from convolve.values import Images, Pixels, Preprocessing
 
 BUDGET = 100e9

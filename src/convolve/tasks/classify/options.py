@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-TITLE = "Classification"
-OUTPUT = "image"
-GROUND_TRUTH = "labels"
+from convolve.tasks.info import TaskInfo
+
 RANGES = {"label_smoothing": (0.0, 0.9999), "mixup": (0.0, 100.0)}
 
 
 @dataclass(frozen=True)
-class Options:
+class ClassifyOptions:
     """How a classifier is trained."""
 
     label_smoothing: float | None = None
@@ -24,10 +23,28 @@ class Options:
 
 
 @dataclass(frozen=True)
-class PredictOptions:
+class ClassifyPredictOptions:
     """What to say of each image."""
 
     top: int = 3
     """Number of classes to list for each image, most likely first; 3 by default."""
     threshold: float | None = None
     """Minimum confidence: images below it are labeled `unsure`; with multi-label, labels below it are omitted."""
+
+
+INFO = TaskInfo(
+    name="classify",
+    title="Classification",
+    output="image",
+    ground_truth="labels",
+    options=ClassifyOptions,
+    predict_options=ClassifyPredictOptions,
+    metric_titles={
+        "accuracy": "accuracy",
+        "average_precision": "mean average precision",
+        "top5_accuracy": "top-5 accuracy",
+        "roc_auc": "ROC AUC",
+        "exact_match": "exact match",
+        "macro_f1": "macro F1",
+    },
+)

@@ -11,7 +11,7 @@ import torch
 
 from convolve.datasets.preprocess import fitted, least_side, normalized
 from convolve.runtime import Runtime
-from convolve.tasks.classify.options import PredictOptions
+from convolve.tasks.classify.options import ClassifyPredictOptions
 from convolve.values import Floats, Images, Pixels, Preprocessing
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ClassPredictor:
     task: Classify
     runtime: Runtime
     preprocessing: Preprocessing
-    options: PredictOptions
+    options: ClassifyPredictOptions
     batch_size: int = 32
 
     def read(self, images: Images, index: int) -> Pixels:

@@ -18,7 +18,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.classify.evaluation import ClassResults, Evaluation
 from convolve.tasks.classify.gallery import Selection, limit_bytes
 from convolve.tasks.classify.heatmaps import compute_heatmaps
-from convolve.tasks.classify.learning import Classify
+from convolve.tasks.classify.task import Classify
 from convolve.values import Dataset, Preprocessing
 
 _HOME = "convolve.tasks.classify"
@@ -53,9 +53,9 @@ def report_sections(
     task: Classify, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation. Images beyond 6 MB are left out, those of the matrix's cells first."""
-    classes, scored = evaluation.classes, evaluation.scored
-    images = dataset.images.take(scored.indices)
-    selection = Selection.of(scored.targets, scored.scores)
+    classes, predictions = evaluation.classes, evaluation.predictions
+    images = dataset.images.take(predictions.indices)
+    selection = Selection.of(predictions.targets, predictions.scores)
     heatmaps = compute_heatmaps(task, runtime, images, preprocessing, selection.heatmap_classes())
     mistakes = limit_bytes(selection.examples(images, selection.mistakes, heatmaps, _LARGE), _BYTES)
     rest = _BYTES - sum(example.size for example in mistakes)

@@ -17,8 +17,8 @@ from convolve.errors import DataError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.classify.confidence import Confidence, fit_confidence
-from convolve.tasks.classify.evaluation import METRIC_TITLES, Evaluation, Predictions, evaluate, measure
-from convolve.tasks.classify.options import GROUND_TRUTH, OUTPUT, RANGES, TITLE, Options, PredictOptions
+from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate, measure
+from convolve.tasks.classify.options import INFO, RANGES, ClassifyOptions, ClassifyPredictOptions
 from convolve.tasks.classify.prediction import ClassPredictor
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import Choice, Facts, is_small
@@ -53,19 +53,13 @@ class Classify(Task):
     class_weights: Tensor | None = None
     confidence: Confidence = field(default_factory=Confidence)
 
-    name = "classify"
-    title = TITLE
-    output = OUTPUT
-    ground_truth = GROUND_TRUTH
-    Options = Options
-    PredictOptions = PredictOptions
-    metric_titles = METRIC_TITLES
+    info = INFO
 
     def __post_init__(self) -> None:
         self.monitored = "average_precision" if self.multi_label else "accuracy"
 
     @classmethod
-    def accept(cls, dataset: Dataset, options: Options) -> Dataset:
+    def accept(cls, dataset: Dataset, options: ClassifyOptions) -> Dataset:
         """The dataset as it is. Raises `DataError` for a single class."""
         del options
         labels = _labels(dataset)
@@ -92,7 +86,7 @@ class Classify(Task):
         return len(_labels(dataset).classes)
 
     @classmethod
-    def sampling_weights(cls, options: Options, dataset: Dataset, indices: Indices) -> Floats | None:
+    def sampling_weights(cls, options: ClassifyOptions, dataset: Dataset, indices: Indices) -> Floats | None:
         """Of `--balance sampler`, inverse to the frequency of each image's class. Raises `OptionError`."""
         if options.balance != "sampler":
             return None
@@ -102,7 +96,7 @@ class Classify(Task):
         return class_weights(labels)[labels.values]
 
     @classmethod
-    def build(cls, network: Network, dataset: Dataset, options: Options, splits: Splits) -> Classify:
+    def build(cls, network: Network, dataset: Dataset, options: ClassifyOptions, splits: Splits) -> Classify:
         """The classifier of a dataset's classes."""
         labels = _labels(dataset)
         weights = class_weights(labels.take(splits.train)) if options.balance == "weights" else None
@@ -191,7 +185,7 @@ class Classify(Task):
         """Every metric of a split."""
         return evaluate(self.classes, data.split, self._uncalibrated_predictions(data), self.confidence)
 
-    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: PredictOptions) -> ClassPredictor:
+    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: ClassifyPredictOptions) -> ClassPredictor:
         """How images of any size are classified."""
         return ClassPredictor(self, runtime, preprocessing, options)
 
@@ -264,8 +258,8 @@ class ClassEvaluator:
 
     def predictions(self) -> Predictions:
         """All so far."""
-        parts = (np.concatenate(part) for part in (self._scores, self._targets, self._indices))
-        return Predictions(*parts, multi_label=self._multi_label)
+        scores, targets = np.concatenate(self._scores), np.concatenate(self._targets)
+        return Predictions(scores, targets, np.concatenate(self._indices), self._multi_label)
 
     def metrics(self) -> dict[str, float]:
         """See `Classify.evaluator`."""

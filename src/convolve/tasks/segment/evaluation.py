@@ -16,6 +16,7 @@ from convolve.datasets.parallel import in_order, reader_threads
 from convolve.errors import ImageError
 from convolve.metrics.ranking import mean_defined
 from convolve.metrics.segmentation import Outline, outline, pixel_confusion, pixel_metrics
+from convolve.tasks.segment.options import INFO
 from convolve.tasks.segment.tiled_prediction import predict_image
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Indices, Pixels
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 
 WORST = 12
 """How many of the worst images an evaluation keeps."""
-METRIC_TITLES = {
-    "mean_iou": "mean IoU",
-    "pixel_accuracy": "pixel accuracy",
-    "mean_accuracy": "mean class accuracy",
-    "weighted_iou": "frequency-weighted IoU",
-    "boundary_f": "boundary F",
-}
 
 
 @dataclass(frozen=True)
@@ -80,9 +74,9 @@ class Evaluation:
 
     def to_console(self) -> Iterator[RenderableType]:
         """The metrics, then those of each class."""
-        from convolve.tasks.segment.console import renderables
+        from convolve.tasks.segment.console import console_output
 
-        yield from renderables(self)
+        yield from console_output(self)
 
 
 def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
@@ -99,7 +93,7 @@ def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
             push = heapq.heappushpop if len(worst) == WORST else heapq.heappush
             push(worst, (-image.mean_iou, -image.index, image))
     found, boundary = pixel_metrics(matrix), outlines.f_measure()
-    metrics = {name: getattr(found, name) for name in METRIC_TITLES if name != "boundary_f"}
+    metrics = {name: getattr(found, name) for name in INFO.metric_titles if name != "boundary_f"}
     metrics["boundary_f"] = mean_defined(boundary)
     order = tuple(image for _, _, image in sorted(worst, key=lambda entry: -entry[0]))
     return Evaluation(data.split, images, task.classes, metrics, matrix, found.iou, boundary, order)

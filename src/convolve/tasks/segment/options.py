@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-TITLE = "Segmentation"
-OUTPUT = "pixels"
-GROUND_TRUTH = "masks"
+from convolve.tasks.info import TaskInfo
+
 PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
 
 
 @dataclass(frozen=True)
-class Options:
+class SegmentOptions:
     """How a segmentation network is trained."""
 
     loss: PixelLoss | None = None
@@ -25,7 +24,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class PredictOptions:
+class SegmentPredictOptions:
     """What to say of each image, and what to write."""
 
     top: int = 3
@@ -35,3 +34,21 @@ class PredictOptions:
     out: Path | None = None
     """Folder for each image's mask (an indexed PNG of the image's size), an overlay on the image, and
     `predictions.json`, all regions as COCO polygons."""
+
+
+INFO = TaskInfo(
+    name="segment",
+    title="Segmentation",
+    output="pixels",
+    ground_truth="masks",
+    options=SegmentOptions,
+    predict_options=SegmentPredictOptions,
+    metric_titles={
+        "mean_iou": "mean IoU",
+        "pixel_accuracy": "pixel accuracy",
+        "mean_accuracy": "mean class accuracy",
+        "weighted_iou": "frequency-weighted IoU",
+        "boundary_f": "boundary F",
+    },
+    fits=("crop", "letterbox", "stretch", "tiles"),
+)

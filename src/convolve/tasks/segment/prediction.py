@@ -16,7 +16,7 @@ from convolve.datasets.run_lengths import decoded, encoded, from_text, to_text
 from convolve.files import beside
 from convolve.runtime import Runtime
 from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
-from convolve.tasks.segment.options import PredictOptions
+from convolve.tasks.segment.options import SegmentPredictOptions
 from convolve.tasks.segment.polygons import Polygon, find_polygons
 from convolve.tasks.segment.tiled_prediction import predict_image
 from convolve.values import IGNORE, Color, Images, Pixels, Preprocessing
@@ -88,7 +88,7 @@ class MaskPredictor:
 
     batch_size = 2
 
-    def __init__(self, task: Segment, preprocessing: Preprocessing, runtime: Runtime, options: PredictOptions) -> None:
+    def __init__(self, task: Segment, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions) -> None:
         self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
         self._taken: set[str] = set()
 

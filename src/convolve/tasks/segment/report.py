@@ -18,7 +18,7 @@ from convolve.reports.sections import ClassColumn, class_section, confusion_sect
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
 from convolve.tasks.segment.evaluation import Answer, Evaluation
-from convolve.tasks.segment.learning import Segment
+from convolve.tasks.segment.task import Segment
 from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
 
 WRONG: Color = (214, 39, 40)

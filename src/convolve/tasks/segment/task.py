@@ -19,8 +19,8 @@ from convolve.errors import DataError
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
-from convolve.tasks.segment.evaluation import METRIC_TITLES, Evaluation, evaluate
-from convolve.tasks.segment.options import GROUND_TRUTH, OUTPUT, TITLE, Options, PixelLoss, PredictOptions
+from convolve.tasks.segment.evaluation import Evaluation, evaluate
+from convolve.tasks.segment.options import INFO, PixelLoss, SegmentOptions, SegmentPredictOptions
 from convolve.tasks.segment.prediction import MaskPredictor
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import Choice, Facts
@@ -56,17 +56,10 @@ class Segment(Task):
     class_weights: Tensor | None = None
     monitored: str = "mean_iou"
 
-    name = "segment"
-    title = TITLE
-    output = OUTPUT
-    ground_truth = GROUND_TRUTH
-    fits = ("crop", "letterbox", "stretch", "tiles")
-    Options = Options
-    PredictOptions = PredictOptions
-    metric_titles = METRIC_TITLES
+    info = INFO
 
     @classmethod
-    def accept(cls, dataset: Dataset, options: Options) -> Dataset:
+    def accept(cls, dataset: Dataset, options: SegmentOptions) -> Dataset:
         """The dataset without the class to ignore. Raises `DataError` for fewer than two classes."""
         masks = _masks(dataset)
         classes = tuple(name for name in masks.classes if name != options.ignore)
@@ -104,7 +97,7 @@ class Segment(Task):
         return Examples(source, masks)
 
     @classmethod
-    def build(cls, network: Network, dataset: Dataset, options: Options, splits: Splits) -> Segment:
+    def build(cls, network: Network, dataset: Dataset, options: SegmentOptions, splits: Splits) -> Segment:
         """The task of a dataset's classes."""
         masks = _masks(dataset)
         weights = None
@@ -160,7 +153,7 @@ class Segment(Task):
         """Every metric of whole images at the size of their masks."""
         return evaluate(self, data)
 
-    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: PredictOptions) -> MaskPredictor:
+    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions) -> MaskPredictor:
         """How images of any size are segmented."""
         return MaskPredictor(self, preprocessing, runtime, options)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.options import merge
 from convolve.progress import Listener
 from convolve.verbs.scratch.options import Scratch
-from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -116,4 +116,4 @@ def _example(name: str, options: Scratch) -> Scratch:
     return merge(base, options)
 
 
-VERB = Verb(Scratch, run, shown)
+COMMAND = Command(Scratch, run, shown)

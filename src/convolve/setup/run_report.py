@@ -25,16 +25,18 @@ def write_run_report(
     recipe and machine. Raises `ConvolveError` when it cannot be written.
     """
     manifest, recipe = run.manifest, run.recipe
+    document = to_sections(recipe) | {manifest.task: dict(recipe.task_options)}
     training = read_training(run)
     measured = f"Measured on the {evaluation.split} split: {count_of(evaluation.images, 'images')}"
-    if len(manifest.classes) > 1:
-        measured += f", {len(manifest.classes):,} classes"
+    classes = manifest.data["summary"].get("classes", 0)
+    if classes > 1:
+        measured += f", {classes:,} classes"
     if evaluation.images < _FEW:
         measured += ". So few images give rough estimates; small differences between runs mean nothing."
     general = (
         *((training_section(training),) if training.epochs else ()),
         fact_section("data", "Data", fact_lists(manifest.data["summary"], "data"), manifest.data.get("warnings", ())),
-        fact_section("recipe", "Recipe", fact_lists(to_sections(recipe), "recipe", manifest.reasons)),
+        fact_section("recipe", "Recipe", fact_lists(document, "recipe", manifest.reasons)),
         fact_section("machine", "Machine", fact_lists(manifest.machine, "machine")),
     )
     report = Report(
