@@ -15,7 +15,7 @@ import pytest
 from convolve.datasets import cachefiles
 from convolve.datasets.cache import PixelSource, cache_folder, clean, open_cache
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
-from convolve.datasets.preprocess import kept, least_side
+from convolve.datasets.preprocess import resize_for_cache, least_side
 from convolve.errors import ImageError
 from convolve.values import Images, Preprocessing
 from tests.datasets.pictures import files, picture, preprocessing
@@ -40,9 +40,9 @@ def test_a_hit_a_miss_and_a_stream_give_the_same_bits(tmp_path: Path) -> None:
     assert "earlier run" in hit.how
     assert "allowed" in stream.how
     for index in range(len(SIZES)):
-        np.testing.assert_array_equal(miss.get(index), kept(images.read(index), GOAL))
+        np.testing.assert_array_equal(miss.get(index), resize_for_cache(images.read(index), GOAL))
         np.testing.assert_array_equal(hit.get(index), miss.get(index))
-        np.testing.assert_array_equal(stream.get(index), kept(images.read(index), preprocessing(31, 32)))
+        np.testing.assert_array_equal(stream.get(index), resize_for_cache(images.read(index), preprocessing(31, 32)))
     assert len(miss) == len(stream) == len(SIZES)
     assert miss.whole is None
 
@@ -124,7 +124,7 @@ def test_a_full_disk_streams_and_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     source = opened(images, tmp_path / "caches")
     assert "cannot be written" in source.how
     assert "full" in source.how
-    np.testing.assert_array_equal(source.get(0), kept(images.read(0, least_side(GOAL)), GOAL))
+    np.testing.assert_array_equal(source.get(0), resize_for_cache(images.read(0, least_side(GOAL)), GOAL))
     assert not caches(tmp_path / "caches")
 
 
@@ -146,7 +146,7 @@ def test_builders_at_the_same_time_share_one_whole_cache(tmp_path: Path) -> None
     assert len(caches(tmp_path / "caches")) == 1
     for source in sources:
         for index in range(len(images)):
-            np.testing.assert_array_equal(source.get(index), kept(images.read(index), GOAL))
+            np.testing.assert_array_equal(source.get(index), resize_for_cache(images.read(index), GOAL))
 
 
 KILLED = """
@@ -223,7 +223,7 @@ def test_small_arrays_are_resized_once(tmp_path: Path) -> None:
     source = opened(images, tmp_path, preprocessing(32, 32, 3))
     assert source.whole is not None
     assert source.whole.shape == (5, 32, 32, 3)
-    np.testing.assert_array_equal(source.get(4), kept(array[2], preprocessing(32, 32, 3), enlarge=True))
+    np.testing.assert_array_equal(source.get(4), resize_for_cache(array[2], preprocessing(32, 32, 3), enlarge=True))
     assert "resized once" in source.how
 
 
