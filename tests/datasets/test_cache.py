@@ -15,7 +15,7 @@ import pytest
 from convolve.datasets import cachefiles
 from convolve.datasets.cache import PixelSource, cache_folder, clean, open_cache
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
-from convolve.datasets.preprocess import resize_for_cache, least_side
+from convolve.datasets.preprocess import least_side, resize_for_cache
 from convolve.errors import ImageError
 from convolve.values import Images, Preprocessing
 from tests.datasets.pictures import files, picture, preprocessing
@@ -36,9 +36,9 @@ def test_a_hit_a_miss_and_a_stream_give_the_same_bits(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     miss, hit = opened(images, tmp_path / "caches"), opened(images, tmp_path / "caches")
     stream = opened(images, tmp_path / "caches", preprocessing(31, 32), budget=100)
-    assert "decoded once" in miss.how
-    assert "earlier run" in hit.how
-    assert "allowed" in stream.how
+    assert "decoded once" in miss.description
+    assert "earlier run" in hit.description
+    assert "allowed" in stream.description
     for index in range(len(SIZES)):
         np.testing.assert_array_equal(miss.get(index), resize_for_cache(images.read(index), GOAL))
         np.testing.assert_array_equal(hit.get(index), miss.get(index))
@@ -108,7 +108,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
         place = caches(tmp_path / "caches")[0] / name
         place.write_bytes(place.read_bytes()[:-1])
         source = opened(images, tmp_path / "caches")
-        assert "decoded once" in source.how
+        assert "decoded once" in source.description
         np.testing.assert_array_equal(source.get(0), expected)
 
 
@@ -122,15 +122,15 @@ def test_a_full_disk_streams_and_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     images = files(tmp_path / "images", SIZES)
     monkeypatch.setattr(cachefiles, "_room", lambda _: 5000)
     source = opened(images, tmp_path / "caches")
-    assert "cannot be written" in source.how
-    assert "full" in source.how
+    assert "cannot be written" in source.description
+    assert "full" in source.description
     np.testing.assert_array_equal(source.get(0), resize_for_cache(images.read(0, least_side(GOAL)), GOAL))
     assert not caches(tmp_path / "caches")
 
 
 def test_a_folder_that_cannot_be_made_streams(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert "cannot be written" in opened(files(tmp_path / "images", SIZES), tmp_path / "file" / "caches").how
+    assert "cannot be written" in opened(files(tmp_path / "images", SIZES), tmp_path / "file" / "caches").description
 
 
 def test_builders_at_the_same_time_share_one_whole_cache(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ def test_cleaning_removes_the_longest_unused_and_nothing_that_is_not_ours(tmp_pa
     sizes = {path.name: sum(file.stat().st_size for file in path.iterdir()) for path in caches(tmp_path / "caches")}
     freed = clean(tmp_path / "caches", sum(sizes.values()) - sizes["photos"] - 1)
     assert freed in sizes.values()
-    assert "earlier" in opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(16, 16)).how
-    assert "earlier" in opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(20, 20)).how
+    assert "earlier" in opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(16, 16)).description
+    assert "earlier" in opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(20, 20)).description
     assert clean(tmp_path / "caches", 0) == sum(sizes.values()) - sizes["photos"] - freed
     assert [path.name for path in caches(tmp_path / "caches")] == ["empty", "photos"]
 
@@ -224,7 +224,7 @@ def test_small_arrays_are_resized_once(tmp_path: Path) -> None:
     assert source.whole is not None
     assert source.whole.shape == (5, 32, 32, 3)
     np.testing.assert_array_equal(source.get(4), resize_for_cache(array[2], preprocessing(32, 32, 3), enlarge=True))
-    assert "resized once" in source.how
+    assert "resized once" in source.description
 
 
 def test_arrays_that_would_grow_too_large_are_resized_at_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

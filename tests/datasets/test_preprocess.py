@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.datasets.preprocess import CACHE_SCALE, fit_to_input, resize_for_cache, cached_size, least_side, normalize
+from convolve.datasets.preprocess import CACHE_SCALE, cached_size, fit_to_input, least_side, normalize, resize_for_cache
 from tests.datasets.pictures import picture, preprocessing
 
 

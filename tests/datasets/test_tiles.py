@@ -120,7 +120,7 @@ def test_examples_of_images_stand_in_their_order(tmp_path: Path) -> None:
     assert found.of(np.array([3, 0])).tolist() == [3, 4, 5, 0]
     assert not len(found.of(np.array([1])))  # cannot be read
     assert not len(found.of(np.empty(0, np.int64)))
-    assert found.source.how.endswith("They are cut into 6 tiles of 48x64.")
+    assert found.source.description.endswith("They are cut into 6 tiles of 48x64.")
 
 
 class Counting:
@@ -154,7 +154,7 @@ def test_each_picture_is_read_once_and_then_never(tmp_path: Path) -> None:
         assert images.reads == ({0: reads, 1: reads} if reads else {})
         assert not masks.reads
     other = replace(FRAME, height=32, width=32)
-    assert "decoded in an earlier run" in open_cache(images, other, None, 1 << 30, 2).how  # type: ignore[arg-type]
+    assert "decoded in an earlier run" in open_cache(images, other, None, 1 << 30, 2).description  # type: ignore[arg-type]
 
 
 def test_other_classes_are_another_cache(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from convolve.datasets.advice import advise
 from convolve.datasets.copies import find_copies
 from convolve.datasets.duplicates import blank
 from convolve.datasets.findings import Findings, Sizes, Unreadable
+from convolve.datasets.masks import pixel_counts
 from convolve.datasets.survey import Survey, survey
 from convolve.values import Dataset, Indices, Splits
 
@@ -25,7 +26,7 @@ def examine(dataset: Dataset, splits: Splits | None = None, workers: int = 2) ->
 
     Raises `DataError` when more than `survey.MAX_UNREADABLE` of the images cannot be read, naming some.
     """
-    return diagnose(dataset, splits, survey(dataset, workers), workers)
+    return diagnose(dataset, splits, survey(dataset.images, dataset.root, workers), workers)
 
 
 def diagnose(dataset: Dataset, splits: Splits | None, seen: Survey, workers: int = 2) -> Findings:
@@ -55,7 +56,7 @@ def diagnose(dataset: Dataset, splits: Splits | None, seen: Survey, workers: int
         fingerprint=_fingerprint(dataset, seen.usable, seen.digests),
         warnings=(),
         usable=seen.usable,
-        pixels=() if seen.pixels is None else tuple(seen.pixels.sum(0).tolist()),
+        pixels=_pixel_counts(dataset, seen.usable),
     )
     return replace(findings, warnings=advise(findings))
 
@@ -77,6 +78,11 @@ def _fingerprint(dataset: Dataset, usable: Indices, digests: Sequence[bytes]) ->
         if dataset.masks:
             whole.update(dataset.masks.digest(index))
     return whole.hexdigest()
+
+
+def _pixel_counts(dataset: Dataset, usable: Indices) -> tuple[int, ...]:
+    masks = dataset.masks
+    return tuple(pixel_counts(masks, usable, len(dataset.labels.classes)).sum(0).tolist()) if masks else ()
 
 
 def _parts(dataset: Dataset, splits: Splits | None) -> Mapping[str, Indices]:

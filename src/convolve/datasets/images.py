@@ -45,7 +45,7 @@ class EncodedFile(EncodedImage):
     name: str
 
     @cached_property
-    def digest(self) -> bytes:  # type: ignore[override] - a cached property is read-only enough
+    def digest(self) -> bytes:
         """BLAKE2b of the bytes."""
         return hashlib.blake2b(self.blob, digest_size=DIGEST_BYTES).digest()
 
@@ -89,7 +89,7 @@ class EncodedArray(EncodedImage):
     @property
     def gray(self) -> bool:
         """Whether there is one channel."""
-        return self.pixels.shape[2] == 1
+        return bool(self.pixels.shape[2] == 1)
 
     def decode(self, at_least: int = 0) -> Pixels:  # noqa: ARG002 - nothing is saved by reducing
         """(H, W, 1 or 3) uint8, a view."""

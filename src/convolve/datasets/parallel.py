@@ -36,9 +36,7 @@ def chunks(count: int, size: int = CHUNK) -> list[range]:
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None
-) -> Iterator[Result]:
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
     """Yield `function(item)` for each item in turn, computed by ``workers`` threads up to ``2 * workers`` items ahead.
 
     There are `reader_threads` of them unless a number is given; with 0 the caller's own thread computes. What the

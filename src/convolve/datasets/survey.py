@@ -1,4 +1,4 @@
-"""What one reading of every image tells: what the doctor judges by, and small enough to keep beside each cached image."""
+"""What one reading of every image tells: what the doctor judges by, and half a kilobyte of it for each cached image."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource, open_cache
-from convolve.datasets.images import DIGEST_BYTES, TakenImages
+from convolve.datasets.images import DIGEST_BYTES, EncodedArray, TakenImages
 from convolve.datasets.masks import READERS, moved
 from convolve.errors import ImageError
 from convolve.values import IGNORE, Images, Indices, Masks, Matrices, Pixels, Preprocessing
@@ -74,10 +74,10 @@ class Tiles:
         return {}
 
     @property
-    def how(self) -> str:
+    def description(self) -> str:
         """Where the pictures come from, and what they give."""
         height, width = self.sides
-        return f"{self.pictures.how} They are cut into {len(self):,} tiles of {width}x{height}."
+        return f"{self.pictures.description} They are cut into {len(self):,} tiles of {width}x{height}."
 
     def __len__(self) -> int:
         return len(self.places)
@@ -128,6 +128,9 @@ class _MaskPictures:
 
     def name(self, index: int) -> str:
         return f"the mask of {self.images.name(index)}"
+
+    def open(self, index: int) -> EncodedArray:
+        return EncodedArray(self.read(index))
 
     def read(self, index: int, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
         mask, (height, width) = self.masks.read(index), self.images.size(index)
