@@ -96,12 +96,12 @@ def test_too_many_unreadable_images_are_refused_by_name(tmp_path: Path) -> None:
     images = on_disk(tmp_path)
     for name in ("02.png", "11.png", "19.png"):
         (tmp_path / name).write_text("no picture")
-    with pytest.raises(DataError, match=r"3 of 20 images in pets cannot be read, more than 10%.*02\.png.*11\.png"):
+    with pytest.raises(DataError, match=r"3 of 20 images cannot be read, more than 10%.*02\.png.*11\.png"):
         examine(dataset(images, [0, 1] * 10))
 
 
 def test_nothing_to_examine_is_an_error() -> None:
-    with pytest.raises(DataError, match="pets holds no images"):
+    with pytest.raises(DataError, match="There are no images"):
         examine(dataset(in_memory(1).take(np.empty(0, np.int64)), []))
 
 
@@ -142,7 +142,7 @@ def test_splits_that_are_drawn_later_need_no_second_reading() -> None:
     array[18] = array[1]
     images = CountedImages(ImageArray(array, "pets"))
     data = dataset(images, [0, 1] * 10)
-    seen = survey(data.images, data.root)
+    seen = survey(data.images)
     empty = np.empty(0, np.int64)
     splits = Splits(np.arange(15), empty, np.arange(15, 20), "drawn")
     findings = diagnose(data, splits, seen)

@@ -44,7 +44,7 @@ CHANGES: dict[str, Change] = {
 
 
 def groups(pictures: list[Image.Image]) -> list[list[int]]:
-    seen = [survey(ImageArray(as_array(picture)[None], ""), "", 0) for picture in pictures]
+    seen = [survey(ImageArray(as_array(picture)[None], ""), 0) for picture in pictures]
     luma, chroma = (np.concatenate([getattr(one, name) for one in seen]) for name in ("luma", "chroma"))
     return [group.tolist() for group in duplicates.near_groups(luma, chroma)]
 

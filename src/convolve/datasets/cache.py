@@ -52,13 +52,12 @@ def cache_folder() -> Path:
 
 def read_images(
     images: Images,
-    root: str,
     choose: Callable[[ImageFacts], Preprocessing],
     budget: int,
     workers: int | None = None,
     folder: Path | None = None,
 ) -> tuple[Survey, PixelSource]:
-    """Survey all images of the dataset ``root`` and open the fastest source of their pixels, reading each file once.
+    """Survey all images and open the fastest source of their pixels, reading each file once.
 
     ``choose`` gives the preprocessing for some facts (mean and deviation do not matter here). It is asked with guesses
     first and at last with the survey's own facts. The other parameters are those of `open_cache`. Raises `DataError` as
@@ -66,17 +65,17 @@ def read_images(
     """
     array = as_array(images)
     if array is not None:
-        found = survey(images, root, workers)
+        found = survey(images, workers)
         return found, in_memory(array, choose(found.facts))
     folder = folder or cache_folder()
     sample = _open_sample(images)
     guess = _guess(sample, len(images), choose, folder, workers)
     if guess is None:  # nothing in the sample can be read, so that as a rule this refuses the dataset
-        found = survey(images, root, workers)
+        found = survey(images, workers)
         return found, open_cache(images, choose(found.facts), folder, budget, workers)
     cache = _Cache(sample, len(images), guess, folder, budget)
     reading = _read_all(images, cache, sample, workers)
-    check_readable(images, root, reading.failed)
+    check_readable(images, reading.failed)
     found = as_survey(*reading)
     preprocessing = choose(found.facts)
     if cache.files is not None and form_key(preprocessing) != form_key(guess):
@@ -84,7 +83,7 @@ def read_images(
         # among thousands: they are read and decoded a second time. Later runs guess by what the cache then says.
         cache = _Cache(sample, len(images), preprocessing, folder, budget)
         reading = _read_all(images, cache, sample, workers)
-        check_readable(images, root, reading.failed)
+        check_readable(images, reading.failed)
         found = as_survey(*reading)
     return found, cache.source(images, preprocessing, reading)
 

@@ -26,7 +26,7 @@ def examine(dataset: Dataset, splits: Splits | None = None, workers: int = 2) ->
 
     Raises `DataError` when more than `survey.MAX_UNREADABLE` of the images cannot be read, naming some.
     """
-    return diagnose(dataset, splits, survey(dataset.images, dataset.root, workers), workers)
+    return diagnose(dataset, splits, survey(dataset.images, workers), workers)
 
 
 def diagnose(dataset: Dataset, splits: Splits | None, seen: Survey, workers: int = 2) -> Findings:

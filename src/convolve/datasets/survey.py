@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
@@ -74,23 +74,16 @@ class Survey:
         """The facts of all usable images. Raises `ValueError` where there are none."""
         return image_facts(len(self.usable), self.sizes, self.color)
 
-    def without(self, failed: Mapping[int, str]) -> Survey:
-        """The survey less some images, by index with the reason, such as those whose ground truth cannot be read."""
-        rows = np.array([index not in failed for index in self.usable.tolist()], np.bool_)
-        arrays = {name: getattr(self, name)[rows] for name in ("usable", *_ARRAYS)}
-        digests = tuple(digest for digest, stays in zip(self.digests, rows.tolist(), strict=True) if stays)
-        return replace(self, **arrays, digests=digests, failed=dict(sorted({**failed, **self.failed}.items())))
-
 
 _ARRAYS: Final = {
     "sizes": "size", "color": "color", "means": "mean", "squares": "square", "luma": "luma", "chroma": "chroma",
 }  # fmt: skip
 
 
-def survey(images: Images, root: str, workers: int | None = None) -> Survey:
+def survey(images: Images, workers: int | None = None) -> Survey:
     """Read and decode every image once and measure it, by ``workers`` threads (see `parallel.in_order`).
 
-    Raises `DataError`, naming ``root``, when there are no images or more than `MAX_UNREADABLE` of them cannot be read.
+    Raises `DataError` when there are no images or more than `MAX_UNREADABLE` of them cannot be read.
     """
 
     def look(indices: range) -> list[tuple[Measurements, bytes] | str]:
@@ -112,21 +105,21 @@ def survey(images: Images, root: str, workers: int | None = None) -> Survey:
                 failed[index] = found
             else:
                 measurements[index], digests[index] = found
-    check_readable(images, root, failed)
+    check_readable(images, failed)
     return as_survey(measurements, digests, failed)
 
 
-def check_readable(images: Images, root: str, failed: Mapping[int, str]) -> None:
+def check_readable(images: Images, failed: Mapping[int, str]) -> None:
     """Raise `DataError` when there are no images or more than `MAX_UNREADABLE` of them have ``failed``."""
     if not len(images):
-        raise DataError(f"{root} holds no images; name a folder or file that does.")
+        raise DataError("There are no images; name a folder or file that has some.")
     if len(failed) > MAX_UNREADABLE * len(images):
         some = list(failed.items())[:_NAMES_IN_ERRORS]
         names = "; ".join(f"{images.name(index)}: {reason}" for index, reason in some)
         more = "; and others" if len(failed) > _NAMES_IN_ERRORS else ""
         raise DataError(
-            f"{len(failed)} of {len(images)} images in {root} cannot be read, more than "
-            f"{MAX_UNREADABLE:.0%}; repair or remove them ({names}{more})."
+            f"{len(failed)} of {len(images)} images cannot be read, more than {MAX_UNREADABLE:.0%}; repair or remove "
+            f"them ({names}{more})."
         )
 
 
