@@ -18,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from convolve.datasets.images import DIGEST_BYTES
-from convolve.datasets.parallel import in_order
+from convolve.datasets.parallel import in_order, reader_threads
 from convolve.errors import DataError, ImageError
 from convolve.targets import ArrayTargets
 from convolve.values import (
@@ -34,7 +34,7 @@ from convolve.values import (
     Targets,
 )
 
-READERS = max(2, os.cpu_count() or 2)
+READERS = reader_threads()
 """Threads that read masks."""
 IN_MEMORY = 2**30
 """Bytes of decoded masks that stay in memory for the next epoch."""

@@ -17,8 +17,8 @@ import numpy as np
 
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource, open_cache
-from convolve.datasets.images import DIGEST_BYTES, TakenImages
-from convolve.datasets.masks import READERS, Masks, warp_mask
+from convolve.datasets.images import DIGEST_BYTES, EncodedArray, TakenImages
+from convolve.datasets.masks import Masks, warp_mask
 from convolve.errors import ImageError
 from convolve.targets import ArrayTargets
 from convolve.values import IGNORE, Images, Indices, Pixels, Placement, Preprocessing
@@ -35,7 +35,7 @@ def tiles(images: Images, masks: Masks, source: PixelSource, preprocessing: Prep
     ``budget`` (bytes), as in `open_cache`.
     """
     plain = Preprocessing(preprocessing.height, preprocessing.width, 1, "tiles", (0.0,), (1.0,))
-    mask_source = open_cache(_MaskImages(masks, images), plain, None, budget, READERS)
+    mask_source = open_cache(_MaskImages(masks, images), plain, None, budget)
     corners = [_corners(source, index, preprocessing) for index in range(len(source))]
     first = np.cumsum([0, *map(len, corners)])
     sides = (preprocessing.height, preprocessing.width)
@@ -75,10 +75,10 @@ class Tiles:
         return {}
 
     @property
-    def how(self) -> str:
+    def description(self) -> str:
         """Where the images come from, and into what they are cut."""
         height, width = self.sides
-        return f"{self.images.how} They are cut into {len(self):,} tiles of {width}x{height}."
+        return f"{self.images.description} They are cut into {len(self):,} tiles of {width}x{height}."
 
     def __len__(self) -> int:
         return len(self.parents)
@@ -128,6 +128,9 @@ class _MaskImages:
 
     def name(self, index: int) -> str:
         return f"the mask of {self.images.name(index)}"
+
+    def open(self, index: int) -> EncodedArray:
+        return EncodedArray(self.read(index))
 
     def read(self, index: int, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
         mask, (height, width) = self.masks.read(index), self.images.size(index)

@@ -11,10 +11,11 @@ import numpy as np
 
 from convolve import models
 from convolve.datasets.batches import Batches, Examples
-from convolve.datasets.doctor import diagnose
+from convolve.datasets.doctor import diagnose, readable
 from convolve.datasets.findings import Findings
-from convolve.datasets.reading import ImageFacts, read_images
+from convolve.datasets.cache import read_images
 from convolve.datasets.splits import SplitPlan, split
+from convolve.datasets.survey import ImageFacts
 from convolve.errors import DataError, OptionError
 from convolve.models import Card
 from convolve.models.freeze import freeze
@@ -90,8 +91,9 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
     choices = partial(_resolve, recipe, task, dataset, truth)
     survey, source = read_images(dataset.images, lambda facts: _geometry(choices(facts)[0], facts, start), CACHE_BYTES)
-    resolved, more = choices(survey.facts())
+    resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
+    survey = readable(dataset, truth, survey)
     splits = split(dataset, truth, _split_plan(resolved, fold), survey.usable)
     if not len(splits.validation):
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
@@ -115,7 +117,7 @@ def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, 
     truth = dataset.ground_truths[task.info.ground_truth]
     choices = partial(_resolve, recipe, task, dataset, truth)
     survey, source = read_images(dataset.images, lambda facts: _geometry(choices(facts)[0], facts, None), 0)
-    resolved, _ = choices(survey.facts())
+    resolved, _ = choices(survey.facts)
     preprocessing = _preprocessing(resolved, diagnose(dataset, truth, None, survey), None)
     examples = task.examples(dataset, source, preprocessing, 0)
     options = build_options(task.info.name, "train", resolved.task_options)
@@ -161,10 +163,10 @@ def _resolve(
         recipe,
         Facts(
             images=sum(map(len, trained)) or facts.images,
-            channels=3 if facts.color else 1,
-            side=facts.shorter,
-            longer=facts.longer,
-            photographs=facts.color and facts.shorter >= _PHOTOGRAPH,
+            channels=facts.channels,
+            side=facts.shorter_side,
+            longer=facts.longer_side,
+            photographs=facts.channels == 3 and facts.shorter_side >= _PHOTOGRAPH,
             imbalance=imbalance(truth.presence()),
         ),
         task.info,
@@ -180,7 +182,7 @@ def _split_plan(recipe: Recipe, fold: int) -> SplitPlan:
 
 def _geometry(recipe: Recipe, facts: ImageFacts, start: StartingWeights | None) -> Preprocessing:
     """Size, channels and fit of the input, before the mean and standard deviation are known."""
-    channels = start.channels if start else 3 if facts.color else 1
+    channels = start.channels if start else facts.channels
     zeros, ones = (0.0,) * channels, (1.0,) * channels
     return Preprocessing(recipe.size or 1, recipe.size or 1, channels, recipe.fit or "crop", zeros, ones)
 

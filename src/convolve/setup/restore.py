@@ -71,14 +71,15 @@ def reopen_training(run: Run, data: str, options: RuntimeOptions, start: Startin
 def run_examples(run: Run, dataset: Dataset) -> Examples:
     """What batches of a dataset are made of, with a run's preprocessing."""
     size = run.manifest.preprocessing
-    source = open_cache(dataset.images, size, CACHE_BYTES)
+    source = open_cache(dataset.images, size, None, CACHE_BYTES)
     return find_task(run.manifest.task).examples(dataset, source, size, CACHE_BYTES)
 
 
 def is_unchanged(run: Run, dataset: Dataset, splits: Splits) -> bool:
     """Whether a dataset is to the last byte what the run was trained on; reads every file."""
     usable = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
-    return fingerprint(dataset, usable) == str(run.manifest.data["fingerprint"])
+    truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
+    return fingerprint(dataset, truth, usable) == str(run.manifest.data["fingerprint"])
 
 
 def open_evaluation_data(run: Run, task: Task, runtime: Runtime, data: str | None, split: str | None) -> EvaluationData:

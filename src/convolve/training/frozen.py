@@ -36,7 +36,7 @@ class CachedFeatures:
         """The epoch's batches from number ``start`` on, in the order that the images would have had."""
         for chosen in self.batches.order(number)[start:]:
             rows = np.searchsorted(self.indices, chosen)
-            yield Batch(self.maps[rows], self.batches.targets(chosen), chosen)
+            yield Batch(self.maps[rows], self.batches.targets.targets(chosen, self._placement()), chosen)
 
 
 def cache_features(

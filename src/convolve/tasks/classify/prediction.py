@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import torch
 
-from convolve.datasets.preprocess import fitted, least_side, normalized
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.runtime import Runtime
 from convolve.tasks.classify.options import ClassifyPredictOptions
 from convolve.values import Floats, Images, Pixels, Preprocessing
@@ -62,14 +62,14 @@ class ClassPredictor:
 
     def read(self, images: Images, index: int) -> Pixels:
         """(height, width, C) as the network takes it. Raises `ImageError`."""
-        return fitted(images.read(index, least_side(self.preprocessing)), self.preprocessing)
+        return fit_to_input(images.read(index, least_side(self.preprocessing)), self.preprocessing)
 
     def predict(self, names: Sequence[str], inputs: Sequence[Pixels]) -> Iterator[ClassPrediction]:
         """In order."""
         if not inputs:
             return
         with torch.inference_mode(), self.runtime.arithmetic():
-            images = self.runtime.images(normalized(np.stack(inputs), self.preprocessing))
+            images = self.runtime.images(normalize(np.stack(inputs), self.preprocessing))
             scores = self.task.predict(images).cpu().numpy()
         for name, row in zip(names, scores, strict=True):
             yield self._prediction(name, row)

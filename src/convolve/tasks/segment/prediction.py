@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.masks import overlay, pixels_by_class
-from convolve.datasets.run_lengths import decoded, encoded, from_text, to_text
+from convolve.datasets.masks import count_pixels, overlay
+from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import beside
 from convolve.runtime import Runtime
 from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
@@ -65,7 +65,7 @@ class MaskPrediction:
 
     def polygons(self, name: str) -> list[Polygon]:
         """The polygon of each connected region of a class, the largest first."""
-        return find_polygons(decoded(from_text(self.classes[name].counts), self.size) > 0)
+        return find_polygons(decode(from_text(self.classes[name].counts), self.size) > 0)
 
     def as_json(self) -> dict[str, Any]:
         """Each class's pixels, fraction, ``polygons`` and COCO's ``rle``, which says height and width itself."""
@@ -146,9 +146,9 @@ def to_indexed_image(mask: Pixels, colors: Sequence[Color]) -> Image.Image:
 
 def _regions(mask: Pixels, names: Sequence[str]) -> Iterator[tuple[str, Region]]:
     """Of the classes that occur."""
-    for number, pixels in enumerate(pixels_by_class(mask, len(names)).tolist()):
+    for number, pixels in enumerate(count_pixels(mask, len(names)).tolist()):
         if pixels:
-            yield names[number], Region(pixels, pixels / mask.size, to_text(encoded(mask == number)))
+            yield names[number], Region(pixels, pixels / mask.size, to_text(encode(mask == number)))
 
 
 def _numbered(stem: str, number: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from convolve.datasets.masks import shown_in
+from convolve.datasets.masks import colorize
 from convolve.errors import ImageError
 from convolve.metrics.confusion import per_class
 from convolve.metrics.ranking import mean_defined
@@ -17,7 +17,7 @@ from convolve.reports.report import Headline, Section, count_of, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
-from convolve.tasks.segment.evaluation import Answer, Evaluation
+from convolve.tasks.segment.evaluation import EvaluatedImage, Evaluation
 from convolve.tasks.segment.task import Segment
 from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
 
@@ -53,9 +53,9 @@ def report_sections(
     task: Segment, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation."""
-    del task, runtime, preprocessing
+    del runtime, preprocessing
     names, matrix = evaluation.names, evaluation.matrix
-    colors = dataset.masks.colors if dataset.masks else ()
+    colors = task.colors
     comparisons = compare_masks(dataset, evaluation.worst, colors)
     sections = [confusion_section(names, matrix, "pixels", percentages=True)]
     if comparisons:
@@ -80,7 +80,7 @@ def report_sections(
     return headlines(evaluation), tuple(sections)
 
 
-def compare_masks(dataset: Dataset, answers: Sequence[Answer], colors: Sequence[Color]) -> tuple[Comparison, ...]:
+def compare_masks(dataset: Dataset, answers: Sequence[EvaluatedImage], colors: Sequence[Color]) -> tuple[Comparison, ...]:
     """The images of some answers, each next to its masks; one that cannot be read any more is left out."""
     found: list[Comparison] = []
     for answer in answers:
@@ -102,5 +102,5 @@ def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colors: Sequen
     gray = np.broadcast_to(image.mean(2, keepdims=True), rgb.shape).astype(np.uint8)
     wrong = ((truth != predicted) & (truth != IGNORE))[..., None]
     gap = np.full((len(image), _GAP, 3), 255, np.uint8)
-    parts = rgb, gap, shown_in(colors, truth), gap, shown_in(colors, predicted), gap, np.where(wrong, WRONG, gray)
+    parts = rgb, gap, colorize(colors, truth), gap, colorize(colors, predicted), gap, np.where(wrong, WRONG, gray)
     return np.concatenate(parts, axis=1).astype(np.uint8)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.preprocess import fitted, frame, normalized
+from convolve.datasets.preprocess import fit_to_input, frame, normalize
 from convolve.runtime import Runtime
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 
@@ -49,7 +49,7 @@ def predict_image(
     most likely class has a probability below ``threshold``.
     """
     plane, matrix = _network_view(image, size, preprocessing)
-    view = fitted(to_channels(image, preprocessing.channels), plane)
+    view = fit_to_input(to_channels(image, preprocessing.channels), plane)
     found = np.empty(size, np.uint8)
     if view.shape[:2] == size and np.array_equal(matrix, _IDENTITY):
         done = 0
@@ -145,7 +145,7 @@ def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
 def _predict_tiles(tiles: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Tensor:
     """(n, classes, height, width) the probabilities in every tile."""
     with torch.inference_mode(), runtime.arithmetic():
-        return task.probabilities(runtime.images(normalized(tiles, preprocessing))).cpu()
+        return task.probabilities(runtime.images(normalize(tiles, preprocessing))).cpu()
 
 
 @dataclass(frozen=True)
