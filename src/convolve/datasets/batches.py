@@ -101,6 +101,11 @@ class Batches:
         with one_thread_each():
             yield from in_order(make, range(start, len(self)), self._options.workers)
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images become the input."""
+        return self._options.preprocessing
+
     def order(self, epoch: int) -> list[Indices]:
         """The indices of each batch of an epoch."""
         size, drawn = self._options.batch, self._draw_indices(epoch)

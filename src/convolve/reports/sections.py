@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.errors import DataError
-from convolve.metrics.confusion import ClassFigures, Shares, macro, weighted
+from convolve.metrics.confusion import ClassMetrics, Shares, macro_average, weighted_average
 from convolve.reports.report import FactList, Section, Training, count_of, percent, whole_percent
 from convolve.values import Indices
 
@@ -84,7 +84,7 @@ def confusion_section(names: Sequence[str], matrix: Indices, unit: str, percenta
     return Section("confusion", "Confusion matrix", template, context, notebook)
 
 
-def precision_recall_columns(figures: ClassFigures) -> tuple[ClassColumn, ...]:
+def precision_recall_columns(figures: ClassMetrics) -> tuple[ClassColumn, ...]:
     """Precision, recall and F1 of each class."""
     mean, by_count = macro(figures), weighted(figures)
     return (

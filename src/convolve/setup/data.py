@@ -6,7 +6,8 @@ from convolve import models
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import NetworkError, OptionError
 from convolve.models import Card
-from convolve.tasks.registry import TaskInfo, task_info, task_names
+from convolve.tasks.info import TaskInfo
+from convolve.tasks.registry import task_info, task_names
 from convolve.training.recipe import Recipe
 from convolve.values import Dataset
 
@@ -21,7 +22,12 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     task, reason = _choose_task(recipe, dataset, card)
     if card is not None and card.output != task.output:
         raise NetworkError(_network_advice(card, task))
-    return dataset.for_ground_truth(task.ground_truth), task, reason
+    return restrict(dataset, task.ground_truth), task, reason
+
+
+def restrict(dataset: Dataset, ground_truth: str) -> Dataset:
+    """The images that a ground truth covers; all where there is none of that name, which a task may then compute."""
+    return dataset.for_ground_truth(ground_truth) if ground_truth in dataset.ground_truths else dataset
 
 
 def _choose_task(recipe: Recipe, dataset: Dataset, card: Card | None) -> tuple[TaskInfo, str]:

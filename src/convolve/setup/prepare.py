@@ -142,7 +142,7 @@ def _check_before_reading(recipe: Recipe) -> Card:
     card = models.card(recipe.network)
     check_network(recipe)
     if recipe.task is not None:
-        build_options(find_task(recipe.task).name, "train", recipe.task_options)
+        build_options(recipe.task, "train", recipe.task_options)
     return card
 
 

@@ -14,6 +14,7 @@ from convolve.errors import DataError, ImageError, RunError
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
 from convolve.setup.batches import evaluation_batches
+from convolve.setup.data import restrict
 from convolve.setup.network import StartingWeights, best_weights, build_network
 from convolve.setup.prepare import CACHE_BYTES, Prepared, build_task
 from convolve.setup.runtime_options import RuntimeOptions
@@ -57,7 +58,7 @@ def reopen_training(run: Run, data: str, options: RuntimeOptions, start: Startin
             f"The run's data is no longer at {data}; restore it there, or correct {run.folder / 'recipe.toml'}."
         )
     task = find_task(manifest.task)
-    dataset = open_dataset(data).for_ground_truth(task.info.ground_truth)
+    dataset = restrict(open_dataset(data), task.info.ground_truth)
     dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
     splits = read_splits(run.folder, dataset)
     size = manifest.preprocessing
@@ -100,7 +101,7 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
         raise DataError(
             f"The run's data is no longer at {path}; give its new place: convolve evaluate {run.folder} DATA."
         )
-    dataset = open_dataset(data or path).for_ground_truth(task.info.ground_truth)
+    dataset = restrict(open_dataset(data or path), task.info.ground_truth)
     dataset = type(task).accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
     dataset = task.conform(dataset)
     splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)

@@ -13,7 +13,10 @@ from convolve.datasets.batches import Batches
 from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.training.evaluation import evaluation_mode
-from convolve.values import Batch, Floats, Indices
+from convolve.values import Batch, Floats, Indices, Placement
+
+
+_NOWHERE = np.empty((0, 2, 3)), np.empty((0, 2), np.int64)  # a map of a stage is no image, and nothing moves it
 
 
 @final
@@ -36,7 +39,8 @@ class CachedFeatures:
         """The epoch's batches from number ``start`` on, in the order that the images would have had."""
         for chosen in self.batches.order(number)[start:]:
             rows = np.searchsorted(self.indices, chosen)
-            yield Batch(self.maps[rows], self.batches.targets.targets(chosen, self._placement()), chosen)
+            placement = Placement(*_NOWHERE, self.batches.preprocessing)
+            yield Batch(self.maps[rows], self.batches.targets.targets(chosen, placement), chosen)
 
 
 def cache_features(

@@ -118,12 +118,12 @@ def _class_table(findings: Findings) -> RenderableType:
     table = Table("class", box=None, header_style="bold")
     for split in findings.counts:
         table.add_column("images" if split == "all" else split, justify="right")
-    if findings.pixels:
-        table.add_column("pixels", justify="right")
-    fractions = [f"{count / max(sum(findings.pixels), 1):.2%}" for count in findings.pixels]
+    for name in findings.totals:
+        table.add_column(name, justify="right")
+    fractions = [[f"{count / max(sum(counts), 1):.2%}" for count in counts] for counts in findings.totals.values()]
     for index, name in enumerate(findings.classes[:_SHOWN_CLASSES]):
         counts_by_split = (f"{counts[index]:,}" for counts in findings.counts.values())
-        table.add_row(Text(name), *counts_by_split, *fractions[index : index + 1])
+        table.add_row(Text(name), *counts_by_split, *(column[index] for column in fractions))
     if len(findings.classes) > _SHOWN_CLASSES:
         table.add_row(f"and {len(findings.classes) - _SHOWN_CLASSES} more")
     table.add_row("all", *(f"{sum(counts):,}" for counts in findings.counts.values()), style="bold")

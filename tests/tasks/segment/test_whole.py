@@ -21,7 +21,7 @@ from convolve.runtime import choose
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.whole import _axes, answered, strips
 from convolve.values import IGNORE, Floats, Pixels, Preprocessing
-from convolve.words import Fit
+from convolve.choices import Fit
 
 FRAME = Preprocessing(64, 64, 3, "crop", (0.5,) * 3, (0.25,) * 3)
 RUNTIME = choose("cpu", "fp32", 1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convolve.metrics.calibration import Reject, fit_temperature, reject_threshold, with_temperature
+from convolve.metrics.calibration import RejectThreshold, fit_temperature, reject_threshold, softmax_with_temperature
 from convolve.values import Floats
 
 TARGET_ACCURACY = 0.99
@@ -26,7 +26,7 @@ class Confidence:
     """
 
     temperature: float = 1.0
-    reject: Reject | None = None
+    reject: RejectThreshold | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The fields by name."""
@@ -36,7 +36,7 @@ class Confidence:
     def from_json(document: Mapping[str, Any]) -> Confidence:
         """What `as_json` gave, as a value."""
         reject = document["reject"]
-        return Confidence(document["temperature"], Reject(**reject) if reject else None)
+        return Confidence(document["temperature"], RejectThreshold(**reject) if reject else None)
 
 
 def fit_confidence(scores: Floats, targets: npt.NDArray[Any], multi_label: bool) -> Confidence:
@@ -52,9 +52,9 @@ def fit_confidence(scores: Floats, targets: npt.NDArray[Any], multi_label: bool)
 def apply_temperature(scores: Floats, temperature: float, multi_label: bool) -> Floats:
     """(N, classes) probabilities at temperature 1 as they are at another one."""
     if multi_label:
-        found = with_temperature(_binary_logits(scores), temperature)[:, 1].reshape(scores.shape)
+        found = softmax_with_temperature(_binary_logits(scores), temperature)[:, 1].reshape(scores.shape)
     else:
-        found = with_temperature(_logits(scores), temperature)
+        found = softmax_with_temperature(_logits(scores), temperature)
     return found.astype(np.float32)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from convolve.metrics.calibration import Reject, Reliability, reliability
-from convolve.metrics.confusion import ClassFigures, Shares, confusion_matrix, macro, per_class, per_label, weighted
-from convolve.metrics.ranking import as_flags, average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
+from convolve.metrics.calibration import RejectThreshold, Reliability, reliability
+from convolve.metrics.confusion import ClassMetrics, Shares, confusion_matrix, macro_average, class_metrics, label_metrics, weighted_average
+from convolve.metrics.ranking import one_hot, average_precision, one_vs_rest, nanmean, roc_auc, top_k_accuracy
 from convolve.tasks.classify.confidence import TARGET_ACCURACY, Confidence, apply_temperature
 from convolve.values import Floats, Indices
 
@@ -43,7 +43,7 @@ class ClassResults:
     """
 
     names: tuple[str, ...]
-    metrics: ClassFigures
+    metrics: ClassMetrics
     matrix: Indices | None
     average_precision: Shares
     roc_auc: Shares
@@ -59,7 +59,7 @@ class Calibration:
     after: Reliability
     temperature: float
     target_accuracy: float
-    reject: Reject | None = None
+    reject: RejectThreshold | None = None
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,16 @@ def measure(predictions: Predictions) -> dict[str, float]:
     if predictions.multi_label:
         present = targets.astype(bool)
         return {
-            "average_precision": mean_defined(each_class(average_precision, scores, present)),
-            "roc_auc": mean_defined(each_class(roc_auc, scores, present)),
+            "average_precision": nanmean(one_vs_rest(average_precision, scores, present)),
+            "roc_auc": nanmean(one_vs_rest(roc_auc, scores, present)),
             "exact_match": float(((scores >= 0.5) == present).all(1).mean()),
         }
     classes = targets.astype(np.int64)
     found = {"accuracy": top_k_accuracy(scores, classes, 1)}
     if scores.shape[1] > 5:
         found["top5_accuracy"] = top_k_accuracy(scores, classes, 5)
-    own = per_class(confusion_matrix(classes, scores.argmax(1), scores.shape[1]))
-    return found | {"macro_f1": macro(own).f1}
+    own = class_metrics(confusion_matrix(classes, scores.argmax(1), scores.shape[1]))
+    return found | {"macro_f1": macro_average(own).f1}
 
 
 def evaluate(names: tuple[str, ...], split: str, predictions: Predictions, confidence: Confidence) -> Evaluation:
@@ -135,17 +135,17 @@ def evaluate(names: tuple[str, ...], split: str, predictions: Predictions, confi
     scores, targets = predictions.scores, predictions.targets
     if predictions.multi_label:
         flags, matrix = targets.astype(bool), None
-        own = per_label(flags, scores >= 0.5)
+        own = label_metrics(flags, scores >= 0.5)
     else:
-        flags = as_flags(targets.astype(np.int64), len(names))
+        flags = one_hot(targets.astype(np.int64), len(names))
         matrix = confusion_matrix(targets.astype(np.int64), scores.argmax(1), len(names))
-        own = per_class(matrix)
+        own = class_metrics(matrix)
     averages = {
         f"{kind}_{name}": value
-        for kind, mean in (("macro", macro(own)), ("weighted", weighted(own)))
+        for kind, mean in (("macro", macro_average(own)), ("weighted", weighted_average(own)))
         for name, value in dataclasses.asdict(mean).items()
     }
-    precisions, areas = (each_class(metric, scores, flags) for metric in (average_precision, roc_auc))
+    precisions, areas = (one_vs_rest(metric, scores, flags) for metric in (average_precision, roc_auc))
     classes = ClassResults(names, own, matrix, precisions, areas)
     calibrated = apply_temperature(scores, confidence.temperature, predictions.multi_label)
     calibration = Calibration(

@@ -10,7 +10,7 @@ import numpy as np
 from convolve.explainers.class_maps import own_method
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.intervals import accuracy_interval
-from convolve.metrics.ranking import mean_defined
+from convolve.metrics.ranking import nanmean
 from convolve.reports.overlays import ramp_uri
 from convolve.reports.report import Headline, Section, count_of, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
@@ -97,8 +97,8 @@ def chance_error(bins: Reliability) -> float:
 def _ranking_columns(classes: ClassResults) -> tuple[ClassColumn, ...]:
     precision, area = classes.average_precision, classes.roc_auc
     return (
-        ClassColumn("AP", precision, "average precision, the class against the rest", mean_defined(precision)),
-        ClassColumn("AUC", area, "area under the ROC curve, the class against the rest", mean_defined(area)),
+        ClassColumn("AP", precision, "average precision, the class against the rest", nanmean(precision)),
+        ClassColumn("AUC", area, "area under the ROC curve, the class against the rest", nanmean(area)),
     )
 
 

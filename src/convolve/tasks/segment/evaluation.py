@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from convolve.datasets.parallel import in_order, reader_threads
 from convolve.errors import ImageError
-from convolve.metrics.ranking import mean_defined
-from convolve.metrics.segmentation import Outline, outline, pixel_confusion, pixel_metrics
+from convolve.metrics.ranking import nanmean
+from convolve.metrics.segmentation import BoundaryCounts, boundary_counts, pixel_confusion, pixel_metrics
 from convolve.tasks.segment.options import INFO
 from convolve.tasks.segment.tiled_prediction import predict_image
 from convolve.training.evaluation import evaluation_mode
@@ -82,19 +82,19 @@ class Evaluation:
 def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
     """Predict the images one by one, whole and at the size of their masks; unreadable ones are left out."""
     count = len(task.classes)
-    matrix, outlines, images = np.zeros((count, count), dtype=np.int64), _no_outline(count), 0
+    matrix, boundaries, images = np.zeros((count, count), dtype=np.int64), _no_boundaries(count), 0
     worst: list[tuple[float, int, EvaluatedImage]] = []
     for index, target, predicted in _predicted_masks(task, data):
         own = pixel_confusion(target, predicted, count)
         matrix, images = matrix + own, images + 1
-        outlines += outline(target, predicted, count)
+        boundaries += boundary_counts(target, predicted, count)
         image = EvaluatedImage(index, pixel_metrics(own).mean_iou, target, predicted)
         if not math.isnan(image.mean_iou):
             push = heapq.heappushpop if len(worst) == WORST else heapq.heappush
             push(worst, (-image.mean_iou, -image.index, image))
-    found, boundary = pixel_metrics(matrix), outlines.f_measure()
+    found, boundary = pixel_metrics(matrix), boundaries.f_measure()
     metrics = {name: getattr(found, name) for name in INFO.metric_titles if name != "boundary_f"}
-    metrics["boundary_f"] = mean_defined(boundary)
+    metrics["boundary_f"] = nanmean(boundary)
     order = tuple(image for _, _, image in sorted(worst, key=lambda entry: -entry[0]))
     return Evaluation(data.split, images, task.classes, metrics, matrix, found.iou, boundary, order)
 
@@ -113,8 +113,8 @@ def _predicted_masks(task: Segment, data: EvaluationData) -> Iterator[tuple[int,
             yield index, target, predict_image(image, size, task, data.runtime, data.preprocessing)
 
 
-def _no_outline(classes: int) -> Outline:
-    return Outline(*np.zeros((4, classes), dtype=np.int64))
+def _no_boundaries(classes: int) -> BoundaryCounts:
+    return BoundaryCounts(*np.zeros((4, classes), dtype=np.int64))
 
 
 def _finite(value: float) -> float | None:

@@ -46,8 +46,8 @@ def find_polygons(inside: Flags) -> list[Polygon]:
     fine = np.repeat(np.repeat(part, _FINER, 0), _FINER, 1)
     for column, rows in _slits(part):
         fine[rows, column] = 0
-    outlines, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    found = [_polygon(np.asarray(outline, np.int64)[:, 0], (left - 1, top - 1)) for outline in outlines]
+    boundaries, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = [_polygon(np.asarray(outline, np.int64)[:, 0], (left - 1, top - 1)) for outline in boundaries]
     return sorted(found, key=lambda polygon: (-polygon.area, polygon.corners[0].tolist()))
 
 

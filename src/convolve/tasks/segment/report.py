@@ -11,8 +11,8 @@ import numpy as np
 
 from convolve.datasets.masks import colorize
 from convolve.errors import ImageError
-from convolve.metrics.confusion import per_class
-from convolve.metrics.ranking import mean_defined
+from convolve.metrics.confusion import class_metrics
+from convolve.metrics.ranking import nanmean
 from convolve.reports.report import Headline, Section, count_of, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
@@ -63,34 +63,34 @@ def report_sections(
         template, notebook = (_HOME, "worst_images.html.j2"), (_HOME, "worst_images_notebook.html.j2")
         context = {"comparisons": comparisons, "legend": legend}
         sections.append(Section("worst", "Worst images", template, context, notebook))
-    metrics = per_class(matrix)
+    metrics = class_metrics(matrix)
     columns = (
         ClassColumn(
             "IoU",
             evaluation.iou,
             "the pixels that ground truth and prediction have in common, of all that either has",
-            mean_defined(evaluation.iou),
+            nanmean(evaluation.iou),
         ),
         *precision_recall_columns(metrics),
         ClassColumn(
-            "Boundary F", evaluation.boundary, "F1 of the outlines' pixels", mean_defined(evaluation.boundary)
+            "Boundary F", evaluation.boundary, "F1 of the boundaries' pixels", nanmean(evaluation.boundary)
         ),
     )
     sections.append(class_section(names, metrics.support, "pixels", columns))
     return headlines(evaluation), tuple(sections)
 
 
-def compare_masks(dataset: Dataset, answers: Sequence[EvaluatedImage], colors: Sequence[Color]) -> tuple[Comparison, ...]:
-    """The images of some answers, each next to its masks; one that cannot be read any more is left out."""
+def compare_masks(dataset: Dataset, evaluated: Sequence[EvaluatedImage], colors: Sequence[Color]) -> tuple[Comparison, ...]:
+    """Evaluated images, each next to its masks; one that cannot be read any more is left out."""
     found: list[Comparison] = []
-    for answer in answers:
+    for one in evaluated:
         with suppress(ImageError):
-            image, (height, width) = dataset.images.read(answer.index), answer.truth.shape
+            image, (height, width) = dataset.images.read(one.index), one.target.shape
             if image.shape[:2] != (height, width):
                 small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
                 image = np.asarray(small, np.uint8).reshape(height, width, -1)
-            uri = thumbnail(side_by_side(image, answer.truth, answer.predicted, colors), _WIDTH)
-            found.append(Comparison(dataset.images.name(answer.index), uri, f"mean IoU {percent(answer.mean_iou)}"))
+            uri = thumbnail(side_by_side(image, one.target, one.predicted, colors), _WIDTH)
+            found.append(Comparison(dataset.images.name(one.index), uri, f"mean IoU {percent(one.mean_iou)}"))
     return tuple(found)
 
 
