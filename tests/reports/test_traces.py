@@ -39,13 +39,19 @@ def test_everything_is_there_without_the_script(trace: Trace) -> None:
     assert "hidden" in next(each for each in page.all("div") if each.get("class") == "controls")
 
 
-def test_the_script_finds_every_cell_of_a_step(trace: Trace) -> None:
+def test_the_script_finds_the_cells_of_every_step_and_their_values(trace: Trace) -> None:
     page = Page(render_trace(trace))
     cells = {cell["data-cell"] for cell in page.all("td") if "data-cell" in cell}
     assert len(cells) == sum(len(grid.values) * len(grid.values[0]) for grid in trace.grids)
-    for row in page.all("tr"):
-        outputs = [pair.split("=")[0] for pair in (row.get("data-outputs") or "").split()]
-        assert set((row.get("data-inputs") or "").split()) | set(outputs) <= cells
+    names = [grid.name for grid in trace.grids]
+    rows = [row for row in page.all("tr") if "data-inputs" in row]
+    for row, step in zip(rows, trace.steps, strict=True):
+        inputs = [f"{names.index(name)}-{i}-{j}" for name, i, j in step.inputs]
+        assert str(row["data-inputs"]).split() == inputs
+        outputs = dict(pair.split("=") for pair in str(row["data-outputs"]).split())
+        assert set(inputs) | set(outputs) <= cells
+        values = {f"{names.index(name)}-{i}-{j}": value for (name, i, j), value in step.outputs}
+        assert {cell: float(text.replace("\N{MINUS SIGN}", "-")) for cell, text in outputs.items()} == values
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
