@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from convolve import models
-from convolve.models import Network
-from convolve.models.densenet import save_memory
+from convolve.models import Network, save_memory
 from convolve.models.gap import has_gap, with_gap
 from convolve.training.recipe import Recipe
 from convolve.values import Preprocessing

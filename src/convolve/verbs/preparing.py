@@ -17,8 +17,7 @@ from convolve.datasets.layouts import open_dataset
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import Survey, survey
 from convolve.errors import DataError, OptionError
-from convolve.models import Network
-from convolve.models.freeze import freeze
+from convolve.models import Network, freeze
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.summary import summarize

@@ -33,7 +33,7 @@ def kept_weights(run: Run) -> Mapping[str, Tensor]:
     file.
     """
     from convolve.errors import RunError
-    from convolve.interop.files import read_weights
+    from convolve.interop.weights import read_weights
 
     if not run.weights.is_file():
         raise RunError(f"{run.folder} has not ended its training; go on with `convolve train --resume {run.folder}`.")

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from convolve import models
-from convolve.interop.files import read_weights
-from convolve.interop.official import imagenet_weights, renamed
+from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Network
-from convolve.models.convolutional import convolutional_state
-from convolve.models.fcn import classifier
-from convolve.models.weights import grown_from, load_weights
+from convolve.models.weights import inherited_layers, load_weights, translate
 from convolve.training.run import open_run
 from convolve.values import Preprocessing
 from convolve.verbs.running import kept_weights
@@ -35,9 +31,9 @@ class Start:
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
-        state = _translated(network, self.state)
+        state = translate(network, self.state, rename)
         fresh = load_weights(network, state)
-        if not grown_from(network, state):
+        if not inherited_layers(network, state):
             return f"fresh: {', '.join(fresh)}" if fresh else "all of them fit"
         kept = [name for name in network.state_dict() if name not in fresh and name.endswith(".weight")]
         layers = ", ".join(name.split(".")[-2] for name in kept)
@@ -47,7 +43,7 @@ class Start:
 def starting_weights(weights: str, network: str) -> Start:
     """Find the weights. Raises `WeightsError`, and `RunError` for a folder that is no finished run."""
     if weights == "imagenet":
-        found = imagenet_weights(classifier(network) or network)
+        found = imagenet_weights(models.card(network).classifier or network)
         return Start(found.state, found.preprocessing.channels, found.preprocessing, found.source)
     place = Path(weights)
     if place.is_dir():
@@ -57,13 +53,3 @@ def starting_weights(weights: str, network: str) -> Start:
     state = read_weights(place)
     channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
     return Start(state, channels, None, str(place))
-
-
-def _translated(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """A state under the network's own names, also where it is of the classifier that the network was made of."""
-    base, own = classifier(network.card.name), network.state_dict()
-    if base is None or all(name in own for name in state):
-        return renamed(network, state)
-    with torch.device("meta"):
-        whole = models.create(base)
-    return convolutional_state(network, renamed(whole, state))
