@@ -16,7 +16,7 @@ from convolve.datasets.masks import MaskFiles, MaskTruth, class_flags, shown_in
 from convolve.datasets.augmentation import Augmentation
 from convolve.errors import ImageError
 from convolve.values import IGNORE, Preprocessing
-from convolve.words import Fit
+from convolve.choices import Fit
 
 COLORS = ((0, 0, 0), (200, 30, 40))
 

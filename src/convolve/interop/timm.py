@@ -22,7 +22,7 @@ from torch import Tensor
 from convolve.errors import WeightsError
 from convolve.models import Network
 from convolve.values import Preprocessing
-from convolve.words import Fit
+from convolve.choices import Fit
 
 TWINS = {
     "densenet121": "densenet121",
