@@ -117,8 +117,36 @@ class GroundTruth(TargetSource, Protocol):
         ...
 
 
+class EncodedImage(Protocol):
+    """An image as it is stored, read once: nothing here reads the file again. Safe to use from several threads."""
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes that depend on the stored content alone."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upright image, without decoding it. Raises `ImageError`."""
+        ...
+
+    @property
+    def gray(self) -> bool:
+        """Whether the header alone rules out color. Raises `ImageError`."""
+        ...
+
+    def decode(self, at_least: int = 0) -> Pixels:
+        """(H, W, C) with C 1 or 3, upright. A shorter side above ``at_least`` pixels may come reduced, never below
+        it; 0 asks for full size. Raises `ImageError`.
+        """
+        ...
+
+
 class Images(Protocol):
-    """Images on disk or in memory, read one at a time; safe to call from several threads."""
+    """Images on disk or in memory, read one at a time; safe to call from several threads.
+
+    Inherit from it: what `read`, `size` and `digest` do follows from `open`.
+    """
 
     def __len__(self) -> int: ...
 
@@ -126,23 +154,25 @@ class Images(Protocol):
         """What people call it: the path below the dataset's root, or `train-images#17`."""
         ...
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        """(H, W, C) with C 1 or 3, upright. A shorter side above ``at_least`` pixels may come reduced, never below
-        it; 0 asks for full size. Raises `ImageError`.
-        """
-        ...
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Height and width of the upright image, without decoding it. Raises `ImageError`."""
-        ...
-
-    def digest(self, index: int) -> bytes:
-        """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
+    def open(self, index: int) -> EncodedImage:
+        """Read one image, and do not decode it yet. Raises `ImageError` when its file cannot be opened."""
         ...
 
     def take(self, indices: Indices) -> Images:
         """Some of the images, in the order asked."""
         ...
+
+    def read(self, index: int, at_least: int = 0) -> Pixels:
+        """The decoded image; see `EncodedImage.decode`. Raises `ImageError`."""
+        return self.open(index).decode(at_least)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of the upright image, without decoding it. Raises `ImageError`."""
+        return self.open(index).size
+
+    def digest(self, index: int) -> bytes:
+        """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
+        return self.open(index).digest
 
 
 @dataclass(frozen=True, eq=False)

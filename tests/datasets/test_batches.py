@@ -15,7 +15,7 @@ from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.geometry import warp
 from convolve.datasets.images import ImageArray
 from convolve.datasets.labels import Labels
-from convolve.datasets.preprocess import fitted, least_side, normalized
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import DataError
 from convolve.targets import ArrayTargets
 from convolve.values import Batch, Indices, Placement
@@ -95,10 +95,10 @@ def test_an_epoch_shows_every_example_once_with_its_label(source: PixelSource) -
 def test_without_augmentation_batches_are_what_prediction_sees(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     pixels = open_cache(images, GOAL, tmp_path / "caches", 10**9, 1)
-    expected = [fitted(images.read(index, least_side(GOAL)), GOAL) for index in range(len(SIZES))]
+    expected = [fit_to_input(images.read(index, least_side(GOAL)), GOAL) for index in range(len(SIZES))]
     epoch = list(batches(pixels, replace(OPTIONS, augmentation=None, shuffle=False)).epoch(0))
     np.testing.assert_array_equal(
-        np.concatenate([batch.images for batch in epoch]), normalized(np.stack(expected), GOAL)
+        np.concatenate([batch.images for batch in epoch]), normalize(np.stack(expected), GOAL)
     )
 
 
@@ -197,7 +197,7 @@ def test_targets_are_asked_for_with_the_placement_of_the_pixels(
     assert placement.sizes.tolist() == [list(source.get(index).shape[:2]) for index in indices.tolist()]
     if augmentation is None:
         pixels = [source.get(index) for index in indices.tolist()]
-        np.testing.assert_array_equal(batch.images, normalized(warp(pixels, placement.matrices, GOAL), GOAL))
+        np.testing.assert_array_equal(batch.images, normalize(warp(pixels, placement.matrices, GOAL), GOAL))
 
 
 def test_pixels_of_the_input_size_stay_where_they_are(array: PixelSource) -> None:

@@ -44,8 +44,7 @@ CHANGES: dict[str, Change] = {
 
 
 def groups(pictures: list[Image.Image]) -> list[list[int]]:
-    thumbnails = [ImageArray(as_array(picture)[None], "") for picture in pictures]
-    seen = [survey(one, 0) for one in thumbnails]
+    seen = [survey(ImageArray(as_array(picture)[None], ""), 0) for picture in pictures]
     luma, chroma = (np.concatenate([getattr(one, name) for one in seen]) for name in ("luma", "chroma"))
     return [group.tolist() for group in duplicates.near_groups(luma, chroma)]
 
@@ -122,7 +121,7 @@ def test_the_search_finds_what_comparing_all_pairs_finds(monkeypatch: pytest.Mon
     def all_pairs(luma: Pixels, *_: object) -> Indices:
         return np.stack(np.triu_indices(len(luma), 1), 1).astype(np.int64)
 
-    monkeypatch.setattr(duplicates, "_candidates", all_pairs)
+    monkeypatch.setattr(duplicates, "_candidate_pairs", all_pairs)
     assert searched.tolist() == duplicates._near_pairs(luma, chroma, 1).tolist()
 
 

@@ -69,7 +69,7 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.datasets.survey import survey
 
     dataset = open_dataset(options.path, options.task)
-    seen = survey(dataset)
+    seen = survey(dataset.images)
     findings = diagnose(dataset, None, seen)
     if options.sheet:
         from convolve.tasks.task import find

@@ -49,7 +49,12 @@ def train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fold
     prepared, findings = beginning.prepared, beginning.findings
     listener(Remark(f"{prepared.dataset.root}: {prepared.dataset.layout} ({prepared.dataset.reason})"))
     listener(Remark(f"{len(findings.usable):,} images, {len(findings.classes)} classes; {prepared.splits.origin}"))
-    for sentence in (*findings.warnings, *_choices(beginning), *prepared.runtime.reasons, prepared.examples.source.how):
+    for sentence in (
+        *findings.warnings,
+        *_choices(beginning),
+        *prepared.runtime.reasons,
+        prepared.examples.source.description,
+    ):
         listener(Remark(sentence))
     run = create_run(folder, _lasting(prepared.recipe), _manifest(beginning), prepared.dataset, prepared.splits)
     place, kind = folder / "contact_sheet.png", prepared.kind

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from convolve.datasets.preprocess import fitted, least_side, normalized
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import OptionError
 from convolve.runtime import Runtime
 from convolve.tasks.classify.learning import Classify
@@ -63,14 +63,14 @@ class Answering:
 
     def read(self, images: Images, index: int) -> Pixels:
         """(height, width, C) as the network sees it. Raises `ImageError`."""
-        return fitted(images.read(index, least_side(self.preprocessing)), self.preprocessing)
+        return fit_to_input(images.read(index, least_side(self.preprocessing)), self.preprocessing)
 
     def answers(self, names: Sequence[str], found: Sequence[Pixels]) -> Iterator[Answer]:
         """In order."""
         if not found:
             return
         with torch.inference_mode(), self.runtime.arithmetic():
-            images = self.runtime.images(normalized(np.stack(found), self.preprocessing))
+            images = self.runtime.images(normalize(np.stack(found), self.preprocessing))
             scores = self.task.predict(images).cpu().numpy()
         for name, row in zip(names, scores, strict=True):
             yield _answer(name, row, self.task, self.wanted)

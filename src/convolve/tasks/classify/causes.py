@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from convolve.datasets.preprocess import fitted, frame, least_side, normalized
+from convolve.datasets.preprocess import fit_to_input, frame, least_side, normalize
 from convolve.errors import ConvolveError, ImageError
 from convolve.explainers.class_maps import class_maps, own_method
 from convolve.explainers.heat import scaled
@@ -66,10 +66,10 @@ def _of_some(task: Classify, runtime: Runtime, images: Images, preprocessing: Pr
     for index in asked:
         with suppress(ImageError):
             picture = images.read(index, least_side(preprocessing))
-            seen[index] = _Seen(fitted(picture, preprocessing), (picture.shape[0], picture.shape[1]))
+            seen[index] = _Seen(fit_to_input(picture, preprocessing), (picture.shape[0], picture.shape[1]))
     if not seen:
         return {}
-    inputs = runtime.images(normalized(np.stack([one.pixels for one in seen.values()]), preprocessing))
+    inputs = runtime.images(normalize(np.stack([one.pixels for one in seen.values()]), preprocessing))
     pairs = [(place, number) for place, index in enumerate(seen) for number in asked[index]]
     places, classes = torch.tensor(pairs, dtype=torch.int64, device=inputs.device).reshape(-1, 2).T
     with runtime.arithmetic():

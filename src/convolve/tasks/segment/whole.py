@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.preprocess import fitted, frame, normalized
+from convolve.datasets.preprocess import fit_to_input, frame, normalize
 from convolve.runtime import Runtime
 from convolve.tasks.segment.learning import Segment
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
@@ -46,7 +46,7 @@ def answered(
     likeliest class is less sure than ``least``.
     """
     plane, matrix = _plane(picture, size, preprocessing)
-    view = fitted(to_channels(picture, preprocessing.channels), plane)
+    view = fit_to_input(to_channels(picture, preprocessing.channels), plane)
     found = np.empty(size, np.uint8)
     if view.shape[:2] == size and np.array_equal(matrix, _SAME):
         done = 0
@@ -132,7 +132,7 @@ def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
 def _seen(tiles: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Tensor:
     """(n, classes, height, width) the shares in every tile."""
     with torch.inference_mode(), runtime.arithmetic():
-        return task.shares(runtime.images(normalized(tiles, preprocessing))).cpu()
+        return task.shares(runtime.images(normalize(tiles, preprocessing))).cpu()
 
 
 @dataclass(frozen=True)
