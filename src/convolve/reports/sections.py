@@ -10,7 +10,7 @@ import numpy as np
 
 from convolve.errors import DataError
 from convolve.metrics.confusion import ClassFigures, Shares, macro, weighted
-from convolve.reports.report import FactList, Section, Training, count_of, percent, whole_percent
+from convolve.reports.report import FactList, Section, Training, count_of, metric_name, percent, whole_percent
 from convolve.values import Indices
 
 _HOME = "convolve.reports"
@@ -74,7 +74,7 @@ def confusion_section(names: Sequence[str], matrix: Indices, unit: str, percenta
     context = {
         "names": names,
         "unit": unit,
-        "cells_show": f"the percentage of its row; the pointer shows the {unit}" if percentages else f"{unit}",
+        "quantity": f"percentage of its row's {unit}" if percentages else f"number of {unit}",
         "rows": [[cell(row, column) for column in size] for row in size],
         "dense": len(names) > _NUMBERED,
         "short": all(len(name) <= 3 for name in names),
@@ -132,7 +132,7 @@ def training_section(training: Training) -> Section:
     from convolve.reports.figures import panels, training_curves
 
     curves = [as_svg(training_curves(training, [panel]), panel) for panel in panels(training)]
-    context = {"curves": curves, "monitored": training.monitored.replace("_", " "), "best": training.best}
+    context = {"curves": curves, "monitored": metric_name(training.monitored), "best": training.best}
     return Section("training", "Training", (_HOME, "training.html.j2"), context)
 
 

@@ -206,8 +206,8 @@ class Kind(Generic[T, E]):
     and has the bytes that `open_cache` may take; ``sampling`` the weights (N,) by which a balanced sampler draws, or
     None. ``build`` makes the task that learns, ``restore`` the one that predicts. ``conclude`` is what a run keeps of
     its validation split beside its weights; ``measured`` answers a split's images, or their batches, for ``evaluate``,
-    which measures it, given that. ``report`` gives the page's headlines and sections and ``shown`` the lines for people. ``marked`` draws a
-    batch's truth into its pictures (N, H, W, C), ``named`` says it in words for each of them, and ``answering`` is how
+    which measures it, given that. ``report`` gives headlines and sections and ``shown`` the lines for people. ``marked``
+    draws a batch's truth into its pictures (N, H, W, C), ``named`` says it in words for each of them, and ``answering`` is how
     images that no one knows are answered (`OptionError` for what the task cannot give). ``explaining`` is what of the
     answers is explained.
     """
