@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from convolve.metrics.confusion import Shares, accuracy, confusion_matrix, per_class
+from convolve.datasets.images import EncodedArray
+from convolve.metrics.confusion import Shares, accuracy, class_metrics, confusion_matrix
 from convolve.reports.report import Epoch, Fact, FactList, Headline, Report, Training, percent
 from convolve.reports.sections import (
     class_section,
@@ -18,13 +19,13 @@ from convolve.reports.sections import (
     precision_recall_columns,
     training_section,
 )
-from convolve.values import Indices, Pixels
+from convolve.values import Images, Indices, Pixels
 
 DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True)
-class Scans:
+class Scans(Images):
     """Images in memory, for the tests."""
 
     pixels: Pixels
@@ -35,15 +36,8 @@ class Scans:
     def name(self, index: int) -> str:
         return f"scans/{index:04d}.png"
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        return np.asarray(self.pixels[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        height, width = self.read(index).shape[:2]
-        return height, width
-
-    def digest(self, index: int) -> bytes:
-        return bytes(self.pixels[index].tobytes()[:16])
+    def open(self, index: int) -> EncodedArray:
+        return EncodedArray(self.pixels[index])
 
     def take(self, indices: Indices) -> Scans:
         return Scans(self.pixels[indices])
@@ -72,7 +66,7 @@ def epochs(count: int = 5) -> tuple[Epoch, ...]:
 def report(names: tuple[str, ...] = DIGITS) -> Report:
     """Every section that is of no task in particular."""
     matrix = digits_matrix()
-    metrics = per_class(matrix)
+    metrics = class_metrics(matrix)
     return Report(
         title="lenet5 on digits",
         subtitle="Measured on the test split: 800 images",

@@ -82,7 +82,7 @@ def test_nothing_is_fetched_and_only_its_own_script_may_run(page: Explanations) 
     policy = (
         f"default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     )
-    assert f"{policy}{digest}'" in html
+    assert policy in html
 
 
 def test_its_korean_needs_no_installed_font(page: Explanations) -> None:

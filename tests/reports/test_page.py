@@ -17,7 +17,8 @@ import pytest
 from jinja2 import TemplateNotFound
 
 from convolve.errors import ConvolveError, DataError
-from convolve.metrics.confusion import per_class
+from convolve.fonts import FAMILY
+from convolve.metrics.confusion import class_metrics
 from convolve.reports.page import render, write_report
 from convolve.reports.report import (
     Headline,
@@ -40,6 +41,7 @@ from convolve.reports.sections import (
     training_section,
 )
 from convolve.values import Indices
+from tests.browser import OpenPage
 from tests.reports.sample import DIGITS, digits_matrix, epochs, report
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -86,7 +88,7 @@ def cells(page: Page) -> dict[str, dict[str, str | None]]:
 
 
 def classes_of(matrix: Indices, names: tuple[str, ...]) -> Section:
-    metrics = per_class(matrix)
+    metrics = class_metrics(matrix)
     return class_section(names, metrics.support, "images", precision_recall_columns(metrics))
 
 
@@ -167,6 +169,27 @@ def test_names_are_text_wherever_they_come_from() -> None:
     assert len(page.all("script")) == 1
     assert not page.open
     assert page.text.count(evil) > 15
+
+
+def test_its_korean_needs_no_installed_font() -> None:
+    assert "@font-face" in render(report(("고양이", *DIGITS[1:])))
+    assert "@font-face" not in render(report(("cat", *DIGITS[1:])))
+
+
+def test_a_browser_draws_korean_names_with_their_own_glyphs(tmp_path: Path, open_page: OpenPage) -> None:
+    """The first of them too: Chromium keeps boxes for what it laid out before it had read the font."""
+    write_report(tmp_path / "report.html", report(("고양이", "해바라기", "민들레", *DIGITS[3:])))
+    page = open_page(tmp_path / "report.html")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    session = page.context.new_cdp_session(page)
+    session.send("DOM.enable")
+    session.send("CSS.enable")
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    for table in (".matrix", ".figures"):
+        names = session.send("DOM.querySelectorAll", {"nodeId": root, "selector": f"{table} tbody th"})["nodeIds"]
+        for node, count in zip(names, (3, 4, 3), strict=False):
+            (font,) = session.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+            assert (font["familyName"], font["isCustomFont"], font["glyphCount"]) == (FAMILY, True, count)
 
 
 def test_names_that_are_no_unicode_do_not_prevent_the_writing(tmp_path: Path) -> None:

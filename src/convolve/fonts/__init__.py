@@ -89,7 +89,7 @@ def embedded_font_css(text: str) -> str:
 
     # Browsers compose conjoining jamo, so the syllables that these make up belong to the text too.
     letters |= {ord(letter) for letter in unicodedata.normalize("NFC", text) if _is_hangul(letter)}
-    options = subset.Options(flavor="woff", hinting=False, layout_features=[], name_IDs=[0, 13])
+    options = subset.Options(flavor="woff", hinting=False, layout_features=[], name_IDs=[0, 1, 2, 4, 6, 13])
     with subset.load_font(str(PATH), options) as font:
         subsetter = subset.Subsetter(options)
         subsetter.populate(unicodes=letters)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from convolve.errors import WeightsError
 from convolve.values import Preprocessing
-from convolve.words import Fit
+from convolve.choices import Fit
 
 _FITS: dict[str, Fit] = {"center": "crop", "stretch": "stretch", "border": "letterbox"}
 _FAILURES = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.errors import DataError
-from convolve.metrics.confusion import ClassFigures, Shares, macro, weighted
+from convolve.metrics.confusion import ClassMetrics, Shares
 from convolve.reports.report import FactList, Section, Training, count_of, metric_name, percent, whole_percent
 from convolve.values import Indices
 
@@ -18,6 +18,8 @@ _NUMBERED = 20
 _LARGEST = 200
 _PAIRS = 12
 _FEW = 20
+_PRECISION = "the fraction of what is predicted as the class that belongs to it"
+_RECALL = "the fraction of what belongs to the class that is predicted as it"
 
 
 @dataclass(frozen=True)
@@ -84,25 +86,13 @@ def confusion_section(names: Sequence[str], matrix: Indices, unit: str, percenta
     return Section("confusion", "Confusion matrix", template, context, notebook)
 
 
-def precision_recall_columns(figures: ClassFigures) -> tuple[ClassColumn, ...]:
+def precision_recall_columns(metrics: ClassMetrics) -> tuple[ClassColumn, ...]:
     """Precision, recall and F1 of each class."""
-    mean, by_count = macro(figures), weighted(figures)
+    mean, by_count = macro_average(metrics), weighted_average(metrics)
     return (
-        ClassColumn(
-            "Precision",
-            figures.precision,
-            "the fraction of what is predicted as the class that belongs to it",
-            mean.precision,
-            by_count.precision,
-        ),
-        ClassColumn(
-            "Recall",
-            figures.recall,
-            "the fraction of what belongs to the class that is predicted as it",
-            mean.recall,
-            by_count.recall,
-        ),
-        ClassColumn("F1", figures.f1, "the harmonic mean of precision and recall", mean.f1, by_count.f1),
+        ClassColumn("Precision", metrics.precision, _PRECISION, mean.precision, by_count.precision),
+        ClassColumn("Recall", metrics.recall, _RECALL, mean.recall, by_count.recall),
+        ClassColumn("F1", metrics.f1, "the harmonic mean of precision and recall", mean.f1, by_count.f1),
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from convolve.errors import OptionError
 from convolve.runtime.convolutions import QuickConvolutions
-from convolve.words import Precision
+from convolve.choices import Precision
 
 SMALL = 10_000_000
 """Multiply-adds of one image below which a network stays fp32 in torch's default memory format: casts and reordering
@@ -78,17 +78,23 @@ class Runtime:
 
 
 def choose(
-    device: str | None = None, precision: str | None = None, threads: int | None = None, macs: int | None = None
+    device: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    macs: int | None = None,
+    trained_in: Precision | None = None,
 ) -> Runtime:
     """Decide by rules, never by timing, so that a machine always decides alike; what is given wins.
 
-    ``macs`` are the network's multiply-adds of one image. Raises `OptionError` for what this machine does not have.
+    ``macs`` are the network's multiply-adds of one image; ``trained_in`` is the number format that its weights were
+    trained in, which is used again where this machine is fast in it. Raises `OptionError` for what this machine does
+    not have.
     """
     where, device_reason = _device(device)
     if threads is not None and threads < 1:
         raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_cores()}.")
     small = where == "cpu" and macs is not None and macs < SMALL
-    chosen, precision_reason = _precision(where, precision, small)
+    chosen, precision_reason = _precision(where, precision, small, trained_in)
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
     count = threads or _cores()
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as asked" if threads else "one per core")
@@ -149,11 +155,18 @@ def _device(asked: str | None) -> tuple[str, str]:
     return asked, f"{asked}: as asked"
 
 
-def _precision(device: str, asked: str | None, small: bool) -> tuple[Precision, str]:
+def _precision(device: str, asked: str | None, small: bool, trained_in: Precision | None) -> tuple[Precision, str]:
     if asked is not None and asked not in ("fp32", "bf16"):
-        raise OptionError(f"precision cannot be '{asked}'; it takes fp32 or bf16.")
+        raise OptionError(f"precision cannot be '{asked}'; it must be fp32 or bf16.")
     if asked is not None:
         return ("bf16" if asked == "bf16" else "fp32"), f"{asked}: as asked"
+    if trained_in == "fp32":
+        return "fp32", "fp32: as the run was trained"
+    if trained_in == "bf16":
+        fast, why = _fast_bfloat16(device)
+        if not fast:
+            return "fp32", f"fp32: the run was trained in bf16, but {why}; results may differ slightly"
+        return "bf16", "bf16: as the run was trained"
     if small:
         return "fp32", f"fp32: the network is small (under {SMALL // 10**6} million multiply-adds)"
     fast, why = _fast_bfloat16(device)

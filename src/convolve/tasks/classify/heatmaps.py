@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from convolve.datasets.preprocess import fitted, frame, least_side, normalized
+from convolve.datasets.preprocess import fit_to_input, frame, least_side, normalize
 from convolve.errors import ConvolveError, ImageError
 from convolve.explainers.class_maps import class_maps, own_method
 from convolve.explainers.heat import scaled
 from convolve.reports.overlays import laid_over, layer_uri
 from convolve.runtime import Runtime
 from convolve.summary import summarize
-from convolve.tasks.classify.learning import Classify
+from convolve.tasks.classify.task import Classify
 from convolve.values import Images, Pixels, Preprocessing
 
 BUDGET = 100e9
@@ -79,10 +79,10 @@ def _of_batch(
     for index in classes:
         with suppress(ImageError):
             image = images.read(index, least_side(preprocessing))
-            inputs[index], sizes[index] = fitted(image, preprocessing), (image.shape[0], image.shape[1])
+            inputs[index], sizes[index] = fit_to_input(image, preprocessing), (image.shape[0], image.shape[1])
     if not inputs:
         return {}
-    batch = runtime.images(normalized(np.stack(list(inputs.values())), preprocessing))
+    batch = runtime.images(normalize(np.stack(list(inputs.values())), preprocessing))
     pairs = [(position, number) for position, index in enumerate(inputs) for number in classes[index]]
     positions, numbers = torch.tensor(pairs, dtype=torch.int64, device=batch.device).reshape(-1, 2).T
     with runtime.arithmetic():

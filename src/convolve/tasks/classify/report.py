@@ -10,7 +10,7 @@ import numpy as np
 from convolve.explainers.class_maps import own_method
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.intervals import accuracy_interval
-from convolve.metrics.ranking import mean_defined
+from convolve.metrics.ranking import nanmean
 from convolve.reports.overlays import ramp_uri
 from convolve.reports.report import Headline, Section, count_of, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
@@ -18,7 +18,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.classify.evaluation import ClassResults, Evaluation
 from convolve.tasks.classify.gallery import Selection, limit_bytes
 from convolve.tasks.classify.heatmaps import compute_heatmaps
-from convolve.tasks.classify.learning import Classify
+from convolve.tasks.classify.task import Classify
 from convolve.values import Dataset, Preprocessing
 
 _HOME = "convolve.tasks.classify"
@@ -53,9 +53,9 @@ def report_sections(
     task: Classify, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation. Images beyond 6 MB are left out, those of the matrix's cells first."""
-    classes, scored = evaluation.classes, evaluation.scored
-    images = dataset.images.take(scored.indices)
-    selection = Selection.of(scored.targets, scored.scores)
+    classes, predictions = evaluation.classes, evaluation.predictions
+    images = dataset.images.take(predictions.indices)
+    selection = Selection.of(predictions.targets, predictions.scores)
     heatmaps = compute_heatmaps(task, runtime, images, preprocessing, selection.heatmap_classes())
     mistakes = limit_bytes(selection.examples(images, selection.mistakes, heatmaps, _LARGE), _BYTES)
     rest = _BYTES - sum(example.size for example in mistakes)
@@ -97,8 +97,8 @@ def chance_error(bins: Reliability) -> float:
 def _ranking_columns(classes: ClassResults) -> tuple[ClassColumn, ...]:
     precision, area = classes.average_precision, classes.roc_auc
     return (
-        ClassColumn("AP", precision, "average precision, the class against the rest", mean_defined(precision)),
-        ClassColumn("AUC", area, "area under the ROC curve, the class against the rest", mean_defined(area)),
+        ClassColumn("AP", precision, "average precision, the class against the rest", nanmean(precision)),
+        ClassColumn("AUC", area, "area under the ROC curve, the class against the rest", nanmean(area)),
     )
 
 

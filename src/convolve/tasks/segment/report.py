@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from convolve.datasets.masks import shown_in
+from convolve.datasets.masks import colorize
 from convolve.errors import ImageError
-from convolve.metrics.confusion import per_class
-from convolve.metrics.ranking import mean_defined
+from convolve.metrics.confusion import class_metrics
+from convolve.metrics.ranking import nanmean
 from convolve.reports.report import Headline, Section, count_of, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
-from convolve.tasks.segment.evaluation import Answer, Evaluation
-from convolve.tasks.segment.learning import Segment
+from convolve.tasks.segment.evaluation import EvaluatedImage, Evaluation
+from convolve.tasks.segment.task import Segment
 from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
 
 WRONG: Color = (214, 39, 40)
@@ -55,9 +55,9 @@ def report_sections(
     task: Segment, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation."""
-    del task, runtime, preprocessing
+    del runtime, preprocessing
     names, matrix = evaluation.names, evaluation.matrix
-    colors = dataset.masks.colors if dataset.masks else ()
+    colors = task.colors
     comparisons = compare_masks(dataset, evaluation.worst, colors)
     sections = [confusion_section(names, matrix, "pixels", percentages=True)]
     if comparisons:
@@ -65,27 +65,29 @@ def report_sections(
         template, notebook = (_HOME, "worst_images.html.j2"), (_HOME, "worst_images_notebook.html.j2")
         context = {"comparisons": comparisons, "legend": legend}
         sections.append(Section("worst", "Worst images", template, context, notebook))
-    metrics = per_class(matrix)
+    metrics = class_metrics(matrix)
     columns = (
-        ClassColumn("IoU", evaluation.iou, _IOU, mean_defined(evaluation.iou)),
+        ClassColumn("IoU", evaluation.iou, _IOU, nanmean(evaluation.iou)),
         *precision_recall_columns(metrics),
-        ClassColumn("Boundary F", evaluation.boundary, _BOUNDARY_F, mean_defined(evaluation.boundary)),
+        ClassColumn("Boundary F", evaluation.boundary, _BOUNDARY_F, nanmean(evaluation.boundary)),
     )
     sections.append(class_section(names, metrics.support, "pixels", columns))
     return headlines(evaluation), tuple(sections)
 
 
-def compare_masks(dataset: Dataset, answers: Sequence[Answer], colors: Sequence[Color]) -> tuple[Comparison, ...]:
-    """The images of some answers, each next to its masks; one that cannot be read any more is left out."""
+def compare_masks(
+    dataset: Dataset, evaluated: Sequence[EvaluatedImage], colors: Sequence[Color]
+) -> tuple[Comparison, ...]:
+    """Evaluated images, each next to its masks; one that cannot be read any more is left out."""
     found: list[Comparison] = []
-    for answer in answers:
+    for one in evaluated:
         with suppress(ImageError):
-            image, (height, width) = dataset.images.read(answer.index), answer.truth.shape
+            image, (height, width) = dataset.images.read(one.index), one.target.shape
             if image.shape[:2] != (height, width):
                 small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
                 image = np.asarray(small, np.uint8).reshape(height, width, -1)
-            uri = thumbnail(side_by_side(image, answer.truth, answer.predicted, colors), _WIDTH)
-            found.append(Comparison(dataset.images.name(answer.index), uri, f"mean IoU {percent(answer.mean_iou)}"))
+            uri = thumbnail(side_by_side(image, one.target, one.predicted, colors), _WIDTH)
+            found.append(Comparison(dataset.images.name(one.index), uri, f"mean IoU {percent(one.mean_iou)}"))
     return tuple(found)
 
 
@@ -97,5 +99,5 @@ def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colors: Sequen
     gray = np.broadcast_to(image.mean(2, keepdims=True), rgb.shape).astype(np.uint8)
     wrong = ((truth != predicted) & (truth != IGNORE))[..., None]
     gap = np.full((len(image), _GAP, 3), 255, np.uint8)
-    parts = rgb, gap, shown_in(colors, truth), gap, shown_in(colors, predicted), gap, np.where(wrong, WRONG, gray)
+    parts = rgb, gap, colorize(colors, truth), gap, colorize(colors, predicted), gap, np.where(wrong, WRONG, gray)
     return np.concatenate(parts, axis=1).astype(np.uint8)

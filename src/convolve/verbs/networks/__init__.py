@@ -7,13 +7,13 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.progress import Listener
 from convolve.verbs.networks import catalog, layer_table
 from convolve.verbs.networks.catalog import Catalog, Order
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.picturing import check_figure, write_figure
-from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -93,4 +93,4 @@ def _input(text: str) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-VERB = Verb(Networks, run, shown)
+COMMAND = Command(Networks, run, shown)

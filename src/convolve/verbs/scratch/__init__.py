@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.options import merge
 from convolve.progress import Listener
 from convolve.verbs.scratch.options import Scratch
-from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -118,4 +118,4 @@ def _example_options(name: str, options: Scratch) -> Scratch:
     return merge(example, options)
 
 
-VERB = Verb(Scratch, run, render)
+COMMAND = Command(Scratch, run, render)
