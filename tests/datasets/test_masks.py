@@ -17,7 +17,7 @@ from convolve.datasets.images import ImageFiles
 from convolve.datasets.masks import MaskArray, MaskFiles, Masks, colorize, count_pixels
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Pixels, Preprocessing
-from convolve.words import Fit
+from convolve.choices import Fit
 from tests.datasets.ground_truths import placement, values
 
 COLORS = ((0, 0, 0), (200, 30, 40))
