@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.models import Network
+    from convolve.reports.report import Headline, Section
     from convolve.setup.prepare import Preparation, Prepared
     from convolve.tasks.task import Evaluation, Task
     from convolve.training.events import Events
@@ -57,10 +58,17 @@ class Trained:
     evaluation: Evaluation
     epoch: int
     report: Path
+    headlines: tuple[Headline, ...] = field(default=(), repr=False)
+    sections: tuple[Section, ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """`run`, `report`, `epoch` and the evaluation."""
         return {"run": str(self.run), "report": str(self.report), "epoch": self.epoch, **self.evaluation.as_json()}
+
+    def _repr_html_(self) -> str:
+        from convolve.reports.notebook import notebook_html
+
+        return notebook_html(self.headlines, self.sections)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,11 @@ class Folds:
         return {
             name: {"mean": statistics.mean(column), "std": statistics.stdev(column)} for name, column in columns.items()
         }
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
 
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
@@ -182,7 +195,8 @@ def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Tr
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, runtime)
     write_run_report(page, run, evaluation, headlines, sections)
     write_manifest(run.folder, run.manifest)
-    return Trained(run.folder, task.info.name, evaluation, state.best_epoch or 0, page)
+    epoch = state.best_epoch or 0
+    return Trained(run.folder, task.info.name, evaluation, epoch, page, headlines, sections)
 
 
 def _evaluation_data(prepared: Prepared, split: str) -> Any:
