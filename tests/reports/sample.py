@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from convolve.metrics.calibration import fit_temperature, reject_threshold, reliability, with_temperature
-from convolve.metrics.confusion import Shares, accuracy, confusion_matrix, per_class
+from convolve.metrics.calibration import fit_temperature, reject_threshold, reliability, softmax_with_temperature
+from convolve.metrics.confusion import Fractions, accuracy, class_metrics, confusion_matrix
 from convolve.reports.page import percent
 from convolve.reports.report import Calibration, Classes, Epoch, Headline, Report, Row, Section, Training
 from convolve.reports.thumbnails import choose, examples, worst
@@ -44,7 +44,7 @@ class Scans:
 
 
 @functools.cache
-def guesses() -> tuple[Scans, Indices, Shares]:
+def guesses() -> tuple[Scans, Indices, Fractions]:
     """The last 800 digits, their truths, and the probabilities of a classifier that learned from 200 others."""
     digits = load_digits()
     model = LogisticRegression(max_iter=200, C=1e-3).fit(digits.data[:200], digits.target[:200])
@@ -64,12 +64,12 @@ def report() -> Report:
     predicted, confidence = scores.argmax(1), scores.max(1)
     matrix = confusion_matrix(truth, predicted, 10)
     temperature = fit_temperature(np.log(scores), truth)
-    mild = with_temperature(np.log(scores), temperature)
+    mild = softmax_with_temperature(np.log(scores), temperature)
     return Report(
         title="lenet5 on digits",
         subtitle="Figures of the test split",
         headlines=(Headline("Test accuracy", percent(accuracy(matrix)), "on 800 images"),),
-        classes=Classes(tuple("0123456789"), per_class(matrix), matrix),
+        classes=Classes(tuple("0123456789"), class_metrics(matrix), matrix),
         training=Training(epochs(), "accuracy", 5),
         calibration=Calibration(
             reliability(confidence, predicted == truth),

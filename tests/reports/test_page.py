@@ -17,7 +17,7 @@ import pytest
 
 from convolve.errors import ConvolveError, DataError
 from convolve.fonts import FAMILY
-from convolve.metrics.confusion import per_class, per_label
+from convolve.metrics.confusion import class_metrics, label_metrics
 from convolve.reports.page import confused, percent, render, within, write_report
 from convolve.reports.report import Classes, Example, Report, Training, sections
 from tests.browser import OpenPage
@@ -62,7 +62,7 @@ def labeled() -> Report:
     truth, predicted = random.random((50, 3)) < 0.5, random.random((50, 3)) < 0.5
     truth[:, 2] = predicted[:, 2] = False
     ranked = np.array([0.5, 0.75, np.nan])
-    classes = Classes(("dog", "cat", "never"), per_label(truth, predicted), None, ranked, ranked)
+    classes = Classes(("dog", "cat", "never"), label_metrics(truth, predicted), None, ranked, ranked)
     mistake = Example("a.jpg", "data:image/jpeg;base64,AAAA", (0, 1), (), 0.93)
     return replace(report(), classes=classes, examples=(), mistakes=(mistake,))
 
@@ -164,7 +164,9 @@ def test_several_labels_have_no_matrix_but_ranking_figures() -> None:
 
 
 def test_the_least_report_is_a_page() -> None:
-    least = Report("t", "s", (), Classes(("a", "b"), per_class(np.zeros((2, 2), np.int64)), np.zeros((2, 2), np.int64)))
+    least = Report(
+        "t", "s", (), Classes(("a", "b"), class_metrics(np.zeros((2, 2), np.int64)), np.zeros((2, 2), np.int64))
+    )
     page = Page(render(least))
     assert not page.open
     assert not page.all("svg")
@@ -174,14 +176,14 @@ def test_a_thousand_classes_show_pairs_instead_of_a_million_cells() -> None:
     matrix = np.eye(1000, dtype=np.int64)
     matrix[3, 5] = 7
     names = tuple(f"class {place}" for place in range(1000))
-    html = render(Report("t", "s", (), Classes(names, per_class(matrix), matrix)))
+    html = render(Report("t", "s", (), Classes(names, class_metrics(matrix), matrix)))
     assert len(html) < 2_000_000
     assert [button["data-count"] for button in Page(html).all("button") if "data-count" in button] == ["7"]
 
 
 def test_confused_pairs_come_fullest_first() -> None:
     matrix = np.array([[5, 1, 0], [9, 5, 2], [0, 0, 0]])
-    pairs = confused(Classes(("a", "b", "c"), per_class(matrix), matrix))
+    pairs = confused(Classes(("a", "b", "c"), class_metrics(matrix), matrix))
     assert [(pair.truth, pair.predicted, pair.count) for pair in pairs] == [(1, 0, 9), (1, 2, 2), (0, 1, 1)]
     assert pairs[0].share == pytest.approx(9 / 16)
 
@@ -236,7 +238,7 @@ def test_reports_never_import_torch_or_pyplot() -> None:
 def test_cells_of_pixels_are_shares_with_the_number_under_the_pointer() -> None:
     matrix = np.array([[1234567, 1, 0], [40, 60, 0], [0, 0, 7]])
     names = ("road", "하늘", "car")
-    page = Page(render(Report("t", "s", (), Classes(names, per_class(matrix), matrix, counted="pixels"))))
+    page = Page(render(Report("t", "s", (), Classes(names, class_metrics(matrix), matrix, counted="pixels"))))
     cells = [button for button in page.all("button") if "data-cell" in button]
     found = {str(cell["data-cell"]): (cell["title"], cell["data-count"]) for cell in cells}
     assert found["0-0"] == ("1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567 pixels, 100.0\N{NO-BREAK SPACE}%", "1234567")

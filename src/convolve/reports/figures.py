@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from convolve.fonts import plot_label
 from convolve.metrics.calibration import Reliability
-from convolve.metrics.confusion import Shares
+from convolve.metrics.confusion import Fractions
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
 from convolve.reports.report import Training
@@ -90,7 +90,7 @@ def reliability_figure(before: Reliability, after: Reliability | None = None) ->
     return figure
 
 
-def row_shares(matrix: Indices) -> Shares:
+def row_shares(matrix: Indices) -> Fractions:
     """Each cell of a (C, C) confusion matrix as a share of its row, 0 in an empty row."""
     totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     return np.asarray(matrix / totals, dtype=np.float64)
@@ -152,7 +152,7 @@ def _name_cells(axes: Axes, names: Sequence[str]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _write_counts(axes: Axes, matrix: Indices, shares: Shares) -> None:
+def _write_counts(axes: Axes, matrix: Indices, shares: Fractions) -> None:
     size = 8 if matrix.max(initial=0) < 1000 else 6.5
     for (row, column), number in np.ndenumerate(matrix):
         if number:

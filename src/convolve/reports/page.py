@@ -14,8 +14,8 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from convolve.files import write_bytes
-from convolve.metrics.confusion import Shares, macro, weighted
-from convolve.metrics.ranking import mean_defined
+from convolve.metrics.confusion import Fractions, macro_average, weighted_average
+from convolve.metrics.ranking import nanmean
 from convolve.reports.assets import asset, environment, render_page
 from convolve.reports.drawing import as_svg
 from convolve.reports.figures import panels, reliability_figure, row_shares, training_curves
@@ -96,7 +96,7 @@ def confused(classes: Classes, most: int = _PAIRS) -> tuple[Cell, ...]:
     return tuple(_cell(classes.matrix, shares, *place) for place in places if wrong[place])
 
 
-def columns(classes: Classes) -> dict[str, Shares]:
+def columns(classes: Classes) -> dict[str, Fractions]:
     """The columns of the table of classes, by heading."""
     figures = classes.figures
     found = {} if classes.iou is None else {"IoU": classes.iou}
@@ -109,12 +109,12 @@ def averages(classes: Classes) -> dict[str, list[float]]:
     """The last rows of the table of classes: means in which every class counts the same, or by its images."""
     ranked = [figures for figures in (classes.average_precision, classes.roc_auc) if figures is not None]
     overlap = [] if classes.iou is None else [classes.iou]
-    plain, by_count = macro(classes.figures), weighted(classes.figures)
+    plain, by_count = macro_average(classes.figures), weighted_average(classes.figures)
     return {
         "Mean of the classes": [
-            *map(mean_defined, overlap),
+            *map(nanmean, overlap),
             *astuple(plain),
-            *(mean_defined(figures) for figures in ranked),
+            *(nanmean(figures) for figures in ranked),
         ],
         f"Weighted by {classes.counted}": [
             *(math.nan for _ in overlap),
@@ -148,7 +148,7 @@ def thousands(count: int) -> str:
     return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
-def _cell(matrix: Indices, shares: Shares, row: int, column: int) -> Cell:
+def _cell(matrix: Indices, shares: Fractions, row: int, column: int) -> Cell:
     share = float(shares[row, column])
     return Cell(row, column, int(matrix[row, column]), share, round(100 * math.sqrt(share)))
 

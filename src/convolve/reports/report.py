@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from convolve.errors import DataError
-from convolve.metrics.calibration import Reject, Reliability
-from convolve.metrics.confusion import ClassFigures, Shares
+from convolve.metrics.calibration import RejectThreshold, Reliability
+from convolve.metrics.confusion import ClassMetrics, Fractions
 from convolve.values import Indices
 
 
@@ -67,11 +67,11 @@ class Classes:
     """
 
     names: tuple[str, ...]
-    figures: ClassFigures
+    figures: ClassMetrics
     matrix: Indices | None = None
-    average_precision: Shares | None = None
-    roc_auc: Shares | None = None
-    iou: Shares | None = None
+    average_precision: Fractions | None = None
+    roc_auc: Fractions | None = None
+    iou: Fractions | None = None
     counted: str = "images"
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class Calibration:
     after: Reliability | None = None
     temperature: float | None = None
     wanted: float | None = None
-    reject: Reject | None = None
+    reject: RejectThreshold | None = None
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from convolve.errors import ImageError
-from convolve.metrics.confusion import Flags, Shares
+from convolve.metrics.confusion import Flags, Fractions
 from convolve.reports.report import Example
 from convolve.values import Floats, Images, Indices, Pixels
 
 _TINY = 64
-Confidence = Floats | Shares
+Confidence = Floats | Fractions
 Answers = Indices | Flags
 
 

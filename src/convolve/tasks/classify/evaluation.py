@@ -11,9 +11,15 @@ from typing import Any
 import numpy as np
 
 from convolve.datasets.batches import Batches
-from convolve.metrics.calibration import Reject, fit_temperature, reject_threshold, reliability, with_temperature
-from convolve.metrics.confusion import confusion_matrix, macro, per_class, per_label, weighted
-from convolve.metrics.ranking import as_flags, average_precision, each_class, roc_auc
+from convolve.metrics.calibration import (
+    RejectThreshold,
+    fit_temperature,
+    reject_threshold,
+    reliability,
+    softmax_with_temperature,
+)
+from convolve.metrics.confusion import class_metrics, confusion_matrix, label_metrics, macro_average, weighted_average
+from convolve.metrics.ranking import average_precision, one_hot, one_vs_rest, roc_auc
 from convolve.reports.report import Calibration, Classes
 from convolve.runtime import Runtime
 from convolve.tasks.classify.learning import Classify
@@ -76,7 +82,7 @@ class Trust:
     """
 
     temperature: float = 1.0
-    reject: Reject | None = None
+    reject: RejectThreshold | None = None
 
 
 def conclude(task: Classify, validation: Iterable[Scored]) -> dict[str, Any]:
@@ -109,7 +115,7 @@ def trust(task: Classify, validation: Scored) -> Trust:
 def trust_from(document: Mapping[str, Any]) -> Trust:
     """What `dataclasses.asdict` made of a `Trust`, among other entries, as the value again."""
     reject = document.get("reject")
-    return Trust(float(document.get("temperature", 1.0)), Reject(**reject) if reject else None)
+    return Trust(float(document.get("temperature", 1.0)), RejectThreshold(**reject) if reject else None)
 
 
 def judged(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evaluation:
@@ -118,18 +124,18 @@ def judged(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evalua
     if task.multiple:
         flags = scored.targets.astype(bool)
         predicted = scored.scores >= 0.5
-        own, matrix = per_label(flags, predicted), None
+        own, matrix = label_metrics(flags, predicted), None
     else:
         truth = scored.targets.astype(np.int64)
-        flags = as_flags(truth, len(task.classes))
+        flags = one_hot(truth, len(task.classes))
         matrix = confusion_matrix(truth, scored.scores.argmax(1), len(task.classes))
-        own = per_class(matrix)
+        own = class_metrics(matrix)
     averages = {
         f"{kind}_{name}": value
-        for kind, mean in (("macro", macro(own)), ("weighted", weighted(own)))
+        for kind, mean in (("macro", macro_average(own)), ("weighted", weighted_average(own)))
         for name, value in dataclasses.asdict(mean).items()
     }
-    precisions, areas = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
+    precisions, areas = (one_vs_rest(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
     classes = Classes(tuple(task.classes), own, matrix, precisions, areas)
     calibration = _calibration(task, scored, trusted)
     return Evaluation(split, len(scored.indices), figures | averages, classes, calibration, scored)
@@ -154,9 +160,9 @@ def _confidence(task: Classify, scores: Floats, scored: Scored) -> tuple[Floats,
 
 def _warmed(task: Classify, scores: Floats, temperature: float) -> Floats:
     if task.multiple:
-        warmed = with_temperature(_pairs(scores), temperature)[:, 1].reshape(scores.shape)
+        warmed = softmax_with_temperature(_pairs(scores), temperature)[:, 1].reshape(scores.shape)
     else:
-        warmed = with_temperature(_logarithms(scores), temperature)
+        warmed = softmax_with_temperature(_logarithms(scores), temperature)
     return warmed.astype(np.float32)
 
 

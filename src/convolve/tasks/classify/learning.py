@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from convolve.metrics.confusion import confusion_matrix, macro, per_class
-from convolve.metrics.ranking import average_precision, each_class, mean_defined, roc_auc, top_k_accuracy
+from convolve.metrics.confusion import class_metrics, confusion_matrix, macro_average
+from convolve.metrics.ranking import average_precision, nanmean, one_vs_rest, roc_auc, top_k_accuracy
 from convolve.models import Network
 from convolve.training.scoring import joined
 from convolve.values import Floats, Scored, TargetArray
@@ -77,8 +77,8 @@ class Classify:
             entropy = -np.log(np.where(present, scores, 1 - scores).clip(_SMALLEST)).mean()
             return {
                 "loss": float(entropy),
-                "average_precision": mean_defined(each_class(average_precision, scores, present)),
-                "roc_auc": mean_defined(each_class(roc_auc, scores, present)),
+                "average_precision": nanmean(one_vs_rest(average_precision, scores, present)),
+                "roc_auc": nanmean(one_vs_rest(roc_auc, scores, present)),
                 "exact_match": float(((scores >= 0.5) == present).all(1).mean()),
             }
         truth = targets.astype(np.int64)
@@ -86,8 +86,8 @@ class Classify:
         found = {"loss": float(-np.log(chosen.clip(_SMALLEST)).mean()), "accuracy": top_k_accuracy(scores, truth, 1)}
         if len(self.classes) > 5:
             found["top5_accuracy"] = top_k_accuracy(scores, truth, 5)
-        figures = per_class(confusion_matrix(truth, scores.argmax(1), len(self.classes)))
-        return found | {"macro_f1": macro(figures).f1}
+        figures = class_metrics(confusion_matrix(truth, scores.argmax(1), len(self.classes)))
+        return found | {"macro_f1": macro_average(figures).f1}
 
     def _entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
         weights = None if self.class_weights is None else self.class_weights.to(scores.device)

@@ -16,8 +16,9 @@ from convolve.datasets.batches import Batches
 from convolve.datasets.masks import READERS
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
-from convolve.metrics.ranking import mean_defined
-from convolve.metrics.segmentation import Outline, Shares, outline, pixel_confusion, pixel_figures
+from convolve.metrics.confusion import Fractions
+from convolve.metrics.ranking import nanmean
+from convolve.metrics.segmentation import BoundaryCounts, boundary_counts, pixel_confusion, pixel_metrics
 from convolve.runtime import Runtime
 from convolve.tasks.segment.learning import Segment
 from convolve.tasks.segment.whole import answered
@@ -49,8 +50,8 @@ class Evaluation:
     names: tuple[str, ...]
     figures: Mapping[str, float]
     matrix: Indices
-    iou: Shares
-    boundary: Shares
+    iou: Fractions
+    boundary: Fractions
     worst: tuple[Answer, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -102,14 +103,14 @@ def evaluate(task: Segment, split: str, parts: Iterable[Scored], results: Mappin
     worst: list[tuple[float, int, Answer]] = []
     for answer, own in _answers(parts, count):
         matrix, images = matrix + own, images + 1
-        outlines += outline(answer.truth, answer.predicted, count)
+        outlines += boundary_counts(answer.truth, answer.predicted, count)
         if not math.isnan(answer.mean_iou):
             push = heapq.heappushpop if len(worst) == SHOWN else heapq.heappush
             push(worst, (-answer.mean_iou, -answer.index, answer))
-    found, boundary = pixel_figures(matrix), outlines.f_measure()
+    found, boundary = pixel_metrics(matrix), outlines.f_measure()
     plain = dataclasses.asdict(found)
     names = ("mean_iou", "pixel_accuracy", "mean_accuracy", "weighted_iou")
-    figures = {name: plain[name] for name in names} | {"boundary_f": mean_defined(boundary)}
+    figures = {name: plain[name] for name in names} | {"boundary_f": nanmean(boundary)}
     order = tuple(answer for _, _, answer in sorted(worst, key=lambda entry: -entry[0]))
     return Evaluation(split, images, task.classes, figures, matrix, found.iou, boundary, order)
 
@@ -119,11 +120,11 @@ def _answers(parts: Iterable[Scored], classes: int) -> Iterable[tuple[Answer, In
         truths = part.targets.astype(np.uint8)
         for index, truth, predicted in zip(part.indices.tolist(), truths, part.scores, strict=True):
             own = pixel_confusion(truth, predicted, classes)
-            yield Answer(index, pixel_figures(own).mean_iou, truth, predicted), own
+            yield Answer(index, pixel_metrics(own).mean_iou, truth, predicted), own
 
 
-def _no_outline(classes: int) -> Outline:
-    return Outline(*np.zeros((4, classes), dtype=np.int64))
+def _no_outline(classes: int) -> BoundaryCounts:
+    return BoundaryCounts(*np.zeros((4, classes), dtype=np.int64))
 
 
 def _plain(value: float) -> float | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from convolve.metrics.segmentation import pixel_confusion, pixel_figures
+from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import Network
 from convolve.values import IGNORE, Scored
 from convolve.words import PixelLoss
@@ -65,7 +65,7 @@ class Segment:
         matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         for part in parts:
             matrix += pixel_confusion(part.targets.astype(np.uint8), part.scores, len(self.classes))
-        found = pixel_figures(matrix)
+        found = pixel_metrics(matrix)
         return {
             "mean_iou": found.mean_iou,
             "pixel_accuracy": found.pixel_accuracy,

@@ -13,7 +13,7 @@ import numpy as np
 
 from convolve.datasets.masks import shown_in
 from convolve.errors import ImageError
-from convolve.metrics.confusion import per_class
+from convolve.metrics.confusion import class_metrics
 from convolve.reports.page import write_report
 from convolve.reports.report import Classes, Comparison, Headline
 from convolve.reports.thumbnails import thumbnail
@@ -40,7 +40,7 @@ def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation, task
     """Write a page about one evaluation of a run. Raises `ConvolveError` when that fails."""
     del task, runtime
     colors = run.manifest.colors
-    figures = per_class(evaluation.matrix)
+    figures = class_metrics(evaluation.matrix)
     classes = Classes(evaluation.names, figures, evaluation.matrix, iou=evaluation.iou, counted="pixels")
     legend = zip(evaluation.names, ("#{:02x}{:02x}{:02x}".format(*color) for color in colors), strict=True)
     page = replace(
