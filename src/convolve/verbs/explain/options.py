@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from convolve.options import flat
-from convolve.verbs.running import Running
+from convolve.setup.runtime_options import RuntimeOptions as Running
 from convolve.choices import Heat, View
 
 _SEVERAL = Parameter(consume_multiple=True, negative=(), show_default=False)
