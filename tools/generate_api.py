@@ -106,7 +106,9 @@ def _docstring(command: Command[Any, Any], options: list[Option]) -> str:
     ]
     first, _, rest = summary.partition("\n\n")
     paragraphs = [" ".join(first.split()), *(textwrap.fill(" ".join(part.split()), _WIDTH) for part in [rest] if part)]
-    body = "\n\n".join([*paragraphs, "Args:\n" + "\n".join(described), "Raises:\n    ConvolveError: with one sentence."])
+    body = "\n\n".join(
+        [*paragraphs, "Args:\n" + "\n".join(described), "Raises:\n    ConvolveError: with one sentence."]
+    )
     return f'"""{body}\n"""'
 
 

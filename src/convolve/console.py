@@ -28,7 +28,9 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def to_html(renderables: Iterable[RenderableType]) -> str:
     """What would be printed, as HTML for a notebook."""
-    console = Console(record=True, file=io.StringIO(), width=_WIDTH_IN_FILES, highlight=False, markup=False, emoji=False)
+    console = Console(
+        record=True, file=io.StringIO(), width=_WIDTH_IN_FILES, highlight=False, markup=False, emoji=False
+    )
     for part in renderables:
         console.print(part, soft_wrap=isinstance(part, str | Text))
     return console.export_html(inline_styles=True, code_format='<pre style="line-height: 1.3">{code}</pre>')

@@ -19,6 +19,7 @@ from torch import nn
 
 from convolve.models.network import Card, Network, Stage
 from convolve.runtime import Runtime
+from convolve.targets import ArrayTargets
 from convolve.tasks.classify.task import Classify
 from convolve.training.checkpoints import RunFiles
 from convolve.training.evaluation import evaluate_batches
@@ -26,7 +27,6 @@ from convolve.training.events import Events
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
 from convolve.training.state import State
-from convolve.targets import ArrayTargets
 from convolve.training.step import Training
 from convolve.values import Batch, Floats, Indices
 

@@ -97,7 +97,7 @@ def diagnose(
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in seen.failed.items()),
         exact=exact,
         near=near,
-        fingerprint=_fingerprint(dataset, ground_truth, seen.usable, seen.digests),
+        fingerprint=fingerprint(dataset, ground_truth, seen.usable, seen.digests),
         warnings=(),
         usable=seen.usable,
         totals=ground_truth.take(seen.usable).findings().totals,
@@ -105,17 +105,10 @@ def diagnose(
     return replace(findings, warnings=advise(findings))
 
 
-def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices) -> str:
-    """32 hexadecimal digits that change with any name or stored byte of the usable images, with anything that any of
-    the dataset's ground truths, or this one, says of them, and with their order.
-
-    Reads every file; `Findings.fingerprint` is the same without reading images. Raises `ImageError`.
+def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
+    """32 hexadecimal digits that change with any name or stored byte of the usable images, of which the ``digests``
+    are given, with anything that any of the dataset's ground truths, or this one, says of them, and with their order.
     """
-    digests = [dataset.images.digest(index) for index in usable.tolist()]
-    return _fingerprint(dataset, ground_truth, usable, digests)
-
-
-def _fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
     others = [dataset.ground_truths[name] for name in sorted(dataset.ground_truths)]
     ground_truths = [ground_truth, *(each for each in others if each is not ground_truth)]
     result = hashlib.blake2b(repr([each.classes for each in ground_truths]).encode(), digest_size=16)

@@ -19,10 +19,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from convolve.choices import Fit
 from convolve.errors import WeightsError
 from convolve.models import Network
 from convolve.values import Preprocessing
-from convolve.choices import Fit
 
 TWINS = {
     "densenet121": "densenet121",

@@ -155,7 +155,7 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
     from convolve.setup.network import find_starting_weights
-    from convolve.setup.restore import is_unchanged, reopen_training
+    from convolve.setup.restore import reopen_training
     from convolve.training.run import open_run
 
     run = open_run(folder)
@@ -164,9 +164,7 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
     weights = recipe.transfer.weights
     start = find_starting_weights(weights, recipe.network or "") if weights else None
-    prepared = reopen_training(run, recipe.data or "", RuntimeOptions(**run.manifest.runtime), start)
-    if not is_unchanged(run, prepared.dataset, prepared.splits):
-        raise RunError(f"{recipe.data} has changed since {folder} began; restore it, or train again.")
+    prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
     return _fit(run, prepared, options, listener)
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from convolve.choices import Heat, View
 from convolve.options import flat
 from convolve.setup.runtime_options import RuntimeOptions as Running
-from convolve.choices import Heat, View
 
 _SEVERAL = Parameter(consume_multiple=True, negative=(), show_default=False)
 
