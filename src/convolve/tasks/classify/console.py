@@ -34,8 +34,8 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     if reject := calibration.reject:
         yield (
             f"rejecting images below a confidence of {reject.threshold:.2f} leaves "
-            f"{count_of(reject.images, 'validation images')} ({percent(reject.coverage)}) with {percent(reject.accuracy)} accuracy "
-            f"({format_interval(reject.interval)})"
+            f"{count_of(reject.images, 'validation images')} ({percent(reject.coverage)}), of which "
+            f"{percent(reject.accuracy)} are right ({format_interval(reject.interval)})"
         )
 
 

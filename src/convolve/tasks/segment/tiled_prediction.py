@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.preprocess import fit_to_input, frame, normalize
+from convolve.datasets.geometry import frame
+from convolve.datasets.preprocess import fit_to_input, normalize
 from convolve.runtime import Runtime
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 
@@ -68,8 +69,8 @@ def predict_image(
 
 
 def probability_strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Tensor]:
-    """(classes, rows, W) probabilities of an image as the network sees it (H, W, C), blended from tiles: strips from the
-    top down, each as soon as no other tile reaches it.
+    """(classes, rows, W) probabilities of an image as the network sees it (H, W, C), blended from tiles: strips from
+    the top down, each as soon as no other tile reaches it.
     """
     height, width = view.shape[:2]
     stride = max(task.network.strides.values())
