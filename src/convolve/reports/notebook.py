@@ -13,9 +13,10 @@ from convolve.reports.report import Headline, Section
 
 def notebook_html(headlines: Sequence[Headline], sections: Sequence[Section]) -> str:
     """An HTML element for `_repr_html_`. Its styles reach nothing outside of it, and it fetches nothing."""
-    return render_part(
+    html = render_part(
         ("convolve.reports", "notebook.html.j2"),
         headlines=headlines,
         parts=[(part.title, render_part(part.notebook, **part.context)) for part in sections if part.notebook],
         style=Markup(asset("notebook.css")),  # noqa: S704 - the package's own file
     )
+    return str(html)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.errors import DataError
-from convolve.metrics.confusion import ClassMetrics, Shares
+from convolve.metrics.confusion import ClassMetrics, Shares, macro_average, weighted_average
 from convolve.reports.report import FactList, Section, Training, count_of, metric_name, percent, whole_percent
 from convolve.values import Indices
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from convolve.tasks.classify.truth import class_weights
 from sklearn import metrics
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
@@ -14,7 +15,6 @@ from torch import Tensor
 from convolve import models
 from convolve.tasks.classify import Classify
 from convolve.tasks.classify.evaluation import WANTED_ACCURACY, Trust, judged, trust, trust_from
-from convolve.tasks.classify.truth import class_weights
 from convolve.values import Labels, Scored
 
 CLASSES = ("a", "b", "c", "d", "e", "f", "g")
