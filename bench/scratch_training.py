@@ -4,7 +4,8 @@
 
 By default: LeNet-5 on Fashion-MNIST (target: 89 % on the test set within 5 minutes on two cores), and the three-layer
 net on Fashion-MNIST, on scikit-learn's digits, and on MNIST where it is installed (the submitted homework reports
-99.5 % on the training set and 97.3 % on the test set). The number of epochs is fixed; the test set is used once, at the end.
+99.5 % on the training set and 97.3 % on the test set). The number of epochs is fixed; the test set is used once, at the
+end.
 """
 
 from __future__ import annotations

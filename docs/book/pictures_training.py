@@ -24,7 +24,7 @@ from convolve.from_scratch.optimizers import (
     RMSProp,
     Rule,
 )
-from convolve.layers.scaled_tanh import AMPLITUDE, SLOPE
+from convolve.layers.lecun import AMPLITUDE, SLOPE
 from convolve.reports.colors import LINE, MUTED, RIGHT, WRONG
 from convolve.training.recipe import Optimization, ScheduleName
 from convolve.training.schedules import rate_at

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from convolve.datasets.augment import Drawn, apply, draw, noise_table
+from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.geometry import frame
 from convolve.datasets.preprocess import fit_to_input, normalize
-from convolve.datasets.augmentation import Augmentation
 from convolve.values import Indices, Preprocessing
 from tests.datasets.pictures import picture, preprocessing
 

@@ -28,16 +28,16 @@ def compute_gradients(
     """The output, a random dy of its shape, and the gradient of Σ y·dy for each input."""
     y, cache = forward(*inputs)
     dy = np.asarray(np.random.default_rng(1).standard_normal(y.shape), y.dtype)
-    found = backward(dy, cache)
-    return y, dy, list(found) if isinstance(found, tuple) else [found]
+    actual = backward(dy, cache)
+    return y, dy, list(actual) if isinstance(actual, tuple) else [actual]
 
 
 def check(forward: Forward, backward: Backward, *inputs: Array) -> None:
     """Backward against finite differences of Σ y·dy, for every input; inputs are not changed."""
     originals = [value.copy() for value in inputs]
-    _, dy, found = compute_gradients(forward, backward, inputs)
-    assert len(found) == len(inputs)
-    for value, gradient in zip(inputs, found, strict=True):
+    _, dy, actual = compute_gradients(forward, backward, inputs)
+    assert len(actual) == len(inputs)
+    for value, gradient in zip(inputs, actual, strict=True):
         expected = numerical_gradient(lambda: float((forward(*inputs)[0] * dy).sum()), value)
         assert gradient.shape == value.shape
         np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-7)

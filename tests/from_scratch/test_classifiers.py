@@ -52,8 +52,8 @@ def test_nearest_neighbors_predict_as_scikit_learn(neighbors: int) -> None:
     data = digits(10, 600)
     known, labels, queries = data.x[:400], data.labels[:400], data.x[400:]
     oracle = KNeighborsClassifier(neighbors, algorithm="brute").fit(known, labels)
-    found = vote(distances_no_loop(queries, known), labels, neighbors)
-    np.testing.assert_array_equal(found, oracle.predict(queries))
+    actual = vote(distances_no_loop(queries, known), labels, neighbors)
+    np.testing.assert_array_equal(actual, oracle.predict(queries))
 
 
 def test_a_tie_goes_to_the_smaller_class_and_too_many_neighbors_are_refused() -> None:
@@ -91,10 +91,10 @@ def test_linear_svm_comes_to_the_minimum_of_scikit_learn() -> None:
         )
     oracle = SVC(kernel="linear", C=1 / (penalty * 200), tol=1e-6).fit(x, labels)
     w, b = model.parameters.values()
-    found = objective(x, labels, w[:, 1] - w[:, 0], float(b[1] - b[0]), penalty)
+    actual = objective(x, labels, w[:, 1] - w[:, 0], float(b[1] - b[0]), penalty)
     least = objective(x, labels, oracle.coef_[0], float(oracle.intercept_[0]), penalty)
-    assert least <= found + 1e-9
-    assert found == pytest.approx(least, rel=0.01)
+    assert least <= actual + 1e-9
+    assert actual == pytest.approx(least, rel=0.01)
     assert (model.scores(x).argmax(1) == oracle.predict(x)).mean() >= 0.99
 
 

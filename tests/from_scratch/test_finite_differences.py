@@ -97,9 +97,9 @@ def test_softmax() -> None:
 def test_losses_of_classifiers(loss: Loss, seed: int) -> None:
     x, labels = distinct(seed, 4, 3), np.random.default_rng(seed).integers(3, size=4)
     assume(np.abs(x - x[np.arange(4), labels][:, None] + 1).min() > 1e-3)  # the hinge's kink
-    found = loss.backward(loss.forward(x, labels)[1])
+    actual = loss.backward(loss.forward(x, labels)[1])
     expected = numerical_gradient(lambda: loss.forward(x, labels)[0], x)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -53,14 +53,14 @@ def test_the_5x5_image_under_the_3x3_mask_starts_with_4() -> None:
 
 
 def test_4x4_with_padding_1() -> None:
-    found = convolve(CYCLIC[:4, :4], KERNEL, Sliding(padding=1))
-    np.testing.assert_array_equal(found, grid("7 12 10 2 / 4 15 16 10 / 10 6 15 6 / 8 10 4 3"))
+    y = convolve(CYCLIC[:4, :4], KERNEL, Sliding(padding=1))
+    np.testing.assert_array_equal(y, grid("7 12 10 2 / 4 15 16 10 / 10 6 15 6 / 8 10 4 3"))
 
 
 def test_7x7_with_stride_2_starts_with_15_17() -> None:
-    found = convolve(CYCLIC, KERNEL, Sliding(stride=2))
-    assert found.shape == (3, 3)
-    np.testing.assert_array_equal(found[0, :2], [15, 17])
+    y = convolve(CYCLIC, KERNEL, Sliding(stride=2))
+    assert y.shape == (3, 3)
+    np.testing.assert_array_equal(y[0, :2], [15, 17])
 
 
 def test_three_channels_and_a_bias_add_up_to_minus_25() -> None:
@@ -81,8 +81,8 @@ def test_three_channels_and_a_bias_add_up_to_minus_25() -> None:
 
 def test_the_vertical_edge_filter_gives_0_300_300_0() -> None:
     image = np.repeat([[0.0, 0, 0, 100, 100, 100]], 5, 0)
-    found = convolve(image, grid("-1 0 1 / -1 0 1 / -1 0 1"))
-    np.testing.assert_array_equal(found, [[0, 300, 300, 0]] * 3)
+    y = convolve(image, grid("-1 0 1 / -1 0 1 / -1 0 1"))
+    np.testing.assert_array_equal(y, [[0, 300, 300, 0]] * 3)
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,8 @@ def test_losses_distances_and_naive_convolutions(dtype: DType) -> None:
     assert {a.dtype for a in (conv1d_forward_naive(line, line), *conv1d_backward_naive(line[:1], line, line))} == {
         np.dtype(dtype)
     }
-    found = conv2d_forward_naive(image, kernels, line[:1]), *conv2d_backward_naive(image[:, :, :2], image, kernels)
-    assert {a.dtype for a in found} == {np.dtype(dtype)}
+    actual = conv2d_forward_naive(image, kernels, line[:1]), *conv2d_backward_naive(image[:, :, :2], image, kernels)
+    assert {a.dtype for a in actual} == {np.dtype(dtype)}
 
 
 @BOTH

@@ -36,12 +36,12 @@ def normal(seed: int, *shape: int) -> Array:
 
 def compare(forward: Forward, backward: Backward, theirs: Callable[..., Tensor], *inputs: Array) -> None:
     """Output, and the gradients of a random dy for every input."""
-    y, dy, found = compute_gradients(forward, backward, inputs)
+    y, dy, actual = compute_gradients(forward, backward, inputs)
     leaves = [torch.tensor(value, requires_grad=True) for value in inputs]
     output = theirs(*leaves)
     np.testing.assert_allclose(y, output.detach(), rtol=1e-10, atol=1e-12)
     expected = torch.autograd.grad(output, leaves, torch.from_numpy(dy))
-    for gradient, other in zip(found, expected, strict=True):
+    for gradient, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(gradient, other, rtol=1e-9, atol=1e-11)
 
 
@@ -153,8 +153,8 @@ def test_losses_of_classifiers(seed: int, count: int, classes: int, size: float)
     for loss, theirs in ((losses.SOFTMAX, F.cross_entropy), (losses.HINGE, _hinge)):
         leaf = torch.tensor(x, requires_grad=True)
         expected = theirs(leaf, torch.from_numpy(labels))
-        found, cache = loss.forward(x, labels)
-        assert found == pytest.approx(expected.item(), rel=1e-12, abs=1e-12)
+        actual, cache = loss.forward(x, labels)
+        assert actual == pytest.approx(expected.item(), rel=1e-12, abs=1e-12)
         (gradient,) = torch.autograd.grad(expected, leaf)
         np.testing.assert_allclose(loss.backward(cache), gradient, rtol=1e-9, atol=1e-12)
 
@@ -174,8 +174,8 @@ def test_losses_of_regressions(seed: int, shape: list[int]) -> None:
     for forward, backward, theirs in pairs:
         leaf = torch.tensor(x, requires_grad=True)
         expected = theirs(leaf, torch.from_numpy(target))
-        found, cache = forward(x, target)
-        assert found == pytest.approx(expected.item(), rel=1e-12)
+        actual, cache = forward(x, target)
+        assert actual == pytest.approx(expected.item(), rel=1e-12)
         np.testing.assert_allclose(backward(cache), torch.autograd.grad(expected, leaf)[0], rtol=1e-12)
 
 

@@ -17,7 +17,7 @@ from convolve.from_scratch.traces.trace import Trace
 
 
 def random_array(*shape: int) -> Array:
-    """Drawn with few digits, so that they can be as_text."""
+    """Random, with few digits, so that they can be written as options."""
     return np.round(np.random.default_rng(sum(shape)).standard_normal(shape), 3)
 
 

@@ -39,13 +39,19 @@ def test_everything_is_there_without_the_script(trace: Trace) -> None:
     assert "hidden" in next(each for each in page.all("div") if each.get("class") == "controls")
 
 
-def test_the_script_finds_every_cell_of_a_step(trace: Trace) -> None:
+def test_the_script_finds_the_cells_of_every_step_and_their_values(trace: Trace) -> None:
     page = Page(render_trace(trace))
     cells = {cell["data-cell"] for cell in page.all("td") if "data-cell" in cell}
     assert len(cells) == sum(len(grid.values) * len(grid.values[0]) for grid in trace.grids)
-    for row in page.all("tr"):
-        outputs = [pair.split("=")[0] for pair in (row.get("data-outputs") or "").split()]
-        assert set((row.get("data-inputs") or "").split()) | set(outputs) <= cells
+    names = [grid.name for grid in trace.grids]
+    rows = [row for row in page.all("tr") if "data-inputs" in row]
+    for row, step in zip(rows, trace.steps, strict=True):
+        inputs = [f"{names.index(name)}-{i}-{j}" for name, i, j in step.inputs]
+        assert str(row["data-inputs"]).split() == inputs
+        outputs = dict(pair.split("=") for pair in str(row["data-outputs"]).split())
+        assert set(inputs) | set(outputs) <= cells
+        values = {f"{names.index(name)}-{i}-{j}": value for (name, i, j), value in step.outputs}
+        assert {cell: float(text.replace("\N{MINUS SIGN}", "-")) for cell, text in outputs.items()} == values
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -68,6 +74,12 @@ def test_it_fetches_nothing_and_runs_its_own_script_alone(trace: Trace) -> None:
     assert f"script-src 'sha256-{digest}'" in html
     assert not re.search(r"(?:src|href)=\"(?!data:)|url\(|@import|https?:", html)
     assert len(html) < 120_000
+
+
+def test_its_korean_needs_no_installed_font(trace: Trace) -> None:
+    assert "font-src data:;" in render_trace(trace)
+    assert "@font-face" not in render_trace(trace)
+    assert "@font-face" in render_trace(replace(trace, title="합성곱"))
 
 
 def test_text_is_escaped(trace: Trace) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from convolve.errors import RunError, TrainingError
-from convolve.models.freeze import freeze
+from convolve.models import freeze
 from convolve.progress import Message, Step
 from convolve.training.events import ProgressReporter, Events, EpochTimes, duration
 from convolve.training.checkpoints import RunFiles

@@ -22,7 +22,7 @@ from convolve.verbs.evaluate import Evaluate, asked
 from convolve.verbs.explain.views import VIEWS, Inside
 from convolve.verbs.looking import visible
 from convolve.verbs.running import Running, restored
-from convolve.words import View
+from convolve.choices import View
 
 OF_IMAGES: tuple[View, ...] = ("feature-maps", "receptive-field", "contributions")
 

@@ -89,9 +89,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_give_the_lectures_numbers(name: str) -> None:
     trace = convolve.scratch(example=name).trace
-    found = {each.name: [list(row) for row in each.values] for each in trace.grids if each.result}
-    for made, rows in NUMBERS[name].items():
-        np.testing.assert_allclose(found[made], grid(rows), atol=6e-5, err_msg=made)
+    grids = {each.name: [list(row) for row in each.values] for each in trace.grids if each.result}
+    for letter, rows in NUMBERS[name].items():
+        np.testing.assert_allclose(grids[letter], grid(rows), atol=6e-5, err_msg=letter)
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_examples_are_listed_and_may_be_changed(command: Command) -> None:
 
 def test_json_contains_the_trace(command: Command, tmp_path: Path) -> None:
     words = ("--input", "1 2 3", "--kernel", "1 -1", "--backward", "--page", tmp_path / "page.html", "--json")
-    found: dict[str, Any] = json.loads(command("scratch", "conv1d", *words).out)
-    assert found["page"] == str(tmp_path / "page.html")
-    assert [phase["title"].partition(":")[0] for phase in found["phases"]] == ["Forward", "Backward", "Backward"]
-    step = found["phases"][0]["steps"][1]
+    result: dict[str, Any] = json.loads(command("scratch", "conv1d", *words).out)
+    assert result["page"] == str(tmp_path / "page.html")
+    assert [phase["title"].partition(":")[0] for phase in result["phases"]] == ["Forward", "Backward", "Backward"]
+    step = result["phases"][0]["steps"][1]
     assert step["equations"] == ["2 - 3 = -1"]
     assert step["outputs"] == [[["y", 0, 1], -1]]
     assert ["x", 0, 2] in step["inputs"]
@@ -175,9 +175,9 @@ def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
     assert left.code == 0
     assert "sharpen" in left.out
     assert "0 -1 0 / -1 5 -1 / 0 -1 0" in left.out
-    found = convolve.scratch("filters", input=tmp_path / "gray.png").as_json()["images"]
-    assert found[0]["size"] == (320, 480)
-    assert [each["value_range"] for each in found[3:6]] == [(0, 0), (0, 0), (77, 77)]
+    result = convolve.scratch("filters", input=tmp_path / "gray.png").as_json()["images"]
+    assert result[0]["size"] == (320, 480)
+    assert [each["value_range"] for each in result[3:6]] == [(0, 0), (0, 0), (77, 77)]
     assert (tmp_path / "page.html").read_text().count("<img") == 8
 
 

@@ -24,7 +24,9 @@ MOST_MEMBERS = 10
 _NAMED = 5
 
 
-def examine(dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None = None, workers: int = 2) -> Findings:
+def examine(
+    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None = None, workers: int | None = None
+) -> Findings:
     """Read every image of a dataset once, and one of its ground truths, and judge them; without ``splits`` by those
     that the layout gives.
 
@@ -64,7 +66,7 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, seen: Survey) -> Surve
 
 
 def diagnose(
-    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, seen: Survey, workers: int = 2
+    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, seen: Survey, workers: int | None = None
 ) -> Findings:
     """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again.
 
@@ -159,7 +161,7 @@ def _statistics(seen: Survey, part: Indices) -> tuple[int, tuple[float, ...], tu
 
 
 def _duplicates(
-    dataset: Dataset, label: Callable[[int], str], parts: Mapping[str, Indices], seen: Survey, workers: int
+    dataset: Dataset, label: Callable[[int], str], parts: Mapping[str, Indices], seen: Survey, workers: int | None
 ) -> tuple[Duplicates, Duplicates]:
     """The exact and the near duplicates among the images that were read; ``label`` names the classes of an image."""
     split_of = {index: name for name, part in parts.items() for index in part.tolist()}
@@ -181,7 +183,7 @@ def _duplicates(
     )
 
 
-def _near(seen: Survey, exact: Sequence[Indices], workers: int) -> Iterator[Indices]:
+def _near(seen: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
     """Rows of nearly equal images; the exact duplicates of a member belong to its group."""
     duplicates = {int(group[0]): group for group in exact}
     redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])

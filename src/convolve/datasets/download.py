@@ -1,4 +1,4 @@
-"""Public datasets fetched by torchvision, which verifies their checksums; imported only to fetch something."""
+"""Public datasets, downloaded by torchvision, which verifies their checksums. Imported only to download something."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _SOURCES: Mapping[str, tuple[Callable[..., object], ...]] = {
     "flowers102": (datasets.Flowers102,),
     "pets": (datasets.OxfordIIITPet,),
 }
-"""By name, the constructors that fetch all of a set when they are told to download it."""
+"""By name, the constructors that together download all of a dataset."""
 
 
 def download(name: str, folder: Path) -> None:
-    """Fetch a named set into ``folder``, which appears when all of it is there. Raises whatever the network, the disk
-    or torchvision raise; nothing is left behind then.
+    """Download a named dataset into ``folder``, which appears only when it is complete. Raises whatever torchvision
+    raises, `OSError` among others; nothing is left behind then.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{name}.", dir=folder.parent) as draft:
-        fetched = Path(draft) / name
-        for fetch in _SOURCES[name]:
-            fetch(root=str(fetched), download=True)
-        fetched.replace(folder)
+        complete = Path(draft) / name
+        for source in _SOURCES[name]:
+            source(root=str(complete), download=True)
+        complete.replace(folder)

@@ -62,7 +62,7 @@ def resize_for_cache(pixels: Pixels, preprocessing: Preprocessing, enlarge: bool
 
 
 def _scales(goal: Sequence[int], size: tuple[int, int], preprocessing: Preprocessing) -> list[float]:
-    """What brings height and width to the goal: so that it is covered, or with `letterbox` so that all fits into it."""
+    """The factors that bring height and width to the goal: to cover it, or with `letterbox` to fit into it."""
     ratios = [side / own for side, own in zip(goal, size, strict=True)]
     if preprocessing.fit == "tiles":
         return [1.0, 1.0]

@@ -87,8 +87,8 @@ def maxout_forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array, Ar
 
 def maxout_backward(dy: Array, cache: tuple[Array, Array, Labels]) -> tuple[Array, Array, Array]:
     """The largest piece (the first among equals) gets the gradient, as an affine layer would; the others get 0."""
-    x, w, winner = cache
-    each = dy * (winner == np.arange(len(w))[:, None, None])
+    x, w, largest = cache
+    each = dy * (largest == np.arange(len(w))[:, None, None])
     return (each @ w.swapaxes(1, 2)).sum(0), x.T @ each, each.sum(1)
 
 

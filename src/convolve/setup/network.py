@@ -11,8 +11,7 @@ from torch import Tensor
 
 from convolve import models
 from convolve.errors import RunError
-from convolve.interop.files import read_weights
-from convolve.interop.official import imagenet_weights, renamed
+from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Network
 from convolve.models.gap import has_gap, with_gap
 from convolve.models.weights import grown_from, load_weights, translate
@@ -35,7 +34,7 @@ class StartingWeights:
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
-        state = translate(network, self.state, renamed)
+        state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
         if not grown_from(network, state):
             return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"

@@ -18,7 +18,6 @@ from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts
 from convolve.errors import DataError, OptionError
 from convolve.models import Card
-from convolve.models.freeze import freeze
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.batches import evaluation_batches, training_batches
@@ -128,7 +127,7 @@ def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, 
 def build_task(task: type[Task], recipe: Recipe, network: models.Network, dataset: Dataset, splits: Splits) -> Task:
     """The task of a resolved recipe, its network frozen as asked. Raises `NetworkError`."""
     if recipe.transfer.freeze:
-        freeze(network, recipe.transfer.freeze)
+        models.freeze(network, recipe.transfer.freeze)
     return task.build(network, dataset, build_options(task.info.name, "train", recipe.task_options), splits)
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convolve.runtime import unrolled
-from tests.runtime.drawing import compared, drawn
+from convolve.runtime.convolutions import unrolled
+from tests.runtime.convolutions.tensors import assert_close_to_direct, random_tensor
 
 
 @given(
@@ -22,19 +22,19 @@ def test_outputs_and_gradients_are_those_of_direct_convolution(
 ) -> None:
     count, inputs, outputs, height, width = sizes
     weight = (outputs, inputs, *kernel)
-    compared(unrolled.convolution, (count, inputs, height, width), weight, padding, biased, 1e-5)
+    assert_close_to_direct(unrolled.convolution, (count, inputs, height, width), weight, padding, biased, 1e-5)
 
 
 @pytest.mark.parametrize("most", [1, 400, 2000])
 def test_what_is_unrolled_at_a_time_changes_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unrolled, "_UNROLLED", most)
-    compared(unrolled.convolution, (3, 4, 7, 6), (5, 4, 3, 3), (1, 1), True, 1e-5)
+    assert_close_to_direct(unrolled.convolution, (3, 4, 7, 6), (5, 4, 3, 3), (1, 1), True, 1e-5)
 
 
 def test_weights_are_taken_as_they_lie() -> None:
-    weight = drawn(8, 4, 7, 7)
+    weight = random_tensor(8, 4, 7, 7)
     assert unrolled._matrix(weight).data_ptr() == weight.data_ptr()
-    images = drawn(2, 4, 9, 9)
+    images = random_tensor(2, 4, 9, 9)
     weight.requires_grad_()
     unrolled.convolution(images, weight, None, (0, 0)).sum().backward()  # type: ignore[no-untyped-call]
     assert weight.grad is not None

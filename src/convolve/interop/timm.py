@@ -1,21 +1,28 @@
-"""The names that timm and torchvision have for the parameters of DenseNet, ResNeXt, SENet and Inception.
+"""timm's names for the parameters of DenseNet, ResNeXt, SENet and Inception, and its ImageNet weights.
 
-Both write DenseNet and ResNeXt alike, so that one map serves the weights of both. torchvision's GoogLeNet is another
-network than the paper's (batch normalization, and a 3x3 convolution where the paper has a 5x5): no map leads to it.
-timm 1.0 has no BN-Inception.
+torchvision has the same names for DenseNet and ResNeXt, so that one map serves the weights of both. torchvision's
+GoogLeNet is another network than the paper's (batch normalization, and a 3x3 convolution where the paper has a 5x5): no
+map leads to it. timm 1.0 has no BN-Inception.
 """
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import pickle
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from convolve.errors import WeightsError
 from convolve.models import Network
-from convolve.models.weights import load_weights
+from convolve.values import Preprocessing
+from convolve.choices import Fit
 
 TWINS = {
     "densenet121": "densenet121",
@@ -33,19 +40,45 @@ TWINS = {
     "inception_v4": "inception_v4",
     "inception_resnet_v2_slim": "inception_resnet_v2",
 }
-"""Networks here, and the ones of timm that compute the same; torchvision has DenseNet and ResNeXt by the same names."""
+"""Our networks, and those of timm that compute the same; torchvision's DenseNet and ResNeXt have the same names."""
+
+_FITS: dict[str, Fit] = {"center": "crop", "stretch": "stretch", "border": "letterbox"}
+_FAILURES = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError)
 
 
-def carry(network: Network, state: Mapping[str, Tensor]) -> list[str]:
-    """Load the weights of a network's twin; the head's parameters that stay fresh are returned.
+def download(name: str) -> tuple[dict[str, Tensor], Preprocessing, str]:
+    """The weights of a network of timm (`resnet26d`, or with the tag of one version `resnet50.a1_in1k`) under timm's
+    names, the preprocessing that they were trained for, and where they are from.
 
-    Raises `WeightsError` when the network has no twin, or the weights are not of it.
+    timm downloads them once and caches them. Raises `WeightsError` when there are none or they cannot be downloaded.
     """
-    return load_weights(network, renamed(network, state))
+    import timm  # takes a second, and need not be installed
+    from timm.models import get_pretrained_cfg
+
+    found = get_pretrained_cfg(name)
+    if found is None or not found.has_weights:
+        near = difflib.get_close_matches(name, timm.list_pretrained(), n=1, cutoff=0)
+        raise WeightsError(f"timm has no weights of {name}; choose those of timm/{near[0]}.")
+    try:
+        with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            network = timm.create_model(name, pretrained=True)
+    except _FAILURES as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise WeightsError(
+            f"The ImageNet weights of timm/{name} cannot be downloaded ({reason}); try again when "
+            f"{found.hf_hub_id or found.url} can be reached, or train without them."
+        ) from error
+    channels, height, width = found.input_size
+    fit = _FITS[found.crop_mode]
+    preprocessing = Preprocessing(height, width, channels, fit, tuple(found.mean), tuple(found.std))
+    return network.state_dict(), preprocessing, f"timm/{found.architecture}.{found.tag}"
 
 
-def renamed(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state of a network's twin under the names used here. Raises `WeightsError` as `carry` does."""
+def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of a network's twin under the network's own names.
+
+    Raises `WeightsError` when the network has no twin, or the names are not the twin's.
+    """
     names = key_map(network)
     foreign = [name for name in state if name not in names]
     if foreign:
@@ -57,17 +90,17 @@ def renamed(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def key_map(network: Network) -> dict[str, str]:
-    """Every parameter and buffer: the name in timm, then the name here. Raises `WeightsError` without a twin."""
+    """Our names of all parameters and buffers by their names in timm. Raises `WeightsError` for a network without a twin."""
     name = network.card.name
     if name not in TWINS:
-        raise WeightsError(f"timm has no weights that fit {name}; it has {', '.join(TWINS)}.")
+        raise WeightsError(f"timm has no weights that fit {name}; choose one of {', '.join(TWINS)}.")
     parts = [key.rpartition(".") for key in network.state_dict()]
     ours = list(dict.fromkeys(module for module, _, _ in parts))
     theirs = dict(zip(ours, _FAMILIES[name.rstrip("0123456789_xd")](ours), strict=True))
     return {f"{theirs[module]}.{leaf}": f"{module}.{leaf}" for module, _, leaf in parts}
 
 
-_Names = Callable[[list[str]], list[str]]
+_Translate = Callable[[list[str]], list[str]]
 _Rules = tuple[tuple[str, Callable[[re.Match[str]], str]], ...]
 
 _DENSENET: _Rules = (  # they count from 0 in the stem, and from 1 elsewhere
@@ -84,14 +117,14 @@ _DENSENET: _Rules = (  # they count from 0 in the stem, and from 1 elsewhere
     (r"head\.fc", lambda _: "classifier"),
 )
 _INNER = {
-    **{f"branch.conv{place}": f"conv{place}" for place in (1, 2, 3)},
-    **{f"branch.norm{place}": f"bn{place}" for place in (1, 2, 3)},
+    **{f"branch.conv{index}": f"conv{index}" for index in (1, 2, 3)},
+    **{f"branch.norm{index}": f"bn{index}" for index in (1, 2, 3)},
     "branch.gate.down": "se_module.fc1",
     "branch.gate.up": "se_module.fc2",
     "shortcut.conv": "downsample.0",
     "shortcut.norm": "downsample.1",
 }
-_BLOCK: _Rules = (  # they count stages from 1 behind the stem, and blocks from 0
+_BLOCK: _Rules = (  # they count stages from 1 after the stem, and blocks from 0
     (
         r"stages\.stage(\d)\.conv\d_(\d+)\.(.+)",
         lambda found: f"layer{int(found[1]) - 1}.{int(found[2]) - 1}.{_INNER[found[3]]}",
@@ -119,7 +152,7 @@ def _by_rules(rules: _Rules, ours: list[str]) -> list[str]:
 _A = "branch0 branch1.0 branch1.1 branch2.0 branch2.1 branch2.2 branch3.1"
 _B = "branch0 branch1.0 branch1.1 branch1.2 branch2.0 branch2.1 branch2.2 branch2.3 branch2.4 branch3.1"
 _C = "branch0 branch1_0 branch1_1a branch1_1b branch2_0 branch2_1 branch2_2 branch2_3a branch2_3b branch3.1"
-_INCEPTION_V4 = (  # places in the row of all layers, and the convolutions of each in the order of our branches
+_INCEPTION_V4 = (  # indices of layers, and the convolutions of each in the order of our branches
     (range(3, 4), "conv"),
     (range(4, 5), "branch0.0 branch0.1 branch1.0 branch1.1 branch1.2 branch1.3"),
     (range(5, 6), "conv"),
@@ -133,22 +166,22 @@ _INCEPTION_V4 = (  # places in the row of all layers, and the convolutions of ea
 
 def _inception_v4(ours: list[str]) -> list[str]:
     units = ["features.0", "features.1", "features.2"]
-    for places, convolutions in _INCEPTION_V4:
-        units += [f"features.{place}.{unit}" for place in places for unit in convolutions.split()]
+    for indices, convolutions in _INCEPTION_V4:
+        units += [f"features.{index}.{unit}" for index in indices for unit in convolutions.split()]
     del ours
     return [*(f"{unit}.{part}" for unit in units for part in ("conv", "bn")), "last_linear"]
 
 
 _RESIDUAL_A = "branch0 branch1.0 branch1.1 branch2.0 branch2.1 branch2.2 conv2d"
 _RESIDUAL_B = "branch0 branch1.0 branch1.1 branch1.2 conv2d"
-_INCEPTION_RESNET_V2 = (  # layers, and the convolutions of each; conv2d stands alone, without normalization
+_INCEPTION_RESNET_V2 = (  # layers, and the convolutions of each; conv2d alone has no normalization
     (("conv2d_1a", "conv2d_2a", "conv2d_2b", "conv2d_3b", "conv2d_4a"), ""),
     (("mixed_5b",), "branch0 branch1.0 branch1.1 branch2.0 branch2.1 branch2.2 branch3.1"),
-    (tuple(f"repeat.{place}" for place in range(10)), _RESIDUAL_A),
+    (tuple(f"repeat.{index}" for index in range(10)), _RESIDUAL_A),
     (("mixed_6a",), "branch0 branch1.0 branch1.1 branch1.2"),
-    (tuple(f"repeat_1.{place}" for place in range(20)), _RESIDUAL_B),
+    (tuple(f"repeat_1.{index}" for index in range(20)), _RESIDUAL_B),
     (("mixed_7a",), "branch0.0 branch0.1 branch1.0 branch1.1 branch2.0 branch2.1 branch2.2"),
-    ((*(f"repeat_2.{place}" for place in range(9)), "block8"), _RESIDUAL_B),
+    ((*(f"repeat_2.{index}" for index in range(9)), "block8"), _RESIDUAL_B),
     (("conv2d_7b",), ""),
 )
 
@@ -156,13 +189,13 @@ _INCEPTION_RESNET_V2 = (  # layers, and the convolutions of each; conv2d stands 
 def _inception_resnet_v2(ours: list[str]) -> list[str]:
     names: list[str] = []
     for layers, convolutions in _INCEPTION_RESNET_V2:
-        for unit in (f"{layer}.{place}".rstrip(".") for layer in layers for place in convolutions.split() or [""]):
+        for unit in (f"{layer}.{conv}".rstrip(".") for layer in layers for conv in convolutions.split() or [""]):
             names += [unit] if unit.endswith(".conv2d") else [f"{unit}.conv", f"{unit}.bn"]
     del ours
     return [*names, "classif"]
 
 
-_FAMILIES: dict[str, _Names] = {
+_FAMILIES: dict[str, _Translate] = {
     "densenet": partial(_by_rules, _DENSENET),
     "resnext": partial(_by_rules, _RESNEXT),
     "se_resnet": partial(_by_rules, _SENET),

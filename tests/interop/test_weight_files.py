@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from convolve.errors import WeightsError
-from convolve.interop.files import read_weights
+from convolve.interop.weights import read_weights
 
 STATE = {"first.weight": torch.arange(6.0).reshape(2, 3), "first.bias": torch.tensor([1.5, -2])}
 
@@ -25,7 +25,7 @@ def test_tensors_by_name_come_back(tmp_path: Path, name: str) -> None:
     assert list(found) == sorted(found) or list(found) == list(STATE)
     assert all(torch.equal(found[key], value) for key, value in STATE.items())
     place.write_bytes(place.read_bytes()[:-20])
-    with pytest.raises(WeightsError, match=r"weights\.\w+ cannot be read as weights; fetch it again"):
+    with pytest.raises(WeightsError, match=r"weights\.\w+ cannot be read as weights; download it again"):
         read_weights(str(place))
 
 

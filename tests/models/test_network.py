@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from convolve.errors import NetworkError
-from convolve.models import Network, create
-from convolve.models.freeze import freeze
+from convolve.layers.dense_block import DenseBlock
+from convolve.models import Network, create, freeze, save_memory
 from convolve.training.learner import Learner
 from convolve.training.recipe import Optimization, Recipe
 
@@ -49,3 +49,14 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(network: Network) -> No
         NetworkError, match=r"resnet18 has no stage 'layer2' .* stage1, stage2, stage3, stage4, stage5\.$"
     ):
         freeze(network, "layer2")
+
+
+def test_every_dense_block_recomputes_to_save_memory() -> None:
+    network = create("densenet121")
+    save_memory(network)
+    assert [block.recompute for block in network.modules() if isinstance(block, DenseBlock)] == [True] * 4
+
+
+def test_where_no_part_can_recompute_a_sentence_says_so(network: Network) -> None:
+    with pytest.raises(NetworkError, match=r"^No part of resnet18 can recompute .* or choose a smaller --batch\.$"):
+        save_memory(network)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from convolve.runtime import Runtime, unrolled, winograd
-from convolve.runtime.convolutions import QuickConvolutions, quicker
-from tests.runtime.drawing import drawn, off
+from convolve.runtime import Runtime
+from convolve.runtime.convolutions import FastConvolutions, faster_algorithm, unrolled, winograd
+from tests.runtime.convolutions.tensors import random_tensor, relative_error
 
 
 @pytest.mark.parametrize(
@@ -25,28 +25,28 @@ from tests.runtime.drawing import drawn, off
     ],
 )
 def test_other_convolutions_are_left_alone(layer: nn.Conv2d, size: int) -> None:
-    images = drawn(1, layer.in_channels, size, size)
+    images = random_tensor(1, layer.in_channels, size, size)
     with torch.no_grad():
         expected = layer(images)
-        with QuickConvolutions():
+        with FastConvolutions():
             assert torch.equal(layer(images), expected)
 
 
 def test_wide_ones_are_done_in_the_context_alone() -> None:
-    images, layer = drawn(2, 64, 48, 48), nn.Conv2d(64, 128, 3, padding=1)
-    assert quicker(images, layer.weight, layer.bias, (1, 1), (1, 1), (1, 1), 1) is winograd.convolution
+    images, layer = random_tensor(2, 64, 48, 48), nn.Conv2d(64, 128, 3, padding=1)
+    assert faster_algorithm(images, layer.weight, layer.bias, (1, 1), (1, 1), (1, 1), 1) is winograd.convolution
     with torch.no_grad():
         direct = layer(images)
         with Runtime("cpu", "fp32", channels_last=True, threads=1, reasons=()).arithmetic():
             filtered = nn.Sequential(layer, nn.ReLU(inplace=True))(images)
         assert torch.equal(layer(images), direct)
     assert not torch.equal(filtered, direct.relu())
-    assert off(filtered, direct.relu().double()) < 1e-4
+    assert relative_error(filtered, direct.relu().double()) < 1e-4
 
 
 @pytest.mark.parametrize(("precision", "channels_last"), [("bf16", True), ("fp32", False)])
 def test_other_arithmetic_has_none_of_it(precision: str, channels_last: bool) -> None:
-    images, layer = drawn(2, 64, 48, 48), nn.Conv2d(64, 128, 3, padding=1)
+    images, layer = random_tensor(2, 64, 48, 48), nn.Conv2d(64, 128, 3, padding=1)
     runtime = Runtime("cpu", "bf16" if precision == "bf16" else "fp32", channels_last, 1, ())
     with torch.no_grad(), runtime.arithmetic():
         found = layer(images)
@@ -57,5 +57,7 @@ def test_other_arithmetic_has_none_of_it(precision: str, channels_last: bool) ->
 def test_many_weights_for_few_places_are_one_product() -> None:
     with torch.device("meta"):
         weight = torch.empty(4096, 512, 7, 7)
-    assert quicker(torch.empty(4, 512, 17, 17), weight, None, (1, 1), (0, 0), (1, 1), 1) is unrolled.convolution
-    assert quicker(torch.empty(4, 512, 70, 70), weight, None, (1, 1), (0, 0), (1, 1), 1) is None
+    assert (
+        faster_algorithm(torch.empty(4, 512, 17, 17), weight, None, (1, 1), (0, 0), (1, 1), 1) is unrolled.convolution
+    )
+    assert faster_algorithm(torch.empty(4, 512, 70, 70), weight, None, (1, 1), (0, 0), (1, 1), 1) is None

@@ -1,4 +1,4 @@
-"""Official weights reach the network whose weights they are: what is downloaded is a library's fresh network."""
+"""Official weights reach the network whose weights they are: the downloads are libraries' untrained networks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 
 from convolve.errors import ConvolveError, WeightsError
-from convolve.interop import timm_maps, torchvision
-from convolve.interop.official import SOURCES, imagenet_weights, renamed
+from convolve.interop import timm as timm_names
+from convolve.interop import torchvision
+from convolve.interop.weights import SOURCES, imagenet_weights, rename
 from convolve.models import card, create, names
 from convolve.models.weights import load_weights
 
@@ -25,15 +26,15 @@ MEAN = (0.485, 0.456, 0.406)
 
 @pytest.fixture
 def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Mapping[str, Tensor]]:
-    """What stands where the two libraries fetch their files from, by a part of the file's address."""
+    """The files that the two libraries would download, by a part of their address."""
     files: dict[str, Mapping[str, Tensor]] = {}
 
-    def fetched(address: Any, *_: object, **__: object) -> Mapping[str, Tensor]:
+    def download(address: Any, *_: object, **__: object) -> Mapping[str, Tensor]:
         return next(dict(state) for part, state in files.items() if part in str(address))
 
-    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, *_, **__: fetched(self.url))
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", fetched)
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", fetched)
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, *_, **__: download(self.url))
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", download)
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", download)
     return files
 
 
@@ -49,7 +50,7 @@ def _as_before(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(state)
 
 
-CASES = {  # the library's name of each, the edition that is fetched, and the mean that it was trained with
+CASES = {  # the library's name of each, the version that is downloaded, and the mean that it was trained with
     "resnet18": ("torchvision/resnet18", ", IMAGENET1K_V1", MEAN),
     "densenet121": ("torchvision/densenet121", ", IMAGENET1K_V1", MEAN),
     "se_resnet50": ("timm/legacy_seresnet50", ".in1k", MEAN),
@@ -66,7 +67,7 @@ def _built(source: str) -> nn.Module:
 
 @pytest.mark.parametrize("name", CASES)
 @torch.no_grad()
-def test_scores_are_those_of_the_network_whose_weights_were_fetched(
+def test_scores_are_those_of_the_network_whose_weights_were_downloaded(
     name: str, downloads: dict[str, Mapping[str, Tensor]]
 ) -> None:
     source, edition, mean = CASES[name]
@@ -78,17 +79,17 @@ def test_scores_are_those_of_the_network_whose_weights_were_fetched(
     assert (found.source, found.preprocessing.mean) == (source + edition, mean)
     assert (found.preprocessing.channels, found.preprocessing.height, found.preprocessing.width) == card(name).input
     network = create(name, seed=9).eval()
-    assert load_weights(network, renamed(network, found.state)) == []
+    assert load_weights(network, rename(network, found.state)) == []
     wanted = twin(IMAGES)
     torch.testing.assert_close(network(IMAGES), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
     few = create(name, 3)
-    assert all(left.startswith("head.") for left in load_weights(few, renamed(few, found.state)))
+    assert all(left.startswith("head.") for left in load_weights(few, rename(few, found.state)))
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_source_is_of_the_twin_and_has_weights_for_its_input(name: str) -> None:
     library, _, inner = SOURCES[name].partition("/")
-    twin = {**torchvision.TWINS, **timm_maps.TWINS}[name]
+    twin = {**torchvision.TWINS, **timm_names.TWINS}[name]
     assert inner.partition(".")[0] == twin
     if library == "torchvision":
         weights = models.get_model_weights(inner)["IMAGENET1K_V1"]
@@ -115,30 +116,30 @@ def test_every_source_is_of_the_twin_and_has_weights_for_its_input(name: str) ->
     ],
 )
 def test_a_network_without_weights_is_told_of_one_that_has_them(name: str, near: str) -> None:
-    with pytest.raises(WeightsError, match=rf"^There are no official ImageNet weights of {name}; {near} has them\.$"):
+    with pytest.raises(WeightsError, match=rf"ImageNet weights of {name}; choose {near}, which has some\.$"):
         imagenet_weights(name)
 
 
 def test_every_network_of_ours_has_weights_or_is_told_of_some() -> None:
     for name in names():
         if name not in SOURCES:
-            with pytest.raises(WeightsError, match="has them"):
+            with pytest.raises(WeightsError, match="; choose "):
                 imagenet_weights(name)
 
 
 def test_a_network_of_timm_without_weights_is_told_of_another() -> None:
-    with pytest.raises(WeightsError, match=r"^timm has no weights of densenet264d; timm/densenet\S+ has them\.$"):
+    with pytest.raises(WeightsError, match=r"^timm has no weights of densenet264d; choose those of timm/densenet\S+\."):
         imagenet_weights("timm/densenet264d")
 
 
-def test_what_cannot_be_fetched_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_downloaded_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise OSError("no route to host\nand more")
 
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", unreachable)
     with pytest.raises(
         ConvolveError,
-        match=r"of timm/mobilenetv3_small_050 cannot be fetched \(no route to host\); try again when timm/",
+        match=r"of timm/mobilenetv3_small_050 cannot be downloaded \(no route to host\); try again when timm/",
     ):
         imagenet_weights("timm/mobilenetv3_small_050")
 
@@ -147,6 +148,6 @@ def test_weights_under_our_own_names_stay_as_they_are() -> None:
     with torch.device("meta"):
         network = create("resnet18")
     state = network.state_dict()
-    assert renamed(network, state) is state
+    assert rename(network, state) is state
     simple = create("simple_cnn")
-    assert renamed(simple, {"fc.weight": torch.ones(1)}) == {"fc.weight": torch.ones(1)}
+    assert rename(simple, {"fc.weight": torch.ones(1)}) == {"fc.weight": torch.ones(1)}
