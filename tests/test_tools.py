@@ -1,4 +1,4 @@
-"""The project's own scripts: the budgets, and the commands of the docs."""
+"""The project's own scripts: the limits, and the commands of the docs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import budgets, run_docs_commands
+from tools import limits, run_docs_commands
 from tools.run_docs_commands import Block
 
 DOCUMENT = """\
@@ -51,72 +51,59 @@ exit 3
 
 
 def long_function(lines: int) -> str:
-    return "\n".join(["def walk(): ("] + [""] * (lines - 2) + [")\n"]) if lines > 1 else "def walk(): ...\n"
+    return "\n".join(["def walk(): ("] + [""] * (lines - 2) + [")\n"])
 
 
-def test_functions_are_measured_as_they_stand(tmp_path: Path) -> None:
-    source = tmp_path / "source.py"
-    source.write_text(
-        '''\
+def test_code_within_the_limits_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = tmp_path / "convolve" / "models"
+    models.mkdir(parents=True)
+    (models / "paper.py").write_text("\n" * 200)
+    (tmp_path / "convolve" / "long.py").write_text(long_function(60) + "\n" * 340)
+    (tmp_path / "convolve" / "methods.py").write_text(
+        """\
 class Cls:
-    @property
-    def one(self):
-        """Two lines."""
-        return 1
-
-    @staticmethod
-    def static(a, /, b, *rest, c, **others): ...
+    def method(self, a, b, c, d, e, f): ...
 
     @classmethod
-    async def made(cls, a):
-
-        def inner(self): ...
-
-        return inner
-'''
+    async def create(cls, a, b, /, c, d, *rest, **others): ...
+"""
     )
-    found = {place.rpartition(" ")[2]: (lines, parameters) for place, lines, parameters in _measures(source)}
-    assert found == {"one": (3, 0), "static": (1, 5), "made": (5, 1), "inner": (1, 1)}
-
-
-def _measures(source: Path) -> list[tuple[str, int, int]]:
-    return [(function.place, function.lines, function.parameters) for function in budgets.functions(source)]
-
-
-def test_code_within_every_budget_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "short.py").write_text("def walk(a, b, c, d, e, f): ...\n")
-    assert budgets.main([str(tmp_path)]) == 0
-    assert "most parameters              6  budget 6" in capsys.readouterr().out
+    assert limits.main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "files: 3, over a limit: 0\n"
 
 
 @pytest.mark.parametrize(
-    ("source", "sentence"),
+    ("name", "source", "sentence"),
     [
-        ("\n" * 301, "long.py: 301 lines, at most 300"),
-        ("\n" + long_function(41) + long_function(1) * 20, "long.py:2 walk: 41 lines, at most 40"),
-        ("def walk(a, b, c, d, e, f, *, g): ...\n", "long.py:1 walk: 7 parameters, at most 6"),
+        ("convolve/long.py", "\n" * 401, "long.py: 401 lines, at most 400"),
+        ("convolve/models/paper.py", "\n" * 201, "paper.py: 201 lines, at most 200"),
+        ("convolve/long.py", "\n" + long_function(61), "long.py:2 walk: 61 lines, at most 60"),
+        (
+            "convolve/long.py",
+            "def walk(a, b, /, c, d, *rest, g, **others): ...\n",
+            "long.py:1 walk: 7 parameters, at most 6",
+        ),
+        (
+            "convolve/static.py",
+            "class Cls:\n    @staticmethod\n    def f(a, b, c, d, e, f, g): ...\n",
+            "static.py:3 f: 7 parameters, at most 6",
+        ),
+        (
+            "convolve/nested.py",
+            "def f():\n    async def g(a, b, c, d, e, f, g): ...\n",
+            "nested.py:2 g: 7 parameters, at most 6",
+        ),
     ],
 )
-def test_what_is_over_a_budget_is_named(
-    source: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_is_over_a_limit_is_named(
+    name: str, source: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "long.py").write_text(source)
-    assert budgets.main([str(tmp_path)]) == 1
-    assert sentence in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "lengths",
-    [
-        [9] * 6 + [1] * 5,  # the median is 9
-        [26] * 2 + [1] * 9,  # two in eleven are longer than 25
-    ],
-)
-def test_the_spread_of_functions_has_budgets_too(lengths: list[int], tmp_path: Path) -> None:
-    (tmp_path / "many.py").write_text("".join(map(long_function, lengths)))
-    assert budgets.main([str(tmp_path)]) == 1
-    (tmp_path / "many.py").write_text("".join(map(long_function, lengths[1:])))
-    assert budgets.main([str(tmp_path)]) == 0
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    assert limits.main([str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{path.parent}/{sentence}", "files: 1, over a limit: 1"]
 
 
 def test_the_blocks_that_a_reader_runs_are_found() -> None:
