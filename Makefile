@@ -10,7 +10,7 @@ DEMO := train digits --network lenet5_keras --size 32 --epochs 40 --out runs/dem
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/installed ## train on handwritten digits, about a minute after the first set-up
+demo: .venv/installed ## train on handwritten digits, about a minute after the first set-up (CPU=1 sets up without CUDA)
 	rm -rf runs/demo
 	$(BIN)/convolve $(DEMO)
 
@@ -46,7 +46,7 @@ clean: ## remove .venv, caches, the built book and the demo's run
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || { \
 	  echo "convolve needs Python 3.11 to 3.14, but $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing);" \
 	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Installing what convolve needs into .venv (up to 6 GB on Linux, where PyTorch brings its GPU libraries)."
+	@echo "Installing what convolve needs into .venv$(if $(CPU),, (up to 6 GB on Linux, where PyTorch brings its GPU libraries))."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python $(if $(CPU),tools/install_cpu.py,-m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements.lock)
 	@touch $@

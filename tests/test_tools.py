@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
+import urllib.request
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from tools import limits, run_docs_commands
+from tools import install_cpu, limits, run_docs_commands
 from tools.run_docs_commands import Block
 
 DOCUMENT = """\
@@ -104,6 +109,78 @@ def test_what_is_over_a_limit_is_named(
     assert limits.main([str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"{path.parent}/{sentence}", "files: 1, over a limit: 1"]
+
+
+LOCK = """\
+torch==2.14.1 \\
+    --hash=sha256:00
+    # via convolve (pyproject.toml)
+torchcam==0.5.0 \\
+    --hash=sha256:01
+nvidia-cublas==13.1 ; sys_platform == 'linux' \\
+    --hash=sha256:02
+triton==3.8.0 ; sys_platform == 'linux' \\
+    --hash=sha256:03
+    # via torch
+"""
+
+
+def test_the_lock_without_what_only_a_gpu_needs() -> None:
+    lock = (Path(__file__).parent.parent / "requirements.lock").read_text(encoding="utf-8")
+    builds, rest = install_cpu.split_lock(lock)
+    names = set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
+    left_out = names - set(re.findall(r"^([a-z0-9.-]+)==", rest, re.MULTILINE))
+    assert [build.partition("==")[0] for build in builds] == ["torch", "torchvision"]
+    assert {"torch", "torchvision", "triton", "nvidia-cublas", "cuda-toolkit"} < left_out
+    assert not re.search(r"^(nvidia|cuda|triton)|^torch(vision)?==", rest, re.MULTILINE)
+    assert all(re.match(r"nvidia-|cuda-|triton$|torch$|torchvision$", name) for name in left_out)
+    entries = (entry for entry in re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)[1:])
+    kept = "".join(entry for entry in entries if entry.partition("==")[0] not in left_out)
+    assert rest.endswith(kept)
+    assert install_cpu.split_lock(LOCK) == (["torch==2.14.1"], "torchcam==0.5.0 \\\n    --hash=sha256:01\n")
+
+
+def test_an_index_that_cannot_be_reached_ends_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert install_cpu.main("http://127.0.0.1:9/whl/cpu") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.fullmatch(
+        r"PyTorch's index http://127\.0\.0\.1:9/whl/cpu cannot be reached from here \(.+\): "
+        r"run the command without CPU=1, .+\n",
+        captured.err,
+    )
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_processor_builds_are_installed_before_the_rest(
+    locked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: Sequence[str], *, check: bool) -> subprocess.CompletedProcess[bytes]:
+        del check
+        commands.append(list(command[4:]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: BytesIO())
+    monkeypatch.setattr(subprocess, "run", run)
+    Path("requirements.lock").write_text(LOCK)
+    if locked:
+        Path("requirements-cpu.lock").touch()
+    assert install_cpu.main("https://index") == 0
+    builds = ["--require-hashes", "--requirement", "requirements-cpu.lock"] if locked else ["torch==2.14.1"]
+    rest = tmp_path / "requirements-rest.lock"
+    assert commands == [
+        ["--disable-pip-version-check", "--no-deps", "--index-url", "https://index", *builds],
+        ["--disable-pip-version-check", "--no-deps", "--require-hashes", "--requirement", str(rest)],
+    ]
+    assert rest.read_text() == "torchcam==0.5.0 \\\n    --hash=sha256:01\n"
+    assert ("hashes of torch==2.14.1 are not checked" in capsys.readouterr().out) is not locked
 
 
 def test_the_blocks_that_a_reader_runs_are_found() -> None:
