@@ -18,12 +18,13 @@ test: check docs ## everything that CI checks: check, docs and their commands, t
 	$(BIN)/python tools/run_docs_commands.py
 	$(BIN)/pytest -n auto --maxprocesses 4
 
-check: .venv/installed ## the quick part of test: style, types, imports, limits
+check: .venv/installed ## the quick part of test: style, types, imports, limits, words
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/limits.py
+	$(BIN)/python tools/words.py
 
 docs: .venv/installed ## build the book into docs/_build/index.html
 	$(BIN)/sphinx-build --quiet --fresh-env --write-all --nitpicky --fail-on-warning --keep-going docs docs/_build

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import install_cpu, limits, run_docs_commands
+from tools import install_cpu, limits, run_docs_commands, words
 from tools.run_docs_commands import Block
 
 DOCUMENT = """\
@@ -109,6 +109,94 @@ def test_what_is_over_a_limit_is_named(
     assert limits.main([str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"{path.parent}/{sentence}", "files: 1, over a limit: 1"]
+
+
+NAMES = """\
+import numpy as slopes
+from typing import Literal
+
+Fit = Literal["crop", "squash"]
+
+
+class TruthTable:
+    rate: float = 0.1
+
+    def shown(self, picture, *, multiple=False):
+        try:
+            self.share, kept = 1, 2
+        except ValueError as wanted_place:
+            match picture:
+                case [class_number, *rooms]:
+                    rate = lambda heat: (mirror := heat)
+        return sum(piece for piece in rooms)
+"""
+
+
+def test_refused_words_are_found_wherever_a_name_is_defined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = tmp_path / "convolve" / "preparing"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "names.py").write_text(NAMES)
+    assert words.main([str(tmp_path)]) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{package}/__init__.py:1 preparing: not 'preparing' but a noun for what it holds"
+    pattern = re.compile(rf"{package}/names\.py:(\d+) (\w+): not (.+)")
+    matches = [pattern.fullmatch(line) for line in lines[1:]]
+    found = [(int(match[1]), match[2], match[3]) for match in matches if match]
+    assert found == [
+        (1, "slopes", "'slopes' but gradient"),
+        (4, "squash", "'squash' but stretch"),
+        (7, "TruthTable", "'truth' but ground_truth or target"),
+        (8, "rate", "'rate' but learning_rate"),
+        (10, "shown", "'shown' but a verb, or a noun for what it returns"),
+        (10, "picture", "'picture' but image"),
+        (10, "multiple", "'multiple' but multi_label"),
+        (12, "share", "'share' but probability, fraction or ratio"),
+        (13, "wanted_place", "'place' but path, index or position"),
+        (15, "class_number", "'class_number' but class_index"),
+        (15, "rooms", "'rooms' but workspace or space"),
+        (16, "heat", "'heat' but attribution or heatmap"),
+        (16, "mirror", "'mirror' but flip or reflect"),
+        (17, "piece", "'piece' but block or component"),
+    ]
+    assert last == f"names with a refused word: {len(lines)}"
+
+
+def test_the_field_s_words_and_the_allowed_names_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "convolve" / "reports").mkdir(parents=True)
+    (tmp_path / "convolve" / "reports" / "figures.py").touch()
+    (tmp_path / "names.py").write_text(
+        """\
+class GroundTruth:
+    ground_truths = ()
+    learning_rate = negative_slope = 0.1
+
+    def named_parameters(self, shared, replacement, shown_image):
+        image, seen, made, rate, every, average = shared.slope, set(), [], 0, 0, 0
+"""
+    )
+    assert words.main([str(tmp_path)]) == 0
+    (tmp_path / "figures.py").touch()
+    assert words.main([str(tmp_path)]) == 1
+    assert "figures.py:1 figures: not 'figures' but metrics" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["colours", "NormaliseLayer", "grey_level", "centerd", "Initialiser", "centre"])
+def test_american_spelling_is_asked_for(name: str) -> None:
+    assert [instead for _, instead in words.refused(name, "local")] == ["the American spelling"]
+
+
+@pytest.mark.parametrize("name", ["four_hours", "centered", "normalizer", "promise", "premises", "advise", "wise"])
+def test_words_that_only_look_british_pass(name: str) -> None:
+    assert not list(words.refused(name, "local"))
+
+
+def test_names_allowed_in_one_package_are_still_there() -> None:
+    source = Path(__file__).parent.parent / "src"
+    files = [(path.relative_to(source).as_posix(), path) for path in source.rglob("*.py")]
+    for prefix, stays in (entry for entry in words.ALLOWED if entry[0]):
+        names = (name for short, path in files if short.startswith(prefix) for _, name, _ in words.identifiers(path))
+        assert stays in names, (prefix, stays)
 
 
 LOCK = """\
