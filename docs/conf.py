@@ -83,7 +83,7 @@ def inline_drawings(app: Sphinx, doctree: nodes.document, name: str) -> None:
 def say_language(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Say which pages are Korean, for their fonts, line breaks and readers' voices."""
     del app, template, doctree
-    if page.startswith("book/ko/"):
+    if page.startswith("book/ko/") or page.endswith(".ko"):
         context["language"] = "ko"
 
 

@@ -58,6 +58,14 @@ def test_the_languages_link_to_each_other_and_show_the_same(name: str) -> None:
     assert [block.script for block in blocks(english)] == [block.script for block in blocks(korean)]
 
 
+def test_the_glossary_has_the_same_terms_in_both_languages() -> None:
+    rows = re.compile(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
+    english, korean = (rows.findall((DOCS / name).read_text("utf-8")) for name in ("glossary.md", "glossary.ko.md"))
+    assert [term for _, term in english if term != "Korean"] == [term for term, _ in korean if term != "용어"]
+    assert len(english) == len(korean)
+    assert {"glossary", "glossary.ko"} <= set((DOCS / "index.md").read_text("utf-8").split())
+
+
 def test_code_is_quoted_by_name() -> None:
     for name in CHAPTERS:
         for quotation in QUOTATION.findall(chapter("en", name)):
