@@ -34,7 +34,7 @@ from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, Ran
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.values import Labels, Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -19,10 +19,9 @@ from torch.nn import functional as F
 
 from bench import steps
 from bench.rounds import alternated, spread
+from convolve.layers.lecun import Subsampling, TableConvolution
 from convolve.layers.lrn import LocalResponseNorm
 from convolve.layers.maxout import Maxout
-from convolve.layers.subsampling import Subsampling
-from convolve.layers.table_convolution import TableConvolution
 from convolve.models.lenet import TABLE_I
 
 Side = Callable[[Tensor], Tensor]

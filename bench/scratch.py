@@ -1,12 +1,12 @@
-"""One gradient step by hand: `convolve.from_scratch` against the textbook's way and against torch.
+"""One gradient step in NumPy: `convolve.from_scratch` against the textbook implementation and against torch.
 
     python -m bench.scratch [--rounds 20] [--threads 1]
 
 The net is conv (30 filters of 5x5) - ReLU - pool (2) - affine (100) - ReLU - affine (10) - softmax on 100 images of
-28x28: loss and every gradient, forwards and backwards. All sides compute from the same weights and images and are
-checked to agree; they step in turn, and ratios are per round, of which the median counts. Ours and the textbook's also
-compute the slope along the images, torch does not. `--threads` holds for all; on a machine that is busy with other
-things one thread is several times as fast as two, since the threads of a matrix product wait for each other.
+28x28: loss and all gradients, forward and backward. All implementations compute from the same weights and images,
+and their gradients are checked to agree. They take turns; ratios are per round, and the median is reported. Ours and
+the textbook's also compute the gradient of the images, torch does not. `--threads` applies to all; on a busy machine
+one thread is several times as fast as two, since the threads of a matrix product wait for each other.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from torch.nn import functional as F
 
 from bench import textbook
 from bench.steps import machine
-from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.layers import Initialization
 from convolve.from_scratch.networks import simple_convnet
 
-_BATCH, _WARM_UP, _WANTED = 100, 3, 4.0
+_BATCH, _WARM_UP, _TARGET = 100, 3, 4.0
 
 Gradients = Sequence[np.ndarray]
 
 
 def _sides() -> dict[str, Callable[[], Gradients]]:
-    """Name to a step that returns its six gradients: of the same weights, on the same images."""
+    """By name, a step that returns its six gradients, from the same weights on the same images."""
     random = np.random.default_rng(0)
-    network = simple_convnet(Draw(random, np.float32))
+    network = simple_convnet(Initialization(random, np.float32))
     images = random.random((_BATCH, 1, 28, 28), dtype=np.float32)
     labels = random.integers(10, size=_BATCH)
     weights = list(network.parameters.values())
@@ -56,13 +56,13 @@ def _torch_step(weights: Gradients, images: np.ndarray, labels: np.ndarray) -> C
         hidden = F.max_pool2d(F.relu(F.conv2d(x, w1, b1)), 2).flatten(1)
         scores = F.relu(hidden @ w2 + b2) @ w3 + b3
         loss = F.cross_entropy(scores, t)
-        return [slope.numpy() for slope in torch.autograd.grad(loss, leaves)]
+        return [gradient.numpy() for gradient in torch.autograd.grad(loss, leaves)]
 
     return step
 
 
-def _agree(found: Gradients, expected: Gradients) -> None:
-    for ours, theirs in zip(found, expected, strict=True):
+def _check_equal(actual: Gradients, expected: Gradients) -> None:
+    for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5 * float(np.abs(theirs).max()))
 
 
@@ -71,10 +71,10 @@ def _rounds(sides: dict[str, Callable[[], Gradients]], count: int) -> dict[str, 
     times: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(_WARM_UP + count):
         for side, step in sides.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             step()
             if number >= _WARM_UP:
-                times[side].append((time.perf_counter() - began) * 1e3)
+                times[side].append((time.perf_counter() - start) * 1e3)
     return times
 
 
@@ -86,19 +86,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
-    print(f"{machine()}, NumPy {np.__version__}, {asked.threads} thread{'s' * (asked.threads > 1)}")
-    torch.set_num_threads(asked.threads)
-    with threadpoolctl.threadpool_limits(asked.threads):
+    arguments = parser.parse_args()
+    print(f"{machine()}, NumPy {np.__version__}, {arguments.threads} thread{'s' * (arguments.threads > 1)}")
+    torch.set_num_threads(arguments.threads)
+    with threadpoolctl.threadpool_limits(arguments.threads):
         sides = _sides()
         for side in ("ours", "torch"):
-            _agree(sides[side](), sides["textbook"]())
-        times = _rounds(sides, asked.rounds)
-    for side, found in times.items():
-        print(f"{side:9} {_spread(found, ' ms')} a step")
-    for side, wanted in (("textbook", f"; wanted: {_WANTED:g}"), ("torch", "")):
+            _check_equal(sides[side](), sides["textbook"]())
+        times = _rounds(sides, arguments.rounds)
+    for side, milliseconds in times.items():
+        print(f"{side:9} {_spread(milliseconds, ' ms')} per step")
+    for side, target in (("textbook", f"; target: {_TARGET:g}"), ("torch", "")):
         ratios = [other / ours for other, ours in zip(times[side], times["ours"], strict=True)]
-        print(f"{side} / ours {_spread(ratios)}{wanted}")
+        print(f"{side} / ours {_spread(ratios)}{target}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The baseline of `bench.scratch`: a convolutional net in the manner of the well-known from-scratch textbooks.
+"""The baseline of `bench.scratch`: a convolutional network as the well-known from-scratch textbooks write it.
 
-Float64, as random arrays come; im2col filled by a loop over the kernel and transposed to one row per place of the
-window; pooling by im2col too, with argmax along the rows; ReLU by masks.
+float64, NumPy's default; im2col filled by a loop over the kernel and transposed to one row per position of the window;
+pooling by im2col too, with argmax along the rows; ReLU by masks.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.integer[Any]]
+Labels = npt.NDArray[np.integer[Any]]
 
 
 def _unroll(x: Array, side: int, stride: int) -> Array:
-    """(N, C, H, W) to one row (C, side, side) per image and place."""
+    """(N, C, H, W) to one row (C, side, side) per image and position."""
     count, channels, height, width = x.shape
     down, right = (height - side) // stride + 1, (width - side) // stride + 1
     columns = np.zeros((count, channels, side, side, down, right))
@@ -26,8 +26,8 @@ def _unroll(x: Array, side: int, stride: int) -> Array:
     return columns.transpose(0, 4, 5, 1, 2, 3).reshape(count * down * right, -1)
 
 
-def _roll_up(rows: Array, shape: tuple[int, ...], side: int, stride: int) -> Array:
-    """The way back, adding up."""
+def _fold(rows: Array, shape: tuple[int, ...], side: int, stride: int) -> Array:
+    """The adjoint of `_unroll`: each value is added where it came from."""
     count, channels, height, width = shape
     down, right = (height - side) // stride + 1, (width - side) // stride + 1
     columns = rows.reshape(count, down, right, channels, side, side).transpose(0, 3, 4, 5, 1, 2)
@@ -45,7 +45,7 @@ class Convolution:
         self.w, self.b = w, b
 
     def forward(self, x: Array) -> Array:
-        """The output; keeps what the way back needs."""
+        """The output; stores what `backward` needs."""
         self.shape = x.shape
         self.rows = _unroll(x, self.w.shape[2], 1)
         side = x.shape[2] - self.w.shape[2] + 1
@@ -53,65 +53,65 @@ class Convolution:
         return y.reshape(len(x), side, side, -1).transpose(0, 3, 1, 2)
 
     def backward(self, dy: Array) -> Array:
-        """The slope along the input."""
+        """The gradient of the input."""
         rows = dy.transpose(0, 2, 3, 1).reshape(-1, len(self.w))
         self.db = rows.sum(0)
         self.dw = (self.rows.T @ rows).T.reshape(self.w.shape)
-        return _roll_up(rows @ self.w.reshape(len(self.w), -1), self.shape, self.w.shape[2], 1)
+        return _fold(rows @ self.w.reshape(len(self.w), -1), self.shape, self.w.shape[2], 1)
 
 
 class Pool:
-    """2x2 maxima, stride 2."""
+    """2x2 max pooling, stride 2."""
 
     def forward(self, x: Array) -> Array:
-        """The output; keeps what the way back needs."""
+        """The output; stores what `backward` needs."""
         self.shape = x.shape
         rows = _unroll(x, 2, 2).reshape(-1, 4)
-        self.winner = rows.argmax(1)
+        self.argmax = rows.argmax(1)
         count, channels, height, width = x.shape
         y: Array = rows.max(1).reshape(count, height // 2, width // 2, channels).transpose(0, 3, 1, 2)
         return y
 
     def backward(self, dy: Array) -> Array:
-        """The slope along the input."""
+        """The gradient of the input."""
         dy = dy.transpose(0, 2, 3, 1)
         rows = np.zeros((dy.size, 4))
-        rows[np.arange(dy.size), self.winner] = dy.ravel()
+        rows[np.arange(dy.size), self.argmax] = dy.ravel()
         each = rows.reshape(dy.shape[0] * dy.shape[1] * dy.shape[2], -1)
-        return _roll_up(each, self.shape, 2, 2)
+        return _fold(each, self.shape, 2, 2)
 
 
 class Relu:
-    """By a mask."""
+    """ReLU by a mask."""
 
     def forward(self, x: Array) -> Array:
-        """The output; keeps what the way back needs."""
+        """The output; stores what `backward` needs."""
         self.mask = x <= 0
         y = x.copy()
         y[self.mask] = 0
         return y
 
     def backward(self, dy: Array) -> Array:
-        """The slope along the input."""
+        """The gradient of the input."""
         dy[self.mask] = 0
         return dy
 
 
 class Affine:
-    """With flattening."""
+    """An affine layer that flattens its input."""
 
     def __init__(self, w: Array, b: Array) -> None:
         self.w, self.b = w, b
 
     def forward(self, x: Array) -> Array:
-        """The output; keeps what the way back needs."""
+        """The output; stores what `backward` needs."""
         self.shape = x.shape
         self.x = x.reshape(len(x), -1)
         y: Array = self.x @ self.w + self.b
         return y
 
     def backward(self, dy: Array) -> Array:
-        """The slope along the input."""
+        """The gradient of the input."""
         self.dw, self.db = self.x.T @ dy, dy.sum(0)
         dx: Array = dy @ self.w.T
         return dx.reshape(self.shape)
@@ -126,8 +126,8 @@ class Network:
         first, second, third = self.learned
         self.layers = (first, Relu(), Pool(), second, Relu(), third)
 
-    def gradients(self, x: Array, labels: Whole) -> tuple[float, list[Array]]:
-        """The loss, and the slopes in the order of the weights."""
+    def gradients(self, x: Array, labels: Labels) -> tuple[float, list[Array]]:
+        """The loss, and the gradients in the order of the weights."""
         for layer in self.layers:
             x = layer.forward(x)
         powers = np.exp(x - x.max(1, keepdims=True))
@@ -139,4 +139,4 @@ class Network:
         dy /= len(y)
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
-        return loss, [slope for layer in self.learned for slope in (layer.dw, layer.db)]
+        return loss, [gradient for layer in self.learned for gradient in (layer.dw, layer.db)]

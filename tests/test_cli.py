@@ -17,7 +17,7 @@ import pytest
 import convolve
 from convolve import cli
 from convolve.options import fields
-from convolve.verbs.verb import NAMES, find
+from convolve.command import NAMES, find_command
 from tests.verbs.pictures import folders
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
@@ -86,7 +86,7 @@ def test_every_module_can_be_the_first_to_be_imported(module: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_flags_are_fields_are_keywords(name: str, command: Command) -> None:
-    verb = find(name)
+    verb = find_command(name)
     names = [option.name for option in fields(verb.options)]
     assert len(names) == len(set(names))
     assert set(inspect.signature(getattr(convolve, name)).parameters) == set(names)
@@ -111,7 +111,7 @@ def test_flags_are_fields_are_keywords(name: str, command: Command) -> None:
 def test_every_option_is_explained(name: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     rows = [re.split(r"\s{2,}", line.strip("│ ")) for line in command(name, "--help").out.splitlines() if " --" in line]
-    assert len(rows) >= len(list(fields(find(name).options)))
+    assert len(rows) >= len(list(fields(find_command(name).options)))
     assert [row[0] for row in rows if len(row) < 2 or not row[-1].endswith((".", "]"))] == []
 
 
@@ -196,7 +196,7 @@ def test_json_is_alone_on_standard_output(command: Command, tmp_path: Path) -> N
     left = command("train", "digits", *words, "--json")
     found = json.loads(left.out)
     assert left.code == 0
-    assert {"run", "report", "epoch", "split", "figures", "classes", "confusion", "calibration"} == set(found) - {
+    assert {"run", "report", "epoch", "split", "metrics", "classes", "confusion", "calibration"} == set(found) - {
         "images"
     }
     assert "1 epoch, about" in left.err

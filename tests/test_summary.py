@@ -13,7 +13,7 @@ from convolve.layers.border import BorderOnce
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
 from convolve.models import Network, card, create, names
-from convolve.summary import LayerRow, outlines, summarize
+from convolve.summary import LayerRow, shapes_only, summarize
 
 
 def _skeleton(name: str) -> Network:
@@ -157,7 +157,7 @@ def test_the_network_is_not_touched(branched: _Branched) -> None:
     before = {name: value.clone() for name, value in branched.state_dict().items()}
     summary = summarize(branched, (1, 120, 120))
     assert summary.parameters - summary.trainable == 20
-    with pytest.raises(NetworkError, match=r"cannot take an input of 3x120x120; give one that fits it"):
+    with pytest.raises(NetworkError, match=r"cannot take an input of 3x120x120; choose one that fits it"):
         summarize(branched, (3, 120, 120))
     assert calls == []
     assert branched.training
@@ -166,8 +166,8 @@ def test_the_network_is_not_touched(branched: _Branched) -> None:
     assert [name for name, layer in branched.named_modules() if layer._forward_hooks] == ["first"]
 
 
-def test_outlines_have_shapes_alone_and_the_same_table() -> None:
-    with outlines():
+def test_networks_of_shapes_only_have_no_values_and_the_same_table() -> None:
+    with shapes_only():
         outlined = create("se_resnet20_cifar")
     assert all(value.is_meta for value in outlined.state_dict().values())
     assert summarize(outlined, (3, 32, 32)) == summarize(create("se_resnet20_cifar"), (3, 32, 32))

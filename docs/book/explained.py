@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
 import convolve
-from convolve.datasets.sheet import font_for
 from convolve.explainers.methods import METHODS
+from convolve.fonts import pillow_font
 from convolve.reports.colors import INK, PAPER
 from convolve.reports.heat import heat_layer, over
 from convolve.values import Floats, Pixels
@@ -40,7 +40,7 @@ def sheet(pictures: list[Pixels], heat: Floats, names: list[str]) -> Image.Image
     draw = ImageDraw.Draw(canvas)
     for number, name in enumerate(["", *names]):
         left, top = number % COLUMNS * block, number // COLUMNS * (SIDE + LINE + 2 * GAP)
-        draw.text((left, top + LINE // 2), name, fill=INK, font=font_for(name, 15), anchor="lm")
+        draw.text((left, top + LINE // 2), name, fill=INK, font=pillow_font(name, 15), anchor="lm")
         for place, picture in enumerate(pictures):
             shown = picture
             if number:

@@ -10,16 +10,15 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_sample_image
 
 from convolve.from_scratch.arrays import Array
-from convolve.from_scratch.convolution import convolution_forward
-from convolve.from_scratch.photographs import Version, versions
-from convolve.from_scratch.plain import conv1d_slopes, conv1d_sums
+from convolve.from_scratch.convolution import conv1d_backward_naive, conv1d_forward_naive, convolution_forward
+from convolve.from_scratch.filters import FilteredImage, apply_all
 from convolve.from_scratch.pooling import (
     average_pool_backward,
     average_pool_forward,
     extreme_pool_backward,
     max_pool_forward,
 )
-from convolve.from_scratch.steps.examples import EXAMPLES
+from convolve.from_scratch.traces.examples import EXAMPLES
 from convolve.from_scratch.windows import Sliding, im2col
 from convolve.reports.colors import MUTED, RIGHT, WRONG
 
@@ -102,9 +101,9 @@ def sequence() -> Figure:
     """The 1-D example forwards, and the same walk with the slopes that came back, for the slope of the kernel."""
     options = EXAMPLES["sequence"].options
     x, w, dy = (numbers(options[name])[0] for name in ("input", "kernel", "delta"))
-    _, dw = conv1d_slopes(dy, x, w)
+    _, dw = conv1d_backward_naive(dy, x, w)
     on = sheet(18, 4.4)
-    for top, taps, result, letters in ((0.8, w, conv1d_sums(x, w), "xwy"), (3, dy, dw, ("x", "δ", "∂L/∂w"))):
+    for top, taps, result, letters in ((0.8, w, conv1d_forward_naive(x, w), "xwy"), (3, dy, dw, ("x", "δ", "∂L/∂w"))):
         for at, values, letter in zip((1.5, 8.5, 13.5), (x, taps, result), letters, strict=True):
             matrix(on, (at, top), values)
             text(on, (at + len(values) / 2, top - 0.4), letter, MUTED)
@@ -173,8 +172,8 @@ def pools() -> Figure:
 def overlap() -> Figure:
     """3x3 max pooling with stride 2: the 9 in the middle wins in all four windows, and so collects four slopes."""
     x = numbers(EXAMPLES["overlap"].options["input"])[None, None]
-    y, memory = max_pool_forward(x, 3, 2)
-    dx = extreme_pool_backward(np.ones_like(y), memory)
+    y, cache = max_pool_forward(x, 3, 2)
+    dx = extreme_pool_backward(np.ones_like(y), cache)
     on = sheet(17.5, 6)
     matrix(on, (0.5, 0.5), x[0, 0], {(2, 2): RIGHT})
     for (i, j), color in zip(np.ndindex(2, 2), TINTS, strict=True):
@@ -196,31 +195,31 @@ def rounding() -> Figure:
     return on.figure
 
 
-def album(shown: Sequence[Version], across: int) -> Figure:
+def album(images: Sequence[FilteredImage], across: int) -> Figure:
     """Photographs side by side with their names."""
-    down = -(-len(shown) // across)
+    down = -(-len(images) // across)
     figure = Figure(figsize=(2.6 * across, 2.0 * down), layout="constrained")
-    for place, version in enumerate(shown):
-        axes = figure.add_subplot(down, across, place + 1)
-        axes.imshow(version.picture, interpolation="nearest")
-        axes.set_title(version.name, fontsize=9)
+    for index, image in enumerate(images):
+        axes = figure.add_subplot(down, across, index + 1)
+        axes.imshow(image.image, interpolation="nearest")
+        axes.set_title(image.name, fontsize=9)
         axes.set_axis_off()
     return figure
 
 
-def photograph() -> Mapping[str, Version]:
+def photograph() -> Mapping[str, FilteredImage]:
     """The photograph that comes with scikit-learn, at half its size, through every filter and pooling by name."""
-    return {version.name: version for version in versions(load_sample_image("china.jpg")[::2, ::2])}
+    return {image.name: image for image in apply_all(load_sample_image("china.jpg")[::2, ::2])}
 
 
 def filtered() -> Figure:
     """The classic filters."""
-    return album([version for version in photograph().values() if version.window is None], 3)
+    return album([image for image in photograph().values() if image.window is None], 3)
 
 
 def pooled() -> Figure:
     """Min, max and average pooling."""
-    return album([version for version in photograph().values() if version.kernel is None], 2)
+    return album([image for image in photograph().values() if image.kernel is None], 2)
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from sklearn.datasets import load_digits
 
-from convolve.from_scratch.layers import Draw
-from convolve.from_scratch.linear import softmax_classifier
+from convolve.from_scratch.classifiers import softmax_classifier
+from convolve.from_scratch.layers import Initialization
 from convolve.from_scratch.losses import cross_entropy_backward, cross_entropy_forward, softmax_forward
 from convolve.from_scratch.optimizers import GradientDescent, Optimizer
-from convolve.from_scratch.trainer import Examples, Plan, train
+from convolve.from_scratch.training import LabeledData, train
 from convolve.reports.colors import CELL, MUTED, PAPER, RIGHT, WRONG, mix
 
 SCORES = np.array([[3.0, 1.0, 2.0]])
@@ -48,7 +48,7 @@ def neuron() -> Figure:
 
 def softmax() -> Figure:
     """Three scores, their powers, probabilities, the truth, and the slope y - t."""
-    _, memory = cross_entropy_forward(SCORES, TRUTH)
+    _, cache = cross_entropy_forward(SCORES, TRUTH)
     probabilities, _ = softmax_forward(SCORES)
     truth = np.eye(3)[TRUTH]
     columns = {
@@ -56,7 +56,7 @@ def softmax() -> Figure:
         "eˣ": np.exp(SCORES),
         "y": probabilities,
         "t": truth,
-        "y − t": cross_entropy_backward(memory),
+        "y − t": cross_entropy_backward(cache),
     }
     on = sheet(18, 4.6)
     for place, (name, values) in enumerate(columns.items()):
@@ -73,9 +73,9 @@ def softmax() -> Figure:
 def templates() -> Figure:
     """What a softmax classifier has learned of each digit: blue speaks for it, orange against."""
     digits = load_digits()
-    known = Examples((digits.data[:1200] / 16).astype(np.float32), digits.target[:1200])
-    model = softmax_classifier(Draw(np.random.default_rng(0)), 64, 10)
-    for _ in train(model, known, Optimizer(GradientDescent(0.5)), Plan(epochs=60)):
+    known = LabeledData((digits.data[:1200] / 16).astype(np.float32), digits.target[:1200])
+    model = softmax_classifier(Initialization(np.random.default_rng(0)), 64, 10)
+    for _ in train(model, known, Optimizer(GradientDescent(0.5)), epochs=60):
         pass
     weights = model.parameters["w"].T.reshape(10, 8, 8)
     strength = np.abs(weights) / np.abs(weights).max()

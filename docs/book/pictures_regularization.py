@@ -15,14 +15,14 @@ from sklearn.datasets import load_digits, load_sample_image
 
 from convolve.datasets import augment
 from convolve.datasets.color import principal_axes
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
+from convolve.from_scratch.classifiers import softmax_classifier
 from convolve.from_scratch.dropout import dropout_forward
-from convolve.from_scratch.layers import Draw, activation_layer, affine_layer
-from convolve.from_scratch.linear import softmax_classifier
+from convolve.from_scratch.layers import Initialization, activation_layer, affine_layer
 from convolve.from_scratch.losses import SOFTMAX
-from convolve.from_scratch.network import Network
+from convolve.from_scratch.networks import Network
 from convolve.from_scratch.optimizers import Adam, GradientDescent, Optimizer
-from convolve.from_scratch.trainer import Examples, Plan, train
+from convolve.from_scratch.training import LabeledData, train
 from convolve.reports.colors import CELL, LINE, MUTED, RIGHT, WRONG
 from convolve.values import Pixels, Preprocessing
 
@@ -30,13 +30,13 @@ from convolve.values import Pixels, Preprocessing
 def decay() -> Figure:
     """The weights of a softmax classifier of digits, trained without a penalty, with L2 and with L1."""
     digits = load_digits()
-    examples = Examples(digits.data / 16, digits.target)
+    examples = LabeledData(digits.data / 16, digits.target)
     figure, axes = grid(1, 3, (7.7, 2.3))
     cases = {"λ = 0": (0.0, 0.0), "L2, λ = 0.003": (0.003, 0.0), "L1, λ = 0.001": (0.0, 0.001)}
     for place, (name, (l2, l1)) in zip(axes, cases.items(), strict=True):
-        model = softmax_classifier(Draw(np.random.default_rng(0), np.float64), 64, 10, penalty=l2)
+        model = softmax_classifier(Initialization(np.random.default_rng(0), np.float64), 64, 10, penalty=l2)
         weights = model.parameters["w"]
-        for _ in train(model, examples, Optimizer(GradientDescent(0.5)), Plan(150)):
+        for _ in train(model, examples, Optimizer(GradientDescent(0.5)), epochs=150):
             weights -= np.clip(weights, -9 * l1, 9 * l1)  # 18 steps of 0.5 · l1 · sign(w), never past 0
         zeros = float((weights == 0).mean())
         place.hist(weights.ravel(), bins=61, range=(-4, 4), color=RIGHT)
@@ -62,11 +62,11 @@ def early_stopping() -> Figure:
     """Loss on 60 training digits and on the other 1,737, of a net of 100 hidden units."""
     digits = load_digits()
     x, labels = digits.data / 16, digits.target
-    draw = Draw(np.random.default_rng(0), np.float64)
-    network = Network([affine_layer(draw, 64, 100), activation_layer("relu"), affine_layer(draw, 100, 10)])
+    init = Initialization(np.random.default_rng(0), np.float64)
+    network = Network([affine_layer(init, 64, 100), activation_layer("relu"), affine_layer(init, 100, 10)])
     known: list[float] = []
     unknown: list[float] = []
-    for loss in train(network, Examples(x[:60], labels[:60]), Optimizer(Adam(0.01)), Plan(60, 20)):
+    for loss in train(network, LabeledData(x[:60], labels[:60]), Optimizer(Adam(0.01)), epochs=60, batch_size=20):
         known.append(loss)
         unknown.append(SOFTMAX.forward(network.scores(x[60:]), labels[60:])[0])
     best = int(np.argmin(unknown))

@@ -11,8 +11,8 @@ from plots import grid, histogram
 from convolve.from_scratch.activations import ACTIVATIONS, Activation, tanh_forward
 from convolve.from_scratch.arrays import Array
 from convolve.from_scratch.initializers import Initializer, gaussian, he, xavier
-from convolve.from_scratch.layers import Draw, activation_layer, affine_layer
-from convolve.from_scratch.network import Network
+from convolve.from_scratch.layers import Initialization, activation_layer, affine_layer
+from convolve.from_scratch.networks import Network
 from convolve.from_scratch.optimizers import (
     AdaDelta,
     Adagrad,
@@ -24,7 +24,7 @@ from convolve.from_scratch.optimizers import (
     RMSProp,
     Rule,
 )
-from convolve.layers.scaled_tanh import AMPLITUDE, SLOPE
+from convolve.layers.lecun import AMPLITUDE, SLOPE
 from convolve.reports.colors import LINE, MUTED, RIGHT, WRONG
 from convolve.training.recipe import Optimization, ScheduleName
 from convolve.training.schedules import rate_at
@@ -50,8 +50,8 @@ def activations() -> Figure:
     stretched, _ = tanh_forward(SLOPE * x)
     curves: dict[str, tuple[Array, Array]] = {}
     for activation, (forward, backward) in ACTIVATIONS.items():
-        y, memory = forward(x)
-        curves[activation] = y, backward(ones, memory)
+        y, cache = forward(x)
+        curves[activation] = y, backward(ones, cache)
     curves["1.7159 tanh(2x/3)"] = AMPLITUDE * stretched, AMPLITUDE * SLOPE * (1 - stretched**2)
     figure, axes = grid(2, 3, (7.7, 4.4))
     for place, (name, (y, slope)) in zip(axes, curves.items(), strict=True):
@@ -74,9 +74,9 @@ def vanishing() -> Figure:
     )
     for name, initializer, color in cases:
         random = np.random.default_rng(0)
-        draw = Draw(random, np.float64, initializer)
-        stack = [part for _ in range(DEPTH) for part in (affine_layer(draw, 100, 100), activation_layer(name))]
-        network = Network([*stack, affine_layer(draw, 100, 10)])
+        init = Initialization(random, np.float64, initializer)
+        stack = [part for _ in range(DEPTH) for part in (affine_layer(init, 100, 100), activation_layer(name))]
+        network = Network([*stack, affine_layer(init, 100, 10)])
         _, slopes = network.gradients(random.standard_normal((200, 100)), random.integers(10, size=200))
         sizes = [np.sqrt(np.square(slopes[f"{2 * number}.w"]).mean()) for number in range(DEPTH)]
         place.semilogy(layers, sizes, "o-", color=color, markersize=4, label=name)

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 import convolve
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.masks import shown_in
-from convolve.datasets.sheet import font_for
+from convolve.fonts import pillow_font
 from convolve.reports.colors import INK, PAPER
 
 SIZE, GAP, LINE, ROWS = (240, 180), 6, 26, 3
@@ -51,7 +51,7 @@ def drawn(found: dict[str, list[Image.Image]]) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for column, (heading, pictures) in enumerate(found.items()):
         left = column * (width + GAP)
-        draw.text((left + width // 2, LINE // 2), heading, fill=INK, font=font_for(heading, 15), anchor="mm")
+        draw.text((left + width // 2, LINE // 2), heading, fill=INK, font=pillow_font(heading, 15), anchor="mm")
         for row, picture in enumerate(pictures):
             canvas.paste(picture.resize(SIZE), (left, LINE + row * (height + GAP)))
     return canvas

@@ -1,4 +1,4 @@
-"""The command line, made from the verbs' dataclasses."""
+"""The command line, made from the commands' dataclasses."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ import cyclopts
 from rich.text import Text
 
 from convolve import __version__
-from convolve.console import following, people
-from convolve.errors import ConvolveError
-from convolve.options import Flat, fields
-from convolve.training.interrupt import Interrupted
-from convolve.verbs.verb import NAMES, Verb, find
+from convolve.command import NAMES, Command, find_command
+from convolve.console import open_console, report_progress
+from convolve.errors import ConvolveError, Interrupted
+from convolve.options import Flat, alias, fields
+from convolve.progress import silent
 
 _INTERRUPTED = 128 + signal.SIGINT
 _EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `convolve.train(DATA)`."
 
 
 def application() -> cyclopts.App:
-    """The command line with every verb."""
-    plain = cyclopts.Parameter(negative_iterable=())  # no `--empty-images`
-    app = cyclopts.App("convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help(), default_parameter=plain)
+    """The command line with every command."""
+    default = cyclopts.Parameter(negative_iterable=())  # no `--empty-images`
+    app = cyclopts.App(
+        "convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help(), default_parameter=default
+    )
     app.suppress_keyboard_interrupt = False
     for name in NAMES:
-        verb = find(name)
-        app.command(_command(verb), name=name, help=verb.options.__doc__)
+        command = find_command(name)
+        app.command(_function(command), name=name, help=command.options.__doc__)
     return app
 
 
 def main() -> None:
-    """Run one command; leave with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
+    """Run one command; exit with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
     debug = "--debug" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -45,18 +47,18 @@ def main() -> None:
         application()(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        _complain("Interrupted.")
+        _print_error("Interrupted.")
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except cyclopts.CycloptsError as error:
-        _complain(_sentence(error))
+        _print_error(_sentence(error))
         sys.exit(2)
     except ConvolveError as error:
         if debug:
             raise
-        _complain(str(error))
+        _print_error(str(error))
         sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
 
 
@@ -66,37 +68,61 @@ def _help() -> str:
     return (convolve.__doc__ or "").partition("\n")[0]
 
 
-def _command(verb: Verb[Any, Any]) -> Any:
-    def command(options: Any, *, json: bool = False, debug: bool = False) -> None:
+def _function(command: Command[Any, Any]) -> Any:
+    """A function with the command's options as its parameters, from which cyclopts makes the flags."""
+
+    def function(
+        options: Any, task_flags: Any = None, *, json: bool = False, quiet: bool = False, debug: bool = False
+    ) -> None:
         del debug
-        _run(verb, options, as_json=json)
+        own = dataclasses.asdict(task_flags) if task_flags else {}
+        own = {name: value for name, value in own.items() if value is not None}
+        _run(command, command.with_task_options(options, own), as_json=json, quiet=quiet)
 
-    if all(option.default is not dataclasses.MISSING for option in fields(verb.options)):
-        command.__defaults__ = (verb.options(),)
-    command.__annotations__ = {
-        "options": Annotated[verb.options, Flat],
-        "json": Annotated[bool, cyclopts.Parameter(help="Print the result as JSON.", negative=())],
-        "debug": Annotated[bool, cyclopts.Parameter(help="Show where an error came from.", negative=())],
+    flag = cyclopts.Parameter(negative=())
+    function.__annotations__ = {
+        "options": Annotated[command.options, Flat],
+        "json": Annotated[bool, flag, cyclopts.Parameter(help="Print the result as JSON.")],
+        "quiet": Annotated[bool, flag, alias("-q"), cyclopts.Parameter(help="Print only the result.")],
+        "debug": Annotated[bool, flag, cyclopts.Parameter(help="Show the traceback of an error.")],
     }
-    return command
+    required = any(option.default is dataclasses.MISSING for option in fields(command.options))
+    defaults: list[Any] = [] if required else [command.options()]
+    if command.task_use:
+        from convolve.tasks.registry import flags_dataclass
+
+        flags = flags_dataclass(command.task_use)
+        function.__annotations__["task_flags"] = Annotated[flags, Flat]
+        function.__defaults__ = (*defaults, flags())
+        return function
+
+    def without_task_flags(options: Any, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
+        function(options, json=json, quiet=quiet, debug=debug)
+
+    without_task_flags.__annotations__ = function.__annotations__
+    without_task_flags.__defaults__ = tuple(defaults) or None
+    return without_task_flags
 
 
-def _run(verb: Verb[Any, Any], options: Any, *, as_json: bool) -> None:
-    console = people(stderr=as_json)
-    with following(console) as listener:
-        result = verb.run(options, listener)
+def _run(command: Command[Any, Any], options: Any, *, as_json: bool, quiet: bool) -> None:
+    console = open_console(stderr=as_json)
+    if quiet:
+        result = command.run(options, silent)
+    else:
+        with report_progress(console) as listener:
+            result = command.run(options, listener)
     if as_json:
         sys.stdout.write(json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n")
         return
-    for part in verb.shown(result):
+    for part in command.render(result):
         console.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def _sentence(error: cyclopts.CycloptsError) -> str:
     if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-        return f"There is no place for '{error.unused_tokens[0]}'; --help says what the command takes."
+        return f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
     return " ".join(str(error).split())
 
 
-def _complain(sentence: str) -> None:
-    people(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+def _print_error(sentence: str) -> None:
+    open_console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Progress and remarks for people: a bar where there is a terminal, plain lines where there is none."""
+"""Progress and messages on the console: a bar in a terminal or a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from convolve.progress import Listener, Remark, Step
+from convolve.progress import Listener, Message
+from convolve.progress import Progress as ProgressEvent
 
 _SECONDS_BETWEEN_LINES = 10.0
-_WIDTH_OF_FILES = 160
+_WIDTH_IN_FILES = 160
 
 
-def people(*, stderr: bool = False) -> Console:
-    """Where people read: as wide as their terminal, or wide enough for every table in a file or a pipe."""
+def open_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal, or wide enough for every table in a file or a pipe."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
+    if not (console.is_terminal or console.is_jupyter):
+        console.width = _WIDTH_IN_FILES
     return console
 
 
 @contextmanager
-def following(console: Console) -> Iterator[Listener]:
-    """A listener that shows what it hears on the console while the block runs."""
-    if not console.is_terminal:
+def report_progress(console: Console) -> Iterator[Listener]:
+    """A listener that prints on the console while the block runs."""
+    if not (console.is_terminal or console.is_jupyter):
         yield _Lines(console)
         return
     columns = (
@@ -41,14 +42,14 @@ def following(console: Console) -> Iterator[Listener]:
 
 
 class _Bars:
-    """One bar per piece of work; it goes when the work is done."""
+    """One bar per piece of work; it disappears when the work is done."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
 
-    def __call__(self, event: Step | Remark) -> None:
-        if isinstance(event, Remark):
+    def __call__(self, event: ProgressEvent | Message) -> None:
+        if isinstance(event, Message):
             self._progress.console.print(event.text, markup=False, highlight=False)
             return
         if event.work not in self._bars:
@@ -66,8 +67,8 @@ class _Lines:
         self._console = console
         self._last = time.monotonic()
 
-    def __call__(self, event: Step | Remark) -> None:
-        if isinstance(event, Remark):
+    def __call__(self, event: ProgressEvent | Message) -> None:
+        if isinstance(event, Message):
             self._console.print(event.text, markup=False, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()

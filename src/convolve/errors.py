@@ -38,4 +38,8 @@ class ExplainError(ConvolveError):
 
 
 class TrainingError(ConvolveError):
-    """A training that cannot go on: non-finite loss, no memory, no disk."""
+    """A training that cannot continue: non-finite loss, no memory, no disk."""
+
+
+class Interrupted(TrainingError):  # noqa: N818 - what happened, not a defect
+    """A person or the system asked the training to stop; it can be resumed."""

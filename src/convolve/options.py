@@ -1,27 +1,33 @@
 """Options as frozen dataclasses: nested inside, flat outside.
 
-A dataclass whose field is annotated ``Annotated[Group, Flat]`` (or ``flat("Heading")``) shows the group's fields as its
-own on the command line, in Python keywords and in forms; files keep the groups as sections.
+A dataclass whose field is annotated ``Annotated[Group, flat("Heading")]`` shows the group's fields as its own on the
+command line and as Python keywords; files keep the groups as sections. A field of type `TaskOptions` holds the options
+that only one task has: they are flags and keywords too, and are checked once the task is known.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import inspect
+import textwrap
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from cyclopts import Parameter
 
 from convolve.errors import OptionError
 
 Options = TypeVar("Options")
+TaskOptions = Annotated[Mapping[str, object], Parameter(parse=False)]
+"""Options of one task by name, not yet checked."""
 Flat = Parameter(name="*")
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
 
 def flat(title: str) -> Parameter:
@@ -29,25 +35,28 @@ def flat(title: str) -> Parameter:
     return Parameter(name="*", group=title)
 
 
+def alias(*flags: str) -> Parameter:
+    """Other names of a flag, such as `--lr` or `-o`."""
+    return Parameter(alias=flags)
+
+
 @dataclass(frozen=True)
 class Option:
-    """One option: the ``path`` of field names that leads to it, its type, its default, and whether it may stand
-    without its name.
-    """
+    """One option: the ``path`` of field names that leads to it, its type, its default, and whether it is positional."""
 
     path: tuple[str, ...]
-    kind: Any
+    type: Any
     default: object
     positional: bool
 
     @property
     def name(self) -> str:
-        """The word that people use."""
+        """The name that people use."""
         return self.path[-1]
 
 
 def fields(cls: type) -> Iterator[Option]:
-    """Every option of a dataclass, the groups' fields in place of the groups."""
+    """Every option of a dataclass, the groups' fields in place of the groups, without those of a task."""
     hints = typing.get_type_hints(cls)
     for spec in dataclasses.fields(cls):
         hint = hints[spec.name]
@@ -55,24 +64,52 @@ def fields(cls: type) -> Iterator[Option]:
             for inner in fields(cast(type, hint)):
                 path = (spec.name, *inner.path)
                 yield dataclasses.replace(inner, path=path, positional=inner.positional and not spec.kw_only)
-        else:
+        elif spec.name != "task_options":
             yield Option((spec.name,), hint, spec.default, not spec.kw_only)
 
 
+def task_options_path(cls: type) -> tuple[str, ...]:
+    """The field names that lead to a dataclass's `TaskOptions`; empty where it has none."""
+    hints = typing.get_type_hints(cls)
+    for spec in dataclasses.fields(cls):
+        if spec.name == "task_options":
+            return (spec.name,)
+        hint = hints[spec.name]
+        if dataclasses.is_dataclass(hint) and (inner := task_options_path(cast(type, hint))):
+            return (spec.name, *inner)
+    return ()
+
+
+def descriptions(cls: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass, on one line, by the field's name."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    found: dict[str, str] = {}
+    for statement, following in zip(definition.body, definition.body[1:], strict=False):  # type: ignore[attr-defined]
+        if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
+            text = ast.literal_eval(following.value)
+            found[cast(ast.Name, statement.target).id] = " ".join(text.split())
+    return found
+
+
 def build(cls: type[Options], keywords: Mapping[str, object]) -> Options:
-    """Make a dataclass from flat keywords. Raises `OptionError` for an unknown name or a value of another type."""
+    """Make a dataclass from flat keywords. Raises `OptionError` for an unknown name or a value of the wrong type."""
     known = {option.name: option for option in fields(cls)}
     nested: dict[str, Any] = {}
     for name, value in keywords.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-            raise OptionError(f"There is no option '{name}'. {hint}")
+            raise unknown_option(name, list(known))
         inner = nested
         for part in known[name].path[:-1]:
             inner = inner.setdefault(part, {})
-        inner[name] = _checked(name, value, known[name].kind)
+        inner[name] = _checked(name, value, known[name].type)
     return _make(cls, nested)
+
+
+def unknown_option(name: str, known: Sequence[str]) -> OptionError:
+    """The error for an option that does not exist."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"The options are {', '.join(known)}."
+    return OptionError(f"There is no option '{name}'. {hint}")
 
 
 def from_sections(cls: type[Options], sections: Mapping[str, Any], source: str) -> Options:
@@ -83,7 +120,7 @@ def from_sections(cls: type[Options], sections: Mapping[str, Any], source: str) 
         entries = {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
         for path, inner in entries.items():
             if path not in known:
-                raise OptionError(f"{source} has an entry '{path}' that does not exist; take it out or correct it.")
+                raise OptionError(f"{source} has an unknown entry '{path}'; remove or correct it.")
             flat[path.rpartition(".")[2]] = inner
     try:
         return build(cls, flat)
@@ -92,13 +129,13 @@ def from_sections(cls: type[Options], sections: Mapping[str, Any], source: str) 
 
 
 def to_sections(options: object) -> dict[str, Any]:
-    """The document that `from_sections` reads; what is None is left out."""
+    """The document that `from_sections` reads; what is None is omitted, and so are a task's own options."""
     found: dict[str, Any] = {}
     for spec in dataclasses.fields(cast(Any, options)):
         value = getattr(options, spec.name)
         if dataclasses.is_dataclass(value):
             value = to_sections(value) or None
-        if value is not None:
+        if value is not None and spec.name != "task_options":
             found[spec.name] = str(value) if isinstance(value, Path) else value
     return found
 
@@ -110,9 +147,18 @@ def merge(base: Options, over: Options) -> Options:
         new = getattr(over, spec.name)
         if dataclasses.is_dataclass(new):
             changes[spec.name] = merge(getattr(base, spec.name), new)
+        elif spec.name == "task_options":
+            changes[spec.name] = {**getattr(base, spec.name), **new}
         elif new is not None:
             changes[spec.name] = new
     return cast(Options, dataclasses.replace(cast(Any, base), **changes))
+
+
+def replace_at(options: Options, path: Sequence[str], value: object) -> Options:
+    """The options with the field that ``path`` leads to replaced."""
+    if len(path) > 1:
+        value = replace_at(getattr(options, path[0]), path[1:], value)
+    return cast(Options, dataclasses.replace(cast(Any, options), **{path[0]: value}))
 
 
 def _make(cls: type[Options], nested: Mapping[str, Any]) -> Options:
@@ -124,9 +170,9 @@ def _make(cls: type[Options], nested: Mapping[str, Any]) -> Options:
     try:
         return cls(**values)
     except TypeError:
-        required = [spec.name for spec in dataclasses.fields(cast(Any, cls)) if _required(spec)]
-        missing = [name for name in required if name not in values]
-        raise OptionError(f"Say also: {', '.join(missing)}.") from None
+        specs = dataclasses.fields(cast(Any, cls))
+        missing = [spec.name for spec in specs if _required(spec) and spec.name not in values]
+        raise OptionError(f"Missing: {', '.join(missing)}.") from None
 
 
 def _required(spec: dataclasses.Field[Any]) -> bool:
@@ -155,14 +201,14 @@ def _checked(name: str, value: object, hint: Any) -> object:
             return str(value)
         elif type(value) is choice or (choice is Path and isinstance(value, Path)):
             return value
-    raise OptionError(f"{name} cannot be {value!r}; it takes {_described(choices)}.")
+    raise OptionError(f"{name} cannot be {value!r}; it must be {_describe(choices)}.")
 
 
-def _described(choices: tuple[Any, ...]) -> str:
-    words: list[str] = []
+def _describe(choices: tuple[Any, ...]) -> str:
+    names: list[str] = []
     for choice in choices:
         if typing.get_origin(choice) is Literal:
-            words += [str(item) for item in typing.get_args(choice)]
+            names += [str(item) for item in typing.get_args(choice)]
         elif choice is not type(None):
-            words.append(_WORDS.get(choice, str(choice)))
-    return " or ".join(words)
+            names.append(_TYPE_NAMES.get(choice, str(choice)))
+    return " or ".join(names)

@@ -1,4 +1,4 @@
-"""What long work tells whoever listens: steps of a named piece of work, and remarks."""
+"""What long work reports to whoever listens: its progress, and messages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Step:
-    """``done`` of ``total`` parts of a piece of work, with a few words on how it goes."""
+class Progress:
+    """``done`` of ``total`` parts of a piece of work, with a few words on its state."""
 
     work: str
     done: int
@@ -17,15 +17,15 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Remark:
+class Message:
     """A sentence that people should read, such as what was chosen automatically and why."""
 
     text: str
 
 
-Listener = Callable[[Step | Remark], None]
+Listener = Callable[[Progress | Message], None]
 
 
-def silent(event: Step | Remark) -> None:
-    """A listener that keeps to itself."""
+def silent(event: Progress | Message) -> None:
+    """A listener that ignores everything."""
     del event

@@ -17,22 +17,23 @@ from torch.overrides import TorchFunctionMode
 
 from convolve.errors import NetworkError
 from convolve.layers.border import BorderOnce
-from convolve.layers.geometry import ReceptiveField, Window, windows
-from convolve.layers.radial_basis import RadialBasis
-from convolve.layers.table_convolution import TableConvolution
+from convolve.layers.description import Leaf, describe
+from convolve.layers.geometry import ReceptiveField, Window
 
 _FLOAT_BYTES = 4
-_AUXILIARY = "auxiliary."  # heads that help in training only, and that no image meets
-_Sides = tuple[ReceptiveField, ReceptiveField]  # down, across
+_AUXILIARY = "auxiliary."  # heads that help in training only, and that no image passes
+Fields = tuple[ReceptiveField, ReceptiveField]
+"""Receptive fields down and across."""
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer as the image meets it.
+    """One call of a layer.
 
-    ``name`` is its path of attributes; ``input`` and ``output`` are shapes without the batch; ``kernel``, ``stride``
-    and ``padding`` are (down, across), None where the layer has no window; ``macs`` are the multiply-adds of one image
-    in convolutions and dense layers (biases not counted). ``receptive_field`` is that of the side that sees farther.
+    ``name`` is the layer's path in the network; ``input`` and ``output`` are shapes without the batch; ``kernel``,
+    ``stride`` and ``padding`` are (down, across), None where the layer has no window; ``macs`` are the multiply-adds of
+    one image in convolutions and dense layers (biases not counted). ``receptive_field`` is that of its output's units,
+    along the side where it is larger, in pixels.
     """
 
     name: str
@@ -50,10 +51,10 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Summary:
-    """A network's layers in forward order, and the sums.
+    """A network's layers in forward order, and the totals.
 
     ``weight_bytes`` and ``activation_bytes`` are for float32; the latter counts every layer's output for one image,
-    except what is written over its input.
+    except outputs that overwrite the input.
     """
 
     layers: tuple[LayerRow, ...]
@@ -65,12 +66,12 @@ class Summary:
 
 
 def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # noqa: A002
-    """Follow one image (channels, height, width) through a copy of the network that has shapes but no numbers.
+    """Follow one image (channels, height, width) through a copy of the network that has shapes but no values.
 
-    The network itself is not touched. A layer is a module without modules inside; one that is called again has a
-    second row, without its parameters. All that is published counts, also what `BorderOnce` does not compute. Receptive
-    fields follow the windows of convolutions and poolings; where branches meet, a unit sees what either sees. Raises
-    `NetworkError` when the network cannot take such an image.
+    The network itself is not changed. A layer is a module without submodules; one that is called again has a second
+    row, without its parameters. All that is published counts, also what `BorderOnce` does not compute. Receptive fields
+    follow the windows of convolutions and poolings; where branches meet, a unit's field covers those of all branches.
+    Raises `NetworkError` when the network cannot take such an image.
     """
     tracer = _follow(network, input, ())
     used = [parameter for name, parameter in network.named_parameters() if not name.startswith(_AUXILIARY)]
@@ -86,19 +87,21 @@ def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # no
 
 
 @contextlib.contextmanager
-def outlines() -> Iterator[None]:
-    """Networks made inside the block have shapes but no numbers: nothing is drawn and no memory is taken."""
-    with torch.device("meta"), _Undrawn():
+def shapes_only() -> Iterator[None]:
+    """Networks built inside this context have shapes but no values: nothing is initialized and no memory is used."""
+    with torch.device("meta"), _NoInitialization():
         yield
 
 
-def map_fields(
+def receptive_fields(
     network: nn.Module,
     input: tuple[int, int, int],  # noqa: A002
     names: Iterable[str],
-) -> dict[str, tuple[ReceptiveField, ReceptiveField]]:
-    """What the units of the maps that leave the modules of those names see, (down, across); see `summarize`."""
-    return _follow(network, input, names).marked
+) -> dict[str, Fields]:
+    """The receptive fields (down, across) of the units in the output maps of the modules with these names, in pixels of
+    an image (channels, height, width); see `summarize`.
+    """
+    return _follow(network, input, names).named_fields
 
 
 def _follow(network: nn.Module, shape: tuple[int, int, int], names: Iterable[str]) -> _Tracer:
@@ -109,13 +112,15 @@ def _follow(network: nn.Module, shape: tuple[int, int, int], names: Iterable[str
         if not any(True for _ in module.children()):
             module.register_forward_hook(partial(tracer.record, name))
     for name in names:
-        skeleton.get_submodule(name).register_forward_hook(partial(tracer.mark, name))
+        skeleton.get_submodule(name).register_forward_hook(partial(tracer.note_field, name))
     try:
         with torch.no_grad(), tracer:
             skeleton(image)
     except (RuntimeError, ValueError) as error:
         size, reason = "x".join(map(str, shape)), str(error).splitlines()[0]
-        raise NetworkError(f"The network cannot take an input of {size}; give one that fits it ({reason}).") from error
+        raise NetworkError(
+            f"The network cannot take an input of {size}; choose one that fits it ({reason})."
+        ) from error
     return tracer
 
 
@@ -124,7 +129,7 @@ def _skeleton(network: nn.Module) -> nn.Module:
     shapes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in network.buffers()}
     for parameter in network.parameters():
         shapes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
-    for module in network.modules():  # their many empty dictionaries are half the copying
+    for module in network.modules():  # copying their many empty dictionaries would take half of the time
         shapes |= {id(value): type(value)() for value in vars(module).values() if isinstance(value, dict) and not value}
     skeleton = copy.deepcopy(network, shapes).eval()
     for module in skeleton.modules():
@@ -136,8 +141,8 @@ def _skeleton(network: nn.Module) -> nn.Module:
 
 
 @final
-class _Undrawn(TorchFunctionMode):
-    """Leaves out the drawing of first weights, which takes as long as all else for tensors without numbers."""
+class _NoInitialization(TorchFunctionMode):
+    """Skips the initialization of weights, which takes as long as all else for tensors without values."""
 
     def __torch_function__(
         self,
@@ -146,23 +151,25 @@ class _Undrawn(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        named = kwargs or {}
+        keywords = kwargs or {}
         if getattr(func, "__module__", None) == nn.init.__name__:
-            return args[0] if args else named["tensor"]
-        return func(*args, **named)
+            return args[0] if args else keywords["tensor"]
+        return func(*args, **keywords)
 
 
 @final
 class _Tracer(TorchFunctionMode):
-    """Sees every call of torch, to carry receptive fields along, and every layer, to write its row."""
+    """Intercepts every call of torch, to pass receptive fields on, and every layer, to write its row."""
 
     def __init__(self, image: Tensor) -> None:
         super().__init__()
         pixel = ReceptiveField(size=1, stride=1, offset=0)
         self.rows: list[LayerRow] = []
         self.activations = 0
-        self.marked: dict[str, _Sides] = {}
-        self._fields: dict[int, tuple[Tensor, _Sides]] = {id(image): (image, (pixel, pixel))}  # holds what it knows
+        self.named_fields: dict[str, Fields] = {}
+        self._fields: dict[int, tuple[Tensor, Fields]] = {
+            id(image): (image, (pixel, pixel))
+        }  # the tensor too, so that its id stays taken
         self._storages = {image.untyped_storage()}
         self._counted: set[nn.Module] = set()
 
@@ -173,30 +180,35 @@ class _Tracer(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Let the call happen; what comes out sees what all that went in saw."""
+        """Run the call; the fields of its outputs cover those of all its inputs."""
         result = torch.empty_like(args[0]) if _keeps_shape(func, args) else func(*args, **(kwargs or {}))
         for output in _tensors(result):
-            seen = [self._seen(part, output) for part in _tensors(args) if id(part) in self._fields]
-            if seen:
-                self._fields[id(output)] = output, _union(seen)
+            fields = [self._field(source, output) for source in _tensors(args) if id(source) in self._fields]
+            if fields:
+                down, across = fields[0]
+                for other in fields[1:]:
+                    down, across = down.union(other[0]), across.union(other[1])
+                self._fields[id(output)] = output, (down, across)
         return result
 
-    def mark(self, name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        """Keep what the units of a module's map see, its hook being called."""
+    def note_field(self, name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        """Note the field of a module's output; a forward hook."""
         del module, args
-        self.marked[name] = self._fields[id(output)][1]
+        self.named_fields[name] = self._fields[id(output)][1]
 
     def record(self, name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        """Write a layer's row, its hook being called."""
-        sides, window = self._fields[id(args[0])][1], windows(module)
-        if isinstance(module, nn.ZeroPad2d):  # a window of one unit, that begins in the padding
+        """Write a layer's row; a forward hook."""
+        description = describe(module)
+        leaf = description if isinstance(description, Leaf) else Leaf()
+        sides, window = self._fields[id(args[0])][1], leaf.windows
+        if isinstance(module, nn.ZeroPad2d):  # a window of one unit, the first of which lies in the padding
             left, _, top, _ = module.padding
             sides = sides[0].through(Window(1, 1, top, 1)), sides[1].through(Window(1, 1, left, 1))
             self._fields[id(output)] = output, sides
         if window:
             sides = sides[0].through(window[0]), sides[1].through(window[1])
             self._fields[id(output)] = output, sides
-        fresh = module not in self._counted
+        first_call = module not in self._counted
         self._counted.add(module)
         if output.untyped_storage() not in self._storages:
             self._storages.add(output.untyped_storage())
@@ -208,33 +220,26 @@ class _Tracer(TorchFunctionMode):
                 kernel=(window[0].kernel, window[1].kernel) if window else None,
                 stride=(window[0].stride, window[1].stride) if window else None,
                 padding=(window[0].padding, window[1].padding) if window else None,
-                groups=module.groups if isinstance(module, nn.Conv2d) else None,
+                groups=leaf.groups,
                 input=tuple(args[0].shape[1:]),
                 output=tuple(output.shape[1:]),
-                parameters=sum(parameter.numel() for parameter in module.parameters()) if fresh else 0,
-                macs=_macs(module, args[0], output),
+                parameters=sum(parameter.numel() for parameter in module.parameters()) if first_call else 0,
+                macs=_macs(leaf, args[0], output),
                 receptive_field=max(sides),
             )
         )
 
-    def _seen(self, part: Tensor, output: Tensor) -> _Sides:
-        """What one unit of ``output`` sees through ``part``: all of its map where the output has no map left."""
-        down, across = self._fields[id(part)][1]
-        if part.dim() == 4 and (output.dim() != 4 or tuple(output.shape[2:]) == (1, 1)):
-            return down.over(part.shape[2]), across.over(part.shape[3])
+    def _field(self, source: Tensor, output: Tensor) -> Fields:
+        """The field of ``output`` through ``source``: that of all its units where the output is not a map any more."""
+        down, across = self._fields[id(source)][1]
+        if source.dim() == 4 and (output.dim() != 4 or tuple(output.shape[2:]) == (1, 1)):
+            return down.over(source.shape[2]), across.over(source.shape[3])
         return down, across
 
 
 def _keeps_shape(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
-    """Whether it is a batch normalization that fits its maps; torch takes ten times as long to find its shape."""
+    """Whether it is a batch normalization that fits its maps; torch would take ten times as long to infer its shape."""
     return func is F.batch_norm and args[1] is not None and args[0].shape[1] == len(args[1])
-
-
-def _union(seen: list[_Sides]) -> _Sides:
-    down, across = seen[0]
-    for other in seen[1:]:
-        down, across = down.union(other[0]), across.union(other[1])
-    return down, across
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
@@ -245,14 +250,9 @@ def _tensors(value: object) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _macs(module: nn.Module, given: Tensor, output: Tensor) -> int:
-    """Multiply-adds of a convolution or dense layer: every weight is used once at every place of the output's map, of a
-    transposed convolution at every place of the map that it is given.
+def _macs(leaf: Leaf, source: Tensor, output: Tensor) -> int:
+    """Multiply-adds of one image: every weight is used once at each position of the map, or of the rows of a dense
+    layer's output.
     """
-    if isinstance(module, nn.ConvTranspose2d):
-        return module.weight.numel() * math.prod(given.shape[2:])
-    if isinstance(module, nn.Conv2d | TableConvolution):
-        return module.weight.numel() * math.prod(output.shape[2:])
-    if isinstance(module, nn.Linear | RadialBasis):
-        return module.weight.numel() * math.prod(output.shape[:-1])
-    return 0
+    positions = output.shape[:-1] if leaf.kind == "dense" else (source if leaf.transposed else output).shape[2:]
+    return leaf.weights * math.prod(positions)

@@ -1,17 +1,21 @@
-"""What the outputs for a batch of examples should be, in memory and as tensors on a device."""
+"""What the outputs for a batch of examples should be, in memory and as tensors on a device.
+
+PyTorch is imported only to make tensors, so that looking at data starts fast.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from convolve.errors import DataError
 from convolve.values import Floats, Indices
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @final
@@ -26,6 +30,8 @@ class ArrayTargets:
 
     def to(self, device: str) -> Tensor:
         """(N, …) of the same type."""
+        import torch
+
         return torch.from_numpy(self.values).to(device, non_blocking=True)
 
 
@@ -64,4 +70,6 @@ class BoxTargets:
 
     def to(self, device: str) -> BoxTensors:
         """Boxes float32, classes and images int64."""
+        import torch
+
         return BoxTensors(*(torch.from_numpy(part).to(device) for part in (self.boxes, self.classes, self.image)))

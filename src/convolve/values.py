@@ -5,14 +5,14 @@ predicting with an exported run never import torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import DataError
-from convolve.words import Fit
+from convolve.choices import Fit
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -23,15 +23,6 @@ IGNORE = 255
 """In masks, a pixel that is neither learned from nor measured."""
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-TargetArray = npt.NDArray[np.int64] | npt.NDArray[np.uint8]
-
-
-class Truth(Protocol):
-    """What the answers to images should be."""
-
-    def targets(self, indices: Indices, matrices: Matrices) -> TargetArray:
-        """(N, …) of some images, each moved from its pixels to the network's frame by its matrix (N, 2, 3)."""
-        ...
 
 
 class Targets(Protocol):
@@ -68,6 +59,18 @@ class TargetSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class GroundTruthFindings:
+    """What the doctor learns from reading all that is said of a dataset's images.
+
+    ``failed`` says by index why something cannot be read. ``totals`` has numbers for each class under a heading, such
+    as `pixels`.
+    """
+
+    failed: Mapping[int, str] = field(default_factory=dict)
+    totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
 class GroundTruth(TargetSource, Protocol):
     """What a dataset says of each of its N images: labels, masks and the like. Safe to call from several threads."""
 
@@ -76,10 +79,19 @@ class GroundTruth(TargetSource, Protocol):
         """The names of the C classes, in the order of their indices; empty where there are none."""
         ...
 
+    @property
+    def covers(self) -> Flags:
+        """(N,) of which images anything is said; see `Dataset.for_ground_truth`."""
+        ...
+
     def __len__(self) -> int: ...
 
     def presence(self) -> Flags:
-        """(N, C) which classes occur in which images: what splits are stratified by."""
+        """(N, C) which classes occur in which images: what splits are stratified by. None where it cannot be read."""
+        ...
+
+    def findings(self) -> GroundTruthFindings:
+        """What cannot be read, and what there is to count beyond the images of each class."""
         ...
 
     def digest(self, index: int) -> bytes:
@@ -105,49 +117,36 @@ class GroundTruth(TargetSource, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Labels:
-    """What each image shows.
-
-    ``values``: (N,) int64, one class index per image; or (N, classes) uint8 flags, where an image may show several.
-    Raises `DataError` when a value names no class.
-    """
-
-    values: TargetArray
-    classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.multiple:
-            if self.values.shape[1] != len(self.classes):
-                raise DataError(f"Labels have {self.values.shape[1]} columns for {len(self.classes)} classes.")
-        elif len(self.values) and not 0 <= int(self.values.min()) <= int(self.values.max()) < len(self.classes):
-            raise DataError(f"A label lies outside the {len(self.classes)} classes; labels count from 0.")
-
-    def __len__(self) -> int:
-        return len(self.values)
+class EncodedImage(Protocol):
+    """An image as it is stored, read once: nothing here reads the file again. Safe to use from several threads."""
 
     @property
-    def multiple(self) -> bool:
-        """Whether an image may carry several labels."""
-        return self.values.ndim == 2
+    def digest(self) -> bytes:
+        """16 bytes that depend on the stored content alone."""
+        ...
 
-    def take(self, indices: Indices) -> Labels:
-        """The labels of some images, in the order asked."""
-        return Labels(self.values[indices], self.classes)
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upright image, without decoding it. Raises `ImageError`."""
+        ...
 
-    def targets(self, indices: Indices, matrices: Matrices) -> TargetArray:  # noqa: ARG002 - labels stay where pixels move
-        """The values of some images, in the order asked."""
-        return self.values[indices]
+    @property
+    def gray(self) -> bool:
+        """Whether the header alone rules out color. Raises `ImageError`."""
+        ...
 
-    def counts(self) -> Indices:
-        """(classes,) how many images carry each label."""
-        if self.multiple:
-            return np.asarray(self.values.sum(0), dtype=np.int64)
-        return np.bincount(self.values, minlength=len(self.classes)).astype(np.int64)
+    def decode(self, at_least: int = 0) -> Pixels:
+        """(H, W, C) with C 1 or 3, upright. A shorter side above ``at_least`` pixels may come reduced, never below
+        it; 0 asks for full size. Raises `ImageError`.
+        """
+        ...
 
 
 class Images(Protocol):
-    """Images on disk or in memory, read one at a time; safe to call from several threads."""
+    """Images on disk or in memory, read one at a time; safe to call from several threads.
+
+    Inherit from it: what `read`, `size` and `digest` do follows from `open`.
+    """
 
     def __len__(self) -> int: ...
 
@@ -155,69 +154,71 @@ class Images(Protocol):
         """What people call it: the path below the dataset's root, or `train-images#17`."""
         ...
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        """(H, W, C) with C 1 or 3, upright. A shorter side above ``at_least`` pixels may come reduced, never below
-        it; 0 asks for full size. Raises `ImageError`.
-        """
-        ...
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Height and width of the upright picture, without decoding it. Raises `ImageError`."""
-        ...
-
-    def digest(self, index: int) -> bytes:
-        """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
+    def open(self, index: int) -> EncodedImage:
+        """Read one image, and do not decode it yet. Raises `ImageError` when its file cannot be opened."""
         ...
 
     def take(self, indices: Indices) -> Images:
         """Some of the images, in the order asked."""
         ...
 
+    def read(self, index: int, at_least: int = 0) -> Pixels:
+        """The decoded image; see `EncodedImage.decode`. Raises `ImageError`."""
+        return self.open(index).decode(at_least)
 
-class Masks(Protocol):
-    """The class of every pixel of images, read one at a time; safe to call from several threads."""
-
-    @property
-    def colors(self) -> tuple[Color, ...]:
-        """(red, green, blue), 0 to 255, in which the dataset paints each class."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> Pixels:
-        """(H, W) class numbers, `IGNORE` where none is meant. Raises `ImageError`."""
-        ...
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of the upright image, without decoding it. Raises `ImageError`."""
+        return self.open(index).size
 
     def digest(self, index: int) -> bytes:
         """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""
-        ...
+        return self.open(index).digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples on disk, read through one of the recognized layouts. Where there are ``masks``, ``labels`` say which
-    classes occur in each.
+    """Images read through one of the recognized layouts, with all that the layout says of them.
 
-    ``given`` maps `train`, `validation` and `test` to the indices that the layout itself assigns; empty when it
-    assigns none. ``reason`` says by what the layout was recognized.
+    ``ground_truths`` has it by kind: `labels`, `masks`. ``given_splits`` maps `train`, `validation` and `test` to the
+    indices that the layout itself assigns; it is empty when it assigns none. ``reason`` says by what the layout was
+    recognized and what was found.
     """
 
     root: str
     layout: str
     reason: str
     images: Images
-    labels: Labels
-    given: Mapping[str, Indices]
-    masks: Masks | None = None
+    ground_truths: Mapping[str, GroundTruth]
+    given_splits: Mapping[str, Indices]
 
     def __post_init__(self) -> None:
-        if self.masks is not None and len(self.images) != len(self.masks):
-            raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.masks)} masks.")
-        if len(self.images) != len(self.labels):
-            raise DataError(f"{self.root} holds {len(self.images)} images but {len(self.labels)} labels.")
+        for name, ground_truth in self.ground_truths.items():
+            if len(ground_truth) != len(self.images):
+                raise DataError(f"{self.root} has {len(self.images)} images, but {name} for {len(ground_truth)}.")
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, indices: Indices) -> Dataset:
+        """Some of the images with all that is said of them, in the order asked; the given splits stay as far as there
+        are two or more of them left.
+        """
+        parts = {name: np.flatnonzero(np.isin(indices, part)) for name, part in self.given_splits.items()}
+        parts = {name: part.astype(np.int64) for name, part in parts.items() if len(part)}
+        return replace(
+            self,
+            images=self.images.take(indices),
+            ground_truths={name: each.take(indices) for name, each in self.ground_truths.items()},
+            given_splits=parts if len(parts) > 1 else {},
+        )
+
+    def for_ground_truth(self, name: str) -> Dataset:
+        """The images of which this ground truth says anything. Raises `DataError` where there is none of that name."""
+        if name not in self.ground_truths:
+            known = ", ".join(self.ground_truths) or "nothing but images"
+            raise DataError(f"{self.root} has no {name}; it has {known} ({self.reason}).")
+        covers = self.ground_truths[name].covers
+        return self if covers.all() else self.take(np.flatnonzero(covers).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -232,16 +233,16 @@ class Splits:
     def __post_init__(self) -> None:
         parts = np.concatenate([self.train, self.validation, self.test])
         if len(np.unique(parts)) != len(parts):
-            raise DataError("The splits overlap: an example stands in two of train, validation and test.")
+            raise DataError("The splits overlap: an example is in two of train, validation and test.")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """How an image of any size becomes a network's input; stored with the run and used wherever it predicts.
 
-    ``mean`` and ``std`` are per channel, of values between 0 and 1. ``fit`` says how the picture meets the frame:
-    `crop` keeps the shape and cuts what stands over, `letterbox` keeps all of it and pads with the mean, `stretch`
-    stretches; `tiles` keeps the scale, and a frame shows a part of the picture.
+    ``mean`` and ``std`` are per channel, of values between 0 and 1. ``fit`` says how an image of another shape is
+    brought to the input size: `crop` keeps its shape and cuts off what is too long, `letterbox` keeps all of it and
+    pads with the mean, `stretch` changes its shape; `tiles` keeps its scale, and each input shows a part of it.
     """
 
     height: int
@@ -256,12 +257,12 @@ class Preprocessing:
             raise DataError(f"{self.channels} channels need as many means and standard deviations.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
-    """``images`` (N, H, W, C) float32, normalized; ``targets`` (N, …) their truth; ``indices`` (N,) in the dataset."""
+    """``images`` (N, H, W, C) float32, normalized, with their ``targets``; ``indices`` (N,) of the examples."""
 
     images: Floats
-    targets: TargetArray
+    targets: Targets
     indices: Indices
 
 
@@ -270,5 +271,5 @@ class Scored:
     """A task's answers, ``scores`` (N, …), the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
 
     scores: npt.NDArray[Any]
-    targets: TargetArray
+    targets: Any
     indices: Indices

@@ -1,15 +1,18 @@
-"""Pictures made here: smooth enough that good resamplings agree, rich enough that any others do not."""
+"""Images made here: smooth enough that good resamplings agree, rich enough that any others do not."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from convolve.datasets.images import ImageFiles
-from convolve.values import Pixels, Preprocessing
+from convolve.values import EncodedImage, Images, Indices, Pixels, Preprocessing
 
 
 def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
@@ -31,3 +34,53 @@ def files(root: Path, sizes: list[tuple[int, int]]) -> ImageFiles:
     for number, (height, width) in enumerate(sizes):
         Image.fromarray(picture(height, width, seed=number)).save(root / f"{number}.png")
     return ImageFiles(root, tuple(f"{number}.png" for number in range(len(sizes))))
+
+
+@dataclass(frozen=True)
+class CountedImages(Images):
+    """Other images, counting by index how often each is ``opened`` and ``decoded``."""
+
+    images: Images
+    opened: Counter[int] = field(default_factory=Counter)
+    decoded: Counter[int] = field(default_factory=Counter)
+    lock: Lock = field(default_factory=Lock)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        return self.images.name(index)
+
+    def open(self, index: int) -> EncodedImage:
+        with self.lock:
+            self.opened[index] += 1
+        return CountedImage(self.images.open(index), self, index)
+
+    def take(self, indices: Indices) -> Images:
+        return self.images.take(indices)
+
+
+@dataclass(frozen=True)
+class CountedImage(EncodedImage):
+    """One of `CountedImages`."""
+
+    encoded: EncodedImage
+    counts: CountedImages
+    index: int
+
+    @property
+    def digest(self) -> bytes:
+        return self.encoded.digest
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.encoded.size
+
+    @property
+    def gray(self) -> bool:
+        return self.encoded.gray
+
+    def decode(self, at_least: int = 0) -> Pixels:
+        with self.counts.lock:
+            self.counts.decoded[self.index] += 1
+        return self.encoded.decode(at_least)

@@ -7,8 +7,8 @@ import pytest
 
 from convolve.datasets.augment import Drawn, apply, draw, noise_table
 from convolve.datasets.geometry import frame
-from convolve.datasets.preprocess import fitted, normalized
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.preprocess import fit_to_input, normalize
+from convolve.datasets.augmentation import Augmentation
 from convolve.values import Indices, Preprocessing
 from tests.datasets.pictures import picture, preprocessing
 
@@ -26,13 +26,13 @@ def test_varying_nothing_is_fitting(augmentation: Augmentation, fit: str) -> Non
     goal, images = preprocessing(64, 64, fit=fit), [picture(70, 73, seed=1), picture(66, 71, seed=2), picture(30, 40)]
     sizes = np.array([image.shape[:2] for image in images])
     result = apply(drawn(augmentation, sizes, goal), images, goal)
-    np.testing.assert_array_equal(result, normalized(np.stack([fitted(image, goal) for image in images]), goal))
+    np.testing.assert_array_equal(result, normalize(np.stack([fit_to_input(image, goal) for image in images]), goal))
 
 
 def test_an_array_of_small_pictures_varies_as_single_ones_do() -> None:
     goal, images = preprocessing(32, 32), np.stack([picture(32, 32, seed=seed) for seed in range(6)])
     still = drawn(Augmentation(), MANY[:6] * 0 + 32, goal)
-    np.testing.assert_array_equal(apply(still, images, goal), normalized(images, goal))
+    np.testing.assert_array_equal(apply(still, images, goal), normalize(images, goal))
     moving = drawn(FULL, MANY[:6] * 0 + 32, goal)
     np.testing.assert_allclose(apply(moving, images, goal), apply(moving, list(images), goal), atol=1.3 / 255 / 0.22)
 
@@ -95,6 +95,6 @@ def test_noise_has_the_asked_strength_and_differs_between_images() -> None:
     goal, random = preprocessing(32, 32), np.random.default_rng(0)
     images = np.full((50, 32, 32, 3), 128, np.uint8)
     what = drawn(Augmentation(noise=0.1), MANY[:50] * 0 + 32, goal)
-    noise = apply(what, images, goal, noise_table(0.1, goal, random)) - normalized(images, goal)
+    noise = apply(what, images, goal, noise_table(0.1, goal, random)) - normalize(images, goal)
     np.testing.assert_allclose(noise.std((0, 1, 2)) * goal.std, 0.1, rtol=0.02)
     assert np.abs(np.corrcoef(noise.reshape(50, -1)) - np.eye(50)).max() < 0.2

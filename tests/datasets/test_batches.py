@@ -12,8 +12,8 @@ import pytest
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.images import ImageArray
-from convolve.datasets.preprocess import fitted, least_side, normalized
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize
+from convolve.datasets.augmentation import Augmentation
 from convolve.errors import DataError
 from convolve.values import Batch, Labels
 from tests.datasets.pictures import files, picture, preprocessing
@@ -91,10 +91,10 @@ def test_an_epoch_shows_every_example_once_with_its_label(source: PixelSource) -
 def test_without_augmentation_batches_are_what_prediction_sees(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     pixels = open_cache(images, GOAL, tmp_path / "caches", 10**9, 1)
-    expected = [fitted(images.read(index, least_side(GOAL)), GOAL) for index in range(len(SIZES))]
+    expected = [fit_to_input(images.read(index, least_side(GOAL)), GOAL) for index in range(len(SIZES))]
     epoch = list(batches(pixels, replace(OPTIONS, augmentation=None, shuffle=False)).epoch(0))
     np.testing.assert_array_equal(
-        np.concatenate([batch.images for batch in epoch]), normalized(np.stack(expected), GOAL)
+        np.concatenate([batch.images for batch in epoch]), normalize(np.stack(expected), GOAL)
     )
 
 

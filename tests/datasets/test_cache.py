@@ -15,7 +15,7 @@ import pytest
 from convolve.datasets import cachefiles
 from convolve.datasets.cache import PixelSource, cache_folder, clean, open_cache
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
-from convolve.datasets.preprocess import kept, least_side
+from convolve.datasets.preprocess import least_side, resize_for_cache
 from convolve.errors import ImageError
 from convolve.values import Images, Preprocessing
 from tests.datasets.pictures import files, picture, preprocessing
@@ -36,13 +36,13 @@ def test_a_hit_a_miss_and_a_stream_give_the_same_bits(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     miss, hit = opened(images, tmp_path / "caches"), opened(images, tmp_path / "caches")
     stream = opened(images, tmp_path / "caches", preprocessing(31, 32), budget=100)
-    assert "decoded once" in miss.how
-    assert "earlier run" in hit.how
-    assert "allowed" in stream.how
+    assert "decoded once" in miss.description
+    assert "earlier run" in hit.description
+    assert "allowed" in stream.description
     for index in range(len(SIZES)):
-        np.testing.assert_array_equal(miss.get(index), kept(images.read(index), GOAL))
+        np.testing.assert_array_equal(miss.get(index), resize_for_cache(images.read(index), GOAL))
         np.testing.assert_array_equal(hit.get(index), miss.get(index))
-        np.testing.assert_array_equal(stream.get(index), kept(images.read(index), preprocessing(31, 32)))
+        np.testing.assert_array_equal(stream.get(index), resize_for_cache(images.read(index), preprocessing(31, 32)))
     assert len(miss) == len(stream) == len(SIZES)
     assert miss.whole is None
 
@@ -59,24 +59,26 @@ def test_pictures_of_one_size_are_one_array(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.whole[1], source.get(1))
 
 
-def test_another_content_order_or_frame_is_another_cache(tmp_path: Path) -> None:
-    images = files(tmp_path / "images", SIZES)
-    keys = {cachefiles.content_key(images, GOAL, workers=2)}
-    keys.add(cachefiles.content_key(images, preprocessing(32, 33), workers=0))
-    keys.add(cachefiles.content_key(images, preprocessing(32, 32, fit="stretch"), workers=0))
-    keys.add(cachefiles.content_key(images, preprocessing(32, 32, 1), workers=0))
-    keys.add(cachefiles.content_key(images.take(np.array([1, 0, 2, 3])), GOAL, workers=0))
+def test_another_content_order_or_input_size_is_another_cache(tmp_path: Path) -> None:
+    images, folder = files(tmp_path / "images", SIZES), tmp_path / "caches"
+    goals = GOAL, preprocessing(32, 33), preprocessing(32, 32, fit="stretch"), preprocessing(32, 32, 1)
+    for goal in goals:
+        opened(images, folder, goal)
+    opened(images.take(np.array([1, 0, 2, 3])), folder)
+    opened(images.take(np.array([0, 1, 2])), folder)
     files(tmp_path / "images", [*SIZES[:3], (64, 65)])
-    keys.add(cachefiles.content_key(images, GOAL, workers=0))
-    assert len(keys) == 6
+    opened(images, folder)
+    assert len(caches(folder)) == 7
 
 
 def test_normalization_and_names_share_a_cache(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     shutil.copytree(tmp_path / "images", tmp_path / "elsewhere")
     other = Preprocessing(32, 32, 3, "crop", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    key = cachefiles.content_key(images, GOAL, 0)
-    assert cachefiles.content_key(ImageFiles(tmp_path / "elsewhere", images.names), other, 2) == key
+    opened(images, tmp_path / "caches")
+    source = opened(ImageFiles(tmp_path / "elsewhere", images.names), tmp_path / "caches", other)
+    assert "earlier run" in source.description
+    assert len(caches(tmp_path / "caches")) == 1
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -94,7 +96,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> No
 def test_a_stream_remembers_what_failed(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     (tmp_path / "images" / "1.png").write_bytes(b"not a picture")
-    source = opened(images, tmp_path / "caches", budget=0)
+    source = opened(images, tmp_path / "caches", budget=1000)
+    assert "allowed" in source.description
     assert not source.failed
     with pytest.raises(ImageError, match=r"1\.png"):
         source.get(1)
@@ -104,11 +107,11 @@ def test_a_stream_remembers_what_failed(tmp_path: Path) -> None:
 def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     expected = np.array(opened(images, tmp_path / "caches").get(0))
-    for name in ("pixels.bin", "index.npy", "failed.json"):
+    for name in ("pixels.bin", "index.npy", "digests.npy", "measurements.npy"):
         place = caches(tmp_path / "caches")[0] / name
         place.write_bytes(place.read_bytes()[:-1])
         source = opened(images, tmp_path / "caches")
-        assert "decoded once" in source.how
+        assert "decoded once" in source.description
         np.testing.assert_array_equal(source.get(0), expected)
 
 
@@ -120,17 +123,17 @@ def test_an_empty_or_unreadable_collection_is_no_error(tmp_path: Path) -> None:
 
 def test_a_full_disk_streams_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = files(tmp_path / "images", SIZES)
-    monkeypatch.setattr(cachefiles, "_room", lambda _: 5000)
+    monkeypatch.setattr(cachefiles, "_free_bytes", lambda _: 5000)
     source = opened(images, tmp_path / "caches")
-    assert "cannot be written" in source.how
-    assert "full" in source.how
-    np.testing.assert_array_equal(source.get(0), kept(images.read(0, least_side(GOAL)), GOAL))
+    assert "cannot be written" in source.description
+    assert "full" in source.description
+    np.testing.assert_array_equal(source.get(0), resize_for_cache(images.read(0, least_side(GOAL)), GOAL))
     assert not caches(tmp_path / "caches")
 
 
 def test_a_folder_that_cannot_be_made_streams(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert "cannot be written" in opened(files(tmp_path / "images", SIZES), tmp_path / "file" / "caches").how
+    assert "cannot be written" in opened(files(tmp_path / "images", SIZES), tmp_path / "file" / "caches").description
 
 
 def test_builders_at_the_same_time_share_one_whole_cache(tmp_path: Path) -> None:
@@ -146,37 +149,49 @@ def test_builders_at_the_same_time_share_one_whole_cache(tmp_path: Path) -> None
     assert len(caches(tmp_path / "caches")) == 1
     for source in sources:
         for index in range(len(images)):
-            np.testing.assert_array_equal(source.get(index), kept(images.read(index), GOAL))
+            np.testing.assert_array_equal(source.get(index), resize_for_cache(images.read(index), GOAL))
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
-from convolve.datasets.cachefiles import write
-import numpy as np
-def images():
-    yield np.zeros((9, 9, 3), np.uint8)
-    os._exit(9)
-write(Path(sys.argv[1]) / ("a" * 32), images(), 10**6)
+from convolve.datasets import cache
+from tests.datasets.pictures import files, preprocessing
+images, goal = files(Path(sys.argv[1]) / "images", [(40, 40)] * 100), preprocessing(32, 32)
+add = cache._Cache.add
+def add_some(self, index, row):
+    add(self, index, row)
+    if index == 90:
+        os._exit(9)
+cache._Cache.add = add_some
+cache.open_cache(images, goal, Path(sys.argv[1]) / "caches", 10**9)
 """
 
 
 def test_a_killed_build_leaves_nothing_that_counts_and_is_swept_away(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False).returncode == 9
-    (left,) = caches(tmp_path)
-    assert cachefiles.load(tmp_path / ("a" * 32), 2) is None
-    clean(tmp_path, 10**9)
+    folder = tmp_path / "caches"
+    (left,) = caches(folder)
+    assert (left / "pixels.bin").stat().st_size > 0
+    images = ImageFiles(tmp_path / "images", tuple(f"{number}.png" for number in range(100)))
+    assert "decoded once" in opened(images, folder).description
+    clean(folder, 10**9)
     assert left.exists()  # it might be at work still
     for path in (*left.iterdir(), left):
         os.utime(path, (0, time.time() - 7200))
-    clean(tmp_path, 10**9)
-    assert not caches(tmp_path)
+    clean(folder, 10**9)
+    assert not left.exists()
+    assert len(caches(folder)) == 1
 
 
-def test_an_exception_while_building_leaves_nothing(tmp_path: Path) -> None:
+def test_an_exception_while_building_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("convolve.datasets.cache.CacheWriter.finish", fail)
     with pytest.raises(ZeroDivisionError):
-        cachefiles.write(tmp_path / ("a" * 32), (picture(5, 5 // number) for number in (1, 0)), 10**6)
-    assert not caches(tmp_path)
+        opened(files(tmp_path / "images", SIZES), tmp_path / "caches")
+    assert not caches(tmp_path / "caches")
 
 
 def test_cleaning_removes_the_longest_unused_and_nothing_that_is_not_ours(tmp_path: Path) -> None:
@@ -191,8 +206,9 @@ def test_cleaning_removes_the_longest_unused_and_nothing_that_is_not_ours(tmp_pa
     sizes = {path.name: sum(file.stat().st_size for file in path.iterdir()) for path in caches(tmp_path / "caches")}
     freed = clean(tmp_path / "caches", sum(sizes.values()) - sizes["photos"] - 1)
     assert freed in sizes.values()
-    assert "earlier" in opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(16, 16)).how
-    assert "earlier" in opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(20, 20)).how
+    for frame in (16, 20):
+        source = opened(files(tmp_path / "images", SIZES), tmp_path / "caches", preprocessing(frame, frame))
+        assert "earlier" in source.description
     assert clean(tmp_path / "caches", 0) == sum(sizes.values()) - sizes["photos"] - freed
     assert [path.name for path in caches(tmp_path / "caches")] == ["empty", "photos"]
 
@@ -223,12 +239,12 @@ def test_small_arrays_are_resized_once(tmp_path: Path) -> None:
     source = opened(images, tmp_path, preprocessing(32, 32, 3))
     assert source.whole is not None
     assert source.whole.shape == (5, 32, 32, 3)
-    np.testing.assert_array_equal(source.get(4), kept(array[2], preprocessing(32, 32, 3), enlarge=True))
-    assert "resized once" in source.how
+    np.testing.assert_array_equal(source.get(4), resize_for_cache(array[2], preprocessing(32, 32, 3), enlarge=True))
+    assert "resized once" in source.description
 
 
 def test_arrays_that_would_grow_too_large_are_resized_at_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convolve.datasets.cache.IN_MEMORY", 1000)
+    monkeypatch.setattr("convolve.datasets.pixel_sources.IN_MEMORY", 1000)
     source = opened(ImageArray(np.stack([picture(8, 8, 1)]), "digits"), tmp_path, preprocessing(32, 32, 3))
     assert source.whole is None
     assert source.get(0).shape == (8, 8, 3)

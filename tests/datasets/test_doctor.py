@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from convolve.datasets.findings import Findings, as_json
 from convolve.datasets.images import ImageArray, ImageFiles
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
-from convolve.values import Dataset, Images, Indices, Labels, Pixels, Splits
+from convolve.values import Dataset, Images, Labels, Pixels, Splits
+from tests.datasets.pictures import CountedImages
 
 
 def picture(seed: int, height: int = 24, width: int = 32, channels: int = 3) -> Pixels:
@@ -96,12 +96,12 @@ def test_too_many_unreadable_images_are_refused_by_name(tmp_path: Path) -> None:
     images = on_disk(tmp_path)
     for name in ("02.png", "11.png", "19.png"):
         (tmp_path / name).write_text("no picture")
-    with pytest.raises(DataError, match=r"3 of 20 images in pets cannot be read, more than 10%.*02\.png.*11\.png"):
+    with pytest.raises(DataError, match=r"3 of 20 images cannot be read, more than 10%.*02\.png.*11\.png"):
         examine(dataset(images, [0, 1] * 10))
 
 
 def test_nothing_to_examine_is_an_error() -> None:
-    with pytest.raises(DataError, match="pets holds no images"):
+    with pytest.raises(DataError, match="There are no images"):
         examine(dataset(in_memory(1).take(np.empty(0, np.int64)), []))
 
 
@@ -140,65 +140,24 @@ def test_a_near_copy_across_splits_is_a_leak_and_brings_its_exact_copies(tmp_pat
 def test_splits_that_are_drawn_later_need_no_second_reading() -> None:
     array = in_memory().array.copy()
     array[18] = array[1]
-    images = Counted(ImageArray(array, "pets"))
+    images = CountedImages(ImageArray(array, "pets"))
     data = dataset(images, [0, 1] * 10)
-    seen = survey(data)
+    seen = survey(data.images)
     empty = np.empty(0, np.int64)
     splits = Splits(np.arange(15), empty, np.arange(15, 20), "drawn")
     findings = diagnose(data, splits, seen)
     assert set(findings.counts) == {"all", "train", "test"}
     assert findings.exact.leaks == 1
-    assert set(images.read_counts.values()) == set(images.digest_counts.values()) == {1}
-    assert len(images.read_counts) == len(images.digest_counts) == 20
+    assert images.opened == images.decoded == Counter(range(20))
 
 
-class Counted:
-    """Images that count how often each is asked for."""
-
-    def __init__(self, images: Images) -> None:
-        self.images = images
-        self.lock = threading.Lock()
-        self.read_counts: Counter[int] = Counter()
-        self.digest_counts: Counter[int] = Counter()
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def name(self, index: int) -> str:
-        return self.images.name(index)
-
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        with self.lock:
-            self.read_counts[index] += 1
-        return self.images.read(index, at_least)
-
-    def size(self, index: int) -> tuple[int, int]:
-        return self.images.size(index)
-
-    def digest(self, index: int) -> bytes:
-        with self.lock:
-            self.digest_counts[index] += 1
-        return self.images.digest(index)
-
-    def take(self, indices: Indices) -> Images:
-        return self.images.take(indices)
-
-
-class Halved(Counted):
-    """Images that come at half their size when that suffices, and tell their true one."""
-
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        pixels = self.images.read(index)
-        return pixels[::2, ::2] if at_least and min(pixels.shape[:2]) >= 2 * at_least else pixels
-
-    def size(self, index: int) -> tuple[int, int]:
-        height, width, _ = self.images.read(index).shape
-        return height, width
-
-
-def test_the_size_told_is_the_true_one_where_images_come_reduced() -> None:
-    large = ImageArray(np.stack([picture(seed, 300, 400) for seed in range(6)]), "photographs")
-    sizes = examine(dataset(Halved(large), [0, 1] * 3)).sizes
+def test_the_size_is_the_original_one_where_images_come_reduced(tmp_path: Path) -> None:
+    names = tuple(f"{seed}.jpg" for seed in range(6))
+    for seed, name in enumerate(names):
+        Image.fromarray(picture(seed, 300, 400)).save(tmp_path / name)
+    images = ImageFiles(tmp_path, names)
+    assert images.read(0, 128).shape[:2] == (150, 200)
+    sizes = examine(dataset(images, [0, 1] * 3)).sizes
     assert (sizes.height[1], sizes.width[1]) == (300, 400)
 
 

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from convolve.datasets import duplicates
 from convolve.datasets.images import ImageArray
 from convolve.datasets.survey import survey
-from convolve.values import Dataset, Indices, Labels, Pixels
+from convolve.values import Indices, Pixels
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -44,8 +44,7 @@ CHANGES: dict[str, Change] = {
 
 
 def groups(pictures: list[Image.Image]) -> list[list[int]]:
-    thumbnails = [ImageArray(as_array(picture)[None], "") for picture in pictures]
-    seen = [survey(Dataset("", "", "", one, Labels(np.zeros(1, np.int64), ("a",)), {}), 0) for one in thumbnails]
+    seen = [survey(ImageArray(as_array(picture)[None], ""), 0) for picture in pictures]
     luma, chroma = (np.concatenate([getattr(one, name) for one in seen]) for name in ("luma", "chroma"))
     return [group.tolist() for group in duplicates.near_groups(luma, chroma)]
 

@@ -13,7 +13,7 @@ from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import open_cache
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.masks import MaskFiles, MaskTruth, class_flags, shown_in
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.errors import ImageError
 from convolve.values import IGNORE, Preprocessing
 from convolve.words import Fit

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image, ImageChops
 from sklearn.datasets import load_digits
 
-from convolve.datasets import sheet
 from convolve.datasets.sheet import TILE, contact_sheet
 from convolve.values import Pixels
 
@@ -54,9 +53,6 @@ def test_a_long_caption_ends_in_dots_inside_its_column() -> None:
     page = np.asarray(contact_sheet([flat(9, 9)] * 2, ["W" * 90, "short"]))
     assert (page[TOP + TILE :, LEFT + TILE : LEFT + STEP] == 255).all()
     assert (page[TOP + TILE :, LEFT : LEFT + TILE] < 128).any()
-    font = sheet.font_for("W")
-    assert sheet.shortened("W" * 90, font).endswith("W...")
-    assert sheet.shortened("short", font) == "short"
 
 
 def test_captions_of_several_lines_become_one() -> None:
@@ -65,14 +61,10 @@ def test_captions_of_several_lines_become_one() -> None:
 
 
 def test_korean_captions_show_their_letters() -> None:
-    font = sheet.font_for("해바라기")
-    if font.getmask("해").getbbox() == font.getmask("각").getbbox() and bytes(font.getmask("해")) == bytes(
-        font.getmask("각")
-    ):
-        pytest.skip("no Korean font is installed here")
     composed, decomposed = (contact_sheet([flat(9, 9)], [text]) for text in ("각", "\u1100\u1161\u11a8"))
     assert ImageChops.difference(composed, decomposed).getbbox() is None
-    assert ImageChops.difference(composed, contact_sheet([flat(9, 9)], ["해"])).getbbox() is not None
+    for other in ("해", "\ue000"):  # the second one is in no font
+        assert ImageChops.difference(composed, contact_sheet([flat(9, 9)], [other])).getbbox() is not None
 
 
 def test_letters_that_no_font_has_still_give_a_sheet() -> None:

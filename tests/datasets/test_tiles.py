@@ -18,8 +18,9 @@ from convolve.datasets.cache import open_cache
 from convolve.datasets.images import ImageArray, ImageFiles
 from convolve.datasets.masks import MaskArray, MaskFiles
 from convolve.datasets.tiles import starts, tiles
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.values import IGNORE, Pixels, Preprocessing
+from tests.datasets.pictures import CountedImages
 
 COLORS = ((0, 0, 0), (200, 30, 40), (10, 10, 10))
 FRAME = Preprocessing(64, 48, 1, "tiles", (0.0,), (1.0,))
@@ -120,41 +121,32 @@ def test_examples_of_images_stand_in_their_order(tmp_path: Path) -> None:
     assert found.of(np.array([3, 0])).tolist() == [3, 4, 5, 0]
     assert not len(found.of(np.array([1])))  # cannot be read
     assert not len(found.of(np.empty(0, np.int64)))
-    assert found.source.how.endswith("They are cut into 6 tiles of 48x64.")
+    assert found.source.description.endswith("They are cut into 6 tiles of 48x64.")
 
 
-class Counting:
-    """Images or masks that count how often each is read."""
+def test_each_image_is_decoded_once_and_then_never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, masks = pairs(tmp_path, [(300, 400), (250, 260)])
+    images, mask_reads = CountedImages(files), Counter[int]()
 
-    def __init__(self, inner: ImageFiles | MaskFiles) -> None:
-        self.inner, self.reads = inner, Counter[int]()
+    def read(masks: MaskFiles, index: int) -> Pixels:
+        mask_reads[index] += 1
+        return read_mask(masks, index)
 
-    def __len__(self) -> int:
-        return len(self.inner)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.inner, name)
-
-    def read(self, index: int, *least: int) -> Pixels:
-        self.reads[index] += 1
-        return self.inner.read(index, *least)
-
-
-def test_each_picture_is_read_once_and_then_never(tmp_path: Path) -> None:
-    images, masks = (Counting(one) for one in pairs(tmp_path, [(300, 400), (250, 260)]))
-    for reads in (1, 0):
-        images.reads.clear()
-        source = open_cache(images, FRAME, None, 1 << 30, 2)  # type: ignore[arg-type]
-        found = tiles(images, masks, source, FRAME, 1 << 30)  # type: ignore[arg-type]
-        masks.reads.clear()
+    read_mask = MaskFiles.read
+    monkeypatch.setattr(MaskFiles, "read", read)
+    for decoded in (Counter((0, 1)), Counter[int]()):
+        images.decoded.clear()
+        source = open_cache(images, FRAME, None, 1 << 30, 2)
+        found = tiles(images, masks, source, FRAME, 1 << 30)
+        mask_reads.clear()
         part = found.of(np.array([0, 1]))
         assert len(part) > 150
         for batch in Batches(found.source, found.truth, part, BatchOptions(FRAME, 32, 0, shuffle=True)).epoch(0):
             assert batch.images.shape[1:] == (64, 48, 1)
-        assert images.reads == ({0: reads, 1: reads} if reads else {})
-        assert not masks.reads
+        assert images.decoded == decoded
+        assert not mask_reads
     other = replace(FRAME, height=32, width=32)
-    assert "decoded in an earlier run" in open_cache(images, other, None, 1 << 30, 2).how  # type: ignore[arg-type]
+    assert "decoded in an earlier run" in open_cache(images, other, None, 1 << 30, 2).description
 
 
 def test_other_classes_are_another_cache(tmp_path: Path) -> None:

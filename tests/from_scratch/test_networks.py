@@ -1,57 +1,54 @@
-"""Whole nets: gradients against finite differences, and that they learn; dropout, first weights, filters."""
+"""Networks: gradients against finite differences, and that they learn; dropout, initial weights, filters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from convolve.from_scratch import layers
-from convolve.from_scratch.arrays import Precision
-from convolve.from_scratch.checking import check_model, relative_error
-from convolve.from_scratch.filters import FILTERS, filtered, pooled, shown
+from convolve.from_scratch.arrays import DType
+from convolve.from_scratch.gradient_check import check_model, relative_error
 from convolve.from_scratch.homework import ThreeLayerNet, TwoLayerNet
 from convolve.from_scratch.initializers import Initializer, gaussian, he, xavier
-from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.layers import Initialization
 from convolve.from_scratch.losses import HINGE
-from convolve.from_scratch.network import Model, Network
-from convolve.from_scratch.networks import lenet5, simple_convnet, small_vgg
+from convolve.from_scratch.networks import Model, Network, lenet5, simple_convnet, small_vgg
 from convolve.from_scratch.optimizers import Adam, Momentum, Optimizer
-from convolve.from_scratch.trainer import Examples, Plan, accuracy, train
+from convolve.from_scratch.training import LabeledData, accuracy, train
 from convolve.from_scratch.windows import Sliding
 
 
-def draw(precision: Precision = np.float64, initializer: Initializer = he) -> Draw:
-    return Draw(np.random.default_rng(0), precision, initializer)
+def initialization(dtype: DType = np.float64, initializer: Initializer = he) -> Initialization:
+    return Initialization(np.random.default_rng(0), dtype, initializer)
 
 
-def digits() -> tuple[Examples, Examples]:
+def digits() -> tuple[LabeledData, LabeledData]:
     bunch = load_digits()
     x, labels = (bunch.data / 16).astype(np.float32), bunch.target
-    return Examples(x[:1400], labels[:1400]), Examples(x[1400:], labels[1400:])
+    return LabeledData(x[:1400], labels[:1400]), LabeledData(x[1400:], labels[1400:])
 
 
-def little_of_everything() -> Network:
-    """(N, 2, 7, 7) to 3 scores through every layer without chance in it."""
-    made = draw()
+def every_layer_network() -> Network:
+    """(N, 2, 7, 7) to 3 scores through every deterministic layer."""
+    init = initialization()
     return Network(
         [
-            layers.convolution_layer(made, 2, 4, (3, 3), Sliding(1, 1)),
+            layers.convolution_layer(init, 2, 4, (3, 3), Sliding(1, 1)),
             layers.BatchNorm(4, np.float64),
             layers.activation_layer("elu"),
             layers.max_pool_layer(3, 2),
-            layers.response_layer(),
+            layers.local_response_norm_layer(),
             layers.layer_norm_layer((4, 3, 3), np.float64),
             layers.average_pool_layer(2, 1),
             layers.flatten_layer(),
-            layers.maxout_layer(made, 16, 5, 2),
+            layers.maxout_layer(init, 16, 5, 2),
             layers.activation_layer("sigmoid"),
-            layers.affine_layer(made, 5, 3),
+            layers.affine_layer(init, 5, 3),
         ],
         HINGE,
     )
@@ -60,9 +57,9 @@ def little_of_everything() -> Network:
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
-        (TwoLayerNet(draw(), 6, 5, 3), (4, 6)),
-        (ThreeLayerNet(draw(), 6, (5, 4), 3), (4, 6)),
-        (little_of_everything(), (4, 2, 7, 7)),
+        (TwoLayerNet(initialization(), 6, 5, 3), (4, 6)),
+        (ThreeLayerNet(initialization(), 6, (5, 4), 3), (4, 6)),
+        (every_layer_network(), (4, 2, 7, 7)),
     ],
     ids=["two layers", "three layers", "every layer"],
 )
@@ -86,74 +83,74 @@ def test_a_wrong_gradient_is_found() -> None:
         (small_vgg, 288 + 32 + 9248 + 18496 + 36928 + 73856 + 147584 + (128 * 9 + 1) * 256 + 2570),
     ],
 )
-def test_convolutional_networks(build: Callable[[Draw], Network], parameters: int) -> None:
-    network = build(draw(np.float32))
+def test_convolutional_networks(build: Callable[[Initialization], Network], parameters: int) -> None:
+    network = build(initialization(np.float32))
     assert sum(w.size for w in network.parameters.values()) == parameters
     scores = network.scores(np.ones((2, 1, 28, 28), np.float32))
     assert scores.shape == (2, 10)
     np.testing.assert_array_equal(scores[0], scores[1])
-    assert small_vgg(draw(), channels=3, side=32, classes=7).scores(np.ones((1, 3, 32, 32))).shape == (1, 7)
+    assert small_vgg(initialization(), channels=3, side=32, classes=7).scores(np.ones((1, 3, 32, 32))).shape == (1, 7)
 
 
 def test_three_layers_learn_digits_the_same_way_twice() -> None:
-    known, asked = digits()
-    twice = []
+    train_data, test_data = digits()
+    scores = []
     for _ in range(2):
-        net = ThreeLayerNet(draw(np.float32), 64, (64, 32), 10)
-        losses = list(train(net, known, Optimizer(Adam(0.005)), Plan(30, 50, seed=3)))
-        twice.append(net.scores(asked.x))
-    np.testing.assert_array_equal(twice[0], twice[1])
+        net = ThreeLayerNet(initialization(np.float32), 64, (64, 32), 10)
+        losses = list(train(net, train_data, Optimizer(Adam(0.005)), epochs=30, batch_size=50, seed=3))
+        scores.append(net.scores(test_data.x))
+    np.testing.assert_array_equal(scores[0], scores[1])
     assert losses[-1] < 0.02
-    assert accuracy(net, known) > 0.995
-    assert accuracy(net, asked) > 0.89
+    assert accuracy(net, train_data) > 0.995
+    assert accuracy(net, test_data) > 0.89
 
 
 def test_two_layers_and_a_convolutional_net_learn_digits() -> None:
-    known, asked = digits()
-    net = TwoLayerNet(draw(np.float32, xavier), 64, 50, 10)
-    list(train(net, known, Optimizer(Momentum(0.3)), Plan(20, 50)))
-    assert accuracy(net, asked) > 0.9
-    pictures = [Examples(part.x.reshape(-1, 1, 8, 8), part.labels) for part in (known, asked)]
-    made = draw(np.float32)
+    train_data, test_data = digits()
+    net = TwoLayerNet(initialization(np.float32, xavier), 64, 50, 10)
+    list(train(net, train_data, Optimizer(Momentum(0.3)), epochs=20, batch_size=50))
+    assert accuracy(net, test_data) > 0.9
+    image_data = [LabeledData(part.x.reshape(-1, 1, 8, 8), part.labels) for part in (train_data, test_data)]
+    init = initialization(np.float32)
     network = Network(
         [
-            layers.convolution_layer(made, 1, 16, (3, 3), Sliding(padding=1)),
+            layers.convolution_layer(init, 1, 16, (3, 3), Sliding(padding=1)),
             layers.BatchNorm(16, np.float32),
             layers.activation_layer("relu"),
             layers.max_pool_layer(2, 2),
             layers.flatten_layer(),
-            layers.Dropout(0.2, made.random),
-            layers.affine_layer(made, 256, 10),
+            layers.Dropout(0.2, init.random),
+            layers.affine_layer(init, 256, 10),
         ]
     )
-    list(train(network, pictures[0], Optimizer(Adam(0.005)), Plan(10, 50)))
-    assert accuracy(network, pictures[1]) > 0.92
+    list(train(network, image_data[0], Optimizer(Adam(0.005)), epochs=10, batch_size=50))
+    assert accuracy(network, image_data[1]) > 0.92
 
 
 def test_an_epoch_sees_every_example_once_and_averages_the_loss() -> None:
     class Spy:
         def __init__(self) -> None:
             self.parameters = {"w": np.zeros(1)}
-            self.seen: list[list[int]] = []
+            self.batches: list[list[int]] = []
 
         def scores(self, x: np.ndarray) -> np.ndarray:
             return x
 
         def gradients(self, x: np.ndarray, labels: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
-            self.seen.append(labels.tolist())
+            self.batches.append(labels.tolist())
             return float(x.mean()), {"w": np.ones(1)}
 
-    spy, examples = Spy(), Examples(np.arange(7.0), np.arange(7))
-    assert list(train(spy, examples, Optimizer(Momentum()), Plan(2, 3))) == pytest.approx([3, 3])
-    assert [len(batch) for batch in spy.seen] == [3, 3, 1] * 2
-    for epoch in (spy.seen[:3], spy.seen[3:]):
+    spy, examples = Spy(), LabeledData(np.arange(7.0), np.arange(7))
+    assert list(train(spy, examples, Optimizer(Momentum()), epochs=2, batch_size=3)) == pytest.approx([3, 3])
+    assert [len(batch) for batch in spy.batches] == [3, 3, 1] * 2
+    for epoch in (spy.batches[:3], spy.batches[3:]):
         assert sorted(chain(*epoch)) == list(range(7))
-    assert spy.seen[:3] != spy.seen[3:]
-    list(train(spy, examples, Optimizer(Momentum()), Plan(1, None)))
-    assert sorted(spy.seen[-1]) == list(range(7))
+    assert spy.batches[:3] != spy.batches[3:]
+    list(train(spy, examples, Optimizer(Momentum()), epochs=1, batch_size=None))
+    assert sorted(spy.batches[-1]) == list(range(7))
 
 
-def test_dropout_keeps_the_mean_and_does_nothing_in_use() -> None:
+def test_dropout_keeps_the_mean_and_is_the_identity_at_inference() -> None:
     layer = layers.Dropout(0.25, np.random.default_rng(0))
     x = np.ones((200, 200), np.float32)
     y, _ = layer.forward(x)
@@ -174,10 +171,10 @@ def test_dropout_keeps_the_mean_and_does_nothing_in_use() -> None:
     ],
 )
 def test_initializers(initializer: Initializer, shape: tuple[int, ...], deviation: float) -> None:
-    drawn = initializer(np.random.default_rng(0), shape, np.float32)
-    assert drawn.shape == shape
-    assert drawn.std() == pytest.approx(deviation, rel=0.02)
-    assert drawn.mean() == pytest.approx(0, abs=0.02 * deviation * 3)
+    weights = initializer(np.random.default_rng(0), shape, np.float32)
+    assert weights.shape == shape
+    assert weights.std() == pytest.approx(deviation, rel=0.02)
+    assert weights.mean() == pytest.approx(0, abs=0.02 * deviation * 3)
 
 
 def test_he_keeps_the_power_of_relu_layers_and_xavier_that_of_linear_ones() -> None:
@@ -188,22 +185,3 @@ def test_he_keeps_the_power_of_relu_layers_and_xavier_that_of_linear_ones() -> N
             before = np.maximum(x, 0) if active else x
             x = before @ initializer(random, (400, 400), np.float64)
         assert x.std() == pytest.approx(1, rel=0.25)
-
-
-def test_filters_on_a_picture() -> None:
-    picture = np.zeros((6, 8, 3), np.uint8)
-    picture[:, 4:] = (100, 50, 10)
-    edges = filtered(picture, FILTERS["vertical edges"])
-    np.testing.assert_array_equal(edges[2, :, 0], [0, 0, 0, 300, 300, 0, 0, 0])
-    np.testing.assert_array_equal(edges[0, 3], [300, 150, 30])  # the border continues the picture
-    np.testing.assert_array_equal(filtered(picture, FILTERS["horizontal edges"]), np.zeros_like(picture))
-    np.testing.assert_array_equal(filtered(picture.swapaxes(0, 1), FILTERS["horizontal edges"]), edges.swapaxes(0, 1))
-    np.testing.assert_array_equal(filtered(picture, FILTERS["sharpen"])[2, :, 1], [0, 0, 0, -50, 100, 50, 50, 50])
-    np.testing.assert_array_equal(filtered(np.full((4, 4, 1), 7, np.uint8), FILTERS["emboss"]), np.full((4, 4, 1), 7))
-    np.testing.assert_array_equal(shown(np.array([-3.0, 0.6, 300])), np.array([0, 1, 255], np.uint8))
-
-
-@pytest.mark.parametrize(("kind", "expected"), [("min", 1), ("max", 7), ("average", 4)])
-def test_poolings_of_a_picture(kind: Literal["min", "max", "average"], expected: int) -> None:
-    picture = np.array([[1, 3], [5, 7]], np.uint8)[:, :, None].repeat(3, 2)
-    np.testing.assert_array_equal(pooled(picture, kind, 2), np.full((1, 1, 3), expected))

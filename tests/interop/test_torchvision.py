@@ -8,8 +8,9 @@ import torch
 from torchvision import models
 
 from convolve.errors import WeightsError
-from convolve.interop.torchvision import carry, downloaded, modern
+from convolve.interop.torchvision import current_names, download, rename
 from convolve.models import create
+from convolve.models.weights import load_weights
 from convolve.values import Preprocessing
 
 
@@ -31,11 +32,11 @@ def test_official_weights_come_with_their_input_and_source(cache: Path, capsys: 
     state = {"conv1.weight": torch.ones(1)}
     torch.save(state, cache / "resnet50-0676ba61.pth")
     torch.save(state, cache / "resnet50-11ad3fa6.pth")
-    found, preprocessing, source = downloaded("resnet50", newest=False)
+    found, preprocessing, source = download("resnet50", newest=False)
     assert found == state
     assert preprocessing == Preprocessing(224, 224, 3, "crop", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     assert source == "torchvision/resnet50, IMAGENET1K_V1"
-    assert downloaded("resnet50", newest=True)[2] == "torchvision/resnet50, IMAGENET1K_V2"
+    assert download("resnet50", newest=True)[2] == "torchvision/resnet50, IMAGENET1K_V2"
     assert capsys.readouterr().out == ""
 
 
@@ -43,38 +44,39 @@ def test_official_weights_come_with_their_input_and_source(cache: Path, capsys: 
 def test_googlenets_weights_want_the_input_that_it_makes_of_the_usual_one(cache: Path) -> None:
     twin = models.googlenet(num_classes=7, aux_logits=False, init_weights=True, transform_input=True).eval()
     torch.save(twin.state_dict() | {"aux1.fc1.bias": torch.zeros(1)}, cache / "googlenet-1378be20.pth")
-    state, preprocessing, _ = downloaded("googlenet", newest=True)
+    state, preprocessing, _ = download("googlenet", newest=True)
     pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
     usual = models.GoogLeNet_Weights.DEFAULT.transforms()
     wanted = twin((pixels - torch.tensor(usual.mean)[:, None, None]) / torch.tensor(usual.std)[:, None, None])
     twin.transform_input = False
-    twin.load_state_dict(modern(state))
+    twin.load_state_dict(current_names(state))
     torch.testing.assert_close(twin((pixels - mean) / std), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_no_network_ends_in_one_sentence(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
         WeightsError,
-        match=r"of torchvision/vgg16 cannot be fetched .*no route to host.* put https://.*vgg16.*pth into",
+        match=r"of torchvision/vgg16 cannot be downloaded .*no route to host.* put https://.*vgg16.*pth into",
     ):
-        downloaded("vgg16", newest=False)
+        download("vgg16", newest=False)
     assert capsys.readouterr().out == ""
 
 
 def test_a_damaged_download_ends_in_one_sentence(cache: Path) -> None:
     (cache / "resnet18-f37072fd.pth").write_bytes(b"PK\x03\x04 and then nothing")
-    with pytest.raises(WeightsError, match="of torchvision/resnet18 cannot be fetched"):
-        downloaded("resnet18", newest=False)
+    with pytest.raises(WeightsError, match="of torchvision/resnet18 cannot be downloaded"):
+        download("resnet18", newest=False)
 
 
 def test_a_network_without_a_twin_is_told_of_the_one_that_has() -> None:
-    with pytest.raises(WeightsError, match="no weights that fit resnet50; resnet50_v1_5 has them"):
-        carry(create("resnet50", 2), models.resnet50(num_classes=2).state_dict())
+    with pytest.raises(WeightsError, match="no weights that fit resnet50; choose resnet50_v1_5"):
+        rename(create("resnet50", 2), models.resnet50(num_classes=2).state_dict())
 
 
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(WeightsError, match=r"hold 'layer\d.*', which torchvision's resnet18 does not have"):
-        carry(create("resnet18", 2), models.resnet34(num_classes=2).state_dict())
+        rename(create("resnet18", 2), models.resnet34(num_classes=2).state_dict())
+    deeper = create("resnet34", 2)
     with pytest.raises(WeightsError, match=r"lack 'stages.stage2.conv2_3"):
-        carry(create("resnet34", 2), models.resnet18(num_classes=2).state_dict())
+        load_weights(deeper, rename(deeper, models.resnet18(num_classes=2).state_dict()))

@@ -1,4 +1,4 @@
-"""Every map and slope of a stage that computes its border once, beside those of its layers alone."""
+"""Every map and gradient of a stage that computes its border once, against those of its layers alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from convolve.layers.border import Band, BorderOnce, treats_rows_alike
+from convolve.layers.border import Band, BorderOnce, keeps_rows_equal
 from convolve.layers.lrn import LocalResponseNorm
 
 CHANNELS = 2
@@ -58,36 +58,36 @@ def test_maps_are_those_of_the_layers_alone(
     """Rows of layers, kernels, strides, paddings, roundings and sizes of all kinds."""
     band, wanted = Band(-border, 0), _random(1, 1, *size)
     found = wanted
-    for place, layers in enumerate(stages):
-        plain = nn.Sequential(*layers).double() if place else _bordered(layers, kernel, stride, border)
-        assert treats_rows_alike(plain)
-        behind = band.through(plain)
-        if behind.start < 0 or behind.stop - behind.start < 2:
+    for index, layers in enumerate(stages):
+        plain = nn.Sequential(*layers).double() if index else _bordered(layers, kernel, stride, border)
+        assert keeps_rows_equal(plain)
+        output_band = band.through(plain)
+        if output_band.start < 0 or output_band.stop - output_band.start < 2:
             return
-        stage = BorderOnce(copy.deepcopy(plain), band, behind)
+        stage = BorderOnce(copy.deepcopy(plain), band, output_band)
         with torch.no_grad():
             wanted, found = plain(wanted), stage(found)
         torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
-        band = behind
+        band = output_band
 
 
 @pytest.mark.parametrize("size", [(1, 1), (14, 9), (35, 60)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_slopes_are_those_of_the_layers_alone(size: tuple[int, int], layout: torch.memory_format) -> None:
-    """Behind two padded convolutions an odd side's last pooling window, half beyond the map, makes a row of its own."""
+def test_gradients_are_those_of_the_layers_alone(size: tuple[int, int], layout: torch.memory_format) -> None:
+    """After two padded convolutions an odd side's last pooling window, half beyond the map, makes a row of its own."""
     convolutions = [_convolution(3, 1, 1), _convolution(3, 1, 1)]
     layers = [nn.ReLU(inplace=True), *convolutions, nn.MaxPool2d(2, ceil_mode=True)]
     plain = _bordered(layers, 3, 1, 30)
     band = Band(-30, 0)
     stage = BorderOnce(copy.deepcopy(plain), band, band.through(plain))
-    slopes = []
+    gradients = []
     for network in (plain, stage):
         images = _random(2, 1, *size).contiguous(memory_format=layout).requires_grad_()
         maps = network(images)
         (maps * _random(*maps.shape)).sum().backward()
-        slopes.append([images.grad, *(value.grad for value in network.parameters())])
+        gradients.append([images.grad, *(value.grad for value in network.parameters())])
     assert [name for name, _ in stage.named_parameters()] == [name for name, _ in plain.named_parameters()]
-    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-10, atol=1e-10)
 
 
 def test_maps_keep_their_memory_format() -> None:
@@ -129,6 +129,6 @@ def test_everything_can_be_computed_all_the_same() -> None:
     ],
 )
 def test_layers_that_might_tell_rows_apart(layer: nn.Module) -> None:
-    assert not treats_rows_alike(nn.Sequential(nn.ReLU(), layer))
-    assert treats_rows_alike(nn.Sequential(nn.ReLU()))
-    assert not treats_rows_alike(nn.ModuleList([nn.ReLU()]))
+    assert not keeps_rows_equal(nn.Sequential(nn.ReLU(), layer))
+    assert keeps_rows_equal(nn.Sequential(nn.ReLU()))
+    assert not keeps_rows_equal(nn.ModuleList([nn.ReLU()]))

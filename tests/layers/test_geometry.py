@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convolve.errors import NetworkError
-from convolve.layers.geometry import ReceptiveField, Window, windows
+from convolve.layers.description import windows
+from convolve.layers.geometry import ReceptiveField, Window
 
 PIXEL = ReceptiveField(1, 1, 0)
 
@@ -65,7 +66,12 @@ def test_the_lectures_output_sizes() -> None:
     assert [Window(3, stride, 0, 1).output(7, exact=True) for stride in (1, 2)] == [5, 3]
     assert Window(3, 1, 1, 1).output(7, exact=True) == 7
     assert Window(3, 3, 0, 1).output(7) == 2
-    with pytest.raises(NetworkError, match=r"^Windows of 3 with stride 3 leave 1 of 7 over; choose another"):
+    with pytest.raises(
+        NetworkError, match=r"^Windows of 3 with stride 3 and padding 0 leave a remainder of 1 on a side of 7; choose"
+    ):
         Window(3, 3, 0, 1).output(7, exact=True)
-    with pytest.raises(NetworkError, match=r"^A window that reaches over 5 does not fit into 4 with padding 0\.$"):
+    with pytest.raises(
+        NetworkError,
+        match=r"^A window that spans 5 units does not fit into a side of 4 with padding 0; choose a smaller",
+    ):
         Window(3, 1, 0, 2).output(4)

@@ -5,15 +5,17 @@ from functools import partial
 import torch
 from torch import nn
 
-from convolve.layers.inception import ScaledResidual, beside, chain, conv_norm, pooled
+from convolve.layers.inception import ScaledResidual, chain, concatenate, conv_norm, pooling
 
 
 def _maps(channels: int, side: int = 7) -> torch.Tensor:
     return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(0))
 
 
-def test_branches_stand_in_the_order_given_and_their_channels_add_up() -> None:
-    layer, channels = beside(pooled(partial(nn.MaxPool2d, 3, 1, padding=1)), chain(conv_norm(4), conv_norm(5, 3)))(3)
+def test_branches_are_in_the_order_given_and_their_channels_add_up() -> None:
+    layer, channels = concatenate(
+        pooling(partial(nn.MaxPool2d, 3, 1, padding=1)), chain(conv_norm(4), conv_norm(5, 3))
+    )(3)
     layer.eval()
     found = layer(_maps(3))
     assert channels == found.shape[1] == 3 + 5
@@ -21,7 +23,7 @@ def test_branches_stand_in_the_order_given_and_their_channels_add_up() -> None:
     assert torch.equal(found[:, 3:], layer.get_submodule("branches.1")(_maps(3)))
 
 
-def test_a_step_makes_fresh_layers_wherever_it_stands() -> None:
+def test_a_step_builds_new_layers_wherever_it_is_used() -> None:
     step = conv_norm(4)
     layer, _ = chain(step, step, step)(4)
     assert len({id(weight) for weight in layer.parameters()}) == 9

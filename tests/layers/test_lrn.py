@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from convolve.layers.lrn import LocalResponseNorm, caffe_lrn
+from convolve.layers.lrn import LocalResponseNorm, LocalResponseNormWithin, caffe_lrn
 
 
 @pytest.fixture
@@ -51,3 +51,33 @@ def test_it_keeps_type_and_layout_and_has_no_state(maps: torch.Tensor) -> None:
     assert rough.dtype == torch.bfloat16
     assert rough.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(rough.float(), layer(maps), rtol=0.02, atol=0.01)
+
+
+@pytest.fixture
+def wide_maps() -> torch.Tensor:
+    return 30 * torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("window", [3, 5])
+def test_neighbors_are_those_of_the_same_map(wide_maps: torch.Tensor, window: int) -> None:
+    reach, alpha = window // 2, 0.01
+    squares = F.pad(wide_maps.square(), (reach,) * 4)
+    formula = torch.empty_like(wide_maps)
+    for row in range(6):
+        for column in range(5):
+            around = squares[:, :, row : row + window, column : column + window].sum((2, 3))
+            formula[:, :, row, column] = wide_maps[:, :, row, column] / (1 + alpha / window**2 * around) ** 0.75
+    torch.testing.assert_close(LocalResponseNormWithin(window, alpha)(wide_maps), formula)
+
+
+def test_gradient_within_a_map_is_that_of_finite_differences(wide_maps: torch.Tensor) -> None:
+    layer = LocalResponseNormWithin(3, alpha=0.01)
+    assert torch.autograd.gradcheck(layer, wide_maps[:1, :2, :3, :3].double().requires_grad_())
+
+
+def test_within_a_map_it_keeps_type_and_layout(wide_maps: torch.Tensor) -> None:
+    layer = LocalResponseNormWithin()
+    rough = layer(wide_maps.bfloat16().contiguous(memory_format=torch.channels_last))
+    assert rough.dtype == torch.bfloat16
+    assert rough.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(rough.float(), layer(wide_maps), rtol=0.02, atol=0.01)

@@ -1,4 +1,4 @@
-"""Networks with a border that is computed once, beside the same layers computed in full, as published."""
+"""Networks with a border that is computed once, against the same layers computed in full, as published."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from convolve.errors import NetworkError
 from convolve.layers.border import BorderOnce
+from convolve.layers.lecun import Subsampling
 from convolve.models import Network, alexnet, card, create, vgg
-from convolve.models.convolutional import border_once
-from convolve.models.fcn import Reading, fully_convolutional
+from convolve.models.convolutional import as_convolution, compute_border_once, dilate, pad_same
+from convolve.models.fcn import Conversion, fully_convolutional_network
 from convolve.models.network import Stage
 from convolve.summary import summarize
 
 BORDER = 100
-READINGS = {"vgg16": 8, "vgg11_lrn": 8, "vgg16_c": 16, "caffenet": 32, "alexnet": 32}
+STRIDES = {"vgg16": 8, "vgg11_lrn": 8, "vgg16_c": 16, "caffenet": 32, "alexnet": 32}
 SIZES = [(1, 1), (2, 35), (64, 50), (101, 230)]
 
 
@@ -40,9 +44,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _network(name: str) -> Network:
-    network = fully_convolutional(card(name), create(name), 3, Reading(READINGS[name], BORDER))
-    for place, value in enumerate(network.head.parameters()):
-        value.data = 0.1 * _random(*value.shape, seed=place)
+    network = fully_convolutional_network(card(name), create(name), 3, Conversion(STRIDES[name], BORDER))
+    for index, value in enumerate(network.head.parameters()):
+        value.data = 0.1 * _random(*value.shape, seed=index)
     return network
 
 
@@ -56,8 +60,8 @@ def _in_full(network: Network) -> Network:
     return plain
 
 
-def _answers(network: Network, images: Tensor) -> dict[str, Tensor]:
-    """Every stage's map, the scores, and their slopes by the image and by every parameter."""
+def _results(network: Network, images: Tensor) -> dict[str, Tensor]:
+    """Every stage's map, the scores, and their gradients by the image and by every parameter."""
     leaf = images.detach().clone().requires_grad_()
     found = network.features(leaf)
     scores = found["scores"] = network(leaf)
@@ -68,7 +72,7 @@ def _answers(network: Network, images: Tensor) -> dict[str, Tensor]:
 
 
 def _assert_alike(network: Network, images: Tensor, tolerance: float) -> None:
-    wanted, found = _answers(_in_full(network), images), _answers(network, images)
+    wanted, found = _results(_in_full(network), images), _results(network, images)
     assert list(found) == list(wanted)
     for name, value in wanted.items():
         limit = tolerance * max(float(value.detach().abs().max()), tolerance)
@@ -77,8 +81,8 @@ def _assert_alike(network: Network, images: Tensor, tolerance: float) -> None:
 
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", READINGS)
-def test_maps_scores_and_slopes_are_those_of_the_whole_computation(name: str, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("name", STRIDES)
+def test_maps_scores_and_gradients_are_those_of_the_full_computation(name: str, size: tuple[int, int]) -> None:
     network = _network(name).double()
     assert any(isinstance(stage, BorderOnce) for stage in network.stages.values())
     _assert_alike(network, _random(1, 3, *size).double(), 1e-10)
@@ -115,7 +119,7 @@ def test_a_quarter_of_the_products_is_saved_where_tables_count_all() -> None:
     assert first.padding == (8, 8)  # the network itself is not touched
 
 
-def test_stages_behind_batch_normalization_stay_as_they_are() -> None:
+def test_stages_after_batch_normalization_stay_as_they_are() -> None:
     def stage(channels: int, *layers: nn.Module) -> Stage:
         return Stage(nn.Sequential(nn.Conv2d(channels, 2, 3, padding=1), *layers), 2, 1)
 
@@ -123,6 +127,58 @@ def test_stages_behind_batch_normalization_stay_as_they_are() -> None:
     first = stages["stage1"].layers.get_submodule("0")
     assert isinstance(first, nn.Conv2d)
     first.padding = (BORDER, BORDER)
-    found = border_once(stages, BORDER)
+    found = compute_border_once(stages, BORDER)
     assert [isinstance(part.layers, BorderOnce) for part in found.values()] == [True, False, False]
     assert found["stage3"] is stages["stage3"]
+
+
+@torch.no_grad()
+def test_a_dense_layer_slides_with_the_same_weights() -> None:
+    dense = nn.Linear(5 * 4 * 4, 7)
+    convolution = as_convolution(dense, 5)
+    maps = torch.rand(2, 5, 6, 5, generator=torch.Generator().manual_seed(0))
+    found = convolution(maps)
+    assert found.shape == (2, 7, 3, 2)
+    torch.testing.assert_close(found[:, :, 2, 1], dense(maps[:, :, 2:6, 1:5].flatten(1)))
+
+
+@given(
+    side=st.integers(1, 40),
+    kernel=st.sampled_from([1, 3, 5, 7, 11]),
+    stride=st.integers(1, 4),
+    dilation=st.integers(1, 2),
+)
+def test_convolutions_leave_sides_by_stride_rounded_up(side: int, kernel: int, stride: int, dilation: int) -> None:
+    with torch.device("meta"):
+        layer = nn.Conv2d(1, 1, kernel, stride, dilation=dilation)
+        pad_same(layer)
+        assert layer(torch.empty(1, 1, side, side)).shape[2] == -(-side // stride)
+
+
+@given(side=st.integers(1, 40), kernel=st.sampled_from([2, 3]), padding=st.integers(0, 1))
+def test_poolings_too(side: int, kernel: int, padding: int) -> None:
+    for pooling in (nn.MaxPool2d(kernel, 2, padding), nn.AvgPool2d(kernel, 2, padding)):
+        pad_same(pooling)
+        assert pooling(torch.zeros(1, 1, side, side)).shape[2] == -(-side // 2)
+
+
+@pytest.mark.parametrize("layer", [Subsampling(1), nn.Conv2d(1, 1, 2, 2)])
+def test_what_cannot_be_padded_is_refused(layer: nn.Module) -> None:
+    with pytest.raises(NetworkError, match="cannot be padded to keep the size of its map; choose another classifier"):
+        pad_same(layer)
+
+
+@torch.no_grad()
+def test_dilated_layers_compute_the_units_that_were_and_those_between() -> None:
+    layers = nn.Sequential(nn.Conv2d(2, 3, 3, 2, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 5, padding=2))
+    maps = torch.rand(1, 2, 12, 16, generator=torch.Generator().manual_seed(0))
+    wanted = layers(maps)
+    assert dilate(layers, 1) == 2
+    found = layers(maps)
+    assert found.shape[2:] == (12, 16)
+    torch.testing.assert_close(found[:, :, ::2, ::2], wanted)
+
+
+def test_poolings_that_stride_cannot_be_dilated() -> None:
+    with pytest.raises(NetworkError, match="a pooling of this classifier has a stride"):
+        dilate([nn.MaxPool2d(2)], 1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convolve.layers.unpooling import Unpooling
+from convolve.layers.pooling import Unpooling
 from convolve.models import Network, create, deconvnet
 from tests.models.blobs import ten_steps
 

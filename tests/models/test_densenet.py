@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from convolve.layers.dense_block import DenseBlock
-from convolve.models import Network, card, create
-from convolve.models.densenet import save_memory
+from convolve.models import Network, card, create, save_memory
 
 MILLIONS = {"densenet40_cifar": 1.0, "densenet100_cifar": 7.0, "densenet100_bc_cifar": 0.8}  # Table 2
 DEPTH = {"densenet121": 121, "densenet169": 169, "densenet201": 201, "densenet161": 161, "densenet40_cifar": 40,

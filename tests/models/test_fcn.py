@@ -8,13 +8,13 @@ import torchvision
 from torch import nn
 
 from convolve.errors import NetworkError
+from convolve.interop.weights import rename
 from convolve.layers.skips import Skips
 from convolve.models import Network, card, create
 from convolve.models.convolutional import convolutional_state
-from convolve.models.fcn import Reading, classifier, fully_convolutional
-from convolve.models.weights import load_weights
+from convolve.models.fcn import Conversion, fully_convolutional_network
+from convolve.models.weights import load_weights, translate
 from convolve.summary import summarize
-from convolve.verbs.starting import Start
 from tests.models.blobs import ten_steps
 
 CROPS = {  # where the definitions' crops begin, in the order of the layers
@@ -32,7 +32,7 @@ KERNELS = {
     "fcn8s_vgg16_atonce": [4, 4, 16],
 }
 
-EVEN = (  # the makes of all papers that have convolutions to pad
+EVEN = (  # of every paper with convolutions to pad, its designs
     *("alexnet", "alexnet_one_tower", "caffenet", "zfnet", "nin", "nin_cifar", "lenet", "lenet5_keras", "vgg11_lrn"),
     *("vgg16", "googlenet", "googlenet_keras", "flowers_cnn_dropout", "typical_cnn", "bn_inception", "resnet18"),
     *("resnet18_a", "resnet20_cifar", "inception_v4", "densenet40_cifar", "resnext50", "se_resnet50"),
@@ -50,7 +50,7 @@ def _head(network: Network) -> Skips:
 
 
 @pytest.mark.parametrize("name", CROPS)
-def test_crops_and_kernels_come_out_of_the_arithmetic(name: str) -> None:
+def test_crops_and_kernels_follow_from_the_geometry(name: str) -> None:
     head = _head(_skeleton(name))
     assert [abs(start) for start in head.starts.values()] == CROPS[name]
     layers = [layer for layer in head.enlarge.values() if isinstance(layer, nn.ConvTranspose2d)]
@@ -61,7 +61,7 @@ def test_crops_and_kernels_come_out_of_the_arithmetic(name: str) -> None:
     ("name", "parameters", "field"), [("alexnet", 57, 355), ("vgg16", 134, 404), ("googlenet", 6, 907 - 6 * 32)]
 )
 def test_table_1(name: str, parameters: int, field: int) -> None:
-    """Of GoogLeNet the field counts the average pooling, which the text takes away."""
+    """Of GoogLeNet the field counts the average pooling, which the text removes."""
     network = _skeleton(f"fcn32s_{name}")
     named = dict(network.named_parameters())
     assert round(sum(named[key].numel() for key in named if "enlarge" not in key) / 1e6) == parameters
@@ -87,7 +87,7 @@ def test_at_once_scales_its_skips_and_fixes_its_upsampling() -> None:
 
 
 @pytest.mark.parametrize("name", EVEN)
-def test_a_classifier_is_read_evenly(name: str) -> None:
+def test_a_classifier_is_padded_evenly(name: str) -> None:
     classifier = _skeleton(name)
     network = _skeleton(f"fcn{max(classifier.strides.values())}s_{name}_same")
     for size in ((1, 1), (37, 50)):
@@ -105,9 +105,9 @@ def test_dense_layers_slide_with_exactly_their_weights() -> None:
     classifier = create("vgg11", 5, size=(64, 64)).eval()
     state = {name: value.clone() for name, value in classifier.state_dict().items()}
     other = create("vgg11", 5, size=(64, 64), seed=1)
-    network = fully_convolutional(card("vgg11"), other, 5, Reading(32, border=1)).eval()
-    fresh = load_weights(network, convolutional_state(network, state))
-    assert fresh == ["head.scores.stage6.weight", "head.scores.stage6.bias", "head.enlarge.stage6.weight"]
+    network = fully_convolutional_network(card("vgg11"), other, 5, Conversion(32, border=1)).eval()
+    initialized = load_weights(network, convolutional_state(network, state))
+    assert initialized == ["head.scores.stage6.weight", "head.scores.stage6.bias", "head.enlarge.stage6.weight"]
     last = torch.rand(1, 512, 3, 4, generator=torch.Generator().manual_seed(0))
     found = network.stages["stage6"](last)
     dense = nn.Sequential(*list(classifier.head.children())[:-1])
@@ -145,9 +145,9 @@ def test_dilated_maps_hold_the_units_that_were_and_those_between() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("fcn8s_zfnet", "zfnet has no map of stride 8, only of 4, 16, 32; choose one of those"),
-        ("fcn8s_fcn8s_vgg16", "fcn8s_vgg16 is no classifier with convolutions"),
-        ("fcn1s_mlp_300", "mlp_300 is no classifier with convolutions"),
+        ("fcn8s_zfnet", "zfnet has no map of stride 8; choose one of the strides 4, 16, 32"),
+        ("fcn8s_fcn8s_vgg16", "fcn8s_vgg16 is not a convolutional classifier"),
+        ("fcn1s_mlp_300", "mlp_300 is not a convolutional classifier"),
         ("fcn2s_lenet1", "A Subsampling cannot be padded"),
         ("fcn2s_batchnorm_cnn", "A Conv2d cannot be padded"),
         ("fcn8s_vgg16_dilated", "Only convolutions can be dilated"),
@@ -159,25 +159,43 @@ def test_refused(name: str, words: str) -> None:
         _skeleton(name)
 
 
-def test_names_say_their_classifier() -> None:
-    found = [classifier(name) for name in ("fcn8s_vgg16_atonce", "fcn16s_vgg16_same", "fcn8s_resnet50_dilated", "unet")]
-    assert found == ["vgg16", "vgg16", "resnet50", None]
+@pytest.mark.parametrize(
+    ("name", "classifier"),
+    [
+        ("fcn8s_vgg16_atonce", "vgg16"),
+        ("fcn16s_vgg16_same", "vgg16"),
+        ("fcn8s_resnet50_dilated", "resnet50"),
+        ("fcn32s_alexnet", "caffenet"),
+        ("unet", ""),
+        ("vgg16", ""),
+    ],
+)
+def test_cards_name_the_classifier(name: str, classifier: str) -> None:
+    assert card(name).classifier == classifier
 
 
-def test_a_training_starts_from_a_classifiers_weights() -> None:
+def test_weights_of_the_classifier_fit() -> None:
     source, network = create("resnet18", 4), create("fcn8s_resnet18", 3, seed=1)
-    fresh = Start(source.state_dict(), 3, None, "resnet18").load(network).removeprefix("fresh: ").split(", ")
-    assert fresh
-    assert all(name.startswith("head.") for name in fresh)
+    initialized = load_weights(network, translate(network, source.state_dict(), rename))
+    assert initialized
+    assert all(name.startswith("head.") for name in initialized)
     assert torch.equal(
         network.get_parameter("stages.stage1.conv1.weight"), source.get_parameter("stages.stage1.conv1.weight")
     )
 
 
+def test_dense_layers_of_the_classifier_become_convolutions() -> None:
+    with torch.device("meta"):
+        source, network = create("vgg16"), create("fcn32s_vgg16")
+    state = translate(network, source.state_dict(), lambda _, given: given)
+    assert state["stages.stage6.fc6.weight"].shape == (4096, 512, 7, 7)
+    assert "head.fc6.weight" not in state
+
+
 def test_official_weights_of_the_classifier_fit() -> None:
     theirs, network = torchvision.models.resnet18(), create("fcn8s_resnet18", 3)
-    fresh = Start(theirs.state_dict(), 3, None, "torchvision/resnet18").load(network)
-    assert fresh.startswith("fresh: head.")
+    initialized = load_weights(network, translate(network, theirs.state_dict(), rename))
+    assert all(name.startswith("head.") for name in initialized)
     assert torch.equal(network.get_parameter("stages.stage1.conv1.weight"), theirs.conv1.weight)
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from convolve.errors import NetworkError
-from convolve.models import Network, card, create, names
+from convolve.models import Network, card, create, freeze, names
 from convolve.models.foreign import library
-from convolve.models.freeze import freeze
 from convolve.summary import summarize
 
 pytest.importorskip("timm")

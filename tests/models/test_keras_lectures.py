@@ -1,6 +1,8 @@
-"""The lectures print Keras' own tables; the figures here are theirs."""
+"""The lectures print Keras' own tables; the numbers here are theirs."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
@@ -8,7 +10,44 @@ from torch import nn
 from torch.nn import functional as F
 
 from convolve.models import Network, create
-from convolve.summary import summarize
+from convolve.summary import LayerRow, summarize
+
+SIMPLE_CNN = [((8, 28, 28), 80), ((16, 12, 12), 1168), ((16, 4, 4), 2320), ((64,), 16448), ((10,), 650)]
+LENET5 = [((6, 28, 28), 156), ((16, 10, 10), 2416), ((120,), 48120), ((84,), 10164), ((10,), 850)]
+
+
+def _weighted(network: Network) -> list[LayerRow]:
+    return [row for row in summarize(network, (1, 28, 28)).layers if row.parameters]
+
+
+@pytest.mark.parametrize(("name", "printed"), [("simple_cnn", SIMPLE_CNN), ("lenet5_keras", LENET5)])
+def test_layers_with_weights_are_those_of_the_printed_table(
+    name: str, printed: list[tuple[tuple[int, ...], int]]
+) -> None:
+    assert [(row.output, row.parameters) for row in _weighted(create(name))] == printed
+
+
+@pytest.mark.parametrize(("name", "total"), [("simple_cnn", 20_666), ("lenet5_keras", 61_706)])
+def test_total_is_as_printed(name: str, total: int) -> None:
+    assert sum(value.numel() for value in create(name).parameters()) == total
+
+
+def test_the_dense_layer_follows_the_image() -> None:
+    flat = {side: create("lenet5_keras", size=(side, side)).head.get_submodule("dense3") for side in (28, 29, 32)}
+    assert {side: layer.in_features for side, layer in flat.items()} == {28: 16 * 25, 29: 16 * 25, 32: 16 * 36}
+
+
+def test_weights_start_as_keras_starts_them() -> None:
+    network = create("simple_cnn")
+    for name, value in network.named_parameters():
+        if name.endswith("bias"):
+            assert not value.any()
+        else:
+            window = math.prod(value.shape[2:])
+            limit = math.sqrt(6 / (window * (value.shape[0] + value.shape[1])))
+            assert 0.95 * limit < float(value.detach().abs().max()) <= limit
+            assert float(value.detach().std()) == pytest.approx(limit / math.sqrt(3), rel=0.15)
+
 
 FLOWERS = [
     ((16, 180, 180), 448), ((16, 90, 90), 0), ((32, 90, 90), 4_640), ((32, 45, 45), 0), ((64, 45, 45), 18_496),
@@ -84,15 +123,15 @@ def test_the_twins_start_from_the_same_weights_but_for_the_sigmoids_slope() -> N
 
 def test_in_the_plain_twin_the_gradient_reaches_the_first_layer() -> None:
     network = create("batchnorm_cnn_plain")
-    ours = _share_of_first_layer(network)
+    ours = _ratio_of_first_to_last_layer(network)
     with torch.no_grad():
         for name, value in network.named_parameters():
             value.mul_(1 if "dense4" in name else 0.25)
-    assert ours > 100 * _share_of_first_layer(network)
+    assert ours > 100 * _ratio_of_first_to_last_layer(network)
 
 
-def _share_of_first_layer(network: Network) -> float:
-    """How large the first layer's gradient is beside the last one's."""
+def _ratio_of_first_to_last_layer(network: Network) -> float:
+    """The norm of the first layer's gradient over that of the last one's."""
     images = torch.randn(32, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     ends = [network.get_parameter(name) for name in ("stages.stage1.conv1_1.weight", "head.dense4.weight")]
     first, last = torch.autograd.grad(F.cross_entropy(network(images), torch.arange(32) % 10), ends)

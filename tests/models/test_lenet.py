@@ -9,9 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convolve.layers.radial_basis import RadialBasis
-from convolve.layers.subsampling import Subsampling
-from convolve.layers.table_convolution import TableConvolution
+from convolve.layers.lecun import RadialBasis, Subsampling, TableConvolution
 from convolve.models import create
 from convolve.models.lenet import TABLE_1, TABLE_I, bitmaps
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convolve.layers.residual import Residual
-from convolve.layers.shortcuts import ZeroPadded
+from convolve.layers.residual import Residual, ZeroPadShortcut
 from convolve.models import Network, card, create
 
 
@@ -30,7 +29,7 @@ def test_option_a_has_the_parameters_and_operations_of_the_plain_network(depth: 
 
 def test_options_differ_in_their_shortcuts_alone() -> None:
     assert _shortcuts("plain34") == []
-    assert [kind for kind in _shortcuts("resnet34_a") if kind is not nn.Identity] == [ZeroPadded] * 3
+    assert [kind for kind in _shortcuts("resnet34_a") if kind is not nn.Identity] == [ZeroPadShortcut] * 3
     assert _shortcuts("resnet34_c") == [nn.Sequential] * 16
     for name in ("plain34", "resnet34_a", "resnet34_c"):
         weighted = [path for path, layer in _skeleton(name).named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from convolve.layers import unpooling
+from convolve.layers import pooling
 from convolve.layers.lrn import LocalResponseNorm
-from convolve.layers.unpooling import Unpooling
+from convolve.layers.pooling import Unpooling
 from convolve.models import Network, create, segnet
 from tests.models.blobs import ten_steps
 
@@ -63,11 +63,11 @@ def test_in_bfloat16_only_the_places_differ(name: str, monkeypatch: pytest.Monke
     network = create(name, size=(64, 64)).eval()
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     exact = network(images)
-    places = [unpooling._places(maps) for maps in reversed(network.features(images).values())]
+    places = [pooling._max_positions(maps) for maps in reversed(network.features(images).values())]
     with torch.autocast("cpu", torch.bfloat16):
-        rough = [unpooling._places(maps) for maps in reversed(network.features(images).values())]
+        rough = [pooling._max_positions(maps) for maps in reversed(network.features(images).values())]
         order = iter(places)
-        monkeypatch.setattr(unpooling, "_places", lambda _: next(order))
+        monkeypatch.setattr(pooling, "_max_positions", lambda _: next(order))
         found = network(images).float()
     assert float((found - exact).norm() / exact.norm()) < 0.02
     moved = torch.cat([(one != other).flatten() for one, other in zip(places, rough, strict=True)])

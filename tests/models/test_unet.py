@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from convolve.models import Network, create, unet
-from convolve.models.unet import Expanding
+from convolve.models.unet import Expanding, ReflectionPadding
 from tests.models.blobs import ten_steps
 
 
@@ -44,12 +45,12 @@ def test_a_tile_of_572_gives_388_and_skips_lose_4_16_40_and_88() -> None:
 
 @torch.no_grad()
 def test_overlapping_tiles_give_the_scores_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figure 2; poolings of the tile begin where those of the whole do, a multiple of 16 from its mirrored border."""
+    """Figure 2; poolings of the tile begin where those of the whole do, a multiple of 16 from its reflected border."""
     monkeypatch.setattr(unet, "WIDTHS", (4, 8, 16, 32, 64))
     network = create("unet").eval()
     images = torch.rand(1, 1, 300, 200, generator=torch.Generator().manual_seed(0))
-    unmirrored = list(network.stages["stage1"].children())[1:]
-    tile = network.head(_maps(network, unmirrored, images[:, :, 4:192, 4:192]), (4, 4))
+    unpadded = list(network.stages["stage1"].children())[1:]
+    tile = network.head(_maps(network, unpadded, images[:, :, 4:192, 4:192]), (4, 4))
     torch.testing.assert_close(tile, network(images)[:, :, 96:100, 96:100], rtol=1e-4, atol=1e-5)
 
 
@@ -81,3 +82,21 @@ def test_ten_steps_lower_the_loss(name: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(unet, "WIDTHS", (8, 16, 32, 64, 128))
     before, after = ten_steps(create(name), 32, 0.02)
     assert after < 0.7 * before
+
+
+def test_the_border_is_torchs_reflection() -> None:
+    images = torch.rand(2, 3, 24, 31, generator=torch.Generator().manual_seed(0))
+    found = ReflectionPadding(5, 4, 6)(images)  # 24 + 10 is 6 + 7 * 4; 31 + 10 becomes 6 + 9 * 4
+    assert torch.equal(found, F.pad(images, (5, 6, 5, 5), mode="reflect"))
+
+
+@pytest.mark.parametrize(("side", "length"), [(388, 572), (389, 588), (1, 188), (4, 188), (5, 204)])
+def test_sides_are_those_of_u_nets_tiles(side: int, length: int) -> None:
+    assert ReflectionPadding(92, 16, 124).length(side) == length
+
+
+def test_small_images_are_reflected_back_and_forth() -> None:
+    images = torch.tensor([0.0, 1.0, 2.0]).expand(1, 1, 1, 3)
+    found = ReflectionPadding(4, 1, 0)(images)
+    assert found[0, 0, 0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]
+    assert found.shape == (1, 1, 9, 11)

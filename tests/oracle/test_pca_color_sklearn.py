@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 
 from convolve.datasets.augment import draw
 from convolve.datasets.color import principal_axes
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.values import Pixels, Preprocessing
 
 

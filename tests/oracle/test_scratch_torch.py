@@ -1,5 +1,5 @@
-"""`convolve.from_scratch` against torch: every layer's output and slopes against its function and autograd, in float64,
-and every optimizer that torch has.
+"""`convolve.from_scratch` against torch: every layer's output and gradients against its function and autograd in
+float64, and every optimizer that torch has.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from convolve.from_scratch import activations, affine, convolution, layers, loss
 from convolve.from_scratch import networks as ours
 from convolve.from_scratch.activations import Activation
 from convolve.from_scratch.arrays import Array
-from convolve.from_scratch.layers import Draw
+from convolve.from_scratch.layers import Initialization
+from convolve.from_scratch.normalization import LRNConstants, local_response_norm_backward, local_response_norm_forward
 from convolve.from_scratch.optimizers import Rule
-from convolve.from_scratch.response import Response, response_backward, response_forward
 from convolve.from_scratch.windows import Sliding
-from tests.from_scratch.slopes import Backward, Forward, slopes_of
+from tests.from_scratch.gradients import Backward, Forward, compute_gradients
 
 SEEDS = st.integers(0, 2**16)
 quick = settings(max_examples=40)
@@ -35,14 +35,14 @@ def normal(seed: int, *shape: int) -> Array:
 
 
 def compare(forward: Forward, backward: Backward, theirs: Callable[..., Tensor], *inputs: Array) -> None:
-    """Output, and slopes of one drawn dy along every input."""
-    y, dy, found = slopes_of(forward, backward, inputs)
+    """Output, and the gradients of a random dy for every input."""
+    y, dy, actual = compute_gradients(forward, backward, inputs)
     leaves = [torch.tensor(value, requires_grad=True) for value in inputs]
     output = theirs(*leaves)
     np.testing.assert_allclose(y, output.detach(), rtol=1e-10, atol=1e-12)
     expected = torch.autograd.grad(output, leaves, torch.from_numpy(dy))
-    for slope, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(slope, other, rtol=1e-9, atol=1e-11)
+    for gradient, other in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(gradient, other, rtol=1e-9, atol=1e-11)
 
 
 @quick
@@ -117,11 +117,11 @@ THEIRS: dict[Activation, Callable[[Tensor], Tensor]] = {
 @given(SEEDS, st.lists(st.integers(1, 4), min_size=1, max_size=4))
 def test_activations(name: Activation, seed: int, shape: list[int]) -> None:
     x = 3 * normal(seed, *shape)
-    x.flat[0] = 0  # a bend
+    x.flat[0] = 0  # a kink
     compare(*activations.ACTIVATIONS[name], THEIRS[name], x)
 
 
-def test_activations_far_out_neither_overflow_nor_warn() -> None:
+def test_activations_at_extreme_values_neither_overflow_nor_warn() -> None:
     x = np.array([-1e4, -800.0, 800, 1e4])
     for name, function in THEIRS.items():
         compare(*activations.ACTIVATIONS[name], function, x)
@@ -153,10 +153,10 @@ def test_losses_of_classifiers(seed: int, count: int, classes: int, size: float)
     for loss, theirs in ((losses.SOFTMAX, F.cross_entropy), (losses.HINGE, _hinge)):
         leaf = torch.tensor(x, requires_grad=True)
         expected = theirs(leaf, torch.from_numpy(labels))
-        found, memory = loss.forward(x, labels)
-        assert found == pytest.approx(expected.item(), rel=1e-12, abs=1e-12)
-        (slope,) = torch.autograd.grad(expected, leaf)
-        np.testing.assert_allclose(loss.backward(memory), slope, rtol=1e-9, atol=1e-12)
+        actual, cache = loss.forward(x, labels)
+        assert actual == pytest.approx(expected.item(), rel=1e-12, abs=1e-12)
+        (gradient,) = torch.autograd.grad(expected, leaf)
+        np.testing.assert_allclose(loss.backward(cache), gradient, rtol=1e-9, atol=1e-12)
 
 
 def _hinge(x: Tensor, labels: Tensor) -> Tensor:
@@ -174,9 +174,9 @@ def test_losses_of_regressions(seed: int, shape: list[int]) -> None:
     for forward, backward, theirs in pairs:
         leaf = torch.tensor(x, requires_grad=True)
         expected = theirs(leaf, torch.from_numpy(target))
-        found, memory = forward(x, target)
-        assert found == pytest.approx(expected.item(), rel=1e-12)
-        np.testing.assert_allclose(backward(memory), torch.autograd.grad(expected, leaf)[0], rtol=1e-12)
+        actual, cache = forward(x, target)
+        assert actual == pytest.approx(expected.item(), rel=1e-12)
+        np.testing.assert_allclose(backward(cache), torch.autograd.grad(expected, leaf)[0], rtol=1e-12)
 
 
 @quick
@@ -206,28 +206,28 @@ def test_running_statistics(shape: tuple[int, ...]) -> None:
         x = 2 * normal(seed, *shape) + seed
         y, _ = layer.forward(x)
         np.testing.assert_allclose(y, theirs(torch.from_numpy(x)).detach(), rtol=1e-10, atol=1e-12)
-    kept = theirs.state_dict()
-    np.testing.assert_allclose(layer.mean, kept["running_mean"].numpy(), rtol=1e-12)
-    np.testing.assert_allclose(layer.variance, kept["running_var"].numpy(), rtol=1e-12)
+    state = theirs.state_dict()
+    np.testing.assert_allclose(layer.mean, state["running_mean"].numpy(), rtol=1e-12)
+    np.testing.assert_allclose(layer.variance, state["running_var"].numpy(), rtol=1e-12)
     x = normal(9, *shape)
     np.testing.assert_allclose(layer.predict(x), theirs.eval()(torch.from_numpy(x)).detach(), rtol=1e-10, atol=1e-12)
 
 
 @quick
 @given(SEEDS, st.sampled_from([1, 3, 5, 7]), st.integers(1, 8), st.lists(st.integers(1, 3), min_size=1, max_size=2))
-def test_response(seed: int, window: int, channels: int, size: list[int]) -> None:
-    constants = Response(window, alpha=0.02, beta=0.6, k=1.5)
+def test_local_response_normalization(seed: int, window: int, channels: int, size: list[int]) -> None:
+    constants = LRNConstants(window, alpha=0.02, beta=0.6, k=1.5)
 
     def theirs(x: Tensor) -> Tensor:  # torch divides alpha by the window
         return F.local_response_norm(x, window, constants.alpha * window, constants.beta, constants.k)
 
     x = 4 * normal(seed, 2, channels, *size)
-    compare(partial(response_forward, response=constants), response_backward, theirs, x)
+    compare(partial(local_response_norm_forward, constants=constants), local_response_norm_backward, theirs, x)
 
 
 def test_an_even_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="window of 4 channels has no middle"):
-        Response(window=4)
+    with pytest.raises(ValueError, match="window of 4 channels has no center"):
+        LRNConstants(window=4)
 
 
 RULES: list[tuple[Rule, Callable[[list[Tensor]], torch.optim.Optimizer]]] = [
@@ -245,13 +245,13 @@ RULES: list[tuple[Rule, Callable[[list[Tensor]], torch.optim.Optimizer]]] = [
 def test_optimizers(rule: Rule, theirs: Callable[[list[Tensor]], torch.optim.Optimizer]) -> None:
     parameters = {"w": normal(0, 3, 2), "b": normal(1, 2)}
     leaves = [torch.tensor(w, requires_grad=True) for w in parameters.values()]
-    ours_at_work, torch_at_work = optimizers.Optimizer(rule), theirs(leaves)
+    our_optimizer, their_optimizer = optimizers.Optimizer(rule), theirs(leaves)
     for step in range(30):
         gradients = {name: normal(step, *w.shape) + w for name, w in parameters.items()}
-        for leaf, slope in zip(leaves, gradients.values(), strict=True):
-            leaf.grad = torch.from_numpy(slope)
-        torch_at_work.step()
-        ours_at_work.step(parameters, gradients)
+        for leaf, gradient in zip(leaves, gradients.values(), strict=True):
+            leaf.grad = torch.from_numpy(gradient)
+        their_optimizer.step()
+        our_optimizer.step(parameters, gradients)
         for w, leaf in zip(parameters.values(), leaves, strict=True):
             np.testing.assert_allclose(w, leaf.detach(), rtol=1e-9, atol=1e-12)
 
@@ -262,7 +262,7 @@ def test_the_lecture_names_eight_optimizers() -> None:
 
 
 def test_lenet5_end_to_end() -> None:
-    network = ours.lenet5(Draw(np.random.default_rng(0), np.float64))
+    network = ours.lenet5(Initialization(np.random.default_rng(0), np.float64))
     x, labels = normal(1, 3, 1, 28, 28), np.array([4, 0, 9])
     c1, b1, c3, b3, w5, b5, w6, b6, w7, b7 = [torch.tensor(w, requires_grad=True) for w in network.parameters.values()]
     maps = F.avg_pool2d(torch.tanh(F.conv2d(torch.from_numpy(x), c1, b1, padding=2)), 2)
@@ -273,5 +273,5 @@ def test_lenet5_end_to_end() -> None:
     loss, gradients = network.gradients(x, labels)
     assert loss == pytest.approx(expected.item(), rel=1e-12)
     leaves = [c1, b1, c3, b3, w5, b5, w6, b6, w7, b7]
-    for slope, other in zip(gradients.values(), torch.autograd.grad(expected, leaves), strict=True):
-        np.testing.assert_allclose(slope, other, rtol=1e-8, atol=1e-11)
+    for gradient, other in zip(gradients.values(), torch.autograd.grad(expected, leaves), strict=True):
+        np.testing.assert_allclose(gradient, other, rtol=1e-8, atol=1e-11)

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torchvision import models
 
 from convolve.errors import WeightsError
-from convolve.interop.timm_maps import TWINS, carry, key_map, renamed
+from convolve.interop.timm import TWINS, key_map, rename
 from convolve.models import create
 from convolve.models.cutting import cut, find_cuts
+from convolve.models.weights import load_weights
 from tests.oracle.untouched import check_cut_network, seeded
 
 timm = pytest.importorskip("timm")
@@ -56,7 +57,7 @@ def _lived_in(network: Any) -> nn.Module:
 def _compare(name: str, twin: nn.Module) -> None:
     side = 76 if "inception" in name else 64
     network = create(name, 7, size=(side, side)).eval()
-    assert carry(network, twin.state_dict()) == []
+    assert load_weights(network, rename(network, twin.state_dict())) == []
     wanted = twin(_images(side))
     assert float(wanted.std()) > 1e-3
     torch.testing.assert_close(network(_images(side)), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
@@ -89,7 +90,7 @@ def test_networks_without_a_twin_and_weights_of_others_are_refused() -> None:
         with pytest.raises(WeightsError, match=r"^timm has no weights that fit bn_inception; it has densenet121, "):
             key_map(create("bn_inception"))
         with pytest.raises(WeightsError, match=r"hold 'conv1.weight', which timm's legacy_senet154 does not have"):
-            renamed(create("senet154"), {"conv1.weight": torch.empty(1)})
+            rename(create("senet154"), {"conv1.weight": torch.empty(1)})
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "convnext_atto"])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from convolve.interop.torchvision import TWINS, carry, key_map
+from convolve.interop.torchvision import TWINS, key_map, rename
 from convolve.layers.initializers import he_normal
 from convolve.models import create
 from convolve.models.weights import load_weights
@@ -46,7 +46,7 @@ def _close(found: Tensor, wanted: Tensor) -> None:
 def test_resnet(name: str) -> None:
     twin = _lived_in(models.get_model(TWINS[name], num_classes=7))
     network = create(name, 7, size=(64, 64)).eval()
-    assert carry(network, twin.state_dict()) == []
+    assert load_weights(network, rename(network, twin.state_dict())) == []
     _close(network(_images(64)), twin(_images(64)))
 
 
@@ -84,7 +84,7 @@ def test_vgg_scores_at_224() -> None:
     for value in twin.to_empty(device="cpu").parameters():
         value.uniform_(-0.03, 0.03, generator=random)
     network.to_empty(device="cpu")
-    assert carry(network, twin.state_dict()) == []
+    assert load_weights(network, rename(network, twin.state_dict())) == []
     _close(network(_images(224)[:1]), twin(_images(224)[:1]))
 
 

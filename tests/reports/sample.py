@@ -9,16 +9,17 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from convolve.datasets.images import EncodedArray
 from convolve.metrics.calibration import fit_temperature, reject_threshold, reliability, with_temperature
 from convolve.metrics.confusion import Shares, accuracy, confusion_matrix, per_class
 from convolve.reports.page import percent
 from convolve.reports.report import Calibration, Classes, Epoch, Headline, Report, Row, Section, Training
 from convolve.reports.thumbnails import choose, examples, worst
-from convolve.values import Indices, Pixels
+from convolve.values import Images, Indices, Pixels
 
 
 @dataclass(frozen=True)
-class Scans:
+class Scans(Images):
     """Images in memory, for the tests."""
 
     pixels: Pixels
@@ -29,15 +30,8 @@ class Scans:
     def name(self, index: int) -> str:
         return f"scans/{index:04d}.png"
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        return np.asarray(self.pixels[index])
-
-    def size(self, index: int) -> tuple[int, int]:
-        height, width = self.read(index).shape[:2]
-        return height, width
-
-    def digest(self, index: int) -> bytes:
-        return bytes(self.pixels[index].tobytes()[:16])
+    def open(self, index: int) -> EncodedArray:
+        return EncodedArray(self.pixels[index])
 
     def take(self, indices: Indices) -> Scans:
         return Scans(self.pixels[indices])

@@ -79,7 +79,16 @@ def test_nothing_is_fetched_and_only_its_own_script_may_run(page: Explanations) 
     assert not re.search(r"(?:src|href)=\"(?!data:)|url\((?!data:)|@import|https?:|<link", html)
     script = html.split("<script>")[1].split("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+    policy = (
+        f"default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )
+    assert policy in html
+
+
+def test_its_korean_needs_no_installed_font(page: Explanations) -> None:
+    assert "@font-face" in render_explanations(page)
+    latin = [replace(picture, label="cat", maps=()) for picture in page.pictures]
+    assert "@font-face" not in render_explanations(replace(page, pictures=latin))
 
 
 def test_names_are_text(page: Explanations) -> None:

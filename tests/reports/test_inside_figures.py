@@ -35,14 +35,14 @@ def test_fields_are_drawn_where_they_are(channels: int) -> None:
     assert nothing_is_clipped(figure)
 
 
-@pytest.mark.parametrize(("zeros", "slopes"), [(0.0, 0.0), (0.4, 1e-3)])
-def test_layers_are_thinned_and_all_named(zeros: float, slopes: float) -> None:
-    few = [LayerBar(f"stage1.conv{number}", 0.1, 1.0 + number, zeros, slopes, zeros) for number in range(5)]
+@pytest.mark.parametrize(("zeros", "gradients"), [(0.0, 0.0), (0.4, 1e-3)])
+def test_layers_are_thinned_and_all_named(zeros: float, gradients: float) -> None:
+    few = [LayerBar(f"stage1.conv{number}", 0.1, 1.0 + number, zeros, gradients, zeros) for number in range(5)]
     figure = layers_figure(few, "lenet")
     assert {"stage1.conv0", "stage1.conv4"} <= set(words(figure))
     assert ("hardly any" in words(figure)) == (zeros == 0)
     assert nothing_is_clipped(figure)
-    many = [LayerBar(f"layer{number}", 0.1, 1.0, zeros, slopes, zeros) for number in range(MOST + 1)]
+    many = [LayerBar(f"layer{number}", 0.1, 1.0, zeros, gradients, zeros) for number in range(MOST + 1)]
     said = words(layers_figure(many, "deep"))
     assert f"layer{MOST}" in said
     assert f"layer{MOST - 1}" not in said

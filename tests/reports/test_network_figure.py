@@ -1,4 +1,4 @@
-"""The picture of a network: its stages, what they are made of, nothing clipped or on top of each other."""
+"""The figure of a network: its stages, what they are made of, nothing clipped or on top of each other."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from convolve.models import card, create, names
 from convolve.reports.drawing import as_png
 from convolve.reports.network_figure import network_figure
 from convolve.reports.network_outline import Part, outline
-from convolve.summary import outlines, summarize
+from convolve.summary import shapes_only, summarize
 
 
 def _figure(name: str) -> Figure:
-    with outlines():
+    with shapes_only():
         network = create(name)
     return network_figure(network, summarize(network, card(name).input))
 
 
 def _outline(name: str) -> dict[str, list[Part]]:
-    with outlines():
+    with shapes_only():
         network = create(name)
     return outline(network, summarize(network, card(name).input))
 
@@ -38,7 +38,7 @@ def _words(figure: Figure) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("lenet5", ["5×5 conv, 6", "2×2 sub-sampling, stride 2", "120 × 1 × 1", "dense 84", "RBF"]),
+        ("lenet5", ["5×5 conv, 6", "2×2 sub-sampling, stride 2", "120 × 1 × 1", "dense 84", "RBF 10"]),
         ("vgg16", ["2 × 3×3 conv, 64", "3 × 3×3 conv, 512", "512 × 7 × 7", "dense 4096", "stage 5", "stride 32"]),
         ("googlenet", ["5 × inception module", "×5", "832 × 14 × 14", "5×5", "max 3×3", "global average pool"]),
         ("resnet50", ["6 × bottleneck, 1024", "2048 × 7 × 7", "7×7 conv, stride 2, 64", "+", "dense 1000"]),
@@ -78,7 +78,7 @@ def test_parts_are_counted_as_the_papers_tables_do(name: str) -> None:
 
 def test_shapes_are_those_of_the_stages() -> None:
     for name in ("lenet5", "googlenet", "densenet121", "inception_resnet_v2", "resnet20_cifar", "vgg16"):
-        with outlines():
+        with shapes_only():
             network = create(name)
         found = outline(network, summarize(network, card(name).input))
         side = card(name).input[1]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.datasets.preprocess import fitted, frame
+from convolve.datasets.preprocess import fit_to_input, frame
 from convolve.reports.overlays import laid_over, layer_uri, ramp_uri
 from convolve.values import Preprocessing
 from convolve.words import Fit
@@ -23,7 +23,7 @@ def test_what_the_network_sees_lies_over_the_picture_that_it_was_cut_from(fit: F
     waves = np.sin(np.arange(80) / 9)[None] * np.cos(np.arange(40) / 11)[:, None]
     picture = (120 + 80 * waves).astype(np.uint8)[..., None]
     preprocessing = Preprocessing(36, 36, 1, fit, (0.5,), (0.5,))
-    heat = fitted(picture, preprocessing)[..., 0].astype(np.float32)
+    heat = fit_to_input(picture, preprocessing)[..., 0].astype(np.float32)
     found = laid_over(heat, (36, 36), frame(40, 80, preprocessing), (40, 80), 80)
     assert found.shape == (40, 80)
     np.testing.assert_allclose(found[1:-1, seen][:, 1:-1], picture[1:-1, seen, 0][:, 1:-1], atol=6)

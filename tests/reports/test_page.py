@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from convolve.errors import ConvolveError, DataError
+from convolve.fonts import FAMILY
 from convolve.metrics.confusion import per_class, per_label
 from convolve.reports.page import confused, percent, render, within, write_report
 from convolve.reports.report import Classes, Example, Report, Training, sections
+from tests.browser import OpenPage
 from tests.reports.sample import epochs, named, report
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -97,9 +99,10 @@ def test_nothing_is_fetched_and_only_its_own_script_may_run() -> None:
     script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)
     assert script is not None
     digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
-    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in str(
-        page.all("meta")[1]["content"]
+    policy = (
+        f"default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     )
+    assert policy in str(page.all("meta")[1]["content"])
 
 
 def test_identifiers_occur_once() -> None:
@@ -123,6 +126,26 @@ def test_names_are_text_wherever_they_come_from() -> None:
     assert len(page.all("script")) == 1
     assert not page.open
     assert page.text.count(evil) > 20
+
+
+def test_its_korean_needs_no_installed_font() -> None:
+    assert "@font-face" in render(named("고양이", "dog"))
+    assert "@font-face" not in render(named("cat", "dog"))
+
+
+def test_a_browser_draws_korean_names_with_their_own_glyphs(tmp_path: Path, open_page: OpenPage) -> None:
+    """The first of them too: Chromium keeps boxes for what it laid out before it had read the font."""
+    write_report(tmp_path / "report.html", named("고양이", "해바라기", "민들레"))
+    page = open_page(tmp_path / "report.html")
+    page.wait_for_function("document.fonts.status == 'loaded'")
+    session = page.context.new_cdp_session(page)
+    session.send("DOM.enable")
+    session.send("CSS.enable")
+    root = session.send("DOM.getDocument")["root"]["nodeId"]
+    names = session.send("DOM.querySelectorAll", {"nodeId": root, "selector": ".matrix tbody th"})["nodeIds"]
+    for node, count in zip(names, (3, 4, 3), strict=False):
+        (font,) = session.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        assert (font["familyName"], font["isCustomFont"], font["glyphCount"]) == (FAMILY, True, count)
 
 
 def test_names_that_are_no_unicode_do_not_hinder_the_writing(tmp_path: Path) -> None:

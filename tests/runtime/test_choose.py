@@ -53,14 +53,14 @@ def test_small_networks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_asked_wins() -> None:
     chosen = choose("cpu", "bf16", 1, macs=1000)
     assert (chosen.device, chosen.precision, chosen.threads) == ("cpu", "bf16", 1)
-    assert chosen.reasons[:2] == ("cpu: as asked", "bf16: as asked")
+    assert chosen.reasons[:2] == ("cpu: as requested", "bf16: as requested")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("quantum", None, None), "device 'quantum' is not on this machine; it has"),
-        ((None, "fp8", None), "precision cannot be 'fp8'; it takes fp32 or bf16"),
+        ((None, "fp8", None), "precision cannot be 'fp8'; choose fp32 or bf16"),
         ((None, None, 0), "threads cannot be 0"),
     ],
 )

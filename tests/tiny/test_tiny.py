@@ -20,7 +20,7 @@ from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.predict import Answers
 from convolve.verbs.train import Trained
-from convolve.verbs.verb import find
+from convolve.command import find
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def test_the_digits_are_learned(trained: Trained) -> None:
-    figures = trained.evaluation.figures
-    assert figures["accuracy"] > 0.7
-    assert figures["accuracy"] <= figures["top5_accuracy"] <= 1
+    metrics = trained.evaluation.metrics
+    assert metrics["accuracy"] > 0.7
+    assert metrics["accuracy"] <= metrics["top5_accuracy"] <= 1
     assert (trained.evaluation.split, trained.evaluation.images) == ("test", 359)
 
 
@@ -59,7 +59,7 @@ def test_a_run_holds_what_it_promises(trained: Trained) -> None:
     manifest = open_run(trained.run).manifest
     assert manifest.classes == tuple("0123456789")
     assert (manifest.preprocessing.height, manifest.preprocessing.channels) == (16, 1)
-    assert manifest.results["test"]["figures"]["accuracy"] == trained.evaluation.figures["accuracy"]
+    assert manifest.results["test"]["metrics"]["accuracy"] == trained.evaluation.metrics["accuracy"]
     splits = json.loads((trained.run / "splits.json").read_text())
     assert len({*splits["train"], *splits["validation"], *splits["test"]}) == 1797
 
@@ -73,7 +73,7 @@ def test_the_report_asks_for_nothing_from_outside(trained: Trained) -> None:
     assert not re.search(r"@import|<script[^>]+src|fetch\(|XMLHttpRequest", page)
 
 
-def test_evaluating_again_gives_the_same_figures(trained: Trained, tmp_path: Path) -> None:
+def test_evaluating_again_gives_the_same_metrics(trained: Trained, tmp_path: Path) -> None:
     again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")
     assert isinstance(again, Evaluated)
     assert again.as_json() == {"report": str(tmp_path / "page.html"), **trained.evaluation.as_json()}
@@ -98,12 +98,12 @@ def test_predicting_reads_files_as_training_read_its_images(trained: Trained, tm
 def test_comparing_puts_the_better_first(trained: Trained, tmp_path: Path) -> None:
     worse = Path(shutil.copytree(trained.run, tmp_path / "worse"))
     document = json.loads((worse / "manifest.json").read_text())
-    document["results"]["test"]["figures"]["accuracy"] = 0.5
+    document["results"]["test"]["metrics"]["accuracy"] = 0.5
     (worse / "manifest.json").write_text(json.dumps(document))
     found = convolve.compare([worse, trained.run], figure=tmp_path / "costs.svg", threads=1)
     assert isinstance(found, Comparison)
     best, other = found.as_json()["runs"]
-    assert [best["accuracy"], other["accuracy"]] == [trained.evaluation.figures["accuracy"], 0.5]
+    assert [best["accuracy"], other["accuracy"]] == [trained.evaluation.metrics["accuracy"], 0.5]
     assert best["parameters"] == other["parameters"] == 2_416 + 156 + 16 * 2 * 2 * 120 + 120 + 10_164 + 850
     assert min(best["latency"], best["speed"], best["macs"]) > 0
     assert ET.parse(tmp_path / "costs.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314

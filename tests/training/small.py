@@ -21,7 +21,7 @@ from convolve.models.network import Card, Network, Stage
 from convolve.runtime import Runtime
 from convolve.tasks.classify import Classify
 from convolve.training.events import Events
-from convolve.training.keeper import Keeper
+from convolve.training.checkpoints import RunFiles
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
 from convolve.training.state import State
@@ -117,4 +117,4 @@ def rest(seconds: float) -> Events:
 
 if __name__ == "__main__":
     pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    fit(training(), Keeper(Path(sys.argv[1]), seconds=0.0, share=1e9), rest(pause))
+    fit(training(), RunFiles(Path(sys.argv[1]), seconds=0.0, share=1e9), rest(pause))

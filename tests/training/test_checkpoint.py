@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from convolve.errors import RunError, TrainingError
-from convolve.training import checkpoint
+from convolve.training import checkpoints
 from convolve.training.state import State, from_json, step_seed, to_json
 
 TENSORS = {
@@ -25,8 +25,8 @@ def state(epoch: int) -> State:
 
 
 def test_it_reads_back_bit_for_bit(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, state(1), TENSORS)
-    found = checkpoint.load(tmp_path)
+    checkpoints.save(tmp_path, state(1), TENSORS)
+    found = checkpoints.load(tmp_path)
     assert found is not None
     assert to_json(found.state) == to_json(state(1))
     assert found.tensors.keys() == TENSORS.keys()
@@ -36,52 +36,52 @@ def test_it_reads_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_there_is_none_at_the_start(tmp_path: Path) -> None:
-    assert checkpoint.load(tmp_path / "checkpoints") is None
+    assert checkpoints.load(tmp_path / "checkpoints") is None
 
 
 @pytest.mark.parametrize("harm", ["truncated", "flipped", "empty", "missing"])
 def test_damage_is_noticed_and_the_previous_used(harm: str, tmp_path: Path) -> None:
     for epoch in (1, 2):
-        checkpoint.save(tmp_path, state(epoch), TENSORS)
+        checkpoints.save(tmp_path, state(epoch), TENSORS)
     place = tmp_path / "last.safetensors"
     content = place.read_bytes()
     harmed = {"truncated": content[:-8], "flipped": content[:-1] + bytes([content[-1] ^ 1]), "empty": b""}
     place.unlink() if harm == "missing" else place.write_bytes(harmed[harm])
-    found = checkpoint.load(tmp_path)
+    found = checkpoints.load(tmp_path)
     assert found is not None
     assert (found.source.name, found.state.epoch) == ("previous.safetensors", 1)
 
 
 def test_all_damaged_is_a_sentence(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, state(1), TENSORS)
+    checkpoints.save(tmp_path, state(1), TENSORS)
     (tmp_path / "last.safetensors").write_bytes(b"no")
     with pytest.raises(RunError, match="damaged; train again"):
-        checkpoint.load(tmp_path)
+        checkpoints.load(tmp_path)
 
 
 def test_a_foreign_safetensors_file_is_a_sentence(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "best.safetensors")
     with pytest.raises(RunError, match=r"best\.safetensors cannot be read"):
-        checkpoint.load_best(tmp_path)
+        checkpoints.load_best(tmp_path)
 
 
 def test_drafts_of_a_killed_writer_are_cleared_away(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, state(1), TENSORS)
+    checkpoints.save(tmp_path, state(1), TENSORS)
     (tmp_path / ".last.safetensors.abc").write_bytes(b"half")
-    checkpoint.load(tmp_path)
+    checkpoints.load(tmp_path)
     assert [place.name for place in tmp_path.iterdir()] == ["last.safetensors"]
 
 
 def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint.save(tmp_path, state(1), TENSORS)
+    checkpoints.save(tmp_path, state(1), TENSORS)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(TrainingError, match=r"No space left on device.*Nothing was lost.*--resume"):
-        checkpoint.save(tmp_path, state(2), TENSORS)
-    found = checkpoint.load(tmp_path)
+        checkpoints.save(tmp_path, state(2), TENSORS)
+    found = checkpoints.load(tmp_path)
     assert found is not None
     assert found.state.epoch == 1
 

@@ -14,10 +14,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from convolve.errors import RunError, TrainingError
-from convolve.models.freeze import freeze
-from convolve.progress import Remark, Step
-from convolve.training.events import Bar, Events, Times, duration
-from convolve.training.keeper import Keeper
+from convolve.models import freeze
+from convolve.progress import Message, Step
+from convolve.training.events import ProgressReporter, Events, EpochTimes, duration
+from convolve.training.checkpoints import RunFiles
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
@@ -29,7 +29,7 @@ from tests.training.small import RECIPE, Digits, digits, linear, network, traini
 
 def test_it_learns_and_leaves_the_best_epochs_weights(tmp_path: Path) -> None:
     asked = training(replace(RECIPE, epochs=6), images=800)
-    state = fit(asked, Keeper(tmp_path), Events())
+    state = fit(asked, RunFiles(tmp_path), Events())
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert state.best == max(line["accuracy"] for line in lines) > 0.8
@@ -41,15 +41,15 @@ def test_it_learns_and_leaves_the_best_epochs_weights(tmp_path: Path) -> None:
 
 def test_patience_ends_it(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=9, regularization=replace(RECIPE.regularization, patience=2))
-    figures = iter([0.1, 0.5, 0.4, 0.5, 0.6])
-    state = fit(replace(training(recipe), validate=lambda _: {"accuracy": next(figures)}), Keeper(tmp_path), Events())
+    metrics = iter([0.1, 0.5, 0.4, 0.5, 0.6])
+    state = fit(replace(training(recipe), validate=lambda _: {"accuracy": next(metrics)}), RunFiles(tmp_path), Events())
     assert (state.epoch, state.best_epoch, state.best) == (4, 2, 0.5)
     assert state.ended == "2 epochs without a better figure than in epoch 2"
 
 
 def test_the_plateau_lowers_the_rate(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=13, optimization=replace(RECIPE.optimization, schedule="plateau", warmup=0.0))
-    state = fit(replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), Keeper(tmp_path), Events())
+    state = fit(replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), RunFiles(tmp_path), Events())
     assert [line["rate"] for line in state.history] == pytest.approx([0.01] * 6 + [0.001] * 5 + [0.0001] * 2)
 
 
@@ -58,7 +58,7 @@ def test_gradient_descent_makes_one_step_from_all_images(tmp_path: Path) -> None
     optimization = Optimization("gradient-descent", 0.5, 0.0, 0.0, "constant", 0.0, 0.0)
     recipe = replace(RECIPE, epochs=2, optimization=optimization, regularization=Regularization(0, 0, 0, "none", 0))
     asked = training(recipe, images=40, learning=linear())
-    fit(asked, Keeper(tmp_path), Events())
+    fit(asked, RunFiles(tmp_path), Events())
     source = digits(0, 40)
     images, targets = torch.from_numpy(source.images).double().flatten(1), torch.from_numpy(source.targets)
     weight = torch.zeros(10, 64, dtype=torch.float64, requires_grad=True)
@@ -67,7 +67,7 @@ def test_gradient_descent_makes_one_step_from_all_images(tmp_path: Path) -> None
         slopes = torch.autograd.grad(F.cross_entropy(images @ weight.T + bias, targets), [weight, bias])
         weight, bias = (weight - 0.5 * slopes[0]).requires_grad_(), (bias - 0.5 * slopes[1]).requires_grad_()
     learner = Learner(asked.task.network, recipe)
-    Keeper(tmp_path).restore(learner)
+    RunFiles(tmp_path).restore(learner)
     found = list(asked.task.network.parameters())
     torch.testing.assert_close(found[0].double(), weight, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(found[1].double(), bias, atol=1e-6, rtol=1e-5)
@@ -95,10 +95,10 @@ def test_a_loss_that_is_no_number_names_the_step_and_restores_the_last_good_stat
     asked = training()
     asked = replace(asked, train=Poisoned(digits(0, 160), 1, 6))
     with pytest.raises(TrainingError, match=r"at step 7 of epoch 2; the last good state.*--rate 0\.\d+\."):
-        fit(asked, Keeper(tmp_path, share=1e9), Events())
+        fit(asked, RunFiles(tmp_path, share=1e9), Events())
     kept = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
     learner = Learner(asked.task.network, RECIPE)
-    state = Keeper(tmp_path).start(learner)
+    state = RunFiles(tmp_path).start(learner)
     assert (state.epoch, state.step) == (1, 0)
     assert all(torch.equal(value, kept[name]) for name, value in asked.task.network.state_dict().items())
     assert all(bool(value.isfinite().all()) for value in kept.values())
@@ -107,14 +107,14 @@ def test_a_loss_that_is_no_number_names_the_step_and_restores_the_last_good_stat
 def test_a_far_too_high_rate_is_a_sentence(tmp_path: Path) -> None:
     optimization = Optimization("sgd", 1e3, 0.0, 0.5, "constant", 0.0, 0.0)
     with pytest.raises(TrainingError, match=r"Train again with --rate 1e\+02 or --clip 1\."):
-        fit(training(replace(RECIPE, optimization=optimization, epochs=50)), Keeper(tmp_path), Events())
+        fit(training(replace(RECIPE, optimization=optimization, epochs=50)), RunFiles(tmp_path), Events())
 
 
 def test_too_little_memory_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = training()
     monkeypatch.setattr(asked.task, "loss", lambda *_: {"loss": torch.empty(1 << 60)})
     with pytest.raises(TrainingError, match=r"16 images in a step; try --batch 8\."):
-        fit(asked, Keeper(tmp_path), Events())
+        fit(asked, RunFiles(tmp_path), Events())
 
 
 def test_frozen_stages_keep_their_statistics_and_weights(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_frozen_stages_keep_their_statistics_and_weights(tmp_path: Path) -> None
     freeze(small, "stem")
     asked = training(replace(RECIPE, epochs=1), learning=small)
     before = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
-    fit(asked, Keeper(tmp_path), Events())
+    fit(asked, RunFiles(tmp_path), Events())
     changed = {name for name, value in asked.task.network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"stages.body.0.weight", "stages.body.0.bias", "head.2.weight", "head.2.bias"}
 
@@ -164,22 +164,22 @@ def test_the_average_is_the_formula() -> None:
 
 
 def test_another_networks_checkpoint_is_a_sentence(tmp_path: Path) -> None:
-    fit(training(replace(RECIPE, epochs=1), images=16), Keeper(tmp_path), Events())
+    fit(training(replace(RECIPE, epochs=1), images=16), RunFiles(tmp_path), Events())
     with pytest.raises(RunError, match="does not fit this recipe's network"):
-        Keeper(tmp_path).start(Learner(nn.Linear(2, 2), RECIPE))
+        RunFiles(tmp_path).start(Learner(nn.Linear(2, 2), RECIPE))
 
 
 def test_events_are_called_and_list_themselves(tmp_path: Path) -> None:
-    told: list[Step | Remark] = []
+    told: list[Step | Message] = []
     steps: list[int] = []
 
     def count(state: State) -> None:
         steps.append(state.step)
 
-    bar = Bar(told.append, epochs=3, images=160, seconds=0.0)
-    events = Events(step=(count, bar), epoch=(Times(tmp_path / "timing.jsonl"),))
+    bar = ProgressReporter(told.append, epochs=3, images=160, seconds=0.0)
+    events = Events(step=(count, bar), epoch=(EpochTimes(tmp_path / "timing.jsonl"),))
     assert str(events) == "after each step: count, bar\nafter each epoch: times"
-    fit(training(), Keeper(tmp_path), events)
+    fit(training(), RunFiles(tmp_path), events)
     assert steps == list(range(1, 11)) * 3
     last = told[-1]
     assert isinstance(last, Step)
@@ -194,4 +194,4 @@ def test_events_are_called_and_list_themselves(tmp_path: Path) -> None:
     [(0.2, "1 s"), (8, "8 s"), (60, "1 min"), (220, "3 min 40 s"), (3600, "1 h 0 min"), (7499, "2 h 4 min")],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words

@@ -163,7 +163,7 @@ def test_biases_of_layers_learn_at_their_own_rate_as_caffe_has_it() -> None:
     images = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(1))
     for step in range(1, STEPS + 1):
         (network(images) - 1).square().mean().backward()
-        learner.move(RATE, step)
+        learner.update(RATE, step)
         by_hand.zero_grad()
         (theirs(images) - 1).square().mean().backward()
         by_hand.step()

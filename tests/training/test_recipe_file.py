@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from convolve.datasets.variation import Augmentation
+from convolve.datasets.augmentation import Augmentation
 from convolve.errors import OptionError
-from convolve.training.defaults import Facts, settle
+from convolve.training.defaults import Facts, resolve
 from convolve.training.recipe import Optimization, Recipe
-from convolve.training.recipe_file import changed, read_recipe, write_recipe
+from convolve.training.recipe import override, read_recipe, write_recipe
 
 FLIPPED = Augmentation(flip=True)
 PARTIAL = Recipe(data="사진", epochs=3, optimization=Optimization("adam", 0.1 + 0.2), augmentation=FLIPPED)
-WHOLE = settle(Recipe(network="resnet18"), Facts(200, 3, 300, photographs=True))[0]
+WHOLE = resolve(Recipe(network="resnet18"), Facts(200, 3, 300, photographs=True))[0]
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), PARTIAL, WHOLE])
@@ -43,7 +43,7 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_another_number_of_epochs_chooses_the_warm_up_anew() -> None:
-    recipe = Recipe(epochs=20, optimization=Optimization(rate=0.1, warmup=6.0))
-    said = changed(recipe, Recipe(epochs=1))
+    recipe = Recipe(epochs=20, optimization=Optimization(learning_rate=0.1, warmup=6.0))
+    said = override(recipe, Recipe(epochs=1))
     assert (said.epochs, said.optimization.warmup, said.optimization.rate) == (1, None, 0.1)
-    assert changed(recipe, Recipe(epochs=20)) == recipe
+    assert override(recipe, Recipe(epochs=20)) == recipe

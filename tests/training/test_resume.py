@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from convolve.training.events import Events
-from convolve.training.interrupt import Interrupted
-from convolve.training.keeper import Keeper
+from convolve.errors import Interrupted
+from convolve.training.checkpoints import RunFiles
 from convolve.training.loop import fit
 from convolve.training.state import State
 from tests.training.small import RECIPE, training
@@ -31,17 +31,17 @@ def left(run: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     run = tmp_path_factory.mktemp("undisturbed")
-    fit(training(), Keeper(run), Events())
+    fit(training(), RunFiles(run), Events())
     return left(run)
 
 
 def test_the_same_seed_gives_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    fit(training(), Keeper(tmp_path), Events())
+    fit(training(), RunFiles(tmp_path), Events())
     assert left(tmp_path) == undisturbed
 
 
 def test_checkpoints_do_not_alter_the_arithmetic(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    fit(training(), Keeper(tmp_path, seconds=0, share=1e9), Events())
+    fit(training(), RunFiles(tmp_path, seconds=0, share=1e9), Events())
     assert left(tmp_path) == undisturbed
 
 
@@ -83,8 +83,8 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(
             signal.raise_signal(number)
 
     with pytest.raises(Interrupted, match=r"epoch 2 after step 4 of 10; go on with: convolve train --resume"):
-        fit(training(), Keeper(tmp_path), Events(step=(ask,)))
-    fit(training(), Keeper(tmp_path), Events())
+        fit(training(), RunFiles(tmp_path), Events(step=(ask,)))
+    fit(training(), RunFiles(tmp_path), Events())
     assert left(tmp_path) == undisturbed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -95,13 +95,13 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(training(), Keeper(tmp_path), Events(step=(ask,)))
+        fit(training(), RunFiles(tmp_path), Events(step=(ask,)))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_outside_the_main_thread_it_trains_without_catching_signals(tmp_path: Path) -> None:
     ended: list[State] = []
-    thread = threading.Thread(target=lambda: ended.append(fit(training(), Keeper(tmp_path), Events())))
+    thread = threading.Thread(target=lambda: ended.append(fit(training(), RunFiles(tmp_path), Events())))
     thread.start()
     thread.join()
     assert ended[0].ended == "all 3 epochs are done"
@@ -113,18 +113,18 @@ def test_a_truncated_checkpoint_is_noticed_and_the_previous_used(undisturbed: di
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Interrupted):
-        fit(training(), Keeper(tmp_path), Events(step=(stop,)))
+        fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
     place = tmp_path / "checkpoints" / "last.safetensors"
     place.write_bytes(place.read_bytes()[:-100])
-    fit(training(), Keeper(tmp_path), Events())
+    fit(training(), RunFiles(tmp_path), Events())
     assert left(tmp_path) == undisturbed
 
 
 def test_an_ended_run_is_left_as_it_is(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    fit(training(), Keeper(tmp_path), Events())
+    fit(training(), RunFiles(tmp_path), Events())
     (tmp_path / "metrics.jsonl").unlink()
     again = training()
-    state = fit(again, Keeper(tmp_path), Events())
+    state = fit(again, RunFiles(tmp_path), Events())
     assert state.epoch == RECIPE.epochs
     assert left(tmp_path) == undisturbed
     assert not any(module.training for module in again.task.network.modules())
@@ -132,5 +132,5 @@ def test_an_ended_run_is_left_as_it_is(undisturbed: dict[str, bytes], tmp_path: 
 
 def test_torchs_random_state_comes_back(tmp_path: Path) -> None:
     before = torch.get_rng_state()
-    fit(training(), Keeper(tmp_path), Events())
+    fit(training(), RunFiles(tmp_path), Events())
     assert torch.equal(torch.get_rng_state(), before)

@@ -17,7 +17,7 @@ from convolve.tasks.classify import Classify
 from convolve.training import run as run_files
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.run import Manifest, create_run, open_run, read_splits, save_weights, write_manifest
-from convolve.training.scoring import evaluating, score
+from convolve.training.evaluation import evaluation_mode, score
 from convolve.values import Batch, Dataset, Labels, Preprocessing, Splits
 from tests.training.small import RUNTIME, training
 
@@ -25,7 +25,7 @@ MANIFEST = Manifest(
     task="classify",
     classes=("ä", "b"),
     multiple=False,
-    criterion="accuracy",
+    monitored="accuracy",
     preprocessing=Preprocessing(8, 8, 1, "crop", (0.1 + 0.2,), (1 / 3,)),
     runtime={"device": "cpu"},
     data={"fingerprint": "00"},
@@ -83,10 +83,10 @@ def test_scoring_gives_every_part_its_own_mode_back() -> None:
     task.network.train()
     next(part for part in parts.values() if isinstance(part, nn.BatchNorm2d)).eval()
     modes = {name: part.training for name, part in parts.items()}
-    with evaluating(task.network):
+    with evaluation_mode(task.network):
         assert not any(part.training for part in parts.values())
     assert {name: part.training for name, part in parts.items()} == modes
-    with pytest.raises(ZeroDivisionError), evaluating(task.network):
+    with pytest.raises(ZeroDivisionError), evaluation_mode(task.network):
         1 / 0  # noqa: B018
     assert {name: part.training for name, part in parts.items()} == modes
 

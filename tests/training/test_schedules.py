@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convolve.training.recipe import Optimization, ScheduleName
-from convolve.training.schedules import rate_at
+from convolve.training.schedules import learning_rate_at
 
 STEPS, EPOCHS = 10, 6
 
 
 def ours(schedule: ScheduleName, warmup: float = 0.0) -> list[float]:
-    optimization = Optimization(rate=0.4, schedule=schedule, warmup=warmup)
-    return [rate_at(optimization, step, STEPS, EPOCHS) for step in range(STEPS * EPOCHS)]
+    optimization = Optimization(learning_rate=0.4, schedule=schedule, warmup=warmup)
+    return [learning_rate_at(optimization, step, STEPS, EPOCHS) for step in range(STEPS * EPOCHS)]
 
 
 def torchs(make: object) -> list[float]:
@@ -59,8 +59,8 @@ def test_the_rate_stays_after_a_straight_rise(schedule: ScheduleName) -> None:
     st.floats(0, 30),
 )
 def test_the_rate_is_reached_and_never_exceeded(schedule: ScheduleName, steps: int, epochs: int, warmup: float) -> None:
-    optimization = Optimization(rate=0.4, schedule=schedule, warmup=min(warmup, epochs / 2))
-    rates = [rate_at(optimization, step, steps, epochs) for step in range(steps * epochs)]
+    optimization = Optimization(learning_rate=0.4, schedule=schedule, warmup=min(warmup, epochs / 2))
+    rates = [learning_rate_at(optimization, step, steps, epochs) for step in range(steps * epochs)]
     assert min(rates) >= 0
     assert max(rates) <= 0.4 + 1e-12
     if steps * epochs > 1:

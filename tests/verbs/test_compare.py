@@ -73,11 +73,11 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_timed(tmp_path: P
         convolve.compare("torchvision/resnet51", "vgg16")
 
 
-def _row(network: str, accuracy: float | None, criterion: str) -> contestants.Compared:
-    return contestants.Compared(network, network, "data", "test", 9, accuracy, 1, 2, 3.0, 4.0, criterion=criterion)
+def _row(network: str, accuracy: float | None, monitored: str) -> contestants.Compared:
+    return contestants.Compared(network, network, "data", "test", 9, accuracy, 1, 2, 3.0, 4.0, monitored=monitored)
 
 
-def test_figures_of_different_kinds_stand_in_columns_of_their_own(
+def test_metrics_of_different_kinds_stand_in_columns_of_their_own(
     at_once: None, digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = {"b": _row("b", 0.7, "mean_iou"), "a": _row("a", 0.6, "accuracy"), "c": _row("c", 0.9, "mean_iou")}
@@ -89,7 +89,7 @@ def test_figures_of_different_kinds_stand_in_columns_of_their_own(
     headings, places = lines[0], {"a": "accuracy", "b": "mean IoU", "c": "mean IoU"}
     for line in lines[1:4]:
         assert line.index("%") == headings.index(places[line.split()[0]]) + len(places[line.split()[0]]) - 1
-    assert "accuracy, mean IoU are different figures" in lines[4]
+    assert "accuracy, mean IoU are different metrics" in lines[4]
     words = [str(element.text) for element in ET.parse(tmp_path / "cost.svg").iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
     assert {"accuracy", "mean IoU"} <= set(words)
     only = _lines(convolve.compare("b", "c"))

@@ -32,7 +32,7 @@ def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> N
             Image.open(place).save(tmp_path / "new" / name / f"new {place.name}")
     found = convolve.evaluate(run, tmp_path / "new", threads=1, report=tmp_path / "page.html").evaluation
     assert (found.split, found.images) == ("all", 40)
-    assert found.figures["accuracy"] > 0.7
+    assert found.metrics["accuracy"] > 0.7
     assert found.classes.matrix is not None
     assert found.classes.matrix.sum(1).tolist() == [0, 20, 20]
 
@@ -52,7 +52,7 @@ def test_one_label_fits_a_run_with_several(tmp_path: Path) -> None:
     convolve.train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
     data = folders(tmp_path / "new", {"a": 4, "b": 4})
     found = convolve.evaluate(tmp_path / "run", data, threads=1, report=tmp_path / "page.html").evaluation
-    assert found.classes.figures.support.tolist() == [4, 4, 0]
+    assert found.classes.metrics.support.tolist() == [4, 4, 0]
 
 
 def test_data_that_has_moved_is_found_again_with_its_splits(run: Path, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ import convolve
 from convolve.errors import NetworkError
 from convolve.explainers.cam import averaged_head, cam
 from convolve.explainers.heat import heat_maps
-from convolve.training.keeper import Keeper
-from convolve.training.recipe_file import read_recipe, write_recipe
+from convolve.training.checkpoints import RunFiles
+from convolve.training.recipe import read_recipe, write_recipe
 from convolve.training.run import open_run
-from convolve.verbs.running import Running, restored
+from convolve.setup.runtime_options import RuntimeOptions
 
 OPTIONS: dict[str, Any] = {
     "network": "lenet5_keras",
@@ -52,9 +52,9 @@ def test_the_stages_come_from_the_weights_and_the_head_is_new(pooled: Path, digi
 
 def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
     """The mean of the map is the class's score without its bias."""
-    task, runtime = restored(open_run(pooled), Running(precision="fp32", threads=1))
+    task, runtime = restore_task(open_run(pooled), RuntimeOptions(precision="fp32", threads=1))
     assert averaged_head(task.network)
-    assert averaged_head(restored(open_run(digits_run), Running())[0].network) is None
+    assert averaged_head(restore_task(open_run(digits_run), RuntimeOptions())[0].network) is None
     images = runtime.images(np.random.default_rng(0).normal(size=(4, 16, 16, 1)).astype(np.float32))
     classes = torch.tensor([0, 3, 5, 9])
     means = cam(task.network, images, classes, None).mean((1, 2))
@@ -66,9 +66,9 @@ def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
 
 def test_the_run_is_measured_and_explained_by_cam(pooled: Path, tmp_path: Path) -> None:
     found = convolve.evaluate(pooled, threads=1, report=tmp_path / "page.html").evaluation
-    kept = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["figures"]
-    assert found.figures["accuracy"] == pytest.approx(kept["accuracy"])
-    assert found.figures["accuracy"] > 0.5
+    kept = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["metrics"]
+    assert found.metrics["accuracy"] == pytest.approx(kept["accuracy"])
+    assert found.metrics["accuracy"] > 0.5
     explained = convolve.explain(pooled, threads=1, out=tmp_path / "out")
     assert [method.method for method in explained.methods] == ["cam"]
 
@@ -93,7 +93,7 @@ def test_stopped_it_goes_on_to_the_same_bytes(pooled: Path, digits_run: Path, tm
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Keeper, "close_epoch", stop)
+        patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
             convolve.train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=tmp_path / "run")
     convolve.train(resume=tmp_path / "run")

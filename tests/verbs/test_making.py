@@ -25,5 +25,5 @@ def test_saving_memory_gives_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_only_densenets_save_memory_so(tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match="Only DenseNets can save memory so"):
+    with pytest.raises(NetworkError, match="No part of resnet18 can recompute its values"):
         convolve.train("digits", network="resnet18", save_memory=True, out=tmp_path / "no")

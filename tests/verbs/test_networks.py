@@ -1,4 +1,4 @@
-"""`convolve networks`: finding, ordering and measuring networks, one network's layers, and its picture."""
+"""`convolve networks`: finding, ordering and measuring networks, one network's layers, and its figure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,16 @@ def test_every_word_must_be_found(find: str, found: list[str]) -> None:
             VERB(find=find)
 
 
-def test_the_list_is_in_the_order_asked_for() -> None:
+def test_networks_are_found_by_what_their_scores_are_of() -> None:
+    pixels, images = catalog.find(output="pixels"), catalog.find(output="image")
+    assert {"unet", "segnet", "fcn8s_vgg16"} <= {found.name for found in pixels}
+    assert sorted(found.name for found in [*pixels, *images]) == sorted(names())
+    assert [found.name for found in catalog.find("noh", "pixels")] == ["deconvnet"]
+    with pytest.raises(NetworkError, match=r"^No network with the output 'image' has 'noh' in its name"):
+        catalog.find("noh", "image")
+
+
+def test_the_list_is_in_the_requested_order() -> None:
     cards = {name: card(name) for name in names()}
     years = [cards[name].year for name in _names()]
     assert years == sorted(years)
@@ -85,14 +94,14 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"sort": "speed"}, "--sort speed needs speeds; add --speed"),
-        ({"input": "3x64x64"}, "--input is about one network; name it"),
-        ({"classes": 3}, "--classes is about one network"),
-        ({"name": "vgg16", "find": "a"}, "--find is about the list of networks; leave it out, or the name 'vgg16'"),
-        ({"name": "vgg16", "speed": True}, "--speed is about the list"),
+        ({"sort": "speed"}, "--sort speed needs measured speeds; add --speed"),
+        ({"input": "3x64x64"}, "--input needs a network; write"),
+        ({"classes": 3}, "--classes needs a network"),
+        ({"name": "vgg16", "find": "a"}, "--find is for the list of networks; leave out --find or the name 'vgg16'"),
+        ({"name": "vgg16", "speed": True}, "--speed is for the list"),
         ({"name": "vgg16", "figure": "a.pdf"}, "a.pdf is neither .svg nor .png"),
-        ({"name": "vgg16", "input": "3x64"}, "'3x64' is not an input"),
-        ({"name": "vgg16", "input": "3x0x64"}, "'3x0x64' is not an input"),
+        ({"name": "vgg16", "input": "3x64"}, "'3x64' is not an input size"),
+        ({"name": "vgg16", "input": "3x0x64"}, "'3x0x64' is not an input size"),
         ({"name": "vgg16", "input": "3x16x16"}, "vgg16 cannot take images of 16x16: its smallest side is 32"),
         ({"name": "vgg16", "classes": 0}, "vgg16 needs at least one class"),
     ],
@@ -127,7 +136,7 @@ def test_input_and_classes_change_the_layers() -> None:
     assert document["layers"][-1]["output"] == (7,)
 
 
-def test_the_picture_stands_alone(tmp_path: Path) -> None:
+def test_the_figure_is_self_contained(tmp_path: Path) -> None:
     for name in ("a.svg", "a.png"):
         assert VERB("lenet5", figure=tmp_path / name).as_json()["figure"] == str(tmp_path / name)
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
@@ -135,5 +144,5 @@ def test_the_picture_stands_alone(tmp_path: Path) -> None:
     words = [str(element.text) for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "5×5 conv, 6" in words
     assert "var(" not in text
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.format == "PNG"
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG"

@@ -17,7 +17,7 @@ import pytest
 import convolve
 from convolve.errors import RunError, WeightsError
 from convolve.tasks.classify import page
-from convolve.training.keeper import Keeper
+from convolve.training.checkpoints import RunFiles
 from tests.verbs.pictures import QUICK, folders
 
 WORDS = ("digits", "--network", "lenet5_keras", "--size", "16", "--batch", "8", "--epochs", "4", "--threads", "1")
@@ -94,7 +94,7 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run on a folder of pictures that was stopped in its first epoch."""
     folders(tmp_path / "data", {"a": 12, "b": 12})
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "close_epoch", _stop)
+        patch.setattr(RunFiles, "close_epoch", _stop)
         with pytest.raises(KeyboardInterrupt):
             convolve.train(tmp_path / "data", **QUICK, out=tmp_path / "run")
     return tmp_path / "run"

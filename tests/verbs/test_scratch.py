@@ -1,4 +1,4 @@
-"""`convolve scratch`: the lectures' numbers, in both languages of the program; mistakes in one sentence."""
+"""`convolve scratch`: the lectures' numbers, on the command line and in Python; mistakes in one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.from_scratch.steps.examples import EXAMPLES
+from convolve.from_scratch.traces.examples import EXAMPLES
 from tests.test_cli import Command
 
 NUMBERS = {
@@ -88,19 +88,19 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_give_the_lectures_numbers(name: str) -> None:
-    walk = convolve.scratch(example=name).walk
-    found = {each.name: [list(row) for row in each.values] for each in walk.grids if each.made}
-    for made, rows in NUMBERS[name].items():
-        np.testing.assert_allclose(found[made], grid(rows), atol=6e-5, err_msg=made)
+    trace = convolve.scratch(example=name).trace
+    grids = {each.name: [list(row) for row in each.values] for each in trace.grids if each.result}
+    for letter, rows in NUMBERS[name].items():
+        np.testing.assert_allclose(grids[letter], grid(rows), atol=6e-5, err_msg=letter)
 
 
 @pytest.mark.parametrize(
-    ("example", "sums"),
+    ("example", "equation"),
     [
         ("mask", "1 + 0 + 1 + 0 + 1 + 0 + 0 + 0 + 1 = 4"),
         ("channels", "308 - 498 + 164 + 1 = -25"),
         ("sequence", "1 + 20 + 400 = 421"),
-        ("max-pool", "x[2,2] = 6 is the greatest: it gets δ = 10"),
+        ("max-pool", "x[2,2] = 6 is the largest: it gets δ = 10"),
         ("average-pool", "δ/m = 10 / 4 = 2.5 to each of the 4"),
         ("overlap", "dx[3,3] = 3 + 1 = 4"),
         ("size", "(31 + 2·2 - 5) / 3 + 1 = 11"),
@@ -115,17 +115,17 @@ def test_examples_give_the_lectures_numbers(name: str) -> None:
         ("dropout", "5·1 / 0.5 = 10"),
     ],
 )
-def test_the_board_shows_the_sums(example: str, sums: str, command: Command) -> None:
+def test_the_console_shows_the_equations(example: str, equation: str, command: Command) -> None:
     left = command("scratch", "--example", example)
     assert left.code == 0
-    assert sums in [line.strip() for line in left.out.splitlines()]
+    assert equation in [line.strip() for line in left.out.splitlines()]
 
 
-def test_window_and_products_stand_as_in_the_picture(command: Command) -> None:
+def test_window_and_products_are_laid_out_as_on_the_slide(command: Command) -> None:
     words = ("--input", "1 2; 3 4", "--kernel", "1,0;0,-1")
     lines = [line.strip() for line in command("scratch", "conv2d", *words).out.splitlines()]
-    place = lines.index("y[1,1]")
-    assert [line.split() for line in lines[place + 1 : place + 4]] == [
+    index = lines.index("y[1,1]")
+    assert [line.split() for line in lines[index + 1 : index + 4]] == [
         ["1·1", "2·0"],
         ["3·0", "4·(-1)"],
         ["1", "+", "0", "+", "0", "-", "4", "=", "-3"],
@@ -143,30 +143,30 @@ def test_examples_are_listed_and_may_be_changed(command: Command) -> None:
     assert all(name in left.out for name in EXAMPLES)
     assert set(convolve.scratch("pool").examples) == {"max-pool", "min-pool", "average-pool", "overlap"}
     assert set(json.loads(command("scratch", "--json").out)["examples"]) == set(EXAMPLES)
-    changed = convolve.scratch(example="stride", stride=1).walk
+    changed = convolve.scratch(example="stride", stride=1).trace
     assert len(changed.grids[2].values) == 5
-    assert len(convolve.scratch(example="max-pool", backward=False).walk.parts) == 1
+    assert len(convolve.scratch(example="max-pool", backward=False).trace.phases) == 1
 
 
-def test_json_holds_the_walk(command: Command, tmp_path: Path) -> None:
+def test_json_contains_the_trace(command: Command, tmp_path: Path) -> None:
     words = ("--input", "1 2 3", "--kernel", "1 -1", "--backward", "--page", tmp_path / "page.html", "--json")
-    found: dict[str, Any] = json.loads(command("scratch", "conv1d", *words).out)
-    assert found["page"] == str(tmp_path / "page.html")
-    assert [part["title"].partition(":")[0] for part in found["parts"]] == ["Forward", "Backward", "Backward"]
-    step = found["parts"][0]["steps"][1]
-    assert step["sums"] == ["2 - 3 = -1"]
-    assert step["written"] == [[["y", 0, 1], -1]]
-    assert ["x", 0, 2] in step["read"]
+    result: dict[str, Any] = json.loads(command("scratch", "conv1d", *words).out)
+    assert result["page"] == str(tmp_path / "page.html")
+    assert [phase["title"].partition(":")[0] for phase in result["phases"]] == ["Forward", "Backward", "Backward"]
+    step = result["phases"][0]["steps"][1]
+    assert step["equations"] == ["2 - 3 = -1"]
+    assert step["outputs"] == [[["y", 0, 1], -1]]
+    assert ["x", 0, 2] in step["inputs"]
 
 
 def test_numbers_from_files(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1,2\n3,4\n")
     np.save(tmp_path / "w.npy", np.array([[1, 0], [0, 1]], np.int16))
-    walk = convolve.scratch("conv2d", input=tmp_path / "x.csv", kernel=tmp_path / "w.npy").walk
-    assert walk.grids[-1].values == ((5.0,),)
+    trace = convolve.scratch("conv2d", input=tmp_path / "x.csv", kernel=tmp_path / "w.npy").trace
+    assert trace.grids[-1].values == ((5.0,),)
     np.save(tmp_path / "filters.npy", np.ones((2, 1, 2, 2)))
-    walk = convolve.scratch("conv2d", input="1 2/3 4", kernel=tmp_path / "filters.npy").walk
-    assert [each.values for each in walk.grids if each.made] == [((10.0,),), ((10.0,),)]
+    trace = convolve.scratch("conv2d", input="1 2/3 4", kernel=tmp_path / "filters.npy").trace
+    assert [each.values for each in trace.grids if each.result] == [((10.0,),), ((10.0,),)]
 
 
 def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
@@ -175,40 +175,43 @@ def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
     assert left.code == 0
     assert "sharpen" in left.out
     assert "0 -1 0 / -1 5 -1 / 0 -1 0" in left.out
-    found = convolve.scratch("filters", input=tmp_path / "gray.png").as_json()["versions"]
-    assert found[0]["size"] == (320, 480)
-    assert [each["values"] for each in found[3:6]] == [(0, 0), (0, 0), (77, 77)]
+    result = convolve.scratch("filters", input=tmp_path / "gray.png").as_json()["images"]
+    assert result[0]["size"] == (320, 480)
+    assert [each["value_range"] for each in result[3:6]] == [(0, 0), (0, 0), (77, 77)]
     assert (tmp_path / "page.html").read_text().count("<img") == 8
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--example", "maks"), "There is no example 'maks'"),
-        (("pool", "--example", "mask"), "is one of conv2d, not of pool"),
+        (("--example", "maks"), "Unknown example 'maks'"),
+        (("pool", "--example", "mask"), "The example mask computes conv2d, not pool"),
         (("conv3d",), "conv3d"),
-        (("conv2d", "--kernel", "1"), "Say what to work on"),
-        (("--input", "1"), "Say what to work out"),
+        (("conv2d", "--kernel", "1"), "give them with --input"),
+        (("--input", "1"), "The input needs an operation"),
         (("conv2d", "--input", "1 2;3"), "rows or channels of different lengths"),
-        (("conv2d", "--input", "1 x;3 4", "--kernel", "1"), "has 'x', which is no number"),
-        (("conv2d", "--input", "1 nan", "--kernel", "1"), "no finite number"),
+        (("conv2d", "--input", "1 x;3 4", "--kernel", "1"), "has 'x', which is not a number"),
+        (("conv2d", "--input", "1 nan", "--kernel", "1"), "contains NaN or infinity"),
         (("conv2d", "--input", " ", "--kernel", "1"), "input is empty"),
         (("conv2d", "--input", "1 2"), "conv2d needs a kernel"),
         (("affine", "--input", "1 2"), "affine needs its weights"),
         (("conv2d", "--input", "1 2", "--kernel", "1 2 3"), "does not fit into 2"),
         (("conv2d", "--input", "1 2|3 4", "--kernel", "1"), "kernel has 1 channels and the input 2"),
         (("conv2d", "--input", "1 2", "--kernel", "1", "--bias", "1 2"), "The bias has 2 values for 1 filters"),
-        (("conv2d", "--input", "1 2", "--kernel", "1", "--stride", "0"), "stride cannot be 0"),
-        (("conv2d", "--input", "1 2", "--kernel", "1", "--padding", "-1"), "padding cannot be -1"),
-        (("conv2d", "--input", "1", "--kernel", "1", "--padding", "4000"), "and the most is 20,000"),
-        (("conv2d", "--input", "1", "--kernel", "1", "--padding", "400000"), "far beyond"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--stride", "0"), "stride is 0; it must be from 1 to 4096"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--padding", "-1"), "padding is -1; it must be from 0 to 4096"),
+        (("conv2d", "--input", "1", "--kernel", "1", "--padding", "4000"), "the limit is 20,000"),
+        (
+            ("conv2d", "--input", "1", "--kernel", "1", "--padding", "400000"),
+            "padding is 400000; it must",
+        ),
         (("conv2d", "--input", "1 2", "--kernel", "1", "--delta", "1"), "add --backward"),
         (("conv2d", "--input", "1 2", "--kernel", "1", "--delta", "1", "--backward"), "delta has 1x1x1"),
-        (("conv2d", "--input", "1 2", "--kernel", "1", "--size", "2"), "conv2d has no size"),
+        (("conv2d", "--input", "1 2", "--kernel", "1", "--size", "2"), "conv2d does not take size"),
         (("pool", "--input", "1 2"), "does not fit into 1"),
-        (("pool", "--input", "1 2", "--kind", "relu"), "Pooling is of kind max, min, average"),
+        (("pool", "--input", "1 2", "--kind", "relu"), "pool has no kind relu; choose one of max, min, average"),
         (("pool", "--input", "1 2/3 4", "--delta", "1 2", "--backward"), "delta has 1x1x2"),
-        (("activation", "--input", "1 2", "--kind", "max"), "An activation is of kind sigmoid"),
+        (("activation", "--input", "1 2", "--kind", "max"), "activation has no kind max; choose one of sigmoid"),
         (("activation", "--input", "1 2", "--delta", "1", "--backward"), "delta has 1x1"),
         (("affine", "--input", "1 2", "--kernel", "1"), "x has 2 columns and w 1 rows"),
         (("affine", "--input", "1 | 2", "--kernel", "1"), "one matrix of rows and columns"),
@@ -218,48 +221,51 @@ def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
         (("batchnorm", "--input", "1 2", "--delta", "1", "--backward"), "delta has 1x1 values and the output 1x2"),
         (
             ("conv2d", "--input", "1|2", "--kernel", "1|2", "--groups", "2"),
-            "2 channels and 1 filters do not fall into 2 equal",
+            "2 channels and 1 filters do not divide into 2 equal",
         ),
-        (("conv2d", "--input", "1|2", "--kernel", "1|2||3|4", "--groups", "2"), "each of 2 groups needs its share"),
+        (
+            ("conv2d", "--input", "1|2", "--kernel", "1|2||3|4", "--groups", "2"),
+            "with groups = 2 the kernel needs 1",
+        ),
         (("conv2d", "--input", "1", "--kernel", "1||1 2"), "kernel has filters of different shapes"),
-        (("conv2d", "--input", "1", "--kernel", "1", "--groups", "0"), "groups cannot be 0"),
+        (("conv2d", "--input", "1", "--kernel", "1", "--groups", "0"), "groups is 0"),
         (("size", "--input", "7 7"), "size needs the window's rows and columns"),
-        (("size", "--input", "7", "--kernel", "3 3"), "input takes two whole numbers"),
-        (("size", "--input", "7 7", "--kernel", "3 2.5"), "kernel takes two whole numbers"),
+        (("size", "--input", "7", "--kernel", "3 3"), "input must be two whole numbers"),
+        (("size", "--input", "7 7", "--kernel", "3 2.5"), "kernel must be two whole numbers"),
         (("size", "--input", "2 2", "--kernel", "3 3"), "does not fit into 2"),
         (("maxout", "--input", "1 2"), "maxout needs the weights of its pieces"),
         (("maxout", "--input", "1 2", "--kernel", "1|2"), "x has 2 columns and each piece 1 rows"),
         (
             ("maxout", "--input", "1", "--kernel", "1|2", "--bias", "1 2"),
-            "The bias is 1x2; give a row of 1 for each of 2",
+            "The bias is 1x2; give one row of 1 for each of the 2 pieces",
         ),
         (("dropout", "--input", "1 2"), "dropout needs its mask"),
         (("dropout", "--input", "1 2", "--kernel", "1"), "The mask has 1x1 values and the input 1x2"),
-        (("dropout", "--input", "1 2", "--kernel", "1 2"), "The mask takes 1 for what stays and 0"),
-        (("dropout", "--input", "1 2", "--kernel", "1 0", "--share", "1"), "share cannot be 1"),
+        (("dropout", "--input", "1 2", "--kernel", "1 2"), "The mask may contain only 1 (keep) and 0 (drop)"),
+        (("dropout", "--input", "1 2", "--kernel", "1 0", "--probability", "1"), "probability is 1; it must be"),
         (("layernorm", "--input", "1 2", "--bias", "1"), "β has 1 values for 2 features"),
-        (("lrn", "--input", "1 2", "--kind", "max"), "LRN is of kind paper, caffe, not max"),
-        (("lrn", "--input", "1 2", "--size", "4"), "4 channels has no middle"),
+        (("lrn", "--input", "1 2", "--kind", "max"), "lrn has no kind max; choose one of paper, caffe"),
+        (("lrn", "--input", "1 2", "--size", "4"), "4 channels has no center"),
         (("softmax", "--input", "1 2"), "softmax needs the true class of each row"),
-        (("softmax", "--input", "1 2", "--target", "3"), "There is no class 3 among 2 scores"),
-        (("softmax", "--input", "1 2", "--target", "0"), "There is no class 0 among 2 scores"),
-        (("softmax", "--input", "1 2", "--target", "1.5"), "names a class by a whole number"),
+        (("softmax", "--input", "1 2", "--target", "3"), "target is class 3, but the 2 scores are of classes 1 to 2"),
+        (("softmax", "--input", "1 2", "--target", "0"), "target is class 0, but"),
+        (("softmax", "--input", "1 2", "--target", "1.5"), "must consist of whole numbers"),
         (("softmax", "--input", "1 2", "--target", "1 2"), "target has 2 classes for 1 rows"),
-        (("softmax", "--input", "1 2", "--target", "1", "--delta", "1"), "softmax has no delta"),
+        (("softmax", "--input", "1 2", "--target", "1", "--delta", "1"), "softmax does not take delta"),
         (("softmax", "--input", "1 1000", "--target", "1"), "makes eˣ overflow"),
         (("hinge", "--input", "1 2|3 4", "--target", "1"), "one matrix of rows and columns"),
-        (("l2", "--input", "1e200", "--target", "1"), "input has a value beyond 1e+50"),
-        (("l1", "--input", "1 2"), "l1 needs as many numbers as the input has"),
+        (("l2", "--input", "1e200", "--target", "1"), "input contains a number beyond 1e+50"),
+        (("l1", "--input", "1 2"), "l1 needs a target of the input's shape"),
         (("l2", "--input", "1 2", "--target", "1"), "target has 1x1 values and the input 1x2"),
         (("conv2d", "--input", "nowhere.csv", "--kernel", "1"), "nowhere.csv cannot be read"),
-        (("filters",), "Filters need a photograph"),
+        (("filters",), "filters needs a photograph"),
         (("filters", "--input", "nowhere.png"), "nowhere.png cannot be read"),
-        (("filters", "--input", "words.npy"), "words.npy is not a picture"),
+        (("filters", "--input", "words.npy"), "words.npy is not a"),
         (("filters", "--input", "tiny.png"), "smaller than the 3x3 filters"),
-        (("pool", "--input", "words.npy"), "words.npy holds no matrix"),
-        (("pool", "--input", "broken.npy"), "broken.npy holds no matrix"),
-        (("pool", "--input", "pickled.npy"), "pickled.npy holds no matrix"),
-        (("pool", "--input", "large.npy"), "and the most is 20,000"),
+        (("pool", "--input", "words.npy"), "words.npy does not contain a matrix"),
+        (("pool", "--input", "broken.npy"), "broken.npy does not contain a matrix"),
+        (("pool", "--input", "pickled.npy"), "pickled.npy does not contain a matrix"),
+        (("pool", "--input", "large.npy"), "the limit is 20,000"),
         (("conv1d", "--input", "axes.npy", "--kernel", "1"), "one matrix of rows and columns"),
         (("pool", "--input", "axes.npy"), "input has 4 axes"),
     ],
@@ -277,12 +283,12 @@ def test_mistakes_are_one_sentence(
     assert sentence in command.refused("scratch", *words)
 
 
-def test_it_never_needs_torch_and_the_package_is_callable_however_it_came() -> None:
+def test_it_never_needs_torch_and_from_scratch_stays_importable() -> None:
     code = """
 import sys
 import convolve.from_scratch.pooling
 import convolve
-assert convolve.scratch("pool", input="1 2/3 4").walk.grids[-1].values == ((4.0,),)
+assert convolve.scratch("pool", input="1 2/3 4").trace.grids[-1].values == ((4.0,),)
 assert convolve.from_scratch.pooling.max_pool_forward
 assert not {"torch", "cv2", "matplotlib"} & set(sys.modules)
 """

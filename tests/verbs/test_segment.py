@@ -21,11 +21,11 @@ from convolve import models
 from convolve.datasets.masks import shown_in
 from convolve.errors import DataError, NetworkError, OptionError, RunError
 from convolve.tasks.segment.answering import Answer
-from convolve.training.keeper import Keeper
+from convolve.training.checkpoints import RunFiles
 from convolve.training.run import open_run
 from convolve.values import IGNORE
 from convolve.verbs.data import VERB as DATA
-from convolve.verbs.starting import starting_weights
+from convolve.setup.network import find_starting_weights
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
 from tests.verbs.pictures import folders
@@ -53,8 +53,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_learns_and_reports(run: Path) -> None:
     manifest = open_run(run).manifest
     assert (manifest.task, manifest.classes, manifest.colors) == ("segment", CLASSES, PALETTE)
-    figures = manifest.results["test"]["figures"]
-    assert figures["mean_iou"] > 0.6
+    metrics = manifest.results["test"]["metrics"]
+    assert metrics["mean_iou"] > 0.6
     assert set(manifest.results["test"]["classes"]) == set(CLASSES)
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Mean IoU" in page
@@ -78,14 +78,14 @@ def test_a_recipe_repeats_and_a_stopped_run_goes_on_to_the_same_bits(
     first = convolve.train(data, **options, out=tmp_path / "first").run
     again = convolve.train(recipe=first / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32").run
     assert left(again) == left(first)
-    plain = Keeper.close_epoch
+    plain = RunFiles.close_epoch
 
-    def stop(keeper: Keeper, *values: Any) -> None:
+    def stop(keeper: RunFiles, *values: Any) -> None:
         plain(keeper, *values)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "close_epoch", stop)
+        patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
             convolve.train(data, **options, out=tmp_path / "stopped")
     convolve.train(resume=tmp_path / "stopped")
@@ -98,7 +98,7 @@ def test_a_changed_mask_is_changed_data(tmp_path: Path, monkeypatch: pytest.Monk
 
     place = folder(tmp_path / "data", 12)
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "close_epoch", stop)
+        patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
             convolve.train(place, **QUICK, out=tmp_path / "run")
     mask = Image.open(place / "masks" / "3.png")
@@ -141,7 +141,7 @@ def test_other_data_of_another_size_with_some_of_the_classes(run: Path, tmp_path
 
 def test_runs_are_compared(run: Path) -> None:
     (row, _) = convolve.compare(run, run, threads=1).runs
-    assert row.accuracy == open_run(run).manifest.results["test"]["figures"]["mean_iou"]
+    assert row.accuracy == open_run(run).manifest.results["test"]["metrics"]["mean_iou"]
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
@@ -273,7 +273,7 @@ def test_the_papers_recipe_learns_by_stages(data: Path, tmp_path: Path) -> None:
     (line,) = [json.loads(line) for line in (coarse / "metrics.jsonl").read_text().splitlines()]
     assert 100 < line["train_loss"] < 32 * 32 * math.log(3)  # a sum, below that of a guess
     for name, start, fresh in (("fcn2s", "4s", "stage2"), ("fcn1s", "2s", "stage1")):
-        source = starting_weights(str(tmp_path / start), f"{name}_resnet20_cifar")
+        source = find_starting_weights(str(tmp_path / start), f"{name}_resnet20_cifar")
         network = models.create(f"{name}_resnet20_cifar", 3, 3, (32, 32))
         source.load(network)
         found = network.state_dict()

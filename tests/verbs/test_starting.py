@@ -14,7 +14,7 @@ import convolve
 from convolve.errors import WeightsError
 from convolve.models import create
 from convolve.training.run import open_run
-from convolve.verbs.starting import starting_weights
+from convolve.setup.network import find_starting_weights
 from tests.verbs.pictures import folders
 
 NAME = "torchvision/squeezenet1_1"
@@ -36,7 +36,7 @@ def test_a_file_and_a_download_of_the_library_start_its_network_alike(twin: Any,
         ("imagenet", f"{NAME}, IMAGENET1K_V1"),
         (str(tmp_path / "squeezenet.pth"), str(tmp_path / "squeezenet.pth")),
     ):
-        start, network = starting_weights(weights, NAME), create(NAME, seed=5).eval()
+        start, network = find_starting_weights(weights, NAME), create(NAME, seed=5).eval()
         assert (start.source, start.channels) == (source, 3)
         assert start.load(network) == "all of them fit"
         assert torch.equal(network(images), twin(images))
@@ -44,7 +44,7 @@ def test_a_file_and_a_download_of_the_library_start_its_network_alike(twin: Any,
 
 def test_weights_of_another_network_are_refused(twin: Any) -> None:
     with pytest.raises(WeightsError, match=r"^The weights lack .* of torchvision/mnasnet0_5; they belong to another"):
-        starting_weights("imagenet", NAME).load(create("torchvision/mnasnet0_5", 2))
+        find_starting_weights("imagenet", NAME).load(create("torchvision/mnasnet0_5", 2))
 
 
 def test_a_training_from_official_weights_names_their_source(twin: Any, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from convolve.errors import OptionError
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run
 from convolve.verbs.preparing import prepare
-from convolve.verbs.running import Running
+from convolve.setup.runtime_options import RuntimeOptions
 from tests.tasks.segment.small import QUICK, folder
 
 LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
@@ -45,7 +45,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_learns_and_measures_whole_pictures(run: Path) -> None:
     results = open_run(run).manifest.results["test"]
-    assert results["figures"]["mean_iou"] > 0.6
+    assert results["metrics"]["mean_iou"] > 0.6
     assert np.sum(results["confusion"]) == results["images"] * SHAPE[0] * SHAPE[1]
     measured = convolve.evaluate(run, threads=1, report=run / "again.html")
     assert measured.evaluation.as_json() == results
@@ -54,7 +54,7 @@ def test_it_learns_and_measures_whole_pictures(run: Path) -> None:
 def test_tiles_of_a_picture_stay_on_its_side(data: Path) -> None:
     """A step is a batch of tiles; each comes from a picture of its split, and all of them come."""
     recipe = Recipe(str(data), network=QUICK["network"], size=32, batch=8, fit="tiles")
-    prepared = prepare(recipe, Running("cpu", "fp32", 1)).prepared
+    prepared = prepare(recipe, RuntimeOptions("cpu", "fp32", 1)).prepared
     shown = {
         name: np.unique(np.concatenate(batches.order(0)))
         for name, batches in (

@@ -46,7 +46,7 @@ def test_names_and_paths_may_be_in_any_script(shapes: Path, shapes_run: Path) ->
     run = open_run(shapes_run)
     assert run.manifest.classes == ("a b", "ünï", "꽃")
     assert run.recipe.data == str(shapes)
-    assert run.manifest.results["test"]["figures"]["accuracy"] > 0.8
+    assert run.manifest.results["test"]["metrics"]["accuracy"] > 0.8
     page = (shapes_run / "report.html").read_text(encoding="utf-8")
     assert "ünï" in page
     assert "꽃" in page
@@ -87,8 +87,8 @@ def test_folds_give_mean_and_spread_and_go_on(shapes: Path, tmp_path: Path, monk
     assert sorted(name for part in held for name in part) == sorted(
         str(path.relative_to(shapes)) for path in shapes.rglob("*.png")
     )
-    accuracies = [run.evaluation.figures["accuracy"] for run in whole.runs]
-    figure = whole.figures()["accuracy"]
+    accuracies = [run.evaluation.metrics["accuracy"] for run in whole.runs]
+    figure = whole.metrics()["accuracy"]
     assert figure["mean"] == pytest.approx(np.mean(accuracies))
     assert figure["spread"] == pytest.approx(np.std(accuracies, ddof=1))
     json.dumps(whole.as_json(), allow_nan=False)
@@ -131,9 +131,9 @@ def test_several_labels_an_image_end_to_end(tmp_path: Path) -> None:
     table = labeled(tmp_path / "data", 70)
     out = tmp_path / "run"
     trained = convolve.train(table, **QUICK | {"epochs": 25}, balance="weights", out=out)
-    figures = trained.evaluation.figures
-    assert {"average_precision", "roc_auc", "exact_match", "loss"} <= set(figures)
-    assert figures["average_precision"] > 0.8
+    metrics = trained.evaluation.metrics
+    assert {"average_precision", "roc_auc", "exact_match", "loss"} <= set(metrics)
+    assert metrics["average_precision"] > 0.8
     json.dumps(trained.as_json(), allow_nan=False)
     assert "Mean average precision" in trained.report.read_text(encoding="utf-8")
     again = convolve.evaluate(out, threads=1, report=tmp_path / "page.html")
@@ -172,7 +172,7 @@ def test_a_class_with_one_image_and_an_empty_one_do_no_harm(tmp_path: Path) -> N
     assert trained.as_json()["classes"]["c"]["roc_auc"] is None
 
 
-def test_without_a_test_share_the_figures_are_of_validation(shapes: Path, tmp_path: Path) -> None:
+def test_without_a_test_share_the_metrics_are_of_validation(shapes: Path, tmp_path: Path) -> None:
     trained = convolve.train(shapes, **QUICK, test=0, out=tmp_path / "run")
     assert (trained.evaluation.split, trained.evaluation.images) == ("validation", 11)
     again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")

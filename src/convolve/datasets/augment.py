@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.color import ColorChange, change_matrices, colored, normalizing
 from convolve.datasets.geometry import box_matrices, source_boxes, warp
 from convolve.datasets.smallwarp import SMALL, warp_small
-from convolve.datasets.variation import Augmentation
 from convolve.values import Floats, Indices, Pixels, Preprocessing
 
 Draws = npt.NDArray[np.float64]

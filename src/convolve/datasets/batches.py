@@ -10,30 +10,30 @@ from typing import final
 import numpy as np
 
 from convolve.datasets.augment import apply, draw, noise_table
+from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.color import colored, normalizing, principal_axes
 from convolve.datasets.geometry import box_matrices, source_boxes, warp
 from convolve.datasets.parallel import in_order, one_thread_each
-from convolve.datasets.variation import Augmentation
 from convolve.errors import DataError, ImageError
-from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Preprocessing, Truth
+from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement, Preprocessing, TargetSource
 
 _ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
 _TABLE = 2**64 - 2  # the batch number whose draws fill the noise table
-_SAME = np.eye(2, 3)  # the matrix of pixels that fill the frame already
+_IDENTITY = np.eye(2, 3)  # the matrix of pixels that have the input size already
 _SAMPLE = 64  # images from which the principal axes of color are derived
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """What batches show: the pixels of examples, and what the answers to them should be.
+    """What batches are made of: the pixels of examples and their targets.
 
     The examples of image i are ``first[i]`` to ``first[i + 1]``; without ``first`` (images + 1,) every image is one.
     """
 
     source: PixelSource
-    truth: Truth
+    targets: TargetSource
     first: Indices | None = None
 
     def of(self, images: Indices) -> Indices:
@@ -68,17 +68,18 @@ class BatchOptions:
 class Batches:
     """The examples ``indices`` of a source, in batches; images that cannot be read are left out."""
 
-    def __init__(self, source: PixelSource, truth: Truth, indices: Indices, options: BatchOptions) -> None:
+    def __init__(self, source: PixelSource, targets: TargetSource, indices: Indices, options: BatchOptions) -> None:
         """Raises `DataError` when no readable example is left."""
         usable = np.array([index not in source.failed for index in indices.tolist()], dtype=bool)
         if not usable.any():
             raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
         self._indices: Indices = indices[usable]
         self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
-        self._source, self.truth, self._options = source, truth, options
-        frame = (options.preprocessing.height, options.preprocessing.width)
+        self.targets: TargetSource = targets
+        self._source, self._options = source, options
+        size = (options.preprocessing.height, options.preprocessing.width)
         whole = source.whole
-        self._sliced = whole is not None and whole.shape[1:3] == frame and options.augmentation is None
+        self._sliced = whole is not None and whole.shape[1:3] == size and options.augmentation is None
         self._normalizing = normalizing(options.preprocessing)[None]
         self._axes = self._principal_axes()
         noise = options.augmentation.noise if options.augmentation else None
@@ -100,65 +101,65 @@ class Batches:
         with one_thread_each():
             yield from in_order(make, range(start, len(self)), self._options.workers)
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images become the input."""
+        return self._options.preprocessing
+
     def order(self, epoch: int) -> list[Indices]:
         """The indices of each batch of an epoch."""
-        size, drawn = self._options.batch, self._drawn(epoch)
-        return [drawn[place * size : (place + 1) * size] for place in range(len(self))]
+        size, drawn = self._options.batch, self._draw_indices(epoch)
+        return [drawn[number * size : (number + 1) * size] for number in range(len(self))]
 
-    def _drawn(self, epoch: int) -> Indices:
+    def _draw_indices(self, epoch: int) -> Indices:
         if self._weights is not None:
-            share = self._weights / self._weights.sum()
-            return np.asarray(self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=share))
+            probabilities = self._weights / self._weights.sum()
+            return np.asarray(self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=probabilities))
         if self._options.shuffle:
             return np.asarray(self._random(epoch, _ORDER).permutation(self._indices), dtype=np.int64)
         return self._indices
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
-        chosen, pixels = self._read(order[number])
+        indices, pixels = self._read(order[number])
         if self._sliced:
-            images, matrices = (
-                colored(np.asarray(pixels), self._normalizing),
-                np.broadcast_to(_SAME, (len(pixels), 2, 3)),
-            )
+            images = colored(np.asarray(pixels), self._normalizing)
+            matrices: Matrices = np.broadcast_to(_IDENTITY, (len(pixels), 2, 3))
         else:
-            images, matrices = self._changed(pixels, epoch, number)
-        return Batch(images, self.truth.targets(chosen, matrices), chosen)
+            images, matrices = self._transform(pixels, epoch, number)
+        placement = Placement(matrices, _sizes(pixels), self._options.preprocessing)
+        return Batch(images, self.targets.targets(indices, placement), indices)
 
-    def _read(self, chosen: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
+    def _read(self, indices: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
         """The pixels of those that can be read: as one array where the source is one."""
         if self._source.whole is not None:
-            return chosen, self._source.whole.take(chosen, axis=0)
+            return indices, self._source.whole.take(indices, axis=0)
         found: dict[int, Pixels] = {}
-        for place, index in enumerate(chosen.tolist()):
+        for position, index in enumerate(indices.tolist()):
             try:
-                found[place] = self._source.get(index)
-            except ImageError:  # `failed` keeps the reason
+                found[position] = self._source.get(index)
+            except ImageError:  # `failed` has the reason
                 continue
         if not found:
-            raise DataError(f"None of the {len(chosen)} images of a batch can be read; `convolve data` says why.")
-        readable: Indices = chosen[list(found)]
+            raise DataError(f"None of the {len(indices)} images of a batch can be read; `convolve data` says why.")
+        readable: Indices = indices[list(found)]
         return readable, list(found.values())
 
-    def _changed(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> tuple[Floats, Matrices]:
-        """The images as the network sees them, and the matrices that brought them there."""
-        preprocessing, variation = self._options.preprocessing, self._options.augmentation
-        if variation is None:
-            matrices = self._still(images)
+    def _transform(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> tuple[Floats, Matrices]:
+        """The images as the network's input, and the matrices that took them there."""
+        preprocessing, augmentation = self._options.preprocessing, self._options.augmentation
+        if augmentation is None:
+            matrices = box_matrices(source_boxes(_sizes(images), preprocessing), preprocessing)
             return colored(warp(images, matrices, preprocessing), self._normalizing), matrices
-        drawn = draw(variation, _sizes(images), preprocessing, self._axes, self._random(epoch, number))
+        drawn = draw(augmentation, _sizes(images), preprocessing, self._axes, self._random(epoch, number))
         return apply(drawn, images, preprocessing, self._noise), drawn.matrices
-
-    def _still(self, images: list[Pixels] | Pixels) -> Matrices:
-        preprocessing = self._options.preprocessing
-        return box_matrices(source_boxes(_sizes(images), preprocessing), preprocessing)
 
     def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         """Of some of the examples, evenly spread, where the augmentation asks for them."""
         channels = self._options.preprocessing.channels
         if not (self._options.augmentation and self._options.augmentation.pca):
             return np.zeros((channels, channels))
-        places = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
-        return principal_axes(self._read(self._indices[places])[1])
+        positions = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
+        return principal_axes(self._read(self._indices[positions])[1])
 
     def _random(self, epoch: int, number: int) -> np.random.Generator:
         """A stream of its own for each (seed, epoch, batch)."""

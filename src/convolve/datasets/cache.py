@@ -1,65 +1,47 @@
-"""Where batches take pixels from: arrays in memory, a memory-mapped cache of decoded files, or the files themselves.
+"""From image files to the pixels of batches, each file read once: the survey and the cache come from one decoding.
 
-Every picture is decoded once, reduced to what training at this frame can show (`preprocess.kept`) and written to one
-flat file that later runs map into memory. The cache's name is a digest of the images' contents and of all that decides
-the kept pixels, so a changed file or another frame makes a new cache and nothing is ever out of date.
+Every image is decoded once, reduced to what training at this input size can show (`preprocess.resize_for_cache`) and
+written to one flat file that later runs map into memory, beside what the doctor wants to know of it (`survey.measure`).
+A later run reads every file once, since its digest tells whether it is still what the cache holds, and decodes only
+what is new, so nothing is ever out of date.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Protocol, final
+from typing import NamedTuple, final
 
 import numpy as np
 
-from convolve.datasets.cachefiles import CacheFiles, clean, content_key, load, write
-from convolve.datasets.decode import to_channels
-from convolve.datasets.images import ImageArray, JoinedImages, TakenImages
-from convolve.datasets.parallel import in_order, one_thread_each
-from convolve.datasets.preprocess import kept, kept_size, least_side
+from convolve.datasets.cachefiles import CacheFiles, CacheWriter, clean, find_cache, form_key
+from convolve.datasets.parallel import CHUNK, chunks, in_order, one_thread_each
+from convolve.datasets.pixel_sources import CachedImages, PixelSource, StreamedImages, as_array, in_memory
+from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
+from convolve.datasets.survey import (
+    MEASUREMENT,
+    SHORTER_SIDE,
+    ImageFacts,
+    Measurements,
+    Survey,
+    as_survey,
+    check_readable,
+    image_facts,
+    measure,
+    survey,
+)
 from convolve.errors import ImageError
-from convolve.values import Images, Pixels, Preprocessing
+from convolve.values import EncodedImage, Images, Indices, Pixels, Preprocessing
 
-__all__ = ["PixelSource", "cache_folder", "clean", "open_cache"]
+__all__ = ["PixelSource", "cache_folder", "clean", "open_cache", "read_images"]
 
-IN_MEMORY = 2**30
-"""Bytes up to which small arrays are enlarged to the frame once, instead of at each use."""
-_SAMPLE = 128  # images whose sizes tell how large the cache will be
-
-
-class PixelSource(Protocol):
-    """Pixels ready for batches, by index; safe to read from several threads."""
-
-    @property
-    def failed(self) -> Mapping[int, str]:
-        """Why images could not be read, as far as is known."""
-        ...
-
-    @property
-    def how(self) -> str:
-        """One sentence for people: where the pixels come from, and why."""
-        ...
-
-    @property
-    def whole(self) -> Pixels | None:
-        """(N, H, W, C) all of it, where every image has the same size and could be read."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Height and width of what `get` gives; within a pixel where a picture is reduced anew at each use. Raises
-        `ImageError`.
-        """
-        ...
-
-    def get(self, index: int) -> Pixels:
-        """(H, W, channels), kept in proportion and perhaps larger than the frame; read-only. Raises `ImageError`."""
-        ...
+SAMPLE = 64
+"""Images, evenly spread, from which a preprocessing and the size of a cache are guessed before all are read."""
+_SAMPLE_BYTES = 2**29  # of decoded pixels: the sample is smaller where its images are large
+_CHUNK_BYTES = 2**22  # of cached pixels that a thread prepares before it hands them over
 
 
 def cache_folder() -> Path:
@@ -68,162 +50,312 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "convolve" / "pixels"
 
 
+def read_images(
+    images: Images,
+    choose: Callable[[ImageFacts], Preprocessing],
+    budget: int,
+    workers: int | None = None,
+    folder: Path | None = None,
+) -> tuple[Survey, PixelSource]:
+    """Survey all images and open the fastest source of their pixels, reading each file once.
+
+    ``choose`` gives the preprocessing for some facts (mean and deviation do not matter here). It is asked with guesses
+    first and at last with the survey's own facts. The other parameters are those of `open_cache`. Raises `DataError` as
+    `survey` does.
+    """
+    array = as_array(images)
+    if array is not None:
+        found = survey(images, workers)
+        return found, in_memory(array, choose(found.facts))
+    folder = folder or cache_folder()
+    sample = _open_sample(images)
+    guess = _guess(sample, len(images), choose, folder, workers)
+    if guess is None:  # nothing in the sample can be read, so that as a rule this refuses the dataset
+        found = survey(images, workers)
+        return found, open_cache(images, choose(found.facts), folder, budget, workers)
+    cache = _Cache(sample, len(images), guess, folder, budget)
+    reading = _read_all(images, cache, sample, workers)
+    check_readable(images, reading.failed)
+    found = as_survey(*reading)
+    preprocessing = choose(found.facts)
+    if cache.files is not None and form_key(preprocessing) != form_key(guess):
+        # All images together ask for other pixels than the sample did, such as three channels for the one colored image
+        # among thousands: they are read and decoded a second time. Later runs guess by what the cache then says.
+        cache = _Cache(sample, len(images), preprocessing, folder, budget)
+        reading = _read_all(images, cache, sample, workers)
+        check_readable(images, reading.failed)
+        found = as_survey(*reading)
+    return found, cache.source(images, preprocessing, reading)
+
+
 def open_cache(
-    images: Images, preprocessing: Preprocessing, folder: Path | None, budget: int, workers: int
+    images: Images,
+    preprocessing: Preprocessing,
+    folder: Path | None,
+    budget: int,
+    workers: int | None = None,
+    digests: Sequence[bytes] | None = None,
 ) -> PixelSource:
-    """The fastest source of these images' pixels that fits; decodes all of them when they are met for the first time.
+    """The fastest source of these images' pixels that fits; decodes those that no earlier run has decoded.
 
     ``budget`` bounds the bytes of all caches in the ``folder`` together (`cache_folder` when None): the longest unused
-    ones make room. What does not fit there, or on the disk, is decoded anew at each use, and `PixelSource.how` says so.
-    ``workers`` threads read and decode. An image that cannot be read stands in `PixelSource.failed`.
+    ones make room. What does not fit there, or on the disk, is decoded anew at each use, and `PixelSource.description`
+    says so. ``workers`` threads read and decode (see `parallel.in_order`). Images that cannot be read are in
+    `PixelSource.failed`. Where their ``digests`` are known (`images.read_digests`), cached files are not read again.
     """
-    array = _as_array(images)
+    array = as_array(images)
     if array is not None:
-        return _in_memory(array, preprocessing)
-    folder = folder or cache_folder()
-    place = folder / content_key(images, preprocessing, workers)
-    files = load(place, len(images))
-    if files is not None:
-        return _stored(files, f"Pixels come from the cache {place}, decoded in an earlier run.")
-    need = _expected_bytes(images, preprocessing)
-    if need >= budget:  # also where nothing is allowed
-        why = f"a cache would take {_megabytes(need)} of the {_megabytes(budget)} allowed"
-        return _Streamed(images, preprocessing, why)
-    try:
-        clean(folder, budget - need)
-        with one_thread_each():
-            pixels = in_order(partial(_try_kept, images, preprocessing), range(len(images)), workers)
-            files = write(place, pixels, budget)
-    except OSError as error:
-        return _Streamed(images, preprocessing, f"the cache {folder} cannot be written ({error.strerror or error})")
-    return _stored(files, f"Pixels were decoded once into the cache {place} ({_megabytes(files.pixels.size)}).")
+        return in_memory(array, preprocessing)
+    if budget <= 0:
+        return StreamedImages(images, preprocessing, "no cache is allowed")
+    folder, sample = folder or cache_folder(), _Sample(digests=digests)
+    if not digests or find_cache(folder, _sample_digests(sample), len(images), form_key(preprocessing)) is None:
+        sample = _open_sample(images)
+    cache = _Cache(sample, len(images), preprocessing, folder, budget)
+    if cache.reason:
+        return StreamedImages(images, preprocessing, cache.reason)
+    return cache.source(images, preprocessing, _read_all(images, cache, sample, workers))
 
 
-@final
-@dataclass(frozen=True)
-class _Stored:
-    files: CacheFiles
-    whole: Pixels | None
-    how: str
+class _Row(NamedTuple):
+    """What became of one image: it was decoded and measured, or a cache has it in row ``cached``, or it has failed."""
 
-    @property
-    def failed(self) -> Mapping[int, str]:
-        return self.files.failed
-
-    def __len__(self) -> int:
-        return len(self.files.index)
-
-    def size(self, index: int) -> tuple[int, int]:
-        height, width = self.get(index).shape[:2]
-        return height, width
-
-    def get(self, index: int) -> Pixels:
-        start, height, width, channels = self.files.index[index].tolist()
-        if start < 0:
-            raise ImageError(self.files.failed[index])
-        pixels: Pixels = self.files.pixels[start : start + height * width * channels].reshape(height, width, channels)
-        return pixels
+    digest: bytes
+    measurement: Measurements | None = None
+    pixels: Pixels | None = None
+    cached: int | None = None
+    failure: str = ""
 
 
-@final
-@dataclass(frozen=True)
-class _InMemory:
-    array: Pixels
-    whole: Pixels | None
-    channels: int
-    how: str
-    failed: Mapping[int, str] = field(default_factory=dict)
+class _Reading(NamedTuple):
+    """What reading all images gave: the measurements (N,) and digests of all, and by index why some have failed."""
 
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
-        return self.array.shape[1], self.array.shape[2]
-
-    def get(self, index: int) -> Pixels:
-        return to_channels(self.array[index], self.channels)
+    measurements: Measurements
+    digests: Sequence[bytes]
+    failed: dict[int, str]
 
 
-@final
-class _Streamed:
-    """Decodes at each use, and remembers what failed."""
+@dataclass
+class _Sample:
+    """Files that have been read before all others, by index, to be taken from here and not read again; ``rows`` of
+    those that have also been decoded. ``digests`` where those of all images are known.
+    """
 
-    whole = None
-
-    def __init__(self, images: Images, preprocessing: Preprocessing, why: str) -> None:
-        self.failed: dict[int, str] = {}
-        self.how = f"Images are decoded anew at each use, because {why}; training waits for that."
-        self._images = images
-        self._preprocessing = preprocessing
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def size(self, index: int) -> tuple[int, int]:
-        return kept_size(*self._images.size(index), self._preprocessing)
-
-    def get(self, index: int) -> Pixels:
-        pixels = _try_kept(self._images, self._preprocessing, index)
-        if isinstance(pixels, str):
-            self.failed[index] = pixels
-            raise ImageError(pixels)
-        return pixels
+    opened: dict[int, EncodedImage | str] = field(default_factory=dict)
+    rows: dict[int, _Row] = field(default_factory=dict)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    gray: bool = True
+    digests: Sequence[bytes] | None = None
 
 
-def _as_array(images: Images) -> Pixels | None:
-    """(N, H, W, C) when all images are in memory already, of one size."""
-    if isinstance(images, ImageArray):
-        return images.array
-    if isinstance(images, TakenImages):
-        inside = _as_array(images.images)
-        return None if inside is None else np.asarray(inside[images.indices])
-    if isinstance(images, JoinedImages):
-        parts = [_as_array(part) for part in images.parts]
-        arrays = [part for part in parts if part is not None]
-        if len(arrays) == len(parts) and len({part.shape[1:] for part in arrays}) == 1:
-            return np.concatenate(arrays)
-    return None
-
-
-def _in_memory(array: Pixels, preprocessing: Preprocessing) -> PixelSource:
-    """The array at the size and with the channels that the network wants, where that does not take too much memory."""
-    height, width = kept_size(array.shape[1], array.shape[2], preprocessing, enlarge=True)
-    shape = (len(array), height, width, preprocessing.channels)
-    if shape == array.shape:
-        return _InMemory(array, array, preprocessing.channels, "Images are in memory already.")
-    if np.prod(shape, dtype=np.int64) > max(IN_MEMORY, array.size):
-        return _InMemory(array, None, preprocessing.channels, "Images are in memory and are resized at each use.")
-    ready = np.empty(shape, np.uint8)
-    for pixels, result in zip(array, ready, strict=True):
-        result[...] = kept(pixels, preprocessing, enlarge=True)
-    how = f"Images are in memory, resized once from {array.shape[2]}x{array.shape[1]} to {width}x{height}."
-    return _InMemory(ready, ready, preprocessing.channels, how)
-
-
-def _stored(files: CacheFiles, how: str) -> PixelSource:
-    shapes = files.index[:, 1:]
-    uniform = len(shapes) > 0 and not files.failed and bool((shapes == shapes[0]).all())
-    return _Stored(files, files.pixels.reshape(-1, *shapes[0].tolist()) if uniform else None, how)
-
-
-def _try_kept(images: Images, preprocessing: Preprocessing, index: int) -> Pixels | str:
-    """The image as it is kept, or why it cannot be read."""
-    try:
-        return kept(images.read(index, least_side(preprocessing)), preprocessing)
-    except ImageError as error:
-        return str(error)
-
-
-def _expected_bytes(images: Images, preprocessing: Preprocessing) -> int:
-    """What all images will take, judged by the headers of some of them, evenly spread."""
-    sizes: list[int] = []
-    for index in range(0, len(images), max(1, len(images) // _SAMPLE)):
+def _open_sample(images: Images) -> _Sample:
+    """Read a sample of the files, and of their headers the sizes and whether there may be color."""
+    sample, total = _Sample(), 0
+    for index in np.random.default_rng(0).permutation(_spread(len(images))).tolist():  # its beginning is spread, too
         try:
-            height, width = kept_size(*images.size(index), preprocessing)
-        except ImageError:
+            encoded = sample.opened[index] = images.open(index)
+            height, width = encoded.size
+            sample.gray &= encoded.gray
+        except ImageError as error:
+            sample.opened.setdefault(index, str(error))
             continue
-        sizes.append(height * width * preprocessing.channels)
-    return round(sum(sizes) / len(sizes) * len(images)) if sizes else 0
+        sample.sizes.append((height, width))
+        total += 3 * height * width
+        if total > _SAMPLE_BYTES:
+            break
+    return sample
+
+
+def _guess(
+    sample: _Sample, count: int, choose: Callable[[ImageFacts], Preprocessing], folder: Path, workers: int | None
+) -> Preprocessing | None:
+    """The preprocessing for all images as far as a cache of whatever form can tell, or the sample when it is decoded;
+    None where none of it can be read.
+    """
+    files = find_cache(folder, _sample_digests(sample), count)
+    if files is not None:
+        decoded = files.measurements[files.index[:, 0] >= 0]
+        return choose(image_facts(count, decoded["size"], decoded["color"]))
+    if not sample.sizes:
+        return None
+    sizes = np.array(sample.sizes, np.int64)
+    first = choose(image_facts(count, sizes, np.array([not sample.gray])))
+
+    def decode(index: int) -> _Row:
+        encoded = sample.opened[index]
+        return _Row(b"", failure=encoded) if isinstance(encoded, str) else _decode(encoded, first)
+
+    with one_thread_each():
+        rows = dict(zip(sample.opened, in_order(decode, list(sample.opened), workers), strict=True))
+    color = [bool(row.measurement["color"]) for row in rows.values() if row.measurement is not None]
+    guess = choose(image_facts(count, sizes, np.array(color, np.bool_)))
+    if form_key(guess) == form_key(first):  # else gray images are stored in color, and these few are decoded again
+        sample.rows, sample.opened = rows, {}
+    return guess
+
+
+def _sample_digests(sample: _Sample) -> list[bytes]:
+    if sample.digests is not None:
+        return [sample.digests[index] for index in _spread(len(sample.digests)).tolist() if sample.digests[index]]
+    return [encoded.digest for encoded in sample.opened.values() if not isinstance(encoded, str)]
+
+
+def _spread(count: int) -> Indices:
+    """Up to `SAMPLE` of the indices 0 to ``count`` - 1, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
+
+
+@final
+class _Cache:
+    """The cache of ``count`` images in one form: found as an earlier run left it, or built row by row.
+
+    ``files`` is the finished cache; it is absent before `finish`, and where a ``reason`` says why there is none.
+    """
+
+    def __init__(self, sample: _Sample, count: int, preprocessing: Preprocessing, folder: Path, budget: int) -> None:
+        self.preprocessing = preprocessing
+        self.earlier = find_cache(folder, _sample_digests(sample), count, form_key(preprocessing))
+        self.files: CacheFiles | None = None
+        self.reason = ""
+        self.built = False
+        self._count, self._folder, self._budget = count, folder, budget
+        self._writer: CacheWriter | None = None
+        sizes = [cached_size(height, width, preprocessing) for height, width in sample.sizes]
+        self.image_bytes = preprocessing.channels * sum(height * width for height, width in sizes) / max(len(sizes), 1)
+        if self.earlier is not None:
+            self.image_bytes = self.earlier.pixels.size / max(len(self.earlier), 1)
+        elif self._expected_bytes() >= budget:
+            self.reason = self._too_large()
+
+    def add(self, index: int, row: _Row) -> None:
+        """Take the next image. Nothing is written as long as all images are those of the earlier cache."""
+        if self.reason or (self._writer is None and self._is_earlier(index, row)):
+            return
+        try:
+            writer = self._writer or self._begin(index)
+            cached = self.earlier.get(row.cached) if self.earlier is not None and row.cached is not None else None
+            writer.add(row.pixels if cached is None else cached)
+        except OSError as error:
+            self._give_up(error)
+
+    def finish(self, measurements: Measurements, digests: Sequence[bytes]) -> None:
+        """Publish what was written; the earlier cache stays the one where nothing has changed."""
+        if self.reason:
+            return
+        if self._writer is None and self.earlier is not None and len(self.earlier) == self._count:
+            self.files = self.earlier
+            return
+        try:
+            self.files = (self._writer or self._begin(self._count)).finish(digests, measurements)
+            self.built = True
+        except OSError as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Remove what has not been finished."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def source(self, images: Images, preprocessing: Preprocessing, reading: _Reading) -> PixelSource:
+        """Where batches take the pixels from, now that all images have been read."""
+        if self.files is None:
+            sizes = reading.measurements["size"]
+            return StreamedImages(images, preprocessing, self.reason, sizes, reading.failed)
+        description = f"Pixels come from the cache {self.files.path}, decoded in an earlier run."
+        if self.built:
+            size = _megabytes(self.files.pixels.size)
+            description = f"Pixels were decoded once into the cache {self.files.path} ({size})."
+        return CachedImages(self.files, reading.failed, description)
+
+    def _is_earlier(self, index: int, row: _Row) -> bool:
+        """Whether an image is in the earlier cache at its own index: its pixels, or that it could not be decoded."""
+        if self.earlier is None or row.cached is not None:
+            return self.earlier is not None and row.cached == index
+        return bool(row.failure) and self.earlier.has(index, row.digest) and self.earlier.get(index) is None
+
+    def _begin(self, index: int) -> CacheWriter:
+        """A new cache, with all images before that index taken from the earlier one. Raises `OSError`."""
+        needed = self._expected_bytes()
+        if needed >= self._budget:
+            raise OSError(self._too_large())
+        clean(self._folder, self._budget - needed)
+        self._writer = CacheWriter(self._folder, form_key(self.preprocessing), self._budget)
+        for row in range(index if self.earlier is not None else 0):
+            self._writer.add(self.earlier.get(row) if self.earlier is not None else None)
+        return self._writer
+
+    def _expected_bytes(self) -> int:
+        return round(self.image_bytes * self._count)
+
+    def _too_large(self) -> str:
+        return f"a cache would take {_megabytes(self._expected_bytes())} of the {_megabytes(self._budget)} allowed"
+
+    def _give_up(self, error: OSError) -> None:
+        self.reason = f"the cache {self._folder} cannot be written ({error.strerror or error})"
+        self.close()
+
+
+def _read_all(images: Images, cache: _Cache, sample: _Sample, workers: int | None) -> _Reading:
+    """Read every file once, decode what the earlier cache does not have, and finish the cache."""
+    measurements, digests = np.zeros(len(images), MEASUREMENT), [b""] * len(images)
+    failed: dict[int, str] = {}
+    size = max(1, min(CHUNK, int(_CHUNK_BYTES / max(cache.image_bytes, 1))))
+
+    def read(indices: range) -> list[_Row]:
+        return [_read(images, index, cache, sample) for index in indices]
+
+    try:
+        with one_thread_each():
+            rows = in_order(read, chunks(len(images), size), workers)
+            for index, row in enumerate(chain.from_iterable(rows)):
+                digests[index] = row.digest
+                if row.measurement is not None:
+                    measurements[index] = row.measurement
+                elif row.cached is not None and cache.earlier is not None:
+                    measurements[index] = cache.earlier.measurements[row.cached]
+                else:
+                    failed[index] = row.failure
+                cache.add(index, row)
+        cache.finish(measurements, digests)
+    finally:
+        cache.close()
+    return _Reading(measurements, digests, failed)
+
+
+def _read(images: Images, index: int, cache: _Cache, sample: _Sample) -> _Row:
+    """One image, decoded where neither the sample nor the earlier cache has it."""
+    if index in sample.rows:
+        return sample.rows.pop(index)
+    digest, encoded = sample.digests[index] if sample.digests else b"", None
+    try:
+        if not digest:
+            encoded = _open(images, index, sample)
+            digest = encoded.digest
+        cached = cache.earlier.find(digest, index) if cache.earlier is not None else None
+        if cached is not None:
+            return _Row(digest, cached=cached)
+        encoded = _open(images, index, sample) if encoded is None else encoded
+    except ImageError as error:
+        return _Row(b"", failure=str(error))
+    return _decode(encoded, None if cache.reason else cache.preprocessing)
+
+
+def _open(images: Images, index: int, sample: _Sample) -> EncodedImage:
+    encoded = sample.opened.pop(index, None)
+    if isinstance(encoded, str):
+        raise ImageError(encoded)
+    return images.open(index) if encoded is None else encoded
+
+
+def _decode(encoded: EncodedImage, preprocessing: Preprocessing | None) -> _Row:
+    """An image measured and resized for the cache of a preprocessing; without one it is only measured."""
+    try:
+        pixels = encoded.decode(least_side(preprocessing) if preprocessing else SHORTER_SIDE)
+        resized = resize_for_cache(pixels, preprocessing) if preprocessing else None
+        return _Row(encoded.digest, measure(pixels, encoded.size), resized)
+    except ImageError as error:
+        return _Row(encoded.digest, failure=str(error))
 
 
 def _megabytes(size: int) -> str:

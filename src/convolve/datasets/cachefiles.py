@@ -1,172 +1,232 @@
-"""The pixel cache on disk: one folder per cache, written beside its place and renamed, so that it is whole or absent.
+"""The pixel cache on disk: one folder per cache, written under another name and renamed, so that it is whole or absent.
 
 `pixels.bin` holds the images' bytes one after another, `index.npy` (N, 4) int64 their start, height, width and channels
-(start -1: could not be read), `failed.json` why those could not. Nothing in it can execute code.
+(start -1: could not be decoded), `digests.npy` (N, 16) uint8 the digest of what each was decoded from (zeros: could not
+be opened), `measurements.npy` (N,) what `survey.measure` says of each. Nothing in it can execute code.
+
+A folder's name is 32 hexadecimal digits: 8 depend on all that decides the cached pixels of an image, 24 on the images.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import Final, final
 
 import numpy as np
 
-from convolve.datasets.parallel import in_order
-from convolve.datasets.preprocess import KEPT
-from convolve.errors import ImageError
+from convolve.datasets.images import DIGEST_BYTES
+from convolve.datasets.preprocess import CACHE_SCALE
+from convolve.datasets.survey import MEASUREMENT, Measurements
 from convolve.files import settle
-from convolve.values import Images, Indices, Pixels, Preprocessing
+from convolve.values import Indices, Pixels, Preprocessing
 
-_FORM = 2  # changes whenever the same images would give other bytes
+_VERSION: Final = 3  # changes whenever the same images would give other bytes
 _UNFINISHED = ".unfinished-"
-_NAME = re.compile(r"(\.unfinished-)?[0-9a-f]{32}(-\w+)?")
-_CHUNK = 32  # images that a thread hashes at a time, as one takes less than handing it over
+_FINISHED_NAME = re.compile(r"[0-9a-f]{32}")
+_UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up
-_FREE = 0.05  # share of the disk that caches leave free
+_FREE = 0.05  # fraction of the disk that caches leave free
+_ALIKE = 0.5  # fraction of a sample's images that a cache must hold to be of use
+_NO_DIGEST = bytes(DIGEST_BYTES)
+_DAMAGE = (FileNotFoundError, ValueError, IndexError, EOFError)
 
 
-@dataclass(frozen=True)
+@final
+@dataclass(frozen=True, eq=False)
 class CacheFiles:
-    """``pixels`` (bytes,) mapped into memory; ``index`` (N, 4) start, height, width, channels; ``failed`` by image."""
+    """A finished cache, its ``pixels`` (bytes,) mapped into memory; the other arrays are as the module describes."""
 
+    path: Path
     pixels: Pixels
     index: Indices
-    failed: Mapping[int, str]
+    digests: Pixels
+    measurements: Measurements
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def get(self, row: int) -> Pixels | None:
+        """(H, W, channels) of an image, read-only; None where it could not be decoded."""
+        start, height, width, channels = self.index[row].tolist()
+        if start < 0:
+            return None
+        pixels: Pixels = self.pixels[start : start + height * width * channels].reshape(height, width, channels)
+        return pixels
+
+    def has(self, row: int, digest: bytes) -> bool:
+        """Whether a row belongs to that digest (empty: of a file that cannot be opened)."""
+        return row < len(self) and self.digests[row].tobytes() == (digest or _NO_DIGEST)
+
+    def find(self, digest: bytes, row: int) -> int | None:
+        """A row with the pixels of that digest: the given one if it has them, else the first one that does."""
+        if self.has(row, digest) and self.index[row, 0] >= 0:
+            return row
+        return self._rows.get(digest)
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        rows = np.flatnonzero(self.index[:, 0] >= 0)[::-1].tolist()
+        return {self.digests[row].tobytes(): row for row in rows}
 
 
-def content_key(images: Images, preprocessing: Preprocessing, workers: int) -> str:
-    """32 hexadecimal digits that depend on the images' contents, their order, and all that decides the kept pixels."""
-    sides = (0, 0) if preprocessing.fit == "tiles" else (preprocessing.height, preprocessing.width)  # all is kept
-    form = (_FORM, KEPT, *sides, preprocessing.channels, preprocessing.fit, len(images))
-    key = hashlib.blake2b(repr(form).encode(), digest_size=16)
-    chunks = [range(start, min(start + _CHUNK, len(images))) for start in range(0, len(images), _CHUNK)]
-    for digests in in_order(partial(_digests, images), chunks, workers):
-        key.update(digests)
-    return key.hexdigest()
+def form_key(preprocessing: Preprocessing) -> str:
+    """8 hexadecimal digits that depend on all that decides the cached pixels of an image."""
+    tiles = preprocessing.fit == "tiles"  # caches the original, whatever the input size
+    sides = (0, 0) if tiles else (preprocessing.height, preprocessing.width)
+    form = (_VERSION, CACHE_SCALE, *sides, preprocessing.channels, preprocessing.fit)
+    return hashlib.blake2b(repr(form).encode(), digest_size=4).hexdigest()
 
 
-def load(place: Path, count: int) -> CacheFiles | None:
-    """The cache in that folder, marked as used now; None when there is none, or a damaged one, which is removed."""
+def load(path: Path) -> CacheFiles | None:
+    """The cache in that folder, which counts as used now; None where there is none, or a damaged one: it is removed."""
     try:
-        index = np.load(place / "index.npy", allow_pickle=False)
-        failed = {int(key): str(why) for key, why in json.loads((place / "failed.json").read_text("utf-8")).items()}
+        index = np.load(path / "index.npy", allow_pickle=False)
+        digests = np.load(path / "digests.npy", allow_pickle=False)
+        measurements = np.load(path / "measurements.npy", allow_pickle=False)
         size = int(index[:, 1:].prod(axis=1).sum())
-        if index.shape != (count, 4) or (place / "pixels.bin").stat().st_size != size:
-            raise ValueError(place)
-        pixels = np.memmap(place / "pixels.bin", np.uint8, "r") if size else np.empty(0, np.uint8)
-        os.utime(place)
-    except FileNotFoundError:
+        shapes = (index.shape, digests.shape, measurements.shape, measurements.dtype)
+        if shapes != ((len(index), 4), (len(index), DIGEST_BYTES), (len(index),), MEASUREMENT):
+            raise ValueError(path)
+        if (path / "pixels.bin").stat().st_size != size:
+            raise ValueError(path)
+        pixels = np.memmap(path / "pixels.bin", np.uint8, "r") if size else np.empty(0, np.uint8)
+        os.utime(path)
+    except _DAMAGE:
+        shutil.rmtree(path, ignore_errors=True)
         return None
-    except (OSError, ValueError, IndexError):
-        shutil.rmtree(place, ignore_errors=True)
+    except OSError:  # no memory or no permission, say: it may be whole
         return None
-    return CacheFiles(np.asarray(pixels), index, failed)
+    return CacheFiles(path, np.asarray(pixels), index, digests, measurements)
 
 
-def write(place: Path, images: Iterable[Pixels | str], budget: int) -> CacheFiles:
-    """Store each image's pixels, or the reason why it has none, as the cache ``place``.
-
-    Raises `OSError` when the disk or the ``budget`` of bytes is full; nothing stays behind then, nor after any other
-    exception. Of several writers at once the first to finish wins, and the others read its work.
+def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "") -> CacheFiles | None:
+    """The cache, of that form if one is given, that holds most of some images by their digests, half of them at least;
+    of several the one with just ``count`` images, then the one used last.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{place.name}-", dir=place.parent))
-    try:
-        with (beside / "pixels.bin").open("wb") as file:
-            index, failed = _write_pixels(file, images, min(budget, _room(place.parent)))
-        np.save(beside / "index.npy", index, allow_pickle=False)
-        (beside / "failed.json").write_text(json.dumps(failed, ensure_ascii=False, indent=1), "utf-8")
-        for written in (*beside.iterdir(), beside):
-            settle(written)  # before the rename, so that a power cut leaves no cache with missing pixels
-        _publish(beside, place)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    files = load(place, len(index))
-    if files is None:
-        raise OSError(f"{place} vanished")
-    return files
+    wanted = np.unique(_heads(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES)))
+    found: list[tuple[int, bool, float, Path]] = []
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if not _FINISHED_NAME.fullmatch(entry.name) or not entry.name.startswith(form):
+            continue
+        try:
+            stored = np.load(entry / "digests.npy", allow_pickle=False)
+            hits = int(np.isin(wanted, _heads(stored)).sum())
+            found.append((hits, len(stored) == count, entry.stat().st_mtime, entry))
+        except _DAMAGE:  # or another process is removing it just now
+            shutil.rmtree(entry, ignore_errors=True)
+        except OSError:
+            continue
+    for hits, _, _, entry in sorted(found, reverse=True):
+        files = load(entry) if hits >= max(1, _ALIKE * len(wanted)) else None
+        if files is not None:
+            return files
+    return None
+
+
+@final
+class CacheWriter:
+    """A cache in the making, which a killed program leaves under a name that does not count; close it at the end."""
+
+    def __init__(self, folder: Path, form: str, limit: int) -> None:
+        """Begin a cache of that form. It may take ``limit`` bytes and what the disk has. Raises `OSError`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._limit = min(limit, _free_bytes(folder))
+        self._folder, self._form = folder, form
+        self._draft = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{form}-", dir=folder))
+        self._file = (self._draft / "pixels.bin").open("wb")
+        self._rows: list[tuple[int, int, int, int]] = []
+        self._end = 0
+
+    def add(self, pixels: Pixels | None) -> None:
+        """Store the next image, or that it has no pixels. Raises `OSError` when the disk or the limit is full."""
+        if pixels is None:
+            self._rows.append((-1, 0, 0, 0))
+            return
+        if self._end + pixels.size > self._limit:
+            raise OSError(f"the {self._limit / 1e6:,.0f} MB that it may take are full")
+        self._file.write(np.ascontiguousarray(pixels).data)
+        height, width, channels = pixels.shape
+        self._rows.append((self._end, height, width, channels))
+        self._end += pixels.size
+
+    def finish(self, digests: Sequence[bytes], measurements: Measurements) -> CacheFiles:
+        """Give the cache its name. Of several writers of the same cache the first to finish wins, and the others read
+        its work. Raises `OSError`.
+        """
+        self._file.close()
+        index = np.array(self._rows, dtype=np.int64).reshape(-1, 4)
+        stored = np.frombuffer(b"".join(digest or _NO_DIGEST for digest in digests), np.uint8)
+        stored = stored.reshape(-1, DIGEST_BYTES)
+        for name, array in (("index", index), ("digests", stored), ("measurements", measurements)):
+            np.save(self._draft / f"{name}.npy", array, allow_pickle=False)
+        for path in (*self._draft.iterdir(), self._draft):
+            settle(path)  # before the rename, so that a power cut leaves no cache with missing pixels
+        content = hashlib.blake2b(stored.tobytes(), digest_size=12)
+        content.update((index[:, 0] < 0).tobytes())
+        path = self._folder / (self._form + content.hexdigest())
+        try:
+            self._draft.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise  # otherwise another process was first
+        files = load(path)
+        if files is None:
+            raise OSError(f"{path} vanished")
+        return files
+
+    def close(self) -> None:
+        """Remove what has not been finished."""
+        with suppress(OSError):  # a full disk may refuse the last bytes
+            self._file.close()
+        shutil.rmtree(self._draft, ignore_errors=True)
 
 
 def clean(folder: Path, keep_bytes: int) -> int:
-    """Remove the longest unused caches until the rest takes at most ``keep_bytes``, and builds that were given up.
+    """Remove the longest unused caches until the others take at most ``keep_bytes``, and builds that were given up.
 
     Returns the bytes that were freed. A cache in use by another process stays readable there.
     """
-    kept = freed = 0
+    total = freed = 0
     for used, size, entry in sorted(_caches(folder), reverse=True):
-        if not _finished(entry) and time.time() - used < _STALE:
+        finished = not entry.name.startswith(_UNFINISHED)
+        if not finished and time.time() - used < _STALE:
             continue
-        kept += size if _finished(entry) else 0
-        if kept > keep_bytes or not _finished(entry):
+        total += size if finished else 0
+        if total > keep_bytes or not finished:
             shutil.rmtree(entry, ignore_errors=True)
             freed += size
     return freed
 
 
-def _write_pixels(file: IO[bytes], images: Iterable[Pixels | str], limit: int) -> tuple[Indices, dict[int, str]]:
-    rows: list[tuple[int, int, int, int]] = []
-    failed: dict[int, str] = {}
-    end = 0
-    for number, pixels in enumerate(images):
-        if isinstance(pixels, str):
-            failed[number] = pixels
-            rows.append((-1, 0, 0, 0))
+def _caches(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each cache, finished or not, was last used or written, its bytes, and its folder."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        finished = bool(_FINISHED_NAME.fullmatch(entry.name))
+        if not finished and not _UNFINISHED_NAME.fullmatch(entry.name):
             continue
-        if end + pixels.size > limit:
-            raise OSError(f"the {limit / 1e6:,.0f} MB that it may take are full")
-        file.write(np.ascontiguousarray(pixels).data)
-        height, width, channels = pixels.shape
-        rows.append((end, height, width, channels))
-        end += pixels.size
-    return np.array(rows, dtype=np.int64).reshape(-1, 4), failed
+        try:
+            files = [file.stat() for file in entry.iterdir()]
+            used = max(each.st_mtime for each in (entry.stat(), *(() if finished else files)))
+        except OSError:  # renamed or removed by another process just now
+            continue
+        yield used, sum(file.st_size for file in files), entry
 
 
-def _room(folder: Path) -> int:
+def _free_bytes(folder: Path) -> int:
     disk = shutil.disk_usage(folder)
     return max(0, int(disk.free - _FREE * disk.total))
 
 
-def _publish(beside: Path, place: Path) -> None:
-    try:
-        beside.rename(place)
-    except OSError:
-        if not place.is_dir():
-            raise  # otherwise another process was first
-
-
-def _digests(images: Images, indices: range) -> bytes:
-    return b"".join(_digest(images, index) for index in indices)
-
-
-def _digest(images: Images, index: int) -> bytes:
-    try:
-        return images.digest(index)
-    except ImageError:
-        return b"cannot be opened"
-
-
-def _caches(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """When each cache, finished or not, was last used or written, its bytes, and its folder."""
-    for entry in folder.iterdir() if folder.is_dir() else ():
-        if not _NAME.fullmatch(entry.name):
-            continue
-        try:
-            facts = [file.stat() for file in entry.iterdir()]
-            used = max(fact.st_mtime for fact in (entry.stat(), *(() if _finished(entry) else facts)))
-        except OSError:  # renamed or removed by another process just now
-            continue
-        yield used, sum(fact.st_size for fact in facts), entry
-
-
-def _finished(entry: Path) -> bool:
-    return not entry.name.startswith(_UNFINISHED)
+def _heads(digests: Pixels) -> Indices:
+    """(N,) the first eight bytes of digests (N, 16) as numbers, enough to tell images apart in a first look."""
+    return np.ascontiguousarray(digests[:, :8]).view(np.int64)[:, 0]

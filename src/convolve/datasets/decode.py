@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import cv2
 import numpy as np
@@ -26,10 +26,11 @@ from convolve.values import Pixels
 FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
 """Pillow's names of the formats that are read; no other decoder ever sees the bytes."""
 MAX_PIXELS: Final = 89_478_485
-"""Pixels of the largest picture that is decoded: what fills 256 MiB at three bytes each."""
+"""Pixels of the largest image that is decoded: what fills 256 MiB at three bytes each."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
 _ORIENTATION: Final = 0x0112
+_GRAY_MODES: Final = frozenset({"1", "L", "LA", "I", "F"})
 _SIDEWAYS: Final = 5
 """The first of the orientations that exchange height and width."""
 _JPEG_FLAGS: Final = {
@@ -57,20 +58,30 @@ def decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
     becomes RGB, animations give their first frame. The array may be read-only. Safe to call from several threads.
     Raises `ImageError` naming ``name`` when the bytes are no image, are cut short, or hold more than `MAX_PIXELS`.
     """
-    with _named(blob, name):
+    with _naming_errors(blob, name):
         return _decode(blob, name, at_least)
 
 
-def size(blob: bytes, name: str) -> tuple[int, int]:
-    """Height and width of an image file's upright picture, from its header alone. Raises `ImageError`."""
-    with _named(blob, name):
+class Header(NamedTuple):
+    """What an image file's header says of the upright image; ``gray`` where it rules out color."""
+
+    height: int
+    width: int
+    gray: bool
+
+
+def read_header(blob: bytes, name: str) -> Header:
+    """Read an image file's header and decode nothing. Raises `ImageError`."""
+    with _naming_errors(blob, name):
         image = Image.open(io.BytesIO(blob), formats=FORMATS)
-        upright = (image.height, image.width)
-        return upright[::-1] if _orientation(image) >= _SIDEWAYS else upright
+        gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
+        if _orientation(image) >= _SIDEWAYS:
+            return Header(image.width, image.height, gray)
+        return Header(image.height, image.width, gray)
 
 
 @contextmanager
-def _named(blob: bytes, name: str) -> Iterator[None]:
+def _naming_errors(blob: bytes, name: str) -> Iterator[None]:
     """Whatever a decoder raises becomes an `ImageError` with the image's name, and its warnings are silent."""
     if not blob:
         raise ImageError(f"{name} is empty; copy it again or delete it.")
@@ -80,7 +91,7 @@ def _named(blob: bytes, name: str) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not a picture that can be read; save it as JPEG, PNG, TIFF or WebP.") from None
+        raise ImageError(f"{name} is not an image in a supported format; save it as JPEG, PNG, TIFF or WebP.") from None
     except Image.DecompressionBombError:
         raise _too_large(name) from None
     except Exception as error:  # a damaged file can make a decoder raise anything
@@ -135,28 +146,28 @@ def _complete(blob: bytes) -> bool:
     """Whether a JPEG ends: an end marker follows its scan. (An embedded thumbnail has an end marker of its own; bytes
     that are missing may have been filled with zeros, which decode without complaint.)
     """
-    place = 2
-    while blob[place : place + 1] == b"\xff" and blob[place + 1] != 0xDA:
-        padding = blob[place + 1] == 0xFF
-        place += 1 if padding else 2 + int.from_bytes(blob[place + 2 : place + 4], "big")
-    return blob.rfind(b"\xff\xd9", place) >= 0
+    position = 2
+    while blob[position : position + 1] == b"\xff" and blob[position + 1] != 0xDA:
+        padding = blob[position + 1] == 0xFF
+        position += 1 if padding else 2 + int.from_bytes(blob[position + 2 : position + 4], "big")
+    return blob.rfind(b"\xff\xd9", position) >= 0
 
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - damaged metadata can raise anything, and the picture is good without
+    except Exception:  # noqa: BLE001 - damaged metadata can raise anything, and the image is good without
         return 1
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """The same picture in mode L or RGB."""
+    """The same image in mode L or RGB."""
     if image.mode in ("L", "RGB") and not image.has_transparency_data:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return _from_deep(image, name)
-    gray = image.mode in ("1", "L", "LA") or (image.mode == "P" and _gray_palette(image))
+    gray = image.mode in _GRAY_MODES or (image.mode == "P" and _gray_palette(image))
     if image.has_transparency_data:
         over = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("L" if gray else "RGB")

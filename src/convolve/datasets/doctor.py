@@ -1,48 +1,91 @@
 """What a person should know of a dataset before the first epoch: `examine` reads every image once and judges.
 
-To have images read once though a split is drawn in between: `survey`, then `splits.split` with its ``usable``, then
-`diagnose`.
+To read images once though splits are drawn in between: `survey`, then `readable`, then `splits.split` with its
+``usable``, then `diagnose`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from convolve.datasets.advice import advise
-from convolve.datasets.copies import find_copies
-from convolve.datasets.duplicates import blank
-from convolve.datasets.findings import Findings, Sizes, Unreadable
-from convolve.datasets.survey import Survey, survey
-from convolve.values import Dataset, Indices, Splits
+from convolve.datasets.duplicates import blank, exact_groups, near_groups
+from convolve.datasets.findings import Duplicate, DuplicateGroup, Duplicates, Findings, Sizes, Unreadable
+from convolve.datasets.survey import MAX_UNREADABLE, Survey, survey
+from convolve.errors import DataError, ImageError
+from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
+
+MOST_GROUPS = 50
+MOST_MEMBERS = 10
+_NAMED = 5
 
 
-def examine(dataset: Dataset, splits: Splits | None = None, workers: int = 2) -> Findings:
-    """Read every image of a dataset once and judge it; without ``splits`` by those that the layout gives.
+def examine(dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None = None, workers: int = 2) -> Findings:
+    """Read every image of a dataset once, and one of its ground truths, and judge them; without ``splits`` by those
+    that the layout gives.
 
     Raises `DataError` when more than `survey.MAX_UNREADABLE` of the images cannot be read, naming some.
     """
-    return diagnose(dataset, splits, survey(dataset, workers), workers)
+    return diagnose(dataset, ground_truth, splits, survey(dataset.images, workers), workers)
 
 
-def diagnose(dataset: Dataset, splits: Splits | None, seen: Survey, workers: int = 2) -> Findings:
-    """Judge a dataset by what a survey has seen of it, reading nothing again."""
+def readable(dataset: Dataset, ground_truth: GroundTruth, seen: Survey) -> Survey:
+    """A survey without the images whose ground truth cannot be read. Raises `DataError` when more than
+    `survey.MAX_UNREADABLE` of the images are left out.
+    """
+    unread = {index: why for index, why in ground_truth.findings().failed.items() if index not in seen.failed}
+    if not unread:
+        return seen
+    failed = dict(sorted({**seen.failed, **unread}.items()))
+    if len(failed) > MAX_UNREADABLE * len(dataset):
+        named = "; ".join(f"{dataset.images.name(index)}: {why}" for index, why in list(unread.items())[:_NAMED])
+        more = "; and others" if len(unread) > _NAMED else ""
+        raise DataError(
+            f"{len(failed)} of {len(dataset)} images in {dataset.root}, or what belongs to them, cannot be read, more "
+            f"than {MAX_UNREADABLE:.0%}; repair or remove them ({named}{more})."
+        )
+    rows = np.flatnonzero(~np.isin(seen.usable, list(unread)))
+    return replace(
+        seen,
+        usable=seen.usable[rows],
+        sizes=seen.sizes[rows],
+        color=seen.color[rows],
+        means=seen.means[rows],
+        squares=seen.squares[rows],
+        luma=seen.luma[rows],
+        chroma=seen.chroma[rows],
+        digests=tuple(seen.digests[row] for row in rows.tolist()),
+        failed=failed,
+    )
+
+
+def diagnose(
+    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, seen: Survey, workers: int = 2
+) -> Findings:
+    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again.
+
+    Raises `DataError` as `readable` does.
+    """
+    seen = readable(dataset, ground_truth, seen)
     parts = {name: np.intersect1d(part, seen.usable) for name, part in _parts(dataset, splits).items()}
-    counts = {"all": dataset.labels.take(seen.usable).counts()}
-    counts |= {name: dataset.labels.take(part).counts() for name, part in parts.items()}
+    presence, names = ground_truth.presence(), ground_truth.classes
+    counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": seen.usable, **parts}.items()}
+    total = counts["all"]
+    missing = {name: _select(names, (count == 0) & (total > 0)) for name, count in counts.items()}
     channels, mean, std = _statistics(seen, parts.get("train", seen.usable))
-    exact, near = find_copies(dataset, parts, seen, workers)
+    exact, near = _duplicates(dataset, lambda index: " + ".join(_select(names, presence[index])), parts, seen, workers)
     findings = Findings(
         images=len(dataset),
-        classes=dataset.labels.classes,
+        classes=names,
         counts={name: tuple(count.tolist()) for name, count in counts.items()},
-        imbalance=_imbalance(counts["all"]),
-        empty_classes=_named(dataset, counts["all"] == 0),
-        single_classes=_named(dataset, counts["all"] == 1),
-        missing=_missing(dataset, counts),
+        imbalance=float(total.max() / total[total > 0].min()) if total.any() else 1.0,
+        empty_classes=_select(names, total == 0),
+        single_classes=_select(names, total == 1),
+        missing={name: classes for name, classes in missing.items() if classes},
         sizes=_sizes(seen),
         channels=channels,
         gray=int(np.sum(~seen.color)),
@@ -52,66 +95,106 @@ def diagnose(dataset: Dataset, splits: Splits | None, seen: Survey, workers: int
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in seen.failed.items()),
         exact=exact,
         near=near,
-        fingerprint=_fingerprint(dataset, seen.usable, seen.digests),
+        fingerprint=_fingerprint(dataset, ground_truth, seen.usable, seen.digests),
         warnings=(),
         usable=seen.usable,
-        pixels=() if seen.pixels is None else tuple(seen.pixels.sum(0).tolist()),
+        totals=ground_truth.take(seen.usable).findings().totals,
     )
     return replace(findings, warnings=advise(findings))
 
 
-def fingerprint(dataset: Dataset, usable: Indices) -> str:
-    """32 hexadecimal digits that change with any name, label or stored byte of the usable images and their masks, and
-    with their order.
+def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices) -> str:
+    """32 hexadecimal digits that change with any name or stored byte of the usable images, with anything that any of
+    the dataset's ground truths, or this one, says of them, and with their order.
 
-    Reads every file; `Findings.fingerprint` is the same at no cost. Raises `ImageError`.
+    Reads every file; `Findings.fingerprint` is the same without reading images. Raises `ImageError`.
     """
-    return _fingerprint(dataset, usable, [dataset.images.digest(int(index)) for index in usable])
+    digests = [dataset.images.digest(index) for index in usable.tolist()]
+    return _fingerprint(dataset, ground_truth, usable, digests)
 
 
-def _fingerprint(dataset: Dataset, usable: Indices, digests: Sequence[bytes]) -> str:
-    whole = hashlib.blake2b(repr(dataset.labels.classes).encode(), digest_size=16)
-    labels = dataset.labels.values.tolist()
+def _fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
+    others = [dataset.ground_truths[name] for name in sorted(dataset.ground_truths)]
+    ground_truths = [ground_truth, *(each for each in others if each is not ground_truth)]
+    result = hashlib.blake2b(repr([each.classes for each in ground_truths]).encode(), digest_size=16)
     for index, digest in zip(usable.tolist(), digests, strict=True):
-        whole.update(repr((dataset.images.name(index), labels[index], digest)).encode())
-        if dataset.masks:
-            whole.update(dataset.masks.digest(index))
-    return whole.hexdigest()
+        said = [_digest(each, index) for each in ground_truths]
+        result.update(repr((dataset.images.name(index), digest, said)).encode())
+    return result.hexdigest()
+
+
+def _digest(ground_truth: GroundTruth, index: int) -> bytes:
+    """Of what is said of an image; a file that cannot be opened may be one that only another task needs."""
+    try:
+        return ground_truth.digest(index)
+    except ImageError:
+        return b"cannot be opened"
 
 
 def _parts(dataset: Dataset, splits: Splits | None) -> Mapping[str, Indices]:
-    """The splits by name, those without any image left out."""
-    named = dataset.given
+    """The splits by name, without empty ones."""
+    parts = dataset.given_splits
     if splits is not None:
-        named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {name: part for name, part in named.items() if len(part)}
+        parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {name: part for name, part in parts.items() if len(part)}
 
 
-def _imbalance(counts: Indices) -> float:
-    present = counts[counts > 0]
-    return float(present.max() / present.min()) if len(present) else 1.0
-
-
-def _named(dataset: Dataset, chosen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[str, ...]:
-    return tuple(dataset.labels.classes[number] for number in np.flatnonzero(chosen))
-
-
-def _missing(dataset: Dataset, counts: Mapping[str, Indices]) -> dict[str, tuple[str, ...]]:
-    everywhere = counts["all"]
-    lacking = {name: _named(dataset, (count == 0) & (everywhere > 0)) for name, count in counts.items()}
-    return {name: classes for name, classes in lacking.items() if classes}
+def _select(names: Sequence[str], flags: Flags) -> tuple[str, ...]:
+    return tuple(names[index] for index in np.flatnonzero(flags).tolist())
 
 
 def _sizes(seen: Survey) -> Sizes:
-    middle = np.sort(seen.sizes, axis=0)[len(seen.sizes) // 2]
-    height, width = np.stack([seen.sizes.min(0), middle, seen.sizes.max(0)], 1).tolist()
+    median = np.sort(seen.sizes, axis=0)[len(seen.sizes) // 2]
+    height, width = np.stack([seen.sizes.min(0), median, seen.sizes.max(0)], 1).tolist()
     return Sizes(tuple(height), tuple(width), len(np.unique(seen.sizes, axis=0)))
 
 
 def _statistics(seen: Survey, part: Indices) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    """Channels, mean and standard deviation of a split's values, each image reduced and weighing the same."""
+    """Channels, mean and standard deviation of a split's values, each image reduced and with the same weight."""
     rows = np.isin(seen.usable, part)
     channels = 3 if seen.color.any() else 1
     mean = seen.means[rows, :channels].mean(0, dtype=np.float64)
     variance = seen.squares[rows, :channels].mean(0, dtype=np.float64) - mean**2
     return channels, tuple(mean.tolist()), tuple(np.sqrt(np.maximum(0, variance)).tolist())
+
+
+def _duplicates(
+    dataset: Dataset, label: Callable[[int], str], parts: Mapping[str, Indices], seen: Survey, workers: int
+) -> tuple[Duplicates, Duplicates]:
+    """The exact and the near duplicates among the images that were read; ``label`` names the classes of an image."""
+    split_of = {index: name for name, part in parts.items() for index in part.tolist()}
+
+    def group(rows: Indices) -> DuplicateGroup:
+        members = [
+            Duplicate(dataset.images.name(index), split_of.get(index, ""), label(index))
+            for index in seen.usable[rows].tolist()
+        ]
+        by_split = {member.split: member for member in reversed(members)}
+        by_label = {member.label: member for member in reversed(members)}
+        first = dict.fromkeys([members[0], *by_split.values(), *by_label.values(), *members])
+        leak = len(by_split.keys() - {""}) > 1
+        return DuplicateGroup(len(members), leak, len(by_label) > 1, tuple(first)[:MOST_MEMBERS])
+
+    exact = exact_groups(seen.digests)
+    return _summarize([group(rows) for rows in exact]), _summarize(
+        [group(rows) for rows in _near(seen, exact, workers)]
+    )
+
+
+def _near(seen: Survey, exact: Sequence[Indices], workers: int) -> Iterator[Indices]:
+    """Rows of nearly equal images; the exact duplicates of a member belong to its group."""
+    duplicates = {int(group[0]): group for group in exact}
+    redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])
+    distinct = np.delete(np.arange(len(seen.usable)), redundant)
+    for group in near_groups(seen.luma[distinct], seen.chroma[distinct], workers):
+        yield np.sort(np.concatenate([duplicates.get(int(row), np.array([row])) for row in distinct[group]]))
+
+
+def _summarize(groups: Sequence[DuplicateGroup]) -> Duplicates:
+    return Duplicates(
+        groups=len(groups),
+        redundant=sum(group.count - 1 for group in groups),
+        leaks=sum(group.leak for group in groups),
+        conflicts=sum(group.conflict for group in groups),
+        examples=tuple(sorted(groups, key=lambda group: (-group.leak - group.conflict, not group.leak))[:MOST_GROUPS]),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from convolve.values import Indices
@@ -27,8 +27,8 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Member:
-    """One picture of a group: its name, its split (empty when in none) and its label or labels."""
+class Duplicate:
+    """One image of several that are the same: its name, its split (empty when in none) and its class or classes."""
 
     name: str
     split: str
@@ -36,29 +36,29 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Pictures that are copies of each other; ``members`` names the first of ``count``, one of each split among them.
+class DuplicateGroup:
+    """Images that are duplicates of each other; ``members`` has the first of ``count``, one of each split among them.
 
-    ``leak``: they stand in several splits. ``conflict``: they carry different labels.
+    ``leak``: they are in several splits. ``conflict``: they have different classes.
     """
 
     count: int
     leak: bool
     conflict: bool
-    members: tuple[Member, ...]
+    members: tuple[Duplicate, ...]
 
 
 @dataclass(frozen=True)
-class Copies:
-    """All groups of one kind. ``spare``: how many pictures could go and leave one of each; ``shown`` is bounded, leaks
-    and conflicts first.
+class Duplicates:
+    """All groups of duplicates of one kind. ``redundant``: how many images could go and leave one of each;
+    ``examples`` is a limited number of the groups, leaks and conflicts first.
     """
 
     groups: int
-    spare: int
+    redundant: int
     leaks: int
     conflicts: int
-    shown: tuple[Group, ...]
+    examples: tuple[DuplicateGroup, ...]
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Findings:
 
     ``counts``: images per class, in the order of ``classes``, for `all` and each split. ``imbalance``: the largest
     class over the smallest that has any. ``channels``: 1 when every image is gray, else 3; ``mean`` and ``std`` as
-    many, of values between 0 and 1, over the train split if there is one. ``missing``: the classes that a split lacks
-    though others have them. ``blank`` counts images of one flat tone. ``fingerprint`` names the data. ``warnings``: a
-    sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be read.
-    ``pixels``: how many of each class the masks hold together; empty where there are none.
+    many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
+    lacks though others have them. ``blank`` counts images of a single color. ``fingerprint`` identifies the data.
+    ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
+    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks.
     """
 
     images: int
@@ -87,12 +87,12 @@ class Findings:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     unreadable: tuple[Unreadable, ...]
-    exact: Copies
-    near: Copies
+    exact: Duplicates
+    near: Duplicates
     fingerprint: str
     warnings: tuple[str, ...]
     usable: Indices
-    pixels: tuple[int, ...] = ()
+    totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def as_json(findings: Findings) -> dict[str, Any]:

@@ -7,22 +7,98 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import final
 
 import numpy as np
 
-from convolve.datasets.decode import decode, size
+from convolve.datasets.decode import Header, decode, read_header
+from convolve.datasets.parallel import chunks, in_order
 from convolve.errors import ImageError
-from convolve.values import Images, Indices, Pixels
+from convolve.values import EncodedImage, Images, Indices, Pixels
 
 DIGEST_BYTES = 16
 
 
+def read_digests(images: Images, workers: int | None = None) -> tuple[bytes, ...]:
+    """The digest of every image, each file read once; empty bytes for a file that cannot be opened."""
+
+    def read(indices: range) -> list[bytes]:
+        digests: list[bytes] = []
+        for index in indices:
+            try:
+                digests.append(images.digest(index))
+            except ImageError:
+                digests.append(b"")
+        return digests
+
+    return tuple(chain.from_iterable(in_order(read, chunks(len(images)), workers)))
+
+
 @final
 @dataclass(frozen=True)
-class ImageFiles:
+class EncodedFile(EncodedImage):
+    """The bytes of an image file, and what to call it in errors."""
+
+    blob: bytes
+    name: str
+
+    @cached_property
+    def digest(self) -> bytes:
+        """BLAKE2b of the bytes."""
+        return hashlib.blake2b(self.blob, digest_size=DIGEST_BYTES).digest()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, from the header. Raises `ImageError`."""
+        return self._header.height, self._header.width
+
+    @property
+    def gray(self) -> bool:
+        """Whether the header rules out color. Raises `ImageError`."""
+        return self._header.gray
+
+    def decode(self, at_least: int = 0) -> Pixels:
+        """(H, W, 1 or 3) uint8 upright pixels; see `decode.decode`. Raises `ImageError`."""
+        return decode(self.blob, self.name, at_least)
+
+    @cached_property
+    def _header(self) -> Header:
+        return read_header(self.blob, self.name)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class EncodedArray(EncodedImage):
+    """An image that is in memory already: ``pixels`` (H, W, 1 or 3) uint8."""
+
+    pixels: Pixels
+
+    @property
+    def digest(self) -> bytes:
+        """BLAKE2b of the shape and the pixels."""
+        shape = b"%d %d %d " % self.pixels.shape
+        return hashlib.blake2b(shape + self.pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def gray(self) -> bool:
+        """Whether there is one channel."""
+        return bool(self.pixels.shape[2] == 1)
+
+    def decode(self, at_least: int = 0) -> Pixels:  # noqa: ARG002 - nothing is saved by reducing
+        """(H, W, 1 or 3) uint8, a view."""
+        return self.pixels
+
+
+@final
+@dataclass(frozen=True)
+class ImageFiles(Images):
     """Image files; ``names`` are their paths below ``root`` (a path from the root of the disk stays as it is)."""
 
     root: Path
@@ -35,33 +111,23 @@ class ImageFiles:
         """The path below ``root``."""
         return self.names[index]
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
-        """(H, W, 1 or 3) uint8 upright pixels; see `decode`. Raises `ImageError`."""
-        return decode(self._bytes(index), self.names[index], at_least)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Height and width, from the file's header. Raises `ImageError`."""
-        return size(self._bytes(index), self.names[index])
-
-    def digest(self, index: int) -> bytes:
-        """BLAKE2b of the file's bytes. Raises `ImageError`."""
-        return hashlib.blake2b(self._bytes(index), digest_size=DIGEST_BYTES).digest()
+    def open(self, index: int) -> EncodedFile:
+        """Read a file. Raises `ImageError`."""
+        name = self.names[index]
+        try:
+            return EncodedFile((self.root / name).read_bytes(), name)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ImageError(f"{name} cannot be opened ({reason}); restore it or leave it out.") from error
 
     def take(self, indices: Indices) -> ImageFiles:
         """Some of the files, in the order asked."""
         return ImageFiles(self.root, tuple(self.names[index] for index in indices))
 
-    def _bytes(self, index: int) -> bytes:
-        try:
-            return (self.root / self.names[index]).read_bytes()
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise ImageError(f"{self.names[index]} cannot be opened ({why}); restore it or leave it out.") from error
-
 
 @final
 @dataclass(frozen=True, eq=False)
-class ImageArray:
+class ImageArray(Images):
     """Images of one size in memory: ``array`` (N, H, W, 1 or 3) uint8, called ``label#0``, ``label#1`` and so on."""
 
     array: Pixels
@@ -74,19 +140,9 @@ class ImageArray:
         """``label#index``."""
         return f"{self.label}#{index}"
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:  # noqa: ARG002 - nothing is saved by reducing
-        """(H, W, C) uint8, a view."""
-        pixels: Pixels = self.array[index]
-        return pixels
-
-    def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
-        """Height and width."""
-        return self.array.shape[1], self.array.shape[2]
-
-    def digest(self, index: int) -> bytes:
-        """BLAKE2b of the shape and the pixels."""
-        pixels = self.array[index]
-        return hashlib.blake2b(b"%d %d %d " % pixels.shape + pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
+    def open(self, index: int) -> EncodedArray:
+        """One image, a view."""
+        return EncodedArray(self.array[index])
 
     def take(self, indices: Indices) -> TakenImages:
         """Some of the images, in the order asked, under their old names."""
@@ -95,7 +151,7 @@ class ImageArray:
 
 @final
 @dataclass(frozen=True, eq=False)
-class TakenImages:
+class TakenImages(Images):
     """Some of other images, by ``indices`` (N,), under the names that they have there."""
 
     images: Images
@@ -108,17 +164,9 @@ class TakenImages:
         """As in the images it was taken from."""
         return self.images.name(int(self.indices[index]))
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
+    def open(self, index: int) -> EncodedImage:
         """As in the images it was taken from. Raises `ImageError`."""
-        return self.images.read(int(self.indices[index]), at_least)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """As in the images it was taken from. Raises `ImageError`."""
-        return self.images.size(int(self.indices[index]))
-
-    def digest(self, index: int) -> bytes:
-        """As in the images it was taken from. Raises `ImageError`."""
-        return self.images.digest(int(self.indices[index]))
+        return self.images.open(int(self.indices[index]))
 
     def take(self, indices: Indices) -> TakenImages:
         """Some of these, in the order asked."""
@@ -127,7 +175,7 @@ class TakenImages:
 
 @final
 @dataclass(frozen=True)
-class JoinedImages:
+class JoinedImages(Images):
     """Several collections, one after another."""
 
     parts: tuple[Images, ...]
@@ -144,20 +192,10 @@ class JoinedImages:
         part, inner = self._find(index)
         return part.name(inner)
 
-    def read(self, index: int, at_least: int = 0) -> Pixels:
+    def open(self, index: int) -> EncodedImage:
         """As in the part that holds it. Raises `ImageError`."""
         part, inner = self._find(index)
-        return part.read(inner, at_least)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """As in the part that holds it. Raises `ImageError`."""
-        part, inner = self._find(index)
-        return part.size(inner)
-
-    def digest(self, index: int) -> bytes:
-        """As in the part that holds it. Raises `ImageError`."""
-        part, inner = self._find(index)
-        return part.digest(inner)
+        return part.open(inner)
 
     def take(self, indices: Indices) -> TakenImages:
         """Some of the images, in the order asked."""

@@ -1,89 +1,97 @@
-"""Masks, the class of every pixel: image files of class numbers or colors, and how they follow an image's changes."""
+"""Masks, the class of every pixel: image files of class indices or colors, and how they follow their images."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from threading import Lock
-from typing import Any, final
+from typing import Any, Protocol, cast, final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from convolve.datasets.cache import PixelSource
 from convolve.datasets.images import DIGEST_BYTES
-from convolve.datasets.parallel import in_order
-from convolve.errors import ImageError
-from convolve.values import IGNORE, Color, Indices, Masks, Matrices, Pixels, Preprocessing
+from convolve.datasets.parallel import in_order, reader_threads
+from convolve.errors import DataError, ImageError
+from convolve.targets import ArrayTargets
+from convolve.values import (
+    IGNORE,
+    Color,
+    Flags,
+    GroundTruthFindings,
+    Indices,
+    Matrices,
+    Pixels,
+    Placement,
+    Preprocessing,
+    Targets,
+)
 
-READERS = 2
+READERS = reader_threads()
+"""Threads that read masks."""
 IN_MEMORY = 2**30
-"""Bytes of decoded masks that are kept for the next epoch."""
-_BAND = 2**20  # pixels of a large mask that are looked at together
-_OVER = 0.5  # share of the classes' colors over a picture
-_BREAKING = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""Bytes of decoded masks that stay in memory for the next epoch."""
+_BAND = 2**20  # pixels of a large mask that are processed together
+_OPACITY = 0.5  # of the classes' colors over an image
+_DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+class MaskReader(Protocol):
+    """Masks on disk or in memory, read one at a time; safe to call from several threads."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class indices, `IGNORE` where no class is meant. Raises `ImageError`."""
+        ...
+
+    def digest(self, index: int) -> bytes:
+        """Bytes that change whenever the class indices do. Raises `ImageError` when the file cannot be opened."""
+        ...
 
 
 @final
 @dataclass(frozen=True)
 class MaskFiles:
-    """Image files below ``root``, one per image. A pixel's stored value, a number or a color as in ``stored``, means
-    the class at its place there; ``ignored`` values mean none.
+    """Image files below ``root``, one per image. A pixel's stored value, a number or a color, means the class whose
+    index is its position in ``stored``; ``ignored`` values mean none.
     """
 
     root: Path
     names: tuple[str, ...]
     stored: tuple[int | Color, ...]
-    colors: tuple[Color, ...]
     ignored: tuple[int | Color, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, index: int) -> Pixels:
-        """(H, W) class numbers. Raises `ImageError`, also for a value that names no class."""
-        return as_numbers(raw_mask(self.root / self.names[index]), self.stored, self.ignored, self.names[index])
+        """(H, W) class indices. Raises `ImageError`, also for a value that names no class."""
+        return class_indices(stored_values(self.root / self.names[index]), self.stored, self.ignored, self.names[index])
 
     def digest(self, index: int) -> bytes:
-        """BLAKE2b of the file's bytes. Raises `ImageError`."""
+        """BLAKE2b of the file's bytes and of what its values mean. Raises `ImageError`."""
         try:
-            return hashlib.blake2b((self.root / self.names[index]).read_bytes(), digest_size=DIGEST_BYTES).digest()
+            content = (self.root / self.names[index]).read_bytes()
         except OSError as error:
             raise ImageError(f"{self.names[index]} cannot be opened ({error.strerror}); restore it.") from error
-
-
-def as_numbers(
-    raw: npt.NDArray[np.integer[Any]], stored: Sequence[int | Color], ignored: Sequence[int | Color], name: str
-) -> Pixels:
-    """The class number of every stored value, `IGNORE` for those that are ``ignored``. Raises `ImageError` for a value
-    that names no class, in which ``name`` is the mask's.
-    """
-    known = np.array([_as_number(value) for value in (*stored, *ignored)])
-    order = np.argsort(known)
-    known, meaning = known[order], np.array([*range(len(stored)), *[IGNORE] * len(ignored)], np.uint8)[order]
-    numbers = np.empty(raw.size, np.uint8)
-    for start in range(0, raw.size, _BAND):
-        band = raw.reshape(-1)[start : start + _BAND]
-        places = np.searchsorted(known, band).clip(max=len(known) - 1)
-        strange = band[known[places] != band]
-        if len(strange):
-            raise ImageError(f"{name} holds the value {_as_text(int(strange[0]))}, which names no class.")
-        numbers[start : start + _BAND] = meaning[places]
-    return numbers.reshape(raw.shape)
+        meaning = repr((self.stored, self.ignored)).encode()
+        return hashlib.blake2b(meaning + content, digest_size=DIGEST_BYTES).digest()
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class MaskArray:
-    """Masks of one size in memory: ``array`` (N, H, W) class numbers."""
+    """Masks of one size in memory: ``array`` (N, H, W) class indices."""
 
     array: Pixels
-    colors: tuple[Color, ...]
 
     def __len__(self) -> int:
         return len(self.array)
@@ -94,71 +102,218 @@ class MaskArray:
         return pixels
 
     def digest(self, index: int) -> bytes:
-        """BLAKE2b of the shape and the class numbers."""
-        pixels = self.array[index]
-        return hashlib.blake2b(b"%d %d " % pixels.shape + pixels.tobytes(), digest_size=DIGEST_BYTES).digest()
-
-
-def raw_mask(place: Path) -> npt.NDArray[np.integer[Any]]:
-    """(H, W) what a mask's file stores: palette indices or gray levels as they are, colors as 65536 r + 256 g + b,
-    made larger by 2**24 so that no color is taken for a number. Raises `ImageError`.
-    """
-    try:
-        with Image.open(place) as file:
-            if file.mode in ("1", "P", "L", "I;16", "I"):
-                return np.asarray(file.convert("L") if file.mode == "1" else file)
-            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), -1, 0)
-    except _BREAKING as error:
-        raise ImageError(f"{place} cannot be read as a mask ({error}); restore it or leave its image out.") from error
-    wide = 2**24 + (red.astype(np.int32) << 16) + (green.astype(np.int32) << 8) + blue
-    return np.asarray(wide, dtype=np.int32)
+        """BLAKE2b of the shape and the class indices."""
+        return mask_digest(self.array[index])
 
 
 @final
-class MaskTruth:
-    """Masks as the network's answers should be: each follows the change that its image went through."""
+class Masks:
+    """A `GroundTruth`: the class of every pixel of N images, in files or in memory.
 
-    def __init__(self, masks: Masks, source: PixelSource, preprocessing: Preprocessing) -> None:
-        self._masks, self._source, self._preprocessing = masks, source, preprocessing
-        self._kept: OrderedDict[int, Pixels] = OrderedDict()
+    Image i has mask ``indices[i]`` of the ``reader``, or none where that is -1; without ``indices`` (N,) they are in
+    the same order. ``table`` (256,) maps the reader's class indices to those of ``classes``. ``colors`` are those in
+    which the dataset paints each class. `take` and `with_classes` give views that share what was read.
+    """
+
+    def __init__(
+        self,
+        reader: MaskReader,
+        classes: Sequence[str],
+        colors: Sequence[Color],
+        indices: Indices | None = None,
+        table: Pixels | None = None,
+    ) -> None:
+        """Raises `DataError` unless there are as many colors as classes, and 255 at most."""
+        if len(classes) != len(colors) or len(classes) > IGNORE:
+            raise DataError(f"{len(classes)} classes have {len(colors)} colors; each needs one, and 255 is the most.")
+        self.classes, self.colors = tuple(classes), tuple(colors)
+        self._reader = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes))
+        self._indices: Indices = np.arange(len(reader)) if indices is None else indices
+        self._table = np.arange(IGNORE + 1, dtype=np.uint8) if table is None else table
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @property
+    def covers(self) -> Flags:
+        """(N,) which images have a mask."""
+        return self._indices >= 0
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class indices, `IGNORE` where no class is meant. Raises `ImageError`, also where there is no mask."""
+        pixels: Pixels = self._table[self._reader.read(self._position(index))]
+        return pixels
+
+    def digest(self, index: int) -> bytes:
+        """BLAKE2b of what is stored and what it means; nothing where there is no mask. Raises `ImageError`."""
+        if self._indices[index] < 0:
+            return b""
+        content = self._table.tobytes() + self._reader.digest(self._position(index))
+        return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+    def pixel_counts(self) -> Indices:
+        """(N, C) how many pixels of each class each mask has; none where it cannot be read.
+
+        Reads every mask when it is first asked for, by threads.
+        """
+        stored, _ = self._reader.counts()
+        counts = np.zeros((len(self), len(self.classes)), dtype=np.int64)
+        for old, new in enumerate(self._table[: stored.shape[1]].tolist()):
+            if new != IGNORE:
+                counts[:, new] += np.where(self.covers, stored[self._indices, old], 0)
+        return counts
+
+    def presence(self) -> Flags:
+        """(N, C) which classes occur in each mask; none where it cannot be read. Reads as `pixel_counts` does."""
+        return self.pixel_counts() > 0
+
+    def findings(self) -> GroundTruthFindings:
+        """The masks that cannot be read, and the `pixels` of each class in all others. Reads as `pixel_counts` does."""
+        _, failed = self._reader.counts()
+        return GroundTruthFindings(
+            failed={row: failed[index] for row, index in enumerate(self._indices.tolist()) if index in failed},
+            totals={"pixels": tuple(self.pixel_counts().sum(0).tolist())},
+        )
+
+    def take(self, indices: Indices) -> Masks:
+        """The masks of some images, in the order asked; -1 stands for an image without a mask."""
+        rows = np.where(indices >= 0, self._indices[indices], -1)
+        return Masks(self._reader, self.classes, self.colors, rows, self._table)
+
+    def with_classes(self, names: Sequence[str]) -> Masks:
+        """The masks with the classes ``names`` in that order; pixels of any other class become `IGNORE`. A class that
+        has not been there is black.
+        """
+        if tuple(names) == self.classes:
+            return self
+        mapping = np.full(IGNORE + 1, IGNORE, np.uint8)
+        for old, name in enumerate(self.classes):
+            if name in names:
+                mapping[old] = names.index(name)
+        own = dict(zip(self.classes, self.colors, strict=True))
+        colors = [own.get(name, (0, 0, 0)) for name in names]
+        return Masks(self._reader, names, colors, self._indices, mapping[self._table])
+
+    def targets(self, indices: Indices, placement: Placement) -> ArrayTargets:
+        """(M, height, width) uint8 class indices of the pixels of the input, resampled once, by the nearest pixel."""
+        preprocessing = placement.preprocessing
+        result = np.empty((len(indices), preprocessing.height, preprocessing.width), np.uint8)
+        for index, matrix, size, target in zip(
+            indices.tolist(), placement.matrices, placement.sizes, result, strict=True
+        ):
+            mask = self._reader.cached(self._position(index))
+            scales = np.array([size[1] / mask.shape[1], size[0] / mask.shape[0]])
+            target[...] = warp_mask(mask, matrix * np.array([*scales, 1.0]), preprocessing)
+        return ArrayTargets(self._table[result])
+
+    def draw(self, images: Pixels, targets: Targets) -> Pixels:
+        """(N, H, W, 3) the images (N, H, W, 1 or 3) half covered by their masks' colors."""
+        masks = cast(ArrayTargets, targets).values.astype(np.uint8)
+        rgb = np.broadcast_to(images, (*images.shape[:3], 3))
+        return np.stack([overlay(image, mask, self.colors) for image, mask in zip(rgb, masks, strict=True)])
+
+    def describe(self, targets: Targets) -> list[str]:
+        """The names of the classes that occur in each mask, joined by plus signs."""
+        masks = cast(ArrayTargets, targets).values.astype(np.uint8)
+        present = [count_pixels(mask, len(self.classes)) > 0 for mask in masks]
+        return [" + ".join(compress(self.classes, flags)) for flags in present]
+
+    def _position(self, index: int) -> int:
+        """In the reader. Raises `ImageError`."""
+        position = int(self._indices[index])
+        if position < 0:
+            raise ImageError(f"Image {index} has no mask; leave it out with `Dataset.for_ground_truth`.")
+        return position
+
+
+@final
+class _MaskMemory:
+    """The masks of another reader: those used last decoded, and the pixels of each class in all of them, counted once.
+
+    The first ``classes`` class indices are counted.
+    """
+
+    def __init__(self, reader: MaskReader, classes: int) -> None:
+        self._reader, self._classes = reader, classes
+        self._masks: OrderedDict[int, Pixels] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
+        self._counts: tuple[Indices, Mapping[int, str]] | None = None
+        self._counting = Lock()
 
-    def targets(self, indices: Indices, matrices: Matrices) -> Pixels:
-        """(N, height, width) uint8 class numbers of the frame, resampled once, by the nearest pixel."""
-        frame = (len(indices), self._preprocessing.height, self._preprocessing.width)
-        found = np.empty(frame, np.uint8)
-        for index, matrix, result in zip(indices.tolist(), matrices, found, strict=True):
-            mask = self._read(index)
-            shown = self._source.get(index).shape[:2]
-            scales = np.array([shown[1] / mask.shape[1], shown[0] / mask.shape[0]])
-            result[...] = moved(mask, matrix * np.array([*scales, 1.0]), self._preprocessing)
-        return found
+    def __len__(self) -> int:
+        return len(self._reader)
 
-    def _read(self, index: int) -> Pixels:
+    def read(self, index: int) -> Pixels:
+        return self._reader.read(index)
+
+    def digest(self, index: int) -> bytes:
+        return self._reader.digest(index)
+
+    def cached(self, index: int) -> Pixels:
+        """As `read`, from memory where it is there."""
         with self._lock:
-            if index in self._kept:
-                self._kept.move_to_end(index)
-                return self._kept[index]
-        mask = self._masks.read(index)
+            if index in self._masks:
+                self._masks.move_to_end(index)
+                return self._masks[index]
+        mask = self._reader.read(index)
         with self._lock:
-            self._kept[index] = mask
-            self._bytes += mask.size
-            while self._bytes > IN_MEMORY and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].size
+            if index not in self._masks:
+                self._masks[index] = mask
+                self._bytes += mask.size
+            while self._bytes > IN_MEMORY and len(self._masks) > 1:
+                self._bytes -= self._masks.popitem(last=False)[1].size
         return mask
 
+    def counts(self) -> tuple[Indices, Mapping[int, str]]:
+        """(N, classes) pixels, none of a mask that cannot be read, and by index why it cannot."""
+        with self._counting:
+            if self._counts is None:
+                failed: dict[int, str] = {}
 
-def moved(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
-    """(height, width) a mask as its matrix (2, 3; see `geometry`) lays it into the frame, by the nearest pixel.
+                def count(index: int) -> Indices:
+                    try:
+                        return count_pixels(self._reader.read(index), self._classes)
+                    except ImageError as error:
+                        failed[index] = str(error)
+                        return np.zeros(self._classes, dtype=np.int64)
 
-    What lies beyond it is its mirror image as in `geometry.warp`; with `letterbox` it is `IGNORE`.
+                rows = list(in_order(count, range(len(self)), READERS))
+                self._counts = np.array(rows, dtype=np.int64).reshape(len(self), self._classes), failed
+            return self._counts
+
+
+def stored_values(path: Path) -> npt.NDArray[np.integer[Any]]:
+    """(H, W) what a mask's file stores: palette indices or gray levels as they are, colors as 65536 r + 256 g + b plus
+    2**24, so that no color is taken for a number. Raises `ImageError`.
     """
-    centerd = matrix.copy()  # OpenCV counts from the first pixel's center
-    centerd[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
-    border = cv2.BORDER_CONSTANT if preprocessing.fit == "letterbox" else cv2.BORDER_REFLECT_101
-    size = (preprocessing.width, preprocessing.height)
-    laid = cv2.warpAffine(mask, centerd, size, flags=cv2.INTER_NEAREST, borderMode=border, borderValue=[IGNORE])
-    return np.asarray(laid, dtype=np.uint8)
+    try:
+        with Image.open(path) as file:
+            if file.mode in ("1", "P", "L", "I;16", "I"):
+                return np.asarray(file.convert("L") if file.mode == "1" else file)
+            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), -1, 0)
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{path} cannot be read as a mask ({error}); restore it or leave its image out.") from error
+    return np.asarray(2**24 + (red.astype(np.int32) << 16) + (green.astype(np.int32) << 8) + blue, dtype=np.int32)
+
+
+def class_indices(
+    values: npt.NDArray[np.integer[Any]], stored: Sequence[int | Color], ignored: Sequence[int | Color], name: str
+) -> Pixels:
+    """The class index of every stored value, `IGNORE` for those that are ``ignored``. Raises `ImageError` for a value
+    that names no class; ``name`` is the mask's.
+    """
+    known = np.array([_as_number(value) for value in (*stored, *ignored)])
+    order = np.argsort(known)
+    known, meaning = known[order], np.array([*range(len(stored)), *[IGNORE] * len(ignored)], np.uint8)[order]
+    result = np.empty(values.size, np.uint8)
+    for start in range(0, values.size, _BAND):
+        band = values.reshape(-1)[start : start + _BAND]
+        positions = np.searchsorted(known, band).clip(max=len(known) - 1)
+        unknown = band[known[positions] != band]
+        if len(unknown):
+            raise ImageError(f"{name} holds the value {_as_text(int(unknown[0]))}, which names no class.")
+        result[start : start + _BAND] = meaning[positions]
+    return result.reshape(values.shape)
 
 
 def _as_number(value: int | Color) -> int:
@@ -171,75 +326,41 @@ def _as_text(number: int) -> str:
     return " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
 
 
-def shown_in(colors: Sequence[Color], mask: Pixels) -> Pixels:
+def mask_digest(mask: Pixels) -> bytes:
+    """BLAKE2b of the shape and the class indices."""
+    return hashlib.blake2b(b"%d %d " % mask.shape + mask.tobytes(), digest_size=DIGEST_BYTES).digest()
+
+
+def warp_mask(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
+    """(height, width) a mask as its matrix (2, 3; see `geometry`) takes it to the network's input, by the nearest
+    pixel.
+
+    Beyond its edges it is reflected, as in `geometry.warp`; with `letterbox` it is `IGNORE` there.
+    """
+    centered = matrix.copy()  # OpenCV counts from the first pixel's center
+    centered[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+    border = cv2.BORDER_CONSTANT if preprocessing.fit == "letterbox" else cv2.BORDER_REFLECT_101
+    size = (preprocessing.width, preprocessing.height)
+    warped = cv2.warpAffine(mask, centered, size, flags=cv2.INTER_NEAREST, borderMode=border, borderValue=[IGNORE])
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def colorize(colors: Sequence[Color], mask: Pixels) -> Pixels:
     """(H, W, 3) a mask in its classes' colors; what is ignored is white."""
     table = np.full((IGNORE + 1, 3), 255, np.uint8)
     table[: len(colors)] = colors
     return np.asarray(table[mask])
 
 
-def laid_over(picture: Pixels, mask: Pixels, colors: Sequence[Color]) -> Pixels:
-    """(H, W, 3) a picture of that shape half in its classes' colors, and as it is where no class is meant."""
-    mixed = (1 - _OVER) * picture + _OVER * shown_in(colors, mask)
-    return np.where((mask != IGNORE)[..., None], mixed, picture).round().astype(np.uint8)
+def overlay(image: Pixels, mask: Pixels, colors: Sequence[Color]) -> Pixels:
+    """(H, W, 3) an image of that shape half covered by its classes' colors; unchanged where no class is meant."""
+    mixed = (1 - _OPACITY) * image + _OPACITY * colorize(colors, mask)
+    return np.where((mask != IGNORE)[..., None], mixed, image).round().astype(np.uint8)
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class ChosenMasks:
-    """Other masks with some of their classes, in another order; the rest is `IGNORE`. ``table`` (256,) has the new
-    number of each old one.
-    """
-
-    masks: Masks
-    table: Pixels
-    colors: tuple[Color, ...]
-
-    def __len__(self) -> int:
-        return len(self.masks)
-
-    def read(self, index: int) -> Pixels:
-        """(H, W) class numbers. Raises `ImageError`."""
-        numbers: Pixels = self.table[self.masks.read(index)]
-        return numbers
-
-    def digest(self, index: int) -> bytes:
-        """As of the masks that they were chosen from. Raises `ImageError`."""
-        return self.masks.digest(index)
-
-
-def chosen(masks: Masks, places: Sequence[int]) -> Masks:
-    """The masks with the classes at ``places`` alone, in that order; -1 makes one that does not occur."""
-    if list(places) == list(range(len(masks.colors))):
-        return masks
-    table = np.full(IGNORE + 1, IGNORE, np.uint8)
-    for new, old in enumerate(places):
-        if old >= 0:
-            table[old] = new
-    return ChosenMasks(masks, table, tuple(masks.colors[old] if old >= 0 else (0, 0, 0) for old in places))
-
-
-def pixels_by_class(mask: Pixels, classes: int) -> Indices:
-    """(classes,) how many pixels of each class a mask holds."""
+def count_pixels(mask: Pixels, classes: int) -> Indices:
+    """(classes,) how many pixels of each class a mask has."""
     flat = mask.reshape(-1)
     bands = [flat[start : start + _BAND] for start in range(0, len(flat), _BAND)]
     counts = [np.bincount(band, minlength=IGNORE + 1)[:classes] for band in bands]
     return np.asarray(np.sum(counts, axis=0), dtype=np.int64)
-
-
-def pixel_counts(masks: Masks, indices: Indices, classes: int) -> Indices:
-    """(N, classes) pixels of each class in some masks; none in one that cannot be read."""
-
-    def counted(index: int) -> Indices:
-        try:
-            return pixels_by_class(masks.read(index), classes)
-        except ImageError:
-            return np.zeros(classes, dtype=np.int64)
-
-    return np.stack(list(in_order(counted, indices.tolist(), READERS)))
-
-
-def class_flags(masks: Masks) -> Pixels:
-    """(N, classes) which classes occur in each mask; none in one that cannot be read."""
-    counts = pixel_counts(masks, np.arange(len(masks)), len(masks.colors))
-    return (counts > 0).astype(np.uint8)

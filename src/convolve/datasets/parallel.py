@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,16 +12,38 @@ from typing import TypeVar
 
 import cv2
 
+MAX_READER_THREADS = 16
+"""More threads than that wait for the disk or the interpreter lock, and each holds images in memory."""
+CHUNK = 32
+"""Images that a thread takes at a time, as a small one takes less time than handing it over."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def reader_threads() -> int:
+    """How many threads read and decode: one for each core that this process may use, `MAX_READER_THREADS` at most."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on; also heeds PYTHON_CPU_COUNT
+        cores = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count()
+    return min(cores or 1, MAX_READER_THREADS)
+
+
+def chunks(count: int, size: int = CHUNK) -> list[range]:
+    """The indices 0 to ``count`` - 1 in ranges of ``size``."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
     """Yield `function(item)` for each item in turn, computed by ``workers`` threads up to ``2 * workers`` items ahead.
 
-    Without workers the caller's own thread computes. What the function raises comes out where its result would have.
-    Closing the iterator early drops what was not begun and waits for the rest, so no thread outlives it.
+    There are `reader_threads` of them unless a number is given; with 0 the caller's own thread computes. What the
+    function raises comes out where its result would have. Closing the iterator early drops what has not begun and waits
+    for the rest, so no thread outlives it.
     """
+    workers = reader_threads() if workers is None else workers
     if workers < 1:
         yield from map(function, items)
         return
@@ -38,7 +61,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers:
 
 
 _lock = Lock()
-_borrowed: list[int] = []
+_users: list[int] = []
+"""OpenCV's own number of threads, once for each block of `one_thread_each` that is being executed."""
 
 
 @contextmanager
@@ -48,12 +72,12 @@ def one_thread_each() -> Iterator[None]:
     OpenCV's number of threads belongs to the whole process; the last of several users to leave restores it.
     """
     with _lock:
-        _borrowed.append(_borrowed[0] if _borrowed else cv2.getNumThreads())
+        _users.append(_users[0] if _users else cv2.getNumThreads())
         cv2.setNumThreads(1)
     try:
         yield
     finally:
         with _lock:
-            before = _borrowed.pop()
-            if not _borrowed:
+            before = _users.pop()
+            if not _users:
                 cv2.setNumThreads(before)

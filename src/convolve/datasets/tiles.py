@@ -1,8 +1,8 @@
-"""Pictures cut into tiles at their own scale: each tile of the frame's size is an example, with its part of the mask.
+"""Images cut into tiles at their own scale: each tile has the input size and is an example, with its part of the mask.
 
-Tiles overlap by half, as in prediction; the last one along a side is moved inwards, so that it ends where the picture
-ends. A picture that is smaller than a tile is mirrored beyond its end, where its mask is ignored. Pictures and masks
-are kept whole in the cache, each read once, and a tile is a view of what lies there.
+Tiles overlap by half, as in prediction; the last one along a side is moved inwards, so that it ends where the image
+ends. An image that is smaller than a tile is reflected beyond its end, where its mask is ignored. Images and masks
+are cached at full size, each read once, and a tile is a view of the cache.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource, open_cache
-from convolve.datasets.images import DIGEST_BYTES, TakenImages
-from convolve.datasets.masks import READERS, moved
+from convolve.datasets.images import DIGEST_BYTES, EncodedArray, TakenImages
+from convolve.datasets.masks import Masks, warp_mask
 from convolve.errors import ImageError
-from convolve.values import IGNORE, Images, Indices, Masks, Matrices, Pixels, Preprocessing
+from convolve.targets import ArrayTargets
+from convolve.values import IGNORE, Images, Indices, Pixels, Placement, Preprocessing
 
 
 def starts(length: int, tile: int) -> Indices:
@@ -30,22 +31,22 @@ def starts(length: int, tile: int) -> Indices:
 
 
 def tiles(images: Images, masks: Masks, source: PixelSource, preprocessing: Preprocessing, budget: int) -> Examples:
-    """The tiles of all pictures; none of a picture that cannot be read. The masks' cache takes its part of the
+    """The tiles of all images; none of an image that cannot be read. The masks' cache takes its part of the
     ``budget`` (bytes), as in `open_cache`.
     """
     plain = Preprocessing(preprocessing.height, preprocessing.width, 1, "tiles", (0.0,), (1.0,))
-    kept = open_cache(_MaskPictures(masks, images), plain, None, budget, READERS)
+    mask_source = open_cache(_MaskImages(masks, images), plain, None, budget)
     corners = [_corners(source, index, preprocessing) for index in range(len(source))]
     first = np.cumsum([0, *map(len, corners)])
     sides = (preprocessing.height, preprocessing.width)
-    places = np.repeat(np.arange(len(corners)), np.diff(first))
-    cut = Tiles(source, places, np.concatenate(corners), sides)
-    truth = TileTruth(Tiles(kept, places, cut.corners, sides, cv2.BORDER_CONSTANT), preprocessing)
-    return Examples(cut, truth, first)
+    parents = np.repeat(np.arange(len(corners)), np.diff(first))
+    pixels = Tiles(source, parents, np.concatenate(corners), sides)
+    targets = MaskTiles(Tiles(mask_source, parents, pixels.corners, sides, cv2.BORDER_CONSTANT))
+    return Examples(pixels, targets, first)
 
 
 def _corners(source: PixelSource, index: int, preprocessing: Preprocessing) -> Indices:
-    """(M, 2) top and left of a picture's tiles, row after row."""
+    """(M, 2) top and left of an image's tiles, row after row."""
     try:
         height, width = source.size(index)
     except ImageError:
@@ -57,12 +58,12 @@ def _corners(source: PixelSource, index: int, preprocessing: Preprocessing) -> I
 @final
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """The pixels of tiles of ``sides`` (height, width): tile i lies in picture ``places[i]`` at ``corners[i]`` (top,
-    left). Beyond the end of a picture is its mirror image, or `IGNORE` with a constant ``border``.
+    """The pixels of tiles of ``sides`` (height, width): tile i is a part of image ``parents[i]`` from ``corners[i]``
+    (top, left) on. Beyond the end of an image it is reflected, or `IGNORE` with a constant ``border``.
     """
 
-    pictures: PixelSource
-    places: Indices
+    images: PixelSource
+    parents: Indices
     corners: Indices
     sides: tuple[int, int]
     border: int = cv2.BORDER_REFLECT_101
@@ -70,17 +71,17 @@ class Tiles:
 
     @property
     def failed(self) -> Mapping[int, str]:
-        """Nothing: a picture that is known to be unreadable has no tiles."""
+        """Nothing: an image that is known to be unreadable has no tiles."""
         return {}
 
     @property
-    def how(self) -> str:
-        """Where the pictures come from, and what they give."""
+    def description(self) -> str:
+        """Where the images come from, and into what they are cut."""
         height, width = self.sides
-        return f"{self.pictures.how} They are cut into {len(self):,} tiles of {width}x{height}."
+        return f"{self.images.description} They are cut into {len(self):,} tiles of {width}x{height}."
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.parents)
 
     def size(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
         """The tiles' height and width."""
@@ -90,35 +91,34 @@ class Tiles:
         """(height, width, channels). Raises `ImageError`."""
         top, left = self.corners[index].tolist()
         height, width = self.sides
-        part = self.pictures.get(int(self.places[index]))[top : top + height, left : left + width]
+        part = self.images.get(int(self.parents[index]))[top : top + height, left : left + width]
         below, beyond = height - part.shape[0], width - part.shape[1]
         if below or beyond:
-            whole = cv2.copyMakeBorder(part, 0, below, 0, beyond, self.border, value=[IGNORE])
-            return np.asarray(whole, np.uint8).reshape(height, width, part.shape[2])
+            padded = cv2.copyMakeBorder(part, 0, below, 0, beyond, self.border, value=[IGNORE])
+            return np.asarray(padded, np.uint8).reshape(height, width, part.shape[2])
         return part
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class TileTruth:
-    """The masks of tiles, each following the change that its tile went through."""
+class MaskTiles:
+    """The masks of tiles, each moved as its tile is."""
 
     masks: Tiles
-    preprocessing: Preprocessing
 
-    def targets(self, indices: Indices, matrices: Matrices) -> Pixels:
-        """(N, height, width) uint8 class numbers of the frame, resampled once, by the nearest pixel."""
+    def targets(self, indices: Indices, placement: Placement) -> ArrayTargets:
+        """(N, height, width) uint8 class indices of the pixels of the input, resampled once, by the nearest pixel."""
         found = [
-            moved(self.masks.get(index)[..., 0], matrix, self.preprocessing)
-            for index, matrix in zip(indices.tolist(), matrices, strict=True)
+            warp_mask(self.masks.get(index)[..., 0], matrix, placement.preprocessing)
+            for index, matrix in zip(indices.tolist(), placement.matrices, strict=True)
         ]
-        return np.stack(found)
+        return ArrayTargets(np.stack(found))
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _MaskPictures:
-    """Masks as pictures of one channel, (H, W, 1) class numbers, each as large as its image."""
+class _MaskImages:
+    """Masks as images of one channel, (H, W, 1) class indices, each of the size of its image."""
 
     masks: Masks
     images: Images
@@ -128,6 +128,9 @@ class _MaskPictures:
 
     def name(self, index: int) -> str:
         return f"the mask of {self.images.name(index)}"
+
+    def open(self, index: int) -> EncodedArray:
+        return EncodedArray(self.read(index))
 
     def read(self, index: int, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
         mask, (height, width) = self.masks.read(index), self.images.size(index)
@@ -139,9 +142,9 @@ class _MaskPictures:
         return self.images.size(index)
 
     def digest(self, index: int) -> bytes:
-        """Of the class numbers, which depend on more than the files."""
-        mask = self.read(index)
-        return hashlib.blake2b(b"%d %d " % mask.shape[:2] + mask.tobytes(), digest_size=DIGEST_BYTES).digest()
+        """Of the stored mask, what its values mean, and the size."""
+        content = b"%d %d " % self.images.size(index) + self.masks.digest(index)
+        return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
     def take(self, indices: Indices) -> TakenImages:
         return TakenImages(self, np.asarray(indices, dtype=np.int64))

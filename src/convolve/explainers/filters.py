@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
-from convolve.layers.table_convolution import TableConvolution
+from convolve.layers.lecun import TableConvolution
 from convolve.summary import summarize
 from convolve.values import Floats, Pixels
 
@@ -59,7 +58,5 @@ def _kernels(layer: nn.Module, shape: tuple[int, int, int]) -> Tensor | None:
     if isinstance(layer, nn.Linear) and layer.in_features == shape[0] * shape[1] * shape[2]:
         return layer.weight.reshape(-1, *shape)
     if isinstance(layer, TableConvolution) and layer.channels == shape[0]:
-        dense = torch.zeros(len(layer.table) * layer.channels, *layer.weight.shape[1:])
-        dense[layer.places.cpu()] = layer.weight.detach().float().cpu()
-        return dense.reshape(-1, layer.channels, *layer.weight.shape[1:])
+        return layer.dense_kernels()
     return None

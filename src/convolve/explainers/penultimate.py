@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from convolve.errors import NetworkError
 from convolve.explainers.untouched import untouched
-from convolve.layers.radial_basis import RadialBasis
+from convolve.layers.lecun import RadialBasis
 from convolve.models import Network
 
 _SCORING = nn.Linear | nn.Conv2d | RadialBasis

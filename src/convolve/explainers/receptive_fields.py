@@ -17,7 +17,7 @@ from convolve.explainers.feature_maps import map_of
 from convolve.explainers.untouched import untouched
 from convolve.layers.geometry import ReceptiveField
 from convolve.models import Network
-from convolve.summary import map_fields
+from convolve.summary import receptive_fields
 from convolve.values import Floats, Indices
 
 EDGE = 1 - 0.9545
@@ -46,7 +46,7 @@ def boxes_of(network: Network, input: tuple[int, int, int], stage: str, places: 
     ``input`` is (channels, height, width).
     """
     name = f"stages.{stage}"
-    down, across = map_fields(network, input, [name])[name]
+    down, across = receptive_fields(network, input, [name])[name]
     top, bottom = _span(down, places[..., 0], input[1])
     left, right = _span(across, places[..., 1], input[2])
     return np.stack([left, top, right, bottom], -1).astype(np.int64)

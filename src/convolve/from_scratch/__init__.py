@@ -1,15 +1,15 @@
-"""The lectures' mathematics by hand, in NumPy alone, to be read beside the slides.
+"""The lectures' mathematics in NumPy alone, to be read next to the slides.
 
-The letters are the slides': ``x`` goes in, ``w`` and ``b`` (``gamma`` and ``beta``) are learned, ``y`` comes out, and
-``dx`` stands for ∂L/∂x, the slope of the loss along x, of x's own shape. Images are (N, C, H, W), sequences (N, C, L),
-vectors (N, D); labels are (N,) integers counted from 0.
+The letters are the slides': ``x`` is the input, ``w`` and ``b`` (``gamma`` and ``beta``) are learned, ``y`` is the
+output, and ``dx`` stands for ∂L/∂x, the gradient of the loss with respect to x, of x's shape. Images are (N, C, H, W),
+sequences (N, C, L), vectors (N, D); labels are (N,) class indices from 0.
 
-Every operation is a pair of functions, one below the other: ``…_forward(x, parameters…)`` returns ``(y, memory)``, and
-``…_backward(dy, memory)`` returns the slope of each thing that went in: dx alone, or ``(dx, dw, db)``. Arrays that go
-in are never changed. What goes in as float32 comes out as float32, and float64 as float64.
+Every operation is a pair of functions, one below the other: ``…_forward(x, parameters…)`` returns ``(y, cache)``, and
+``…_backward(dy, cache)`` returns the gradient with respect to each input: dx alone, or ``(dx, dw, db)``. Inputs are
+never changed. float32 in gives float32 out, and float64 in gives float64 out.
 
-Read in this order: `affine`, `activations`, `losses`, `homework` (the homework's two- and three-layer nets, written
-out), `checking`; `plain` (convolution as nested sums), `windows` and `convolution` (the same as a matrix product),
-`pooling`, `filters`, `photographs`; `dropout`, `normalization`, `response`; `initializers`, `optimizers`, `layers`,
-`network`, `networks`, `trainer`; `neighbors` and `linear`. `steps` says every sum aloud.
+Read in this order: `affine`, `activations`, `losses`, `homework` (the two- and three-layer nets of the homework,
+written out), `gradient_check`; `windows`, `convolution` (as nested loops, and as a matrix product), `pooling`,
+`filters`; `dropout`, `normalization`; `initializers`, `optimizers`, `layers`, `networks`, `training`; `classifiers`.
+`traces` spells out the arithmetic of each operation, value by value.
 """

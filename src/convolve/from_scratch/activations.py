@@ -1,7 +1,7 @@
-"""Activations and their slopes, of any shape; slides "Activation Function".
+"""Activations and their gradients, for arrays of any shape; slides "Activation Function".
 
-Without them depth is worth nothing: W₂(W₁x) = (W₂W₁)x is one layer. Where a bend has no slope (x = 0), the one on its
-left is taken, as torch does.
+Without a nonlinearity depth gains nothing: W₂(W₁x) = (W₂W₁)x is one layer. Where the derivative does not exist (x = 0),
+the one from the left is taken, as torch does.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def sigmoid_forward(x: Array) -> tuple[Array, Array]:
     return y, y
 
 
-def sigmoid_backward(dy: Array, memory: Array) -> Array:
-    """∂y/∂x = y (1 - y), at most 1/4: this is what makes gradients vanish in deep nets."""
-    y = memory
+def sigmoid_backward(dy: Array, cache: Array) -> Array:
+    """∂y/∂x = y (1 - y), at most 1/4: this is why gradients vanish in deep networks."""
+    y = cache
     return dy * y * (1 - y)
 
 
@@ -36,9 +36,9 @@ def tanh_forward(x: Array) -> tuple[Array, Array]:
     return y, y
 
 
-def tanh_backward(dy: Array, memory: Array) -> Array:
+def tanh_backward(dy: Array, cache: Array) -> Array:
     """∂y/∂x = 1 - y²."""
-    y = memory
+    y = cache
     return dy * (1 - y * y)
 
 
@@ -48,9 +48,9 @@ def relu_forward(x: Array) -> tuple[Array, Array]:
     return y, y
 
 
-def relu_backward(dy: Array, memory: Array) -> Array:
-    """Where x was positive, y still is, and the whole slope passes; elsewhere nothing does."""
-    return dy * (memory > 0)
+def relu_backward(dy: Array, cache: Array) -> Array:
+    """∂y/∂x = 1 where x > 0 (there y > 0 too), else 0."""
+    return dy * (cache > 0)
 
 
 def leaky_relu_forward(x: Array, leak: float = 0.1) -> tuple[Array, tuple[Mask, float]]:
@@ -58,9 +58,9 @@ def leaky_relu_forward(x: Array, leak: float = 0.1) -> tuple[Array, tuple[Mask, 
     return np.maximum(leak * x, x), (x > 0, leak)
 
 
-def leaky_relu_backward(dy: Array, memory: tuple[Mask, float]) -> Array:
+def leaky_relu_backward(dy: Array, cache: tuple[Mask, float]) -> Array:
     """∂y/∂x = 1 where x > 0, else the leak."""
-    positive, leak = memory
+    positive, leak = cache
     return dy * np.maximum(positive.astype(dy.dtype), leak)
 
 
@@ -70,9 +70,9 @@ def elu_forward(x: Array, alpha: float = 1.0) -> tuple[Array, tuple[Array, float
     return y, (y, alpha)
 
 
-def elu_backward(dy: Array, memory: tuple[Array, float]) -> Array:
+def elu_backward(dy: Array, cache: tuple[Array, float]) -> Array:
     """∂y/∂x = 1 where x > 0, else alpha eˣ = y + alpha."""
-    y, alpha = memory
+    y, alpha = cache
     return np.where(y > 0, dy, dy * (y + alpha))
 
 
@@ -85,10 +85,10 @@ def maxout_forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array, Ar
     return pieces.max(0), (x, w, pieces.argmax(0))
 
 
-def maxout_backward(dy: Array, memory: tuple[Array, Array, Labels]) -> tuple[Array, Array, Array]:
-    """The piece that won (the first of equals) gets the slope as an affine layer would; the others get none."""
-    x, w, winner = memory
-    each = dy * (winner == np.arange(len(w))[:, None, None])
+def maxout_backward(dy: Array, cache: tuple[Array, Array, Labels]) -> tuple[Array, Array, Array]:
+    """The largest piece (the first among equals) gets the gradient, as an affine layer would; the others get 0."""
+    x, w, largest = cache
+    each = dy * (largest == np.arange(len(w))[:, None, None])
     return (each @ w.swapaxes(1, 2)).sum(0), x.T @ each, each.sum(1)
 
 
@@ -99,4 +99,4 @@ ACTIVATIONS: Mapping[Activation, tuple[Callable[[Array], tuple[Array, Any]], Cal
     "leaky relu": (leaky_relu_forward, leaky_relu_backward),
     "elu": (elu_forward, elu_backward),
 }
-"""The pairs by name, without `maxout_forward`, which has parameters of its own."""
+"""The pairs by name; `maxout_forward` is not among them, since it has parameters."""

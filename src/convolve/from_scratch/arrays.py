@@ -1,4 +1,4 @@
-"""The types that every file of the package speaks of."""
+"""The array types used throughout the package."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ import numpy.typing as npt
 Array = npt.NDArray[np.floating[Any]]
 """float32 or float64, of the shape that the docstring gives."""
 Labels = npt.NDArray[np.integer[Any]]
-"""(N,) classes, counted from 0."""
-Precision = type[np.float32] | type[np.float64]
-"""The number format in which weights are drawn, and so everything is computed."""
+"""(N,) class indices from 0."""
+DType = type[np.float32] | type[np.float64]
+"""The number format of the parameters, and so of everything computed from them."""

@@ -1,22 +1,84 @@
-"""Convolution as one matrix product: the form that works fast. `plain` says the same as nested sums.
+"""Convolution twice: as the nested loops of the slides, to be read, and as one matrix product, which is fast.
+
+Slides "CNN 1D backpropagation", whose indices count from 1: Oᵢ = Σⱼ wⱼ x₍ᵢ₊ⱼ₋₁₎ and so ∂L/∂wᵢ = Σⱼ δⱼ x₍ᵢ₊ⱼ₋₁₎; each x
+collects w·δ from every output that it contributed to. Indices here count from 0.
 
 Slides "im2col로 데이터 전개하기" (unrolling the data by im2col): once unrolled, a convolution is an affine layer whose
-"examples" are the places of the window. So are its slopes: ∂L/∂W = ∂L/∂Y · Xᵀ, and ∂L/∂X = Wᵀ · ∂L/∂Y, which `col2im`
-folds back.
+"examples" are the positions of the window, and so are its gradients: ∂L/∂W = ∂L/∂Y · Xᵀ, and ∂L/∂X = Wᵀ · ∂L/∂Y, which
+`col2im` folds back.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from convolve.from_scratch.arrays import Array
-from convolve.from_scratch.windows import Sliding, col2im, im2col
+from convolve.from_scratch.windows import Sliding, col2im, im2col, output_size
 
-ONE_BY_ONE = Sliding()
+UNIT = Sliding()
+"""Stride 1, no padding, no dilation."""
 
 
-class ConvolutionMemory(NamedTuple):
-    """``columns`` (N, C, *kernel, *output) of the input, the input's ``shape``, the kernels ``w`` and their way."""
+def conv1d_forward_naive(x: Array, w: Array, sliding: Sliding = UNIT) -> Array:
+    """``x`` (L,), w (K,) to y (output,): yᵢ = Σⱼ wⱼ x₍ₛᵢ₊ⱼ₎, with zeros around x where it is padded."""
+    y = np.zeros(output_size(len(x), len(w), sliding), x.dtype)
+    x = np.pad(x, sliding.padding)
+    for i in range(len(y)):
+        for j in range(len(w)):
+            y[i] += w[j] * x[sliding.stride * i + sliding.dilation * j]
+    return y
+
+
+def conv1d_backward_naive(dy: Array, x: Array, w: Array, sliding: Sliding = UNIT) -> tuple[Array, Array]:
+    """``dy`` (output,) to dx (L,) and dw (K,): the same loops; each product w·x passes x to dw and w to dx."""
+    length, x = len(x), np.pad(x, sliding.padding)
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i in range(len(dy)):
+        for j in range(len(w)):
+            dw[j] += dy[i] * x[sliding.stride * i + sliding.dilation * j]
+            dx[sliding.stride * i + sliding.dilation * j] += dy[i] * w[j]
+    return dx[sliding.padding : sliding.padding + length], dw
+
+
+def conv2d_forward_naive(x: Array, w: Array, b: Array, sliding: Sliding = UNIT) -> Array:
+    """``x`` (C, H, W), w (filters, C, FH, FW), b (filters,) to y (filters, OH, OW).
+
+    y[f, i, j] = b[f] + Σ over channels and taps of w[f, c, u, v] · x[c, S·i + D·u, S·j + D·v].
+    """
+    output = [output_size(side, taps, sliding) for side, taps in zip(x.shape[1:], w.shape[2:], strict=True)]
+    y = np.zeros((len(w), *output), x.dtype)
+    x = _pad(x, sliding.padding)
+    for f, i, j in np.ndindex(*y.shape):
+        y[f, i, j] = b[f]
+        for c, u, v in np.ndindex(*w.shape[1:]):
+            row, column = sliding.stride * i + sliding.dilation * u, sliding.stride * j + sliding.dilation * v
+            y[f, i, j] += w[f, c, u, v] * x[c, row, column]
+    return y
+
+
+def conv2d_backward_naive(dy: Array, x: Array, w: Array, sliding: Sliding = UNIT) -> tuple[Array, Array, Array]:
+    """``dy`` (filters, OH, OW) to dx (C, H, W), dw and db: the same loops; each product passes x to dw and w to dx."""
+    height, width = x.shape[1:]
+    x = _pad(x, sliding.padding)
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w), w.dtype)
+    for f, i, j in np.ndindex(*dy.shape):
+        db[f] += dy[f, i, j]
+        for c, u, v in np.ndindex(*w.shape[1:]):
+            row, column = sliding.stride * i + sliding.dilation * u, sliding.stride * j + sliding.dilation * v
+            dw[f, c, u, v] += dy[f, i, j] * x[c, row, column]
+            dx[c, row, column] += dy[f, i, j] * w[f, c, u, v]
+    border = sliding.padding
+    return dx[:, border : border + height, border : border + width], dw, db
+
+
+def _pad(x: Array, padding: int) -> Array:
+    return np.pad(x, ((0, 0), (padding, padding), (padding, padding)))
+
+
+class ConvolutionCache(NamedTuple):
+    """``columns`` (N, C, *kernel, *output) of the input, the input's ``shape``, the kernels ``w`` and how they slid."""
 
     columns: Array
     shape: tuple[int, ...]
@@ -24,24 +86,24 @@ class ConvolutionMemory(NamedTuple):
     sliding: Sliding
 
 
-def convolution_forward(x: Array, w: Array, b: Array, sliding: Sliding = ONE_BY_ONE) -> tuple[Array, ConvolutionMemory]:
+def convolution_forward(x: Array, w: Array, b: Array, sliding: Sliding = UNIT) -> tuple[Array, ConvolutionCache]:
     """``x`` (N, C, *size), w (filters, C / groups, *kernel), b (filters,) to y (N, filters, *output).
 
-    One dimension or two, as w says. The number of groups follows from the shapes (C over w's own channels): the filters
-    fall into as many equal parts, and each sees its own part of the channels only (AlexNet, section 3.5). Raises
-    `ValueError` when the channels do not fit, or the window does not.
+    One dimension or two, as w has. The number of groups follows from the shapes (C over w's own channels): the filters
+    form that many equal groups, and each sees only its own channels (AlexNet, section 3.5). Raises `ValueError` when
+    the channels do not match, or the window does not fit.
     """
     columns = im2col(x, w.shape[2:], sliding)
-    filters, rows = _as_matrices(w, columns)
+    filters, rows = _matrices(w, columns)
     y = filters @ rows
     y += b.reshape(len(filters), -1, 1)
-    return y.reshape(len(x), len(w), *columns.shape[w.ndim :]), ConvolutionMemory(columns, x.shape, w, sliding)
+    return y.reshape(len(x), len(w), *columns.shape[w.ndim :]), ConvolutionCache(columns, x.shape, w, sliding)
 
 
-def convolution_backward(dy: Array, memory: ConvolutionMemory) -> tuple[Array, Array, Array]:
+def convolution_backward(dy: Array, cache: ConvolutionCache) -> tuple[Array, Array, Array]:
     """``dy`` (N, filters, *output) to dx, dw and db, each of its own shape."""
-    columns, shape, w, sliding = memory
-    filters, rows = _as_matrices(w, columns)
+    columns, shape, w, sliding = cache
+    filters, rows = _matrices(w, columns)
     dy = dy.reshape(len(dy), *filters.shape[:2], -1)
     dw = (dy @ rows.swapaxes(-1, -2)).sum(0)
     drows = filters.swapaxes(-1, -2) @ dy
@@ -49,12 +111,13 @@ def convolution_backward(dy: Array, memory: ConvolutionMemory) -> tuple[Array, A
     return dx, dw.reshape(w.shape), dy.sum((0, -1)).ravel()
 
 
-def _as_matrices(w: Array, columns: Array) -> tuple[Array, Array]:
-    """Filters (groups, filters / groups, taps) and rows (N, groups, taps, places): two matrices per image and group."""
+def _matrices(w: Array, columns: Array) -> tuple[Array, Array]:
+    """Filters (groups, filters / groups, taps) and rows (N, groups, taps, positions): a product per image and group."""
     channels, groups = columns.shape[1], columns.shape[1] // w.shape[1]
     if groups * w.shape[1] != channels or len(w) % groups:
         raise ValueError(
-            f"{len(w)} filters of {w.shape[1]} channels do not divide an input of {channels} into equal groups."
+            f"{len(w)} filters of {w.shape[1]} channels do not divide an input of {channels} channels into equal "
+            "groups; give each filter all channels of the input, or each group of filters an equal part of them."
         )
     filters = w.reshape(groups, len(w) // groups, -1)
     return filters, columns.reshape(len(columns), groups, filters.shape[2], -1)

@@ -1,6 +1,6 @@
-"""Losses: one number from scores and truth, and its slope. Every loss is a mean, so that its size does not depend on N.
+"""Losses and their gradients. Every loss is a mean, so that its size does not depend on N.
 
-A loss of a classifier is a `Loss`, a pair of functions: `SOFTMAX` and `HINGE`.
+A classifier's loss is a `Loss`, a pair of functions: `SOFTMAX` and `HINGE`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from convolve.from_scratch.arrays import Array, Labels
 
 
 def softmax_forward(x: Array) -> tuple[Array, Array]:
-    """``y = eˣ / Σ eˣ`` over the classes: x (N, classes) to probabilities. The largest score is taken off first, which
-    changes nothing (it cancels) but keeps eˣ from overflowing.
+    """``y = eˣ / Σ eˣ`` over the classes: x (N, classes) to probabilities. The largest score is subtracted first, which
+    cancels but keeps eˣ from overflowing.
     """
     powers = np.exp(x - x.max(1, keepdims=True))
     y = powers / powers.sum(1, keepdims=True)
     return y, y
 
 
-def softmax_backward(dy: Array, memory: Array) -> Array:
+def softmax_backward(dy: Array, cache: Array) -> Array:
     """∂yᵢ/∂xⱼ = yᵢ (1[i = j] - yⱼ), so dx = y (dy - Σ dy·y)."""
-    y = memory
+    y = cache
     dx: Array = y * (dy - (dy * y).sum(1, keepdims=True))
     return dx
 
@@ -37,9 +37,9 @@ def cross_entropy_forward(x: Array, labels: Labels) -> tuple[float, tuple[Array,
     return float(loss), (np.exp(shifted - log_sum[:, None]), labels)
 
 
-def cross_entropy_backward(memory: tuple[Array, Labels]) -> Array:
-    """``dx = (y - t) / N``: probabilities less the truth as ones and zeros; the homework's first line."""
-    probabilities, labels = memory
+def cross_entropy_backward(cache: tuple[Array, Labels]) -> Array:
+    """``dx = (y - t) / N``: probabilities minus the one-hot target; the first line of the homework's backward pass."""
+    probabilities, labels = cache
     dx = probabilities / len(labels)
     dx[np.arange(len(labels)), labels] -= 1 / len(labels)
     return dx
@@ -48,7 +48,7 @@ def cross_entropy_backward(memory: tuple[Array, Labels]) -> Array:
 def hinge_forward(x: Array, labels: Labels) -> tuple[float, tuple[Array, Labels]]:
     """The SVM loss: mean over images of Σ max(0, xⱼ - x_true + 1) over the wrong classes j; x (N, classes).
 
-    Weston & Watkins 1999; assignment 1 of CS231n, which the lecture sets as homework.
+    Weston & Watkins 1999; assignment 1 of CS231n, the lecture's homework.
     """
     rows = np.arange(len(x))
     margins = np.maximum(x - x[rows, labels][:, None] + 1, 0)
@@ -56,9 +56,9 @@ def hinge_forward(x: Array, labels: Labels) -> tuple[float, tuple[Array, Labels]
     return float(margins.sum(1).mean()), (margins, labels)
 
 
-def hinge_backward(memory: tuple[Array, Labels]) -> Array:
-    """Every wrong class within the margin is pushed down once, and the true class up as often."""
-    margins, labels = memory
+def hinge_backward(cache: tuple[Array, Labels]) -> Array:
+    """1/N for each wrong class within the margin, and minus their sum for the true class."""
+    margins, labels = cache
     dx = (margins > 0) / np.asarray(len(labels), margins.dtype)
     dx[np.arange(len(labels)), labels] = -dx.sum(1)
     return dx
@@ -70,9 +70,9 @@ def l1_forward(x: Array, target: Array) -> tuple[float, Array]:
     return float(np.abs(difference).mean()), difference
 
 
-def l1_backward(memory: Array) -> Array:
-    """``dx = ±1 / elements``; 0 where nothing differs."""
-    return np.sign(memory) / memory.size
+def l1_backward(cache: Array) -> Array:
+    """``dx = ±1 / elements``; 0 where x equals the target."""
+    return np.sign(cache) / cache.size
 
 
 def l2_forward(x: Array, target: Array) -> tuple[float, Array]:
@@ -81,14 +81,14 @@ def l2_forward(x: Array, target: Array) -> tuple[float, Array]:
     return float(np.square(difference).mean()), difference
 
 
-def l2_backward(memory: Array) -> Array:
+def l2_backward(cache: Array) -> Array:
     """``dx = 2 (x - target) / elements``."""
-    return memory * (2 / memory.size)
+    return cache * (2 / cache.size)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """``forward`` takes scores (N, classes) and labels to the loss and a memory; ``backward`` the memory to dscores."""
+    """``forward`` maps scores (N, classes) and labels to the loss and a cache; ``backward`` the cache to dscores."""
 
     forward: Callable[[Array, Labels], tuple[float, tuple[Array, Labels]]]
     backward: Callable[[tuple[Array, Labels]], Array]

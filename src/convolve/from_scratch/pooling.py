@@ -1,8 +1,8 @@
-"""Max, min and average pooling, with windows apart or overlapping.
+"""Max, min and average pooling, with separate or overlapping windows.
 
-Slides "Pooling" and, for the way back, "Average Pooling" (each of a window's m values gets δ/m) and "Max Pooling" (the
-value that was passed on gets δ, the others nothing). Where windows overlap (AlexNet: 3x3, stride 2), a value adds up
-what each window gives it. Rows and columns that no whole window reaches are dropped, as frameworks do.
+Slides "Pooling" and, for the backward pass, "Average Pooling" (each of a window's m values gets δ/m) and "Max Pooling"
+(the selected value gets δ, the others nothing). Where windows overlap (AlexNet: 3x3, stride 2), a value sums what it
+gets from each. Rows and columns that no complete window covers are dropped, as frameworks do.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convolve.from_scratch.arrays import Array
-from convolve.from_scratch.windows import Sliding, Where, met, output_size
+from convolve.from_scratch.windows import Index, Sliding, output_size, tap_index
 
 
-class ExtremeMemory(NamedTuple):
-    """What went in, what came out, and the window's side and stride."""
+class ExtremePoolCache(NamedTuple):
+    """The input, the output, and the window's side and stride."""
 
     x: Array
     y: Array
@@ -26,7 +26,7 @@ class ExtremeMemory(NamedTuple):
     stride: int
 
 
-class AverageMemory(NamedTuple):
+class AveragePoolCache(NamedTuple):
     """The input's shape, and the window's side and stride."""
 
     shape: tuple[int, ...]
@@ -34,50 +34,50 @@ class AverageMemory(NamedTuple):
     stride: int
 
 
-def max_pool_forward(x: Array, size: int, stride: int) -> tuple[Array, ExtremeMemory]:
+def max_pool_forward(x: Array, size: int, stride: int) -> tuple[Array, ExtremePoolCache]:
     """``x`` (N, C, *size) to y (N, C, *output): the largest value of each window of ``size`` along each axis."""
-    y = reduce(np.maximum, (x[place] for place in _taps(x.shape, size, stride)))
-    return y, ExtremeMemory(x, y, size, stride)
+    y = reduce(np.maximum, (x[tap] for tap in _taps(x.shape, size, stride)))
+    return y, ExtremePoolCache(x, y, size, stride)
 
 
-def min_pool_forward(x: Array, size: int, stride: int) -> tuple[Array, ExtremeMemory]:
+def min_pool_forward(x: Array, size: int, stride: int) -> tuple[Array, ExtremePoolCache]:
     """``x`` (N, C, *size) to y (N, C, *output): the smallest value of each window."""
-    y = reduce(np.minimum, (x[place] for place in _taps(x.shape, size, stride)))
-    return y, ExtremeMemory(x, y, size, stride)
+    y = reduce(np.minimum, (x[tap] for tap in _taps(x.shape, size, stride)))
+    return y, ExtremePoolCache(x, y, size, stride)
 
 
-def extreme_pool_backward(dy: Array, memory: ExtremeMemory) -> Array:
-    """Both max and min: the slope goes to the value that was passed on, the first in the window among equals."""
-    x, y, size, stride = memory
+def extreme_pool_backward(dy: Array, cache: ExtremePoolCache) -> Array:
+    """For max and min: the gradient goes to the selected value, the first in the window among equals."""
+    x, y, size, stride = cache
     dx, unclaimed = np.zeros_like(x), np.ones(y.shape, np.bool_)
-    for place in _taps(x.shape, size, stride):
-        chosen = (x[place] == y) & unclaimed
-        unclaimed &= ~chosen
+    for tap in _taps(x.shape, size, stride):
+        selected = (x[tap] == y) & unclaimed
+        unclaimed &= ~selected
         if stride < size:
-            dx[place] += dy * chosen
-        else:  # no other window reaches here
-            dx[place] = dy * chosen
+            dx[tap] += dy * selected
+        else:  # no other window covers this value
+            dx[tap] = dy * selected
     return dx
 
 
-def average_pool_forward(x: Array, size: int, stride: int) -> tuple[Array, AverageMemory]:
+def average_pool_forward(x: Array, size: int, stride: int) -> tuple[Array, AveragePoolCache]:
     """``x`` (N, C, *size) to y (N, C, *output): the mean of each window."""
-    total = reduce(np.add, (x[place] for place in _taps(x.shape, size, stride)))
-    return total * (1 / size ** (x.ndim - 2)), AverageMemory(x.shape, size, stride)
+    total = reduce(np.add, (x[tap] for tap in _taps(x.shape, size, stride)))
+    return total * (1 / size ** (x.ndim - 2)), AveragePoolCache(x.shape, size, stride)
 
 
-def average_pool_backward(dy: Array, memory: AverageMemory) -> Array:
+def average_pool_backward(dy: Array, cache: AveragePoolCache) -> Array:
     """Each of the m values of a window gets δ/m."""
-    shape, size, stride = memory
+    shape, size, stride = cache
     dx = np.zeros(shape, dy.dtype)
-    share = dy * (1 / size ** (len(shape) - 2))
-    for place in _taps(shape, size, stride):
-        dx[place] += share
+    part = dy * (1 / size ** (len(shape) - 2))
+    for tap in _taps(shape, size, stride):
+        dx[tap] += part
     return dx
 
 
-def _taps(shape: tuple[int, ...], size: int, stride: int) -> Iterator[Where]:
-    """For each position inside the window, in reading order, where it falls in the input over all windows."""
+def _taps(shape: tuple[int, ...], size: int, stride: int) -> Iterator[Index]:
+    """For each offset inside the window, in reading order, its index in the input over all windows."""
     sliding = Sliding(stride)
     output = [output_size(side, size, sliding) for side in shape[2:]]
-    return (met(tap, output, sliding) for tap in np.ndindex(*(size,) * len(output)))
+    return (tap_index(offset, output, sliding) for offset in np.ndindex(*(size,) * len(output)))

@@ -1,1 +1,1 @@
-"""Weights and networks of other programs: what is read is data, never code."""
+"""Weights and networks of other programs. What is read is data, never code."""

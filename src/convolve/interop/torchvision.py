@@ -11,12 +11,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision import models
 
 from convolve.errors import WeightsError
 from convolve.layers.residual import Residual
 from convolve.models import Network
-from convolve.models.weights import load_weights
 from convolve.values import Preprocessing
 
 TWINS = {
@@ -30,28 +28,23 @@ TWINS = {
     "resnet101_v1_5": "resnet101",
     "resnet152_v1_5": "resnet152",
 }
-"""Networks here, and the ones of torchvision that compute the same."""
+"""Our networks, and those of torchvision that compute the same."""
 
-_CENTERD = (
-    "googlenet",
-    "inception_v3",
-)  # with weights, they turn their normalized input into this one (transform_input)
+_CENTERED = ("googlenet", "inception_v3")  # with weights, they normalize their input so themselves (transform_input)
 _HALF = (0.5, 0.5, 0.5)
 _OLD = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(\d)")
-_HELPERS = ("aux", "AuxLogits")
+_AUXILIARY = ("aux", "AuxLogits")
 
 
-def carry(network: Network, state: Mapping[str, Tensor]) -> list[str]:
-    """Load the weights of torchvision's twin of a network; the head's parameters that stay fresh are returned.
+def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of torchvision's twin under the network's own names.
 
-    Raises `WeightsError` when the network has no twin, or the weights are not of it.
+    Raises `WeightsError` when the network has no twin, or the names are not the twin's.
     """
-    return load_weights(network, renamed(network, state))
-
-
-def renamed(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state of torchvision's twin under the names used here. Raises `WeightsError` as `carry` does."""
-    _twin(network.card.name)
+    name = network.card.name
+    if name not in TWINS:
+        near = f"{name}_v1_5" if f"{name}_v1_5" in TWINS else f"one of {', '.join(TWINS)}"
+        raise WeightsError(f"torchvision has no weights that fit {name}; choose {near}.")
     names = key_map(network)
     foreign = [name for name in state if name not in names]
     if foreign:
@@ -63,55 +56,49 @@ def renamed(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def key_map(network: Network) -> dict[str, str]:
-    """Every parameter and buffer of a VGG or ResNet: the name in torchvision, then the name here."""
+    """Our names of all parameters and buffers of a VGG or ResNet by their names in torchvision."""
     modules = _vgg(network) if network.card.name.startswith("vgg") else _resnet(network)
     parts = [key.rpartition(".") for key in network.state_dict()]
     return {f"{modules[module]}.{leaf}": f"{module}.{leaf}" for module, _, leaf in parts}
 
 
-def downloaded(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessing, str]:
-    """The ImageNet weights of a network of torchvision under its names, their preprocessing, and whose they are.
+def download(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessing, str]:
+    """The ImageNet weights of a network of torchvision under its names, their preprocessing, and where they are from.
 
-    The first edition, or the ``newest``, which torchvision takes for the best. They are downloaded once, checked by
-    their hash, and kept in torch's own cache; what is downloaded is reported on the error stream. torchvision measured
-    them on the central pixels of larger images. Raises `WeightsError` when they cannot be fetched.
+    The first version, or the ``newest``, which torchvision considers the best. They are downloaded once, checked by
+    their hash, and cached by torch; progress is reported on the error stream. torchvision measured them on the central
+    pixels of larger images. Raises `WeightsError` when they cannot be downloaded.
     """
-    editions = models.get_model_weights(name)
-    weights = editions.DEFAULT if newest else editions["IMAGENET1K_V1"]
+    from torchvision import models  # takes a second
+
+    versions = models.get_model_weights(name)
+    weights = versions.DEFAULT if newest else versions["IMAGENET1K_V1"]
     try:
         with contextlib.redirect_stdout(sys.stderr):
             state = weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
             )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        place = Path(torch.hub.get_dir()) / "checkpoints"
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise WeightsError(
-            f"The ImageNet weights of torchvision/{name} cannot be fetched ({error}); put {weights.url} into {place} "
-            "by hand, or train without them."
+            f"The ImageNet weights of torchvision/{name} cannot be downloaded ({error}); put {weights.url} into "
+            f"{folder} by hand, or train without them."
         ) from error
     view = weights.transforms()
     side = view.crop_size[0]
-    mean, std = (_HALF, _HALF) if name in _CENTERD else (tuple(view.mean), tuple(view.std))
+    mean, std = (_HALF, _HALF) if name in _CENTERED else (tuple(view.mean), tuple(view.std))
     return state, Preprocessing(side, side, 3, "crop", mean, std), f"torchvision/{name}, {weights.name}"
 
 
-def modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state as torchvision would save it today: its files of DenseNet write `norm.1` for `norm1`, and heads that
-    help in training only are left out.
+def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict under the names that torchvision has today (its files of DenseNet have `norm.1` for `norm1`),
+    without the heads that help in training only.
     """
-    kept = {key: value for key, value in state.items() if not key.startswith(_HELPERS)}
-    return {_OLD.sub(r"\1\2", key): value for key, value in kept.items()}
-
-
-def _twin(name: str) -> str:
-    if name not in TWINS:
-        near = f"; {name}_v1_5 has them" if f"{name}_v1_5" in TWINS else f"; it has {', '.join(TWINS)}"
-        raise WeightsError(f"torchvision has no weights that fit {name}{near}.")
-    return TWINS[name]
+    return {_OLD.sub(r"\1\2", key): value for key, value in state.items() if not key.startswith(_AUXILIARY)}
 
 
 def _vgg(network: Network) -> dict[str, str]:
-    """All layers of the stages are numbered in one row there, and those of the head in another."""
+    """There all layers of the stages are numbered consecutively, and so are those of the head."""
     layers = [
         f"stages.{stage}.{name}" for stage, module in network.stages.items() for name, _ in module.named_children()
     ]
@@ -120,13 +107,13 @@ def _vgg(network: Network) -> dict[str, str]:
 
 
 def _resnet(network: Network) -> dict[str, str]:
-    """Stages are numbered from 1 after the stem there, and blocks from 0."""
+    """There stages are numbered from 1 after the stem, and blocks from 0."""
     modules = {"stages.stage1.conv1": "conv1", "stages.stage1.norm1": "bn1", "head.fc": "fc"}
     for number, stage in enumerate(list(network.stages)[1:], 1):
         children = network.stages[stage].named_children()
         blocks = [name for name, block in children if isinstance(block, Residual)]
-        for place, block in enumerate(blocks):
-            ours, theirs = f"stages.{stage}.{block}", f"layer{number}.{place}"
+        for index, block in enumerate(blocks):
+            ours, theirs = f"stages.{stage}.{block}", f"layer{number}.{index}"
             for step in (1, 2, 3):
                 modules[f"{ours}.branch.conv{step}"] = f"{theirs}.conv{step}"
                 modules[f"{ours}.branch.norm{step}"] = f"{theirs}.bn{step}"

@@ -16,7 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from convolve.layers.description import Growing
+
 Growth = Callable[[int, int], nn.Sequential]
+"""Builds the layer H_l for the channels that enter it and the number of maps that it adds."""
 
 
 @final
@@ -25,37 +28,42 @@ class DenseBlock(nn.Module):
 
     (N, channels, H, W) maps become (N, channels + count * growth, H, W); ``channels`` is what leaves the block.
 
-    With ``recompute`` a training step keeps none of the concatenations and normalized copies, whose memory grows with
-    the square of ``count``: the backward pass makes them again from the layers' maps. Results are the same, running
-    statistics too.
+    With ``recompute`` a training step stores none of the concatenations and normalized copies, whose memory grows with
+    the square of ``count``: the backward pass computes them again from the layers' maps. Results are the same, running
+    statistics included.
     """
 
     def __init__(self, count: int, channels: int, growth: int, layer: Growth) -> None:
         super().__init__()
         self.recompute = False
+        self.growth = growth
         self.channels = channels + count * growth
-        self.layers = nn.ModuleList(layer(channels + place * growth, growth) for place in range(count))
+        self.layers = nn.ModuleList(layer(channels + index * growth, growth) for index in range(count))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, H, W) maps to (N, C + count * growth, H, W), what came in first."""
-        grown = [maps]
+        """(N, C, H, W) maps to (N, C + count * growth, H, W), those that entered first."""
+        outputs = [maps]
         for layer in self.layers:
-            grown.append(self._grow(cast(nn.Sequential, layer), grown))
-        return torch.cat(grown, 1)
+            outputs.append(self._added_maps(cast(nn.Sequential, layer), outputs))
+        return torch.cat(outputs, 1)
 
-    def _grow(self, layer: nn.Sequential, grown: list[Tensor]) -> Tensor:
-        cheap, rest = layer[:3], layer[3:]  # normalization, ReLU and the convolution that reads the copy
+    def describe(self) -> Growing:
+        """Equal layers."""
+        return Growing("layers.0", len(self.layers), self.growth)
+
+    def _added_maps(self, layer: nn.Sequential, outputs: list[Tensor]) -> Tensor:
+        cheap, later = layer[:3], layer[3:]  # normalization, ReLU and the convolution that reads the copy
         if self.recompute and torch.is_grad_enabled():
-            again = partial(_without_statistics, cheap)
+            second_pass = partial(_without_statistics, cheap)
             narrow: Tensor = checkpoint(
-                partial(_joined, cheap),
-                *grown,
+                partial(_concatenate_into, cheap),
+                *outputs,
                 use_reentrant=False,
-                context_fn=lambda: (contextlib.nullcontext(), again()),
+                context_fn=lambda: (contextlib.nullcontext(), second_pass()),
             )
         else:
-            narrow = _joined(cheap, *grown)
-        maps: Tensor = rest(narrow)
+            narrow = _concatenate_into(cheap, *outputs)
+        maps: Tensor = later(narrow)
         return maps
 
 
@@ -105,20 +113,20 @@ def transition(channels: int, outputs: int) -> nn.Sequential:
     )
 
 
-def _joined(layers: nn.Sequential, *maps: Tensor) -> Tensor:
-    joined: Tensor = layers(torch.cat(maps, 1))
-    return joined
+def _concatenate_into(layers: nn.Sequential, *maps: Tensor) -> Tensor:
+    output: Tensor = layers(torch.cat(maps, 1))
+    return output
 
 
 @contextlib.contextmanager
 def _without_statistics(layers: nn.Sequential) -> Iterator[None]:
-    """Normalize by the batch without counting it a second time."""
+    """Normalize by the batch's statistics without adding them to the running ones a second time."""
     norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
-    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    saved = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm, (momentum, batches) in zip(norms, before, strict=True):
+        for norm, (momentum, batches) in zip(norms, saved, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, batches

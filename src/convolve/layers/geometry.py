@@ -1,18 +1,11 @@
-"""What a sliding window does to a map: how large the next one is, and how far a unit sees."""
+"""What a sliding window does to a map: the size of its output, and the receptive field of the output's units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from torch import nn
-
 from convolve.errors import NetworkError
-from convolve.layers.pooling import MinPool2d
-from convolve.layers.subsampling import Subsampling
-from convolve.layers.table_convolution import TableConvolution
-
-_SLIDING = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d | nn.LPPool2d | MinPool2d | Subsampling | TableConvolution
 
 
 @dataclass(frozen=True)
@@ -25,31 +18,32 @@ class Window:
     dilation: int
 
     def output(self, side: int, *, exact: bool = False) -> int:
-        """Units of the map behind the window: (side + 2 padding - reach) / stride + 1, where the reach is
-        (kernel - 1) dilation + 1.
+        """Units on a side of the output map: (side + 2 padding - extent) / stride + 1, where the extent of the dilated
+        window is (kernel - 1) dilation + 1.
 
-        Rounds down, as frameworks do; with ``exact`` a remainder is refused. Raises `NetworkError` then, and where the
-        window does not fit in.
+        Rounds down, as frameworks do. Raises `NetworkError` where the window does not fit into the padded map, and with
+        ``exact`` also where the division leaves a remainder.
         """
-        reach = (self.kernel - 1) * self.dilation + 1
-        steps, left = divmod(side + 2 * self.padding - reach, self.stride)
+        extent = (self.kernel - 1) * self.dilation + 1
+        steps, remainder = divmod(side + 2 * self.padding - extent, self.stride)
         if steps < 0:
             raise NetworkError(
-                f"A window that reaches over {reach} does not fit into {side} with padding {self.padding}."
+                f"A window that spans {extent} units does not fit into a side of {side} with padding {self.padding}; "
+                "choose a smaller kernel or more padding."
             )
-        if exact and left:
+        if exact and remainder:
             raise NetworkError(
-                f"Windows of {self.kernel} with stride {self.stride} leave {left} of {side} over; "
-                "choose another stride or padding."
+                f"Windows of {self.kernel} with stride {self.stride} and padding {self.padding} leave a remainder of "
+                f"{remainder} on a side of {side}; choose another stride or padding."
             )
         return steps + 1
 
 
 class ReceptiveField(NamedTuple):
-    """What the units of a map see along one side of the image, in pixels.
+    """The receptive fields of a map's units along one side of the image, in pixels.
 
-    Unit i sees the ``size`` pixels from ``offset`` + i * ``stride`` on. Pixels of the padding count, so ``offset`` may
-    be negative.
+    Unit i sees ``size`` pixels, the first of which is ``offset`` + i * ``stride``. ``stride`` is the effective one, of
+    all layers so far: the jump from one unit's field to the next. Padding counts, so ``offset`` may be negative.
     """
 
     size: int
@@ -57,36 +51,16 @@ class ReceptiveField(NamedTuple):
     offset: int
 
     def through(self, window: Window) -> Self:
-        """What the units behind a window see."""
+        """The fields after a layer with this window."""
         size = self.size + (window.kernel - 1) * window.dilation * self.stride
         return type(self)(size, self.stride * window.stride, self.offset - window.padding * self.stride)
 
     def over(self, units: int) -> Self:
-        """What one unit made of all ``units`` of a side sees."""
+        """The field of one unit that is computed from all ``units`` of a side."""
         return type(self)(self.size + (units - 1) * self.stride, self.stride * units, self.offset)
 
     def union(self, other: ReceptiveField) -> Self:
-        """What a unit sees in which two branches meet."""
+        """The field of a unit in which two branches meet: from the first pixel of either to the last of either."""
         offset = min(self.offset, other.offset)
         end = max(self.offset + self.size, other.offset + other.size)
         return type(self)(end - offset, min(self.stride, other.stride), offset)
-
-
-def windows(layer: nn.Module) -> tuple[Window, Window] | None:
-    """The windows (down, across) of a convolution or pooling; None for other layers."""
-    if not isinstance(layer, _SLIDING):
-        return None
-    kernel, stride = _pair(layer.kernel_size), _pair(layer.stride)
-    dilation = _pair(getattr(layer, "dilation", 1))
-    padding = getattr(layer, "padding", 0)
-    if padding == "same":
-        padding = tuple(step * (side - 1) // 2 for side, step in zip(kernel, dilation, strict=True))
-    padding = _pair(0 if padding == "valid" else padding)
-    return (
-        Window(kernel[0], stride[0], padding[0], dilation[0]),
-        Window(kernel[1], stride[1], padding[1], dilation[1]),
-    )
-
-
-def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])

@@ -1,11 +1,11 @@
-"""Inception modules: branches of convolutions and pooling side by side, their maps concatenated.
+"""Inception modules: parallel branches of convolutions and pooling, whose maps are concatenated.
 
 Szegedy et al. 2014, "Going deeper with convolutions", section 4 and figure 2. With a residual connection: Szegedy,
 Ioffe, Vanhoucke, Alemi 2016, "Inception-v4, Inception-ResNet and the impact of residual connections on learning",
 sections 3.2 and 3.3.
 
-A paper's figure of a module is written as steps, each of which makes its layer once it knows what enters it:
-`beside(conv(64), chain(conv(96), conv(128, 3)))` has a branch of one convolution and a branch of two.
+A paper's figure of a module is written in steps, each of which builds its layer once it knows the channels that enter:
+`concatenate(conv(64), chain(conv(96), conv(128, 3)))` has a branch of one convolution and a branch of two.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from convolve.layers.description import Parallel, Skip
+
 Step = Callable[[int], tuple[nn.Module, int]]
-"""Makes a layer for the channels that enter it; returns it with the channels that leave it."""
+"""Builds a layer for the channels that enter it; returns it with the channels that leave it."""
 
 
 @final
 class Branches(nn.Module):
-    """What every branch makes of the same maps, concatenated along the channels."""
+    """The outputs of all branches for the same maps, concatenated along the channels."""
 
     def __init__(self, branches: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -32,6 +34,10 @@ class Branches(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) maps to (N, sum of the branches' channels, H', W')."""
         return torch.cat([branch(maps) for branch in self.branches], 1)
+
+    def describe(self) -> Parallel:
+        """The branches."""
+        return Parallel(tuple(f"branches.{name}" for name, _ in self.branches.named_children()))
 
 
 @final
@@ -49,37 +55,37 @@ class ScaledResidual(nn.Module):
         merged: Tensor = self.activation(torch.add(maps, self.branch(maps), alpha=self.scale))
         return merged
 
+    def describe(self) -> Skip:
+        """A branch with a skip."""
+        return Skip("branch")
+
 
 def chain(*steps: Step) -> Step:
     """Steps one after the other."""
 
-    def made(channels: int) -> tuple[nn.Module, int]:
+    def build(channels: int) -> tuple[nn.Module, int]:
         layers: list[nn.Module] = []
         for step in steps:
             layer, channels = step(channels)
             layers.append(layer)
         return nn.Sequential(*layers), channels
 
-    return made
+    return build
 
 
-def beside(*branches: Step) -> Step:
-    """Branches that read the same maps."""
+def concatenate(*branches: Step) -> Step:
+    """Branches that read the same maps, their outputs concatenated."""
 
-    def made(channels: int) -> tuple[nn.Module, int]:
+    def build(channels: int) -> tuple[nn.Module, int]:
         layers, widths = zip(*(branch(channels) for branch in branches), strict=True)
         return Branches(layers), sum(widths)
 
-    return made
+    return build
 
 
-def pooled(pool: Callable[[], nn.Module]) -> Step:
-    """A pooling, made afresh for every place where the step stands."""
-
-    def made(channels: int) -> tuple[nn.Module, int]:
-        return pool(), channels
-
-    return made
+def pooling(build: Callable[[], nn.Module]) -> Step:
+    """A pooling, or another layer that keeps the number of channels; a new one is built wherever the step is used."""
+    return lambda channels: (build(), channels)
 
 
 def conv_norm(
@@ -87,12 +93,12 @@ def conv_norm(
 ) -> Step:
     """Convolution without bias, batch normalization and ReLU; ``kernel`` is one odd side or (down, across).
 
-    ``padded`` convolutions of stride 1 keep the map's size; the others take the border off ("V" in the 2016 paper).
+    ``padded`` convolutions of stride 1 keep the map's size; the others lose its border ("V" in the 2016 paper).
     """
     down, across = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = (down // 2, across // 2) if padded else (0, 0)
 
-    def made(channels: int) -> tuple[nn.Module, int]:
+    def build(channels: int) -> tuple[nn.Module, int]:
         layers = OrderedDict(
             conv=nn.Conv2d(channels, width, (down, across), stride, padding, bias=False),
             norm=nn.BatchNorm2d(width, eps),
@@ -100,4 +106,4 @@ def conv_norm(
         )
         return nn.Sequential(layers), width
 
-    return made
+    return build

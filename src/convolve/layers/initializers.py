@@ -1,12 +1,69 @@
-"""How fresh weights are drawn. Each function sets one layer and is meant for `nn.Module.apply`; layers without weights
-of their own, and normalization (which starts as the identity), are left alone.
+"""Initial weights. Those that start at random draw from torch's generator, which `models.create` seeds.
 
-The draws come from torch's generator, which `networks.create` seeds.
+A rule such as `he_normal` sets one layer and is meant for `nn.Module.apply`: it leaves layers without weights of their
+own alone, and normalization, which starts as the identity. `gaussian` and `uniform` take one layer and return it.
 """
 
 from __future__ import annotations
 
-from torch import nn
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from convolve.layers.lecun import Subsampling, TableConvolution
+
+_Weighted = TypeVar("_Weighted", bound=nn.Conv2d | nn.Linear)
+
+
+def gaussian(layer: _Weighted, deviation: float, bias: float = 0.0) -> _Weighted:
+    """The layer itself, its weights drawn from N(0, deviation²), whatever its fan in, and all biases set to ``bias``.
+
+    Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 5:
+    biases of 1 give the rectifiers positive inputs from the start.
+    """
+    nn.init.normal_(layer.weight, 0.0, deviation)
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, bias)
+    return layer
+
+
+def uniform(layer: _Weighted, bound: float) -> _Weighted:
+    """The layer itself, its weights drawn uniformly within ±``bound``, whatever its fan in, and its biases zero."""
+    nn.init.uniform_(layer.weight, -bound, bound)
+    _zero_bias(layer)
+    return layer
+
+
+def lecun_fan_in(layer: nn.Module) -> None:
+    """Weights and biases uniform within ±2.4 / fan in, for the scaled tanh.
+
+    LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition", appendix A: divided
+    by the fan in itself, since the inputs of some units are highly correlated.
+    """
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        fan_in = math.prod(layer.weight.shape[1:])
+        _draw(layer.weight, fan_in)
+        if layer.bias is not None:
+            _draw(layer.bias, fan_in)
+    elif isinstance(layer, Subsampling):
+        _draw(layer.weight, layer.kernel_size**2)
+        _draw(layer.bias, layer.kernel_size**2)
+    elif isinstance(layer, TableConvolution):
+        for values, fan in zip((layer.weight, layer.bias), layer.fan_in(), strict=True):
+            _draw(values, fan)
+
+
+def lecun_uniform(layer: nn.Module) -> None:
+    """Weights uniform with variance 1 / fan in, biases zero; what Caffe calls `xavier`.
+
+    LeCun, Bottou, Orr, Müller 1998, "Efficient backprop", equation 16.
+    """
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        limit = math.sqrt(3 / math.prod(layer.weight.shape[1:]))
+        nn.init.uniform_(layer.weight, -limit, limit)
+        _zero_bias(layer)
 
 
 def glorot_uniform(layer: nn.Module) -> None:
@@ -44,3 +101,8 @@ def orthogonal(layer: nn.Module) -> None:
 def _zero_bias(layer: nn.Conv2d | nn.Linear) -> None:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def _draw(values: Tensor, fan_in: Tensor | int) -> None:
+    values.uniform_(-2.4, 2.4).div_(fan_in)

@@ -1,7 +1,4 @@
-"""Local response normalization across channels.
-
-Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3.
-"""
+"""Local response normalization, across the channels and within each map."""
 
 from __future__ import annotations
 
@@ -21,9 +18,11 @@ class LocalResponseNorm(nn.Module):
     Shape: (N, channels, H, W) -> (N, channels, H, W)
 
     ``alpha`` multiplies the sum as in the paper, whose constants are the defaults; `caffe_lrn` takes Caffe's. The sum
-    over neighbors is a 1x1 convolution with a band of ones, several times as fast in fp32 as torch's own layer
-    (that one pools a five-dimensional copy) and runs in bfloat16. The gradient is written out, which saves another two
-    fifths; it cannot be differentiated once more.
+    over neighbors is a 1x1 convolution with a band of ones: it is several times as fast in fp32 as torch's own layer,
+    which pools a five-dimensional copy, and it runs in bfloat16. The gradient is written out, which saves another two
+    fifths of the time, but cannot be differentiated again.
+
+    Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional neural networks", section 3.3.
     """
 
     band: Tensor
@@ -38,7 +37,7 @@ class LocalResponseNorm(nn.Module):
         self.register_buffer("constant", torch.full((channels,), k), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same, each value divided by the power of its neighbors."""
+        """(N, channels, H, W) to the same shape, each value divided by the power of its neighbors."""
         normalized: Tensor = _Normalized.apply(maps, self.band, self.constant, self.beta)
         return normalized
 
@@ -68,3 +67,25 @@ class _Normalized(Function):
 def caffe_lrn(channels: int, window: int, alpha: float, beta: float, k: float = 1.0) -> LocalResponseNorm:
     """Caffe's convention (torch's too): ``alpha`` is divided by the window, and k is 1 unless given."""
     return LocalResponseNorm(channels, window, alpha / window, beta, k)
+
+
+@final
+class LocalResponseNormWithin(nn.Module):
+    """b = a / (1 + alpha * mean(a²))^beta, the mean over the ``window`` x ``window`` (odd) neighbors in the same map.
+
+    Shape: (N, channels, H, W) -> (N, channels, H, W)
+
+    Caffe's convention: alpha is divided by window² at the border too, where the missing neighbors are zeros.
+
+    Krizhevsky's cuda-convnet, layer `rnorm`; Caffe, `LRN` with `WITHIN_CHANNEL`; the ZF networks of He et al. 2014,
+    "Spatial pyramid pooling in deep convolutional networks for visual recognition", have it.
+    """
+
+    def __init__(self, window: int = 3, alpha: float = 5e-5, beta: float = 0.75) -> None:
+        super().__init__()
+        self.window, self.alpha, self.beta = window, alpha, beta
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape, each value divided by the power of its neighborhood."""
+        power = F.avg_pool2d(maps * maps, self.window, 1, self.window // 2)
+        return maps * (1 + self.alpha * power).pow(-self.beta).to(maps.dtype)

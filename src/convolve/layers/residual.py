@@ -1,6 +1,7 @@
-"""Residual learning.
+"""Residual learning, and the three kinds of shortcuts.
 
-He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", section 3.1 to 3.3.
+He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", sections 3.1 to 3.3 and section 4.1, "Identity
+vs. projection shortcuts".
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from collections import OrderedDict
 from typing import final
 
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from convolve.layers.description import Series, Skip
 
 
 @final
@@ -31,13 +35,53 @@ class Residual(nn.Module):
         merged: Tensor = self.relu(self.branch(maps).add_(self.shortcut(maps)))
         return merged
 
+    def describe(self) -> Skip:
+        """A branch with a skip."""
+        return Skip("branch")
 
-def projection(channels: int, outputs: int, stride: int) -> nn.Module:
-    """Option B of section 4.1: a strided 1x1 convolution where the shape changes, else the identity.
+
+@final
+class ZeroPadShortcut(nn.Module):
+    """Every ``stride``-th pixel, followed by ``extra`` channels of zeros."""
+
+    def __init__(self, extra: int, stride: int) -> None:
+        super().__init__()
+        self.extra = extra
+        self.pool = nn.AvgPool2d(1, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) maps to (N, C + extra, H / stride, W / stride)."""
+        return F.pad(self.pool(maps), (0, 0, 0, 0, 0, self.extra))
+
+    def describe(self) -> Series:
+        """Its pooling."""
+        return Series(("pool",))
+
+
+def zero_padding(channels: int, outputs: int, stride: int) -> nn.Module:
+    """Option A: without parameters; new channels are zeros.
 
     Shape: (N, channels, H, W) -> (N, outputs, H / stride, W / stride)
     """
     if channels == outputs and stride == 1:
         return nn.Identity()
+    return ZeroPadShortcut(outputs - channels, stride)
+
+
+def projection(channels: int, outputs: int, stride: int) -> nn.Module:
+    """Option B: a strided 1x1 convolution where the shape changes, else the identity.
+
+    Shape: (N, channels, H, W) -> (N, outputs, H / stride, W / stride)
+    """
+    if channels == outputs and stride == 1:
+        return nn.Identity()
+    return projection_always(channels, outputs, stride)
+
+
+def projection_always(channels: int, outputs: int, stride: int) -> nn.Module:
+    """Option C: a 1x1 convolution with batch normalization on every shortcut.
+
+    Shape: (N, channels, H, W) -> (N, outputs, H / stride, W / stride)
+    """
     conv = nn.Conv2d(channels, outputs, 1, stride, bias=False)
     return nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(outputs)))

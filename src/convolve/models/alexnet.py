@@ -8,9 +8,9 @@ alexnet_one_tower at 3x224x224: stage1 96x55x55, stage2 256x27x27, stage3 384x13
 caffenet at 3x227x227: stage1 96x27x27, stage2 256x13x13, stage3 384x13x13, stage4 384x13x13, stage5 256x6x6
 
 A stage is a convolution with what follows it. Two towers are convolutions in two groups: kernels of the second, fourth
-and fifth layer see the maps of their own tower only. The lectures' table has one tower, a dense 5x5x96x256, and its
-poolings behind the second, third and fifth layer. CaffeNet pools before it normalizes, with Caffe's constants.
-Training: PCA color augmentation (section 4.1: `--pca 0.1`), crops and mirror images.
+and fifth layer are connected to the maps of their own tower only. The lectures' table has one tower, a dense
+5x5x96x256, and its poolings after the second, third and fifth layer. CaffeNet pools before it normalizes, with Caffe's
+constants. Training: PCA color augmentation (section 4.1: `--pca 0.1`), random crops and flips.
 
 Deviations: the paper's figure has inputs of 224x224, from which its 55x55 maps do not come; they come from 227x227.
 Poolings round up, as in the authors' cuda-convnet and in Caffe. Neighbors in the normalization are counted over both
@@ -26,7 +26,7 @@ from functools import partial
 
 from torch import nn
 
-from convolve.layers.initializers_gaussian import gaussian
+from convolve.layers.initializers import gaussian
 from convolve.layers.lrn import LocalResponseNorm, caffe_lrn
 from convolve.models.network import Card, Network, Stage, Variant
 
@@ -53,7 +53,7 @@ def norm(width: int) -> nn.Module:
 
 
 def caffe_norm(width: int) -> nn.Module:
-    """The same with CaffeNet's constants, of which alpha is divided by the window.
+    """Local response normalization with CaffeNet's constants; its alpha is divided by the window.
 
     Shape: (N, width, H, W) -> (N, width, H, W)
     """
@@ -84,9 +84,9 @@ ONE_TOWER: Table = (
 def build(
     table: Table, hidden: tuple[float, float], card: Card, classes: int, channels: int, size: tuple[int, int]
 ) -> Network:
-    """A stage per row of a table, then three dense layers; ``hidden`` is (deviation, bias) of the first two.
+    """A stage for each row of a table, then three dense layers; ``hidden`` is (deviation, bias) of the first two.
 
-    The last map begins with one unit at ``card.minimum`` pixels and grows by one with every 32 more.
+    The last map has a side of one unit at ``card.minimum`` pixels, and of one more for every 32 more pixels.
     """
     stages: dict[str, Stage] = {}
     step = 1

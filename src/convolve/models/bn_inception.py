@@ -13,13 +13,13 @@ widths are followed here and in the Caffe files; `bn_inception_slim`, after the 
 pool projections of 96 and so 576.
 
 Deviations: section 4.2 speaks of 13.6 million parameters, and of no dense layers but the last; figure 5 adds up to
-11.28 million, and is followed. TensorFlow's white paper (Abadi et al. 2015, section 6) repeats the figure, of learnable
-parameters, beside 2 billion multiply-adds, which agree; what is counted is said nowhere that was found. It is not the
-reading of the first convolution (6,696 between the two) nor running statistics (20,032). A guess: a head beside it as
-in the authors' later Inception-v3, convolutions of 1x1x128 and 4x4x768 and the scores on the averages of a map of 576,
-has 2,417,384, and makes 13.61 million of `bn_inception_slim`. Average pooling counts its padding and max poolings
-between stages round up, as in Caffe. Where a map's side is odd, the pooling of 3c and 4e goes on to where the
-convolutions beside it end.
+11.28 million, and is followed. TensorFlow's white paper (Abadi et al. 2015, section 6) repeats the number, of learnable
+parameters, together with 2 billion multiply-adds, which agree; what is counted is not stated anywhere that was found.
+It is neither the interpretation of the first convolution (a difference of 6,696) nor running statistics (20,032). A
+guess: an auxiliary head as in the authors' later Inception-v3, convolutions of 1x1x128 and 4x4x768 and the scores on
+the averages of a map of 576, has 2,417,384, which with `bn_inception_slim` makes 13.61 million. Average pooling counts
+its padding and max poolings between stages round up, as in Caffe. Where a map's side is odd, the pooling of 3c and 4e
+extends to where the parallel convolutions end.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from functools import partial
 
 from torch import nn
 
-from convolve.layers.inception import Step, beside, chain, conv_norm, pooled
+from convolve.layers.inception import Step, chain, concatenate, conv_norm, pooling
 from convolve.layers.initializers import he_normal
 from convolve.models.network import Card, Network, Stage, Variant
 
-AVERAGE = pooled(partial(nn.AvgPool2d, 3, 1, padding=1))
-MAX = pooled(partial(nn.MaxPool2d, 3, 1, padding=1))
+AVERAGE = pooling(partial(nn.AvgPool2d, 3, 1, padding=1))
+MAX = pooling(partial(nn.MaxPool2d, 3, 1, padding=1))
 
 
 def inception(one: int, three: tuple[int, int], double: tuple[int, int], pool: Step, project: int) -> Step:
     """A row of figure 5: (N, C, H, W) to (N, 1x1 + 3x3 + double 3x3 + pool proj, H, W); pairs: reduced, wide."""
-    return beside(
+    return concatenate(
         conv_norm(one),
         chain(conv_norm(three[0]), conv_norm(three[1], 3)),
         chain(conv_norm(double[0]), conv_norm(double[1], 3), conv_norm(double[1], 3)),
@@ -50,10 +50,10 @@ def inception(one: int, three: tuple[int, int], double: tuple[int, int], pool: S
 
 def reduction(three: tuple[int, int], double: tuple[int, int]) -> Step:
     """A row "stride 2" with "max + pass through": (N, C, H, W) to (N, 3x3 + double 3x3 + C, H / 2, W / 2)."""
-    return beside(
+    return concatenate(
         chain(conv_norm(three[0]), conv_norm(three[1], 3, 2)),
         chain(conv_norm(double[0]), conv_norm(double[1], 3), conv_norm(double[1], 3, 2)),
-        chain(pooled(partial(nn.ZeroPad2d, (0, 2, 0, 2))), pooled(partial(nn.MaxPool2d, 3, 2))),  # maps are >= 0
+        chain(pooling(partial(nn.ZeroPad2d, (0, 2, 0, 2))), pooling(partial(nn.MaxPool2d, 3, 2))),  # maps are >= 0
     )
 
 

@@ -1,27 +1,27 @@
-"""Before convolution: dense layers on the pixels as they come.
+"""Before convolution: dense layers on the pixels.
 
 The lectures' linear score function W x and networks of two and three layers, W2 max(0, W1 x) and
 W3 max(0, W2 max(0, W1 x)); LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document
 recognition", section III.C, the linear classifier and fully connected networks that LeNet-5 is compared with;
-Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, "Maxout networks", section 5.1, the network for MNIST that
-knows nothing of the order of the pixels; Saxe, McClelland, Ganguli 2013, "Exact solutions to the nonlinear dynamics of
+Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, "Maxout networks", section 5.1, the network for
+permutation-invariant MNIST; Saxe, McClelland, Ganguli 2013, "Exact solutions to the nonlinear dynamics of
 learning in deep linear neural networks".
 
 linear at 1x28x28: stage1 1x28x28
 three_layer_net at 3x32x32: stage1 3x32x32
 maxout at 1x28x28: stage1 1x28x28
 
-The only map that such a network has is the image itself: stage 1 passes it on. `linear` has the sums of Rosenblatt's
-perceptron, one unit for each class.
+The only map that such a network has is the image itself: stage 1 passes it on. `linear` is a layer of Rosenblatt's
+perceptrons without their threshold, one unit for each class.
 
-A row of widths is a network of any depth: `mlp_500_300_100` has three hidden layers of so many units. What is no
-network of LeCun's table starts from orthogonal weights, with which layers learn at a pace that does not fall with the
-depth (Saxe et al. 2013); LeCun's own, within 2.4 / fan in, fade from layer to layer.
+A name with widths is a network of any depth: `mlp_500_300_100` has three hidden layers of 500, 300 and 100 units.
+Networks that are not in LeCun's table start from orthogonal weights, with which the learning time does not grow with
+the depth (Saxe et al. 2013); with LeCun's own, within 2.4 / fan in, signals fade from layer to layer.
 
 Deviations: the lectures do not give the widths of their hidden layers; they are 100 here. LeCun's networks were trained
-by squared error on stretched outputs; scores leave unstretched here. Widths, pieces and the spread of the fresh weights
-of the maxout network are those of the authors' configuration; what its dropout leaves of the pixels is scaled up in
-training, theirs is not; the columns of its weights may grow without bound.
+by squared error on outputs of the squashing function; scores are not squashed here. Widths, pieces and the spread of
+the initial weights of the maxout network are those of the authors' configuration. Its dropout scales the remaining
+pixels up in training, theirs does not; the norms of its weights' columns are not constrained.
 """
 
 from __future__ import annotations
@@ -35,11 +35,9 @@ from itertools import pairwise
 
 from torch import nn
 
-from convolve.layers.initializers import he_normal, orthogonal
-from convolve.layers.initializers_gaussian import uniform
-from convolve.layers.initializers_lecun import lecun_fan_in
+from convolve.layers.initializers import he_normal, lecun_fan_in, orthogonal, uniform
+from convolve.layers.lecun import ScaledTanh
 from convolve.layers.maxout import Maxout
-from convolve.layers.scaled_tanh import ScaledTanh
 from convolve.models.network import Card, Network, Stage, Variant
 
 Activation = Callable[[], nn.Module]
@@ -141,7 +139,7 @@ VARIANTS = (
 
 
 def family(name: str) -> Variant | None:
-    """The network that `mlp_` and the widths of its hidden layers name, each of at most 9,999 units; else None."""
+    """The network named `mlp_` and its hidden layers' widths, at most 9,999 units each; None for other names."""
     if not NAME.fullmatch(name):
         return None
     widths = tuple(map(int, name.split("_")[1:]))

@@ -10,7 +10,7 @@ densenet100_bc_cifar at 3x32x40: stage1 216x32x40, stage2 300x16x20, stage3 342x
 Stages end with a dense block and begin with the pooling or transition before it; the last one ends in the batch
 normalization and ReLU before the global pooling. CIFAR networks have three blocks of (L - 4) / 3 layers, half as many
 with bottlenecks (BC); 100-layer ones reach errors of 4.10 (4.51 with BC) and 40-layer ones 5.24 per cent on CIFAR-10
-with augmentation (Table 2). `save_memory` trades time for memory.
+with augmentation (Table 2). `models.save_memory` trades time for memory.
 
 Deviations: dropout of 0.2, which the paper adds where data is not augmented, is left out. The first pooling pads by 1
 and rounds down as in the authors' Torch files; their Caffe conversion rounds up. DenseNet-161 (k = 48), released with
@@ -24,7 +24,6 @@ from functools import partial
 
 from torch import nn
 
-from convolve.errors import NetworkError
 from convolve.layers.dense_block import DenseBlock, Growth, bottleneck, composite, transition
 from convolve.layers.initializers import he_normal
 from convolve.models.network import Card, Network, Stage, Variant
@@ -41,19 +40,6 @@ SECTION_3: dict[str, Row] = {  # "Implementation details", k = 12: layers of a b
     "densenet100_cifar": (32, 16, composite, 1),
     "densenet100_bc_cifar": (16, 24, bottleneck, 2),
 }
-
-
-def save_memory(network: nn.Module) -> None:
-    """Let every dense block of a network recompute its concatenations in the backward pass.
-
-    Pleiss et al. 2017, "Memory-efficient implementation of DenseNets"; results stay the same. Raises `NetworkError`
-    where there is no dense block.
-    """
-    blocks = [block for block in network.modules() if isinstance(block, DenseBlock)]
-    if not blocks:
-        raise NetworkError("Only DenseNets can save memory so; leave out --save-memory, or take a smaller --batch.")
-    for block in blocks:
-        block.recompute = True
 
 
 def _imagenet(
@@ -73,7 +59,7 @@ def _imagenet(
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), block.channels, 2**number)
         width = block.channels // 2
         layers = OrderedDict({f"transition{number}": transition(block.channels, width)})
-    return _finished(card, stages, classes)
+    return _network(card, stages, classes)
 
 
 def _cifar(row: Row, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
@@ -86,10 +72,10 @@ def _cifar(row: Row, card: Card, classes: int, channels: int, size: tuple[int, i
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), block.channels, 2 ** (number - 1))
         width = block.channels // compression
         layers = OrderedDict({f"transition{number}": transition(block.channels, width)})
-    return _finished(card, stages, classes)
+    return _network(card, stages, classes)
 
 
-def _finished(card: Card, stages: dict[str, Stage], classes: int) -> Network:
+def _network(card: Card, stages: dict[str, Stage], classes: int) -> Network:
     last = list(stages)[-1]
     layers, width = stages[last].layers, stages[last].channels
     layers.add_module("norm", nn.BatchNorm2d(width))
@@ -121,9 +107,9 @@ def _card(
 
 
 def _variant(
-    depth: int, counts: tuple[int, int], errors: tuple[float, float | None], where: str = "Table 3"
+    depth: int, counts: tuple[int, int], errors: tuple[float, float | None], source: str = "Table 3"
 ) -> Variant:
-    card = _card(f"densenet{depth}", counts, errors, f"one crop ({where})")
+    card = _card(f"densenet{depth}", counts, errors, f"one crop ({source})")
     return Variant(card, partial(_imagenet, *TABLE_1[depth]))
 
 

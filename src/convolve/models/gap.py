@@ -4,12 +4,12 @@ Zhou, Khosla, Lapedriza, Oliva, Torralba 2016, "Learning deep features for discr
 
 vgg16 at 3x224x224 with it: stage5 512x14x14, then 1024 maps of 14x14, their means, and the classes' scores
 
-The paper takes away what shrinks the last map (AlexNet's and VGG's pool5, GoogLeNet's pool4 and all behind it) and the
+The paper removes what shrinks the last map (AlexNet's and VGG's pool5, GoogLeNet's pool4 and all after it) and the
 dense layers, then adds a 3x3 convolution with 1024 maps, whose means one dense layer turns into scores. The text gives
 the convolution no groups; the authors' definitions divide it into two, which is followed here.
 
-Deviations: He's weights. Networks that the paper does not have are cut by the same rule: a pooling that ends the last
-stage goes, and so does a last stage that begins with one.
+Deviations: the head is initialized by He's rule. Networks that the paper does not have are changed by the same rule: a
+pooling that ends the last stage is removed, and so is a last stage that begins with one.
 """
 
 from __future__ import annotations
@@ -31,30 +31,31 @@ _POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
 def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
-    """The network with the paper's head, sharing its stages; the head's weights are drawn from ``seed``.
+    """The network with the paper's head, sharing its stages; the head is randomly initialized from ``seed``.
 
-    Raises `NetworkError` where there is no map to average, or one is averaged already and nothing shrinks it last, and
-    for a network that answers for every pixel.
+    Raises `NetworkError` for a segmentation network, where there is no map to average, and where the last map is
+    averaged already and no pooling shrinks it.
     """
     if network.head_inputs:
         raise NetworkError(
-            f"{network.card.name} gives every pixel a class, which an average would lose; leave out --gap."
+            f"{network.card.name} is a segmentation network, and an average over its map would lose the pixels; "
+            "leave out --gap."
         )
     stages = {
         name: Stage(network.stages[name], network.channels[name], network.strides[name]) for name in network.stages
     }
     card = replace(network.card, parameters=None, macs=None, top1_error=None, top5_error=None, evaluation="")
-    kept = _cut(stages)
+    remaining = _without_last_pooling(stages)
     averaged = any(isinstance(layer, nn.AdaptiveAvgPool2d) for layer in network.head.modules())
-    if not any(True for stage in kept.values() for _ in stage.layers.parameters()):
-        raise NetworkError(f"{card.name} has no map to average but the image itself; leave out --gap.")
-    if averaged and kept == stages:
+    if not any(True for stage in remaining.values() for _ in stage.layers.parameters()):
+        raise NetworkError(f"{card.name} has no map to average except the image itself; leave out --gap.")
+    if averaged and remaining == stages:
         raise NetworkError(f"{card.name} ends in global average pooling already; leave out --gap.")
     auxiliary = dict(network.auxiliary.items())
-    channels = list(kept.values())[-1].channels
+    channels = list(remaining.values())[-1].channels
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return Network(card, kept, _head(channels, classes), auxiliary)
+        return Network(card, remaining, _head(channels, classes), auxiliary)
 
 
 def has_gap(state: Mapping[str, Tensor]) -> bool:
@@ -75,7 +76,7 @@ def _head(channels: int, classes: int) -> nn.Module:
     ).apply(he_normal)
 
 
-def _cut(stages: dict[str, Stage]) -> dict[str, Stage]:
+def _without_last_pooling(stages: dict[str, Stage]) -> dict[str, Stage]:
     """Without the pooling that ends the last stage, or without a last stage that begins with one."""
     if not stages:
         return {}
@@ -84,11 +85,7 @@ def _cut(stages: dict[str, Stage]) -> dict[str, Stage]:
     if parts and isinstance(parts[0][1], _POOLINGS):
         return {other: stage for other, stage in stages.items() if other != name}
     if parts and isinstance(parts[-1][1], _POOLINGS):
-        stride = last.stride // _step(parts[-1][1])
+        step = parts[-1][1].stride
+        stride = last.stride // int(step[0] if isinstance(step, tuple) else step)
         return stages | {name: Stage(nn.Sequential(OrderedDict(parts[:-1])), last.channels, stride)}
     return stages
-
-
-def _step(pooling: nn.Module) -> int:
-    stride = pooling.stride
-    return int(stride[0] if isinstance(stride, tuple) else stride)  # type: ignore[arg-type]

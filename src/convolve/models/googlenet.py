@@ -11,14 +11,14 @@ pooling 5x5/3, 1x1 convolution of 128, dense layer of 1024, dropout 0.7) and cou
 need maps of 3x3 there: networks for images of less than 47 pixels have none. The card counts the network without
 them; with them it has 13,378,280 parameters.
 
-`googlenet_keras` is the lectures' listing: batch normalization behind the first pooling and conv2 in place of local
+`googlenet_keras` is the lectures' listing: batch normalization after the first pooling and conv2 in place of local
 response normalization, a dense layer of 256 without activation before the scores, 10 classes.
 
 Deviations: Table 1's 2.7K parameters and 34M operations for the first layer are those of a 7x7 convolution done
-depthwise with multiplier 8 and then pointwise (as in BN-Inception); it is dense here, as the row says and as all do
-who rebuilt it. The paper gives neither the constants of normalization, here BVLC's (window 5, alpha 1e-4 / 5), nor the
-first weights, here He's. The listing leaves its inception and auxiliary functions out, here those of the paper, and
-gives all three losses the weight 1; it enlarges images to 224 in its first layer, which is left to the preprocessing.
+depthwise with multiplier 8 and then pointwise (as in BN-Inception); it is dense here, as in the row itself and in all
+known implementations. The paper gives neither the constants of normalization, here BVLC's (window 5, alpha 1e-4 / 5),
+nor the initial weights, here He's. The listing omits its inception and auxiliary functions, here those of the paper,
+and gives all three losses the weight 1; it resizes images to 224 in its first layer, which is left to preprocessing.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from functools import partial
 
 from torch import nn
 
-from convolve.layers.inception import Step, beside, chain, pooled
+from convolve.layers.inception import Step, chain, concatenate, pooling
 from convolve.layers.initializers import glorot_uniform, he_normal
 from convolve.layers.lrn import caffe_lrn
 from convolve.models.network import Card, Network, Stage, Variant
 
 Row = tuple[int, int, int, int, int, int]  # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
 
-TABLE_1: dict[str, dict[str, Row]] = {  # the modules behind each of the max poolings 2 to 4
+TABLE_1: dict[str, dict[str, Row]] = {  # the modules after each of the max poolings 2 to 4
     "stage3": {
         "inception3a": (64, 96, 128, 16, 32, 32),
         "inception3b": (128, 128, 192, 32, 96, 64),
@@ -58,18 +58,18 @@ AUXILIARY = {"inception4a": 512, "inception4d": 528}  # the maps that auxiliary 
 def conv(width: int, kernel: int = 1) -> Step:
     """Convolution that keeps the map's size, and ReLU ("all the convolutions use rectified linear activation")."""
 
-    def made(channels: int) -> tuple[nn.Module, int]:
+    def build(channels: int) -> tuple[nn.Module, int]:
         layer = nn.Conv2d(channels, width, kernel, padding=kernel // 2)
         return nn.Sequential(OrderedDict(conv=layer, relu=nn.ReLU(inplace=True))), width
 
-    return made
+    return build
 
 
 def inception(channels: int, row: Row) -> tuple[nn.Module, int]:
     """Figure 2(b): (N, channels, H, W) to (N, 1x1 + 3x3 + 5x5 + pool proj, H, W)."""
     one, reduce3, three, reduce5, five, project = row
-    pool = pooled(partial(nn.MaxPool2d, 3, 1, padding=1))
-    return beside(
+    pool = pooling(partial(nn.MaxPool2d, 3, 1, padding=1))
+    return concatenate(
         conv(one), chain(conv(reduce3), conv(three, 3)), chain(conv(reduce5), conv(five, 5)), chain(pool, conv(project))
     )(channels)
 
@@ -86,7 +86,7 @@ def _modules() -> dict[str, Stage]:
 
 
 def _auxiliary(classes: int, rows: int, columns: int) -> dict[str, nn.Module]:
-    """Heads for maps of ``rows`` x ``columns``, none where their pooling has no room."""
+    """Heads for maps of ``rows`` x ``columns``; none where the maps are too small for their pooling."""
     if min(rows, columns) < 3:
         return {}
     return {
@@ -94,13 +94,13 @@ def _auxiliary(classes: int, rows: int, columns: int) -> dict[str, nn.Module]:
     }
 
 
-def _auxiliary_head(channels: int, places: int, classes: int) -> nn.Module:
+def _auxiliary_head(channels: int, positions: int, classes: int) -> nn.Module:
     return _named(
         pool=nn.AvgPool2d(5, 3, ceil_mode=True),
         conv=nn.Conv2d(channels, 128, 1),
         relu1=nn.ReLU(inplace=True),
         flatten=nn.Flatten(),
-        fc1=nn.Linear(128 * places, 1024),
+        fc1=nn.Linear(128 * positions, 1024),
         relu2=nn.ReLU(inplace=True),
         dropout=nn.Dropout(0.7),
         fc2=nn.Linear(1024, classes),
@@ -128,7 +128,7 @@ def _googlenet(card: Card, classes: int, channels: int, size: tuple[int, int]) -
 
 
 def _googlenet_keras(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
-    """The lectures' listing (lecture 002, "GoogLeNet Architecture"); Keras pads even sides after the map only."""
+    """The lectures' listing (lecture 002, "GoogLeNet Architecture"); Keras pads even sides by one pixel more at the end."""
     conv1, conv2 = nn.Conv2d(channels, 64, 7, 2), nn.Conv2d(64, 192, 3, padding=1)
     pad1 = nn.ZeroPad2d((2, 3, 2, 3))
     stages = {"stage1": Stage(_named(pad1=pad1, conv1=conv1, relu1=nn.ReLU(inplace=True)), 64, 2)}

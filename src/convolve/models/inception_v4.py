@@ -12,11 +12,11 @@ figures are unpadded here too.
 
 `inception_resnet_v2_slim` is the network that the authors released in TF-slim, timm carries and most people mean:
 another stem and Mixed_5b before 10, 20 and 10 residual modules (figure 15 has 5, 10 and 5), the last of them unscaled
-and without ReLU, and a 1x1 convolution of 1536 behind them.
+and without ReLU, and a 1x1 convolution of 1536 after them.
 
 Deviations: figures 17 and 19 end their modules in 1154 and 2048 channels, which cannot be added to the 1152 and 2144
 that enter; they end in these here. Residuals are scaled by TF-slim's 0.17, 0.10 and 0.20 (section 3.3: "between 0.1 and
-0.3"). The order of branches and of 1x7 and 7x1 convolutions is TF-slim's, and so is epsilon, 0.001. First weights, of
+0.3"). The order of branches and of 1x7 and 7x1 convolutions is TF-slim's, and so is epsilon, 0.001. Initial weights, of
 which the paper says nothing, are He's. Published errors are on the validation images that are not blacklisted for their
 boxes, all but about 1,700: by the paper's estimate 0.3 and 0.15 points better than on all (section 5).
 """
@@ -28,71 +28,71 @@ from functools import partial
 
 from torch import nn
 
-from convolve.layers.inception import ScaledResidual, Step, beside, chain, conv_norm, pooled
+from convolve.layers.inception import ScaledResidual, Step, chain, concatenate, conv_norm, pooling
 from convolve.layers.initializers import he_normal
 from convolve.models.network import Card, Network, Stage, Variant
 
 conv = partial(conv_norm, eps=1e-3)
 valid = partial(conv_norm, eps=1e-3, padded=False)  # marked V
-average = pooled(partial(nn.AvgPool2d, 3, 1, padding=1, count_include_pad=False))
-halved = pooled(partial(nn.MaxPool2d, 3, 2))
+average = pooling(partial(nn.AvgPool2d, 3, 1, padding=1, count_include_pad=False))
+halved = pooling(partial(nn.MaxPool2d, 3, 2))
 
 
 def residual(branches: Step, scale: float, activation: type[nn.Module] = nn.ReLU) -> Step:
     """Figures 16, 17 and 19: branches, a 1x1 convolution back to the width that entered, scaled and added."""
 
-    def made(channels: int) -> tuple[nn.Module, int]:
+    def build(channels: int) -> tuple[nn.Module, int]:
         layer, width = branches(channels)
         expansion = nn.Conv2d(width, channels, 1)
         branch = nn.Sequential(OrderedDict(branches=layer, linear=expansion))
         return ScaledResidual(branch, scale, activation()), channels
 
-    return made
+    return build
 
 
 STEM_1 = (valid(32, 3, 2), valid(32, 3), conv(64, 3))  # figure 3, up to its first filter concatenation
 STEM_2 = (
-    beside(halved, valid(96, 3, 2)),
-    beside(chain(conv(64), valid(96, 3)), chain(conv(64), conv(64, (1, 7)), conv(64, (7, 1)), valid(96, 3))),
+    concatenate(halved, valid(96, 3, 2)),
+    concatenate(chain(conv(64), valid(96, 3)), chain(conv(64), conv(64, (1, 7)), conv(64, (7, 1)), valid(96, 3))),
 )
-STEM_3 = (beside(valid(192, 3, 2), halved),)
-INCEPTION_A = beside(  # figure 4
+STEM_3 = (concatenate(valid(192, 3, 2), halved),)
+INCEPTION_A = concatenate(  # figure 4
     conv(96), chain(conv(64), conv(96, 3)), chain(conv(64), conv(96, 3), conv(96, 3)), chain(average, conv(96))
 )
-INCEPTION_B = beside(  # figure 5
+INCEPTION_B = concatenate(  # figure 5
     conv(384),
     chain(conv(192), conv(224, (1, 7)), conv(256, (7, 1))),
     chain(conv(192), conv(192, (7, 1)), conv(224, (1, 7)), conv(224, (7, 1)), conv(256, (1, 7))),
     chain(average, conv(128)),
 )
-INCEPTION_C = beside(  # figure 6
+INCEPTION_C = concatenate(  # figure 6
     conv(256),
-    chain(conv(384), beside(conv(256, (1, 3)), conv(256, (3, 1)))),
-    chain(conv(384), conv(448, (3, 1)), conv(512, (1, 3)), beside(conv(256, (1, 3)), conv(256, (3, 1)))),
+    chain(conv(384), concatenate(conv(256, (1, 3)), conv(256, (3, 1)))),
+    chain(conv(384), conv(448, (3, 1)), conv(512, (1, 3)), concatenate(conv(256, (1, 3)), conv(256, (3, 1)))),
     chain(average, conv(256)),
 )
 
 
 def reduction_a(k: int, l: int, m: int, n: int) -> Step:  # noqa: E741 - the figure's names
     """Figure 7, with the widths of Table 1: (N, C, H, W) to (N, n + m + C, H / 2, W / 2)."""
-    return beside(valid(n, 3, 2), chain(conv(k), conv(l, 3), valid(m, 3, 2)), halved)
+    return concatenate(valid(n, 3, 2), chain(conv(k), conv(l, 3), valid(m, 3, 2)), halved)
 
 
-REDUCTION_B = beside(  # figure 8
+REDUCTION_B = concatenate(  # figure 8
     chain(conv(192), valid(192, 3, 2)),
     chain(conv(256), conv(256, (1, 7)), conv(320, (7, 1)), valid(320, 3, 2)),
     halved,
 )
-RESIDUAL_A = beside(conv(32), chain(conv(32), conv(32, 3)), chain(conv(32), conv(48, 3), conv(64, 3)))  # figure 16
-RESIDUAL_B = beside(conv(192), chain(conv(128), conv(160, (1, 7)), conv(192, (7, 1))))  # figure 17
-RESIDUAL_C = beside(conv(192), chain(conv(192), conv(224, (1, 3)), conv(256, (3, 1))))  # figure 19
-RESIDUAL_REDUCTION_B = beside(  # figure 18
+RESIDUAL_A = concatenate(conv(32), chain(conv(32), conv(32, 3)), chain(conv(32), conv(48, 3), conv(64, 3)))  # figure 16
+RESIDUAL_B = concatenate(conv(192), chain(conv(128), conv(160, (1, 7)), conv(192, (7, 1))))  # figure 17
+RESIDUAL_C = concatenate(conv(192), chain(conv(192), conv(224, (1, 3)), conv(256, (3, 1))))  # figure 19
+RESIDUAL_REDUCTION_B = concatenate(  # figure 18
     chain(conv(256), valid(384, 3, 2)),
     chain(conv(256), valid(288, 3, 2)),
     chain(conv(256), conv(288, 3), valid(320, 3, 2)),
     halved,
 )
-MIXED_5B = beside(  # TF-slim
+MIXED_5B = concatenate(  # TF-slim
     conv(96), chain(conv(48), conv(64, 5)), chain(conv(64), conv(96, 3), conv(96, 3)), chain(average, conv(64))
 )
 

@@ -1,18 +1,21 @@
-"""Further networks that the lectures list in Keras, as Keras builds them: weights Glorot uniform, biases zero, pooling
+"""The networks that the lectures list in Keras, as Keras builds them: weights Glorot uniform, biases zero, pooling
 rounds down, batch normalization with Keras' constants, and the first dense layer is as wide as the image makes it.
 
+lenet5_keras at 1x28x28: stage1 6x14x14, stage2 16x5x5
+lenet5_keras at 1x32x32: stage1 6x16x16, stage2 16x6x6
+simple_cnn at 1x28x28: stage1 8x14x14, stage2 16x6x6, stage3 16x4x4
 flowers_cnn at 3x180x180: stage1 16x90x90, stage2 32x45x45, stage3 64x22x22
 batchnorm_cnn at 1x28x28: stage1 128x13x13, stage2 128x5x5
 batchnorm_cnn_plain at 1x28x28: stage1 128x13x13, stage2 128x5x5
 typical_cnn at 1x28x28: stage1 64x14x14, stage2 128x7x7, stage3 256x3x3
 
-The table of the flowers network is printed without the dropout that stands in its listing; `flowers_cnn` is the table,
+The table of the flowers network is printed without the dropout of its listing; `flowers_cnn` is the table,
 `flowers_cnn_dropout` the listing. Keras counts the running means and variances of batch normalization as parameters
 that are not trained: 510,794 and 896 of them make its 511,690.
 
-Deviations: scores leave without the softmax, which the loss takes care of; pixels arrive rescaled. What feeds a sigmoid
-in `batchnorm_cnn_plain` starts four times as large as Keras makes it: with Keras' weights seven sigmoids in a row leave
-of the gradient so little that a thousand steps do not take it from chance, which `batchnorm_cnn` leaves in ten.
+Deviations: scores have no softmax, which is part of the loss; pixels arrive rescaled. Weights before a sigmoid start
+four times as large in `batchnorm_cnn_plain` as in Keras: with Keras' weights seven sigmoids in a row leave so little of
+the gradient that after a thousand steps it is still at chance, from which `batchnorm_cnn` departs in ten.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ def conv(name: str, channels: int, width: int, kernel: int) -> dict[str, nn.Modu
 
 
 def squeeze(name: str, channels: int, width: int, stride: int, *, normalized: bool) -> dict[str, nn.Module]:
-    """`Conv2D(width, (2, 2), stride, activation="sigmoid")`, then `BatchNormalization()` where asked for.
+    """`Conv2D(width, (2, 2), stride, activation="sigmoid")`, then `BatchNormalization()` if ``normalized``.
 
     (N, channels, H, W) to (N, width, (H - 2) / stride + 1, (W - 2) / stride + 1)
     """
@@ -52,12 +55,49 @@ SLOPE = 1 / 4  # of the sigmoid at 0, where Glorot's rule assumes 1
 BATCHNORM = ((32, 1), (64, 1), (128, 2)), ((32, 1), (64, 1), (128, 2))  # widths and strides
 
 
-def _pooled(table: tuple[tuple[int, tuple[int, ...]], ...], channels: int) -> dict[str, Stage]:
+def _lenet5(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
+    """LeNet-5 with dense maps, tanh and plain average pooling (lecture 004, the listing under LeNet-5)."""
+    rows, columns = ((side // 2 - 4) // 2 for side in size)
+    conv1, conv2 = nn.Conv2d(channels, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+    stages = {
+        "stage1": Stage(_sequence(conv1=conv1, tanh1=nn.Tanh(), pool1=nn.AvgPool2d(2)), 6, 2),
+        "stage2": Stage(_sequence(conv2=conv2, tanh2=nn.Tanh(), pool2=nn.AvgPool2d(2)), 16, 4),
+    }
+    head = _sequence(
+        flatten=nn.Flatten(),
+        dense3=nn.Linear(16 * rows * columns, 120),
+        tanh3=nn.Tanh(),
+        dense4=nn.Linear(120, 84),
+        tanh4=nn.Tanh(),
+        dense5=nn.Linear(84, classes),
+    )
+    return Network(card, stages, head).apply(glorot_uniform)
+
+
+def _simple_cnn(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
+    """Three 3x3 convolutions, a sigmoid layer and the scores (lecture 002, "Simple CNN example with Keras")."""
+    rows, columns = ((side // 2 - 2) // 2 - 2 for side in size)
+    conv1, conv2, conv3 = nn.Conv2d(channels, 8, 3, padding=1), nn.Conv2d(8, 16, 3), nn.Conv2d(16, 16, 3)
+    stages = {
+        "stage1": Stage(_sequence(conv1=conv1, relu1=nn.ReLU(inplace=True), pool1=nn.MaxPool2d(2)), 8, 2),
+        "stage2": Stage(_sequence(conv2=conv2, relu2=nn.ReLU(inplace=True), pool2=nn.MaxPool2d(2)), 16, 4),
+        "stage3": Stage(_sequence(conv3=conv3, relu3=nn.ReLU(inplace=True)), 16, 4),
+    }
+    head = _sequence(
+        flatten=nn.Flatten(),
+        dense4=nn.Linear(16 * rows * columns, 64),
+        sigmoid4=nn.Sigmoid(),
+        dense5=nn.Linear(64, classes),
+    )
+    return Network(card, stages, head).apply(glorot_uniform)
+
+
+def _pooling_stages(table: tuple[tuple[int, tuple[int, ...]], ...], channels: int) -> dict[str, Stage]:
     stages: dict[str, Stage] = {}
     for number, (kernel, widths) in enumerate(table, 1):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for place, width in enumerate(widths, 1):
-            layers |= conv(f"{number}_{place}", channels, width, kernel)
+        for index, width in enumerate(widths, 1):
+            layers |= conv(f"{number}_{index}", channels, width, kernel)
             channels = width
         layers[f"pool{number}"] = nn.MaxPool2d(2)
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), channels, 2**number)
@@ -69,7 +109,7 @@ def _flowers(card: Card, classes: int, channels: int, size: tuple[int, int], *, 
     layers = OrderedDict[str, nn.Module](flatten=nn.Flatten())
     layers |= {"dropout": nn.Dropout(0.2)} if dropout else {}
     layers |= {"dense4": nn.Linear(inputs, 128), "relu4": nn.ReLU(inplace=True), "dense5": nn.Linear(128, classes)}
-    return Network(card, _pooled(FLOWERS, channels), nn.Sequential(layers)).apply(glorot_uniform)
+    return Network(card, _pooling_stages(FLOWERS, channels), nn.Sequential(layers)).apply(glorot_uniform)
 
 
 def _typical(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
@@ -83,15 +123,15 @@ def _typical(card: Card, classes: int, channels: int, size: tuple[int, int]) -> 
         dropout5=nn.Dropout(0.5),
         dense6=nn.Linear(64, classes),
     )
-    return Network(card, _pooled(TYPICAL, channels), nn.Sequential(head)).apply(glorot_uniform)
+    return Network(card, _pooling_stages(TYPICAL, channels), nn.Sequential(head)).apply(glorot_uniform)
 
 
 def _batchnorm(card: Card, classes: int, channels: int, size: tuple[int, int], *, normalized: bool) -> Network:
     stages: dict[str, Stage] = {}
     for number, row in enumerate(BATCHNORM, 1):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for place, (width, stride) in enumerate(row, 1):
-            layers |= squeeze(f"{number}_{place}", channels, width, stride, normalized=normalized)
+        for index, (width, stride) in enumerate(row, 1):
+            layers |= squeeze(f"{number}_{index}", channels, width, stride, normalized=normalized)
             channels = width
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), channels, 2**number)
     rows, columns = (((side - 2) // 2 - 2) // 2 for side in size)
@@ -103,6 +143,10 @@ def _batchnorm(card: Card, classes: int, channels: int, size: tuple[int, int], *
             for value in (*network.stages.parameters(), dense3.weight):
                 value.mul_(1 / SLOPE)
     return network
+
+
+def _sequence(**layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(layers))
 
 
 def _card(name: str, title: str, input: tuple[int, int, int], least: int, counts: tuple[int, int, int]) -> Card:  # noqa: A002
@@ -122,6 +166,13 @@ def _card(name: str, title: str, input: tuple[int, int, int], least: int, counts
 
 
 GRAY, PHOTO = (1, 28, 28), (3, 180, 180)
+_SIMPLE = _card("simple_cnn", "Simple-CNN", GRAY, 16, (10, 20_666, 276_224))
+_LENET5 = replace(
+    _card("lenet5_keras", "LeNet-5 as the lectures list it in Keras", GRAY, 12, (10, 61_706, 416_520)),
+    authors="after LeCun, Bottou, Bengio, Haffner",
+    year=1998,
+    address="https://doi.org/10.1109/5.726791",
+)
 _FLOWERS = _card("flowers_cnn", "Flowers network", PHOTO, 8, (5, 3_989_285, 92_611_968))
 _DROPOUT = replace(_FLOWERS, name="flowers_cnn_dropout", title="Flowers network with dropout")
 _BATCHNORM = _card("batchnorm_cnn", "Network with batch normalization", GRAY, 10, (10, 510_794, 15_749_504))
@@ -130,6 +181,8 @@ _PLAIN = replace(
 )
 _TYPICAL = _card("typical_cnn", "Typical structure of a CNN", GRAY, 8, (10, 1_413_834, 89_466_496))
 VARIANTS = (
+    Variant(_LENET5, _lenet5),
+    Variant(_SIMPLE, _simple_cnn),
     Variant(_FLOWERS, partial(_flowers, dropout=False)),
     Variant(_DROPOUT, partial(_flowers, dropout=True)),
     Variant(_BATCHNORM, partial(_batchnorm, normalized=True)),

@@ -8,15 +8,15 @@ lenet1 at 1x28x28: stage1 4x12x12, stage2 12x4x4
 lenet5 at 1x32x32: stage1 6x14x14, stage2 16x5x5, stage3 120x1x1
 lenet at 1x28x28: stage1 20x12x12, stage2 50x4x4
 
-Digits of 28x28 stand in the middle of LeNet-5's 32x32. Its loss is the cross-entropy over minus the distances, which is
-the paper's equation 9; what is trained pulls F6 toward a picture of the digit, seven units wide and twelve high.
+Digits of 28x28 are centered in LeNet-5's 32x32. Its loss is the cross-entropy over the negative distances, which is the
+paper's equation 9; training pulls F6 toward an image of the digit, seven units wide and twelve high.
 
 Deviations: the paper does not say how large the constant j of equation 9 is; here it is infinite, so that there is no
-class of rubbish. The bitmaps are figure 3's as one public transcription has them; against the figure itself they were
-checked by eye only (0, 2, 4 and 5 with a bar above them, 4 open and reaching below the line). More classes than ten get
-random codes of ±1, which the paper holds possible. LeNet-1 was trained by squared error on stretched outputs; here its
-scores leave unstretched for the cross-entropy. It draws its weights, of which its paper says nothing, as LeNet-5 does.
-Neither is trained by the second-order method of its paper.
+class of rubbish. The bitmaps are figure 3's as in one public transcription; against the figure itself they were checked
+by eye only (0, 2, 4 and 5 with a bar above them, 4 open and with a descender). More classes than ten get random codes
+of ±1, which the paper considers possible. LeNet-1 was trained by squared error on outputs of the squashing function;
+here its scores are not squashed, for the cross-entropy. Its initial weights, of which its paper says nothing, are drawn
+as LeNet-5's. Neither is trained by the second-order method of its paper.
 """
 
 from __future__ import annotations
@@ -26,18 +26,15 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from convolve.layers.initializers_lecun import lecun_fan_in, lecun_uniform
-from convolve.layers.radial_basis import RadialBasis
-from convolve.layers.scaled_tanh import ScaledTanh
-from convolve.layers.subsampling import Subsampling
-from convolve.layers.table_convolution import Table, TableConvolution
+from convolve.layers.initializers import lecun_fan_in, lecun_uniform
+from convolve.layers.lecun import RadialBasis, ScaledTanh, Subsampling, Table, TableConvolution
 from convolve.models.network import Card, Network, Stage, Variant
 
-TABLE_1: Table = (  # 1990: the maps of H2 that each map of H3 sees
+TABLE_1: Table = (  # 1990: the maps of H2 that each map of H3 is connected to
     (0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1),
     (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3),
 )  # fmt: skip
-TABLE_I: Table = (  # 1998: the maps of S2 that each map of C3 sees
+TABLE_I: Table = (  # 1998: the maps of S2 that each map of C3 is connected to
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
     (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
     (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),

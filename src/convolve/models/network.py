@@ -1,8 +1,8 @@
-"""The one contract of every network: stages by name, then a head.
+"""The contract that every network keeps: stages by name, then a head.
 
-Stages are called `stage1`, `stage2` … in order. Each takes in the layers that shrink the map to its stride, so that in
-networks for ImageNet `stageK` leaves a map of stride 2**K (2, 4, 8, 16, 32). What follows the last map is the head.
-No stage begins with a layer that works in place, so that every map of `features` stays as it left its stage.
+Stages are called `stage1`, `stage2` … in order. The layers that shrink a map to a stage's stride belong to that stage,
+so that in networks for ImageNet `stageK` gives a map of stride 2**K (2, 4, 8, 16, 32). What follows the last map is the
+head. No stage begins with a layer that works in place, so that every map of `features` stays as its stage returned it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Literal, final
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
+from convolve.layers.dense_block import DenseBlock
 
 Output = Literal["image", "pixels"]
 
@@ -25,9 +26,9 @@ class Card:
     ``input`` is (channels, height, width) as published and ``minimum`` the smallest side that it can take.
     ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
     with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
-    the paper gives them or the notes of its release; ``evaluation`` says which, and how they were measured.
-    ``output``: what the scores are of: the whole `image`, or each of its `pixels`. ``classifier`` names the network
-    whose layers this one takes over, where it is made of one.
+    given in the paper or in the notes of its release; ``evaluation`` says which, and how they were measured.
+    ``output`` says what is scored: the whole `image`, or each of its `pixels`. ``classifier`` names the network whose
+    layers this one takes over, if any.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its layers, the channels that leave it, and its stride: input pixels per step of its map."""
+    """One stage: its layers, the channels of its map, and its stride: pixels of the image per step of its map."""
 
     layers: nn.Module
     channels: int
@@ -61,12 +62,12 @@ class Stage:
 class Network(nn.Module):
     """Stages in order, then a head that turns the last stage's map into scores.
 
-    Images (N, C, H, W) go in, scores (N, classes) come out, without softmax. ``channels`` and ``strides`` of the
-    stages are known without running the network. ``auxiliary`` heads help the training of deep networks: each reads
-    the map that leaves the layer of its name, inside a stage that is a sequence of named layers.
+    Images (N, C, H, W) become scores (N, classes), without softmax. ``channels`` and ``strides`` of the stages are
+    known without running the network. ``auxiliary`` heads help to train deep networks: each reads the output of the
+    layer of its name, inside a stage that is a sequence of named layers.
 
-    A segmentation network has ``head_inputs``, the stages whose maps its head takes, as a list, together with the
-    image's (height, width); its scores are (N, classes, H, W).
+    A segmentation network has ``head_inputs``, the names of the stages whose maps its head takes: a list of these maps
+    and the image's (height, width). Its scores are (N, classes, H, W).
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Network(nn.Module):
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name.
 
-        Maps are smaller by the border that unpadded convolutions take off.
+        Unpadded convolutions make maps smaller by a border.
         """
         maps: dict[str, Tensor] = {}
         for name, stage in self.stages.items():
@@ -97,30 +98,33 @@ class Network(nn.Module):
         return maps
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images to (N, classes) scores, or of a network for pixels to (N, classes, H, W)."""
+        """(N, C, H, W) images to scores: (N, classes), of a segmentation network (N, classes, H, W)."""
         return self._scores(images, list(self.stages), {}, images.shape[2:])
 
     def forward_from(self, stage: str, values: Tensor, earlier: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
-        """From the map that leaves a stage to the scores of its images, whose (height, width) is ``size``.
+        """From a stage's map ``values`` to the scores of its images, whose (height, width) is ``size``.
 
-        ``earlier`` holds the maps of the stages before it by name, those at least that the head of a network for pixels
-        reads. `forward_from(stage, maps[stage], maps, size)` of an image's own maps are its scores.
+        ``earlier`` holds the maps of the stages before it by name, at least those among ``head_inputs``. With
+        `maps = network.features(images)`, `forward_from(stage, maps[stage], maps, size)` gives the images' scores.
         """
         names = list(self.stages)
         return self._scores(values, names[names.index(stage) + 1 :], {**earlier, stage: values}, size)
 
     def _scores(self, values: Tensor, names: Sequence[str], known: dict[str, Tensor], size: Sequence[int]) -> Tensor:
-        """From what those stages take in to the scores; ``known`` maps stand before them."""
+        """From the input of the first of these stages to the scores; ``known`` are the maps of earlier stages."""
         for name in names:
             values = self.stages[name](values)
             if name in self.head_inputs:
                 known[name] = values
-        read = ([known[name] for name in self.head_inputs], (size[0], size[1])) if self.head_inputs else (values,)
-        scores: Tensor = self.head(*read)
+        scores: Tensor = (
+            self.head([known[name] for name in self.head_inputs], (size[0], size[1]))
+            if self.head_inputs
+            else self.head(values)
+        )
         return scores
 
     def scores_of_all_heads(self, images: Tensor) -> list[Tensor]:
-        """(N, C, H, W) images to (N, classes) scores of the head, then of the auxiliary ones; for training alone."""
+        """(N, C, H, W) images to (N, classes) scores of the head, then of each auxiliary head; for training only."""
         if not self.auxiliary:
             return [self(images)]
         scores: list[Tensor] = []
@@ -132,12 +136,12 @@ class Network(nn.Module):
         return [self.head(images), *scores]
 
     def tail(self, stage: str) -> Network:
-        """What stands behind a stage, sharing its layers: takes that stage's map, gives the scores.
+        """The part of the network after a stage, sharing its layers: from that stage's map to the scores.
 
-        Raises `NetworkError` for a network for pixels, whose head also reads earlier maps: see `forward_from`.
+        Raises `NetworkError` for a segmentation network, whose head reads earlier maps too: see `forward_from`.
         """
         if self.head_inputs:
-            raise NetworkError(f"The head of {self.card.name} reads several maps; use `forward_from` for {stage}.")
+            raise NetworkError(f"The head of {self.card.name} reads several maps; call `forward_from` for {stage}.")
         names = list(self.stages)
         later = names[names.index(stage) + 1 :]
         stages = {name: Stage(self.stages[name], self.channels[name], self.strides[name]) for name in later}
@@ -146,7 +150,36 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Variant:
-    """A named network of a paper: ``build(card, classes, channels, (height, width))`` makes it with fresh weights."""
+    """A named network; ``build(card, classes, channels, (height, width))`` returns it, randomly initialized."""
 
     card: Card
     build: Callable[[Card, int, int, tuple[int, int]], Network]
+
+
+def freeze(network: Network, stage: str) -> None:
+    """Freeze a stage and all before it: their parameters require no gradient, so that none is computed for them.
+
+    Training keeps their batch normalization and dropout in evaluation mode. Raises `NetworkError` for an unknown stage.
+    """
+    names = list(network.stages)
+    if stage not in names:
+        raise NetworkError(f"{network.card.name} has no stage '{stage}' to freeze; its stages are {', '.join(names)}.")
+    for name in names[: names.index(stage) + 1]:
+        network.stages[name].requires_grad_(requires_grad=False)
+
+
+def save_memory(network: Network) -> None:
+    """Let every part that can do so recompute values in the backward pass instead of storing them; results are the
+    same.
+
+    Dense blocks can (Pleiss et al. 2017, "Memory-efficient implementation of DenseNets"). Raises `NetworkError` where
+    no part of the network can.
+    """
+    blocks = [module for module in network.modules() if isinstance(module, DenseBlock)]
+    if not blocks:
+        raise NetworkError(
+            f"No part of {network.card.name} can recompute its values, as the dense blocks of a DenseNet can; leave "
+            "out --save-memory or choose a smaller --batch."
+        )
+    for block in blocks:
+        block.recompute = True

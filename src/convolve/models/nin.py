@@ -6,12 +6,12 @@ nin at 3x224x224: stage1 96x27x27, stage2 256x13x13, stage3 384x6x6, stage4 1024
 nin_cifar at 3x32x32: stage1 96x16x16, stage2 192x8x8, stage3 192x8x8
 
 A stage is an mlpconv layer (a convolution and two of 1x1) with its pooling; the last 1x1 convolution, one map per
-class, is the head, together with the global average that goes straight into the softmax. Every convolution has its
-rectifier, the last one too. Poolings overlap and round up. On CIFAR-10, contrast normalized and whitened, the paper
-reaches 10.41 % test error, and 8.81 % with augmentation (Table 1).
+class, is the head, together with the global average that goes straight into the softmax. Every convolution is followed
+by a rectifier, the last one too. Poolings overlap and round up. On CIFAR-10, contrast normalized and whitened, the
+paper reaches 10.41 % test error, and 8.81 % with augmentation (Table 1).
 
-Deviations: the network for ImageNet is not in the paper, but in the authors' Caffe files; so are the spreads of the
-Gaussians that both draw their weights from.
+Deviations: the network for ImageNet is not in the paper, but in the authors' Caffe files; so are the deviations of the
+Gaussians from which the weights of both are drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from functools import partial
 
 from torch import nn
 
-from convolve.layers.initializers_gaussian import gaussian
+from convolve.layers.initializers import gaussian
 from convolve.models.network import Card, Network, Stage, Variant
 
 Convolution = tuple[int, int, int, float]
@@ -30,15 +30,15 @@ Row = tuple[Convolution, tuple[int, ...], tuple[Callable[[], nn.Module], ...]]
 
 
 def mlpconv(number: int, channels: int, first: Convolution, widths: tuple[int, ...]) -> OrderedDict[str, nn.Module]:
-    """The ``first`` convolution (kernel, stride, padding, deviation), then 1x1 ones, each with its rectifier.
+    """The ``first`` convolution (kernel, stride, padding, deviation), then 1x1 convolutions, each with a rectifier.
 
     (N, channels, H, W) to (N, widths[-1], H / stride, W / stride)
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for place, width in enumerate(widths, 1):
-        kernel, stride, padding, deviation = first if place == 1 else (1, 1, 0, 0.05)
-        layers[f"conv{number}_{place}"] = gaussian(nn.Conv2d(channels, width, kernel, stride, padding), deviation)
-        layers[f"relu{number}_{place}"] = nn.ReLU(inplace=True)
+    for index, width in enumerate(widths, 1):
+        kernel, stride, padding, deviation = first if index == 1 else (1, 1, 0, 0.05)
+        layers[f"conv{number}_{index}"] = gaussian(nn.Conv2d(channels, width, kernel, stride, padding), deviation)
+        layers[f"relu{number}_{index}"] = nn.ReLU(inplace=True)
         channels = width
     return layers
 
@@ -49,7 +49,7 @@ def pool() -> nn.Module:
 
 
 def dropout() -> nn.Module:
-    """Half of the values, anywhere in the maps."""
+    """Dropout of half of the values, anywhere in the maps."""
     return nn.Dropout(0.5)
 
 

@@ -5,8 +5,8 @@ He, Zhang, Ren, Sun 2016, "Identity mappings in deep residual networks", figure 
 preact_resnet110_cifar at 3x32x32: stage1 16x32x32, stage2 32x16x16, stage3 64x8x8
 preact_resnet164_cifar at 3x33x40: stage1 64x33x40, stage2 128x17x20, stage3 256x9x10
 
-Normalization and ReLU come before each convolution, so that nothing stands on the path of the shortcuts. The first unit
-is activated before it splits into two paths, and the last stage ends in one more activation (appendix). 110 layers are
+Normalization and ReLU come before each convolution, so that nothing is on the path of the shortcuts. The first unit is
+activated before it splits into two paths, and the last stage ends in one more activation (appendix). 110 layers are
 units of two 3x3 convolutions, whose shortcuts have no parameters (option A); 164 and 1001 layers are bottlenecks, and
 where their width changes the shortcut is a 1x1 convolution of the activated maps, as in the authors' Torch file. Test
 errors on CIFAR-10, medians of five runs (Table 3): 6.37, 5.46 and 4.92 per cent. The 10.2 million parameters of 1001
@@ -22,20 +22,21 @@ from typing import final
 
 from torch import Tensor, nn
 
+from convolve.layers.description import Skip
 from convolve.layers.initializers import he_normal
-from convolve.layers.shortcuts import zero_padded
+from convolve.layers.residual import zero_padding
 from convolve.models.network import Card, Network, Stage, Variant
-from convolve.models.residual_stages import pooled_head
+from convolve.models.resnet import pooling_head
 
 Unit = Callable[[int, int, int], nn.Module]
-"""Makes a unit for the channels that enter it, the width of its stage, and its stride."""
+"""Builds a unit for the channels that enter it, the width of its stage, and its stride."""
 Join = Callable[[nn.Sequential, nn.Module], nn.Module]
-"""What becomes of a branch and its shortcut."""
+"""Joins a branch and its shortcut."""
 
 
 @final
 class Sum(nn.Module):
-    """branch(x) + shortcut(x), with nothing behind it.
+    """branch(x) + shortcut(x), with nothing after it.
 
     The sum is written into the branch's result, so the branch has to end in a layer that does not need its own output
     for its gradient (convolution and `SqueezeExcitation` do not).
@@ -51,14 +52,18 @@ class Sum(nn.Module):
         merged: Tensor = self.branch(maps).add_(self.shortcut(maps))
         return merged
 
+    def describe(self) -> Skip:
+        """A branch with a skip."""
+        return Skip("branch")
+
 
 def basic(channels: int, width: int, stride: int, join: Join = Sum) -> nn.Module:
-    """Two 3x3 convolutions, each behind its activation.
+    """Two 3x3 convolutions, each after its activation.
 
     Shape: (N, channels, H, W) -> (N, width, H / stride, W / stride)
     """
     branch = [*_activation(channels), *_convolutions(channels, width, stride)]
-    return join(nn.Sequential(*branch), zero_padded(channels, width, stride))
+    return join(nn.Sequential(*branch), zero_padding(channels, width, stride))
 
 
 def first_basic(channels: int, width: int, stride: int, join: Join = Sum) -> nn.Module:
@@ -67,7 +72,7 @@ def first_basic(channels: int, width: int, stride: int, join: Join = Sum) -> nn.
     Shape: (N, channels, H, W) -> (N, width, H / stride, W / stride)
     """
     branch = nn.Sequential(*_convolutions(channels, width, stride))
-    return nn.Sequential(*_activation(channels), join(branch, zero_padded(channels, width, stride)))
+    return nn.Sequential(*_activation(channels), join(branch, zero_padding(channels, width, stride)))
 
 
 def bottleneck(channels: int, width: int, stride: int, join: Join = Sum) -> nn.Module:
@@ -114,14 +119,14 @@ def build(units: Units, card: Card, classes: int, channels: int, size: tuple[int
     stages: dict[str, Stage] = {}
     channels = 16
     for number, width in enumerate(WIDTHS, 1):
-        for place in range(1, count + 1):
-            layers[f"unit{number}_{place}"] = unit(channels, width, 2 if place == 1 and number > 1 else 1)
+        for index in range(1, count + 1):
+            layers[f"unit{number}_{index}"] = unit(channels, width, 2 if index == 1 and number > 1 else 1)
             channels, unit = expansion * width, later
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), channels, 2 ** (number - 1))
         layers = OrderedDict()
     for layer, name in zip(_activation(channels), ("norm", "relu"), strict=True):
         stages["stage3"].layers.add_module(name, layer)
-    return Network(card, stages, pooled_head(channels, classes)).apply(he_normal)
+    return Network(card, stages, pooling_head(channels, classes)).apply(he_normal)
 
 
 def _variant(depth: int, counts: tuple[int, int]) -> Variant:

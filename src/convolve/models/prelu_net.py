@@ -6,11 +6,12 @@ for visual recognition", section 2.2.
 
 prelu_net_a at 3x224x224: stage1 96x112x112, stage2 256x56x56, stage3 512x28x28, stage4 512x14x14
 
-Every rectifier has a slope of its own for each channel below 0, learned from 0.25 (section 2.1). The pyramid takes the
-maxima of 7x7, 3x3, 2x2 and one bins, so that the dense layers read 63 x 512 values of an image of any size.
+Below 0 every rectifier has a slope of its own for each channel, which is learned and starts at 0.25 (section 2.1). The
+pyramid takes the maxima of 7x7, 3x3, 2x2 and 1x1 bins, so that the dense layers read 63 x 512 values of an image of any
+size.
 
 Deviations: models B and C, the same with more and wider layers, are left out. Slopes are subject to the recipe's weight
-decay; the paper keeps it from them.
+decay; in the paper they are not.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from convolve.models.network import Card, Network, Stage, Variant
 
 SLOPE = 0.25
 LEVELS = (7, 3, 2, 1)
-TABLE_3 = ((256, 5), (512, 5), (512, 5))  # model A: width and count of the 3x3 convolutions behind each pooling
+TABLE_3 = ((256, 5), (512, 5), (512, 5))  # model A: width and count of the 3x3 convolutions after each pooling
 
 
 @final
 class Pyramid(nn.Module):
-    """The maxima of n x n bins for each n of `LEVELS`, bins rounded outwards, side by side."""
+    """The maxima of n x n bins for each n of `LEVELS`, bins rounded outwards, concatenated."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) maps of any size to (N, 63 * C)."""
@@ -47,9 +48,9 @@ def _build(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Ne
     channels = 96
     for number, (width, count) in enumerate(TABLE_3, 2):
         layers = OrderedDict[str, nn.Module]({f"pool{number - 1}": nn.MaxPool2d(2)})
-        for place in range(1, count + 1):
-            layers[f"conv{number}_{place}"] = nn.Conv2d(channels, width, 3, padding=1)
-            layers[f"prelu{number}_{place}"] = nn.PReLU(width, SLOPE)
+        for index in range(1, count + 1):
+            layers[f"conv{number}_{index}"] = nn.Conv2d(channels, width, 3, padding=1)
+            layers[f"prelu{number}_{index}"] = nn.PReLU(width, SLOPE)
             channels = width
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2**number)
     bins = sum(level**2 for level in LEVELS)

@@ -8,7 +8,9 @@ resnet50_v1_5 at 3x64x96: stage1 64x32x48, stage2 256x16x24, stage3 512x8x12, st
 
 Stage 1 is conv1; stage 2 is the max pooling and conv2_x; stages 3 to 5 are conv3_x to conv5_x, which halve the map in
 their first block. The networks named `_v1_5` halve it in that block's 3x3 convolution, as fb.resnet.torch does and most
-pretrained weights expect, the paper's own in its first 1x1: the parameters are the same, the multiply-adds are not.
+pretrained weights expect; the paper's own in its first 1x1. Their parameters are the same, their multiply-adds are not.
+
+ResNeXt and SENet have the same stem, stages and head (`stem`, `residual_stages`, `pooling_head`) with other blocks.
 
 Deviations: shortcuts are of option B (projection where the shape changes) in all depths, as in the pretrained networks;
 Table 2 of the paper has the 18- and 34-layer networks with option A. The max pooling pads by 1 and rounds down, as in
@@ -18,17 +20,58 @@ Torch; the authors' Caffe files pad nothing and round up. Published errors are m
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import nn
 
 from convolve.layers.initializers import he_normal
 from convolve.layers.residual import Residual, projection
-from convolve.models.network import Card, Network, Variant
-from convolve.models.residual_stages import Block, pooled_head, residual_stages, stem
+from convolve.models.network import Card, Network, Stage, Variant
 
+WIDTHS = (64, 128, 256, 512)
+Block = Callable[[int, int, int], nn.Module]
+"""Builds a block for the channels that enter it, the width of its stage, and its stride."""
 Design = tuple[Block, int]
-"""A block, and how many times its width leaves it."""
+"""A block, and its expansion: the channels that leave it, as a multiple of its width."""
+
+
+def stem(channels: int) -> Stage:
+    """conv1: 7x7, 64, stride 2, with normalization and ReLU."""
+    layers = OrderedDict(
+        conv1=nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False),
+        norm1=nn.BatchNorm2d(64),
+        relu1=nn.ReLU(inplace=True),
+    )
+    return Stage(nn.Sequential(layers), 64, 2)
+
+
+def residual_stages(
+    first: Stage, pool: nn.Module, block: Block, repeats: Sequence[int], expansion: int
+) -> dict[str, Stage]:
+    """Stage 1 as given, then conv2_x to conv5_x, each of whose blocks has ``expansion`` times its width as channels.
+
+    The pooling comes before conv2_x; the first block of each later stage halves the map.
+    """
+    stages = {"stage1": first}
+    layers = OrderedDict[str, nn.Module](pool1=pool)
+    channels = first.channels
+    for number, (width, count) in enumerate(zip(WIDTHS, repeats, strict=True), 2):
+        for index in range(1, count + 1):
+            layers[f"conv{number}_{index}"] = block(channels, width, 2 if index == 1 and number > 2 else 1)
+            channels = expansion * width
+        stages[f"stage{number}"] = Stage(nn.Sequential(layers), channels, 2**number)
+        layers = OrderedDict()
+    return stages
+
+
+def pooling_head(channels: int, classes: int, dropout: float = 0.0) -> nn.Module:
+    """Global average pooling and the scores, with dropout between them if it is not 0."""
+    layers = OrderedDict[str, nn.Module](pool5=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
+    if dropout:
+        layers["dropout"] = nn.Dropout(dropout)
+    layers["fc"] = nn.Linear(channels, classes)
+    return nn.Sequential(layers)
 
 
 def basic(channels: int, width: int, stride: int) -> Residual:
@@ -55,7 +98,7 @@ def bottleneck(channels: int, width: int, stride: int) -> Residual:
 
 
 def bottleneck_v1_5(channels: int, width: int, stride: int) -> Residual:
-    """The same with the 3x3 convolution strided.
+    """1x1, 3x3 and 1x1 convolutions, the 3x3 strided.
 
     Shape: (N, channels, H, W) -> (N, 4 * width, H / stride, W / stride)
     """
@@ -91,7 +134,7 @@ def _build(
     del size
     block, expansion = design
     stages = residual_stages(stem(channels), nn.MaxPool2d(3, 2, padding=1), block, repeats, expansion)
-    return Network(card, stages, pooled_head(512 * expansion, classes)).apply(he_normal)
+    return Network(card, stages, pooling_head(512 * expansion, classes)).apply(he_normal)
 
 
 def imagenet_card(name: str, counts: tuple[int, int], errors: tuple[float, float | None] | None, tables: str) -> Card:

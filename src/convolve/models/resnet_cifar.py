@@ -19,7 +19,7 @@ from torch import nn
 
 from convolve.layers.initializers import he_normal
 from convolve.models.network import Card, Network, Stage, Variant
-from convolve.models.residual_stages import Block, pooled_head
+from convolve.models.resnet import Block, pooling_head
 from convolve.models.resnet_options import basic_a, plain
 
 WIDTHS = (16, 32, 64)
@@ -33,12 +33,12 @@ def _build(block: Block, count: int, card: Card, classes: int, channels: int, si
     stages: dict[str, Stage] = {}
     channels = 16
     for number, width in enumerate(WIDTHS, 1):
-        for place in range(1, count + 1):
-            layers[f"block{number}_{place}"] = block(channels, width, 2 if place == 1 and number > 1 else 1)
+        for index in range(1, count + 1):
+            layers[f"block{number}_{index}"] = block(channels, width, 2 if index == 1 and number > 1 else 1)
             channels = width
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2 ** (number - 1))
         layers = OrderedDict()
-    return Network(card, stages, pooled_head(channels, classes)).apply(he_normal)
+    return Network(card, stages, pooling_head(channels, classes)).apply(he_normal)
 
 
 def _variant(name: str, block: Block, depth: int, counts: tuple[int, int]) -> Variant:

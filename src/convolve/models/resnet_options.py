@@ -6,7 +6,7 @@ resnet34_a at 3x224x224: stage1 64x112x112, stage2 64x56x56, stage3 128x28x28, s
 plain18 at 3x64x96: stage1 64x32x48, stage2 64x16x24, stage3 128x8x12, stage4 256x4x6, stage5 512x2x3
 
 The networks of `convolve.models.resnet` have option B; option A pads with zeros, C projects everywhere. The plain
-networks have the same layers without shortcuts: the degradation that residual learning removes can be seen in them.
+networks have the same layers without shortcuts: they show the degradation that residual learning removes.
 
 Deviations: the max pooling pads by 1 and rounds down, as in Torch. Published errors are means of ten crops.
 """
@@ -19,11 +19,9 @@ from functools import partial
 from torch import nn
 
 from convolve.layers.initializers import he_normal
-from convolve.layers.residual import Residual
-from convolve.layers.shortcuts import always_projected, zero_padded
+from convolve.layers.residual import Residual, projection_always, zero_padding
 from convolve.models.network import Card, Network, Variant
-from convolve.models.residual_stages import Block, pooled_head, residual_stages, stem
-from convolve.models.resnet import imagenet_card
+from convolve.models.resnet import Block, imagenet_card, pooling_head, residual_stages, stem
 
 TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # blocks in conv2_x, conv3_x, conv4_x, conv5_x
 
@@ -44,7 +42,7 @@ def basic_a(channels: int, width: int, stride: int) -> nn.Module:
     Shape: (N, channels, H, W) -> (N, width, H / stride, W / stride)
     """
     branch = nn.Sequential(_convolutions(channels, width, stride))
-    return Residual(branch, zero_padded(channels, width, stride), width)
+    return Residual(branch, zero_padding(channels, width, stride), width)
 
 
 def basic_c(channels: int, width: int, stride: int) -> nn.Module:
@@ -53,7 +51,7 @@ def basic_c(channels: int, width: int, stride: int) -> nn.Module:
     Shape: (N, channels, H, W) -> (N, width, H / stride, W / stride)
     """
     branch = nn.Sequential(_convolutions(channels, width, stride))
-    return Residual(branch, always_projected(channels, width, stride), width)
+    return Residual(branch, projection_always(channels, width, stride), width)
 
 
 def plain(channels: int, width: int, stride: int) -> nn.Module:
@@ -69,7 +67,7 @@ def _build(
 ) -> Network:
     del size
     stages = residual_stages(stem(channels), nn.MaxPool2d(3, 2, padding=1), block, repeats, expansion=1)
-    return Network(card, stages, pooled_head(512, classes)).apply(he_normal)
+    return Network(card, stages, pooling_head(512, classes)).apply(he_normal)
 
 
 def _variant(

@@ -6,7 +6,7 @@ and Table 4.
 resnext50 at 3x224x224: stage1 64x112x112, stage2 256x56x56, stage3 512x28x28, stage4 1024x14x14, stage5 2048x7x7
 resnext101_64x4d at 3x64x96: stage1 64x32x48, stage2 256x16x24, stage3 512x8x12, stage4 1024x4x6, stage5 2048x2x3
 
-ResNet's frame; each bottleneck is split into C paths of width d, C x d = 32 x 4 unless named, here in the form (c) of
+ResNet with bottlenecks that are split into C paths of width d, C x d = 32 x 4 unless named, here in the form (c) of
 figure 3: a 3x3 convolution in C groups. It is strided where the map is halved, as the paper says of its ResNets.
 """
 
@@ -20,7 +20,7 @@ from torch import nn
 from convolve.layers.initializers import he_normal
 from convolve.layers.residual import Residual, projection
 from convolve.models.network import Card, Network, Variant
-from convolve.models.residual_stages import pooled_head, residual_stages, stem
+from convolve.models.resnet import pooling_head, residual_stages, stem
 
 TABLE_1 = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # blocks in conv2_x, conv3_x, conv4_x, conv5_x
 
@@ -50,7 +50,7 @@ def _build(
     del size
     pool = nn.MaxPool2d(3, 2, padding=1)
     stages = residual_stages(stem(channels), pool, partial(aggregated, *split), repeats, expansion=4)
-    return Network(card, stages, pooled_head(2048, classes)).apply(he_normal)
+    return Network(card, stages, pooling_head(2048, classes)).apply(he_normal)
 
 
 def _variant(

@@ -7,7 +7,7 @@ se_resnet50 at 3x224x224: stage1 64x112x112, stage2 256x56x56, stage3 512x28x28,
 se_inception at 3x64x96: stage1 64x32x48, stage2 192x16x24, stage3 320x8x12, stage4 608x4x6, stage5 1024x2x3
 senet154 at 3x64x96: stage1 128x32x48, stage2 256x16x24, stage3 512x8x12, stage4 1024x4x6, stage5 2048x2x3
 
-The gate stands at the end of a block, before the addition or behind the concatenation. As in the authors' Caffe files,
+The gate is at the end of a block, before the addition or after the concatenation. As in the authors' Caffe files,
 SE-ResNet strides the first 1x1 convolution, SE-ResNeXt and SENet-154 the 3x3; the first pooling rounds up without
 padding. SE-Inception is BN-Inception with a dense first convolution (`bn_inception_caffe`). SENet-154: SE-ResNeXt-152
 (64 x 4d) with three 3x3 convolutions as its stem, half the width in the first 1x1 of each block, 3x3 projections from
@@ -27,18 +27,18 @@ from convolve.layers.residual import Residual, projection
 from convolve.layers.squeeze_excitation import SqueezeExcitation
 from convolve.models import bn_inception
 from convolve.models.network import Card, Network, Stage, Variant
-from convolve.models.residual_stages import Block, pooled_head, residual_stages, stem
+from convolve.models.resnet import Block, pooling_head, residual_stages, stem
 
 REPEATS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # blocks in conv2_x to conv5_x
 
 
-def _gated(convolutions: list[nn.Conv2d], shortcut: nn.Module) -> Residual:
-    """Convolutions with normalization, ReLU between them and the gate behind them."""
+def _se_block(convolutions: list[nn.Conv2d], shortcut: nn.Module) -> Residual:
+    """Convolutions with normalization, ReLU between them and the gate after them."""
     layers = OrderedDict[str, nn.Module]()
-    for place, convolution in enumerate(convolutions, 1):
-        layers[f"conv{place}"] = convolution
-        layers[f"norm{place}"] = nn.BatchNorm2d(convolution.out_channels)
-        layers[f"relu{place}"] = nn.ReLU(inplace=True)
+    for index, convolution in enumerate(convolutions, 1):
+        layers[f"conv{index}"] = convolution
+        layers[f"norm{index}"] = nn.BatchNorm2d(convolution.out_channels)
+        layers[f"relu{index}"] = nn.ReLU(inplace=True)
     del layers[f"relu{len(convolutions)}"]
     outputs = convolutions[-1].out_channels
     layers["gate"] = SqueezeExcitation(outputs)
@@ -55,7 +55,7 @@ def se_resnet(channels: int, width: int, stride: int) -> nn.Module:
         nn.Conv2d(width, width, 3, padding=1, bias=False),
         nn.Conv2d(width, 4 * width, 1, bias=False),
     ]
-    return _gated(convolutions, projection(channels, 4 * width, stride))
+    return _se_block(convolutions, projection(channels, 4 * width, stride))
 
 
 def se_resnext(channels: int, width: int, stride: int) -> nn.Module:
@@ -68,7 +68,7 @@ def se_resnext(channels: int, width: int, stride: int) -> nn.Module:
         nn.Conv2d(2 * width, 2 * width, 3, stride, padding=1, groups=32, bias=False),
         nn.Conv2d(2 * width, 4 * width, 1, bias=False),
     ]
-    return _gated(convolutions, projection(channels, 4 * width, stride))
+    return _se_block(convolutions, projection(channels, 4 * width, stride))
 
 
 def se_154(channels: int, width: int, stride: int) -> nn.Module:
@@ -82,27 +82,27 @@ def se_154(channels: int, width: int, stride: int) -> nn.Module:
         nn.Conv2d(4 * width, 4 * width, 1, bias=False),
     ]
     if stride == 1:
-        return _gated(convolutions, projection(channels, 4 * width, 1))
+        return _se_block(convolutions, projection(channels, 4 * width, 1))
     conv = nn.Conv2d(channels, 4 * width, 3, stride, padding=1, bias=False)
-    return _gated(convolutions, nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(4 * width))))
+    return _se_block(convolutions, nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(4 * width))))
 
 
 def se_inception(module: Step) -> Step:
-    """Figure 2: an inception module with the gate behind it."""
+    """Figure 2: an inception module followed by the gate."""
 
-    def made(channels: int) -> tuple[nn.Module, int]:
+    def build(channels: int) -> tuple[nn.Module, int]:
         layer, outputs = module(channels)
         return nn.Sequential(OrderedDict(branches=layer, gate=SqueezeExcitation(outputs))), outputs
 
-    return made
+    return build
 
 
 def _stem_154(channels: int) -> Stage:
     layers = OrderedDict[str, nn.Module]()
-    for place, (width, stride) in enumerate(((64, 2), (64, 1), (128, 1)), 1):
-        layers[f"conv{place}"] = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
-        layers[f"norm{place}"] = nn.BatchNorm2d(width)
-        layers[f"relu{place}"] = nn.ReLU(inplace=True)
+    for index, (width, stride) in enumerate(((64, 2), (64, 1), (128, 1)), 1):
+        layers[f"conv{index}"] = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
+        layers[f"norm{index}"] = nn.BatchNorm2d(width)
+        layers[f"relu{index}"] = nn.ReLU(inplace=True)
         channels = width
     return Stage(nn.Sequential(layers), 128, 2)
 
@@ -112,14 +112,14 @@ def _residual(
 ) -> Network:
     del size
     stages = residual_stages(stem(channels), nn.MaxPool2d(3, 2, ceil_mode=True), block, repeats, expansion=4)
-    return Network(card, stages, pooled_head(2048, classes)).apply(he_normal)
+    return Network(card, stages, pooling_head(2048, classes)).apply(he_normal)
 
 
 def _senet154(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size
     pool = nn.MaxPool2d(3, 2, ceil_mode=True)
     stages = residual_stages(_stem_154(channels), pool, se_154, REPEATS[152], expansion=4)
-    return Network(card, stages, pooled_head(2048, classes, dropout=0.2)).apply(he_normal)
+    return Network(card, stages, pooling_head(2048, classes, dropout=0.2)).apply(he_normal)
 
 
 def _inception(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
@@ -128,13 +128,13 @@ def _inception(card: Card, classes: int, channels: int, size: tuple[int, int]) -
         stage: {name: se_inception(module) for name, module in modules.items()}
         for stage, modules in bn_inception.FIGURE_5.items()
     }
-    return Network(card, bn_inception.stages(bn_inception.dense, rows, channels), pooled_head(1024, classes)).apply(
+    return Network(card, bn_inception.stages(bn_inception.dense, rows, channels), pooling_head(1024, classes)).apply(
         he_normal
     )
 
 
 def _card(
-    name: str, minimum: int, counts: tuple[int, int], errors: tuple[float, float], where: str = "Table 2"
+    name: str, minimum: int, counts: tuple[int, int], errors: tuple[float, float], table: str = "Table 2"
 ) -> Card:
     return Card(
         name=name,
@@ -150,7 +150,7 @@ def _card(
         macs=counts[1],
         top1_error=errors[0],
         top5_error=errors[1],
-        evaluation=f"one crop ({where})",
+        evaluation=f"one crop ({table})",
     )
 
 

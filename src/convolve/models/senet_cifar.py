@@ -5,12 +5,12 @@ Hu, Shen, Sun 2017, "Squeeze-and-excitation networks", last version on arXiv, se
 se_resnet20_cifar at 3x32x32: stage1 16x32x32, stage2 32x16x16, stage3 64x8x8
 se_resnet164_cifar at 3x33x40: stage1 64x33x40, stage2 128x17x20, stage3 256x9x10
 
-Networks of `convolve.models.preact_resnet` (6.37 and 5.46 per cent of error, the table's figures for ResNet-110 and
-ResNet-164, are theirs) with the gate at the end of each branch, before the addition. Test errors: 5.21 per cent for 110
+Networks of `convolve.models.preact_resnet` (6.37 and 5.46 per cent of error, the table's entries for ResNet-110 and
+ResNet-164, is theirs) with the gate at the end of each branch, before the addition. Test errors: 5.21 per cent for 110
 and 4.39 for 164 layers. The paper has no network of 20 layers; it follows the rule of those of 110.
 
 Deviations: the paper does not say how far gates squeeze so few channels. A sixteenth of 16 is one rectifier, which in
-half of the gates would be shut for every image from the start, so that no gradient passed it; here they are eight.
+half of the gates would be zero for every image from the start and pass no gradient; here there are eight.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from convolve.models.preact_resnet import Sum, Units, basic, bottleneck, build, 
 LEAST = 8  # rectifiers in a gate
 
 
-def gated(branch: nn.Sequential, shortcut: nn.Module) -> Sum:
+def se_sum(branch: nn.Sequential, shortcut: nn.Module) -> Sum:
     """The sum of a shortcut and a branch that ends in a gate on its last convolution's channels."""
     last = cast(nn.Conv2d, branch[-1])
     return Sum(nn.Sequential(*branch, SqueezeExcitation(last.out_channels, LEAST)), shortcut)
 
 
-BASIC = partial(first_basic, join=gated), partial(basic, join=gated)
-BOTTLENECK = partial(bottleneck, join=gated)
+BASIC = partial(first_basic, join=se_sum), partial(basic, join=se_sum)
+BOTTLENECK = partial(bottleneck, join=se_sum)
 DEPTHS: dict[int, Units] = {  # first unit, later units, how many in each stage, expansion
     20: (*BASIC, 3, 1),
     110: (*BASIC, 18, 1),

@@ -13,11 +13,11 @@ from timm.models import get_pretrained_cfg, is_model, model_entrypoint
 from torch import nn
 
 from convolve.errors import NetworkError
-from convolve.models.about import About, Paper, paper_of
+from convolve.models.foreign import About, Paper, paper_of
 
 _IMAGENET = 1000
 _LIBRARY = Paper("PyTorch Image Models", "https://github.com/huggingface/pytorch-image-models", 2019)
-_ONE = re.compile(r"`([^`]+)` - (https://arxiv\.org/\S+)")
+_LINK = re.compile(r"`([^`]+)` - (https://arxiv\.org/\S+)")
 
 
 def names() -> list[str]:
@@ -26,9 +26,9 @@ def names() -> list[str]:
 
 
 def about(name: str) -> About:
-    """What timm says of a network; a tag behind a dot (`resnet50.a1_in1k`) names weights. Raises `NetworkError`.
+    """What timm says of a network; a tag after a dot (`resnet50.a1_in1k`) names weights. Raises `NetworkError`.
 
-    The paper is the one that timm's builder names, or the only one of the file that it stands in.
+    The paper is the one that timm's builder names, or the only one that its file names.
     """
     architecture, _, tag = name.partition(".")
     if not is_model(name):
@@ -39,7 +39,7 @@ def about(name: str) -> About:
         tags = ", ".join(known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*"))
         raise NetworkError(f"timm has no weights '{tag}' of {architecture}; it has {tags or 'none'}.") from error
     builder = model_entrypoint(architecture)
-    papers = dict.fromkeys(_ONE.findall(inspect.getdoc(inspect.getmodule(builder)) or ""))
+    papers = dict.fromkeys(_LINK.findall(inspect.getdoc(inspect.getmodule(builder)) or ""))
     one = next(iter(papers)) if len(papers) == 1 else None
     paper = paper_of(inspect.getdoc(builder)) or (paper_of(f"`{one[0]} <{one[1]}>`") if one else None)
     size = found.input_size if found else (3, 224, 224)
@@ -47,6 +47,6 @@ def about(name: str) -> About:
 
 
 def build(name: str, classes: int, channels: int) -> nn.Module:
-    """The network with fresh weights, as timm draws them."""
+    """The network, randomly initialized by timm."""
     network: nn.Module = timm.create_model(name, num_classes=classes, in_chans=channels)
     return network

@@ -9,12 +9,12 @@ import torchvision
 from torch import nn
 from torchvision import models
 
-from convolve.models.about import About, Paper, paper_of
+from convolve.models.foreign import About, Paper, paper_of
 
 _LIBRARY = Paper("TorchVision: PyTorch's computer vision library", "https://github.com/pytorch/vision", 2016)
-_WITHOUT_HELPERS = {
+_OPTIONS = {
     name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")
-}  # heads that help in training only, and a drawing of weights that must be asked for
+}  # no heads that help in training only, and weights initialized, which it does on request alone
 
 
 def names() -> list[str]:
@@ -41,13 +41,13 @@ def about(name: str) -> About:
 
 
 def build(name: str, classes: int, channels: int) -> nn.Module:
-    """The network with fresh weights, as torchvision draws them; other than 3 channels need another first layer."""
-    network: nn.Module = models.get_model(name, num_classes=classes, **_WITHOUT_HELPERS.get(name, {}))
+    """The network, randomly initialized by torchvision; for other than 3 channels its first layer is replaced."""
+    network: nn.Module = models.get_model(name, num_classes=classes, **_OPTIONS.get(name, {}))
     if channels == 3:
         return network
-    place, first = next((place, layer) for place, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
+    path, first = next((name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
     window: dict[str, Any] = {name: getattr(first, name) for name in ("kernel_size", "stride", "padding")}
     network.set_submodule(
-        place, nn.Conv2d(channels, first.out_channels, **window, bias=first.bias is not None), strict=True
+        path, nn.Conv2d(channels, first.out_channels, **window, bias=first.bias is not None), strict=True
     )
     return network

@@ -5,17 +5,17 @@ Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional networks for biomedical i
 unet at 1x388x388: stage1 64x568x568, stage2 128x280x280, stage3 256x136x136, stage4 512x64x64, stage5 1024x28x28
 unet_same at 1x50x70: stage1 64x50x70, stage2 128x25x35, stage3 256x13x18, stage4 512x7x9, stage5 1024x4x5
 
-Convolutions pad nothing, so that a tile of 572x572 gives scores for its inner 388x388. As in the paper's strategy of
-overlapping tiles (figure 2) the image is one whose scores are wanted, and its surroundings are mirrored: 388x388 pixels
-become 572x572, others the next tile whose maps halve without a rest. The contracting path's maps lose their borders
-where they meet the expanding path: 4, 16, 40 and 88 units. `unet_same` pads every convolution by 1 instead, pools up,
-and cuts what the up-convolutions have too much; it needs no border and has the same weights.
+Convolutions are unpadded, so that a tile of 572x572 gives scores for its inner 388x388. As in the paper's strategy of
+overlapping tiles (figure 2), every pixel of the image gets scores, and the image is padded by reflection: 388x388
+pixels become 572x572, others the next tile whose maps halve without a remainder. The contracting path's maps lose their
+borders where they meet the expanding path: 4, 16, 40 and 88 units. `unet_same` pads every convolution by 1 instead,
+rounds up when pooling, and crops the up-convolutions' surplus; it needs no border and has the same weights.
 
 Training: stochastic gradient descent with momentum 0.99, one large tile a batch; the loss weights each pixel by its
 class and by how narrow the gap between cells is there (equation 2).
 
 Deviations: weights of the up-convolutions are normal with variance 2 / N too, N the channels that enter, since each of
-their outputs has one 1x1 window. Dropout of 0.5 closes the fourth and fifth stage, as in the authors' definition.
+their outputs has one 1x1 window. Dropout of 0.5 ends the fourth and fifth stage, as in the authors' definition.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ import torch
 from torch import Tensor, nn
 
 from convolve.layers.initializers import he_normal
-from convolve.layers.mirroring import Mirrored
 from convolve.models.network import Card, Network, Stage, Variant
 
 WIDTHS = (64, 128, 256, 512, 1024)
 DROPPED = (512, 1024)
 LOST = 92
-"""What unpadded convolutions take off every side of the image."""
+"""Pixels that unpadded convolutions remove from every side of the image."""
 STEP = 16
 SMALLEST = 124
-"""Side of a tile whose last map would have no unit left; STEP more is the smallest."""
+"""Side of a tile whose last map would have no unit; STEP more is the smallest."""
 
 
 def convolutions(channels: int, width: int, padding: int) -> OrderedDict[str, nn.Module]:
@@ -52,10 +51,41 @@ def convolutions(channels: int, width: int, padding: int) -> OrderedDict[str, nn
 
 
 @final
-class Expanding(nn.Module):
-    """The expanding path: up-convolution, the contracting path's map beside it, two convolutions; last the scores.
+class ReflectionPadding(nn.Module):
+    """``border`` pixels on every side, and more after the last ones until each side is ``base`` + n ``step`` long.
 
-    [(N, 64, …), …, (N, 1024, …)] and (H, W) give (N, classes, H, W), from the first pixels of what is left.
+    (N, channels, H, W) give (N, channels, H + 2 border + …, W + 2 border + …). The outermost pixels are not repeated;
+    an image that is smaller than its border is reflected back and forth. Figure 2: "missing input data is extrapolated
+    by mirroring".
+    """
+
+    def __init__(self, border: int, step: int, base: int) -> None:
+        super().__init__()
+        self.border, self.step, self.base = border, step, base
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, channels, H, W) to the padded images."""
+        rows, columns = (self._indices(side, images.device) for side in images.shape[2:])
+        return images.index_select(2, rows).index_select(3, columns)
+
+    def length(self, side: int) -> int:
+        """The padded length of a side."""
+        steps = -(-(side + 2 * self.border - self.base) // self.step)
+        return self.base + max(1, steps) * self.step
+
+    def _indices(self, side: int, device: torch.device) -> Tensor:
+        """The row or column of the image at each position of the padded one."""
+        period = max(1, 2 * (side - 1))
+        indices = torch.arange(-self.border, self.length(side) - self.border, device=device) % period
+        return torch.minimum(indices, period - indices)
+
+
+@final
+class Expanding(nn.Module):
+    """The expanding path: up-convolution, concatenation with the contracting path's map, two convolutions; at last the
+    scores.
+
+    [(N, 64, …), …, (N, 1024, …)] and (H, W) give (N, classes, H, W), the first pixels of the last map.
     """
 
     def __init__(self, classes: int, padding: int) -> None:
@@ -67,18 +97,18 @@ class Expanding(nn.Module):
         self.scores = nn.Conv2d(WIDTHS[0], classes, 1)
 
     def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """The stages' maps and the image's (height, width) to every pixel's scores."""
-        found, *skips = reversed(maps)
+        """The stages' maps and the image's (height, width) to the scores of all pixels."""
+        current, *skips = reversed(maps)
         for up, layers, skip in zip(self.up.values(), self.convolutions.values(), skips, strict=True):
-            found = layers(torch.cat(_met(skip, up(found)), 1))
-        scores: Tensor = self.scores(found[:, :, : size[0], : size[1]])
+            current = layers(torch.cat(_crop_to_match(skip, up(current)), 1))
+        scores: Tensor = self.scores(current[:, :, : size[0], : size[1]])
         return scores
 
 
-def _met(skip: Tensor, up: Tensor) -> list[Tensor]:
-    """Both cut to what they share: the middle of the skip, the beginning of a map that pooling had rounded up."""
+def _crop_to_match(skip: Tensor, up: Tensor) -> list[Tensor]:
+    """Both cropped to their common size: the middle of the skip, the beginning of a map that pooling had rounded up."""
     rows, columns = map(min, skip.shape[2:], up.shape[2:])
-    top, left = ((have - shared) // 2 for have, shared in zip(skip.shape[2:], (rows, columns), strict=True))
+    top, left = ((length - common) // 2 for length, common in zip(skip.shape[2:], (rows, columns), strict=True))
     return [skip[:, :, top : top + rows, left : left + columns], up[:, :, :rows, :columns]]
 
 
@@ -90,16 +120,16 @@ def _build(padding: int, card: Card, classes: int, channels: int, size: tuple[in
         if number > 1:
             layers[f"pool{number - 1}"] = nn.MaxPool2d(2, ceil_mode=True)
         elif not padding:
-            layers["mirrored"] = Mirrored(LOST, STEP, SMALLEST)
+            layers["reflection"] = ReflectionPadding(LOST, STEP, SMALLEST)
         layers |= convolutions(channels, width, padding)
         if width in DROPPED:
             layers["dropout"] = nn.Dropout(0.5)
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2 ** (number - 1))
         channels = width
-    return Network(card, stages, Expanding(classes, padding), head_inputs=tuple(stages)).apply(_drawn)
+    return Network(card, stages, Expanding(classes, padding), head_inputs=tuple(stages)).apply(_initialize)
 
 
-def _drawn(layer: nn.Module) -> None:
+def _initialize(layer: nn.Module) -> None:
     """He's weights (section 3), also for up-convolutions."""
     he_normal(layer)
     if isinstance(layer, nn.ConvTranspose2d):

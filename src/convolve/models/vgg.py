@@ -7,14 +7,14 @@ vgg11_lrn at 3x32x64: stage1 64x16x32, stage2 128x8x16, stage3 256x4x8, stage4 5
 
 Stages end in their max pooling. At 224x224 the first dense layer, fc6, reads 512x7x7; it is built for the image's size.
 
-The paper grew the deeper columns from the trained A: its first four convolutions and its dense layers came over, the
-rest started afresh (section 3.1). So does a training of B, C, D or E that starts from the weights of `vgg11`.
+The paper grew the deeper columns from the trained A: they took its first four convolutions and its dense layers, and
+all else was randomly initialized (section 3.1). So is a training of B, C, D or E that starts from weights of `vgg11`.
 
-Deviations: all fresh layers start here from He's weights and zero biases. The paper started A from normal weights of
-variance 0.01; after submission it found that Glorot's weights need no growing. That holds for ImageNet's hundreds of
-thousands of steps: on a thousand small images the deeper columns never leave chance with them, since every ReLU halves
-the signal's variance. Published errors are dense, at one
-scale: networks trained at S = 256, or at S in [256; 512] for C, D and E.
+Deviations: random initialization is He's here, with zero biases. The paper drew A from normal weights of variance 0.01;
+after submission it found that with Glorot's weights no growing is needed. That holds for ImageNet's hundreds of
+thousands of steps: on a thousand small images the deeper columns stay at chance with them, since every ReLU halves the
+signal's variance. Published errors are dense, at one scale: networks trained at S = 256, or at S in [256; 512] for C, D
+and E.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ Block = Callable[[str, int, int], dict[str, nn.Module]]
 Column = tuple[tuple[Block, ...], ...]
 
 
-def conv3(place: str, channels: int, width: int) -> dict[str, nn.Module]:
+def conv3(index: str, channels: int, width: int) -> dict[str, nn.Module]:
     """`conv3-WIDTH` of Table 1 with its ReLU; keeps the map's size.
 
     Shape: (N, channels, H, W) -> (N, width, H, W)
     """
-    return {f"conv{place}": nn.Conv2d(channels, width, 3, padding=1), f"relu{place}": nn.ReLU(inplace=True)}
+    return {f"conv{index}": nn.Conv2d(channels, width, 3, padding=1), f"relu{index}": nn.ReLU(inplace=True)}
 
 
-def conv1(place: str, channels: int, width: int) -> dict[str, nn.Module]:
+def conv1(index: str, channels: int, width: int) -> dict[str, nn.Module]:
     """`conv1-WIDTH` of Table 1 with its ReLU.
 
     Shape: (N, channels, H, W) -> (N, width, H, W)
     """
-    return {f"conv{place}": nn.Conv2d(channels, width, 1), f"relu{place}": nn.ReLU(inplace=True)}
+    return {f"conv{index}": nn.Conv2d(channels, width, 1), f"relu{index}": nn.ReLU(inplace=True)}
 
 
-def lrn(place: str, channels: int, width: int) -> dict[str, nn.Module]:
+def lrn(index: str, channels: int, width: int) -> dict[str, nn.Module]:
     """`LRN` of Table 1, with Krizhevsky's constants (section 2.1).
 
     Shape: (N, width, H, W) -> (N, width, H, W)
     """
     del channels
-    return {f"lrn{place}": LocalResponseNorm(width)}
+    return {f"lrn{index}": LocalResponseNorm(width)}
 
 
 WIDTHS = (64, 128, 256, 512, 512)
-TABLE_1: dict[str, Column] = {  # what stands before each of the five max poolings
+TABLE_1: dict[str, Column] = {  # the layers before each of the five max poolings
     "A": ((conv3,), (conv3,), (conv3,) * 2, (conv3,) * 2, (conv3,) * 2),
     "A-LRN": ((conv3, lrn), (conv3,), (conv3,) * 2, (conv3,) * 2, (conv3,) * 2),
     "B": ((conv3,) * 2, (conv3,) * 2, (conv3,) * 2, (conv3,) * 2, (conv3,) * 2),
@@ -69,20 +69,20 @@ TABLE_1: dict[str, Column] = {  # what stands before each of the five max poolin
 }
 
 _A = tuple(
-    f"stages.stage{number}.conv{number}_{place}"
+    f"stages.stage{number}.conv{number}_{index}"
     for number, blocks in enumerate(TABLE_1["A"], 1)
-    for place in range(1, len(blocks) + 1)
+    for index in range(1, len(blocks) + 1)
 )
 GROWN = dict.fromkeys(("vgg13", "vgg16_c", "vgg16", "vgg19"), (_A, _A[:4]))
-"""Section 3.1: the networks that grow from A, with A's convolutions and those of them that come over."""
+"""Section 3.1: the networks that are grown from A; of each, A's convolutions, and those of them that it takes over."""
 
 
 def _build(column: Column, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     stages: dict[str, Stage] = {}
     for number, (blocks, width) in enumerate(zip(column, WIDTHS, strict=True), 1):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for place, block in enumerate(blocks, 1):
-            layers |= block(f"{number}_{place}", channels, width)
+        for index, block in enumerate(blocks, 1):
+            layers |= block(f"{number}_{index}", channels, width)
             channels = width
         layers[f"pool{number}"] = nn.MaxPool2d(2)
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2**number)

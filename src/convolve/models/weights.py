@@ -1,47 +1,69 @@
-"""Starting a network from weights that were trained for other classes, or from those of a shallower network."""
+"""Starting a network from weights that were trained elsewhere: for other classes, in a shallower network, or in the
+classifier that a segmentation network is made of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from convolve.errors import WeightsError
 from convolve.models import vgg
+from convolve.models.convolutional import convolutional_state
 from convolve.models.network import Network
+from convolve.models.registry import create
+
+Rename = Callable[[Network, Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""Translates a state dict that another library saved to a network's own names, as `interop.weights.rename` does."""
 
 _HEADS = ("head.", "auxiliary.")
 _COUNTER = "num_batches_tracked"  # absent in older files, and without effect unless momentum is None
 
 
 def load_weights(network: Network, state: Mapping[str, Tensor]) -> list[str]:
-    """Load what fits by name and shape; the names of the parameters that stay fresh are returned.
+    """Load what fits by name and shape; returns the names of the parameters that stay randomly initialized.
 
-    They are the head's, or where the network is `grown_from` the weights' one, all that its paper starts afresh.
-    Entries for a head that the network does not have are passed over. Raises `WeightsError`, before anything is
-    changed, when a stage's parameter is missing, unknown or of another shape.
+    Those are the head's, or where there are `inherited_layers` all that the paper initializes randomly. Entries for a
+    head that the network does not have are ignored. Raises `WeightsError`, before anything is changed, when a stage's
+    parameter is missing, unknown or of another shape.
     """
     own = network.state_dict()
-    grown = grown_from(network, state)
-    if grown:
-        state = {name: value for name, value in state.items() if name.startswith(("head.", *grown))}
+    inherited = inherited_layers(network, state)
+    if inherited:
+        state = {name: value for name, value in state.items() if name.startswith(("head.", *inherited))}
     fitting = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
     absent = [name for name in own if name not in fitting]
     for name in [*absent, *(name for name in state if name not in own)]:
-        fresh = name.startswith(_HEADS) or (grown and not name.startswith(grown))
-        if not fresh and not (name.endswith(_COUNTER) and name not in state):
+        optional = name.startswith(_HEADS) or (inherited and not name.startswith(inherited))
+        if not optional and not (name.endswith(_COUNTER) and name not in state):
             raise WeightsError(_misfit(network, name, own.get(name), state.get(name)))
     network.load_state_dict(fitting, strict=False)
     return [name for name in absent if not name.endswith(_COUNTER)]
 
 
-def grown_from(network: Network, state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The stages' layers that come over, ending in a dot, where the weights are those of the shallower network that
-    the paper grew this one from; else none.
+def inherited_layers(network: Network, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The names, ending in a dot, of the stages' layers that a network takes from ``state``, where that is of the
+    shallower network from which its paper grew it; else none.
     """
-    whole, kept = vgg.GROWN.get(network.card.name, ((), ()))
-    given = {name.rpartition(".")[0] for name in state if name.startswith("stages.")}
-    return tuple(f"{layer}." for layer in kept) if given == {*whole} else ()
+    shallower, taken = vgg.GROWN.get(network.card.name, ((), ()))
+    layers = {name.rpartition(".")[0] for name in state if name.startswith("stages.")}
+    return tuple(f"{layer}." for layer in taken) if layers == {*shallower} else ()
+
+
+def translate(network: Network, state: Mapping[str, Tensor], rename: Rename) -> Mapping[str, Tensor]:
+    """A state dict under the network's own names and shapes, also where it is of the classifier that a segmentation
+    network is made of (`Card.classifier`).
+
+    ``rename`` translates names of other libraries. Raises what it raises.
+    """
+    own = network.state_dict()
+    if not network.card.classifier or all(name in own for name in state):
+        return rename(network, state)
+    with torch.device("meta"):
+        classifier = create(network.card.classifier)
+    return convolutional_state(network, rename(classifier, state))
 
 
 def _misfit(network: Network, name: str, own: Tensor | None, given: Tensor | None) -> str:

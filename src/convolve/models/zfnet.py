@@ -9,8 +9,8 @@ first two pool before they normalize.
 
 Deviations: the figure does not say what is padded nor how poolings round; its maps of 110, 55, 26, 13 and 6 come from a
 padding of 1 in the first layer, none in the second, and rounding up. The constants of the normalization across maps are
-Krizhevsky's. Weights "initialized to 10^-2" are taken as normal with that deviation. Scaling filters back whose root
-mean square passes 0.1 is training, and left out.
+Krizhevsky's. Weights "initialized to 10^-2" are taken as normal with that deviation. Renormalizing filters whose root
+mean square exceeds 0.1 is part of training, and left out.
 """
 
 from __future__ import annotations
@@ -42,6 +42,6 @@ _ZFNET = Card(
     macs=1_168_032_896,
     top1_error=38.4,
     top5_error=16.5,
-    evaluation="not stated, beside AlexNet's mean of ten crops (Table 2, 1 convnet as per figure 3)",
+    evaluation="not stated; listed next to AlexNet's mean of ten crops (Table 2, 1 convnet as per figure 3)",
 )
 VARIANTS = (Variant(_ZFNET, partial(build, FIGURE_3, (0.01, 0.0))),)

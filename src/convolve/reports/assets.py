@@ -1,26 +1,53 @@
-"""The files that the pages are made of, and how their templates are set."""
+"""The files that pages are made of, and the environment that renders their templates."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import importlib.resources
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from convolve.fonts import embedded_font_css
+
+_HOME = "convolve.reports"
 
 
-def asset(name: str) -> str:
-    """The text of a style sheet or a script."""
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+def asset(name: str, package: str = _HOME) -> str:
+    """The text of a style sheet or a script of a package's folder `templates`; empty where there is none."""
+    file = importlib.resources.files(package) / "templates" / name
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
-    """Templates that escape what they are given and refuse what they are not given, with a page's own ``filters``."""
-    found = Environment(
-        loader=PackageLoader("convolve", "reports/templates"),
+    """Templates that escape values and refuse undefined ones, with a page's own ``filters``.
+
+    A template is called `package/file`, such as `convolve.tasks.classify/calibration.html.j2`; `file` alone is one of
+    this package.
+    """
+    result = Environment(
+        loader=FunctionLoader(lambda name: asset(name.rpartition("/")[2], name.rpartition("/")[0] or _HOME) or None),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters.update(filters)
-    return found
+    result.filters.update(filters)
+    return result
+
+
+def render_page(environment: Environment, template: str, /, **values: Any) -> str:
+    """A page's HTML, with the glyphs of its Hangul embedded: it needs no font of the machine that shows it.
+
+    The page's Content-Security-Policy must allow `style-src 'unsafe-inline'; font-src data:`.
+    """
+    html = environment.get_template(template).render(**values)
+    fonts = embedded_font_css(html)
+    return html.replace("</head>", f"<style>{fonts}</style>\n</head>", 1) if fonts else html
+
+
+def script_digest(script: str) -> str:
+    """The SHA-256 by which a page's content security policy admits its own script and no other, in base64."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

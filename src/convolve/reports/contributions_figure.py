@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from convolve.fonts import plot_label
 from convolve.reports.colors import INK, LINE, MUTED, RIGHT, WRONG
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.reports.ramps import diverging
 from convolve.values import Floats, Pixels
 
@@ -35,7 +35,7 @@ def contributions_figure(sums: Sequence[ScoreSum], title: str) -> Figure:
     placed = sums[0].values.ndim == 3
     with style():
         figure = Figure(figsize=(9.4 if placed else 7.2, 0.5 + 3.0 * len(sums)), layout="constrained")
-        figure.suptitle(legible(title, 100), fontsize=10)
+        figure.suptitle(plot_label(title, 100), fontsize=10)
         widths = [1, 1, 1.9] if placed else [1, 1.9]
         grid = figure.subplots(len(sums), len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
         for axes, one in zip(grid, sums, strict=True):
@@ -50,7 +50,7 @@ def contributions_figure(sums: Sequence[ScoreSum], title: str) -> Figure:
 def _picture(axes: Axes, one: ScoreSum) -> None:
     gray = one.picture.shape[-1] == 1
     axes.imshow(one.picture[..., 0] if gray else one.picture, cmap="gray", vmin=0, vmax=255)
-    axes.set_title(f"{legible(one.label, 24)}: score {_rounded(one.score)}", fontsize=9)
+    axes.set_title(f"{plot_label(one.label, 24)}: score {_rounded(one.score)}", fontsize=9)
     axes.set_axis_off()
 
 

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
+from convolve.fonts import plot_label
 from convolve.reports.colors import INK, MUTED, RIGHT
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.reports.labels import name_points
 
 _LARGEST, _SMALLEST, _MANY = 17.0, 2.5, 12
@@ -72,7 +72,7 @@ def _panel(axes: Axes, group: CostGroup, costs: Sequence[float], cost: tuple[str
     areas = [(2 * _radius(point.parameters, most)) ** 2 for point in group.points]
     axes.scatter(costs, heights, s=areas, color=RIGHT, alpha=0.35, linewidths=0, zorder=3)
     axes.scatter(costs, heights, s=4, color=INK, linewidths=0, zorder=4)
-    axes.set_title(legible(group.data, 60), loc="left", fontsize=9, color=MUTED)
+    axes.set_title(plot_label(group.data, 60), loc="left", fontsize=9, color=MUTED)
     axes.set_xscale("log")
     axes.set(xlabel=cost[0], ylabel=group.figure, xlim=(min(costs) / 2.2, max(costs) * 2.2))
     axes.margins(y=0.25 if len(costs) <= _MANY else 0.1)

@@ -12,8 +12,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from convolve.fonts import figure_families
 from convolve.reports.colors import INK, LINE, MUTED, PAPER, themed
-from convolve.reports.fonts import families
 
 _LOOK: dict[Any, Any] = {
     "font.size": 9,
@@ -48,7 +48,7 @@ def style() -> Iterator[None]:
     """
     with _drawing, mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_LOOK | {"font.family": list(families())})
+        mpl.rcParams.update(_LOOK | {"font.family": list(figure_families())})
         yield
 
 

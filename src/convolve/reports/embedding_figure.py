@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
 
+from convolve.fonts import plot_label
 from convolve.reports.colors import LINE, PAPER
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.values import Floats, Indices, Pixels
 
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -34,11 +34,11 @@ def points_figure(panels: Sequence[tuple[str, Floats]], labels: Indices, classes
         for axes, (title, points) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for place in present:
                 own = points[labels == place]
-                axes.scatter(own[:, 0], own[:, 1], s=22, marker=_mark(place), label=legible(classes[place], 18))
+                axes.scatter(own[:, 0], own[:, 1], s=22, marker=_mark(place), label=plot_label(classes[place], 18))
                 axes.collections[-1].set(color=_color(place), edgecolor=PAPER, linewidth=0.4)
             _plain(axes, title)
         handles, names = axes.get_legend_handles_labels()
-        across = _columns([legible(classes[place], 18) for place in present], 5.2 * len(panels))
+        across = _columns([plot_label(classes[place], 18) for place in present], 5.2 * len(panels))
         figure.legend(handles, names, loc="outside lower center", ncols=across, markerscale=1.4)
     return figure
 
@@ -57,7 +57,7 @@ def pictures_figure(title: str, points: Floats, pictures: Pixels, labels: Indice
             axes.add_artist(AnnotationBbox(shown, center, pad=0.1, bboxprops=frame))
         _plain(axes, title)
         axes.margins(0.06)
-        names = [legible(classes[place], 18) for place in present]
+        names = [plot_label(classes[place], 18) for place in present]
         handles = [axes.scatter([], [], s=40, marker="s", color=_color(place)) for place in present]
         figure.legend(handles, names, loc="outside lower center", ncols=_columns(names, _INCHES))
     return figure
@@ -75,7 +75,7 @@ def _apart(points: Floats) -> list[int]:
 
 
 def _plain(axes: Axes, title: str) -> None:
-    axes.set_title(legible(title, 60), fontsize=10)
+    axes.set_title(plot_label(title, 60), fontsize=10)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=LINE)
 

@@ -14,10 +14,10 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from convolve.files import write_bytes
-from convolve.reports.assets import asset, environment
+from convolve.reports.assets import asset, environment, render_page
 from convolve.reports.heat import Box
 from convolve.reports.overlays import ramp_uri
-from convolve.reports.page import percent
+from convolve.reports.report import percent
 
 BYTES = 12_000_000
 """What all pictures of a page may take; images beyond that are left out, and the page says so."""
@@ -110,23 +110,21 @@ def render_explanations(explanations: Explanations) -> str:
     totals = np.cumsum([picture.size for picture in explanations.pictures])
     shown = explanations.pictures[: int(np.searchsorted(totals, BYTES, side="right"))]
     maps = [heat for picture in shown for heat in picture.maps]
-    return (
-        _environment()
-        .get_template("explanations.html.j2")
-        .render(
-            page=explanations,
-            shown=shown,
-            labels=sorted({picture.label for picture in shown}),
-            truths=sorted({picture.truth for picture in shown} - {""}),
-            methods=list(dict.fromkeys(heat.method for heat in maps)),
-            headings=list(dict.fromkeys(name for row in explanations.methods for name in row.figures)),
-            signs=sorted({heat.signed for heat in maps}),
-            ramps={signed: ramp_uri(signed) for signed in (False, True)},
-            boxed=any(heat.box for heat in maps),
-            style=Markup(asset("report.css") + asset("explanations.css")),  # noqa: S704 - the package's own files
-            script=Markup(script),  # noqa: S704 - the package's own file
-            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
+    return render_page(
+        _environment(),
+        "explanations.html.j2",
+        page=explanations,
+        shown=shown,
+        labels=sorted({picture.label for picture in shown}),
+        truths=sorted({picture.truth for picture in shown} - {""}),
+        methods=list(dict.fromkeys(heat.method for heat in maps)),
+        headings=list(dict.fromkeys(name for row in explanations.methods for name in row.figures)),
+        signs=sorted({heat.signed for heat in maps}),
+        ramps={signed: ramp_uri(signed) for signed in (False, True)},
+        boxed=any(heat.box for heat in maps),
+        style=Markup(asset("report.css") + asset("explanations.css")),  # noqa: S704 - the package's own files
+        script=Markup(script),  # noqa: S704 - the package's own file
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 

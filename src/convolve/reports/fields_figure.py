@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
+from convolve.fonts import plot_label
 from convolve.reports.colors import CELL, INK, LINE, PAPER, RIGHT, WRONG
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.values import Floats, Indices, Pixels
 
 _DARKEST = 1e-3
@@ -39,7 +39,7 @@ def fields_figure(image: Pixels, fields: Sequence[Field], title: str) -> Figure:
         single = len(fields) == 1  # its two panels stand side by side
         size = (7.4, 3.9) if single else (max(5.2, 2.3 * len(fields) + 0.9), 5.6)
         figure = Figure(figsize=size, layout="constrained")
-        figure.suptitle(legible(title, 80), fontsize=10)
+        figure.suptitle(plot_label(title, 80), fontsize=10)
         grid = figure.subplots(1, 2).reshape(2, 1) if single else figure.subplots(2, len(fields))
         view = _view(fields)
         for place, field in enumerate(fields):
@@ -68,7 +68,7 @@ def _picture(axes: Axes, image: Pixels, field: Field, view: tuple[float, float, 
     sides = field.theoretical[2:] - field.theoretical[:2]
     effective = field.effective[2:] - field.effective[:2]
     axes.set_title(
-        f"{legible(field.stage)}\nsees {sides[0]}×{sides[1]}, effective {effective[0]}×{effective[1]}", fontsize=8.5
+        f"{plot_label(field.stage)}\nsees {sides[0]}×{sides[1]}, effective {effective[0]}×{effective[1]}", fontsize=8.5
     )
     _frame(axes, field, view)
 

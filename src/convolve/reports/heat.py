@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.sheet import font_for, shortened
+from convolve.fonts import ellipsize, pillow_font
 from convolve.reports.colors import INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.values import Color, Floats, Pixels
 
@@ -146,8 +146,8 @@ def _drawn(picture: Pixels, tile: Tile) -> Pixels:
 
 
 def _write(draw: ImageDraw.ImageDraw, text: str, place: tuple[int, int], size: int, color: str, width: int) -> None:
-    font = font_for(text, size)
-    draw.text((place[0], place[1] + _LINE // 2), shortened(text, font, width), fill=color, font=font, anchor="lm")
+    font = pillow_font(text, size)
+    draw.text((place[0], place[1] + _LINE // 2), ellipsize(text, font, width), fill=color, font=font, anchor="lm")
 
 
 def _keys(sheet: Image.Image, draw: ImageDraw.ImageDraw, signs: Sequence[bool], place: tuple[int, int]) -> None:
@@ -155,7 +155,7 @@ def _keys(sheet: Image.Image, draw: ImageDraw.ImageDraw, signs: Sequence[bool], 
     left, top = place
     for signed in signs:
         ends = ("against", "for the class") if signed else ("none", "most")
-        font = font_for("".join(ends), _LABEL)
+        font = pillow_font("".join(ends), _LABEL)
         lengths = [round(font.getlength(end)) + 6 for end in ends]
         if left + sum(lengths) + 80 > sheet.width - _MARGIN:
             return

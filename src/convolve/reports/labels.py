@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from convolve.fonts import plot_label
 from convolve.reports.colors import INK, MUTED
-from convolve.reports.fonts import legible
 
 _SIZE = 8.0
 _SIDES = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
@@ -36,11 +36,11 @@ def name_points(
     taken = [Bbox.from_bounds(x - r, y - r, 2 * r, 2 * r) for (x, y), r in zip(dots, sizes, strict=True)]
     order = sorted(range(len(names)), key=lambda place: sizes[place])
     for point, dot, name, size in ((points[place], dots[place], names[place], sizes[place]) for place in order):
-        width, height = _extent(axes, legible(name))
+        width, height = _extent(axes, plot_label(name))
         for far, offset, box in _places(dot, size / scale, (width, height), scale):
             if axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1) and _free(box, axes.bbox, taken):
                 taken.append(box)
-                _write(axes, legible(name), point, offset, far)
+                _write(axes, plot_label(name), point, offset, far)
                 break
 
 

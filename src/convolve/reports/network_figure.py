@@ -1,4 +1,4 @@
-"""A network drawn from the left to the right: maps as blocks, their side as height and their channels as thickness."""
+"""A network drawn from left to right: maps as blocks, their side as height and their channels as thickness."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
+from convolve.fonts import plot_label
 from convolve.models import Network
 from convolve.reports.colors import MUTED, PAPER
 from convolve.reports.drawing import style
-from convolve.reports.fonts import legible
 from convolve.reports.network_insides import FILLS, SIZE, Diagram, diagram, line, width_of
-from convolve.reports.network_outline import Inside, Part, Skip, outline, plain
+from convolve.reports.network_outline import GATE, Inside, Part, Shortcut, outline, without_strides
 from convolve.summary import Summary
 
 _TALL, _SLABS, _BETWEEN, _LINE = 130.0, 4, 26.0, 13.0
@@ -24,7 +24,7 @@ _MARGIN, _WIDEST = 18.0, 1100.0
 
 @dataclass(frozen=True)
 class _Column:
-    """A stage: its title, its parts and their texts, and how wide its blocks and all of it are, in points."""
+    """A stage: its title, its parts and their texts, and the widths of its blocks and of all of it, in points."""
 
     title: str
     below: str
@@ -35,14 +35,16 @@ class _Column:
 
 
 def network_figure(network: Network, summary: Summary) -> Figure:
-    """Stages in order, then the head; below them what is inside their modules. Heights and thicknesses are roots."""
+    """Stages in order, then the head; below them the insides of their modules. Heights and thicknesses are on a square
+    root scale.
+    """
     parts, image = outline(network, summary), summary.layers[0].input
     letters = _letters([part for stage in parts.values() for part in stage])
-    columns = [_column("input", "", [Part("dense", "image", image)], letters)]
+    columns = [_column("input", "", [Part("dense", "", image)], letters)]
     for name, found in parts.items():
         stride = f"stride {network.strides[name]}" if name in network.strides else ""
         columns += [_column(name, stride, found, letters)] if found else []
-    insides = _placed([(title, diagram(inside)) for title, inside in _titled(parts, letters)])
+    insides = _positions([(title, diagram(inside)) for title, inside in _titles(parts, letters)])
     wide = sum(column.width for column in columns) + _BETWEEN * (len(columns) - 1) + 2 * _MARGIN
     wide = max(wide, *(x + drawn[0] + _MARGIN for x, _, _, drawn in insides), 360) if insides else max(wide, 360)
     below = max((-y + drawn[1] for _, y, _, drawn in insides), default=0.0)
@@ -72,7 +74,7 @@ def _canvas(wide: float, low: float, high: float) -> tuple[Figure, Axes]:
 def _headline(network: Network, summary: Summary) -> str:
     card = network.card
     return (
-        f"{legible(card.name, 60)} ({card.year}): {_short(summary.parameters)} parameters, "
+        f"{plot_label(card.name, 60)} ({card.year}): {_short(summary.parameters)} parameters, "
         f"{_short(summary.macs)} multiply-adds"
     )
 
@@ -84,19 +86,17 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def _column(title: str, below: str, parts: Sequence[Part], letters: dict[str, str]) -> _Column:
+def _column(title: str, below: str, parts: Sequence[Part], letters: dict[Inside, str]) -> _Column:
     texts = [_text(part, letters) for part in parts]
     blocks = sum(_group(part) for part in parts) + 10 * (len(parts) - 1)
     room = max(*(width_of(text) + 10 for text in texts), width_of(title) + 4, width_of(_shape(parts[-1].shape)), blocks)
     return _Column(title.replace("stage", "stage "), below, parts, texts, blocks, room)
 
 
-def _text(part: Part, letters: dict[str, str]) -> str:
-    if part.text == "image":
-        return ""
-    letter = letters.get(plain(part.inside), "") if part.inside else ""
+def _text(part: Part, letters: dict[Inside, str]) -> str:
+    letter = letters.get(without_strides(part.inside), "") if part.inside else ""
     counted = f"{part.count} × " if part.count > 1 else ""
-    channels = f", {part.shape[0]}" if part.kind == "convolution" or isinstance(part.inside, Skip) else ""
+    channels = f", {part.shape[0]}" if part.kind == "convolution" or isinstance(part.inside, Shortcut) else ""
     return f"{counted}{part.text}{f' {letter}' if letter else ''}{channels}"
 
 
@@ -115,7 +115,7 @@ def _group(part: Part) -> float:
 
 def _draw_columns(axes: Axes, columns: Sequence[_Column], image: tuple[int, ...]) -> None:
     x = _MARGIN
-    for place, column in enumerate(columns):
+    for index, column in enumerate(columns):
         middle = x + column.width / 2
         axes.text(middle, _TALL / 2 + 34, column.title, ha="center", fontsize=SIZE + 1)
         axes.text(middle, _TALL / 2 + 22, column.below, ha="center", fontsize=SIZE, color=MUTED)
@@ -129,7 +129,7 @@ def _draw_columns(axes: Axes, columns: Sequence[_Column], image: tuple[int, ...]
                     [left - 6], [y + 3.3], "s", color=FILLS[part.kind], markersize=5, markeredgecolor=MUTED, mew=0.4
                 )
                 axes.text(left, y, text, fontsize=SIZE)
-        if place:
+        if index:
             line(axes, x - _BETWEEN + 4, 0, (x - 4, 0))
         x += column.width + _BETWEEN
 
@@ -146,7 +146,7 @@ def _draw_parts(axes: Axes, column: _Column, x: float, image: tuple[int, ...]) -
 
 
 def _high(part: Part, image: tuple[int, ...]) -> float:
-    """Height of a block: the root of the map's share of the image's side; of a vector, the logarithm of its length."""
+    """Height of a block: the square root of the map's side over the image's; of a vector, the logarithm of its size."""
     if len(part.shape) == 1:
         return 10 + 14 * math.log10(max(part.shape[0], 1))
     return max(_TALL * math.sqrt(min(1.0, part.shape[1] / image[1])) * 0.85, 8.0)
@@ -166,36 +166,32 @@ def _block(axes: Axes, x: float, thick: float, high: float, fill: tuple[float, .
         axes.add_patch(Polygon(corners, facecolor=color, edgecolor=MUTED, linewidth=0.5))
 
 
-def _letters(parts: Sequence[Part]) -> dict[str, str]:
-    """A letter for every module whose name another module has too, by what is inside."""
-    names: dict[str, list[str]] = {}
+def _letters(parts: Sequence[Part]) -> dict[Inside, str]:
+    """A letter for every module that shares its name with another module, by what is inside."""
+    insides: dict[str, list[Inside]] = {}
     for part in parts:
-        if part.inside and plain(part.inside) not in names.setdefault(_family(part), []):
-            names[_family(part)].append(plain(part.inside))
+        if part.inside and (inside := without_strides(part.inside)) not in insides.setdefault(part.name, []):
+            insides[part.name].append(inside)
     return {
-        inside: chr(ord("A") + place)
-        for insides in names.values()
-        if len(insides) > 1
-        for place, inside in enumerate(insides)
+        inside: chr(ord("A") + index)
+        for alike in insides.values()
+        if len(alike) > 1
+        for index, inside in enumerate(alike)
     }
 
 
-def _family(part: Part) -> str:
-    return part.text.partition(" of ")[0]
+def _titles(parts: dict[str, list[Part]], letters: dict[Inside, str]) -> Iterator[tuple[str, Inside]]:
+    """The title and the inside of every module, each once."""
+    drawn: set[Inside] = set()
+    for part in (part for stage in parts.values() for part in stage):
+        key = part.inside and without_strides(part.inside)
+        if key and part.inside and key not in drawn and part.inside != GATE:
+            drawn.add(key)
+            yield f"{part.name} {letters.get(key, '')}".strip(), part.inside
 
 
-def _titled(parts: dict[str, list[Part]], letters: dict[str, str]) -> Iterator[tuple[str, Inside]]:
-    seen: set[str] = set()
-    for part in (part for stage in parts.values() for part in stage if part.inside):
-        key = plain(part.inside)
-        if key not in seen and part.inside:
-            seen.add(key)
-            letter = letters.get(key, "")
-            yield f"{_family(part)} {letter}".strip(), part.inside
-
-
-def _placed(insides: Sequence[tuple[str, Diagram]]) -> list[tuple[float, float, str, Diagram]]:
-    """Diagrams in rows no wider than a slide: their left end, and the height of their title below the columns."""
+def _positions(insides: Sequence[tuple[str, Diagram]]) -> list[tuple[float, float, str, Diagram]]:
+    """Diagrams in rows no wider than a slide: their left end, and how far below the columns their title is."""
     found: list[tuple[float, float, str, Diagram]] = []
     x, y, row = _MARGIN, -14.0, 0.0
     for title, drawn in insides:

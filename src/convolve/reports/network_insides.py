@@ -1,4 +1,4 @@
-"""Small diagrams of modules: branches side by side, skips as arcs over them."""
+"""Small diagrams of modules: branches one below the other, skips as arcs over them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from convolve.reports.colors import INK, MUTED, PAPER, RIGHT, WRONG, mix
-from convolve.reports.network_outline import Growing, Inside, Kind, Operation, Parallel, Series, Skip
+from convolve.reports.network_outline import Chain, Fork, Growth, Inside, Kind, Operation, Shortcut
 
 FILLS = {
     "convolution": tuple(mix(PAPER, RIGHT, 0.35)),
@@ -20,14 +20,14 @@ FILLS = {
     "dense": tuple(mix(PAPER, INK, 0.3)),
 }
 SIZE = 9.0
-_HIGH, _GAP, _ENDS, _GROWN = 15.0, 11.0, 12.0, 4
+_HEIGHT, _GAP, _ENDS, _GROWN = 15.0, 11.0, 12.0, 4
 Draw = Callable[[Axes, float, float], None]
 Diagram = tuple[float, float, Draw]
-"""Width and height in points, and what draws it with its left end and its middle at a place."""
+"""Width and height in points, and a function that draws it, given the position of the middle of its left end."""
 
 
 def width_of(text: str, size: float = SIZE) -> float:
-    """About how wide a text is, in points."""
+    """The approximate width of a text, in points."""
     return sum(0.34 if letter in " .,/il()" else 0.84 if letter == "×" else 0.62 for letter in text) * size
 
 
@@ -35,19 +35,19 @@ def diagram(inside: Inside) -> Diagram:
     """Lay a module out, maps entering on the left."""
     match inside:
         case Operation():
-            return width_of(inside.text) + 10, _HIGH, partial(_operation, inside.kind, inside.text)
-        case Series():
-            return _series([diagram(step) for step in inside.steps])
-        case Parallel():
-            return _parallel([diagram(branch) for branch in inside.branches])
-        case Skip():
-            return _skip(diagram(inside.branch))
-        case Growing():
-            return _growing(diagram(inside.layer), f"each adds {inside.growth}:")
+            return width_of(inside.text) + 10, _HEIGHT, partial(_operation, inside.kind, inside.text)
+        case Chain():
+            return _chain([diagram(step) for step in inside.steps])
+        case Fork():
+            return _fork([diagram(branch) for branch in inside.branches])
+        case Shortcut():
+            return _shortcut(diagram(inside.branch))
+        case Growth():
+            return _growth(diagram(inside.layer), f"each adds {inside.growth}:")
 
 
 def line(axes: Axes, x: float, y: float, to: tuple[float, float], *, arrow: bool = True) -> None:
-    """A line, ending in an arrow."""
+    """A line, with an arrowhead unless ``arrow`` is False."""
     style = "-|>" if arrow else "-"
     axes.add_patch(
         FancyArrowPatch(
@@ -59,24 +59,26 @@ def line(axes: Axes, x: float, y: float, to: tuple[float, float], *, arrow: bool
 def _operation(kind: Kind, text: str, axes: Axes, x: float, y: float) -> None:
     width = width_of(text) + 10
     style = "round,pad=0,rounding_size=2.5"
-    box = FancyBboxPatch((x, y - _HIGH / 2), width, _HIGH, style, facecolor=FILLS[kind], edgecolor=MUTED, linewidth=0.5)
+    box = FancyBboxPatch(
+        (x, y - _HEIGHT / 2), width, _HEIGHT, style, facecolor=FILLS[kind], edgecolor=MUTED, linewidth=0.5
+    )
     axes.add_patch(box)
     axes.text(x + width / 2, y - 0.5, text, ha="center", va="center", fontsize=SIZE)
 
 
-def _series(steps: list[Diagram]) -> Diagram:
+def _chain(steps: list[Diagram]) -> Diagram:
     def draw(axes: Axes, x: float, y: float) -> None:
-        for place, (width, _, step) in enumerate(steps):
-            if place:
+        for index, (width, _, step) in enumerate(steps):
+            if index:
                 line(axes, x - _GAP, y, (x, y))
             step(axes, x, y)
             x += width + _GAP
 
     wide = sum(width for width, _, _ in steps) + _GAP * max(len(steps) - 1, 0)
-    return max(wide, _GAP), max((height for _, height, _ in steps), default=_HIGH), draw
+    return max(wide, _GAP), max((height for _, height, _ in steps), default=_HEIGHT), draw
 
 
-def _parallel(branches: list[Diagram]) -> Diagram:
+def _fork(branches: list[Diagram]) -> Diagram:
     wide = max(width for width, _, _ in branches)
     high = sum(height for _, height, _ in branches) + 5 * (len(branches) - 1)
 
@@ -96,7 +98,7 @@ def _parallel(branches: list[Diagram]) -> Diagram:
     return wide + 2 * _ENDS, high, draw
 
 
-def _skip(branch: Diagram) -> Diagram:
+def _shortcut(branch: Diagram) -> Diagram:
     wide, high, inner = branch
 
     def draw(axes: Axes, x: float, y: float) -> None:
@@ -114,27 +116,25 @@ def _skip(branch: Diagram) -> Diagram:
     return wide + 2 * _ENDS + 5, high + 14, draw
 
 
-def _growing(layer: Diagram, caption: str) -> Diagram:
-    """A few layers, arcs from each to all later ones, and beside them what one layer is."""
+def _growth(layer: Diagram, caption: str) -> Diagram:
+    """A few layers, arcs from each to all later ones, and next to them what one layer is."""
     wide, high, inner = layer
-    chain, beside = _GROWN * 30.0, width_of(caption) + 20
+    row, text = _GROWN * 30.0, width_of(caption) + 20
 
     def draw(axes: Axes, x: float, y: float) -> None:
         low = y - 12
-        places = [x + 30 * place for place in range(_GROWN + 1)]
-        for first, place in enumerate(places):
-            for later in places[first + 2 :]:
-                high_up = (later - place) * 0.3 + 4
-                bow = Path(
-                    [(place, low + 4), (place, low + high_up), (later, low + high_up), (later, low + 4)], [1, 4, 4, 4]
-                )
+        centers = [x + 30 * index for index in range(_GROWN + 1)]
+        for index, center in enumerate(centers):
+            for later in centers[index + 2 :]:
+                top = low + (later - center) * 0.3 + 4
+                bow = Path([(center, low + 4), (center, top), (later, top), (later, low + 4)], [1, 4, 4, 4])
                 arrow = FancyArrowPatch(path=bow, arrowstyle="-|>", mutation_scale=5, color=MUTED, linewidth=0.7)
                 axes.add_patch(arrow)
-        for before, after in pairwise(places):
+        for before, after in pairwise(centers):
             line(axes, before + 4, low, (after - 4, low))
-        for place in places:
-            axes.add_patch(Circle((place, low), 4, facecolor=FILLS["module"], edgecolor=MUTED, linewidth=0.5))
-        axes.text(x + chain + 14, y, caption, va="center", fontsize=SIZE, color=MUTED)
-        inner(axes, x + chain + beside, y)
+        for center in centers:
+            axes.add_patch(Circle((center, low), 4, facecolor=FILLS["module"], edgecolor=MUTED, linewidth=0.5))
+        axes.text(x + row + 14, y, caption, va="center", fontsize=SIZE, color=MUTED)
+        inner(axes, x + row + text, y)
 
-    return chain + beside + wide, max(high, 54.0), draw
+    return row + text + wide, max(high, 54.0), draw

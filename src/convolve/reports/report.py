@@ -1,19 +1,22 @@
-"""Everything that a report shows, as one frozen value; `page.write_report` sets it."""
+"""What a report consists of: headlines, an ordered list of sections, and how their values are written.
+
+The page (`page.render`) knows no task. A section brings the template that renders it and the values for that template;
+templates, a style sheet and a script lie in the folder `templates` of the package that the section names.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from convolve.errors import DataError
-from convolve.metrics.calibration import Reject, Reliability
-from convolve.metrics.confusion import ClassFigures, Shares
-from convolve.values import Indices
+Template = tuple[str, str]
+"""A package, such as `convolve.reports`, and a file of its folder `templates`."""
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure worth the top of the page, ready to print: `Test accuracy`, `98.1 %`, `on 450 images`."""
+    """A metric for the top of the page, ready to print: `Accuracy`, `98.1 %`, `95 % interval 96.4 to 99.0`."""
 
     label: str
     value: str
@@ -21,8 +24,54 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of a list: a name, its value, and why it is so where it was chosen automatically."""
+class Section:
+    """A part of the page under a title. ``context`` holds what ``template`` renders.
+
+    ``anchor`` is its identifier in the page. ``notebook`` renders the same context where a notebook shows the result;
+    a section without it is left out there.
+    """
+
+    anchor: str
+    title: str
+    template: Template
+    context: Mapping[str, object]
+    notebook: Template | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A page: sections in their order, and a ``footer`` that names program and date."""
+
+    title: str
+    subtitle: str
+    headlines: tuple[Headline, ...]
+    sections: tuple[Section, ...]
+    footer: str = ""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch measured; ``metric`` is the monitored metric on the validation split."""
+
+    number: int
+    train_loss: float
+    validation_loss: float | None = None
+    metric: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """The epochs in order, the name of the monitored metric, and the number of the best epoch."""
+
+    epochs: tuple[Epoch, ...]
+    monitored: str
+    best: int | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and its value, and why it is so where it was chosen automatically."""
 
     name: str
     value: str
@@ -30,157 +79,28 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Section:
-    """A list under a title."""
+class FactList:
+    """Facts under a title."""
 
     title: str
-    rows: tuple[Row, ...]
+    facts: tuple[Fact, ...]
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch measured; ``criterion`` is the validation figure that selects, ``rate`` the learning rate."""
-
-    number: int
-    loss: float
-    validation_loss: float | None = None
-    criterion: float | None = None
-    rate: float | None = None
-
-
-@dataclass(frozen=True)
-class Training:
-    """The epochs in order, the name of the figure that selects, and the number of the epoch that was kept."""
-
-    epochs: tuple[Epoch, ...]
-    criterion: str
-    best: int | None = None
-
-
-@dataclass(frozen=True)
-class Classes:
-    """Class names and the figures of each.
-
-    ``matrix`` (C, C), rows truths, where every image has one class; None where it may carry several labels.
-    ``average_precision`` and ``roc_auc`` (C,), one class against the rest, nan where there is none; ``iou`` (C,) where
-    pixels are told apart. ``counted`` says what was: images or pixels.
-    """
-
-    names: tuple[str, ...]
-    figures: ClassFigures
-    matrix: Indices | None = None
-    average_precision: Shares | None = None
-    roc_auc: Shares | None = None
-    iou: Shares | None = None
-    counted: str = "images"
-
-    def __post_init__(self) -> None:
-        count = len(self.names)
-        if len(self.figures.f1) != count or (self.matrix is not None and self.matrix.shape != (count, count)):
-            raise DataError(f"The report's figures do not fit its {count} class names.")
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Reliability as the network comes and, where a temperature was fitted, after it; ``reject`` keeps ``wanted``
-    accuracy and is None where no threshold reaches it.
-    """
-
-    before: Reliability
-    after: Reliability | None = None
-    temperature: float | None = None
-    wanted: float | None = None
-    reject: Reject | None = None
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """Where a network sees a class in an image: the class's place, and a transparent picture (a data URI) of the same
-    proportions to lie over it.
-    """
-
-    place: int
-    layer: str
-
-
-@dataclass(frozen=True)
-class HeatKey:
-    """How a page's overlays were made: the method's name and paper, and whether they are ``signed``."""
-
-    method: str
-    paper: str
-    signed: bool
-
-
-@dataclass(frozen=True)
-class Example:
-    """An image (a data URI from `thumbnails.thumbnail`) with the classes it has and those it was taken for."""
-
-    name: str
-    image: str
-    truth: tuple[int, ...]
-    predicted: tuple[int, ...]
-    confidence: float
-    heat: tuple[Overlay, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes that its pictures take on the page."""
-        return len(self.image) + sum(len(one.layer) for one in self.heat)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """An image beside its truth, its answer and where they differ, in one picture (a data URI)."""
-
-    name: str
-    image: str
-    note: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """A trained network, measured.
-
-    ``examples`` open from the confusion matrix, ``mistakes`` or ``comparisons`` stand on the page, worst first;
-    ``heat`` says what lies over them, if anything does; ``legend`` pairs the names of the classes with their colors
-    (`#rrggbb`). ``data``, ``recipe`` and
-    ``machine`` are lists; ``warnings`` what the doctor found. ``made`` is the line at the foot: program and date.
-    """
-
-    title: str
-    subtitle: str
-    headlines: tuple[Headline, ...]
-    classes: Classes
-    training: Training | None = None
-    calibration: Calibration | None = None
-    examples: tuple[Example, ...] = ()
-    mistakes: tuple[Example, ...] = ()
-    heat: HeatKey | None = None
-    comparisons: tuple[Comparison, ...] = ()
-    legend: tuple[tuple[str, str], ...] = ()
-    recipe: tuple[Section, ...] = ()
-    data: tuple[Section, ...] = ()
-    machine: tuple[Section, ...] = ()
-    warnings: tuple[str, ...] = ()
-    made: str = ""
-
-
-def sections(
+def fact_lists(
     document: Mapping[str, object], title: str, reasons: Mapping[str, str] | None = None
-) -> tuple[Section, ...]:
+) -> tuple[FactList, ...]:
     """A document as `options.to_sections` makes it, as lists: its own entries under ``title``, then one per table.
 
     ``reasons`` are looked up by `table.entry`, else by `entry`.
     """
     tables = {title: {name: value for name, value in document.items() if not isinstance(value, Mapping)}}
     tables |= {name: dict(value) for name, value in document.items() if isinstance(value, Mapping)}
-    why = reasons or {}
+    reasons = reasons or {}
     return tuple(
-        Section(
+        FactList(
             _words(table),
             tuple(
-                Row(_words(name), shown(value), why.get(f"{table}.{name}", why.get(name, "")))
+                Fact(_words(name), format_value(value), reasons.get(f"{table}.{name}", reasons.get(name, "")))
                 for name, value in entries.items()
             ),
         )
@@ -189,15 +109,44 @@ def sections(
     )
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as people write it: yes and no, six digits at most, lists with commas."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(shown(item) for item in value)
+        return ", ".join(format_value(item) for item in value)
     return str(value)
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as `98.1 %`; a dash where there is none."""
+    return "–" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
+
+
+def whole_percent(fraction: float) -> str:
+    """A fraction in percent without decimals, in three characters; `<1` and `>99` for what is not quite 0 or 100."""
+    number = round(100 * fraction)
+    if number == 0 and fraction > 0:
+        return "<1"
+    return ">99" if number == 100 and fraction < 1 else str(number)
+
+
+def format_interval(interval: tuple[float, float]) -> str:
+    """A 95 % interval of a fraction as `95 % interval 86.2 to 96.9`."""
+    low, high = (f"{100 * end:.1f}" for end in interval)
+    return f"95\N{NO-BREAK SPACE}% interval {low} to {high}"
+
+
+def thousands(count: int) -> str:
+    """`1 234 567`, which does not wrap."""
+    return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def count_of(count: int, unit: str) -> str:
+    """A number of things, ``unit`` being their plural: `1 image`, `1 234 pixels`."""
+    return f"{thousands(count)} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 def _words(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from convolve.datasets.sheet import font_for, shortened
+from convolve.fonts import ellipsize, pillow_font
 from convolve.reports.colors import CELL, INK, MUTED, PAPER
 from convolve.reports.ramps import diverging, rising
 from convolve.values import Pixels
@@ -89,7 +89,7 @@ def _drawn(block: Block) -> Image.Image:
         picture.paste(_mounted(tile, block.side, side), place)
         if block.captions:
             text = _one_line(block.captions[number])
-            below = shortened(text, font_for(text, _SMALL), side + _GAP - 4)
+            below = ellipsize(text, pillow_font(text, _SMALL), side + _GAP - 4)
             _write(draw, (place[0] + side / 2, place[1] + side + _LINE / 2), below, _SMALL, "mm")
     for row, label in enumerate(block.rows):
         middle = top + row * (side + caption + _GAP) + side / 2
@@ -138,12 +138,12 @@ def _write(
     draw: ImageDraw.ImageDraw, place: tuple[float, float], words: str, size: int, anchor: str, color: str = INK
 ) -> None:
     text = _one_line(words)
-    draw.text(place, text, fill=color, font=font_for(text, size), anchor=anchor)
+    draw.text(place, text, fill=color, font=pillow_font(text, size), anchor=anchor)
 
 
 def _width(words: str, size: int) -> int:
     text = _one_line(words)
-    return math.ceil(font_for(text, size).getlength(text))
+    return math.ceil(pillow_font(text, size).getlength(text))
 
 
 def _one_line(words: str) -> str:

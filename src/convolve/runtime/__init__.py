@@ -1,4 +1,4 @@
-"""Where and how the arithmetic runs: device, number format, memory format, threads; what was chosen and why."""
+"""Where and how networks run: device, number format, memory format and threads, and why these were chosen."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ import torch
 from torch import Tensor, nn
 
 from convolve.errors import OptionError
-from convolve.runtime.convolutions import QuickConvolutions
-from convolve.words import Precision
+from convolve.choices import Precision
+from convolve.runtime.convolutions import FastConvolutions
 
 SMALL = 10_000_000
-"""Multiply-adds of one image below which a network stays fp32 in torch's default memory format: casts and reordering
-then cost more than they save: a step of `simple_cnn` takes 1.2 times as long with casts, 1.1 times channels-last."""
+"""Multiply-adds of one image below which a network stays in fp32 and torch's default memory format, since casts and
+reordering cost more than they save: a step of `simple_cnn` takes 1.2 times as long with casts, 1.1 times
+channels-last."""
 
-_SHARE_OF_MEMORY = 0.5
+_FRACTION_OF_MEMORY = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BLOCK, _LARGEST_IN_FP32 = 1 << 30, 16 << 20
-"""In a training in fp32 keeping larger blocks would leave holes that cost a tenth more memory than stock PyTorch
-(bench/memory.py); in bfloat16 they are half as large, and there is room."""
+"""Reusing larger blocks in fp32 training would fragment memory and use a tenth more of it than stock PyTorch
+(bench/memory.py); in bfloat16 blocks are half as large."""
 
 
 @final
 @dataclass(frozen=True)
 class Runtime:
-    """What was chosen; ``reasons`` are sentences for people, one per choice."""
+    """What was chosen; ``reasons`` explains each choice to a person."""
 
     device: str
     precision: Precision
@@ -43,14 +44,14 @@ class Runtime:
     reasons: tuple[str, ...]
 
     @property
-    def quick_convolutions(self) -> bool:
-        """Whether convolutions go by Winograd's filtering or unrolled where that is quicker: in fp32 on a processor."""
+    def fast_convolutions(self) -> bool:
+        """Whether convolutions run as Winograd's filtering or unrolled where that is faster: in fp32 on a CPU."""
         products: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         return products and self.device == "cpu" and self.precision == "fp32" and self.channels_last
 
     def prepare(self, network: nn.Module, *, learning: bool = False) -> nn.Module:
-        """Move a network to the device and memory format, in place. On a CPU it sets the threads and the allocator, by
-        whether the network is to learn.
+        """Move a network to the device and memory format, in place. On a CPU this also sets the number of threads and
+        configures the allocator, for training if ``learning``.
         """
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
@@ -59,7 +60,7 @@ class Runtime:
         return network.to(device=self.device).to(memory_format=layout)
 
     def images(self, batch: npt.NDArray[np.float32]) -> Tensor:
-        """(N, H, W, C) float32 to (N, C, H, W) on the device; without a copy where channels stay last on a CPU."""
+        """(N, H, W, C) float32 to (N, C, H, W) on the device; without a copy on a CPU in channels-last format."""
         images = torch.from_numpy(batch).permute(0, 3, 1, 2)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=layout).to(self.device, non_blocking=True)
@@ -69,37 +70,43 @@ class Runtime:
         return torch.from_numpy(batch).to(self.device, non_blocking=True)
 
     def arithmetic(self) -> AbstractContextManager[object]:
-        """The context in which networks run: products in bfloat16 where chosen, while weights and sums stay fp32; where
-        they are ``quick_convolutions``, convolutions in the quickest of several ways.
+        """The context in which networks run: autocast to bfloat16 where chosen, in which weights and sums stay fp32;
+        with ``fast_convolutions``, the fastest algorithm for each convolution.
         """
         if self.precision == "fp32":
-            return QuickConvolutions() if self.quick_convolutions else nullcontext()
+            return FastConvolutions() if self.fast_convolutions else nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
 
 
 def choose(
-    device: str | None = None, precision: str | None = None, threads: int | None = None, macs: int | None = None
+    device: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    macs: int | None = None,
+    trained_in: Precision | None = None,
 ) -> Runtime:
-    """Decide by rules, never by timing, so that a machine always decides alike; what is given wins.
+    """Choose by rules, never by timing, so that the choice on a machine is always the same; explicit arguments win.
 
-    ``macs`` are the network's multiply-adds of one image. Raises `OptionError` for what this machine does not have.
+    ``macs`` are the network's multiply-adds of one image; ``trained_in`` is the number format that its weights were
+    trained in, which is used again where this machine is fast in it. Raises `OptionError` for what this machine does
+    not have.
     """
     where, device_reason = _device(device)
     if threads is not None and threads < 1:
         raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_cores()}.")
     small = where == "cpu" and macs is not None and macs < SMALL
-    chosen, precision_reason = _precision(where, precision, small)
+    chosen, precision_reason = _precision(where, precision, small, trained_in)
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
     count = threads or _cores()
-    counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as asked" if threads else "one per core")
+    counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as requested" if threads else "one per core")
     runtime = Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
     filtering = "wide 3x3 convolutions by Winograd's filtering: a quarter of the products"
-    return replace(runtime, reasons=(*runtime.reasons, filtering)) if runtime.quick_convolutions else runtime
+    return replace(runtime, reasons=(*runtime.reasons, filtering)) if runtime.fast_convolutions else runtime
 
 
 def keep_large_blocks(largest: int) -> bool:
-    """Tell glibc not to hand blocks of up to ``largest`` bytes back to the kernel between steps, for page faults cost
-    more than the arithmetic on them. True when it took effect; elsewhere than on Linux with glibc it does nothing.
+    """Keep glibc from returning blocks of up to ``largest`` bytes to the kernel between steps, since page faults cost
+    more than the arithmetic on them. Returns whether it took effect; except on Linux with glibc it does nothing.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
@@ -110,7 +117,7 @@ def keep_large_blocks(largest: int) -> bool:
 def memory_budget() -> int:
     """Bytes that a training may use: half of the machine's or the container's memory, whichever is less.
 
-    Of all memory, not of what happens to be free, so that the same machine always decides alike.
+    Of all memory, not of what happens to be free, so that the choice on a machine is always the same.
     """
     try:
         limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
@@ -119,15 +126,15 @@ def memory_budget() -> int:
     for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         text = Path(name).read_text().strip() if Path(name).is_file() else ""
         limits += [int(text)] if text.isdecimal() else []
-    return int(min(limits) * _SHARE_OF_MEMORY)
+    return int(min(limits) * _FRACTION_OF_MEMORY)
 
 
 def describe_machine() -> dict[str, Any]:
-    """What a run's manifest says of where it was made: processor, cores, memory, system and versions."""
+    """Where a run was made, for its manifest: processor, cores, memory, system and versions."""
     return {
         "processor": _processor(),
         "cores": _cores(),
-        "memory_bytes": int(memory_budget() / _SHARE_OF_MEMORY),
+        "memory_bytes": int(memory_budget() / _FRACTION_OF_MEMORY),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -137,23 +144,31 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def _device(asked: str | None) -> tuple[str, str]:
+def _device(requested: str | None) -> tuple[str, str]:
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked is None:
-        found = next(name for name, there in present.items() if there)
+    if requested is None:
+        found = next(name for name, available in present.items() if available)
         return found, f"{found}: " + ("the only device" if found == "cpu" else "a GPU is present")
-    if not present.get(asked.partition(":")[0], False):
+    if not present.get(requested.partition(":")[0], False):
         raise OptionError(
-            f"device '{asked}' is not on this machine; it has {', '.join(name for name in present if present[name])}."
+            f"device '{requested}' is not on this machine; choose "
+            f"{' or '.join(name for name, available in present.items() if available)}."
         )
-    return asked, f"{asked}: as asked"
+    return requested, f"{requested}: as requested"
 
 
-def _precision(device: str, asked: str | None, small: bool) -> tuple[Precision, str]:
-    if asked is not None and asked not in ("fp32", "bf16"):
-        raise OptionError(f"precision cannot be '{asked}'; it takes fp32 or bf16.")
-    if asked is not None:
-        return ("bf16" if asked == "bf16" else "fp32"), f"{asked}: as asked"
+def _precision(device: str, requested: str | None, small: bool, trained_in: Precision | None) -> tuple[Precision, str]:
+    if requested is not None and requested not in ("fp32", "bf16"):
+        raise OptionError(f"precision cannot be '{requested}'; it must be fp32 or bf16.")
+    if requested is not None:
+        return ("bf16" if requested == "bf16" else "fp32"), f"{requested}: as requested"
+    if trained_in == "fp32":
+        return "fp32", "fp32: as the run was trained"
+    if trained_in == "bf16":
+        fast, why = _fast_bfloat16(device)
+        if not fast:
+            return "fp32", f"fp32: the run was trained in bf16, but {why}; results may differ slightly"
+        return "bf16", "bf16: as the run was trained"
     if small:
         return "fp32", f"fp32: the network is small (under {SMALL // 10**6} million multiply-adds)"
     fast, why = _fast_bfloat16(device)
@@ -185,7 +200,7 @@ def _cores() -> int:
 
 
 def _flags() -> frozenset[str]:
-    """What the processor can do, as Linux lists it; empty elsewhere."""
+    """The processor's features, as Linux lists them; empty elsewhere."""
     return frozenset(_cpuinfo("flags").split()) | frozenset(_cpuinfo("Features").split())
 
 
@@ -194,6 +209,6 @@ def _processor() -> str:
 
 
 def _cpuinfo(entry: str) -> str:
-    place = Path("/proc/cpuinfo")
-    lines = place.read_text(encoding="utf-8", errors="replace").splitlines() if place.is_file() else []
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == entry), "")

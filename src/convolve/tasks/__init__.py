@@ -1,1 +1,1 @@
-"""What is asked of an image: each task owns its target, loss, metrics and prediction."""
+"""What is asked of an image: each task owns its options, loss, prediction, metrics and report. One folder a task."""

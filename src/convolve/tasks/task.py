@@ -1,58 +1,88 @@
-"""What the verbs need of a task. Each task is a package of this folder whose `KIND` gathers it."""
+"""What a task is: one class in each folder here, and all that the rest of convolve asks of it.
+
+To add a task, write a class with these attributes and methods and register it (`convolve.register_task`); nothing else
+changes. `tests/tasks/mean_color.py` is a complete one.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-import numpy as np
-import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from convolve.datasets.batches import Batches, Examples
 from convolve.datasets.cache import PixelSource
-from convolve.models import Network
+from convolve.models import Card, Network
 from convolve.runtime import Runtime
-from convolve.training.recipe import Recipe
-from convolve.training.run import Manifest, Run
-from convolve.training.step import Learnable
-from convolve.values import (
-    Batch,
-    Dataset,
-    Floats,
-    Images,
-    Indices,
-    Labels,
-    Pixels,
-    Preprocessing,
-    Scored,
-    Splits,
-)
+from convolve.tasks.info import TaskInfo
+from convolve.training.defaults import Choice, Facts
+from convolve.values import Batch, Dataset, Flags, Floats, GroundTruth, Images, Indices, Preprocessing, Splits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from convolve.explainers.explanation_targets import ExplanationTargets
+    from convolve.reports.report import Headline, Section
 
-class Task(Learnable, Protocol):
-    """A network with a target. ``criterion`` names the figure of `figures` that selects; higher is better."""
 
-    network: Network
-    classes: tuple[str, ...]
+class Evaluator(Protocol):
+    """Gathers predictions batch by batch."""
 
-    def over(self, network: Network) -> Self:
-        """The same task with another network."""
+    def add(self, predictions: Any, batch: Batch) -> None:
+        """Count what the task's `predict` gave for a batch."""
         ...
 
-    def figures(self, parts: Iterable[Scored]) -> dict[str, float]:
-        """Figures of merit of a whole split, by name, from its batches as `training.scoring.answers` gives them."""
+    def metrics(self) -> dict[str, float]:
+        """The metrics of all batches so far, by name."""
         ...
 
 
-class Answer(Protocol):
-    """What a network says of one image; ``error`` says why the image could not be read."""
+@dataclass(frozen=True)
+class EvaluationData:
+    """Images to evaluate on: the ``indices`` of a ``split`` of a dataset, as ``batches`` of the network's input too."""
+
+    split: str
+    dataset: Dataset
+    indices: Indices
+    batches: Batches
+    preprocessing: Preprocessing
+    runtime: Runtime
+
+
+class Evaluation(Protocol):
+    """How good a network is on a split: its number of ``images`` and its ``metrics`` by name."""
+
+    @property
+    def split(self) -> str:
+        """The split's name."""
+        ...
+
+    @property
+    def images(self) -> int:
+        """How many images were evaluated."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics by name; nan where one is undefined."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, with `split`, `images` and `metrics`; an undefined metric is null."""
+        ...
+
+    def to_console(self) -> Iterator[RenderableType]:
+        """Lines and tables for the command line."""
+        ...
+
+
+class Prediction(Protocol):
+    """What a network predicts for one image; ``error`` says why the image could not be read."""
 
     @property
     def image(self) -> str:
@@ -65,11 +95,11 @@ class Answer(Protocol):
         ...
 
     def cells(self) -> Mapping[str, str]:
-        """What people want to see, by heading; the same headings for every image of a run."""
+        """A row of the table for people, by heading; the same headings for every image of a run."""
         ...
 
     def entries(self) -> Mapping[str, str]:
-        """A line of a table for programs, by column, `image` and `error` among them; the same columns throughout."""
+        """A row of a CSV table, by column, `image` and `error` among them; the same columns for every image."""
         ...
 
     def as_json(self) -> dict[str, Any]:
@@ -77,158 +107,170 @@ class Answer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a person wants of predictions: how many classes of each image, from which confidence on, and in which
-    folder what the task draws.
-    """
-
-    top: int = 3
-    threshold: float | None = None
-    out: Path | None = None
-
-
-class Answering(Protocol):
-    """How a task answers for images, ``together`` so many of them at once."""
+class Predictor(Protocol):
+    """How a task predicts images of any size, ``batch_size`` of them at once."""
 
     @property
-    def together(self) -> int:
-        """How many images are read and answered together."""
+    def batch_size(self) -> int:
+        """How many images are read and predicted together."""
         ...
 
     def read(self, images: Images, index: int) -> Any:
-        """What `answers` takes of an image; called by several threads. Raises `ImageError`."""
+        """What `predict` takes of an image; called by several threads. Raises `ImageError`."""
         ...
 
-    def answers(self, names: Sequence[str], found: Sequence[Any]) -> Iterator[Answer]:
-        """The answer for each image that was read, in order."""
+    def predict(self, names: Sequence[str], inputs: Sequence[Any]) -> Iterator[Prediction]:
+        """The prediction for each image that was read, in order."""
         ...
 
-    def unread(self, name: str, error: str) -> Answer:
-        """The answer for an image that could not be read."""
+    def unreadable(self, name: str, error: str) -> Prediction:
+        """The entry of an image that could not be read."""
         ...
 
-    def written(self, answers: Sequence[Any]) -> Path | None:
-        """Write what there is of all images together, once all are answered; where, or None for nothing."""
+    def finish(self, predictions: Sequence[Any]) -> Path | None:
+        """Write what belongs to all images together, once all are predicted; its path, or None for nothing."""
         ...
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a network says of N images, and what of it is explained: K classes of each.
+class Task(ABC):
+    """A network with a target.
 
-    ``labels`` are what it takes them for, with ``confidences`` (N,) between 0 and 1; ``classes`` (N, K) the places of
-    the classes to explain and ``scores`` (N, K) between 0 and 1. ``regions`` (N, K, H, W) are the pixels whose score is
-    explained, in the network's frame, None where an image has one score for each class.
+    The class has `info`, which describes it; ``monitored`` of an instance is the metric that selects the best epoch
+    (higher is better), ``classes`` are empty where the task has none.
     """
 
-    labels: tuple[str, ...]
-    confidences: Floats
-    classes: Indices
-    scores: Floats
-    regions: npt.NDArray[np.bool_] | None = None
+    info: ClassVar[TaskInfo]
 
-    @property
-    def there(self) -> npt.NDArray[np.bool_]:
-        """(N, K) whether there is anything to explain: a region without pixels has no score."""
-        if self.regions is None:
-            return np.ones(self.classes.shape, dtype=bool)
-        return np.asarray(self.regions.any((2, 3)))
+    network: Network
+    monitored: str
+    classes: tuple[str, ...]
 
-    def take(self, rows: Indices) -> Said:
-        """Of some of the images."""
-        return Said(
-            labels=tuple(self.labels[row] for row in rows.tolist()),
-            confidences=self.confidences[rows],
-            classes=self.classes[rows],
-            scores=self.scores[rows],
-            regions=None if self.regions is None else self.regions[rows],
-        )
+    # Before there is a network: what to learn from, and how.
 
+    @classmethod
+    @abstractmethod
+    def accept(cls, dataset: Dataset, options: Any) -> Dataset:
+        """The dataset as it is learned from. Raises `DataError` where there is nothing to learn."""
 
-class Explaining(Protocol):
-    """What of a task's answers is explained; ``taken_for`` are the words before a label."""
+    @classmethod
+    @abstractmethod
+    def defaults(
+        cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
+    ) -> Iterator[Choice]:
+        """A value with its reason for each of the task's own options; ``known`` holds the recipe's values so far.
 
-    @property
-    def taken_for(self) -> str:
-        """Such as `taken for`."""
-        ...
-
-    def said(self, inputs: Tensor, sizes: Indices, asked: Sequence[int]) -> Said:
-        """Of images (N, C, H, W), whose pictures have the ``sizes`` (N, 2) height and width: the classes at the places
-        ``asked``, or the one that the network takes each image for.
+        May also choose options of the recipe itself that nobody has set. Raises `OptionError` for a value out of range.
         """
-        ...
 
-    def shares(self, inputs: Tensor) -> Tensor:
-        """(N, C, H, W) to the probability of every class: (N, classes) of images, (N, classes, H, W) of pixels."""
-        ...
+    @classmethod
+    @abstractmethod
+    def outputs(cls, dataset: Dataset) -> int:
+        """How many scores the network gives (for an image, or for each of its pixels)."""
 
-    def truths(self, labels: Labels) -> tuple[str, ...]:
-        """Of every image what it may truly be taken for, as text; empty where a label is no such thing."""
-        ...
+    @classmethod
+    def sampling_weights(cls, options: Any, dataset: Dataset, indices: Indices) -> Floats | None:
+        """(N,) weights by which training images are drawn; None draws each once an epoch. Raises `OptionError`."""
+        del options, dataset, indices
+        return None
 
+    @classmethod
+    def examples(
+        cls, dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, cache_bytes: int
+    ) -> Examples:
+        """What batches are made of: by default every image with its target. Caches may take ``cache_bytes``."""
+        del preprocessing, cache_bytes
+        return Examples(source, dataset.ground_truths[cls.info.ground_truth])
 
-class Evaluation(Protocol):
-    """How good a network is on a split: its number of ``images`` and its ``figures`` by name."""
+    @classmethod
+    @abstractmethod
+    def build(cls, network: Network, dataset: Dataset, options: Any, splits: Splits) -> Self:
+        """The task that is trained, by options of which none is None."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, network: Network, state: Mapping[str, Any]) -> Self:
+        """The task of a run, whose manifest holds what `state` gave."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs, as JSON has it."""
+
+    # Training.
 
     @property
-    def split(self) -> str:
-        """The split's name."""
-        ...
+    def changes_images(self) -> bool:
+        """Whether `loss` changes the images that it is given, as mixup does."""
+        return False
 
-    @property
-    def images(self) -> int:
-        """How many images were measured."""
-        ...
+    @abstractmethod
+    def with_network(self, network: Network) -> Self:
+        """The same task with another network."""
 
-    @property
-    def figures(self) -> Mapping[str, float]:
-        """Figures of merit; nan where one does not exist."""
-        ...
+    @abstractmethod
+    def loss(self, images: Tensor, targets: Any, random: torch.Generator | None) -> dict[str, Tensor]:
+        """(N, C, H, W) images and their targets to named scalars; `loss`, the mean over the batch, is obligatory.
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, with `split`, `images` and `figures`; a figure that does not exist is null."""
-        ...
+        ``random`` is the source of random numbers in training, None in evaluation.
+        """
+
+    @abstractmethod
+    def predict(self, images: Tensor) -> Any:
+        """(N, C, H, W) images to predictions as people read them."""
+
+    def loss_and_predictions(self, images: Tensor, targets: Any) -> tuple[dict[str, Tensor], Any]:
+        """Both in evaluation mode; worth overriding where one forward pass can serve both."""
+        return self.loss(images, targets, None), self.predict(images)
+
+    @abstractmethod
+    def evaluator(self) -> Evaluator:
+        """What gathers the metrics of the validation split after an epoch."""
+
+    # Evaluation, prediction and explanation.
+
+    @abstractmethod
+    def conform(self, dataset: Dataset) -> Dataset:
+        """Another dataset with its classes in this task's order. Raises `DataError` where it does not fit."""
+
+    def calibrate(self, validation: EvaluationData) -> Self:
+        """The task with what the validation split says of its confidence; by default unchanged."""
+        del validation
+        return self
+
+    @abstractmethod
+    def evaluate(self, data: EvaluationData) -> Evaluation:
+        """Every metric of a split, measured as the network is used."""
+
+    @abstractmethod
+    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: Any) -> Predictor:
+        """How images of any size are predicted, by its own options."""
+
+    @abstractmethod
+    def report(
+        self, evaluation: Any, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime
+    ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
+        """The headline metrics and the sections of the report on an evaluation."""
+
+    @abstractmethod
+    def explanation_targets(
+        self, inputs: Tensor, sizes: Indices, classes: Sequence[int], preprocessing: Preprocessing
+    ) -> ExplanationTargets:
+        """What is explained of N images (N, C, H, W) whose files have the ``sizes`` (N, 2; height, width).
+
+        ``classes`` are the indices that a person asks for, none for what the network predicts.
+        """
+
+    @abstractmethod
+    def probabilities(self, inputs: Tensor) -> Tensor:
+        """(N, C, H, W) images to outputs between 0 and 1, of the shape of the network's own."""
+
+    def ground_truth_labels(self, dataset: Dataset, indices: Indices) -> tuple[str, ...]:
+        """What some images should be predicted as, in words; empty where that cannot be said in a few."""
+        del dataset
+        return ("",) * len(indices)
 
 
-T = TypeVar("T", bound=Task)
-E = TypeVar("E", bound=Evaluation)
-
-
-@dataclass(frozen=True)
-class Kind(Generic[T, E]):
-    """All that a verb may ask of a task.
-
-    ``accept`` gives a dataset as the recipe wants it learned, and refuses what has nothing to learn (`DataError`);
-    ``relabel`` lets it count in the classes of a run (`DataError`); ``examples`` is what batches show of the images,
-    and has the bytes that `open_cache` may take; ``sampling`` the weights (N,) by which a balanced sampler draws, or
-    None. ``build`` makes the task that learns, ``restore`` the one that predicts. ``conclude`` is what a run keeps of
-    its validation split beside its weights; ``measured`` answers a split's images, or their batches, for ``evaluate``,
-    which measures it, given that. ``report`` writes the page and ``shown`` the lines for people. ``marked`` draws a
-    batch's truth into its pictures (N, H, W, C), ``named`` says it in words for each of them, and ``answering`` is how
-    images that no one knows are answered (`OptionError` for what the task cannot give). ``explaining`` is what of the
-    answers is explained.
-    """
-
-    accept: Callable[[Dataset, Recipe], Dataset]
-    relabel: Callable[[Dataset, Manifest], Dataset]
-    examples: Callable[[Dataset, PixelSource, Preprocessing, int], Examples]
-    sampling: Callable[[Recipe, Dataset, Indices], Floats | None]
-    build: Callable[[Network, Recipe, Dataset, Splits], T]
-    restore: Callable[[Network, Manifest], T]
-    conclude: Callable[[T, Iterable[Scored]], dict[str, Any]]
-    measured: Callable[[T, Dataset, Indices, Batches, Preprocessing, Runtime], Iterator[Scored]]
-    evaluate: Callable[[T, str, Iterable[Scored], Mapping[str, Any]], E]
-    report: Callable[[Path, Run, Dataset, E, T, Runtime], None]
-    shown: Callable[[E], Iterator[RenderableType]]
-    marked: Callable[[Pixels, Batch, Dataset], Pixels]
-    named: Callable[[Batch, Dataset], Sequence[str]]
-    answering: Callable[[T, Manifest, Runtime, Wanted], Answering]
-    explaining: Callable[[T, Preprocessing], Explaining]
-
-
-def find(name: str) -> Kind[Any, Any]:
-    """The task of that name, its package imported only now."""
-    kind: Kind[Any, Any] = importlib.import_module(f"convolve.tasks.{name}").KIND
-    return kind
+def imbalance(presence: Flags) -> float:
+    """The images of the most frequent class over those of the rarest one that occurs; 1 without classes."""
+    counts = presence.sum(0)
+    counts = counts[counts > 0]
+    return float(counts.max() / counts.min()) if len(counts) else 1.0

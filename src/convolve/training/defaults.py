@@ -6,19 +6,20 @@ What a person sets is never changed, and what depends on it follows it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, final
 
 from convolve import models
+from convolve.choices import Fit
 from convolve.datasets.tiles import starts
 from convolve.errors import OptionError
 from convolve.models import Card
-from convolve.options import build
-from convolve.training.ranges import check, values
-from convolve.training.recipe import Recipe
+from convolve.options import build, fields
+from convolve.training.recipe import Recipe, check, values
+from convolve.values import GroundTruth
 
-RATES: dict[str, float] = {
+LEARNING_RATES: dict[str, float] = {
     "gradient-descent": 0.1,
     "sgd": 0.1,
     "momentum": 0.02,
@@ -29,13 +30,37 @@ RATES: dict[str, float] = {
     "adam": 0.001,
     "adamw": 0.001,
 }
-"""Learning rates from which networks with normalized layers learn well; others take a part of it."""
+"""Learning rates that suit networks with normalization layers; others use a fraction or a multiple of them."""
 
 _SMALL_SIDE = 64
 _SMALL_NETWORK = 200_000
 _BATCH_NORMALIZATION = 2015
 
 Choice = tuple[str, object, str]
+"""An option's name, its value, and the reason."""
+
+
+TaskDefaults = Callable[[Mapping[str, object], "Facts", Card, GroundTruth], Iterator[Choice]]
+"""A task's own choices; see `tasks.task.Task.defaults`."""
+
+
+class TaskOptionsInfo(Protocol):
+    """What is asked of a task's `TaskInfo`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        """How images may be fitted."""
+        ...
+
+    @property
+    def options(self) -> type:
+        """The dataclass of its own options."""
+        ...
 
 
 @final
@@ -44,9 +69,8 @@ class Facts:
     """What the choices depend on.
 
     ``images`` is the number to learn from; ``side`` the median shorter side in pixels, ``longer`` the longer one (0
-    for square pictures); ``photographs`` whether they are large and in color; ``imbalance`` the largest class's images
-    per image of the smallest; ``multiple`` whether an image may carry several labels; ``pixels`` whether every pixel
-    has a class.
+    for square images); ``photographs`` whether they are large and in color; ``imbalance`` the number of images of the
+    most frequent class for each of the rarest one's.
     """
 
     images: int
@@ -54,164 +78,160 @@ class Facts:
     side: int
     photographs: bool
     imbalance: float = 1.0
-    multiple: bool = False
-    pixels: bool = False
     longer: int = 0
 
 
-def settle(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
-    """The recipe with nothing left open, and the reason for each choice by the field's name.
+def resolve(
+    recipe: Recipe, facts: Facts, task: TaskOptionsInfo, task_defaults: TaskDefaults, ground_truth: GroundTruth
+) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with nothing left open, and the reason for each choice by the option's name.
 
-    Only what may be absent stays None: data, group_by, weights, freeze, ignore, and the loss of a network for whole
-    images. Raises `OptionError` for a number outside its range and when no network is named, `NetworkError` for an
-    unknown network.
+    Only what may be absent stays None: data, group_by, weights, freeze, and what the task may leave so. Raises
+    `OptionError` for a number out of range and when no network is named, `NetworkError` for an unknown network.
     """
     check(recipe)
     if recipe.network is None:
-        raise OptionError("Name a network with --network; `convolve networks` lists them.")
+        raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     known = {name: value for name, value in values(recipe).items() if value is not None}
+    known |= {name: value for name, value in recipe.task_options.items() if value is not None}
     card = models.card(recipe.network)
     reasons: dict[str, str] = {}
-    for choose in (_input, _amount, _movement, _restraint, _variation, _division):
-        for name, value, reason in choose(known, facts, card):
+    own = {option.name for option in fields(task.options)}
+
+    def choose(choices: Iterator[Choice]) -> None:
+        for name, value, reason in choices:
             if name not in known:
                 known[name], reasons[name] = value, reason
-    settled = build(Recipe, known)
-    check(settled)
-    return settled, reasons
+
+    choose(_input(known, facts, card, task))
+    for choices in (_amount, _optimization, _regularization, _augmentation, _splitting):
+        choose(choices(known, facts, card))
+    choose(task_defaults(known, facts, card, ground_truth))
+    if known["fit"] not in task.fits:
+        raise OptionError(f"--fit {known['fit']} is not for the task {task.name}; use {' or '.join(task.fits)}.")
+    general: dict[str, Any] = {name: value for name, value in known.items() if name not in own}
+    task_options = {name: value for name, value in known.items() if name in own}
+    resolved = replace(build(Recipe, general), task_options=task_options)
+    check(resolved)
+    return resolved, reasons
 
 
-def _input(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    yield "task", "segment" if facts.pixels else "classify", "what the data's truth is"
-    if facts.pixels:
-        yield "loss", "cross-entropy", "every pixel counts"
+def _input(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsInfo) -> Iterator[Choice]:
+    yield "task", task.name, "what the annotations and the network are for"
     side = card.input[1]
     if facts.photographs or side <= _SMALL_SIDE:
-        yield "size", max(side, card.minimum), "the network's published input"
+        yield "size", max(side, card.minimum), "the network's published input size"
     else:
         yield "size", max(_SMALL_SIDE, card.minimum), f"small images, large enough for {card.name}'s strides"
-    large = facts.pixels and facts.side > 2 * int(str(known["size"]))
-    advice = "; take tiles to keep these large pictures' scale, too" if large else ""
-    fit, reason = ("crop", "keeps shapes") if facts.photographs else ("stretch", "keeps all of it")
+    large = "tiles" in task.fits and facts.side > 2 * int(str(known["size"]))
+    advice = "; --fit tiles would keep these large images at full scale" if large else ""
+    fit, reason = ("crop", "keeps the aspect ratio") if facts.photographs else ("stretch", "keeps the whole image")
     yield "fit", fit, reason + advice
-    yield "seed", 0, "any number does; it repeats the training"
-    yield "gap", False, "only when asked"
-    yield "save_memory", False, "only when asked"
+    yield "seed", 0, "any number; makes the training repeatable"
+    yield "gap", False, "only on request"
+    yield "save_memory", False, "only on request"
 
 
 def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    del card
     usual = 32 if int(str(known["size"])) > _SMALL_SIDE else 128
-    usual = usual // 4 if facts.pixels else usual
-    images = facts.images * _examples(known, facts)
+    usual = usual if card.output == "image" else usual // 4
+    images = facts.images * _examples_per_image(known, facts)
     batch = max(min(usual, 2 ** int(math.log2(max(images, 16) / 8))), 8)
-    yield "batch", batch, "usual for this image size" if batch == usual else "several steps per epoch on few images"
+    yield "batch", batch, "usual for this input size" if batch == usual else "several steps per epoch on few images"
     per_epoch = math.ceil(images / int(str(known.get("batch", batch))))
     if known.get("optimizer") == "gradient-descent":
         yield "epochs", 200, "gradient descent makes one step per epoch"
     elif known.get("weights"):
-        yield "epochs", _between(5, math.ceil(400 / per_epoch), 30), "about 400 steps, as the weights know much already"
+        yield "epochs", max(5, min(math.ceil(400 / per_epoch), 30)), "about 400 steps, as the weights are pretrained"
     else:
-        yield "epochs", _between(15, math.ceil(2000 / per_epoch), 100), "about 2,000 steps, within 15 to 100 epochs"
+        yield "epochs", max(15, min(math.ceil(2000 / per_epoch), 100)), "about 2,000 steps, within 15 to 100 epochs"
 
 
-def _movement(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
+def _optimization(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     del facts
-    yield "optimizer", "adamw", "learns well at its usual rate on most networks"
+    yield "optimizer", "adamw", "trains most networks well at its usual learning rate"
     optimizer = str(known["optimizer"])
-    adaptive = optimizer in ("adam", "adamw")
-    yield "schedule", *_schedule(optimizer)
-    share, why = _share_of_rate(known, card)
-    yield "rate", RATES[optimizer] * share, f"usual for {optimizer}{why}"
-    yield "bias_rate", 1.0, "as the weights"
+    if optimizer in ("gradient-descent", "adagrad", "adadelta"):
+        yield "schedule", "constant", "the update rule as published"
+    else:
+        yield "schedule", "one-cycle", "the fewest epochs for the same accuracy"
+    factor, why = _learning_rate_factor(known, card)
+    yield "learning_rate", LEARNING_RATES[optimizer] * factor, f"usual for {optimizer}{why}"
+    yield "bias_rate", 1.0, "as for the weights"
     yield "momentum", 0.0 if optimizer == "rmsprop" else 0.9, "usual"
     decay = {"adamw": 0.05, "momentum": 5e-4, "nesterov": 5e-4, "sgd": 5e-4}.get(optimizer, 0.0)
     yield "weight_decay", decay, f"usual for {optimizer}"
-    yield "warmup", *_warmup(str(known["schedule"]), int(str(known["epochs"])), adaptive)
-    deep = card.year < _BATCH_NORMALIZATION and not _small(card)
-    yield "clip", 1.0 if deep else 0.0, "deep and not normalized" if deep else "not needed with this network"
+    epochs = int(str(known["epochs"]))
+    if known["schedule"] == "one-cycle":
+        yield "warmup", 0.3 * epochs, "the first three tenths of the cycle"
+    elif known["schedule"] == "cosine":
+        yield "warmup", min(2.0, 0.1 * epochs), "a gentle start"
+    elif optimizer in ("adam", "adamw"):
+        yield "warmup", min(1.0, 0.1 * epochs), "a gentle start"
+    else:
+        yield "warmup", 0.0, "not needed"
+    deep = card.year < _BATCH_NORMALIZATION and not is_small(card)
+    yield "clip_norm", 1.0 if deep else 0.0, "deep and without normalization" if deep else "not needed by this network"
 
 
-def _schedule(optimizer: str) -> tuple[str, str]:
-    if optimizer in ("gradient-descent", "adagrad", "adadelta"):
-        return "constant", "the rule of the lectures, as it stands"
-    return "one-cycle", "the fewest epochs for the same accuracy"
-
-
-def _share_of_rate(known: dict[str, object], card: Card) -> tuple[float, str]:
+def _learning_rate_factor(known: dict[str, object], card: Card) -> tuple[float, str]:
     if known.get("weights"):
-        return 0.3, ", a third of it for weights that have learned"
-    if _small(card):
-        return 5.0, ", five times as much for a small network"
+        return 0.3, ", times 0.3 for pretrained weights"
+    if is_small(card):
+        return 5.0, ", times 5 for a small network"
     if card.year < _BATCH_NORMALIZATION:
-        return 0.2, ", a fifth of it without batch normalization"
+        return 0.2, ", times 0.2 without batch normalization"
     return 1.0, ""
 
 
-def _warmup(schedule: str, epochs: int, adaptive: bool) -> tuple[float, str]:
-    if schedule == "one-cycle":
-        return 0.3 * epochs, "three tenths of the cycle rise"
-    if schedule == "cosine":
-        return min(2.0, 0.1 * epochs), "a gentle start"
-    return (min(1.0, 0.1 * epochs), "a gentle start") if adaptive else (0.0, "not needed")
-
-
-def _restraint(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    smooth = 0.1 if not facts.multiple and not facts.pixels and not _small(card) else 0.0
-    yield "label_smoothing", smooth, "keeps a large network from certainty" if smooth else "not needed here"
-    yield "mixup", 0.0, "only when asked"
-    yield "average", 0.0, "only when asked; the falling rate does the same"
-    unequal = facts.imbalance >= 3
-    ratio = f"the largest class has {facts.imbalance:.1f} times the images of the smallest"
-    yield "balance", "weights" if unequal else "none", ratio
+def _regularization(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
+    del facts, card
+    yield "ema_decay", 0.0, "only on request; the falling learning rate has the same effect"
     fixed = known["schedule"] in ("constant", "plateau")
     patience = max(10, int(str(known["epochs"])) // 5) if fixed else 0
-    yield "patience", patience, "the rate does not fall by itself" if fixed else "the schedule needs all its epochs"
+    reason = "the learning rate does not fall by itself" if fixed else "the schedule needs all its epochs"
+    yield "patience", patience, reason
 
 
-def _variation(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
+def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     chosen: dict[str, object] = dict.fromkeys(
         ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "pca"), 0.0
     )
     chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False}
     if known.get("freeze"):
-        reason = "nothing varies, so that what the frozen stages give is computed once"
+        reason = "no augmentation, so that the frozen stages are computed only once"
     elif facts.photographs:
-        closer = known["fit"] != "tiles"  # which are there to keep the scale
-        how = "mirrored, closer and in other light" if closer else "mirrored and in other light"
-        reason = f"photographs: what they show stays the same {how}"
+        crops = known["fit"] != "tiles"  # which are there to keep the scale
+        how = "flipped, closer and in other light" if crops else "flipped and in other light"
+        reason = f"photographs show the same {how}"
         chosen |= {"flip": True, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
-        chosen |= {"crop": 0.35} if closer else {}
-    elif _small(card) and facts.images >= 10_000:
-        reason = f"the network is too small to learn {facts.images:,} images by heart"
+        chosen |= {"crop": 0.35} if crops else {}
+    elif is_small(card) and facts.images >= 10_000:
+        reason = f"the network is too small to overfit {facts.images:,} images"
     elif facts.channels == 3:
-        reason = "small color images: shifted and mirrored they show the same"
+        reason = "small color images show the same shifted and flipped"
         chosen |= {"translate": 0.125, "flip": True, "brightness": 0.1, "contrast": 0.1}
     else:
-        reason = "small gray images may be signs, which a mirror would change"
+        reason = "small gray images may be characters, which must not be flipped"
         chosen |= {"rotate": 10.0, "scale": 0.1, "translate": 0.1}
     yield from ((name, value, reason) for name, value in chosen.items())
 
 
-def _division(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
+def _splitting(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     del known, card
-    share = 0.1 if facts.images >= 5_000 else 0.15
-    yield "validation", share, "enough to choose the best epoch"
-    yield "test", share if share < 0.15 else 0.2, "enough for a figure to trust"
-    yield "folds", 1, "one division"
+    fraction = 0.1 if facts.images >= 5_000 else 0.15
+    yield "validation", fraction, "selects the best epoch"
+    yield "test", fraction if fraction < 0.15 else 0.2, "used once, at the end"
+    yield "folds", 1, "a single split"
 
 
-def _examples(known: dict[str, object], facts: Facts) -> int:
-    """How many examples an image is."""
+def _examples_per_image(known: dict[str, object], facts: Facts) -> int:
     if known["fit"] != "tiles":
         return 1
     size = int(str(known["size"]))
     return len(starts(facts.side, size)) * len(starts(max(facts.longer, facts.side), size))
 
 
-def _small(card: Card) -> bool:
+def is_small(card: Card) -> bool:
+    """Whether a network has fewer than 200,000 parameters, as published."""
     return card.parameters is not None and card.parameters < _SMALL_NETWORK
-
-
-def _between(low: int, value: int, high: int) -> int:
-    return max(low, min(value, high))

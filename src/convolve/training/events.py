@@ -1,4 +1,4 @@
-"""What hangs on the training loop's two events, and the two things that usually do: progress and times."""
+"""What hangs on the training loop's two events, and what usually does: progress, times, TensorBoard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import final
 
 from convolve.files import append_text
-from convolve.progress import Listener, Step
+from convolve.progress import Listener, Progress
 from convolve.training.state import State
 
 
@@ -41,38 +41,38 @@ class Events:
 
 
 @final
-class Bar:
-    """Tells a listener how far the training is, in images, every so many ``seconds`` at most."""
+class ProgressReporter:
+    """Reports the progress in images to a listener, at most once in ``seconds``."""
 
     def __init__(self, listener: Listener, epochs: int, images: int, seconds: float = 0.1) -> None:
         self._listener = listener
         self._epochs, self._images, self._seconds = epochs, images, seconds
-        self._started = self._told = time.monotonic()
+        self._started = self._reported = time.monotonic()
         self._first: int | None = None
 
     def __call__(self, state: State) -> None:
-        """Tell, if it is time."""
+        """Report, if it is time."""
         done, now = state.epoch * self._images + state.seen, time.monotonic()
         if self._first is None:
             self._first, self._started = done, now
-        if now - self._told < self._seconds:
+        if now - self._reported < self._seconds:
             return
-        self._told = now
+        self._reported = now
         total = self._epochs * self._images
         speed = (done - self._first) / (now - self._started) if now > self._started else 0.0
         words = [f"epoch {min(state.epoch + 1, self._epochs)} of {self._epochs}"]
-        words += [f"{name} {value:.3f}" for name, value in state.figures.items()]
+        words += [f"{name} {value:.3f}" for name, value in state.metrics.items()]
         if speed:
-            words += [f"{speed:,.0f} images/s", f"{duration((total - done) / speed)} left"]
-        self._listener(Step("training", done, total, ", ".join(words)))
+            words += [f"{speed:,.0f} images/s", f"{format_duration((total - done) / speed)} left"]
+        self._listener(Progress("training", done, total, ", ".join(words)))
 
 
 @final
-class Times:
-    """Appends each epoch's seconds to a file of JSON lines, apart from the figures that repeat bit for bit."""
+class EpochTimes:
+    """Appends each epoch's seconds to a file of JSON lines, apart from the metrics, which repeat bit for bit."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._since = time.monotonic()
 
     def __call__(self, state: State) -> None:
@@ -80,11 +80,29 @@ class Times:
         now = time.monotonic()
         line = {"epoch": state.epoch, "seconds": round(now - self._since, 3)}
         self._since = now
-        append_text(self._place, json.dumps(line) + "\n")
+        append_text(self._path, json.dumps(line) + "\n")
 
 
-def duration(seconds: float) -> str:
-    """Words for a length of time: `8 s`, `3 min 40 s`, `2 h 5 min`."""
+@final
+class TensorBoardWriter:
+    """Writes each epoch's metrics as scalars into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # an optional package
+
+        self._writer = SummaryWriter(str(folder))
+
+    def __call__(self, state: State) -> None:
+        """Write the last epoch's line."""
+        metrics = state.history[-1]
+        for name, value in metrics.items():
+            if name != "epoch":
+                self._writer.add_scalar(name, value, int(metrics["epoch"]))
+        self._writer.flush()
+
+
+def format_duration(seconds: float) -> str:
+    """A length of time: `8 s`, `3 min 40 s`, `2 h 5 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{max(whole, 1)} s"

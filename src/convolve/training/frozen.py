@@ -1,4 +1,4 @@
-"""Frozen stages give the same maps in every epoch: compute them once, then train what stands behind them alone."""
+"""Frozen stages give the same maps in every epoch: compute them once, then train only what follows them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import torch
 from convolve.datasets.batches import Batches
 from convolve.models import Network
 from convolve.runtime import Runtime
-from convolve.training.scoring import evaluating
-from convolve.values import Batch, Floats, Indices
+from convolve.training.evaluation import evaluation_mode
+from convolve.values import Batch, Floats, Indices, Placement
 
-_STILL = np.empty((0, 2, 3))  # nothing moves what is remembered
+
+_NOWHERE = np.empty((0, 2, 3)), np.empty((0, 2), np.int64)  # a map of a stage is no image, and nothing moves it
 
 
 @final
 @dataclass(frozen=True)
-class Remembered:
-    """Batches of maps in place of images.
+class CachedFeatures:
+    """Batches of a frozen stage's maps in place of images.
 
-    ``maps`` (N, h, w, channels) float32 belong to the examples ``indices`` (N,), in ascending order; ``batches`` says
-    in which order they are asked for.
+    ``maps`` (N, h, w, channels) float32 belong to the examples ``indices`` (N,), in ascending order; ``batches`` gives
+    their order.
     """
 
     batches: Batches
@@ -38,18 +39,23 @@ class Remembered:
         """The epoch's batches from number ``start`` on, in the order that the images would have had."""
         for chosen in self.batches.order(number)[start:]:
             rows = np.searchsorted(self.indices, chosen)
-            yield Batch(self.maps[rows], self.batches.truth.targets(chosen, _STILL), chosen)
+            placement = Placement(*_NOWHERE, self.batches.preprocessing)
+            yield Batch(self.maps[rows], self.batches.targets.targets(chosen, placement), chosen)
 
 
-def remember(network: Network, stage: str, batches: Batches, every: Batches, runtime: Runtime) -> Remembered:
+def cache_features(
+    network: Network, stage: str, batches: Batches, each_once: Batches, runtime: Runtime
+) -> CachedFeatures:
     """Run every example once through the network up to ``stage``, in evaluation mode.
 
-    ``every`` holds each example of ``batches`` once, which a sampler would not.
+    ``each_once`` holds each example of ``batches`` once, which a sampler would not.
     """
     found: dict[int, Floats] = {}
-    with evaluating(network), torch.inference_mode(), runtime.arithmetic():
-        for batch in every.epoch(0):
+    with evaluation_mode(network), torch.inference_mode(), runtime.arithmetic():
+        for batch in each_once.epoch(0):
             maps = network.features(runtime.images(batch.images))[stage].float().permute(0, 2, 3, 1).cpu().numpy()
             found |= dict(zip(batch.indices.tolist(), maps, strict=True))
     indices = np.array(sorted(found), dtype=np.int64)
-    return Remembered(batches, np.ascontiguousarray(np.stack([found[index] for index in indices.tolist()])), indices)
+    return CachedFeatures(
+        batches, np.ascontiguousarray(np.stack([found[index] for index in indices.tolist()])), indices
+    )

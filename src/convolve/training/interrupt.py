@@ -7,28 +7,22 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self, final
 
-from convolve.errors import TrainingError
-
-
-@final
-class Interrupted(TrainingError):  # noqa: N818 - what happened, not a defect
-    """A person or the system asked the training to stop; it can go on where it was."""
-
 
 @final
 class Interruption:
-    """Inside the block, the first SIGINT or SIGTERM only sets ``asked``; a second one interrupts at once.
+    """Inside the block, the first SIGINT or SIGTERM only sets ``requested``; a second one interrupts at once.
 
-    The former handlers come back at the end. Outside the main thread, where signals cannot be caught, it does nothing.
+    The former handlers are restored at the end. Outside the main thread, where signals cannot be caught, it does
+    nothing.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._former = {name: signal.signal(name, self._ask) for name in (signal.SIGINT, signal.SIGTERM)}
+            self._former = {name: signal.signal(name, self._request) for name in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
@@ -37,8 +31,8 @@ class Interruption:
         for name, handler in self._former.items():
             signal.signal(name, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _request(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True

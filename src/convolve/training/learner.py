@@ -1,4 +1,4 @@
-"""What moves in a training: the network, its optimizer and its average, as tensors by name."""
+"""What changes in a training: the network, its optimizer and its average, as tensors by name."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from convolve.training.recipe import Recipe
 
 @final
 class Learner:
-    """A network on its way; ``recipe`` is settled."""
+    """A network in training; ``recipe`` is resolved."""
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         self.network = network
         self.optimizer = optimizers.build(network, recipe.optimization)
-        decay = recipe.regularization.average or 0.0
+        decay = recipe.regularization.ema_decay or 0.0
         self.average = Average(network, decay) if decay else None
-        self._clip = recipe.optimization.clip or 0.0
+        self._clip_norm = recipe.optimization.clip_norm or 0.0
 
     @property
-    def kept(self) -> nn.Module:
-        """The network that is evaluated and kept: the average where there is one."""
+    def evaluated(self) -> nn.Module:
+        """The network that is evaluated and saved: the average where there is one."""
         return self.average.network if self.average else self.network
 
     def train(self) -> None:
@@ -38,23 +38,23 @@ class Learner:
             if frozen and all(frozen):
                 module.eval()
 
-    def move(self, rate: float, steps: int, share: float = 1.0) -> None:
-        """One update with the gathered gradients times ``share``, the training's number ``steps``, from 1."""
-        moving = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        if share != 1:
-            for parameter in moving:
+    def update(self, learning_rate: float, steps: int, gradient_scale: float = 1.0) -> None:
+        """Update number ``steps`` (from 1) of the training, with the accumulated gradients times ``gradient_scale``."""
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        if gradient_scale != 1:
+            for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter.grad.mul_(share)
-        if self._clip:
-            nn.utils.clip_grad_norm_(moving, self._clip)
+                    parameter.grad.mul_(gradient_scale)
+        if self._clip_norm:
+            nn.utils.clip_grad_norm_(parameters, self._clip_norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["times"]
+            group["lr"] = learning_rate * group["factor"]
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
             self.average.follow(steps)
 
-    def sound(self) -> bool:
+    def is_finite(self) -> bool:
         """Whether every weight is a finite number."""
         return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
 
@@ -69,7 +69,7 @@ class Learner:
         return found
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what `tensors` gave; everything keeps its place in memory or gets its parameter's layout."""
+        """Load what `tensors` gave; in place, or in the layout of the parameter."""
         self.network.load_state_dict(_below("network.", tensors))
         if self.average:
             self.average.network.load_state_dict(_below("average.", tensors))

@@ -2,77 +2,79 @@
 
 from __future__ import annotations
 
-from convolve.errors import TrainingError
+from convolve.errors import Interrupted, TrainingError
+from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
-from convolve.training.interrupt import Interrupted, Interruption
-from convolve.training.keeper import Keeper
+from convolve.training.interrupt import Interruption
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
 from convolve.training.schedules import PLATEAU_FACTOR, PLATEAU_PATIENCE
 from convolve.training.state import State
-from convolve.training.step import Training, apart, batches, step
+from convolve.training.step import Training, isolated, open_epoch, step
 
 
-def fit(training: Training, keeper: Keeper, events: Events) -> State:
-    """Train, or go on where the keeper's run stands; the network ends with the best epoch's weights, evaluating.
+def fit(training: Training, files: RunFiles, events: Events) -> State:
+    """Train, or continue from the run's last checkpoint; the network ends with the best epoch's weights.
 
-    Raises `Interrupted` on Ctrl-C or SIGTERM, once the step is done and saved, and `TrainingError` when the loss is
-    no finite number, with the last good weights back in place, or when memory or disk are full.
+    Raises `Interrupted` on Ctrl-C or SIGTERM, once the step is done and saved, and `TrainingError` when the loss
+    became non-finite, with the last good weights back in place, or when memory or disk is full.
     """
     learner = Learner(training.task.network, training.recipe)
-    state = keeper.start(learner)
-    with apart(training), Interruption() as interruption:
+    state = files.start(learner)
+    with isolated(training), Interruption() as interruption:
         while not state.ended:
             learner.train()
-            with batches(training.train, state.epoch, state.step) as rest:
-                for batch in rest:
+            with open_epoch(training.train, state.epoch, state.step) as batches:
+                for batch in batches:
                     if not step(training, learner, state, batch):
-                        raise _not_finite(training, keeper, learner, state)
+                        raise _non_finite(training, files, learner, state)
                     events.after_step(state)
-                    _between(training, keeper, learner, state, interruption)
-            if not learner.sound():
-                raise _not_finite(training, keeper, learner, state)
-            better = state.close_epoch(training.validate(learner.kept), training.task.criterion)
-            _decide(training.recipe, state)
-            keeper.close_epoch(state, learner, better)
+                    _after_step(training, files, learner, state, interruption)
+            if not learner.is_finite():
+                raise _non_finite(training, files, learner, state)
+            better = state.close_epoch(training.validate(learner.evaluated), training.task.monitored)
+            _after_epoch(training.recipe, state)
+            files.close_epoch(state, learner, better)
             events.after_epoch(state)
-    keeper.best(learner)
+    files.best(learner)
     return state
 
 
-def _between(training: Training, keeper: Keeper, learner: Learner, state: State, interruption: Interruption) -> None:
-    """Between two steps: save when due, leave when asked. Half of a gradient over the whole split is not saved."""
+def _after_step(
+    training: Training, files: RunFiles, learner: Learner, state: State, interruption: Interruption
+) -> None:
+    """Between two steps: save when due, stop when asked. A gradient over half of the split is not saved."""
     whole = training.recipe.optimization.optimizer == "gradient-descent"
-    if (interruption.asked or keeper.due()) and not whole:
-        if not learner.sound():
-            raise _not_finite(training, keeper, learner, state)
-        keeper.save(state, learner)
-    if interruption.asked:
+    if (interruption.requested or files.due()) and not whole:
+        if not learner.is_finite():
+            raise _non_finite(training, files, learner, state)
+        files.save(state, learner)
+    if interruption.requested:
         raise Interrupted(
             f"Stopped in epoch {state.epoch + 1} after step {state.step} of {len(training.train)}; "
-            f"go on with: convolve train --resume {keeper.run}"
+            f"continue with: convolve train --resume {files.run}"
         )
 
 
-def _decide(recipe: Recipe, state: State) -> None:
-    """After an epoch: lower the plateau's rate, end early, or end."""
+def _after_epoch(recipe: Recipe, state: State) -> None:
+    """After an epoch: lower the learning rate on a plateau, stop early, or end."""
     if recipe.optimization.schedule == "plateau" and state.stalled >= PLATEAU_PATIENCE:
         state.factor, state.stalled = state.factor * PLATEAU_FACTOR, 0
     patience = recipe.regularization.patience or 0
     if state.epoch >= (recipe.epochs or 1):
         state.ended = f"all {state.epoch} epochs are done"
     elif patience and state.waited >= patience:
-        state.ended = f"{state.waited} epochs without a better figure than in epoch {state.best_epoch}"
+        state.ended = f"{state.waited} epochs without improvement on epoch {state.best_epoch}"
 
 
-def _not_finite(training: Training, keeper: Keeper, learner: Learner, state: State) -> TrainingError:
+def _non_finite(training: Training, files: RunFiles, learner: Learner, state: State) -> TrainingError:
     where = f"step {state.step + 1} of epoch {state.epoch + 1}"
-    keeper.restore(learner)
-    rate = state.rate or training.recipe.optimization.rate or 0.0
-    advice = [f"--rate {rate / 10:.2g}"]
-    advice += [] if training.recipe.optimization.clip else ["--clip 1"]
+    files.restore(learner)
+    rate = state.learning_rate or training.recipe.optimization.learning_rate or 0.0
+    advice = [f"--learning-rate {rate / 10:.2g}"]
+    advice += [] if training.recipe.optimization.clip_norm else ["--clip-norm 1"]
     advice += ["--precision fp32"] if training.runtime.precision == "bf16" else []
     return TrainingError(
-        f"The loss or a weight is no finite number any more at {where}; the last good state is back in place. "
+        f"The loss or a weight became non-finite (NaN or inf) at {where}; the last good state was restored. "
         f"Train again with {' or '.join(advice)}."
     )

@@ -1,4 +1,4 @@
-"""The update rules under the lectures' names; torch's own do the work."""
+"""The update rules by name, as torch has them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _WITH_MOMENTUM = frozenset({"momentum", "nesterov", "rmsprop"})
 def build(network: nn.Module, optimization: Optimization) -> Optimizer:
     """The optimizer of every parameter that learns; ``optimization`` has no None left.
 
-    Biases of convolutions and dense layers learn ``bias_rate`` times as fast. Weight decay acts on parameters of two
-    dimensions or more, so never on biases and normalization. It is added to the gradient, except with `adamw`, which
-    takes it off the weights (Loshchilov and Hutter 2019, algorithm 2).
+    Biases of convolutions and fully connected layers have ``bias_rate`` times the learning rate. Weight decay acts on
+    parameters of two dimensions or more, so never on biases and normalization layers. It is added to the gradient,
+    except with `adamw`, which subtracts it from the weights (Loshchilov and Hutter 2019, algorithm 2).
     """
     name = str(optimization.optimizer)
-    options: dict[str, Any] = {"lr": optimization.rate}
+    options: dict[str, Any] = {"lr": optimization.learning_rate}
     if name in _FUSED:
         options["fused"] = all(parameter.is_floating_point() for parameter in network.parameters())
     if name in _WITH_MOMENTUM:
@@ -46,16 +46,16 @@ def build(network: nn.Module, optimization: Optimization) -> Optimizer:
 
 
 def _groups(network: nn.Module, optimization: Optimization) -> list[dict[str, Any]]:
-    """Groups of parameters, of which ``times`` is what the rate is multiplied by."""
+    """Groups of parameters, of which ``factor`` multiplies the learning rate."""
     decay = optimization.weight_decay or 0.0
-    times = 1.0 if optimization.bias_rate is None else optimization.bias_rate
+    factor = 1.0 if optimization.bias_rate is None else optimization.bias_rate
     layers = [module for module in network.modules() if isinstance(module, _WITH_BIAS)]
     biases = {layer.bias for layer in layers if layer.bias is not None}
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     flat = [parameter for parameter in learning if parameter.ndim < 2]
     groups: list[dict[str, Any]] = [
-        {"params": [entry for entry in learning if entry.ndim >= 2], "weight_decay": decay, "times": 1.0},
-        {"params": [entry for entry in flat if entry not in biases], "weight_decay": 0.0, "times": 1.0},
-        {"params": [entry for entry in flat if entry in biases], "weight_decay": 0.0, "times": times},
+        {"params": [entry for entry in learning if entry.ndim >= 2], "weight_decay": decay, "factor": 1.0},
+        {"params": [entry for entry in flat if entry not in biases], "weight_decay": 0.0, "factor": 1.0},
+        {"params": [entry for entry in flat if entry in biases], "weight_decay": 0.0, "factor": factor},
     ]
     return [group for group in groups if group["params"]]

@@ -12,13 +12,13 @@ from typing import final
 from convolve.errors import TrainingError
 from convolve.runtime import Runtime
 from convolve.summary import Summary
-from convolve.training.events import duration
+from convolve.training.events import format_duration
 from convolve.training.learner import Learner
 from convolve.training.state import State
-from convolve.training.step import Training, apart, batches, step
+from convolve.training.step import Training, isolated, open_epoch, step
 
 _WARM_UP, _STEPS, _SECONDS = 2, 8, 5.0
-_FORWARD_SHARE = 1 / 3
+_FORWARD_FRACTION = 1 / 3
 _ACTIVATIONS, _PROGRAM = 2.0, 400 << 20
 _MOMENTS = {"sgd": 0, "gradient-descent": 0, "momentum": 1, "nesterov": 1, "adagrad": 1, "rmsprop": 2}
 
@@ -26,7 +26,7 @@ _MOMENTS = {"sgd": 0, "gradient-descent": 0, "momentum": 1, "nesterov": 1, "adag
 @final
 @dataclass(frozen=True)
 class Plan:
-    """``epochs`` of about ``seconds_per_epoch``, validation included; ``images_per_second`` while learning."""
+    """``epochs`` of about ``seconds_per_epoch``, validation included; ``images_per_second`` in training."""
 
     epochs: int
     seconds_per_epoch: float
@@ -34,7 +34,7 @@ class Plan:
 
     def __str__(self) -> str:
         counted = f"{self.epochs} epoch{'s' if self.epochs > 1 else ''}"
-        return f"{counted}, about {duration(self.epochs * self.seconds_per_epoch)} on this machine"
+        return f"{counted}, about {format_duration(self.epochs * self.seconds_per_epoch)} on this machine"
 
 
 def measure(training: Training, validation_images: int) -> Plan:
@@ -47,35 +47,37 @@ def measure(training: Training, validation_images: int) -> Plan:
     learner.train()
     times: list[float] = []
     images = 0
-    with apart(trial), batches(trial.train, 0) as first:
+    with isolated(trial), open_epoch(trial.train, 0) as batches:
         began = since = time.perf_counter()
-        for batch in islice(first, _WARM_UP + _STEPS):
+        for batch in islice(batches, _WARM_UP + _STEPS):
             if not step(trial, learner, state, batch):
-                raise TrainingError("The loss is no finite number in the first steps; train with a lower --rate.")
+                raise TrainingError(
+                    "The loss became non-finite (NaN or inf) in the first steps; use a lower --learning-rate."
+                )
             now = time.perf_counter()
             times.append(now - since)
             since, images = now, max(images, len(batch.images))
             if now - began > _SECONDS and len(times) > 1:
                 break
     seconds = statistics.median(times[min(_WARM_UP, len(times) - 1) :])
-    per_epoch = seconds * (len(trial.train) + _FORWARD_SHARE * validation_images / images)
+    per_epoch = seconds * (len(trial.train) + _FORWARD_FRACTION * validation_images / images)
     return Plan(trial.recipe.epochs or 1, per_epoch, images / seconds)
 
 
-def batch_for_memory(wanted: int, summary: Summary, optimizer: str, runtime: Runtime, budget: int) -> int:
-    """``wanted``, halved until a step fits into ``budget`` bytes: arithmetic alone, so that it always comes out alike.
+def batch_for_memory(requested: int, summary: Summary, optimizer: str, runtime: Runtime, budget: int) -> int:
+    """``requested``, halved until a step fits into ``budget`` bytes: by arithmetic alone, so that it is repeatable.
 
     Counted are weights, gradients and the optimizer's moments in fp32, and for each image every layer's output with
     its gradient (held against `bench/memory.py`). Raises `TrainingError` when not even one image fits.
     """
     bytes_each = summary.activation_bytes * (_ACTIVATIONS / 2 if runtime.precision == "bf16" else _ACTIVATIONS)
     fixed = summary.weight_bytes * (2 + _MOMENTS.get(optimizer, 2)) + _PROGRAM
-    batch = wanted
+    batch = requested
     while batch > 1 and fixed + batch * bytes_each > budget:
         batch //= 2
     if fixed + batch * bytes_each > budget:
         raise TrainingError(
             f"Training needs {(fixed + bytes_each) / 2**30:.1f} GiB for one image, but {budget / 2**30:.1f} GiB may be "
-            "used; take a smaller --size or network."
+            "used; use a smaller --size or network."
         )
     return batch

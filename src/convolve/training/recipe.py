@@ -1,97 +1,88 @@
 """The recipe: everything that decides a training, in one frozen value that round-trips through TOML.
 
-A field that is None is chosen automatically by `training.defaults.settle`, which says why; what a person sets wins.
+A field that is None is chosen automatically by `training.defaults.resolve`, which says why; what a person sets wins.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
-from convolve.datasets.variation import Augmentation
-from convolve.options import flat
-from convolve.words import Fit, PixelLoss, TaskName
+import tomli_w
+
+from convolve.choices import Fit
+from convolve.datasets.augmentation import Augmentation
+from convolve.errors import OptionError
+from convolve.files import write_text
+from convolve.options import TaskOptions, alias, fields, flat, from_sections, merge, to_sections
 
 OptimizerName = Literal[
     "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
 ]
 ScheduleName = Literal["constant", "step", "cosine", "one-cycle", "plateau"]
-Balance = Literal["none", "weights", "sampler"]
 
 
 @dataclass(frozen=True)
 class Optimization:
-    """How the weights move."""
+    """How the weights are updated."""
 
     optimizer: OptimizerName | None = None
-    """The update rule, by the lectures' name; `gradient-descent` makes one step from the whole training split."""
-    rate: float | None = None
-    """Learning rate: the highest one that the schedule reaches."""
+    """Update rule."""
+    learning_rate: Annotated[float | None, alias("--lr")] = None
+    """Learning rate: the highest that the schedule reaches."""
     momentum: float | None = None
-    """Share of the last step that goes on, for momentum, nesterov and rmsprop (0 to 1)."""
+    """Momentum of `momentum`, `nesterov` and `rmsprop` (0 to 1)."""
     weight_decay: float | None = None
-    """Pull of the weights toward zero; never on biases and normalization."""
+    """Weight decay; biases and normalization layers have none."""
     schedule: ScheduleName | None = None
     """How the learning rate changes over the training."""
     warmup: float | None = None
-    """Epochs over which the rate rises from zero."""
-    clip: float | None = None
-    """Longest gradient (2-norm) that is followed in full; 0 follows every one."""
+    """Epochs of learning rate warm-up."""
+    clip_norm: float | None = None
+    """Maximum gradient norm; 0 disables clipping."""
     bias_rate: float | None = None
-    """How many times as fast as the weights the biases of convolutions and dense layers learn."""
+    """Factor on the learning rate of biases of convolutions and fully connected layers."""
 
 
 @dataclass(frozen=True)
 class Regularization:
-    """What keeps a network from learning its training images by heart."""
+    """What keeps a network from overfitting."""
 
-    label_smoothing: float | None = None
-    """Share of certainty spread over the other classes (0 to 1)."""
-    mixup: float | None = None
-    """Blend pairs of images and labels, by a share drawn from Beta(mixup, mixup); 0 blends none."""
-    average: float | None = None
-    """Decay of the exponential moving average of the weights that is evaluated and kept; 0 keeps none."""
-    balance: Balance | None = None
-    """Against unequal classes: `weights` in the loss, or a `sampler` that draws rare classes oftener."""
+    ema_decay: float | None = None
+    """Decay of an exponential moving average of the weights, which is then evaluated and saved; 0 disables it."""
     patience: int | None = None
-    """Stop after so many epochs without a better validation figure; 0 never stops early."""
+    """Stop after this many epochs without improvement on the validation split; 0 disables early stopping."""
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How a dataset that comes without splits is divided."""
+    """How a dataset without splits of its own is split."""
 
     validation: float | None = None
-    """Share of the images that selects the best epoch."""
+    """Fraction of the images that selects the best epoch."""
     test: float | None = None
-    """Share of the images that is touched once, at the end."""
+    """Fraction of the images that is used once, at the end."""
     group_by: str | None = None
-    """Regular expression on the image's name; images whose first group (or match) is equal stay on one side."""
+    """Regular expression on image names; images with the same first group (or match) stay in one split."""
     folds: int | None = None
-    """Train so many times, each on another division, and report mean and spread."""
+    """Number of cross-validation folds; reports mean and standard deviation."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Where the weights start from, and the head behind them."""
+    """Where the weights start from, and the head after them."""
 
     weights: str | None = None
-    """A run's folder, a weight file, or `imagenet`; the head is replaced where the classes differ."""
+    """Initial weights: a run's folder, a weight file, or `imagenet`. The head is replaced if the classes differ."""
     freeze: str | None = None
-    """Keep this stage and all before it as they are; their batch norms stay in evaluation mode."""
+    """Freeze this stage and all before it; their batch normalization stays in evaluation mode."""
     gap: bool | None = None
-    """End in global average pooling and one dense layer (Zhou et al. 2016), so that class activation maps are exact."""
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """What a network learns that tells the class of every pixel."""
-
-    loss: PixelLoss | None = None
-    """Cross-entropy, its mean over the pixels or their sum, dice (the overlap of regions) or focal (cross-entropy that
-    dwells on what is hard)."""
-    ignore: str | None = None
-    """Class whose pixels are neither learned nor measured."""
+    """Replace the head by global average pooling and one fully connected layer (Zhou et al. 2016), for class activation
+    maps."""
 
 
 @dataclass(frozen=True)
@@ -99,28 +90,114 @@ class Recipe:
     """Everything that decides a training."""
 
     data: str | None = None
-    """Folder, file or named set to learn from."""
+    """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
-    task: TaskName | None = None
-    """What is asked of an image: its class, or with `segment` every pixel's; by default what the data's truth is."""
+    task: str | None = None
+    """What to learn: `classify` or `segment`; by default what the annotations and the network are for."""
     network: str | None = None
     """Name of the network; `convolve networks` lists them."""
     epochs: int | None = None
-    """How often every training image is seen."""
+    """Passes over the training images."""
     batch: int | None = None
-    """Images in one step."""
+    """Images per step."""
     seed: int | None = None
-    """Decides every random draw; the same seed gives the same weights."""
+    """Seed of all random numbers; the same seed gives the same weights."""
     size: int | None = None
-    """Side in pixels of the square that the network sees."""
+    """Height and width of the network's input, in pixels."""
     save_memory: bool | None = None
-    """Let a DenseNet recompute its concatenations on the way back: slower, in far less memory, to the same weights."""
+    """Recompute a DenseNet's concatenations in the backward pass: slower, much less memory, the same weights."""
     fit: Fit | None = None
-    """How a picture meets that square: crop, letterbox or stretch; with masks also tiles: at its own scale, cut into
-    squares that overlap by half."""
+    """How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which cuts large
+    images into overlapping tiles at full scale."""
     optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)
     regularization: Annotated[Regularization, flat("Regularization")] = field(default_factory=Regularization)
     augmentation: Annotated[Augmentation, flat("Augmentation, in training only")] = field(default_factory=Augmentation)
     splitting: Annotated[Splitting, flat("Splits")] = field(default_factory=Splitting)
-    transfer: Annotated[Transfer, flat("Transfer")] = field(default_factory=Transfer)
-    pixels: Annotated[Pixels, flat("Segmentation")] = field(default_factory=Pixels)
+    transfer: Annotated[Transfer, flat("Transfer learning")] = field(default_factory=Transfer)
+    task_options: TaskOptions = field(default_factory=dict)
+    """Options of the task's own, by name; in a recipe's file a section named as the task."""
+
+
+_FRACTION = (0.0, 1.0)
+_RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 100_000),
+    "batch": (1, 65_536),
+    "seed": (0, 2**63 - 1),
+    "size": (1, 4_096),
+    "learning_rate": (1e-18, 1e3),
+    "bias_rate": (0.0, 100.0),
+    "momentum": (0.0, 0.9999),
+    "weight_decay": (0.0, 10.0),
+    "warmup": (0.0, 100_000),
+    "clip_norm": (0.0, 1e9),
+    "ema_decay": (0.0, 0.999999),
+    "patience": (0, 100_000),
+    "crop": (0.01, 1.0),
+    "rotate": (0.0, 180.0),
+    "scale": (0.0, 0.9),
+    "translate": _FRACTION,
+    "noise": _FRACTION,
+    "brightness": _FRACTION,
+    "contrast": _FRACTION,
+    "saturation": _FRACTION,
+    "pca": (0.0, 10.0),
+    "validation": (0.0, 0.9),
+    "test": (0.0, 0.9),
+    "folds": (1, 100),
+}
+
+
+def check(recipe: Recipe) -> None:
+    """Raise `OptionError` for a number out of range, or for numbers that do not go together."""
+    check_ranges(values(recipe), _RANGES)
+    if (recipe.splitting.validation or 0) + (recipe.splitting.test or 0) > 0.95:
+        raise OptionError("validation and test together leave too few training images; keep their sum at most 0.95.")
+    if recipe.optimization.optimizer == "nesterov" and recipe.optimization.momentum == 0:
+        raise OptionError("nesterov needs a momentum above 0; omit --momentum for 0.9, or use --optimizer sgd.")
+    if recipe.epochs and (recipe.optimization.warmup or 0) > recipe.epochs:
+        raise OptionError(f"warmup cannot exceed the {recipe.epochs} epochs of the training; reduce it.")
+
+
+def check_ranges(numbers: Mapping[str, object], ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise `OptionError` for the first number outside its range (both ends included)."""
+    for name, value in numbers.items():
+        low, high = ranges.get(name, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise OptionError(f"{name} cannot be {value}; it must be a number from {low:g} to {high:g}.")
+
+
+def values(recipe: Recipe) -> dict[str, object]:
+    """Every field of a recipe by its flat name, except the task's own options."""
+    found: dict[str, object] = {}
+    for option in fields(Recipe):
+        value: object = recipe
+        for part in option.path:
+            value = getattr(value, part)
+        found[option.name] = value
+    return found
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe. Raises `OptionError` when the file is missing, is not TOML, or has an unknown entry."""
+    try:
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read ({error.strerror}); give the TOML file of a recipe.") from error
+    except ValueError as error:
+        raise OptionError(f"{path} is not a valid TOML file ({error}); correct it.") from error
+    own = sections.pop(str(sections.get("task")), {})
+    return replace(from_sections(Recipe, sections, str(path)), task_options=dict(own))
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe; what is None is omitted. Raises `ConvolveError` when the disk is full."""
+    own = {name: value for name, value in recipe.task_options.items() if value is not None}
+    document = to_sections(recipe) | ({str(recipe.task): own} if own else {})
+    write_text(path, tomli_w.dumps(document))
+
+
+def override(recipe: Recipe, changes: Recipe) -> Recipe:
+    """A recipe with all that ``changes`` sets; the warm-up is chosen anew when the number of epochs changes."""
+    if changes.epochs not in (None, recipe.epochs):
+        recipe = replace(recipe, optimization=replace(recipe.optimization, warmup=None))
+    return merge(recipe, changes)

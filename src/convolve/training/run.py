@@ -20,9 +20,8 @@ from torch import nn
 
 from convolve.errors import RunError
 from convolve.files import beside, write_text
-from convolve.training.recipe import Recipe
-from convolve.training.recipe_file import read_recipe, write_recipe
-from convolve.values import Color, Dataset, Preprocessing, Splits
+from convolve.training.recipe import Recipe, read_recipe, write_recipe
+from convolve.values import Dataset, Preprocessing, Splits
 
 _PARTS = ("train", "validation", "test")
 
@@ -31,23 +30,22 @@ _PARTS = ("train", "validation", "test")
 class Manifest:
     """What a run must know to go on, to be evaluated and to predict.
 
-    ``data`` describes the dataset (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and
-    why; ``criterion`` names the figure that selects;
-    ``results`` holds the final figures, empty until the training has ended; ``colors`` are the classes', where masks
-    gave them.
+    ``outputs`` is the number of scores that the network gives, for an image or for each of its pixels; ``monitored``
+    the metric that selects the best epoch; ``state`` what the task restores itself from. ``data`` describes the dataset
+    (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and why. ``results`` holds the final
+    metrics, empty until the training has ended.
     """
 
     task: str
-    classes: tuple[str, ...]
-    multiple: bool
-    criterion: str
+    outputs: int
+    monitored: str
+    state: Mapping[str, Any]
     preprocessing: Preprocessing
     runtime: Mapping[str, Any]
     data: Mapping[str, Any]
     machine: Mapping[str, Any]
     reasons: Mapping[str, str]
     results: Mapping[str, Any]
-    colors: tuple[Color, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,12 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The file of the whole network's best weights; it is there when the training has ended."""
+        """The file of the whole network's best weights; it exists once the training has ended."""
         return self.folder / "weights.safetensors"
 
 
 def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Dataset, splits: Splits) -> Run:
-    """Make the folder with everything that is known before the first step."""
+    """Create the folder with everything that is known before the first step."""
     write_recipe(folder / "recipe.toml", recipe)
     own = _names(dataset)
     names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
@@ -74,10 +72,10 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     return Run(folder, recipe, manifest)
 
 
-def save_weights(place: Path, network: nn.Module) -> None:
+def save_weights(path: Path, network: nn.Module) -> None:
     """Write a network's weights and statistics by name. Raises `ConvolveError`."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with beside(place) as draft:
+    with beside(path) as draft:
         try:
             save_file(state, draft)
         except SafetensorError as error:  # what it makes of a full disk
@@ -85,47 +83,47 @@ def save_weights(place: Path, network: nn.Module) -> None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest beside its place and rename it."""
+    """Write `manifest.json`. Raises `ConvolveError`."""
     write_text(folder / "manifest.json", json.dumps(dataclasses.asdict(manifest), ensure_ascii=False, indent=2))
 
 
 def open_run(folder: Path) -> Run:
     """Read a run's folder. Raises `RunError` when it is missing, not a run, or damaged."""
-    place = folder / "manifest.json"
-    if not place.is_file():
-        raise RunError(f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` named.")
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise RunError(
+            f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` reported."
+        )
     try:
-        document = json.loads(place.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
         inner = document.pop("preprocessing")
         preprocessing = Preprocessing(**inner | {"mean": tuple(inner["mean"]), "std": tuple(inner["std"])})
-        classes = tuple(document.pop("classes"))
-        colors = tuple((red, green, blue) for red, green, blue in document.pop("colors", ()))
-        manifest = Manifest(preprocessing=preprocessing, classes=classes, colors=colors, **document)
+        manifest = Manifest(preprocessing=preprocessing, **document)
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{place} is damaged ({error}); train again, or restore it from a copy.") from error
+        raise RunError(f"{path} is damaged ({error}); restore it from a backup or train again.") from error
     return Run(folder, read_recipe(folder / "recipe.toml"), manifest)
 
 
 def read_splits(folder: Path, dataset: Dataset) -> Splits:
-    """The splits that the run was trained with, found again by the images' names. Raises `RunError`."""
+    """The splits that the run was trained with, identified by the images' names. Raises `RunError`."""
     try:
         document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
         names, origin = {part: list(document[part]) for part in _PARTS}, str(document["origin"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / 'splits.json'} cannot be read ({error}); train again.") from error
-    place = {name: index for index, name in enumerate(_names(dataset))}
-    missing = [name for part in _PARTS for name in names[part] if name not in place]
+    index_of = {name: index for index, name in enumerate(_names(dataset))}
+    missing = [name for part in _PARTS for name in names[part] if name not in index_of]
     if missing:
         raise RunError(
             f"{dataset.root} no longer holds {missing[0]} ({len(missing)} images of this run are missing); "
             "put them back or train again."
         )
-    found = {part: np.array([place[name] for name in names[part]], dtype=np.int64) for part in _PARTS}
+    found = {part: np.array([index_of[name] for name in names[part]], dtype=np.int64) for part in _PARTS}
     return Splits(**found, origin=origin)
 
 
 def _names(dataset: Dataset) -> list[str]:
-    """What tells the images apart: their names; where a table names a file again, numbered as no file can be called."""
+    """Unique names: where a table lists a file again, with a number that no file name can have."""
     times: Counter[str] = Counter()
     found: list[str] = []
     for index in range(len(dataset)):

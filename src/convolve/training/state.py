@@ -1,4 +1,4 @@
-"""Where a training stands, apart from its tensors; and the seed of each step."""
+"""How far a training is, apart from its tensors; and the seed of each step."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from convolve.errors import RunError
 @final
 @dataclass
 class State:
-    """Everything that decides how a training goes on, beside weights, their average and the optimizer's tensors.
+    """Everything that decides how a training goes on, besides weights, their average and the optimizer's tensors.
 
-    ``epoch`` (from 0) is running and has made ``step`` steps on ``seen`` images, whose figures, each times its images,
-    add up to ``sums``. ``best`` is the best figure of the criterion, reached in ``best_epoch``; ``waited`` epochs have
-    passed since, ``stalled`` since then or since the plateau schedule last lowered the rate by ``factor``.
-    ``history`` has one line of figures per finished epoch. ``ended`` says why there is no more to do.
+    ``epoch`` (from 0) is running and has made ``step`` steps on ``seen`` images, whose metrics, each times its images,
+    add up to ``sums``. ``best`` is the best value of the monitored metric, reached in ``best_epoch``; ``waited`` epochs
+    have passed since, ``stalled`` since then or since the plateau schedule last lowered the learning rate by
+    ``factor``. ``history`` has one line of metrics per finished epoch. ``ended`` says why there is no more to do.
     """
 
     epoch: int = 0
@@ -31,32 +31,32 @@ class State:
     waited: int = 0
     stalled: int = 0
     factor: float = 1.0
-    rate: float = 0.0
+    learning_rate: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     ended: str = ""
 
-    def add(self, figures: dict[str, float], images: int) -> None:
-        """Count one step's figures, the means of its images."""
+    def add(self, metrics: dict[str, float], images: int) -> None:
+        """Count one step's metrics, the means over its images."""
         self.seen += images
-        for name, value in figures.items():
+        for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * images
 
     @property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """The running epoch's means so far."""
         return {name: value / self.seen for name, value in self.sums.items()}
 
-    def close_epoch(self, measured: dict[str, float], criterion: str) -> bool:
-        """Write the epoch's line, start the next one; True when its criterion is the best so far.
+    def close_epoch(self, validation: dict[str, float], monitored: str) -> bool:
+        """Write the epoch's line, start the next one; True when its monitored metric is the best so far.
 
-        A figure that is not a number is never the best, except that the first epoch always is.
+        A metric that is not a number is never the best, except that the first epoch always is.
         """
-        line = {f"train_{name}": value for name, value in self.figures.items()}
-        self.history.append({"epoch": self.epoch + 1, "rate": self.rate, **line, **measured})
-        figure = measured[criterion]
-        better = self.best is None or figure > self.best or self.best != self.best
+        line = {f"train_{name}": value for name, value in self.metrics.items()}
+        self.history.append({"epoch": self.epoch + 1, "learning_rate": self.learning_rate, **line, **validation})
+        value = validation[monitored]
+        better = self.best is None or value > self.best or self.best != self.best
         if better:
-            self.best, self.best_epoch = figure, self.epoch + 1
+            self.best, self.best_epoch = value, self.epoch + 1
         self.waited = 0 if better else self.waited + 1
         self.stalled = 0 if better else self.stalled + 1
         self.epoch, self.step, self.seen, self.sums = self.epoch + 1, 0, 0, {}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from convolve.errors import TrainingError
 from convolve.runtime import Runtime
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
-from convolve.training.schedules import rate_at
+from convolve.training.schedules import learning_rate_at
 from convolve.training.state import State, step_seed
 from convolve.values import Batch
 
@@ -25,24 +25,40 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 class Learnable(Protocol):
     """What training and measuring need of a task."""
 
-    criterion: str
+    monitored: str
 
     @property
     def network(self) -> nn.Module:
         """What learns."""
         ...
 
-    def loss(self, images: Tensor, targets: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, images: Tensor, targets: Any, random: torch.Generator | None) -> dict[str, Tensor]:
         """(N, C, H, W) images and their targets to named scalars; `loss`, the mean of the batch, is obligatory."""
         ...
 
-    def predict(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images to answers as people read them."""
+    def loss_and_predictions(self, images: Tensor, targets: Any) -> tuple[dict[str, Tensor], Any]:
+        """Both in evaluation mode."""
+        ...
+
+    def evaluator(self) -> Evaluator:
+        """What gathers the metrics of a split."""
         ...
 
 
-class Source(Protocol):
-    """What the loop needs of `data.batches.Batches`."""
+class Evaluator(Protocol):
+    """Gathers predictions batch by batch into metrics."""
+
+    def add(self, predictions: Any, batch: Batch) -> None:
+        """Count what was predicted for a batch."""
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """The metrics of all batches so far."""
+        ...
+
+
+class BatchSource(Protocol):
+    """What the loop needs of `datasets.batches.Batches`."""
 
     def __len__(self) -> int: ...
 
@@ -54,13 +70,13 @@ class Source(Protocol):
 @final
 @dataclass(frozen=True)
 class Training:
-    """Everything that a training consists of; ``recipe`` is settled, and the network prepared by ``runtime``.
+    """Everything that a training consists of; ``recipe`` is resolved, and the network prepared by ``runtime``.
 
-    ``validate`` measures a network on the validation split: figures by name, with the task's criterion among them.
+    ``validate`` evaluates a network on the validation split: metrics by name, with the task's monitored one among them.
     """
 
     task: Learnable
-    train: Source
+    train: BatchSource
     validate: Callable[[nn.Module], dict[str, float]]
     recipe: Recipe
     runtime: Runtime
@@ -75,25 +91,25 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     torch.manual_seed(seed)
     with runtime.arithmetic():
         random = torch.Generator(runtime.device).manual_seed(seed)
-        figures = training.task.loss(runtime.images(batch.images), runtime.targets(batch.targets), random)
-    values = {name: value.item() for name, value in figures.items()}
+        losses = training.task.loss(runtime.images(batch.images), batch.targets.to(runtime.device), random)
+    values = {name: value.item() for name, value in losses.items()}
     if not math.isfinite(values["loss"]):
         return False
-    (figures["loss"] * len(batch.images) if whole else figures["loss"]).backward()  # type: ignore[no-untyped-call]
-    made = state.epoch if whole else state.epoch * count + state.step
-    state.rate = state.factor * rate_at(optimization, made, 1 if whole else count, epochs)
+    (losses["loss"] * len(batch.images) if whole else losses["loss"]).backward()  # type: ignore[no-untyped-call]
+    steps = state.epoch if whole else state.epoch * count + state.step
+    state.learning_rate = state.factor * learning_rate_at(optimization, steps, 1 if whole else count, epochs)
     state.step += 1
     state.add(values, len(batch.images))
     if not whole:
-        learner.move(state.rate, made + 1)
+        learner.update(state.learning_rate, steps + 1)
     elif state.step == count:
-        learner.move(state.rate, made + 1, share=1 / state.seen)
+        learner.update(state.learning_rate, steps + 1, gradient_scale=1 / state.seen)
     return True
 
 
 @contextmanager
-def apart(training: Training) -> Iterator[None]:
-    """Torch's random state is the training's own inside the block and comes back; no memory becomes a sentence."""
+def isolated(training: Training) -> Iterator[None]:
+    """Torch's random state is the training's own inside the block and is restored; out of memory becomes a sentence."""
     devices = [training.runtime.device] if training.runtime.device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices):
@@ -103,17 +119,17 @@ def apart(training: Training) -> Iterator[None]:
             raise
         smaller = max((training.recipe.batch or 2) // 2, 1)
         raise TrainingError(
-            f"The memory does not suffice for {training.recipe.batch} images in a step; try --batch {smaller}."
+            f"There is not enough memory for {training.recipe.batch} images in a step; try --batch {smaller}."
         ) from error
 
 
 @contextmanager
-def batches(source: Source, epoch: int, start: int = 0) -> Iterator[Iterator[Batch]]:
+def open_epoch(source: BatchSource, epoch: int, start: int = 0) -> Iterator[Iterator[Batch]]:
     """An epoch's batches from number ``start`` on; left early, the source's threads end too."""
-    found = source.epoch(epoch, start=start)
+    batches = source.epoch(epoch, start=start)
     try:
-        yield found
+        yield batches
     finally:
-        close = getattr(found, "close", None)
+        close = getattr(batches, "close", None)
         if close:
             close()

@@ -1,1 +1,1 @@
-"""One file per verb: its dataclass, and one function that reads like a recipe."""
+"""The commands: one module each, with a dataclass of its options and a function that runs it."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convolve.choices import Fit
+from convolve.command import Command
 from convolve.progress import Listener
-from convolve.verbs.verb import Verb
-from convolve.words import Fit, TaskName
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.datasets.findings import Copies, Findings
+    from convolve.datasets.findings import Duplicates, Findings
     from convolve.values import Dataset
 
 _SHOWN_CLASSES = 40
@@ -23,28 +23,30 @@ _SHOWN_GROUPS = 5
 
 @dataclass(frozen=True)
 class Data:
-    """Examine a dataset: layout, classes, sizes, broken files, copies and leaks between its splits."""
+    """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits."""
 
     path: str
-    """Folder, file, or named set such as digits."""
+    """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
-    task: TaskName | None = None
-    """Which truth to look at, where there are labels and masks."""
+    task: str | None = None
+    """Task whose annotations to examine, where there are labels and masks; by default the most specific ones."""
     sheet: Path | None = None
-    """Draw what a network will see, after augmentation, into this PNG."""
+    """Write a PNG of what a network will see, after augmentation."""
     network: str = "resnet18"
-    """Network whose training the sheet shows."""
+    """Network whose training the contact sheet shows."""
     size: int | None = None
-    """Side in pixels of what it sees; by default as in training."""
+    """Height and width of its input in pixels; by default as in training."""
     fit: Fit | None = None
-    """How a picture meets that square: crop, letterbox, stretch or, with masks, tiles; by default as in training."""
+    """How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default as in
+    training."""
 
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, what the doctor found, and where the contact sheet is, if one was asked for."""
+    """The dataset, the ground truth that was examined, the findings, and the contact sheet, if one was requested."""
 
     dataset: Dataset
+    ground_truth: str
     findings: Findings
     sheet: Path | None
 
@@ -62,80 +64,82 @@ class Examined:
 
 
 def run(options: Data, listener: Listener) -> Examined:
-    """Look at every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
+    """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
     del listener
+    from convolve import models
     from convolve.datasets.doctor import diagnose
-    from convolve.datasets.layouts import open_dataset
     from convolve.datasets.survey import survey
+    from convolve.setup.data import open_for_task
+    from convolve.training.recipe import Recipe
 
-    dataset = open_dataset(options.path, options.task)
-    seen = survey(dataset)
-    findings = diagnose(dataset, None, seen)
+    recipe = Recipe(data=options.path, task=options.task, network=options.network, size=options.size, fit=options.fit)
+    dataset, task, _ = open_for_task(recipe, None)
+    truth = dataset.ground_truths[task.ground_truth]
+    findings = diagnose(dataset, truth, None, survey(dataset.images))
     if options.sheet:
-        from convolve.tasks.task import find
-        from convolve.training.recipe import Recipe
-        from convolve.verbs.looking import draw_sheet
-        from convolve.verbs.preparing import preview, task_of
+        from convolve.setup.contact_sheet import write_contact_sheet
+        from convolve.setup.prepare import preview
 
-        recipe = Recipe(task=options.task, network=options.network, size=options.size, fit=options.fit)
-        kind = find(task_of(recipe, dataset))
-        draw_sheet(options.sheet, kind, dataset, *preview(recipe, dataset, seen, findings))
-    return Examined(dataset, findings, options.sheet)
+        network = models.counterpart(options.network, task.output) or options.network
+        write_contact_sheet(options.sheet, truth, *preview(replace(recipe, network=network), dataset, task.name))
+    return Examined(dataset, task.ground_truth, findings, options.sheet)
 
 
-def shown(result: Examined) -> Iterator[RenderableType]:
+def render(result: Examined) -> Iterator[RenderableType]:
     """The layout and why, a table of classes, sizes, and what is wrong with the remedy."""
     from rich.text import Text
 
     dataset, findings = result.dataset, result.findings
     height, width = findings.sizes.height, findings.sizes.width
     yield Text(f"{dataset.root}: {dataset.layout} ({dataset.reason})")
-    yield _classes(findings)
+    if findings.classes:
+        yield _class_table(findings)
     colors = "gray" if findings.channels == 1 else "color"
     yield (
         f"{len(findings.usable):,} readable images, {colors}; width {width[0]} to {width[2]} (median {width[1]}), "
         f"height {height[0]} to {height[2]} (median {height[1]})"
     )
-    figures = ("channel mean", findings.mean), ("deviation", findings.std)
-    yield "; ".join(f"{name} {', '.join(f'{value:.3f}' for value in values)}" for name, values in figures)
+    statistics = ("channel mean", findings.mean), ("standard deviation", findings.std)
+    yield "; ".join(f"{name} {', '.join(f'{value:.3f}' for value in values)}" for name, values in statistics)
     for broken in findings.unreadable:
-        yield Text(f"left out: {broken.reason}", style="yellow")
-    yield from _copies("exact copies", findings.exact)
-    yield from _copies("near copies", findings.near)
+        yield Text(f"skipped: {broken.reason}", style="yellow")
+    yield from _duplicates("exact duplicates", findings.exact)
+    yield from _duplicates("near duplicates", findings.near)
     for sentence in findings.warnings:
         yield Text(f"! {sentence}", style="bold yellow")
     if result.sheet:
         yield f"contact sheet  {result.sheet}"
 
 
-def _classes(findings: Findings) -> RenderableType:
+def _class_table(findings: Findings) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
     table = Table("class", box=None, header_style="bold")
     for split in findings.counts:
         table.add_column("images" if split == "all" else split, justify="right")
-    if findings.pixels:
-        table.add_column("pixels", justify="right")
-    shares = [f"{count / max(sum(findings.pixels), 1):.2%}" for count in findings.pixels]
-    for place, name in enumerate(findings.classes[:_SHOWN_CLASSES]):
-        numbers = (f"{counts[place]:,}" for counts in findings.counts.values())
-        table.add_row(Text(name), *numbers, *shares[place : place + 1])
+    for name in findings.totals:
+        table.add_column(name, justify="right")
+    fractions = [[f"{count / max(sum(counts), 1):.2%}" for count in counts] for counts in findings.totals.values()]
+    for index, name in enumerate(findings.classes[:_SHOWN_CLASSES]):
+        counts_by_split = (f"{counts[index]:,}" for counts in findings.counts.values())
+        table.add_row(Text(name), *counts_by_split, *(column[index] for column in fractions))
     if len(findings.classes) > _SHOWN_CLASSES:
         table.add_row(f"and {len(findings.classes) - _SHOWN_CLASSES} more")
     table.add_row("all", *(f"{sum(counts):,}" for counts in findings.counts.values()), style="bold")
     return table
 
 
-def _copies(kind: str, copies: Copies) -> Iterator[RenderableType]:
+def _duplicates(kind: str, duplicates: Duplicates) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    if not copies.groups:
+    if not duplicates.groups:
         return
-    yield f"{kind}: {copies.groups:,} groups, {copies.leaks:,} across splits, {copies.conflicts:,} with other labels"
-    for group in copies.shown[:_SHOWN_GROUPS]:
+    counts = f"{duplicates.leaks:,} across splits, {duplicates.conflicts:,} with different labels"
+    yield f"{kind}: {duplicates.groups:,} groups, {counts}"
+    for group in duplicates.examples[:_SHOWN_GROUPS]:
         names = ", ".join(f"{member.name} ({member.label})" for member in group.members[:4])
         yield Text(f"  {group.count}: {names}", style="dim")
 
 
-VERB = Verb(Data, run, shown)
+COMMAND = Command(Data, run, render)

@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from convolve.errors import OptionError, RunError
-from convolve.options import Flat, flat
-from convolve.progress import Listener
-from convolve.training.recipe import Recipe
-from convolve.verbs.running import Running
-from convolve.verbs.verb import Verb
+from convolve.command import Command
+from convolve.errors import Interrupted, OptionError, RunError
+from convolve.options import Flat, alias, flat
+from convolve.progress import Listener, Message
+from convolve.setup.runtime_options import RuntimeOptions
+from convolve.training.recipe import Recipe, override, read_recipe, values
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.tasks.task import Evaluation
+    from convolve.models import Network
+    from convolve.setup.prepare import Preparation, Prepared
+    from convolve.tasks.task import Evaluation, Task
+    from convolve.training.events import Events
+    from convolve.training.run import Manifest, Run
+    from convolve.training.step import BatchSource
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train a network on images, and leave a run: a folder with its weights, figures and report.
+    """Train a network on images; the result is a run: a folder with weights, metrics and a report.
 
-    What is not said is chosen from the data and the machine, and printed with its reason.
+    Options that are not given are chosen for the data and the machine, and printed with the reason.
     """
 
     training: Annotated[Recipe, Flat] = field(default_factory=Recipe)
     _: KW_ONLY
     recipe: Path | None = None
-    """Start from this recipe (a run's `recipe.toml`); options that are given too win over it."""
-    out: Path | None = None
-    """Folder of the run; by default a new one below `runs`."""
+    """Recipe to start from (a run's `recipe.toml`); other options override it."""
+    out: Annotated[Path | None, alias("-o")] = None
+    """Folder of the run; by default a new one in `runs`."""
     resume: Path | None = None
-    """Go on with this run where it was stopped, to the same weights, bit for bit."""
+    """Continue this interrupted run; the weights will be the same, bit for bit."""
     tensorboard: bool = False
-    """Write the figures for TensorBoard too, into the run's folder."""
-    running: Annotated[Running, flat("Runtime")] = field(default_factory=Running)
+    """Also write the metrics for TensorBoard, into the run's folder."""
+    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that has ended: its folder, its evaluation, and the epoch that was kept."""
+    """A run that has ended: its folder, its evaluation, and the best epoch."""
 
     run: Path
     task: str
@@ -52,79 +59,259 @@ class Trained:
     report: Path
 
     def as_json(self) -> dict[str, Any]:
-        """`run`, `report`, `epoch` and the evaluation's figures."""
+        """`run`, `report`, `epoch` and the evaluation."""
         return {"run": str(self.run), "report": str(self.report), "epoch": self.epoch, **self.evaluation.as_json()}
 
 
 @dataclass(frozen=True)
 class Folds:
-    """Several runs on different divisions of the same data."""
+    """Several runs on different splits of the same data."""
 
     runs: tuple[Trained, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """`folds`, and `figures`: the mean and the spread (sample standard deviation) of each, null where undefined."""
+        """`folds`, and `metrics`: the mean and sample standard deviation of each, null where undefined."""
         plain = {
-            name: {key: value if math.isfinite(value) else None for key, value in figure.items()}
-            for name, figure in self.figures().items()
+            name: {key: value if math.isfinite(value) else None for key, value in metric.items()}
+            for name, metric in self.metrics().items()
         }
-        return {"folds": [run.as_json() for run in self.runs], "figures": plain}
+        return {"folds": [run.as_json() for run in self.runs], "metrics": plain}
 
-    def figures(self) -> Mapping[str, dict[str, float]]:
-        """Mean and spread of every figure over the folds."""
-        import statistics
-
-        names = self.runs[0].evaluation.figures
-        columns = {name: [run.evaluation.figures[name] for run in self.runs] for name in names}
+    def metrics(self) -> Mapping[str, dict[str, float]]:
+        """Mean and sample standard deviation (`std`) of every metric over the folds."""
+        names = self.runs[0].evaluation.metrics
+        columns = {name: [run.evaluation.metrics[name] for run in self.runs] for name in names}
         return {
-            name: {"mean": statistics.mean(values), "spread": statistics.stdev(values)}
-            for name, values in columns.items()
+            name: {"mean": statistics.mean(column), "std": statistics.stdev(column)} for name, column in columns.items()
         }
 
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
-    """Train, or go on with a run. Raises `ConvolveError`."""
-    from convolve.training.recipe_file import changed, read_recipe
-    from convolve.verbs.folds import fold_folder, resume_folds, train_folds
-    from convolve.verbs.training import resume, train
-
+    """Train, or continue a run. Raises `ConvolveError`."""
     if options.tensorboard:
-        _need_tensorboard()
+        _check_tensorboard()
     if options.resume:
-        if options.training != Recipe() or options.recipe or options.out or options.running != Running():
-            raise OptionError("A run goes on with its own recipe and folder; give --resume without other options.")
-        return (resume_folds if fold_folder(options.resume, 0).is_dir() else resume)(options.resume, options, listener)
-    recipe = changed(read_recipe(options.recipe), options.training) if options.recipe else options.training
+        if options.training != Recipe() or options.recipe or options.out or options.runtime != RuntimeOptions():
+            raise OptionError("A run continues with its own recipe and folder; give --resume without other options.")
+        if _fold_folder(options.resume, 0).is_dir():
+            return _resume_folds(options.resume, options, listener)
+        return _resume(options.resume, options, listener)
+    recipe = override(read_recipe(options.recipe), options.training) if options.recipe else options.training
     folder = options.out or _new_folder(recipe)
-    _refuse_taken(folder)
-    return (train_folds if (recipe.splitting.folds or 1) > 1 else train)(recipe, folder, options, listener)
+    taken = [name for name in ("manifest.json", "checkpoints", "fold-1") if (folder / name).exists()]
+    if taken:
+        raise RunError(f"{folder} already holds a run; choose another --out, or continue it with --resume {folder}.")
+    if (recipe.splitting.folds or 1) > 1:
+        return _train_folds(recipe, folder, options, listener)
+    return _train(recipe, folder, options, listener)
 
 
-def shown(result: Trained | Folds) -> Iterator[RenderableType]:
-    """The test figures, the confusion matrix and where the report stands; or the folds' mean and spread."""
-    from convolve.tasks.task import find
-
+def render(result: Trained | Folds) -> Iterator[RenderableType]:
+    """The metrics and where the run and its report are; or the folds' means and standard deviations."""
     if isinstance(result, Trained):
-        yield from find(result.task).shown(result.evaluation)
-        yield f"run     {result.run} (epoch {result.epoch} kept)"
+        yield from result.evaluation.to_console()
+        yield f"run     {result.run} (best epoch: {result.epoch})"
         yield f"report  {result.report}"
         return
-    for name, figure in result.figures().items():
-        yield f"{name:20} {figure['mean']:.4f} ± {figure['spread']:.4f} over {len(result.runs)} folds"
+    for name, metric in result.metrics().items():
+        yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
 
 
-def _need_tensorboard() -> None:
-    """Before anything is read: a person should not wait for it."""
+def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fold: int = 0) -> Trained:
+    """Train from the beginning."""
+    from convolve.setup.contact_sheet import write_contact_sheet
+    from convolve.setup.prepare import prepare
+    from convolve.training.run import create_run
+
+    preparation = prepare(recipe, options.runtime, fold)
+    prepared, findings = preparation.prepared, preparation.findings
+    dataset, task = prepared.dataset, prepared.task
+    layout = f"{dataset.root}: {dataset.layout} ({dataset.reason})"
+    listener(Message(f"{layout}; task {task.info.name}: {preparation.reasons['task']}"))
+    classes = f", {len(findings.classes)} classes" if findings.classes else ""
+    listener(Message(f"{len(findings.usable):,} images{classes}; {prepared.splits.origin}"))
+    sentences = (*findings.warnings, *_choices(preparation), *prepared.runtime.reasons)
+    for sentence in (*sentences, prepared.examples.source.description):
+        listener(Message(sentence))
+    run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
+    truth = dataset.ground_truths[task.info.ground_truth]
+    write_contact_sheet(folder / "contact_sheet.png", truth, prepared.training(), prepared.preprocessing)
+    return _fit(run, prepared, options, listener)
+
+
+def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
+    """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
+    from convolve.setup.network import find_starting_weights
+    from convolve.setup.restore import is_unchanged, reopen_training
+    from convolve.training.run import open_run
+
+    run = open_run(folder)
+    recipe = run.recipe
+    if run.manifest.results:
+        raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
+    weights = recipe.transfer.weights
+    start = find_starting_weights(weights, recipe.network or "") if weights else None
+    prepared = reopen_training(run, recipe.data or "", RuntimeOptions(**run.manifest.runtime), start)
+    if not is_unchanged(run, prepared.dataset, prepared.splits):
+        raise RunError(f"{recipe.data} has changed since {folder} began; restore it, or train again.")
+    return _fit(run, prepared, options, listener)
+
+
+def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
+    """Train, take the best epoch, calibrate, use the test split once, and write the report."""
+    from convolve.setup.run_report import write_run_report
+    from convolve.training.checkpoints import RunFiles
+    from convolve.training.loop import fit
+    from convolve.training.plan import measure
+    from convolve.training.run import save_weights, write_manifest
+    from convolve.training.step import Training
+
+    runtime, validation = prepared.runtime, prepared.splits.validation
+    runtime.prepare(prepared.task.network, learning=True)
+    task, train, measuring = _learning_part(prepared)
+    validate = partial(_validate, task, measuring, prepared)
+    training = Training(task, train, validate, prepared.recipe, runtime)
+    listener(Message(str(measure(training, len(prepared.examples.of(validation))))))
+    state = fit(training, RunFiles(run.folder), _events(run.folder, prepared, options, listener))
+    save_weights(run.weights, prepared.task.network)
+    calibrated = prepared.task.calibrate(_evaluation_data(prepared, "validation"))
+    evaluation = calibrated.evaluate(_evaluation_data(prepared, "test" if len(prepared.splits.test) else "validation"))
+    results = {"epoch": state.best_epoch, "ended": state.ended, evaluation.split: evaluation.as_json()}
+    run = replace(run, manifest=replace(run.manifest, state=calibrated.state(), results=results))
+    page = run.folder / "report.html"
+    headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, runtime)
+    write_run_report(page, run, evaluation, headlines, sections)
+    write_manifest(run.folder, run.manifest)
+    return Trained(run.folder, task.info.name, evaluation, state.best_epoch or 0, page)
+
+
+def _evaluation_data(prepared: Prepared, split: str) -> Any:
+    from convolve.tasks.task import EvaluationData
+
+    part = getattr(prepared.splits, split)
+    batches = prepared.evaluation(part)
+    return EvaluationData(split, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
+
+
+def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
+    """The task that is trained, its training batches, and its validation batches.
+
+    Where stages are frozen, nothing augments their input and memory suffices, their maps are computed only once.
+    """
+    from convolve.runtime import memory_budget
+    from convolve.setup.batches import augments
+    from convolve.training.frozen import cache_features
+
+    task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
+    training, validation = prepared.training(), prepared.evaluation(splits.validation)
+    stage, network = prepared.recipe.transfer.freeze, prepared.task.network
+    if not stage or augments(prepared.recipe) or task.changes_images or network.head_inputs:
+        return task, training, validation
+    stride = network.strides[stage]
+    cells = math.ceil(input_size.height / stride) * math.ceil(input_size.width / stride)
+    examples = sum(len(prepared.examples.of(part)) for part in (splits.train, splits.validation))
+    if 4 * network.channels[stage] * cells * examples > memory_budget() // 2:
+        return task, training, validation
+    cache = partial(cache_features, network, stage, runtime=prepared.runtime)
+    features = cache(training, prepared.evaluation(splits.train)), cache(validation, validation)
+    return task.with_network(network.tail(stage)), *features
+
+
+def _validate(task: Task, batches: BatchSource, prepared: Prepared, network: Network) -> dict[str, float]:
+    """The metrics of a network (the one that is evaluated, such as a moving average) at a task."""
+    from convolve.training.evaluation import evaluate_batches
+
+    return evaluate_batches(task.with_network(network), batches.epoch(0), prepared.runtime)
+
+
+def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener) -> Events:
+    from convolve.training.events import EpochTimes, Events, ProgressReporter, TensorBoardWriter
+
+    images = len(prepared.examples.of(prepared.splits.train))
+    reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, images)
+    board = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
+    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), *board))
+
+
+def _manifest(preparation: Preparation) -> Manifest:
+    from convolve.runtime import describe_machine
+    from convolve.training.run import Manifest
+
+    prepared, findings = preparation.prepared, preparation.findings
+    task, runtime = prepared.task, prepared.runtime
+    return Manifest(
+        task=task.info.name,
+        outputs=type(task).outputs(prepared.dataset),
+        monitored=task.monitored,
+        state=task.state(),
+        preprocessing=prepared.preprocessing,
+        runtime={"device": runtime.device, "precision": runtime.precision, "threads": runtime.threads},
+        data={
+            "fingerprint": findings.fingerprint,
+            "warnings": findings.warnings,
+            "summary": _data_summary(preparation),
+        },
+        machine=describe_machine(),
+        reasons=preparation.reasons,
+        results={},
+    )
+
+
+def _data_summary(preparation: Preparation) -> dict[str, Any]:
+    """What a report says of the data."""
+    prepared, findings = preparation.prepared, preparation.findings
+    dataset, splits, sizes = prepared.dataset, prepared.splits, findings.sizes
+    classes = {"classes": len(findings.classes), "imbalance": findings.imbalance} if findings.classes else {}
+    return {
+        "path": dataset.root,
+        "layout": f"{dataset.layout} ({dataset.reason})",
+        "images": len(findings.usable),
+        **classes,
+        "train": len(splits.train),
+        "validation": len(splits.validation),
+        "test": len(splits.test),
+        "splits": splits.origin,
+        "width": f"{sizes.width[0]} to {sizes.width[2]} pixels, median {sizes.width[1]}",
+        "height": f"{sizes.height[0]} to {sizes.height[2]} pixels, median {sizes.height[1]}",
+        "color": "gray" if findings.channels == 1 else "color",
+        "mean": list(findings.mean),
+        "standard deviation": list(findings.std),
+        "unreadable": len(findings.unreadable),
+        "exact duplicates": findings.exact.redundant,
+        "near duplicates": findings.near.redundant,
+    }
+
+
+def _choices(preparation: Preparation) -> Iterator[str]:
+    """A sentence for each choice that was made and has an effect."""
+    from convolve.reports.report import format_value
+
+    recipe = preparation.prepared.recipe
+    without_effect = {"crop": 1.0, "folds": 1, "bias_rate": 1.0}
+    if recipe.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
+        without_effect["momentum"] = recipe.optimization.momentum or 0.0
+    for name, value in {**values(recipe), **recipe.task_options}.items():
+        chosen = name in preparation.reasons and name != "task"
+        if chosen and value not in (None, 0, 0.0, False, "none", without_effect.get(name)):
+            yield f"{name} {format_value(value)}: {preparation.reasons[name]}"
+
+
+def _with_lasting_paths(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths, which hold wherever it is read again."""
+
+    def absolute(name: str | None) -> str | None:
+        return str(Path(name).expanduser().resolve()) if name and Path(name).expanduser().exists() else name
+
+    transfer = replace(recipe.transfer, weights=absolute(recipe.transfer.weights))
+    return replace(recipe, data=absolute(recipe.data), transfer=transfer)
+
+
+def _check_tensorboard() -> None:
+    """Before anything is read, so that nobody waits for it."""
     import importlib.util
 
     if importlib.util.find_spec("tensorboard") is None:
         raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
-
-
-def _refuse_taken(folder: Path) -> None:
-    taken = [name for name in ("manifest.json", "checkpoints", "fold-1") if (folder / name).exists()]
-    if taken:
-        raise RunError(f"{folder} holds a run already; choose another --out, or go on with it by --resume {folder}.")
 
 
 def _new_folder(recipe: Recipe) -> Path:
@@ -133,4 +320,62 @@ def _new_folder(recipe: Recipe) -> Path:
     return next(folder for folder in numbers if not folder.exists())
 
 
-VERB = Verb(Train, run, shown)
+def _fold_folder(folder: Path, fold: int) -> Path:
+    return folder / f"fold-{fold + 1}"
+
+
+def _train_folds(recipe: Recipe, folder: Path, options: Train, listener: Listener) -> Folds:
+    """Train every fold from the beginning."""
+
+    def train_fold(path: Path, fold: int) -> Trained:
+        return _train(recipe, path, options, listener, fold)
+
+    return _each_fold(recipe.splitting.folds or 1, folder, listener, train_fold)
+
+
+def _resume_folds(folder: Path, options: Train, listener: Listener) -> Folds:
+    """Continue where the folds were stopped: those that have ended are only evaluated again."""
+    from convolve.training.run import open_run
+
+    first = open_run(_fold_folder(folder, 0))
+    recipe, options = first.recipe, replace(options, runtime=RuntimeOptions(**first.manifest.runtime))
+    folds = recipe.splitting.folds or 1
+    begun = [path for fold in range(folds) if (path := _fold_folder(folder, fold) / "manifest.json").is_file()]
+    finished = [path for path in begun if open_run(path.parent).manifest.results]
+    if len(finished) == folds:
+        raise RunError(f"All {folds} folds in {folder} have already ended; train into another --out.")
+
+    def continue_fold(path: Path, fold: int) -> Trained:
+        if path / "manifest.json" in finished:
+            return _evaluate_again(path)
+        if path / "manifest.json" in begun:
+            return _resume(path, options, listener)
+        return _train(recipe, path, options, listener, fold)
+
+    return _each_fold(folds, folder, listener, continue_fold)
+
+
+def _each_fold(folds: int, folder: Path, listener: Listener, train: Callable[[Path, int], Trained]) -> Folds:
+    runs: list[Trained] = []
+    for fold in range(folds):
+        listener(Message(f"Fold {fold + 1} of {folds}"))
+        try:
+            runs.append(train(_fold_folder(folder, fold), fold))
+        except Interrupted as error:
+            sentence = str(error).partition(";")[0]
+            raise Interrupted(f"{sentence}; continue with: convolve train --resume {folder}") from error
+    return Folds(tuple(runs))
+
+
+def _evaluate_again(folder: Path) -> Trained:
+    """A run that has ended, evaluated as at its end."""
+    from convolve.setup.restore import open_evaluation_data, restore_task
+    from convolve.training.run import open_run
+
+    run = open_run(folder)
+    task, runtime = restore_task(run, RuntimeOptions(**run.manifest.runtime))
+    evaluation = task.evaluate(open_evaluation_data(run, task, runtime, None, None))
+    return Trained(folder, task.info.name, evaluation, int(run.manifest.results["epoch"] or 0), folder / "report.html")
+
+
+COMMAND = Command(Train, run, render, task_use="train")

@@ -13,6 +13,7 @@ import pytest
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
+from tests.datasets.ground_truths import labels_of
 
 RANDOM = np.random.default_rng(0)
 
@@ -50,9 +51,9 @@ def test_ten_python(tmp_path: Path) -> None:
     data = ten_python(tmp_path / "cifar-10-batches-py")
     for place in (tmp_path, tmp_path / "cifar-10-batches-py"):
         found = open_dataset(place)
-        assert found.labels.classes[:2] == ("airplane", "class1")
-        assert found.labels.values.tolist() == [0, 9, 1, 8, 2, 7, 3, 6, 4, 5, 5, 4]
-        assert found.given["test"].tolist() == [10, 11]
+        assert labels_of(found).classes[:2] == ("airplane", "class1")
+        assert labels_of(found).values.tolist() == [0, 9, 1, 8, 2, 7, 3, 6, 4, 5, 5, 4]
+        assert found.given_splits["test"].tolist() == [10, 11]
         np.testing.assert_array_equal(found.images.read(3)[5, 7], data[3].reshape(3, 32, 32)[:, 5, 7])
         assert found.images.name(3) == "data_batch_2#1"
 
@@ -74,9 +75,9 @@ def test_hundred_python(tmp_path: Path) -> None:
         )
     python2(tmp_path / "meta", {b"fine_label_names": [b"apple", b"bear", b"clock"], b"coarse_label_names": [b"x"]})
     found = open_dataset(tmp_path)
-    assert found.labels.classes == ("apple", "bear", "clock")
-    assert found.labels.values.tolist() == [0, 1, 2, 0]
-    assert {name: len(part) for name, part in found.given.items()} == {"train": 3, "test": 1}
+    assert labels_of(found).classes == ("apple", "bear", "clock")
+    assert labels_of(found).values.tolist() == [0, 1, 2, 0]
+    assert {name: len(part) for name, part in found.given_splits.items()} == {"train": 3, "test": 1}
 
 
 def test_ten_binary(tmp_path: Path) -> None:
@@ -84,11 +85,11 @@ def test_ten_binary(tmp_path: Path) -> None:
     for index, name in enumerate([*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]):
         (tmp_path / name).write_bytes(bytes([index]) + data[index].tobytes())
     found = open_dataset(tmp_path)
-    assert found.labels.classes[5] == "dog"
-    assert found.labels.values.tolist() == list(range(6))
+    assert labels_of(found).classes[5] == "dog"
+    assert labels_of(found).values.tolist() == list(range(6))
     np.testing.assert_array_equal(found.images.read(4).transpose(2, 0, 1).ravel(), data[4])
     (tmp_path / "batches.meta.txt").write_text("\n".join("abcdefghij") + "\n\n")
-    assert open_dataset(tmp_path).labels.classes[5] == "f"
+    assert labels_of(open_dataset(tmp_path)).classes[5] == "f"
 
 
 def test_hundred_binary(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_hundred_binary(tmp_path: Path) -> None:
         (tmp_path / f"{name}.bin").write_bytes(bytes([19, 1 - index]) + data[index].tobytes())
     (tmp_path / "fine_label_names.txt").write_text("apple\nbear\n")
     found = open_dataset(tmp_path)
-    assert found.labels.values.tolist() == [1, 0]
+    assert labels_of(found).values.tolist() == [1, 0]
     np.testing.assert_array_equal(found.images.read(1).transpose(2, 0, 1).ravel(), data[1])
 
 
@@ -110,7 +111,7 @@ def test_stl(tmp_path: Path) -> None:
         (folder / f"{split}_y.bin").write_bytes(bytes([label]))
     (folder / "class_names.txt").write_text("airplane\nbird\n")
     found = open_dataset(tmp_path)
-    assert found.labels.values.tolist() == [0, 1]
+    assert labels_of(found).values.tolist() == [0, 1]
     np.testing.assert_array_equal(found.images.read(0)[10, 20], columns[0, :, 20, 10])
 
 

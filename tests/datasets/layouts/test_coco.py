@@ -15,9 +15,10 @@ from pycocotools import mask as coco
 
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.coco import inside, region
-from convolve.datasets.run_lengths import decoded, from_text
+from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Pixels
+from tests.datasets.ground_truths import labels_of, masks_of
 
 SQUARE = [[2.0, 1.0, 8.0, 1.0, 8.0, 5.0, 2.0, 5.0]]
 STRIPE = np.zeros((6, 10), np.uint8)
@@ -54,20 +55,30 @@ def write(place: Path, content: object, images: str = "", numbers: tuple[int, ..
 
 
 def read(data: Dataset, index: int) -> Pixels:
-    assert data.masks is not None
-    return data.masks.read(index)
+    return masks_of(data).read(index)
 
 
 def test_polygons_and_both_kinds_of_run_lengths(tmp_path: Path) -> None:
     data = open_dataset(write(tmp_path / "annotations.json", document(), "images"))
-    assert (data.layout, data.labels.classes) == ("coco", ("background", "car", "bottle"))
+    assert (data.layout, masks_of(data).classes) == ("coco", ("background", "car", "bottle"))
     wanted = np.zeros((6, 10), np.uint8)
     wanted[1:5, 2:8] = 2
-    wanted[2:4] = 1  # the smaller one lies upon the larger
+    wanted[2:4] = 1  # the smaller one is on top of the larger
     assert np.array_equal(read(data, 0), wanted)
     assert np.array_equal(np.flatnonzero(read(data, 1).any(0)), [0])
     assert not read(data, 2).any()
-    assert data.labels.values.tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0]]
+    assert masks_of(data).presence().tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 0]]
+
+
+def test_labels_are_the_categories_of_all_objects_with_or_without_an_outline(tmp_path: Path) -> None:
+    content = document()
+    content["annotations"].append({"image_id": 9, "category_id": 44, "bbox": [1, 2, 3, 4], "segmentation": []})
+    data = open_dataset(write(tmp_path / "annotations.json", content, "images"))
+    assert labels_of(data).multi_label
+    assert labels_of(data).classes == ("car", "bottle")
+    assert labels_of(data).values.tolist() == [[1, 1], [1, 0], [0, 1]]
+    assert not read(data, 2).any()
+    assert "3 images with masks and labels" in data.reason
 
 
 @given(st.lists(st.tuples(st.floats(-3, 33), st.floats(-3, 27)), min_size=3, max_size=9))
@@ -76,7 +87,7 @@ def test_polygons_cover_what_they_cover_for_the_coco_api(corners: list[tuple[flo
     """Which rounds corners to fifths of a pixel and fills outlines that cross themselves by the same rule."""
     flat = [value for corner in corners for value in corner]
     found = coco.frPyObjects([flat], 24, 30)[0]
-    theirs = decoded(from_text(found["counts"].decode()), (24, 30))
+    theirs = decode(from_text(found["counts"].decode()), (24, 30))
     ours = inside(np.array(corners), (24, 30))
     length = sum(
         np.hypot(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True)
@@ -97,7 +108,7 @@ def test_splits_come_from_the_files_names(tmp_path: Path) -> None:
     write(tmp_path / "annotations" / "instances_val2017.json", document(), "val2017")
     (tmp_path / "annotations" / "captions_train2017.json").write_text('{"annotations": [{"caption": "a"}]}')
     data = open_dataset(tmp_path)
-    assert {split: len(part) for split, part in data.given.items()} == {"train": 3, "validation": 3}
+    assert {split: len(part) for split, part in data.given_splits.items()} == {"train": 3, "validation": 3}
     assert data.images.name(0) == "train2017/7.png"
     assert data.images.name(5) == "val2017/9.png"
 
@@ -106,14 +117,14 @@ def test_a_file_in_each_splits_folder(tmp_path: Path) -> None:
     for split in ("train", "valid", "test"):
         write(tmp_path / split / "_annotations.coco.json", document())
     data = open_dataset(tmp_path)
-    assert sorted(data.given) == ["test", "train", "validation"]
-    assert data.images.name(int(data.given["test"][0])).startswith("test/")
+    assert sorted(data.given_splits) == ["test", "train", "validation"]
+    assert data.images.name(int(data.given_splits["test"][0])).startswith("test/")
 
 
 def test_images_that_are_missing_are_left_out_and_named(tmp_path: Path) -> None:
     data = open_dataset(write(tmp_path / "a.json", document(), "images", (7, 9)))
     assert len(data) == 2
-    assert "1 that are not there are left out, such as 8.png" in data.reason
+    assert "1 that are missing are left out, such as 8.png" in data.reason
     with pytest.raises(DataError, match=r"holds none of the images that a\.json names, such as 7\.png"):
         open_dataset(write(tmp_path / "other" / "a.json", document(), "images", ()))
 
@@ -136,7 +147,7 @@ def test_what_is_damaged_is_one_sentence(tmp_path: Path) -> None:
 def test_boxes_alone_are_no_masks(tmp_path: Path) -> None:
     boxes = document(annotations=[{"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "segmentation": []}])
     root = write(tmp_path / "a.json", boxes, "images")
-    with pytest.raises(DataError, match="no dataset that is recognized"):
+    with pytest.raises(DataError, match="has none of the known layouts"):
         open_dataset(root)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
+from tests.datasets.ground_truths import labels_of
 
 
 def put(root: Path, *names: str) -> Path:
@@ -30,18 +31,18 @@ def test_flat(tmp_path: Path) -> None:
     put(tmp_path, "10/b.jpg", "2/10.png", "2/9.png", "2/deeper/still/1.PNG.png", "1/a.jpg")
     put(tmp_path, "1/notes.txt", "1/.hidden.jpg", ".git/a.jpg", "__MACOSX/a.jpg", "documents/read.md", "top.jpg")
     data = open_dataset(tmp_path)
-    assert data.labels.classes == ("1", "2", "10")
+    assert labels_of(data).classes == ("1", "2", "10")
     names = [data.images.name(index) for index in range(len(data))]
     assert names == ["1/a.jpg", "2/9.png", "2/10.png", "2/deeper/still/1.PNG.png", "10/b.jpg"]
-    assert data.labels.values.tolist() == [0, 1, 1, 1, 2]
-    assert (data.layout, data.reason, data.given) == ("folders", "a folder for each of 3 classes", {})
+    assert labels_of(data).values.tolist() == [0, 1, 1, 1, 2]
+    assert (data.layout, data.reason, data.given_splits) == ("folders", "a folder for each of 3 classes", {})
     assert data.images.read(4).shape == (4, 4, 1)
 
 
 def test_empty_class_is_kept(tmp_path: Path) -> None:
     data = open_dataset(put(tmp_path, "cat/1.jpg", "dog/1.jpg", "emu"))
-    assert data.labels.classes == ("cat", "dog", "emu")
-    assert data.labels.counts().tolist() == [1, 1, 0]
+    assert labels_of(data).classes == ("cat", "dog", "emu")
+    assert labels_of(data).counts().tolist() == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,8 @@ def test_divided(tmp_path: Path, words: tuple[str, str, str]) -> None:
     put(tmp_path, f"{train}/cat/1.jpg", f"{train}/dog/1.jpg", f"{validation}/dog/2.jpg", f"{test}/emu/3.jpg")
     put(tmp_path, "extra/cat/9.jpg", f"{train}/loose.jpg")
     data = open_dataset(tmp_path)
-    assert data.labels.classes == ("cat", "dog", "emu")
-    given = {word: [data.images.name(index) for index in indices] for word, indices in data.given.items()}
+    assert labels_of(data).classes == ("cat", "dog", "emu")
+    given = {word: [data.images.name(index) for index in indices] for word, indices in data.given_splits.items()}
     assert given == {
         "train": [f"{train}/cat/1.jpg", f"{train}/dog/1.jpg"],
         "validation": [f"{validation}/dog/2.jpg"],
@@ -70,24 +71,24 @@ def test_divided(tmp_path: Path, words: tuple[str, str, str]) -> None:
 
 def test_one_part_alone_is_no_division(tmp_path: Path) -> None:
     data = open_dataset(put(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"))
-    assert data.given == {}
+    assert data.given_splits == {}
     assert data.reason == "train/ with a folder per class; only its train part is there"
 
 
 def test_a_class_called_test_among_others(tmp_path: Path) -> None:
-    assert open_dataset(put(tmp_path, "test/1.jpg", "match/1.jpg")).labels.classes == ("match", "test")
+    assert labels_of(open_dataset(put(tmp_path, "test/1.jpg", "match/1.jpg"))).classes == ("match", "test")
 
 
 def test_the_only_folder_inside_is_looked_into(tmp_path: Path) -> None:
     data = open_dataset(put(tmp_path, "flowers-1.0/photos/rose/1.jpg", "flowers-1.0/photos/tulip/1.jpg", "LICENSE.txt"))
-    assert data.labels.classes == ("rose", "tulip")
+    assert labels_of(data).classes == ("rose", "tulip")
     assert data.root == str(tmp_path / "flowers-1.0" / "photos")
 
 
 def test_one_name_in_two_forms_of_unicode_is_one_class(tmp_path: Path) -> None:
     apart = unicodedata.normalize("NFD", "고양이")
     data = open_dataset(put(tmp_path, f"train/{apart}/1.jpg", "train/개/1.jpg", "test/고양이/1.jpg"))
-    assert data.labels.classes == ("개", "고양이")
+    assert labels_of(data).classes == ("개", "고양이")
     assert [data.images.read(index).shape for index in range(3)] == [(4, 4, 1)] * 3
 
 
@@ -95,7 +96,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     put(tmp_path, "cat/1.jpg", "dog/1.jpg")
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
     (tmp_path / "emu").symlink_to(tmp_path / "dog")
-    assert open_dataset(tmp_path).labels.classes == ("cat", "dog", "emu")
+    assert labels_of(open_dataset(tmp_path)).classes == ("cat", "dog", "emu")
 
 
 @pytest.mark.parametrize(
@@ -111,13 +112,13 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_folder_per_class(tmp_path: Path, names: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match="is no dataset that is recognized: expected was one of"):
+    with pytest.raises(DataError, match="has none of the known layouts, which are"):
         open_dataset(put(tmp_path, *names))
 
 
 def test_rows_and_labels_go_together(tmp_path: Path) -> None:
     put(tmp_path, *(f"class{label}/{index}.png" for label in range(12) for index in range(3)))
     data = open_dataset(tmp_path)
-    for index, label in enumerate(data.labels.values):
-        assert data.images.name(index).startswith(f"{data.labels.classes[label]}/")
-    assert np.all(np.diff(data.labels.values) >= 0)
+    for index, label in enumerate(labels_of(data).values):
+        assert data.images.name(index).startswith(f"{labels_of(data).classes[label]}/")
+    assert np.all(np.diff(labels_of(data).values) >= 0)

@@ -13,24 +13,25 @@ from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.mask_values import VOC
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels
+from tests.datasets.ground_truths import masks_of
 
 QUARTERS = np.array([[0, 1], [2, 3]], dtype=np.uint8).repeat(4, 0).repeat(6, 1)
-"""(8, 12) four classes, none of them where it would be after a turn or a mirror."""
+"""(8, 12) four classes, none of them where it would be after a rotation or a flip."""
 
 
-def put(place: Path, mask: Pixels, palette: Sequence[tuple[int, int, int]] = ()) -> None:
+def put(path: Path, mask: Pixels, palette: Sequence[tuple[int, int, int]] = ()) -> None:
     """A mask's file: indexed with that palette, else gray or in color as the array is."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(mask)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(mask)
     if palette:
-        picture = Image.fromarray(mask, "P")
-        picture.putpalette([value for color in palette for value in color] + [0] * (768 - 3 * len(palette)))
-    picture.save(place)
+        image = Image.fromarray(mask, "P")
+        image.putpalette([value for color in palette for value in color] + [0] * (768 - 3 * len(palette)))
+    image.save(path)
 
 
-def photograph(place: Path, shape: tuple[int, int] = (8, 12), seed: int = 0) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*shape, 3), dtype=np.uint8)).save(place)
+def photograph(path: Path, shape: tuple[int, int] = (8, 12), seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (*shape, 3), dtype=np.uint8)).save(path)
 
 
 def side_by_side(root: Path, mask: Pixels, count: int = 3, masks: str = "masks") -> Path:
@@ -45,8 +46,7 @@ def names(dataset: Dataset) -> list[str]:
 
 
 def read(dataset: Dataset, index: int) -> Pixels:
-    assert dataset.masks is not None
-    return dataset.masks.read(index)
+    return masks_of(dataset).read(index)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def read(dataset: Dataset, index: int) -> Pixels:
 )
 def test_folders_side_by_side(folder: str, tmp_path: Path) -> None:
     data = open_dataset(side_by_side(tmp_path, QUARTERS, masks=folder))
-    assert data.layout == "masks"
+    assert (data.layout, list(data.ground_truths)) == ("masks", ["masks"])
     assert names(data) == [f"images/{number}.jpg" for number in range(3)]
     assert np.array_equal(read(data, 1), QUARTERS)
-    assert data.labels.values.tolist() == [[1, 1, 1, 1]] * 3
+    assert masks_of(data).presence().tolist() == [[1, 1, 1, 1]] * 3
     if folder != "SegmentationClass":  # whose names are Pascal VOC's, where the files are indexed
-        assert data.labels.classes == ("class 0", "class 1", "class 2", "class 3")
+        assert masks_of(data).classes == ("class 0", "class 1", "class 2", "class 3")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_folders_of_splits_as_camvid_has_them(tmp_path: Path) -> None:
             photograph(tmp_path / split / f"{split}{number}.png")
             put(tmp_path / f"{split}annot" / f"{split}{number}.png", QUARTERS)
     data = open_dataset(tmp_path)
-    assert {split: len(part) for split, part in data.given.items()} == {"train": 3, "validation": 2, "test": 1}
-    assert {names(data)[index] for index in data.given["test"]} == {"test/test0.png"}
+    assert {split: len(part) for split, part in data.given_splits.items()} == {"train": 3, "validation": 2, "test": 1}
+    assert {names(data)[index] for index in data.given_splits["test"]} == {"test/test0.png"}
 
 
 def test_splits_inside_of_images_and_masks(tmp_path: Path) -> None:
@@ -91,9 +91,9 @@ def test_splits_inside_of_images_and_masks(tmp_path: Path) -> None:
             photograph(tmp_path / "images" / split / f"{number}.png")
             put(tmp_path / "masks" / split / f"{number}.png", QUARTERS if split == "val" else 0 * QUARTERS)
     data = open_dataset(tmp_path)
-    assert sorted(data.given) == ["train", "validation"]
+    assert sorted(data.given_splits) == ["train", "validation"]
     for index in range(4):  # the same name stands in both parts
-        assert read(data, index).any() == (index in data.given["validation"])
+        assert read(data, index).any() == (index in data.given_splits["validation"])
 
 
 def test_the_tree_of_pascal_voc(tmp_path: Path) -> None:
@@ -112,29 +112,28 @@ def test_the_tree_of_pascal_voc(tmp_path: Path) -> None:
     (lists / "trainval.txt").write_text("2007_01\n2007_02\n2007_03\n")
     data = open_dataset(tmp_path)
     assert names(data) == [f"JPEGImages/2007_0{number}.jpg" for number in (1, 2, 3)]
-    assert {split: part.tolist() for split, part in data.given.items()} == {"train": [0, 1], "validation": [2]}
-    assert data.labels.classes == VOC
-    assert data.labels.values[0].tolist() == [1, 1, 1, *[0] * 18]
-    assert data.masks is not None
-    assert data.masks.colors[:3] == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    assert {split: part.tolist() for split, part in data.given_splits.items()} == {"train": [0, 1], "validation": [2]}
+    assert masks_of(data).classes == VOC
+    assert masks_of(data).presence()[0].tolist() == [True] * 3 + [False] * 18
+    assert masks_of(data).colors[:3] == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
     assert (read(data, 0)[0] == IGNORE).all()
     assert np.array_equal(read(data, 0)[1:], mask[1:])
 
 
 def test_black_and_white_are_two_classes(tmp_path: Path) -> None:
-    """The classic accident: 255 taken for a class number, or for a void."""
+    """The classic accident: 255 taken for a class index, or for a void."""
     data = open_dataset(side_by_side(tmp_path, (QUARTERS > 1).astype(np.uint8) * 255))
-    assert data.labels.classes == ("background", "foreground")
+    assert masks_of(data).classes == ("background", "foreground")
     assert "0 and 255 are two classes" in data.reason
     assert np.array_equal(read(data, 0), QUARTERS > 1)
 
 
 def test_one_bit_is_two_classes_too(tmp_path: Path) -> None:
     side_by_side(tmp_path, QUARTERS)
-    for place in (tmp_path / "masks").iterdir():
-        Image.fromarray(QUARTERS > 1).save(place)
+    for path in (tmp_path / "masks").iterdir():
+        Image.fromarray(QUARTERS > 1).save(path)
     data = open_dataset(tmp_path)
-    assert data.labels.classes == ("background", "foreground")
+    assert masks_of(data).classes == ("background", "foreground")
     assert np.array_equal(read(data, 0), QUARTERS > 1)
 
 
@@ -142,14 +141,14 @@ def test_numbers_with_255_have_a_void(tmp_path: Path) -> None:
     mask = QUARTERS.copy()
     mask[3:5] = 255
     data = open_dataset(side_by_side(tmp_path, mask))
-    assert data.labels.classes == ("class 0", "class 1", "class 2", "class 3")
+    assert masks_of(data).classes == ("class 0", "class 1", "class 2", "class 3")
     assert "255 is ignored" in data.reason
     assert np.array_equal(read(data, 0) == IGNORE, mask == 255)
 
 
 def test_numbers_with_gaps_keep_their_names(tmp_path: Path) -> None:
     data = open_dataset(side_by_side(tmp_path, np.array([7, 11, 26, 33], np.uint8)[QUARTERS]))
-    assert data.labels.classes == ("class 7", "class 11", "class 26", "class 33")
+    assert masks_of(data).classes == ("class 7", "class 11", "class 26", "class 33")
     assert np.array_equal(read(data, 0), QUARTERS)
 
 
@@ -166,24 +165,23 @@ def test_colors_with_a_list_of_classes(file: str, line: str, tmp_path: Path) -> 
     rows = [line.format(*color, name=title) for color, title in zip(COLORS.tolist(), titles, strict=True)]
     (tmp_path / file).write_text("\n".join(head + rows))
     data = open_dataset(tmp_path)
-    assert data.labels.classes == titles[:3]
-    assert data.masks is not None
-    assert data.masks.colors == tuple(map(tuple, COLORS[:3].tolist()))
+    assert masks_of(data).classes == titles[:3]
+    assert masks_of(data).colors == tuple(map(tuple, COLORS[:3].tolist()))
     assert np.array_equal(read(data, 0), np.where(QUARTERS == 3, IGNORE, QUARTERS))
 
 
 def test_colors_without_a_list_are_called_as_web_pages_call_them(tmp_path: Path) -> None:
     data = open_dataset(side_by_side(tmp_path, COLORS[QUARTERS]))
-    assert set(data.labels.classes) == {"#408040", "#c00080", "#0080c0", "#000000"}
-    places = [data.labels.classes.index("#{:02x}{:02x}{:02x}".format(*color)) for color in COLORS.tolist()]
-    assert np.array_equal(read(data, 0), np.array(places)[QUARTERS])
+    assert set(masks_of(data).classes) == {"#408040", "#c00080", "#0080c0", "#000000"}
+    indices = [masks_of(data).classes.index("#{:02x}{:02x}{:02x}".format(*color)) for color in COLORS.tolist()]
+    assert np.array_equal(read(data, 0), np.array(indices)[QUARTERS])
 
 
-def test_a_list_names_class_numbers(tmp_path: Path) -> None:
+def test_a_list_names_class_indices(tmp_path: Path) -> None:
     side_by_side(tmp_path, QUARTERS)
-    (tmp_path / "classes.txt").write_text("sky\nroad\nunlabeled\ntree house\nnever seen\n", encoding="utf-8")
+    (tmp_path / "classes.txt").write_text("sky\nroad\nunlabelled\ntree house\nnever seen\n", encoding="utf-8")
     data = open_dataset(tmp_path)
-    assert data.labels.classes == ("sky", "road", "tree house", "never seen")
+    assert masks_of(data).classes == ("sky", "road", "tree house", "never seen")
     assert np.array_equal(read(data, 0), np.array([0, 1, IGNORE, 2])[QUARTERS])
     (tmp_path / "classes.txt").write_text("sky\nroad\n")
     with pytest.raises(DataError, match=r"holds 3, but the list has 2 classes"):
@@ -231,13 +229,13 @@ def test_pairs_of_different_shapes_are_left_out_and_named(tmp_path: Path) -> Non
 
 def test_a_broken_mask_leaves_its_image_out(tmp_path: Path) -> None:
     side_by_side(tmp_path, QUARTERS, 4)
-    place = tmp_path / "masks" / "2.png"
-    place.write_bytes(place.read_bytes()[:40])
+    path = tmp_path / "masks" / "2.png"
+    path.write_bytes(path.read_bytes()[:40])
     data = open_dataset(tmp_path)
     with pytest.raises(ImageError, match=r"masks/2\.png"):
         read(data, 2)
-    for place in (tmp_path / "masks").iterdir():
-        place.write_text("no picture")
+    for path in (tmp_path / "masks").iterdir():
+        path.write_text("not an image")
     with pytest.raises(DataError, match="can be read"):
         open_dataset(tmp_path)
 
@@ -247,7 +245,7 @@ def test_folders_of_classes_stay_what_they_are(tmp_path: Path) -> None:
         for number in range(4):
             photograph(tmp_path / name / f"{number}.jpg")
     data = open_dataset(tmp_path)
-    assert (data.layout, data.masks) == ("folders", None)
+    assert (data.layout, list(data.ground_truths)) == ("folders", ["labels"])
 
 
 def test_empty_folders_are_no_dataset(tmp_path: Path) -> None:
@@ -265,7 +263,7 @@ def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
     lists.mkdir(parents=True)
     (lists / "train.txt").write_text("0\n1\n")
     (lists / "val.txt").write_text("2\n77\n")
-    (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"no picture")
+    (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"not an image")
     data = open_dataset(tmp_path)
     assert names(data) == [f"JPEGImages/{number}.jpg" for number in range(3)]
     assert "1 names of the lists without a pair are left out, such as 77" in data.reason

@@ -10,21 +10,22 @@ from scipy.io import savemat  # type: ignore[import-untyped]
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
+from tests.datasets.ground_truths import labels_of
 
 
 def test_one_part_of_svhn(tmp_path: Path) -> None:
     savemat(tmp_path / "test_32x32.mat", {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[10], [3]])})
     data = open_dataset(tmp_path)
-    assert data.labels.values.tolist() == [0, 3]
-    assert (data.images.name(1), data.given) == ("test_32x32#1", {})
+    assert labels_of(data).values.tolist() == [0, 3]
+    assert (data.images.name(1), data.given_splits) == ("test_32x32#1", {})
 
 
 def test_flowers_without_their_division(tmp_path: Path) -> None:
     (tmp_path / "jpg").mkdir()
     savemat(tmp_path / "imagelabels.mat", {"labels": np.array([[1, 102]])})
     data = open_dataset(tmp_path)
-    assert data.given == {}
-    assert data.labels.classes[data.labels.values[1]] == "blackberry lily"
+    assert data.given_splits == {}
+    assert labels_of(data).classes[labels_of(data).values[1]] == "blackberry lily"
     assert data.images.name(1) == "jpg/image_00002.jpg"
 
 

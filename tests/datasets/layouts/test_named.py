@@ -12,7 +12,8 @@ from sklearn.datasets import load_digits
 
 from convolve.datasets.layouts import named, open_dataset
 from convolve.errors import DataError
-from convolve.interop import downloads
+from convolve.datasets import download
+from tests.datasets.ground_truths import labels_of
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +33,8 @@ def put_batches(folder: Path) -> None:
 def test_digits() -> None:
     data = open_dataset("digits")
     bunch = load_digits()
-    assert (len(data), data.labels.classes, data.given) == (1797, tuple("0123456789"), {})
-    np.testing.assert_array_equal(data.labels.values, bunch.target)
+    assert (len(data), labels_of(data).classes, data.given_splits) == (1797, tuple("0123456789"), {})
+    np.testing.assert_array_equal(labels_of(data).values, bunch.target)
     pixels = data.images.read(7)
     assert pixels.shape == (8, 8, 1)
     assert np.abs(pixels[:, :, 0] / 255 - bunch.images[7] / 16).max() < 0.003
@@ -54,7 +55,7 @@ def test_downloaded_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fetched.append(download)
         put_batches(Path(root))
 
-    monkeypatch.setattr(downloads, "_SOURCES", {"cifar10": (fetch,)})
+    monkeypatch.setattr(download, "_SOURCES", {"cifar10": (fetch,)})
     assert len(open_dataset("cifar10")) == 6
     assert len(open_dataset("cifar10")) == 6
     assert fetched == [True]
@@ -66,7 +67,7 @@ def test_no_network_says_where_to_put_the_files(home: Path, monkeypatch: pytest.
         Path(root).mkdir()
         raise OSError("Name or\nservice not known")
 
-    monkeypatch.setattr(downloads, "_SOURCES", {"mnist": (fetch,)})
+    monkeypatch.setattr(download, "_SOURCES", {"mnist": (fetch,)})
     with pytest.raises(
         DataError, match=rf"^mnist is not .* \(Name or service not known\); put its files into {home}/mnist\.$"
     ):
@@ -76,7 +77,7 @@ def test_no_network_says_where_to_put_the_files(home: Path, monkeypatch: pytest.
 
 def test_every_name_has_a_source() -> None:
     collections = {"emnist" if name.startswith("emnist") else name for name in named.NAMES} - {"digits"}
-    assert collections == set(downloads._SOURCES)
+    assert collections == set(download._SOURCES)
 
 
 def test_one_of_emnist(home: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_folder_of_that_name_goes_first(tmp_path: Path) -> None:
     [("mnits", "did you mean mnist?"), ("/nowhere/at/all", "give a folder, a table, or one of digits")],
 )
 def test_nothing_there(where: str, sentence: str) -> None:
-    with pytest.raises(DataError, match=f"There is no '{where}' here, nor a named set called so; {sentence}"):
+    with pytest.raises(DataError, match=f"There is no file or folder '{where}', and no named set; {sentence}"):
         open_dataset(where)
 
 
@@ -109,7 +110,7 @@ def test_what_was_expected_and_seen(tmp_path: Path) -> None:
         (tmp_path / "photos" / f"{number}.jpg").touch()
     with pytest.raises(DataError) as caught:
         open_dataset(tmp_path / "photos")
-    for words in ("CLASS/*.jpg", "labels.csv", "train-images-idx3-ubyte", "seen: 0.jpg, 1.jpg", "and 3 more."):
+    for words in ("CLASS/*.jpg", "labels.csv", "train-images-idx3-ubyte", "Found there: 0.jpg, 1.jpg", "and 3 more."):
         assert words in str(caught.value)
     (tmp_path / "photos.zip").touch()
     with pytest.raises(DataError, match="unpack an archive first"):

@@ -11,6 +11,7 @@ from PIL import Image
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.values import Pixels
+from tests.datasets.ground_truths import masks_of
 
 
 def write(place: Path, pages: Pixels) -> None:
@@ -29,15 +30,14 @@ def test_as_isbis_challenge_has_them(tmp_path: Path) -> None:
     write(tmp_path / "train-labels.tif", masks * np.uint8(255))
     write(tmp_path / "test-volume.tif", images)  # whose labels no one has
     data = open_dataset(tmp_path)
-    assert (data.layout, data.labels.classes, data.given) == ("stacks", ("background", "foreground"), {})
+    assert (data.layout, masks_of(data).classes, data.given_splits) == ("stacks", ("background", "foreground"), {})
     assert "0 and 255 are two classes" in data.reason
     assert len(data) == 5
-    assert data.masks is not None
     for page in range(5):
         assert np.array_equal(data.images.read(page)[..., 0], images[page])
-        assert np.array_equal(data.masks.read(page), masks[page])
+        assert np.array_equal(masks_of(data).read(page), masks[page])
     assert data.images.name(2) == "train-volume#2"
-    assert len({data.masks.digest(page) for page in range(5)}) == 5
+    assert len({masks_of(data).digest(page) for page in range(5)}) == 5
 
 
 def test_several_stacks_are_splits(tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_several_stacks_are_splits(tmp_path: Path) -> None:
         write(tmp_path / f"{split}_images.tiff", images)
         write(tmp_path / f"{split}_masks.tiff", masks * np.uint8(3))
     data = open_dataset(tmp_path)
-    assert {split: len(part) for split, part in data.given.items()} == {"train": 4, "test": 2}
-    assert data.labels.classes == ("class 0", "class 3")
+    assert {split: len(part) for split, part in data.given_splits.items()} == {"train": 4, "test": 2}
+    assert masks_of(data).classes == ("class 0", "class 3")
 
 
 def test_pages_that_do_not_go_together_are_refused(tmp_path: Path) -> None:

@@ -1,19 +1,21 @@
-"""CSV, TSV and plain text with a picture and its labels on each line."""
+"""CSV, TSV and plain text with an image and its labels on each line."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset
+from tests.datasets.ground_truths import labels_of, masks_of
 
 
-def put(root: Path, table: str, text: str, *pictures: str) -> Path:
-    for name in pictures or ("a.jpg", "b.jpg", "c.jpg"):
+def put(root: Path, table: str, text: str, *images: str) -> Path:
+    for name in images or ("a.jpg", "b.jpg", "c.jpg"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4)).save(root / name)
     (root / table).write_text(text, encoding="utf-8")
@@ -21,7 +23,7 @@ def put(root: Path, table: str, text: str, *pictures: str) -> Path:
 
 
 def pairs(data: Dataset) -> list[tuple[str, str]]:
-    return [(data.images.name(index), data.labels.classes[label]) for index, label in enumerate(data.labels.values)]
+    return [(data.images.name(index), labels_of(data).classes[label]) for index, label in enumerate(labels_of(data).values)]
 
 
 WANTED = [("a.jpg", "cat"), ("b.jpg", "dog"), ("c.jpg", "cat")]
@@ -42,17 +44,17 @@ WANTED = [("a.jpg", "cat"), ("b.jpg", "dog"), ("c.jpg", "cat")]
 )
 def test_single_labels(tmp_path: Path, table: str, text: str) -> None:
     put(tmp_path, table, text)
-    for place in (tmp_path, tmp_path / table):
-        data = open_dataset(place)
+    for path in (tmp_path, tmp_path / table):
+        data = open_dataset(path)
         assert pairs(data) == WANTED
-        assert (data.layout, data.reason, data.given) == ("table", f"the table {table}", {})
+        assert (data.layout, data.reason, data.given_splits) == ("table", f"the table {table}", {})
 
 
-def test_pictures_are_found_below_by_path_name_or_stem(tmp_path: Path) -> None:
+def test_images_are_found_below_by_path_name_or_stem(tmp_path: Path) -> None:
     text = "path,label\nimages/x/a.jpg,1\nb.jpg,2\nc,10\nimages\\d.jpg,2\n"
     put(tmp_path, "labels.csv", text, "images/x/a.jpg", "images/b.jpg", "images/y/c.jpg", "images/d.jpg")
     data = open_dataset(tmp_path)
-    assert data.labels.classes == ("1", "2", "10")
+    assert labels_of(data).classes == ("1", "2", "10")
     assert [data.images.name(index) for index in range(4)] == [
         "images/x/a.jpg",
         "images/b.jpg",
@@ -72,7 +74,7 @@ def test_paths_outside_of_the_folder(tmp_path: Path) -> None:
 def test_splits_in_a_column(tmp_path: Path) -> None:
     for header in ("path,label,split\n", ""):
         data = open_dataset(put(tmp_path, "labels.csv", f"{header}a.jpg,cat,train\nb.jpg,dog,VAL\nc.jpg,cat,test\n"))
-        assert {name: part.tolist() for name, part in data.given.items()} == {
+        assert {name: part.tolist() for name, part in data.given_splits.items()} == {
             "train": [0],
             "validation": [1],
             "test": [2],
@@ -84,25 +86,25 @@ def test_splits_in_files(tmp_path: Path) -> None:
     put(tmp_path, "train.csv", "a.jpg,cat\nb.jpg,dog\n")
     put(tmp_path, "test_labels.csv", "path,label\nc.jpg,cat\n")
     data = open_dataset(tmp_path)
-    assert {name: part.tolist() for name, part in data.given.items()} == {"test": [0], "train": [1, 2]}
+    assert {name: part.tolist() for name, part in data.given_splits.items()} == {"test": [0], "train": [1, 2]}
 
 
 @pytest.mark.parametrize("cell", ["red;round", "red|round", '"red,round"', "red ; round"])
 def test_several_labels(tmp_path: Path, cell: str) -> None:
     data = open_dataset(put(tmp_path, "labels.csv", f"path,labels\na.jpg,{cell}\nb.jpg,red\nc.jpg,\n"))
-    assert data.labels.multiple
-    assert data.labels.classes == ("red", "round")
-    assert data.labels.values.tolist() == [[1, 1], [1, 0], [0, 0]]
+    assert labels_of(data).multi_label
+    assert labels_of(data).classes == ("red", "round")
+    assert labels_of(data).values.tolist() == [[1, 1], [1, 0], [0, 0]]
 
 
 def test_a_comma_before_a_space_belongs_to_the_name(tmp_path: Path) -> None:
     data = open_dataset(put(tmp_path, "labels.csv", 'a.jpg,"cat, Persian"\nb.jpg,dog\n'))
-    assert data.labels.classes == ("cat, Persian", "dog")
+    assert labels_of(data).classes == ("cat, Persian", "dog")
 
 
-def test_a_missing_picture_fails_when_it_is_read(tmp_path: Path) -> None:
+def test_a_missing_image_fails_when_it_is_read(tmp_path: Path) -> None:
     data = open_dataset(put(tmp_path, "labels.csv", "a.jpg,cat\ngone.jpg,dog\n"))
-    assert data.reason == "the table labels.csv; 1 of its pictures are missing"
+    assert data.reason == "the table labels.csv; 1 of its images are missing"
     with pytest.raises(ImageError, match=r"gone\.jpg cannot be opened"):
         data.images.read(1)
 
@@ -110,13 +112,13 @@ def test_a_missing_picture_fails_when_it_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("x.jpg,cat\ny.jpg,dog\n", r"names pictures that are not in .*: x\.jpg, y\.jpg; correct the paths"),
-        ("path,label,split\na.jpg,cat,later\n", "puts a.jpg into a split called 'later'; say train, val or test"),
+        ("x.jpg,cat\ny.jpg,dog\n", r"names images that are not in .*: x\.jpg, y\.jpg; correct the paths"),
+        ("path,label,split\na.jpg,cat,later\n", "puts a.jpg into a split called 'later'; write train, val or test"),
         ("path,label\na.jpg,cat\nb.jpg\n", "a line with too few columns: b.jpg"),
         ("path,label\na.jpg,cat\nb.jpg,\n", "gives b.jpg no label"),
         ("path,x,y\na.jpg,1,2\n", "has no column called label or class; it has path, x, y"),
         ("a.jpg,1,2\n", "has 3 columns and no header"),
-        ("a.jpg,b.jpg\n", "pairs pictures with pictures"),
+        ("a.jpg,b.jpg\n", "pairs images with images"),
         ("", "has no two columns"),
         ("alone\n", "has no two columns"),
     ],
@@ -136,7 +138,7 @@ def test_another_encoding(tmp_path: Path) -> None:
 
 def test_other_texts_beside_are_passed_over(tmp_path: Path) -> None:
     put(tmp_path, "labels.csv", "a.jpg,cat\nb.jpg,dog\nc.jpg,cat\n")
-    (tmp_path / "README.txt").write_text("These are pictures, of animals.\n")
+    (tmp_path / "README.txt").write_text("These are photographs, of animals.\n")
     (tmp_path / "points.csv").write_text("name,x,y\na.jpg,1,2\n")
     assert pairs(open_dataset(tmp_path)) == WANTED
 
@@ -145,11 +147,59 @@ def test_two_tables_must_be_told_apart(tmp_path: Path) -> None:
     put(tmp_path, "old.csv", "a.jpg,cat\n")
     put(tmp_path, "new.csv", "a.jpg,dog\n")
     with pytest.raises(
-        DataError, match=r"holds 2 tables of pictures; give the one that you want: .*new\.csv.*old\.csv"
+        DataError, match=r"holds 2 tables of images; give the one that you want: .*new\.csv.*old\.csv"
     ):
         open_dataset(tmp_path)
 
 
-def test_pictures_of_one_name_are_told_apart_by_their_path(tmp_path: Path) -> None:
+def test_images_of_one_name_are_told_apart_by_their_path(tmp_path: Path) -> None:
     put(tmp_path, "labels.csv", "path,label\nx/a.jpg,1\ny/a.jpg,2\n", "x/a.jpg", "y/a.jpg")
     assert pairs(open_dataset(tmp_path)) == [("x/a.jpg", "1"), ("y/a.jpg", "2")]
+
+
+def photograph(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)).save(path)
+
+
+def labeled_with_masks(root: Path) -> Path:
+    """Three labeled images, of which the last two have masks of the classes 0 and 1."""
+    for number in range(3):
+        photograph(root / "images" / f"{number}.png", number)
+    (root / "masks").mkdir()
+    for number in (1, 2):
+        Image.fromarray(np.full((6, 8), number - 1, np.uint8)).save(root / "masks" / f"{number}.png")
+    (root / "labels.csv").write_text("path,label\nimages/2.png,cat\nimages/1.png,dog\nimages/0.png,cat\n")
+    return root
+
+
+def test_masks_of_the_same_images_are_joined(tmp_path: Path) -> None:
+    data = open_dataset(labeled_with_masks(tmp_path))
+    assert pairs(data) == [("images/2.png", "cat"), ("images/1.png", "dog"), ("images/0.png", "cat")]
+    masks = masks_of(data)
+    assert masks.covers.tolist() == [True, True, False]
+    assert [int(masks.read(index).max()) for index in (0, 1)] == [1, 0]
+    assert data.layout == "table"
+    assert "masks of 2 of its images: 2 images with masks of the same names" in data.reason
+    part = data.for_ground_truth("masks")
+    assert pairs(part) == [("images/2.png", "cat"), ("images/1.png", "dog")]
+
+
+def test_masks_that_cannot_be_used_do_not_cost_the_labels(tmp_path: Path) -> None:
+    for path in (labeled_with_masks(tmp_path) / "masks").iterdir():
+        path.write_text("not an image")
+    data = open_dataset(tmp_path)
+    assert list(data.ground_truths) == ["labels"]
+    assert "its masks cannot be used: None of the 2 masks can be read" in data.reason
+    with pytest.raises(DataError, match="has no masks; it has labels .*None of the 2 masks can be read"):
+        data.for_ground_truth("masks")
+
+
+def test_what_has_a_label_is_no_mask(tmp_path: Path) -> None:
+    for number in range(3):
+        photograph(tmp_path / f"{number}.png", number)
+        Image.fromarray(np.full((6, 8), number % 2, np.uint8)).save(tmp_path / f"{number}_l.png")
+    rows = [f"{number}{suffix}.png,{number}" for number in range(3) for suffix in ("", "_l")]
+    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(rows))
+    data = open_dataset(tmp_path)
+    assert (len(data), list(data.ground_truths)) == (6, ["labels"])

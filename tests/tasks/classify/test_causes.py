@@ -31,7 +31,7 @@ def runtime() -> Runtime:
     return choose("cpu", "fp32", 1, 10**6)
 
 
-def figures(page: Path) -> list[str]:
+def metrics(page: Path) -> list[str]:
     return re.findall(r"<figure class=\"image.*?</figure>", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -68,9 +68,9 @@ def test_what_fails_leaves_the_page_without_heat(monkeypatch: pytest.MonkeyPatch
 
 def test_the_pages_cells_and_mistakes_have_heat_for_what_was_taken_and_what_is_true(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"ape <b>": 20, "bee": 20, "cat": 20})
-    convolve.train(data, **QUICK, rate=1e-6, out=tmp_path / "run")
+    convolve.train(data, **QUICK, learning_rate=1e-6, out=tmp_path / "run")
     page = tmp_path / "run" / "report.html"
-    shown = figures(page)
+    shown = metrics(page)
     for figure in shown:
         classes = re.search(r'data-cell="(\d)-(\d)"', figure)
         wrong = classes is None or classes[1] != classes[2]
@@ -79,7 +79,7 @@ def test_the_pages_cells_and_mistakes_have_heat_for_what_was_taken_and_what_is_t
     assert any('class="image big' in figure for figure in shown)
     assert "Grad-CAM (Selvaraju et al. 2017" in page.read_text(encoding="utf-8")
     convolve.evaluate(tmp_path / "run", threads=1, report=tmp_path / "again.html")
-    assert figures(tmp_path / "again.html") == shown
+    assert metrics(tmp_path / "again.html") == shown
 
 
 @pytest.mark.parametrize("options", [{"network": "mlp_20"}, {"labels": True}])

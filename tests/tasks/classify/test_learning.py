@@ -53,9 +53,9 @@ def test_the_loss_is_the_mean_surprise(images: Tensor, numbers: Tensor) -> None:
     classify = task()
     scores = classify.network(images).detach().double()
     by_hand = (scores.exp().sum(1).log() - scores[torch.arange(9), numbers]).mean()
-    figures = {name: value.detach() for name, value in classify.loss(images, numbers, random()).items()}
-    assert float(figures["loss"]) == pytest.approx(float(by_hand), rel=1e-5)
-    assert float(figures["accuracy"]) == pytest.approx(float((scores.argmax(1) == numbers).double().mean()))
+    metrics = {name: value.detach() for name, value in classify.loss(images, numbers, random()).items()}
+    assert float(metrics["loss"]) == pytest.approx(float(by_hand), rel=1e-5)
+    assert float(metrics["accuracy"]) == pytest.approx(float((scores.argmax(1) == numbers).double().mean()))
 
 
 def test_label_smoothing_spreads_certainty_over_all_classes(images: Tensor, numbers: Tensor) -> None:
@@ -82,9 +82,9 @@ def test_several_labels_are_so_many_yes_or_no_questions(smoothing: float, images
     share = classify.network(images).detach().double().sigmoid()
     wanted = flags * (1 - smoothing) + (1 - flags.double()) * 0.0 + smoothing / 2
     by_hand = -(weights * wanted * share.log() + (1 - wanted) * (1 - share).log()).mean()
-    figures = {name: value.detach() for name, value in classify.loss(images, flags, random()).items()}
-    assert set(figures) == {"loss"}
-    assert float(figures["loss"]) == pytest.approx(float(by_hand), rel=1e-5)
+    metrics = {name: value.detach() for name, value in classify.loss(images, flags, random()).items()}
+    assert set(metrics) == {"loss"}
+    assert float(metrics["loss"]) == pytest.approx(float(by_hand), rel=1e-5)
 
 
 @pytest.mark.parametrize("multiple", [False, True])
@@ -187,7 +187,7 @@ def test_measures_agree_with_scikit_learn() -> None:
             "loss": metrics.log_loss(given.targets, shares, labels=range(7)),
             "accuracy": metrics.accuracy_score(given.targets, chosen),
             "top5_accuracy": metrics.top_k_accuracy_score(given.targets, given.scores, k=5),
-            "macro_f1": metrics.f1_score(given.targets, chosen, average="macro"),
+            "macro_f1": metrics.f1_score(given.targets, chosen, ema_decay="macro"),
         },
         rel=1e-4,
     )
@@ -221,14 +221,14 @@ def test_evaluations_are_whole_and_plain(multiple: bool) -> None:
     assert plain["images"] == 300
     assert list(plain["classes"]) == list(CLASSES)
     predicted = given.scores >= 0.5 if multiple else given.scores.argmax(1)
-    wanted = metrics.precision_recall_fscore_support(given.targets, predicted, average=None, zero_division=0)
+    wanted = metrics.precision_recall_fscore_support(given.targets, predicted, ema_decay=None, zero_division=0)
     for number, name in enumerate(CLASSES):
         row = plain["classes"][name]
         own = [row[key] for key in ("precision", "recall", "f1", "support")]
         assert own == pytest.approx([column[number] for column in wanted], rel=1e-6)
     for kind in ("macro", "weighted"):
-        wanted = metrics.precision_recall_fscore_support(given.targets, predicted, average=kind, zero_division=0)
-        own = [plain["figures"][f"{kind}_{name}"] for name in ("precision", "recall", "f1")]
+        wanted = metrics.precision_recall_fscore_support(given.targets, predicted, ema_decay=kind, zero_division=0)
+        own = [plain["metrics"][f"{kind}_{name}"] for name in ("precision", "recall", "f1")]
         assert own == pytest.approx(wanted[:3], rel=1e-6)
     assert (plain["confusion"] is None) == multiple
     if not multiple:

@@ -39,7 +39,7 @@ def targets() -> Tensor:
     return numbers
 
 
-def figures(segment: Segment, images: Tensor, targets: Tensor) -> dict[str, float]:
+def metrics(segment: Segment, images: Tensor, targets: Tensor) -> dict[str, float]:
     found = segment.loss(images, targets, torch.Generator())
     return {name: float(value.detach()) for name, value in found.items()}
 
@@ -60,7 +60,7 @@ def test_cross_entropy_is_the_mean_surprise_of_the_pixels_that_count(
     surprise, truth = surprises(segment, images, targets)
     each = torch.ones(3) if weights is None else weights
     by_hand = (surprise * each[truth]).sum() / each[truth].sum()
-    found = figures(segment, images, targets)
+    found = metrics(segment, images, targets)
     assert found["loss"] == pytest.approx(float(by_hand), rel=1e-5)
     scores = segment.network(images).detach()
     by_torch = nn.functional.cross_entropy(scores, targets.long(), weights, ignore_index=IGNORE)
@@ -76,8 +76,8 @@ def test_the_sum_of_cross_entropy_is_not_divided_by_the_pixels(
     segment = task(kind="cross-entropy-sum", class_weights=weights)
     scores = segment.network(images).detach()
     by_torch = nn.functional.cross_entropy(scores, targets.long(), weights, ignore_index=IGNORE, reduction="sum")
-    assert figures(segment, images, targets)["loss"] == pytest.approx(float(by_torch), rel=1e-5)
-    parts = [figures(segment, images[i : i + 1], targets[i : i + 1])["loss"] for i in range(4)]
+    assert metrics(segment, images, targets)["loss"] == pytest.approx(float(by_torch), rel=1e-5)
+    parts = [metrics(segment, images[i : i + 1], targets[i : i + 1])["loss"] for i in range(4)]
     assert sum(parts) == pytest.approx(float(by_torch), rel=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_focal_loss_dwells_on_what_is_hard(weights: Tensor | None, images: Tenso
     each = torch.ones(3) if weights is None else weights
     focused = (1 - (-surprise).exp()) ** 2 * surprise
     by_hand = (focused * each[truth]).sum() / each[truth].sum()
-    assert figures(segment, images, targets)["loss"] == pytest.approx(float(by_hand), rel=1e-5)
+    assert metrics(segment, images, targets)["loss"] == pytest.approx(float(by_hand), rel=1e-5)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -102,7 +102,7 @@ def test_dice_is_the_overlap_of_regions(weights: Tensor | None, images: Tensor, 
         own, region = shares[:, number], (truth == number).double()
         losses.append(float(1 - (2 * (own * region).sum() + 1) / (own.sum() + region.sum() + 1)))
     each = np.ones(3) if weights is None else weights.numpy()
-    assert figures(segment, images, targets)["loss"] == pytest.approx(np.average(losses, weights=each), rel=1e-5)
+    assert metrics(segment, images, targets)["loss"] == pytest.approx(np.average(losses, weights=each), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["cross-entropy", "cross-entropy-sum", "dice", "focal"])
@@ -124,7 +124,7 @@ def test_ignored_pixels_change_nothing(kind: str, images: Tensor, targets: Tenso
 @pytest.mark.parametrize("kind", ["cross-entropy", "cross-entropy-sum", "dice", "focal"])
 def test_a_batch_in_which_nothing_counts_has_a_loss(kind: str, images: Tensor) -> None:
     nothing = torch.full((4, 16, 16), IGNORE, dtype=torch.uint8)
-    assert np.isfinite(figures(task(kind=kind), images, nothing)["loss"])
+    assert np.isfinite(metrics(task(kind=kind), images, nothing)["loss"])
 
 
 def test_answers_are_the_likeliest_classes(images: Tensor) -> None:
@@ -134,12 +134,12 @@ def test_answers_are_the_likeliest_classes(images: Tensor) -> None:
     assert torch.equal(segment.predict(images), shares.argmax(1).to(torch.uint8))
 
 
-def test_the_figures_of_batches_are_those_of_the_whole(images: Tensor) -> None:
+def test_the_metrics_of_batches_are_those_of_the_whole(images: Tensor) -> None:
     random = np.random.default_rng(4)
     truth, predicted = random.integers(0, 3, (2, 6, 9, 7), dtype=np.uint8)
     parts = [Scored(predicted[i : i + 2], truth[i : i + 2], np.arange(i, i + 2)) for i in (0, 2, 4)]
-    found = task().figures(parts)
-    whole = task().figures([Scored(predicted, truth, np.arange(6))])
+    found = task().metrics(parts)
+    whole = task().metrics([Scored(predicted, truth, np.arange(6))])
     assert found == pytest.approx(whole)
     answers, wanted = (torch.from_numpy(part.reshape(1, 54, 7)).long() for part in (predicted, truth))
     theirs = mean_iou(answers, wanted, num_classes=3, input_format="index")

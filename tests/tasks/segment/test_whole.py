@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convolve.datasets.preprocess import normalized
+from convolve.datasets.preprocess import normalize
 from convolve.models import Card, Network, Stage
 from convolve.runtime import choose
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.whole import _axes, answered, strips
 from convolve.values import IGNORE, Floats, Pixels, Preprocessing
-from convolve.words import Fit
+from convolve.choices import Fit
 
 FRAME = Preprocessing(64, 64, 3, "crop", (0.5,) * 3, (0.25,) * 3)
 RUNTIME = choose("cpu", "fp32", 1)
@@ -67,7 +67,7 @@ def test_tiles_give_what_the_whole_gives(shape: tuple[int, int]) -> None:
     """Where a tile's silent edge covers the receptive field: 12 of 32 pixels of overlap."""
     view, segment = noise(*shape), task()
     with torch.inference_mode():
-        images = RUNTIME.images(normalized(view[None], FRAME))
+        images = RUNTIME.images(normalize(view[None], FRAME))
         rows, columns = _axes(shape, (64, 64), 4)
         padded = F.pad(images, (0, columns.reach - shape[1], 0, rows.reach - shape[0]), mode="reflect")
         whole = segment.shares(padded)[0, :, : shape[0], : shape[1]].numpy()

@@ -1,63 +1,107 @@
-"""Layouts: datasets are recognized by looking. One file per layout, each with `recognize(place) -> Dataset | None`."""
+"""Layouts: how datasets are kept on disk, recognized by looking. Each file has `recognize(path) -> Dataset | None` and
+``EXPECTED``, a few words on what it looks for.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 
-from convolve.datasets.layouts import cifar, coco, folders, idx, masks, matlab, named, pets, stacks, tables, trimaps
-from convolve.datasets.layouts.parts import seen, subfolders
+import numpy as np
+
+from convolve.datasets.images import ImageFiles
+from convolve.datasets.layouts import cifar, coco, folders, idx, masks, matlab, named, pets, stacks, tables
+from convolve.datasets.layouts.parts import contents, subfolders
+from convolve.datasets.masks import Masks
 from convolve.errors import DataError
-from convolve.values import Dataset
+from convolve.values import Dataset, Indices
 
 LAYOUTS = (idx, cifar, matlab, pets, tables, coco, stacks, masks, folders)
-"""In the order in which they are tried: what is told by fixed names first, folders that could mean anything last."""
-_MASKED = (trimaps, coco, stacks, masks)
-"""Those of masks, which go first where pixels are to be told apart."""
+"""In the order in which they are tried: those with fixed names first, folders that could mean anything last."""
+_MASKED = (coco, masks)
+"""Those that may find masks of images that another layout has given labels."""
 
 
-def open_dataset(where: str | Path, task: str | None = None) -> Dataset:
-    """Open a folder, a table, an IDX file or a named set (`named.NAMES`); a folder of that name goes first.
+def open_dataset(path: str | Path) -> Dataset:
+    """Open a folder, a table, an IDX file or a named set (`named.NAMES`); a folder of that name takes precedence.
 
-    Where a dataset has labels and masks, the ``task`` says which are its truth; labels if nothing is said.
-    `Dataset.reason` says by what the layout was recognized. Splits that the layout assigns are under `train`,
-    `validation` and `test` in `Dataset.given`. Raises `DataError` naming what was expected and what is there.
+    `Dataset.reason` says by what the layout was recognized. Raises `DataError` naming what was expected and what is
+    there.
     """
-    place = Path(where).expanduser()
-    if not place.exists():
-        if str(where) == "digits":
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        if str(path) == "digits":
             return named.digits()
-        if str(where) not in named.NAMES:
-            raise DataError(_unknown(str(where)))
-        place = named.locate(str(where))
-    dataset = _recognize(place, (*_MASKED, *LAYOUTS) if task == "segment" else LAYOUTS)
+        if str(path) not in named.NAMES:
+            raise DataError(_unknown(str(path)))
+        folder = named.locate(str(path))
+    dataset = _recognize(folder)
     if dataset is None:
-        raise DataError(_unrecognized(place))
+        raise DataError(_unrecognized(folder))
     if not len(dataset):
-        raise DataError(f"{place} names no image; add some.")
+        raise DataError(f"{folder} names no image; add some.")
     return dataset
 
 
-def _recognize(place: Path, layouts: Sequence[ModuleType]) -> Dataset | None:
-    """The first layout that fits; else the same for the only folder inside, as archives are often unpacked."""
-    for layout in layouts:
-        dataset: Dataset | None = layout.recognize(place)
+def _recognize(path: Path) -> Dataset | None:
+    """By the first layout that fits; otherwise the same for the only folder inside, as archives are often unpacked."""
+    for layout in LAYOUTS:
+        dataset: Dataset | None = layout.recognize(path)
         if dataset is not None:
-            return dataset
-    inside = subfolders(place) if place.is_dir() else []
-    return _recognize(inside[0], layouts) if len(inside) == 1 else None
+            return dataset if "masks" in dataset.ground_truths else _with_masks(dataset, path)
+    inside = subfolders(path) if path.is_dir() else []
+    return _recognize(inside[0]) if len(inside) == 1 else None
 
 
-def _unknown(where: str) -> str:
-    near = get_close_matches(where, named.NAMES, n=1)
+def _with_masks(dataset: Dataset, path: Path) -> Dataset:
+    """A dataset of labeled files, with the masks of the same images that another layout finds there, if any. What has a
+    label is an image, even if it is called as masks are.
+    """
+    names = [dataset.images.name(index) for index in range(len(dataset))]
+    if not isinstance(dataset.images, ImageFiles) or dataset.layout == "folders" or any(map(masks.is_mask, names)):
+        return dataset
+    for layout in _MASKED:
+        try:
+            other = layout.recognize(path)
+        except DataError as error:  # the labels can be used all the same
+            return replace(dataset, reason=f"{dataset.reason}; its masks cannot be used: {error}")
+        if other is not None:
+            return _join(dataset, other)
+    return dataset
+
+
+def _join(dataset: Dataset, other: Dataset) -> Dataset:
+    """A dataset with the masks that another one has of the same images."""
+    own, found = _paths(dataset), other.ground_truths["masks"]
+    position = {file: index for index, file in enumerate(_paths(other))}
+    indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
+    if not isinstance(found, Masks) or not (indices >= 0).any():
+        return dataset
+    return replace(
+        dataset,
+        reason=f"{dataset.reason}; masks of {int((indices >= 0).sum())} of its images: {other.reason}",
+        ground_truths={**dataset.ground_truths, "masks": found.take(indices)},
+    )
+
+
+def _paths(dataset: Dataset) -> Sequence[str]:
+    return [
+        os.path.abspath(Path(dataset.root, dataset.images.name(index)))  # noqa: PTH100 - links stay apart
+        for index in range(len(dataset))
+    ]
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, named.NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"give a folder, a table, or one of {', '.join(named.NAMES)}."
-    return f"There is no '{where}' here, nor a named set called so; {hint}"
+    return f"There is no file or folder '{name}', and no named set; {hint}"
 
 
-def _unrecognized(place: Path) -> str:
-    if place.is_file():
-        return f"{place} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first."
+def _unrecognized(path: Path) -> str:
+    if path.is_file():
+        return f"{path} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first."
     expected = "; ".join(layout.EXPECTED for layout in reversed(LAYOUTS))
-    return f"{place} is no dataset that is recognized: expected was one of {expected}; seen: {seen(place)}."
+    return f"{path} has none of the known layouts, which are: {expected}. Found there: {contents(path)}."

@@ -15,9 +15,9 @@ from typing import Any, final
 
 import numpy as np
 
-from convolve.datasets.layouts.parts import Part, find, from_arrays, read_lines
+from convolve.datasets.layouts.parts import Part, find, labeled_arrays, read_lines
 from convolve.errors import DataError
-from convolve.values import Dataset, Indices, Pixels
+from convolve.values import Dataset, Pixels
 
 EXPECTED = "data_batch_1[.bin], or train, test and meta (CIFAR), or train_X.bin (STL-10)"
 _BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -26,12 +26,12 @@ _PIXELS = 3 * 32 * 32
 _Stem = tuple[str, str]  # split, file
 
 
-def recognize(place: Path) -> Dataset | None:
+def recognize(path: Path) -> Dataset | None:
     """The dataset in a folder or in one below it, or None. Raises `DataError` for missing and damaged files."""
-    if not place.is_dir():
+    if not path.is_dir():
         return None
     for first, open_folder in _VERSIONS:
-        folder = find(place, lambda inside, names=first: all((inside / name).is_file() for name in names))  # type: ignore[misc]
+        folder = find(path, lambda inside, names=first: all((inside / name).is_file() for name in names))  # type: ignore[misc]
         if folder is not None:
             return open_folder(folder)
     return None
@@ -41,12 +41,14 @@ def _ten_python(folder: Path) -> Dataset:
     stems = [("train", name) for name in _BATCHES] + [("test", "test_batch")]
     meta = _unpickle(folder / "batches.meta") if (folder / "batches.meta").is_file() else {}
     classes = [_text(name) for name in meta.get(b"label_names", _TEN)]
-    return _dataset(folder, "CIFAR-10's python batches", [_pickled(folder, stem, b"labels") for stem in stems], classes)
+    return _dataset(
+        folder, "CIFAR-10's python batches", [_read_pickled(folder, stem, b"labels") for stem in stems], classes
+    )
 
 
 def _hundred_python(folder: Path) -> Dataset:
     classes = [_text(name) for name in _unpickle(folder / "meta").get(b"fine_label_names", ())]
-    parts = [_pickled(folder, (name, name), b"fine_labels") for name in ("train", "test")]
+    parts = [_read_pickled(folder, (name, name), b"fine_labels") for name in ("train", "test")]
     return _dataset(folder, "CIFAR-100's python files train, test and meta", parts, classes)
 
 
@@ -54,11 +56,11 @@ def _ten_binary(folder: Path) -> Dataset:
     stems = [("train", f"{name}.bin") for name in _BATCHES] + [("test", "test_batch.bin")]
     names = folder / "batches.meta.txt"
     classes = read_lines(names) if names.is_file() else _TEN
-    return _dataset(folder, "CIFAR-10's binary batches", [_binary(folder, stem, 1) for stem in stems], classes)
+    return _dataset(folder, "CIFAR-10's binary batches", [_read_binary(folder, stem, 1) for stem in stems], classes)
 
 
 def _hundred_binary(folder: Path) -> Dataset:
-    parts = [_binary(folder, (name, f"{name}.bin"), 2) for name in ("train", "test")]
+    parts = [_read_binary(folder, (name, f"{name}.bin"), 2) for name in ("train", "test")]
     classes = read_lines(folder / "fine_label_names.txt")
     return _dataset(folder, "CIFAR-100's binary files train.bin and test.bin", parts, classes)
 
@@ -68,7 +70,11 @@ def _stl(folder: Path) -> Dataset:
     for split in ("train", "test"):
         blob, labels = _bytes(folder / f"{split}_X.bin"), _bytes(folder / f"{split}_y.bin")
         images = _reshaped(folder / f"{split}_X.bin", blob, 3 * 96 * 96).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
-        parts.append(Part(split, f"{split}_X", np.ascontiguousarray(images), _numbers(labels) - 1))
+        parts.append(
+            Part(
+                split, f"{split}_X", np.ascontiguousarray(images), np.frombuffer(labels, np.uint8).astype(np.int64) - 1
+            )
+        )
     return _dataset(folder, "STL-10's binary files", parts, read_lines(folder / "class_names.txt"))
 
 
@@ -83,12 +89,12 @@ _VERSIONS: tuple[tuple[tuple[str, ...], Callable[[Path], Dataset]], ...] = (
 
 def _dataset(folder: Path, reason: str, parts: list[Part], classes: list[str] | tuple[str, ...]) -> Dataset:
     try:
-        return from_arrays(folder, "cifar", reason, parts, classes)
+        return labeled_arrays(folder, "cifar", reason, parts, classes)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
 
 
-def _pickled(folder: Path, stem: _Stem, key: bytes) -> Part:
+def _read_pickled(folder: Path, stem: _Stem, key: bytes) -> Part:
     split, name = stem
     content = _unpickle(folder / name)
     data, labels = content.get(b"data"), content.get(key)
@@ -98,7 +104,7 @@ def _pickled(folder: Path, stem: _Stem, key: bytes) -> Part:
     return Part(split, name, _planes(images), np.array(labels, dtype=np.int64))
 
 
-def _binary(folder: Path, stem: _Stem, labels: int) -> Part:
+def _read_binary(folder: Path, stem: _Stem, labels: int) -> Part:
     split, name = stem
     rows = _reshaped(folder / name, _bytes(folder / name), labels + _PIXELS)
     return Part(split, name, _planes(rows[:, labels:]), rows[:, labels - 1].astype(np.int64))
@@ -111,12 +117,8 @@ def _planes(rows: Pixels) -> Pixels:
 
 def _reshaped(path: Path, blob: bytes, length: int) -> Pixels:
     if not blob or len(blob) % length:
-        raise DataError(f"{path} is cut short: {len(blob)} bytes are no whole number of images; copy it again.")
+        raise DataError(f"{path} is cut short: {len(blob)} bytes are not a whole number of images; copy it again.")
     return np.frombuffer(blob, dtype=np.uint8).reshape(-1, length)
-
-
-def _numbers(blob: bytes) -> Indices:
-    return np.frombuffer(blob, dtype=np.uint8).astype(np.int64)
 
 
 def _bytes(path: Path) -> bytes:
@@ -136,15 +138,15 @@ def _unpickle(path: Path) -> dict[bytes, Any]:
     except DataError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
-        raise DataError(f"{path} is damaged or no CIFAR file ({error}); copy it again.") from error
+        raise DataError(f"{path} is damaged or not a CIFAR file ({error}); copy it again.") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} is no CIFAR file: it holds no dictionary; copy it again.")
+        raise DataError(f"{path} is not a CIFAR file: it holds no dictionary; copy it again.")
     return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
 
 
 @final
 class _Dtype:
-    """Stands for numpy's dtype: keeps its code."""
+    """Stands for numpy's dtype: has its code."""
 
     def __init__(self, code: bytes | str, *_: object) -> None:
         self.code = _text(code)
@@ -155,7 +157,7 @@ class _Dtype:
 
 @final
 class _Array:
-    """Stands for numpy's array: keeps its bytes."""
+    """Stands for numpy's array: has its bytes."""
 
     def __init__(self, *_: object) -> None:
         self.state: tuple[Any, ...] = ()
@@ -171,7 +173,7 @@ class _Array:
         raise DataError("A CIFAR file holds an array of another kind than unsigned bytes; copy it again.")
 
 
-def _encoded(text: str, _encoding: str) -> bytes:
+def _encode(text: str, _encoding: str) -> bytes:
     """What newer Pythons write where Python 2 wrote plain bytes."""
     return text.encode("latin1")
 
@@ -188,5 +190,5 @@ class _Inert(pickle.Unpickler):
         if root == "numpy" and name == "dtype":
             return _Dtype
         if (module, name) == ("_codecs", "encode"):
-            return _encoded
+            return _encode
         raise DataError(f"A pickled file wants to use {module}.{name}, which no CIFAR file does; do not trust it.")

@@ -1,4 +1,7 @@
-"""COCO's annotations: JSON files whose objects are outlined by polygons or given as run lengths."""
+"""COCO's annotations: JSON files whose objects are outlined by polygons or run-length encoded.
+
+They give masks, and labels: which categories occur in an image.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -15,20 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
-from convolve.datasets.layouts.mask_values import colors_apart
+from convolve.datasets.labels import Labels
+from convolve.datasets.layouts.mask_values import distinct_colors
 from convolve.datasets.layouts.masks import is_mask
-from convolve.datasets.layouts.parts import from_labels, image_files, natural, split_word
-from convolve.datasets.masks import READERS, class_flags
+from convolve.datasets.layouts.parts import build_dataset, image_files, natural, split_word
+from convolve.datasets.masks import READERS, Masks
 from convolve.datasets.parallel import in_order
-from convolve.datasets.run_lengths import decoded, from_text
+from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError, ImageError
-from convolve.values import Color, Dataset, Labels, Pixels
+from convolve.values import Dataset, GroundTruth, Pixels
 
 EXPECTED = "annotations/*.json of COCO's kind, with polygons or run lengths"
 _LAYERS = ("*.json", "annotations/*.json", "*/*.json")
 BACKGROUND = "background"
 PREDICTIONS = "predictions.json"
-"""What `convolve predict` writes: truth only where a person has put it beside the images, above them, or into
+"""What `convolve predict` writes: ground truth only where a person has put it next to the images, above them, or into
 `annotations`."""
 _MOST = 254
 _NAMED = 3  # images left out that are named
@@ -37,46 +41,49 @@ Corners = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Object:
-    """An object of class ``number``; ``shape`` is its `segmentation` as the file has it."""
+    """An object of a class, by its index; ``shape`` is its `segmentation` as the file has it."""
 
-    number: int
+    index: int
     shape: Any
     area: float
 
 
 @dataclass(frozen=True)
 class _Entry:
+    """An image with the class indices of all its objects (``present``), and those objects that have an outline."""
+
     image: str
     split: str | None
     size: tuple[int, int]
+    present: frozenset[int]
     objects: tuple[_Object, ...]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class CocoMasks:
-    """Objects painted over background, which is class 0: the larger ones first, so that what lies upon them shows."""
+    """Objects painted over the background, which is class 0: larger ones first, so that smaller ones remain visible."""
 
     entries: tuple[_Entry, ...]
-    colors: tuple[Color, ...]
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def read(self, index: int) -> Pixels:
-        """(H, W) class numbers. Raises `ImageError`."""
+        """(H, W) class indices. Raises `ImageError`."""
         entry = self.entries[index]
         mask = np.zeros(entry.size, np.uint8)
         for one in sorted(entry.objects, key=lambda one: -one.area):
             try:
-                mask[region(one.shape, entry.size) > 0] = one.number
+                mask[region(one.shape, entry.size) > 0] = one.index
             except (DataError, TypeError, ValueError, KeyError) as error:
                 raise ImageError(f"An object of {entry.image} cannot be drawn ({error}); correct it.") from error
         return mask
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the objects and the size."""
-        return hashlib.blake2b(repr(self.entries[index]).encode(), digest_size=DIGEST_BYTES).digest()
+        content = (self.entries[index].size, self.entries[index].objects)
+        return hashlib.blake2b(repr(content).encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def region(shape: Any, size: tuple[int, int]) -> Pixels:
@@ -85,7 +92,7 @@ def region(shape: Any, size: tuple[int, int]) -> Pixels:
         counts = shape["counts"]
         if list(shape["size"]) != list(size):
             raise DataError(f"its run lengths are of {shape['size']}, the image is {list(size)}")
-        return decoded(from_text(counts) if isinstance(counts, str) else counts, size)
+        return decode(from_text(counts) if isinstance(counts, str) else counts, size)
     filled = np.zeros(size, np.uint8)
     for polygon in shape:
         filled |= inside(np.asarray(polygon, np.float64).reshape(-1, 2), size)
@@ -107,48 +114,52 @@ def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
     return np.bitwise_xor.accumulate(crossed, axis=0)[:-1]
 
 
-def recognize(place: Path) -> Dataset | None:
+def recognize(path: Path) -> Dataset | None:
     """The dataset in a folder with such files, or None. Files called `instances…` go before others; the split is the
-    word in the file's name or its folder's. Images that are not there, or of another size than the file says, are left
+    word in the file's name or its folder's. Images that are missing, or of another size than the file says, are left
     out and named in the reason.
 
     Raises `DataError` for a damaged file, files that disagree on classes, or more than 254 classes.
     """
-    if not place.is_dir():
+    if not path.is_dir():
         return None
-    read = {path: document for path in _files(place) if (document := _read(path))}
-    files = {path: document for path, document in read.items() if _is_truth(place, path, document)}
+    documents = {file: document for file in _files(path) if (document := _read(file))}
+    files = {file: document for file, document in documents.items() if _is_ground_truth(path, file, document)}
     if not files:
         return None
     names = _classes(files)
-    found, missing = _entries(_Pictures(place), files, names)
-    if not found:
-        raise DataError(f"{place} holds none of the images that {next(iter(files)).name} names, such as {missing[0]}.")
-    found, differing = _of_their_size(place, found)
-    if not found:
+    entries, missing = _entries(_ImageFinder(path), files, names)
+    if not entries:
+        raise DataError(f"{path} holds none of the images that {next(iter(files)).name} names, such as {missing[0]}.")
+    entries, differing = _of_same_size(path, entries)
+    if not entries:
         raise DataError(
-            f"In {place} no image has the size that the file gives, such as {differing[0]}; export it again."
+            f"In {path} no image has the size that the file gives, such as {differing[0]}; export it again."
         )
-    masks = CocoMasks(tuple(found), colors_apart(len(names)))
-    reason = f"COCO's {', '.join(path.name for path in files)}; {len(found)} images"
-    for what, left in (("that are not there", missing), ("whose size is not the file's", differing)):
-        if left:
-            reason += f"; {len(left)} {what} are left out, such as {', '.join(left[:_NAMED])}"
-    rows = [(entry.image, entry.split) for entry in found]
-    return replace(from_labels(place, "coco", reason, rows, Labels(class_flags(masks), names)), masks=masks)
+    reason = f"COCO's {', '.join(file.name for file in files)}; {len(entries)} images with masks and labels"
+    for what, left_out in (("that are missing", missing), ("whose size is not the file's", differing)):
+        if left_out:
+            reason += f"; {len(left_out)} {what} are left out, such as {', '.join(left_out[:_NAMED])}"
+    flags = np.array([[index in entry.present for index in range(1, len(names))] for entry in entries], dtype=np.uint8)
+    ground_truths: dict[str, GroundTruth] = {
+        "masks": Masks(CocoMasks(tuple(entries)), names, distinct_colors(len(names))),
+        "labels": Labels(flags, names[1:]),
+    }
+    images = ImageFiles(path, tuple(entry.image for entry in entries))
+    return build_dataset(path, "coco", reason, images, [entry.split for entry in entries], ground_truths)
 
 
-def _files(place: Path) -> list[Path]:
-    found = [path for layer in _LAYERS for path in sorted(place.glob(layer), key=lambda path: natural(path.name))]
+def _files(folder: Path) -> list[Path]:
+    found = [file for layer in _LAYERS for file in sorted(folder.glob(layer), key=lambda file: natural(file.name))]
     found = list(dict.fromkeys(found))
-    return [path for path in found if path.name.startswith("instances")] or found
+    return [file for file in found if file.name.startswith("instances")] or found
 
 
-def _is_truth(place: Path, path: Path, document: Mapping[str, Any]) -> bool:
+def _is_ground_truth(folder: Path, file: Path, document: Mapping[str, Any]) -> bool:
     """Whether a file is not what `convolve predict` left in a folder of its own."""
-    if path.name != PREDICTIONS or path.parent in (place, place / "annotations"):
+    if file.name != PREDICTIONS or file.parent in (folder, folder / "annotations"):
         return True
-    return any((path.parent / str(image.get("file_name", ""))).is_file() for image in document["images"])
+    return any((file.parent / str(image.get("file_name", ""))).is_file() for image in document["images"])
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -163,25 +174,25 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _classes(files: Mapping[Path, dict[str, Any]]) -> tuple[str, ...]:
-    """Background, then the categories by their numbers."""
+    """Background, then the categories in the order of their ids."""
     lists = [{int(one["id"]): str(one["name"]) for one in document["categories"]} for document in files.values()]
     if any(other != lists[0] for other in lists):
         raise DataError(f"{' and '.join(path.name for path in files)} have different categories; use one list.")
     if len(lists[0]) > _MOST:
         raise DataError(f"{next(iter(files))} has {len(lists[0])} categories; masks hold {_MOST} at most.")
-    return (BACKGROUND, *(lists[0][number] for number in sorted(lists[0])))
+    return (BACKGROUND, *(lists[0][key] for key in sorted(lists[0])))
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class _ImageFinder:
     """The images below a folder, to be found by what a file calls them."""
 
-    place: Path
+    folder: Path
 
     @cached_property
     def _by_name(self) -> Mapping[str, list[str]]:
         found = defaultdict(list)
-        for name in image_files(self.place):
+        for name in image_files(self.folder):
             found[Path(name).name].append(name)
         return found
 
@@ -195,14 +206,14 @@ class _Pictures:
 
 
 def _entries(
-    pictures: _Pictures, files: Mapping[Path, dict[str, Any]], names: Sequence[str]
+    images: _ImageFinder, files: Mapping[Path, dict[str, Any]], names: Sequence[str]
 ) -> tuple[list[_Entry], list[str]]:
-    """What is there, in the files' order, and the images that are not."""
+    """The images that exist, in the files' order, and the names of those that do not."""
     entries: list[_Entry] = []
     missing: list[str] = []
     for path, document in files.items():
         try:
-            found = list(_listed(pictures, path, document, names))
+            found = list(_parse(images, path, document, names))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} is damaged: {type(error).__name__} {error}; export it again.") from error
         entries += [entry for entry in found if isinstance(entry, _Entry)]
@@ -210,9 +221,9 @@ def _entries(
     return entries, missing
 
 
-def _of_their_size(place: Path, entries: Sequence[_Entry]) -> tuple[list[_Entry], list[str]]:
-    """The entries whose images are as large as said, and the names and sizes of the others."""
-    images = ImageFiles(place, tuple(entry.image for entry in entries))
+def _of_same_size(folder: Path, entries: Sequence[_Entry]) -> tuple[list[_Entry], list[str]]:
+    """The entries whose images are as large as the file says, and the names and sizes of the others."""
+    images = ImageFiles(folder, tuple(entry.image for entry in entries))
 
     def size(index: int) -> tuple[int, int]:
         try:
@@ -223,23 +234,25 @@ def _of_their_size(place: Path, entries: Sequence[_Entry]) -> tuple[list[_Entry]
     sizes = list(in_order(size, range(len(entries)), READERS))
     pairs = list(zip(entries, sizes, strict=True))
     differing = [
-        f"{entry.image} ({real[1]}x{real[0]}, not {entry.size[1]}x{entry.size[0]})"
-        for entry, real in pairs
-        if entry.size != real
+        f"{entry.image} ({actual[1]}x{actual[0]}, not {entry.size[1]}x{entry.size[0]})"
+        for entry, actual in pairs
+        if entry.size != actual
     ]
-    return [entry for entry, real in pairs if entry.size == real], differing
+    return [entry for entry, actual in pairs if entry.size == actual], differing
 
 
-def _listed(pictures: _Pictures, path: Path, document: dict[str, Any], names: Sequence[str]) -> Iterator[_Entry | str]:
-    """Every image of a file; of one that is not there, its name."""
+def _parse(images: _ImageFinder, path: Path, document: dict[str, Any], names: Sequence[str]) -> Iterator[_Entry | str]:
+    """Every image of a file; of one that does not exist, its name."""
     words = (*path.stem.split("_"), path.parent.name)
     split = next(filter(None, map(split_word, words)), None)
-    numbers = {one["id"]: names.index(str(one["name"])) for one in document["categories"]}
-    objects = defaultdict(list)
+    indices = {one["id"]: names.index(str(one["name"])) for one in document["categories"]}
+    objects, present = defaultdict(list), defaultdict(set)
     for one in document["annotations"]:
+        index = indices[one["category_id"]]
+        present[one["image_id"]].add(index)
         if one.get("segmentation"):
-            own = _Object(numbers[one["category_id"]], one["segmentation"], float(one.get("area", 0)))
-            objects[one["image_id"]].append(own)
+            objects[one["image_id"]].append(_Object(index, one["segmentation"], float(one.get("area", 0))))
     for image in document["images"]:
-        name, size = pictures.find(str(image["file_name"]), words), (int(image["height"]), int(image["width"]))
-        yield _Entry(name, split, size, tuple(objects[image["id"]])) if name else str(image["file_name"])
+        name, size, key = str(image["file_name"]), (int(image["height"]), int(image["width"])), image["id"]
+        file = images.find(name, words)
+        yield _Entry(file, split, size, frozenset(present[key]), tuple(objects[key])) if file else name

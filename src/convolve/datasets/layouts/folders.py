@@ -4,33 +4,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convolve.datasets.layouts.parts import SPLITS, from_files, image_files, natural, readable, split_word, subfolders
+from convolve.datasets.layouts.parts import (
+    SPLITS,
+    composed,
+    image_files,
+    labeled_files,
+    natural,
+    split_word,
+    subfolders,
+)
 from convolve.values import Dataset
 
-EXPECTED = "a folder of pictures per class (CLASS/*.jpg, or train/CLASS/*.jpg)"
+EXPECTED = "a folder of images per class (CLASS/*.jpg, or train/CLASS/*.jpg)"
 _NOT_CLASSES = frozenset(("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations"))
-_Classes = dict[str, list[tuple[str, str]]]  # class -> (folder, path below it) of each picture
+_Classes = dict[str, list[tuple[str, str]]]  # class -> (folder, path below it) of each image
 
 
-def recognize(place: Path) -> Dataset | None:
+def recognize(path: Path) -> Dataset | None:
     """The dataset in a folder, or None. Classes are in natural order of their names; folders that hold other files
-    than pictures are no classes, while an empty folder is an empty class.
+    than images are no classes, while an empty folder is an empty class.
     """
-    if not place.is_dir():
+    if not path.is_dir():
         return None
-    children = subfolders(place)
+    children = subfolders(path)
     found = {child: word for child in children if (word := split_word(child.name))}
     splits = dict(sorted(found.items(), key=lambda item: SPLITS.index(item[1])))
     if "train" in splits.values() or (splits and len(splits) == len(children)):
-        return _divided(place, splits)
-    classes = _classes(place, "")
+        return _recognize_splits(path, splits)
+    classes = _classes(path, "")
     if len(classes) < 2 or not any(classes.values()) or _hold_something_else(classes):
         return None
     reason = f"a folder for each of {len(classes)} classes"
-    return _dataset(place, reason, {None: classes})
+    return _dataset(path, reason, {None: classes})
 
 
-def _divided(place: Path, splits: dict[Path, str]) -> Dataset | None:
+def _recognize_splits(path: Path, splits: dict[Path, str]) -> Dataset | None:
     parts: dict[str | None, _Classes] = {}
     for folder, word in splits.items():
         classes = _classes(folder, folder.name)
@@ -41,7 +49,7 @@ def _divided(place: Path, splits: dict[Path, str]) -> Dataset | None:
     if not parts or len(set().union(*parts.values())) < 2:
         return None
     used = ", ".join(f"{folder.name}/" for folder, word in splits.items() if word in parts)
-    return _dataset(place, f"{used} with a folder per class", parts)
+    return _dataset(path, f"{used} with a folder per class", parts)
 
 
 def _classes(folder: Path, above: str) -> _Classes:
@@ -50,24 +58,24 @@ def _classes(folder: Path, above: str) -> _Classes:
         files = image_files(child)
         if files or not any(child.iterdir()):
             prefix = f"{above}/{child.name}" if above else child.name
-            found.setdefault(readable(child.name), []).extend((prefix, name) for name in files)
+            found.setdefault(composed(child.name), []).extend((prefix, name) for name in files)
     return found
 
 
 def _hold_something_else(classes: _Classes) -> bool:
-    """Whether the folders are those of pictures and their annotations, or whole datasets side by side."""
+    """Whether the folders are those of images and their annotations, or whole datasets side by side."""
     named = any(name.casefold() in _NOT_CLASSES for name in classes)
     first = {name.partition("/")[0] for files in classes.values() for _, name in files if "/" in name}
     return named or any(split_word(name) == "train" for name in first)
 
 
-def _dataset(place: Path, reason: str, parts: dict[str | None, _Classes]) -> Dataset:
+def _dataset(root: Path, reason: str, parts: dict[str | None, _Classes]) -> Dataset:
     classes = sorted(set().union(*parts.values()), key=natural)
-    numbers = {name: number for number, name in enumerate(classes)}
+    indices = {name: index for index, name in enumerate(classes)}
     rows = [
-        (f"{folder}/{name}", split, numbers[label])
+        (f"{folder}/{name}", split, indices[label])
         for split, found in parts.items()
         for label in sorted(found, key=natural)
         for folder, name in found[label]
     ]
-    return from_files(place, "folders", reason, rows, classes)
+    return labeled_files(root, "folders", reason, rows, classes)

@@ -1,4 +1,4 @@
-"""IDX files, gz or not: MNIST, Fashion-MNIST, KMNIST (LeCun's format), and EMNIST, whose pictures lie on their side.
+"""IDX files, gz or not: MNIST, Fashion-MNIST, KMNIST (LeCun's format), and EMNIST, whose images lie on their side.
 
 Cohen et al. 2017, "EMNIST: an extension of MNIST to handwritten letters", for the classes of EMNIST.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from convolve.datasets.layouts.parts import Part, find, from_arrays, read_lines, seen, split_word
+from convolve.datasets.layouts.parts import Part, contents, find, labeled_arrays, read_lines, split_word
 from convolve.errors import DataError
 from convolve.values import Dataset, Pixels
 
@@ -32,14 +32,14 @@ _EMNIST: Mapping[str, str] = {
 }
 
 
-def recognize(place: Path) -> Dataset | None:
-    """The dataset in a folder, in `raw` or another folder below it, or beside the images file given; None where there
+def recognize(path: Path) -> Dataset | None:
+    """The dataset in a folder, in `raw` or another folder below it, or next to the images file given; None where there
     are no IDX images. Raises `DataError` for several sets in one folder, missing labels and damaged files.
     """
-    if place.is_file():
-        match = _IMAGES.fullmatch(place.name)
-        return _open(place.parent, match["set"]) if match else None
-    folder = find(place, lambda inside: bool(_sets(inside)))
+    if path.is_file():
+        match = _IMAGES.fullmatch(path.name)
+        return _open(path.parent, match["set"]) if match else None
+    folder = find(path, lambda inside: bool(_sets(inside)))
     if folder is None:
         return None
     sets = _sets(folder)
@@ -65,7 +65,7 @@ def _open(folder: Path, name: str) -> Dataset:
     classes = _classes(folder, name, parts)
     lowest = int(name == "emnist-letters")
     parts = [Part(part.split, part.label, part.images, part.values - lowest) for part in parts]
-    return from_arrays(folder, "idx", reason, parts, classes)
+    return labeled_arrays(folder, "idx", reason, parts, classes)
 
 
 def _part(split: str, path: Path, name: str) -> Part:
@@ -73,10 +73,10 @@ def _part(split: str, path: Path, name: str) -> Part:
     if name.startswith("emnist"):
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
     stem = path.name.removesuffix(".gz").replace("-images", "-labels").replace("idx3", "idx1")
-    beside = (path.with_name(stem), path.with_name(f"{stem}.gz"))
-    labels = next((file for file in beside if file.is_file()), None)
+    candidates = (path.with_name(stem), path.with_name(f"{stem}.gz"))
+    labels = next((file for file in candidates if file.is_file()), None)
     if labels is None:
-        raise DataError(f"{path} needs its labels beside it, as {stem} or {stem}.gz; seen: {seen(path.parent)}.")
+        raise DataError(f"{path} needs its labels next to it, as {stem} or {stem}.gz; found: {contents(path.parent)}.")
     values = _read(labels, dimensions=1).astype(np.int64)
     return Part(split, re.split(r"[-.]idx3", path.name)[0], images[..., None], values)
 
@@ -90,7 +90,7 @@ def _read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); copy it again.") from error
     if blob[:4] != bytes([0, 0, 8, dimensions]):
-        raise DataError(f"{path} is no IDX file of unsigned bytes in {dimensions} dimensions; copy it again.")
+        raise DataError(f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions; copy it again.")
     start = 4 + 4 * dimensions
     shape = [int(size) for size in np.frombuffer(blob[4:start], dtype=">u4")]
     if len(blob) - start != np.prod(shape, dtype=object):

@@ -1,4 +1,4 @@
-"""Images with masks of the same names, in folders side by side, below splits, or in one folder with a suffix."""
+"""Images with masks of the same names, in neighboring folders, below splits, or in one folder with a suffix."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.layouts.mask_values import class_lists, meaning
-from convolve.datasets.layouts.parts import from_labels, image_files, natural, read_lines, split_word
-from convolve.datasets.masks import READERS, MaskFiles, class_flags, raw_mask
+from convolve.datasets.layouts.mask_values import class_lists, interpret_files
+from convolve.datasets.layouts.parts import build_dataset, image_files, natural, read_lines, split_word
+from convolve.datasets.masks import READERS, MaskFiles, Masks, stored_values
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
-from convolve.values import Dataset, Labels
+from convolve.values import Dataset
 
 EXPECTED = "images/ and masks/ with files of the same names"
 _MASKS = re.compile(
@@ -33,27 +33,27 @@ class _Pair:
     split: str | None
 
 
-def recognize(place: Path) -> Dataset | None:
+def recognize(path: Path) -> Dataset | None:
     """The dataset in a folder, or None where fewer than half of the masks found belong to an image.
 
     A mask is a file in a folder called so (`masks`, `labels`, `annotations`, `trainannot`, `SegmentationClass` …) or
-    one whose name ends so (`17_mask.png`); it belongs to the image of the same name. What its values mean is told by
-    `mask_values.meaning`. Images without a mask, and pairs whose shapes differ, are left out and named in the reason.
-    Raises `DataError` for values that no one can tell apart.
+    one whose name ends so (`17_mask.png`); it belongs to the image of the same name. What its values mean is judged by
+    `mask_values.interpret_files`. Images without a mask, and pairs whose shapes differ, are left out and named in the
+    reason. Raises `DataError` for values that cannot be interpreted.
     """
-    if not place.is_dir():
+    if not path.is_dir():
         return None
-    pairs, alone = _pairs(image_files(place))
+    pairs, alone = _pairs(image_files(path))
     if not pairs:
         return None
-    pairs, unlisted, absent = _assigned(place, pairs)
-    broken = [pair.mask for pair in unlisted if not _can_be_read(place / pair.mask)]
-    pairs, differing = _alike(place, pairs)
+    pairs, unlisted, absent = _assign_splits(path, pairs)
+    broken = [pair.mask for pair in unlisted if not _can_be_read(path / pair.mask)]
+    pairs, differing = _with_same_shape(path, pairs)
     if not pairs:
-        raise DataError(f"In {place} no mask has its image's shape, such as {differing[0]}; export them again.")
-    told = meaning([place / pair.mask for pair in pairs], class_lists(place))
-    masks = MaskFiles(place, tuple(pair.mask for pair in pairs), told.stored, told.colors, told.ignored)
-    reason = f"{len(pairs)} images with masks of the same names; {told.how}"
+        raise DataError(f"In {path} no mask has its image's shape, such as {differing[0]}; export them again.")
+    meaning = interpret_files([path / pair.mask for pair in pairs], class_lists(path))
+    reader = MaskFiles(path, tuple(pair.mask for pair in pairs), meaning.stored, meaning.ignored)
+    reason = f"{len(pairs)} images with masks of the same names; {meaning.how}"
     for what, names in (
         ("images without a mask", alone),
         ("pairs of different shapes", differing),
@@ -63,9 +63,9 @@ def recognize(place: Path) -> Dataset | None:
     ):
         if names:
             reason += f"; {len(names)} {what} are left out, such as {', '.join(names[:_NAMED])}"
-    rows = [(pair.image, pair.split) for pair in pairs]
-    found = from_labels(place, "masks", reason, rows, Labels(class_flags(masks), told.names))
-    return Dataset(found.root, found.layout, found.reason, found.images, found.labels, found.given, masks)
+    images = ImageFiles(path, tuple(pair.image for pair in pairs))
+    ground_truths = {"masks": Masks(reader, meaning.names, meaning.colors)}
+    return build_dataset(path, "masks", reason, images, [pair.split for pair in pairs], ground_truths)
 
 
 def is_mask(name: str) -> bool:
@@ -79,8 +79,8 @@ def _pairs(names: list[str]) -> tuple[list[_Pair], list[str]]:
     masks: dict[tuple[str, ...], str] = {}
     for name in names:
         if _OBJECTS not in name.casefold():
-            key, stands_for_one = _key(PurePosixPath(name))
-            (masks if stands_for_one else images)[key] = name
+            key, marked = _key(PurePosixPath(name))
+            (masks if marked else images)[key] = name
     both = [key for key in images if key in masks]
     if not both or 2 * len(both) < len(masks):
         return [], []
@@ -101,11 +101,11 @@ def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
     return (*parts, _IMAGES.sub("", bare).strip("-_ ") or bare), marked or bare != stem
 
 
-def _assigned(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[_Pair], list[str]]:
+def _assign_splits(folder: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[_Pair], list[str]]:
     """Pairs with the splits of Pascal VOC's lists, where they are; then those that no list names, and the names of the
     lists that have no pair.
     """
-    lists = {word: path for path in sorted(place.glob(f"{_VOC}/*.txt")) if (word := split_word(path.stem))}
+    lists = {word: path for path in sorted(folder.glob(f"{_VOC}/*.txt")) if (word := split_word(path.stem))}
     if not lists:
         return pairs, [], []
     split = {name.split()[0]: word for word, path in lists.items() for name in read_lines(path)}
@@ -118,16 +118,16 @@ def _assigned(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[_Pair]
 
 def _can_be_read(mask: Path) -> bool:
     try:
-        raw_mask(mask)
+        stored_values(mask)
     except ImageError:
         return False
     return True
 
 
-def _alike(place: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:
+def _with_same_shape(folder: Path, pairs: list[_Pair]) -> tuple[list[_Pair], list[str]]:
     """Pairs of one shape (a mask may be smaller than its image), and the images of the others."""
-    images = ImageFiles(place, tuple(pair.image for pair in pairs))
-    masks = ImageFiles(place, tuple(pair.mask for pair in pairs))
+    images = ImageFiles(folder, tuple(pair.image for pair in pairs))
+    masks = ImageFiles(folder, tuple(pair.mask for pair in pairs))
 
     def same(index: int) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Sets known by name: scikit-learn's digits, and those that stand in a data folder or can be downloaded into one."""
+"""Sets known by name: scikit-learn's digits, and those that are in a data folder or can be downloaded into it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from convolve.datasets.images import ImageArray
+from convolve.datasets.labels import Labels
 from convolve.errors import DataError
-from convolve.values import Dataset, Labels
+from convolve.values import Dataset
 
 NAMES = (
     "digits", "mnist", "fashion-mnist", "kmnist", "emnist-balanced", "emnist-letters", "emnist-digits",
@@ -34,24 +35,25 @@ def data_folder() -> Path:
 
 
 def digits() -> Dataset:
-    """1,797 handwritten digits of 8x8, scanned by NIST and kept by scikit-learn; their 17 grays become 0 to 255."""
+    """1,797 handwritten digits of 8x8, scanned by NIST and part of scikit-learn; their 17 grays become 0 to 255."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = Labels(bunch.target.astype(np.int64), tuple("0123456789"))
-    return Dataset("digits", "named", "the digits that scikit-learn brings", ImageArray(images, "digits"), labels, {})
+    reason = "the digits that come with scikit-learn"
+    return Dataset("digits", "named", reason, ImageArray(images, "digits"), {"labels": labels}, {})
 
 
 def locate(name: str) -> Path:
-    """A named set's folder, or its images file: in the data folder, where the system keeps it, or downloaded now.
+    """A named set's folder, or its images file: in the data folder, where the system has it, or downloaded now.
 
     Raises `DataError` saying where to put the files when it is nowhere.
     """
     collection = "emnist" if name.startswith("emnist") else name
     home = data_folder() / collection
-    places = [home, *(folder / collection for folder in SYSTEM_FOLDERS)]
-    found = next((place for place in places if place.is_dir()), None)
+    candidates = [home, *(folder / collection for folder in SYSTEM_FOLDERS)]
+    found = next((folder for folder in candidates if folder.is_dir()), None)
     if found is None:
         _download(collection, home)
         found = home
@@ -59,7 +61,7 @@ def locate(name: str) -> Path:
 
 
 def _download(name: str, home: Path) -> None:
-    from convolve.interop.downloads import download
+    from convolve.datasets.download import download
 
     try:
         download(name, home)

@@ -1,44 +1,75 @@
-"""The Oxford-IIIT pets: images/ with annotations/trainval.txt and test.txt, or list.txt (Parkhi et al. 2012)."""
+"""The Oxford-IIIT pets (Parkhi et al. 2012): images/ with annotations/trainval.txt and test.txt, or list.txt, which
+have the breeds, and annotations/trimaps/, which are masks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from convolve.datasets.layouts.parts import find, from_files, read_lines
+import numpy as np
+
+from convolve.datasets.images import ImageFiles
+from convolve.datasets.labels import Labels
+from convolve.datasets.layouts.mask_values import distinct_colors
+from convolve.datasets.layouts.parts import build_dataset, find, read_lines
+from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
-from convolve.values import Dataset
+from convolve.values import Dataset, GroundTruth
 
 EXPECTED = "images/ with annotations/list.txt (Oxford-IIIT pets)"
+_LISTS: tuple[tuple[str, str | None], ...] = (("trainval", "train"), ("test", "test"))
+_TRIMAP_CLASSES = ("background", "pet")
+_STORED, _BORDER = (2, 1), 3
+_NAMED = 3
 
 
-def recognize(place: Path) -> Dataset | None:
-    """The dataset in a folder or in one below it, or None. The class is the breed that begins a file's name, in the
-    order of the lists' class numbers. Raises `DataError` for a line that is not `name class species breed`.
+def recognize(path: Path) -> Dataset | None:
+    """The dataset in a folder or in one below it, or None. The label is the breed that begins a file's name, in the
+    order of the lists' class numbers. The mask is the trimap, whose border is neither pet nor background and is
+    ignored; an image may have none. Raises `DataError` for a line that is not `name class species breed`.
     """
-    folder = find(place, _is_pets) if place.is_dir() else None
+    folder = find(path, _is_pets) if path.is_dir() else None
     if folder is None:
         return None
     official = [(folder / "annotations" / f"{name}.txt", split) for name, split in _LISTS]
-    lists = [(path, split) for path, split in official if path.is_file()]
+    lists = [(file, split) for file, split in official if file.is_file()]
     lists = lists or [(folder / "annotations" / "list.txt", None)]
-    found = [(name, split, number) for path, split in lists for name, number in _rows(path)]
-    breeds = {number: name.rpartition("_")[0].replace("_", " ") for name, _, number in found}
-    order = {number: place for place, number in enumerate(sorted(breeds))}
-    rows = [(f"images/{name}.jpg", split, order[number]) for name, split, number in found]
-    reason = "the Oxford-IIIT pets' " + " and ".join(f"annotations/{path.name}" for path, _ in lists)
-    reason += "; --task segment takes its trimaps" if (folder / "annotations" / "trimaps").is_dir() else ""
-    return from_files(folder, "pets", reason, rows, [breeds[number] for number in sorted(breeds)])
+    rows = [(name, split, number) for file, split in lists for name, number in _rows(file)]
+    breeds = {number: name.rpartition("_")[0].replace("_", " ") for name, _, number in rows}
+    order = {number: index for index, number in enumerate(sorted(breeds))}
+    labels = np.array([order[number] for _, _, number in rows], dtype=np.int64)
+    ground_truths: dict[str, GroundTruth] = {"labels": Labels(labels, tuple(breeds[number] for number in order))}
+    reason = "the Oxford-IIIT pets' " + " and ".join(f"annotations/{file.name}" for file, _ in lists)
+    names = [name for name, _, _ in rows]
+    present = [(folder / _trimap(name)).is_file() for name in names]
+    if any(present):
+        ground_truths["masks"] = _masks(folder, names, present)
+        reason += " with the breeds, annotations/trimaps with masks: 1 is pet, 2 background, 3, the border, is ignored"
+        alone = [f"images/{name}.jpg" for name, there in zip(names, present, strict=True) if not there]
+        if alone:
+            reason += f"; {len(alone)} images have no trimap, such as {', '.join(alone[:_NAMED])}"
+    images = ImageFiles(folder, tuple(f"images/{name}.jpg" for name in names))
+    return build_dataset(folder, "pets", reason, images, [split for _, split, _ in rows], ground_truths)
 
 
-_LISTS: tuple[tuple[str, str | None], ...] = (("trainval", "train"), ("test", "test"))
+def _masks(folder: Path, names: Sequence[str], present: Sequence[bool]) -> Masks:
+    files = tuple(_trimap(name) for name, there in zip(names, present, strict=True) if there)
+    indices = np.where(present, np.cumsum(present) - 1, -1).astype(np.int64)
+    reader = MaskFiles(folder, files, _STORED, (_BORDER,))
+    return Masks(reader, _TRIMAP_CLASSES, distinct_colors(len(_TRIMAP_CLASSES)), indices)
+
+
+def _trimap(name: str) -> str:
+    return f"annotations/trimaps/{name}.png"
 
 
 def _is_pets(folder: Path) -> bool:
     lists = (folder / "annotations" / f"{name}.txt" for name in ("trainval", "list"))
-    return (folder / "images").is_dir() and any(path.is_file() and _looks_right(path) for path in lists)
+    return (folder / "images").is_dir() and any(path.is_file() and _is_list(path) for path in lists)
 
 
-def _looks_right(path: Path) -> bool:
+def _is_list(path: Path) -> bool:
     lines = [line.split() for line in read_lines(path) if not line.startswith("#")]
     return bool(lines) and len(lines[0]) == 4 and "_" in lines[0][0] and all(word.isdecimal() for word in lines[0][1:])
 

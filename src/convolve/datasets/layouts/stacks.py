@@ -1,19 +1,20 @@
-"""Stacks: a TIFF of many pages of images beside one of as many pages of masks, as ISBI's challenge of 2012 has them."""
+"""Stacks: a TIFF of many pages of images with one of as many pages of masks, as ISBI's challenge of 2012 has them."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageSequence
 
-from convolve.datasets.layouts.mask_values import class_lists, told
-from convolve.datasets.layouts.parts import Part, from_arrays, split_word
-from convolve.datasets.masks import MaskArray, as_numbers, class_flags
+from convolve.datasets.images import ImageArray
+from convolve.datasets.layouts.mask_values import class_lists, interpret
+from convolve.datasets.layouts.parts import build_dataset, join_arrays, split_word
+from convolve.datasets.masks import MaskArray, Masks, class_indices
 from convolve.errors import DataError, ImageError
-from convolve.values import Dataset, Labels, Pixels
+from convolve.values import Dataset, Pixels
 
 EXPECTED = "train-volume.tif and train-labels.tif of as many pages"
 _MASKS = re.compile(r"[-_. ]?(labels?|masks?|gt|ground[-_ ]?truths?|segmentation|seg)$")
@@ -27,42 +28,39 @@ class _Stack:
     word: str
 
 
-def recognize(place: Path) -> Dataset | None:
+def recognize(path: Path) -> Dataset | None:
     """The dataset in a folder, or None where no two stacks are called alike but for `volume` and `labels` and the
     like. What is left of the name may be a split. Raises `DataError` where pages do not go together.
     """
-    if not place.is_dir():
+    if not path.is_dir():
         return None
-    stacks = [stack for stack in _stacks(place) if _pages(stack.masks) > 1]
+    stacks = [stack for stack in _stacks(path) if _pages(stack.masks) > 1]
     if not stacks:
         return None
     images = [_read(stack.images) for stack in stacks]
-    raw = [_read(stack.masks, colors=False) for stack in stacks]
-    for stack, pictures, numbers in zip(stacks, images, raw, strict=True):
-        if pictures.shape[:3] != numbers.shape or numbers.shape[1:] != raw[0].shape[1:]:
+    stored = [_read(stack.masks, colors=False) for stack in stacks]
+    for stack, pages, values in zip(stacks, images, stored, strict=True):
+        if pages.shape[:3] != values.shape or values.shape[1:] != stored[0].shape[1:]:
             raise DataError(
-                f"{stack.images.name} has pages {pictures.shape[:3]} and {stack.masks.name} {numbers.shape}; "
+                f"{stack.images.name} has pages {pages.shape[:3]} and {stack.masks.name} {values.shape}; "
                 "stacks go together when pages, height and width are the same."
             )
-    values = sorted({int(value) for numbers in raw for value in np.unique(numbers)})
-    meant = told(values, class_lists(place), stacks[0].masks)
+    found = sorted({int(value) for values in stored for value in np.unique(values)})
+    meaning = interpret(found, class_lists(path), stacks[0].masks)
     try:
-        array = as_numbers(np.concatenate(raw), meant.stored, meant.ignored, stacks[0].masks.name)
+        array = class_indices(np.concatenate(stored), meaning.stored, meaning.ignored, stacks[0].masks.name)
     except ImageError as error:
         raise DataError(str(error)) from error
-    masks = MaskArray(array, meant.colors)
-    reason = f"{' and '.join(stack.images.name for stack in stacks)} with masks page by page; {meant.how}"
-    parts = [
-        Part(stack.word, stack.images.stem, pictures, np.zeros(len(pictures), np.int64))
-        for stack, pictures in zip(stacks, images, strict=True)
-    ]
-    found = from_arrays(place, "stacks", reason, parts, meant.names)
-    return replace(found, labels=Labels(class_flags(masks), meant.names), masks=masks)
+    masks = Masks(MaskArray(array), meaning.names, meaning.colors)
+    reason = f"{' and '.join(stack.images.name for stack in stacks)} with masks page by page; {meaning.how}"
+    arrays = [ImageArray(pages, stack.images.stem) for stack, pages in zip(stacks, images, strict=True)]
+    splits = [stack.word for stack, pages in zip(stacks, images, strict=True) for _ in pages]
+    return build_dataset(path, "stacks", reason, join_arrays(arrays), splits, {"masks": masks})
 
 
-def _stacks(place: Path) -> list[_Stack]:
+def _stacks(folder: Path) -> list[_Stack]:
     """The pairs, in the order of their names."""
-    files = sorted(path for path in place.iterdir() if path.suffix.casefold() in (".tif", ".tiff"))
+    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() in (".tif", ".tiff"))
     bare = {path: _MASKS.sub("", path.stem.casefold()) for path in files}
     masks = {word: path for path, word in bare.items() if word != path.stem.casefold()}
     found = []
@@ -89,7 +87,7 @@ def _read(path: Path, colors: bool = True) -> Pixels:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
     if len({page.shape for page in pages}) > 1:
-        raise DataError(f"The pages of {path} have different sizes; save them as single files.")
+        raise DataError(f"The pages of {path} have different sizes; save them as separate files.")
     return np.stack(pages)
 
 

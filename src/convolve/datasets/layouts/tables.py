@@ -1,4 +1,4 @@
-"""Tables of pictures: CSV, TSV or plain text with a path, a label (or several) and perhaps a split on each line."""
+"""Tables of images: CSV, TSV or plain text with a path, a label (or several) and perhaps a split on each line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, from_labels, image_files, natural, readable, split_word
+from convolve.datasets.images import ImageFiles
+from convolve.datasets.labels import Labels
+from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, build_dataset, composed, image_files, natural, split_word
 from convolve.errors import DataError
-from convolve.values import Dataset, Labels
+from convolve.values import Dataset
 
 EXPECTED = "labels.csv, .tsv or .txt (columns path, label and perhaps split)"
 _SUFFIXES = (".csv", ".tsv", ".txt")
@@ -23,7 +25,7 @@ _LABELS = frozenset(
     ("label", "labels", "class", "classes", "class_name", "target", "category", "tag", "tags", "species")
 )
 _SPLITS = frozenset(("split", "set", "subset", "partition", "part"))
-_PROBED = 20  # rows in which at least one picture must be there
+_PROBED = 20  # rows in which at least one image must exist
 
 
 @dataclass(frozen=True)
@@ -31,31 +33,31 @@ class _Row:
     path: str
     label: str
     split: str | None
-    there: bool
+    exists: bool
 
 
-def recognize(place: Path) -> Dataset | None:
-    """The dataset that a table describes, or that the tables in a folder describe; None where no table names pictures.
+def recognize(path: Path) -> Dataset | None:
+    """The dataset that a table describes, or that the tables in a folder describe; None where no table names images.
 
-    Paths count from the table's folder; a picture's bare name, also without its suffix, is found anywhere below it. A
-    picture that is missing stays listed and fails when it is read. Labels separated by `;`, `|` or a comma without
+    Paths count from the table's folder; an image's bare name, also without its suffix, is found anywhere below it. An
+    image that is missing stays listed and fails when it is read. Labels separated by `;`, `|` or a comma without
     space make a multi-label dataset. Raises `DataError` for a table that was given and cannot be understood.
     """
-    if place.is_file():
-        if place.suffix.casefold() not in _SUFFIXES:
+    if path.is_file():
+        if path.suffix.casefold() not in _SUFFIXES:
             return None
-        return _dataset(place.parent, [(place, _rows(place, _Pictures(place.parent), None))])
-    tables = sorted((path for path in place.iterdir() if _may_be_table(path)), key=lambda path: natural(path.name))
-    pictures = _Pictures(place) if tables else None
-    found = [(table, rows) for table in tables if pictures and (rows := _probe(table, pictures))]
+        return _dataset(path.parent, [(path, _rows(path, _ImageFinder(path.parent), None))])
+    tables = sorted((entry for entry in path.iterdir() if _may_be_table(entry)), key=lambda entry: natural(entry.name))
+    images = _ImageFinder(path) if tables else None
+    found = [(table, rows) for table in tables if images and (rows := _probe(table, images))]
     if len(found) > 1 and not all(_split_of(table) for table, _ in found):
         names = ", ".join(str(table) for table, _ in found)
-        raise DataError(f"{place} holds {len(found)} tables of pictures; give the one that you want: {names}.")
-    return _dataset(place, found) if found else None
+        raise DataError(f"{path} holds {len(found)} tables of images; give the one that you want: {names}.")
+    return _dataset(path, found) if found else None
 
 
-class _Pictures:
-    """Finds a picture by what a table calls it."""
+class _ImageFinder:
+    """Finds an image by what a table calls it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -85,23 +87,23 @@ def _split_of(table: Path) -> str | None:
     return next((word for word in words if word), None)
 
 
-def _probe(table: Path, pictures: _Pictures) -> list[_Row] | None:
+def _probe(table: Path, images: _ImageFinder) -> list[_Row] | None:
     """The rows of a file that may be something else altogether."""
     try:
-        return _rows(table, pictures, _split_of(table))
+        return _rows(table, images, _split_of(table))
     except DataError:
         return None
 
 
-def _rows(table: Path, pictures: _Pictures, split: str | None) -> list[_Row]:
+def _rows(table: Path, images: _ImageFinder, split: str | None) -> list[_Row]:
     cells = _cells(table)
-    start, columns = _columns(table, cells, pictures)
-    rows = [_row(table, columns, line, pictures, split) for line in cells[start:]]
-    if not any(row.there for row in rows[:_PROBED]):
+    start, columns = _columns(table, cells, images)
+    rows = [_row(table, columns, line, images, split) for line in cells[start:]]
+    if not any(row.exists for row in rows[:_PROBED]):
         names = ", ".join(row.path for row in rows[:3])
-        raise DataError(f"{table} names pictures that are not in {pictures.root}: {names}; correct the paths.")
+        raise DataError(f"{table} names images that are not in {images.root}: {names}; correct the paths.")
     if any(PurePosixPath(row.label).suffix.casefold() in IMAGE_SUFFIXES for row in rows[:_PROBED]):
-        raise DataError(f"{table} pairs pictures with pictures; a label for each is needed.")
+        raise DataError(f"{table} pairs images with images; a label for each is needed.")
     return rows
 
 
@@ -125,11 +127,11 @@ def _cells(table: Path) -> list[list[str]]:
 
 
 def _columns(
-    table: Path, cells: Sequence[Sequence[str]], pictures: _Pictures
+    table: Path, cells: Sequence[Sequence[str]], images: _ImageFinder
 ) -> tuple[int, tuple[int, int, int | None]]:
     """Where the rows begin (after a header or not) and the columns of path, label and split."""
     header = [cell.casefold() for cell in cells[0]]
-    if pictures.find(cells[0][0]) or not (set(header) & (_PATHS | _LABELS) or _begins_below(cells, pictures)):
+    if images.find(cells[0][0]) or not (set(header) & (_PATHS | _LABELS) or _begins_below(cells, images)):
         split = 2 if len(header) == 3 and split_word(header[2]) else None
         if len(header) > (3 if split else 2):
             raise DataError(f"{table} has {len(header)} columns and no header; say which are path, label and split.")
@@ -143,47 +145,50 @@ def _columns(
     return 1, (path, (named or others)[0], split)
 
 
-def _begins_below(cells: Sequence[Sequence[str]], pictures: _Pictures) -> bool:
-    return len(cells) > 1 and pictures.find(cells[1][0]) is not None
+def _begins_below(cells: Sequence[Sequence[str]], images: _ImageFinder) -> bool:
+    return len(cells) > 1 and images.find(cells[1][0]) is not None
 
 
 def _row(
-    table: Path, columns: tuple[int, int, int | None], line: Sequence[str], pictures: _Pictures, split: str | None
+    table: Path, columns: tuple[int, int, int | None], line: Sequence[str], images: _ImageFinder, split: str | None
 ) -> _Row:
-    path, label, division = columns
-    if len(line) <= max(path, label, division or 0):
+    path, label, split_column = columns
+    if len(line) <= max(path, label, split_column or 0):
         raise DataError(f"{table} has a line with too few columns: {', '.join(line)}; complete it.")
-    word = split if division is None else split_word(line[division])
-    if division is not None and word is None:
-        raise DataError(f"{table} puts {line[path]} into a split called '{line[division]}'; say train, val or test.")
-    found = pictures.find(line[path])
+    word = split if split_column is None else split_word(line[split_column])
+    if split_column is not None and word is None:
+        raise DataError(
+            f"{table} puts {line[path]} into a split called '{line[split_column]}'; write train, val or test."
+        )
+    found = images.find(line[path])
     return _Row(found or line[path], line[label], word, found is not None)
 
 
 def _dataset(root: Path, tables: Sequence[tuple[Path, list[_Row]]]) -> Dataset:
     rows = [row for _, found in tables for row in found]
     names = " and ".join(table.name for table, _ in tables)
-    multiple = any(len(_several(row.label)) > 1 for row in rows)
-    carried = [_several(row.label) if multiple else [row.label] for row in rows]
-    if not multiple and (bare := next((row.path for row in rows if not row.label), None)):
+    multi_label = any(len(_split_labels(row.label)) > 1 for row in rows)
+    cells = [_split_labels(row.label) if multi_label else [row.label] for row in rows]
+    if not multi_label and (bare := next((row.path for row in rows if not row.label), None)):
         raise DataError(f"{names} in {root} gives {bare} no label; complete it.")
-    labels = _labels([[readable(label) for label in found] for found in carried], multiple)
-    missing = sum(not row.there for row in rows)
-    reason = f"the table {names}" + (f"; {missing} of its pictures are missing" if missing else "")
-    return from_labels(root, "table", reason, [(row.path, row.split) for row in rows], labels)
+    labels = _labels([[composed(label) for label in cell] for cell in cells], multi_label)
+    missing = sum(not row.exists for row in rows)
+    reason = f"the table {names}" + (f"; {missing} of its images are missing" if missing else "")
+    images = ImageFiles(root, tuple(row.path for row in rows))
+    return build_dataset(root, "table", reason, images, [row.split for row in rows], {"labels": labels})
 
 
-def _several(cell: str) -> list[str]:
+def _split_labels(cell: str) -> list[str]:
     """The labels in one cell; a comma followed by a space belongs to a name."""
     return [label.strip() for label in re.split(r"[;|]|,(?! )", cell) if label.strip()]
 
 
-def _labels(carried: Sequence[Sequence[str]], multiple: bool) -> Labels:
-    classes = sorted({label for labels in carried for label in labels}, key=natural)
-    numbers = {label: number for number, label in enumerate(classes)}
-    if not multiple:
-        return Labels(np.array([numbers[labels[0]] for labels in carried], dtype=np.int64), tuple(classes))
-    flags = np.zeros((len(carried), len(classes)), dtype=np.uint8)
-    for row, labels in zip(flags, carried, strict=True):
-        row[[numbers[label] for label in labels]] = 1
+def _labels(cells: Sequence[Sequence[str]], multi_label: bool) -> Labels:
+    classes = sorted({label for cell in cells for label in cell}, key=natural)
+    indices = {label: index for index, label in enumerate(classes)}
+    if not multi_label:
+        return Labels(np.array([indices[cell[0]] for cell in cells], dtype=np.int64), tuple(classes))
+    flags = np.zeros((len(cells), len(classes)), dtype=np.uint8)
+    for row, cell in zip(flags, cells, strict=True):
+        row[[indices[label] for label in cell]] = 1
     return Labels(flags, tuple(classes))

@@ -1,45 +1,83 @@
-"""How good a classifier is on a split: figures, confusion, calibration, and from which confidence on to believe it."""
+"""How good a classifier is on a split: metrics, confusion matrix, each class, calibration."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from convolve.datasets.batches import Batches
-from convolve.metrics.calibration import Reject, fit_temperature, reject_threshold, reliability, with_temperature
-from convolve.metrics.confusion import confusion_matrix, macro, per_class, per_label, weighted
-from convolve.metrics.ranking import as_flags, average_precision, each_class, roc_auc
-from convolve.reports.report import Calibration, Classes
-from convolve.runtime import Runtime
-from convolve.tasks.classify.learning import Classify
-from convolve.training.scoring import answers, joined
-from convolve.values import Dataset, Floats, Indices, Preprocessing, Scored
+from convolve.metrics.calibration import RejectThreshold, Reliability, reliability
+from convolve.metrics.confusion import ClassMetrics, Shares, confusion_matrix, macro_average, class_metrics, label_metrics, weighted_average
+from convolve.metrics.ranking import one_hot, average_precision, one_vs_rest, nanmean, roc_auc, top_k_accuracy
+from convolve.tasks.classify.confidence import TARGET_ACCURACY, Confidence, apply_temperature
+from convolve.values import Floats, Indices
 
-WANTED_ACCURACY = 0.99
-_SMALLEST = 1e-12
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities ``scores`` (N, classes), ``targets`` (N,) class indices or (N, classes) flags, and the images'
+    ``indices`` (N,) in the dataset.
+    """
+
+    scores: Floats
+    targets: npt.NDArray[Any]
+    indices: Indices
+    multi_label: bool
+
+
+@dataclass(frozen=True)
+class ClassResults:
+    """Class names and the ``metrics`` of each.
+
+    ``matrix`` (C, C), rows true classes, where every image has one class; None where it may carry several labels.
+    ``average_precision`` and ``roc_auc`` (C,), one class against the rest, nan where there is none.
+    """
+
+    names: tuple[str, ...]
+    metrics: ClassMetrics
+    matrix: Indices | None
+    average_precision: Shares
+    roc_auc: Shares
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Reliability ``before`` and ``after`` temperature scaling. ``reject`` keeps ``target_accuracy`` on the validation
+    split; None where no threshold is known to.
+    """
+
+    before: Reliability
+    after: Reliability
+    temperature: float
+    target_accuracy: float
+    reject: RejectThreshold | None = None
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``split`` and its number of ``images``; ``figures`` by name; every class's own; how far confidence is right; and
-    what it was measured from, ``scored`` at temperature 1.
+    """``split`` and its number of ``images``; ``metrics`` by name; the metrics of each class; calibration; and the
+    ``predictions`` at temperature 1 behind it all.
     """
 
     split: str
     images: int
-    figures: Mapping[str, float]
-    classes: Classes
+    metrics: Mapping[str, float]
+    classes: ClassResults
     calibration: Calibration
-    scored: Scored = field(repr=False)
+    predictions: Predictions = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain numbers and lists; a figure that does not exist is null."""
-        own, calibration = self.classes.figures, self.calibration
+        """Plain numbers and lists; an undefined metric is null."""
+        own, calibration = self.classes.metrics, self.calibration
         columns = {
             "precision": own.precision,
             "recall": own.recall,
@@ -49,126 +87,84 @@ class Evaluation:
             "roc_auc": self.classes.roc_auc,
         }
         rows = {
-            name: {key: _plain(values[place].item()) for key, values in columns.items() if values is not None}
-            for place, name in enumerate(self.classes.names)
+            name: {key: _finite(values[index].item()) for key, values in columns.items()}
+            for index, name in enumerate(self.classes.names)
         }
         return {
             "split": self.split,
             "images": self.images,
-            "figures": {name: _plain(value) for name, value in self.figures.items()},
+            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
             "classes": rows,
             "confusion": None if self.classes.matrix is None else self.classes.matrix.tolist(),
             "calibration": {
-                "ece": _plain(calibration.before.error),
-                "ece_with_temperature": _plain(calibration.after.error) if calibration.after else None,
+                "ece": _finite(calibration.before.error),
+                "ece_with_temperature": _finite(calibration.after.error),
                 "temperature": calibration.temperature,
-                "wanted_accuracy": calibration.wanted,
+                "target_accuracy": calibration.target_accuracy,
                 "reject": dataclasses.asdict(calibration.reject) if calibration.reject else None,
             },
         }
 
+    def to_console(self) -> Iterator[RenderableType]:
+        """Headline metrics, the confusion matrix where it is small enough to print, and the metrics of each class."""
+        from convolve.tasks.classify.console import console_output
 
-@dataclass(frozen=True)
-class Trust:
-    """What the validation split says of confidence: the temperature that corrects it, and where to begin to believe it.
-
-    ``reject`` is None where no threshold reaches `WANTED_ACCURACY`, or an image may carry several labels.
-    """
-
-    temperature: float = 1.0
-    reject: Reject | None = None
+        yield from console_output(self)
 
 
-def conclude(task: Classify, validation: Iterable[Scored]) -> dict[str, Any]:
-    """`temperature` and `reject`, fitted on the validation split's batches, scored at temperature 1."""
-    return dataclasses.asdict(trust(task, joined(validation)))
+def measure(predictions: Predictions) -> dict[str, float]:
+    """Accuracy, top-5 accuracy and macro F1; multi-label: mean average precision, ROC AUC and exact matches."""
+    scores, targets = predictions.scores, predictions.targets
+    if predictions.multi_label:
+        present = targets.astype(bool)
+        return {
+            "average_precision": nanmean(one_vs_rest(average_precision, scores, present)),
+            "roc_auc": nanmean(one_vs_rest(roc_auc, scores, present)),
+            "exact_match": float(((scores >= 0.5) == present).all(1).mean()),
+        }
+    classes = targets.astype(np.int64)
+    found = {"accuracy": top_k_accuracy(scores, classes, 1)}
+    if scores.shape[1] > 5:
+        found["top5_accuracy"] = top_k_accuracy(scores, classes, 5)
+    own = class_metrics(confusion_matrix(classes, scores.argmax(1), scores.shape[1]))
+    return found | {"macro_f1": macro_average(own).f1}
 
 
-def evaluate(task: Classify, split: str, parts: Iterable[Scored], results: Mapping[str, Any]) -> Evaluation:
-    """Measure a split from its batches, scored at temperature 1; ``results`` hold what `conclude` found."""
-    return judged(task, split, joined(parts), trust_from(results))
-
-
-def measured(
-    task: Classify, dataset: Dataset, part: Indices, batches: Batches, preprocessing: Preprocessing, runtime: Runtime
-) -> Iterator[Scored]:
-    """A split's batches, scored at temperature 1."""
-    del dataset, part, preprocessing
-    yield from answers(dataclasses.replace(task, temperature=1.0), batches.epoch(0), runtime)
-
-
-def trust(task: Classify, validation: Scored) -> Trust:
-    """Fit both on the validation split, scored at temperature 1."""
-    if task.multiple:
-        return Trust(fit_temperature(_pairs(validation.scores), validation.targets.reshape(-1).astype(np.int64)))
-    truth = validation.targets.astype(np.int64)
-    temperature = fit_temperature(_logarithms(validation.scores), truth)
-    return Trust(temperature, reject_threshold(_warmed(task, validation.scores, temperature), truth, WANTED_ACCURACY))
-
-
-def trust_from(document: Mapping[str, Any]) -> Trust:
-    """What `dataclasses.asdict` made of a `Trust`, among other entries, as the value again."""
-    reject = document.get("reject")
-    return Trust(float(document.get("temperature", 1.0)), Reject(**reject) if reject else None)
-
-
-def judged(task: Classify, split: str, scored: Scored, trusted: Trust) -> Evaluation:
-    """Every figure of a split, scored at temperature 1, and how far what ``trusted`` says of confidence holds there."""
-    figures = task.measure(scored.scores, scored.targets)
-    if task.multiple:
-        flags = scored.targets.astype(bool)
-        predicted = scored.scores >= 0.5
-        own, matrix = per_label(flags, predicted), None
+def evaluate(names: tuple[str, ...], split: str, predictions: Predictions, confidence: Confidence) -> Evaluation:
+    """Every metric of a split, from predictions at temperature 1, and its calibration by ``confidence``."""
+    scores, targets = predictions.scores, predictions.targets
+    if predictions.multi_label:
+        flags, matrix = targets.astype(bool), None
+        own = label_metrics(flags, scores >= 0.5)
     else:
-        truth = scored.targets.astype(np.int64)
-        flags = as_flags(truth, len(task.classes))
-        matrix = confusion_matrix(truth, scored.scores.argmax(1), len(task.classes))
-        own = per_class(matrix)
+        flags = one_hot(targets.astype(np.int64), len(names))
+        matrix = confusion_matrix(targets.astype(np.int64), scores.argmax(1), len(names))
+        own = class_metrics(matrix)
     averages = {
         f"{kind}_{name}": value
-        for kind, mean in (("macro", macro(own)), ("weighted", weighted(own)))
+        for kind, mean in (("macro", macro_average(own)), ("weighted", weighted_average(own)))
         for name, value in dataclasses.asdict(mean).items()
     }
-    precisions, areas = (each_class(figure, scored.scores, flags) for figure in (average_precision, roc_auc))
-    classes = Classes(tuple(task.classes), own, matrix, precisions, areas)
-    calibration = _calibration(task, scored, trusted)
-    return Evaluation(split, len(scored.indices), figures | averages, classes, calibration, scored)
-
-
-def _calibration(task: Classify, scored: Scored, trusted: Trust) -> Calibration:
-    warmed = _warmed(task, scored.scores, trusted.temperature)
-    return Calibration(
-        before=reliability(*_confidence(task, scored.scores, scored)),
-        after=reliability(*_confidence(task, warmed, scored)),
-        temperature=trusted.temperature,
-        wanted=WANTED_ACCURACY,
-        reject=trusted.reject,
+    precisions, areas = (one_vs_rest(metric, scores, flags) for metric in (average_precision, roc_auc))
+    classes = ClassResults(names, own, matrix, precisions, areas)
+    calibrated = apply_temperature(scores, confidence.temperature, predictions.multi_label)
+    calibration = Calibration(
+        before=reliability(*_confidence_and_hits(scores, predictions)),
+        after=reliability(*_confidence_and_hits(calibrated, predictions)),
+        temperature=confidence.temperature,
+        target_accuracy=TARGET_ACCURACY,
+        reject=confidence.reject,
     )
+    metrics = measure(predictions) | averages
+    return Evaluation(split, len(predictions.indices), metrics, classes, calibration, predictions)
 
 
-def _confidence(task: Classify, scores: Floats, scored: Scored) -> tuple[Floats, Any]:
-    if task.multiple:
-        return scores.reshape(-1), scored.targets.reshape(-1).astype(bool)
-    return scores.max(1), scores.argmax(1) == scored.targets
+def _confidence_and_hits(scores: Floats, predictions: Predictions) -> tuple[Floats, Any]:
+    """Of each image, or for multi-label of each of its labels."""
+    if predictions.multi_label:
+        return scores.reshape(-1), predictions.targets.reshape(-1).astype(bool)
+    return scores.max(1), scores.argmax(1) == predictions.targets
 
 
-def _warmed(task: Classify, scores: Floats, temperature: float) -> Floats:
-    if task.multiple:
-        warmed = with_temperature(_pairs(scores), temperature)[:, 1].reshape(scores.shape)
-    else:
-        warmed = with_temperature(_logarithms(scores), temperature)
-    return warmed.astype(np.float32)
-
-
-def _logarithms(scores: Floats) -> Floats:
-    return np.log(np.maximum(scores, _SMALLEST))
-
-
-def _pairs(scores: Floats) -> Floats:
-    """(N, C) probabilities of labels to (N C, 2) pairs of 0 and logit."""
-    flat = scores.reshape(-1).astype(np.float64).clip(_SMALLEST, 1 - _SMALLEST)
-    return np.stack([np.zeros_like(flat), np.log(flat / (1 - flat))], 1).astype(np.float32)
-
-
-def _plain(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None

@@ -1,10 +1,10 @@
 """Regions as polygons, as COCO's annotations have them: x and y count from the outer edge of the first pixel, so that a
 polygon encloses its pixels, and drawn again it is the same region to the pixel.
 
-A polygon cannot have a hole. From each hole's highest pixel a slit of no width goes up to what lies above, and the ring
-follows it up and down again: one ring is left for each region. OpenCV's contours run through the centers of pixels; of
-a picture four times as large they run within an eighth of a pixel of the original's edges, and a slit is one of its
-pixels wide.
+A polygon cannot have a hole. From each hole's highest pixel a slit of no width goes up to what lies above, and the
+polygon follows it up and down again: one polygon is left for each region. OpenCV's contours run through the centers of
+pixels; in an image four times as large they run within an eighth of a pixel of the original's edges, and a slit is one
+of its pixels wide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FINER = 4
 Flags = npt.NDArray[np.bool_]
 
 
-class Ring(NamedTuple):
+class Polygon(NamedTuple):
     """A region's outline: its ``corners`` (corners, 2) as x and y, and how many pixels it encloses."""
 
     corners: Indices
@@ -39,40 +39,40 @@ class Ring(NamedTuple):
         return [*least.tolist(), *(most - least).tolist()]
 
 
-def rings(inside: Flags) -> list[Ring]:
+def find_polygons(inside: Flags) -> list[Polygon]:
     """One for each connected region of (H, W), pixels that touch at a corner being connected; the largest first."""
     left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
     part = np.pad(inside[top : top + height, left : left + width], 1).view(np.uint8)
     fine = np.repeat(np.repeat(part, _FINER, 0), _FINER, 1)
     for column, rows in _slits(part):
         fine[rows, column] = 0
-    outlines, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    found = [_ring(np.asarray(outline, np.int64)[:, 0], (left - 1, top - 1)) for outline in outlines]
-    return sorted(found, key=lambda ring: (-ring.area, ring.corners[0].tolist()))
+    boundaries, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = [_polygon(np.asarray(outline, np.int64)[:, 0], (left - 1, top - 1)) for outline in boundaries]
+    return sorted(found, key=lambda polygon: (-polygon.area, polygon.corners[0].tolist()))
 
 
 def _slits(part: Pixels) -> Iterator[tuple[int, slice]]:
-    """The column and the rows, in the finer picture, of a slit from each hole of a region with a border around it. It
+    """The column and the rows, in the enlarged image, of a slit from each hole of a region with a border around it. It
     ends at the first pixel outside, above or to the left, which always belongs to a hole that begins higher.
     """
     _, numbers, boxes, _ = cv2.connectedComponentsWithStats(1 - part, connectivity=4)
     across = part.T  # by columns: whether this pixel or the next is outside
-    beside = np.ascontiguousarray((across[1:] == 0) | (across[:-1] == 0))
+    edge = np.ascontiguousarray((across[1:] == 0) | (across[:-1] == 0))
     for hole, (left, top, width) in enumerate(boxes[1:, :3].tolist(), 1):
         if top:  # else it is the border
             column = left + int(np.argmax(numbers[top, left : left + width] == hole))
-            above = int(np.flatnonzero(beside[column - 1, :top])[-1])
+            above = int(np.flatnonzero(edge[column - 1, :top])[-1])
             end = _FINER * (above + 1) - int(part[above, column])
             yield _FINER * column, slice(end, _FINER * top)
 
 
-def _ring(outline: Indices, corner: tuple[int, int]) -> Ring:
-    """The edges that a contour (points, 2) of the finer picture runs beside."""
+def _polygon(outline: Indices, corner: tuple[int, int]) -> Polygon:
+    """The edges that a contour (points, 2) of the enlarged image runs along."""
     points = (outline + _FINER // 2) // _FINER + corner
     points = points[(points != np.roll(points, 1, 0)).any(1)]
-    before, behind = points - np.roll(points, 1, 0), np.roll(points, -1, 0) - points
-    straight = (before[:, 0] * behind[:, 1] == before[:, 1] * behind[:, 0]) & ((before * behind).sum(1) > 0)
-    corners = points[~straight]
+    before, after = points - np.roll(points, 1, 0), np.roll(points, -1, 0) - points
+    collinear = (before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]) & ((before * after).sum(1) > 0)
+    corners = points[~collinear]
     x, y = corners.T
     area = int(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) // 2
-    return Ring(corners, area)
+    return Polygon(corners, area)

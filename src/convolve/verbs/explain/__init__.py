@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from convolve.command import Command
 from convolve.progress import Listener
 from convolve.verbs.explain.options import Explain
 from convolve.verbs.explain.results import Explanation, legend
-from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,4 +95,4 @@ def _figure(key: str, value: float | None) -> str:
     return f"{value:.1%}" if key in ("localization", "pointing") else f"{value:.3f}"
 
 
-VERB = Verb(Explain, run, shown)
+COMMAND = Command(Explain, run, shown)

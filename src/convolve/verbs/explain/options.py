@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from convolve.options import flat
 from convolve.verbs.running import Running
-from convolve.words import Heat, View
+from convolve.choices import Heat, View
 
 _SEVERAL = Parameter(consume_multiple=True, negative=(), show_default=False)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.datasets.preprocess import fitted, frame, least_side, normalized
+from convolve.datasets.preprocess import fit_to_input, frame, least_side, normalize
 from convolve.datasets.voc import read_voc
 from convolve.errors import DataError, ImageError
 from convolve.explainers.together import at_once
@@ -150,17 +150,17 @@ def _read(images: Images, preprocessing: Preprocessing, place: int) -> _Read | s
     wide = replace(preprocessing, height=height * larger, width=width * larger)
     try:
         pixels = images.read(place, least_side(preprocessing))
-        seen = fitted(pixels, preprocessing)
+        seen = fit_to_input(pixels, preprocessing)
         if preprocessing.fit == "tiles":  # a larger frame would show more of the picture
             return seen, seen.repeat(larger, 0).repeat(larger, 1), images.size(place)
-        picture = fitted(images.read(place, least_side(wide)), wide) if larger > 1 else seen
+        picture = fit_to_input(images.read(place, least_side(wide)), wide) if larger > 1 else seen
         return seen, picture, images.size(place)
     except ImageError as error:
         return str(error)
 
 
 def _answered(whole: dict[int, _Read], say: Say, runtime: Runtime, preprocessing: Preprocessing) -> Looked:
-    inputs = runtime.images(normalized(np.stack([seen for seen, _, _ in whole.values()]), preprocessing))
+    inputs = runtime.images(normalize(np.stack([seen for seen, _, _ in whole.values()]), preprocessing))
     sizes = np.array([size for _, _, size in whole.values()], dtype=np.int64)
     with runtime.arithmetic():
         said = say(inputs, sizes)

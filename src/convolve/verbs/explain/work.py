@@ -21,7 +21,7 @@ from convolve.verbs.explain.results import Explained, Explanation
 from convolve.verbs.explain.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
 from convolve.verbs.making import network_of
 from convolve.verbs.running import restored
-from convolve.words import View
+from convolve.choices import View
 
 _OF_ONE_ANSWER: tuple[View, ...] = ("contributions", "embedding")
 

@@ -1,4 +1,4 @@
-"""`convolve networks`: the networks one can train, and one network's layers."""
+"""`convolve networks`: the list of networks, and one network's layers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.progress import Listener
 from convolve.verbs.networks import catalog, layer_table
 from convolve.verbs.networks.catalog import Catalog, Order
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.picturing import check_figure, write_figure
-from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,59 +24,58 @@ class Networks:
     """List the networks, or show the layers of one."""
 
     name: str | None = None
-    """Network whose layers to show; without it networks are listed."""
+    """Network whose layers to show; without a name, all networks are listed."""
     _: KW_ONLY
     find: str | None = None
-    """List only networks with these words in name, title, authors, venue or year."""
+    """List only networks that have all these words in their name, title, authors, venue or year."""
     sort: Order | None = None
-    """Order of the list: small counts and errors and fast networks first; by year unless said."""
+    """Order of the list: lowest counts and errors, or highest speed, first; year by default."""
     speed: bool = False
-    """Measure the listed networks' images a second in inference, on this machine."""
+    """Measure each listed network's inference speed on this machine, in images/s."""
     input: str | None = None
-    """Channels x height x width of its images, such as 3x224x224; the published ones by default."""
+    """Input size as channels x height x width, such as 3x224x224; the published one by default."""
     classes: int | None = None
     """Number of classes; the published one by default."""
     figure: Path | None = None
-    """Draw the network into this file (.svg or .png)."""
+    """Write a drawing of the network to this file (.svg or .png)."""
 
 
 def run(options: Networks, listener: Listener) -> Catalog | Layers:
-    """Look the networks up.
+    """List the networks, or summarize one.
 
-    Raises `NetworkError` for an unknown name, words that none has or an input too small, `OptionError` for options of
-    the list beside a name and the other way round.
+    Raises `NetworkError` for an unknown name, words that no network has or an input that is too small, `OptionError`
+    for options of the list together with a name, and for options of one network without a name.
     """
     return _list(options, listener) if options.name is None else _layers(options, options.name)
 
 
-def shown(result: Catalog | Layers) -> Iterator[RenderableType]:
+def render(result: Catalog | Layers) -> Iterator[RenderableType]:
     """A table of the networks, or of one network's layers with its totals."""
-    yield from catalog.shown(result) if isinstance(result, Catalog) else layer_table.shown(result)
+    yield from catalog.render(result) if isinstance(result, Catalog) else layer_table.render(result)
 
 
 def _list(options: Networks, listener: Listener) -> Catalog:
-    given = {"input": options.input, "classes": options.classes, "figure": options.figure}
-    for name, value in given.items():
+    for name, value in {"input": options.input, "classes": options.classes, "figure": options.figure}.items():
         if value is not None:
-            raise OptionError(f"--{name} is about one network; name it: `convolve networks NAME --{name} {value}`.")
+            raise OptionError(f"--{name} needs a network; write `convolve networks NAME --{name} {value}`.")
     if options.sort == "speed" and not options.speed:
-        raise OptionError("--sort speed needs speeds; add --speed to measure them.")
+        raise OptionError("--sort speed needs measured speeds; add --speed.")
     cards = catalog.find(options.find)
     speeds, measured = catalog.measure(cards, listener) if options.speed else ({}, "")
-    return Catalog(catalog.ordered(cards, options.sort or "year", speeds), speeds, measured)
+    return Catalog(catalog.sort(cards, options.sort or "year", speeds), speeds, measured)
 
 
 def _layers(options: Networks, name: str) -> Layers:
     from convolve import models
-    from convolve.summary import outlines, summarize
+    from convolve.summary import shapes_only, summarize
 
     for option, value in {"find": options.find, "sort": options.sort, "speed": options.speed or None}.items():
         if value is not None:
-            raise OptionError(f"--{option} is about the list of networks; leave it out, or the name '{name}'.")
+            raise OptionError(f"--{option} is for the list of networks; leave out --{option} or the name '{name}'.")
     check_figure(options.figure)
     card = models.card(name)
     channels, height, width = _input(options.input) if options.input else card.input
-    with outlines():
+    with shapes_only():
         network = models.create(name, options.classes, channels, (height, width))
     summary = summarize(network, (channels, height, width))
     if options.figure:
@@ -89,8 +88,8 @@ def _layers(options: Networks, name: str) -> Layers:
 def _input(text: str) -> tuple[int, int, int]:
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-        raise OptionError(f"'{text}' is not an input; write channels x height x width, such as 3x224x224.")
+        raise OptionError(f"'{text}' is not an input size; write channels x height x width, such as 3x224x224.")
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-VERB = Verb(Networks, run, shown)
+COMMAND = Command(Networks, run, render)

@@ -1,4 +1,4 @@
-"""The list of networks: which are found, in which order, and how fast each is here."""
+"""The list of networks: searched, sorted, and with the speed of each on this machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.models import Card
+    from convolve.models.network import Output
 
 Order = Literal["name", "year", "parameters", "macs", "top1", "top5", "speed"]
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Networks' cards in the order asked for; ``speeds`` are images a second by name, of those that were measured."""
+    """The networks' cards in their order; ``speeds`` are images per second of those that were measured, by name."""
 
     cards: tuple[Card, ...]
     speeds: dict[str, float]
@@ -33,35 +34,39 @@ class Catalog:
         return {"networks": cards, "measured": self.measured}
 
 
-def find(text: str | None) -> list[Card]:
-    """The cards that have every word of ``text``, oldest first; all without a text. Raises `NetworkError` for none."""
+def find(text: str | None = None, output: Output | None = None) -> list[Card]:
+    """The cards that have every word of ``text``, and whose networks have that ``output``; oldest first.
+
+    Raises `NetworkError` when there is none.
+    """
     from convolve import models
 
     words = (text or "").casefold().split()
     cards = [models.card(name) for name in models.names()]
-    found = [card for card in cards if all(word in _described(card) for word in words)]
+    cards = [card for card in cards if output is None or card.output == output]
+    found = [card for card in cards if all(word in _searched_text(card) for word in words)]
     if not found:
-        raise NetworkError(f"No network has '{text}' in its name, title, authors, venue or year; try fewer words.")
+        kind = f"network with the output '{output}'" if output else "network"
+        raise NetworkError(f"No {kind} has '{text}' in its name, title, authors, venue or year; try fewer words.")
     return found
 
 
-def ordered(cards: Sequence[Card], order: Order, speeds: dict[str, float]) -> tuple[Card, ...]:
-    """Names and years upwards, small counts and errors first, fast networks first; what is not known last."""
+def sort(cards: Sequence[Card], order: Order, speeds: dict[str, float]) -> tuple[Card, ...]:
+    """By name or year ascending, lowest counts or errors first, or highest speed first; unknown values last."""
 
-    def place(card: Card) -> tuple[bool, Any]:
+    def key(card: Card) -> tuple[bool, Any]:
         speed = speeds.get(card.name)
         values = {"top1": card.top1_error, "top5": card.top5_error, "speed": -speed if speed else None}
         value = values[order] if order in values else getattr(card, order)
         return value is None, value if value is not None else 0
 
-    return tuple(sorted(cards, key=place))
+    return tuple(sorted(cards, key=key))
 
 
 def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float], str]:
-    """Images a second of each network at its published input, and how that was measured.
+    """Images per second of each network at its published input, and how they were measured.
 
-    The first Ctrl-C ends the measuring when the network at hand is done, and what was measured stays; the second one
-    interrupts at once.
+    The first Ctrl-C stops after the current network and keeps what was measured; the second one stops at once.
     """
     import torch
 
@@ -72,8 +77,8 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     threads = torch.get_num_threads()
     try:
         with Interruption() as interruption:
-            for place, card in enumerate(cards):
-                listener(Step("measure", place, len(cards), card.name))
+            for index, card in enumerate(cards):
+                listener(Step("measure", index, len(cards), card.name))
                 speeds[card.name], chosen = _speed(card)
                 reasons |= dict.fromkeys(chosen)
                 if interruption.asked:
@@ -82,11 +87,11 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     finally:
         torch.set_num_threads(threads)
     listener(Step("measure", len(speeds), len(cards)))
-    return speeds, f"inference in batches of {BATCH} at the input listed, on this machine; {'; '.join(reasons)}"
+    return speeds, f"inference with batches of {BATCH} at the listed input, on this machine; {'; '.join(reasons)}"
 
 
-def shown(result: Catalog) -> Iterator[RenderableType]:
-    """A table, a network to a line."""
+def render(result: Catalog) -> Iterator[RenderableType]:
+    """A table with one network per row."""
     from rich.table import Table
 
     table = Table("name", "paper", "year", "input", box=None, header_style="bold")
@@ -106,7 +111,7 @@ def shown(result: Catalog) -> Iterator[RenderableType]:
         yield f"images/s: {result.measured}"
 
 
-def _described(card: Card) -> str:
+def _searched_text(card: Card) -> str:
     return " ".join((card.name, card.title, card.authors, card.venue, str(card.year))).casefold()
 
 

@@ -1,4 +1,4 @@
-"""One network's layers, as a table, as JSON and as a picture."""
+"""One network's layers, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layers:
-    """One network's layer table; ``input`` is (channels, height, width), ``figure`` the picture, if asked for."""
+    """One network's layer table; ``input`` is (channels, height, width), ``figure`` the path of its drawing, if any."""
 
     card: Card
     input: tuple[int, int, int]
@@ -40,26 +40,26 @@ class Layers:
         }
 
 
-def shown(result: Layers) -> Iterator[RenderableType]:
-    """A table with a line to each layer, and the totals."""
+def render(result: Layers) -> Iterator[RenderableType]:
+    """A table with one layer per row, and the totals."""
     from rich.table import Table
 
     summary = result.summary
     table = Table("layer", "type", "kernel", "output", box=None, header_style="bold")
-    for heading in ("parameters", "multiply-adds", "sees", "every", "from"):
+    for heading in ("parameters", "multiply-adds", "receptive field", "jump", "offset"):
         table.add_column(heading, justify="right")
     for row in summary.layers:
         output, counts = "x".join(map(str, row.output)), (f"{row.parameters:,}", f"{row.macs:,}")
         table.add_row(row.name, row.type, _kernel(row), output, *counts, *map(str, row.receptive_field))
     yield table
     yield (
-        f"{summary.parameters:,} parameters ({summary.trainable:,} trainable, "
-        f"{summary.parameters - summary.trainable:,} not), {summary.macs:,} multiply-adds; for one image in float32 "
-        f"{_memory(summary.weight_bytes)} of weights, {_memory(summary.activation_bytes)} of activations."
+        f"{summary.parameters:,} parameters ({summary.trainable:,} trainable), {summary.macs:,} multiply-adds; in "
+        f"float32 {_memory(summary.weight_bytes)} of weights and {_memory(summary.activation_bytes)} of activations "
+        "per image."
     )
     yield (
-        "A unit `sees` a square of that many pixels a side (padding counted); the next unit's begins `every` so many "
-        "pixels, the first unit's at `from`."
+        "The receptive field is a square whose side is so many pixels, padding included; the jump (effective stride) "
+        "is the distance between the fields of neighboring units; the offset is where the first unit's field begins."
     )
     if result.figure:
         yield f"figure  {result.figure}"

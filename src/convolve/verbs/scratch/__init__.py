@@ -1,4 +1,4 @@
-"""`convolve scratch`: a layer's sums, one after the other, and the classic filters on a photograph."""
+"""`convolve scratch`: the worked calculation of a layer, value by value, and the classic filters on a photograph."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.options import merge
 from convolve.progress import Listener
 from convolve.verbs.scratch.options import Scratch
-from convolve.verbs.verb import Verb
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.from_scratch.photographs import Version
-    from convolve.from_scratch.steps.example import Example
-    from convolve.from_scratch.steps.values import Walk
+    from convolve.from_scratch.filters import FilteredImage
+    from convolve.from_scratch.traces.examples import WorkedExample
+    from convolve.from_scratch.traces.trace import Trace
 
 
 @dataclass(frozen=True)
-class Examples:
+class ExampleList:
     """The lectures' worked examples by name."""
 
-    examples: dict[str, Example]
+    examples: dict[str, WorkedExample]
 
     def as_json(self) -> dict[str, Any]:
         """`examples`: by name the title, the slide and the options."""
@@ -34,86 +34,88 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Worked:
-    """A walk through the sums, and the page if one was asked for."""
+class WorkedCalculation:
+    """The trace of an operation, and the page if one was written."""
 
-    walk: Walk
+    trace: Trace
     page: Path | None
 
     def as_json(self) -> dict[str, Any]:
-        """`title`, `grids` and `parts` with their steps, whose cells are (grid, row, column) from 0; `page`."""
-        return {**dataclasses.asdict(self.walk), "page": str(self.page) if self.page else None}
+        """`title`, `grids` and `phases` with their steps, whose cells are (grid, row, column) from 0; `page`."""
+        return {**dataclasses.asdict(self.trace), "page": str(self.page) if self.page else None}
 
 
 @dataclass(frozen=True)
-class Filtered:
-    """A photograph through each filter and pooling, and the page if one was asked for."""
+class FilteredPhotograph:
+    """A photograph through each filter and pooling, and the page if one was written."""
 
     photograph: str
-    versions: tuple[Version, ...]
+    images: tuple[FilteredImage, ...]
     page: Path | None
 
     def as_json(self) -> dict[str, Any]:
-        """`photograph`, `page`, and each version's name, kernel, shape and range of values."""
-        versions = [
-            {"name": each.name, "kernel": each.kernel, "size": each.picture.shape[:2], "values": each.span}
-            for each in self.versions
+        """`photograph`, `page`, and of each of the `images` the name, kernel, size and range of values."""
+        images = [
+            {"name": each.name, "kernel": each.kernel, "size": each.image.shape[:2], "value_range": each.value_range}
+            for each in self.images
         ]
-        return {"photograph": self.photograph, "versions": versions, "page": str(self.page) if self.page else None}
+        return {"photograph": self.photograph, "images": images, "page": str(self.page) if self.page else None}
 
 
-def run(options: Scratch, listener: Listener) -> Examples | Worked | Filtered:
-    """List the examples, walk through one or through the numbers given, or filter a photograph. Raises `OptionError`
-    for what does not fit, `ImageError` for a photograph that cannot be read.
+def run(options: Scratch, listener: Listener) -> ExampleList | WorkedCalculation | FilteredPhotograph:
+    """List the examples, trace an operation on an example's numbers or given ones, or filter a photograph. Raises
+    `OptionError` for invalid options, `ImageError` for a photograph that cannot be read.
     """
     del listener
     if options.example is not None:
-        options = _example(options.example, options)
+        options = _example_options(options.example, options)
     elif options.input is None and options.operation != "filters":
-        return _listed(options)
-    from convolve.verbs.scratch import working
+        return _example_list(options)
+    from convolve.verbs.scratch import operations
 
     if options.operation == "filters":
-        return Filtered(str(options.input), working.filtered(options), options.page)
-    return Worked(working.worked(options), options.page)
+        return FilteredPhotograph(str(options.input), operations.filter_photograph(options), options.page)
+    return WorkedCalculation(operations.trace_operation(options), options.page)
 
 
-def shown(result: Examples | Worked | Filtered) -> Iterator[RenderableType]:
-    """A table of the examples or filters, or the steps as they would stand on the board."""
-    from convolve.verbs.scratch import board
+def render(result: ExampleList | WorkedCalculation | FilteredPhotograph) -> Iterator[RenderableType]:
+    """A table of the examples or of the filtered images, or every step of the calculation."""
+    from convolve.verbs.scratch import console
 
-    if isinstance(result, Examples):
-        yield from board.examples_shown(result.examples)
-    elif isinstance(result, Worked):
-        yield from board.walk_shown(result.walk)
+    if isinstance(result, ExampleList):
+        yield from console.render_examples(result.examples)
+        return
+    if isinstance(result, WorkedCalculation):
+        yield from console.render_trace(result.trace)
     else:
-        yield from board.versions_shown(result.photograph, result.versions)
-    if not isinstance(result, Examples) and result.page:
+        yield from console.render_images(result.photograph, result.images)
+    if result.page:
         yield f"page  {result.page}"
 
 
-def _listed(options: Scratch) -> Examples:
-    """The examples, of one operation if it is named alone."""
-    from convolve.from_scratch.steps.examples import EXAMPLES
+def _example_list(options: Scratch) -> ExampleList:
+    """The examples, or those of one operation."""
+    from convolve.from_scratch.traces.examples import EXAMPLES
 
-    said = [spec.name for spec in fields(options) if getattr(options, spec.name) is not None]
-    if set(said) - {"operation"}:
-        raise OptionError("Say what to work on: --input with numbers, or --example with one of the lectures'.")
-    wanted = (options.operation, None)
-    return Examples(
-        {name: each for name, each in EXAMPLES.items() if each.options["operation"] in wanted or wanted[0] is None}
-    )
+    given = {spec.name for spec in fields(options) if getattr(options, spec.name) is not None}
+    if given - {"operation"}:
+        raise OptionError("There are no numbers to compute with; give them with --input, or take an --example.")
+    matches = {
+        name: example for name, example in EXAMPLES.items() if options.operation in {None, example.options["operation"]}
+    }
+    return ExampleList(matches)
 
 
-def _example(name: str, options: Scratch) -> Scratch:
-    from convolve.from_scratch.steps.examples import EXAMPLES
+def _example_options(name: str, options: Scratch) -> Scratch:
+    """The options of an example, overridden by those given."""
+    from convolve.from_scratch.traces.examples import EXAMPLES
 
     if name not in EXAMPLES:
-        raise OptionError(f"There is no example '{name}'; there are {', '.join(EXAMPLES)}.")
-    base = Scratch(**EXAMPLES[name].options)  # type: ignore[arg-type]
-    if options.operation not in {None, base.operation}:
-        raise OptionError(f"The example {name} is one of {base.operation}, not of {options.operation}; leave that out.")
-    return merge(base, options)
+        raise OptionError(f"Unknown example '{name}'; choose one of {', '.join(EXAMPLES)}.")
+    example = Scratch(**EXAMPLES[name].options)  # type: ignore[arg-type]
+    if options.operation not in {None, example.operation}:
+        raise OptionError(f"The example {name} computes {example.operation}, not {options.operation}; omit the latter.")
+    return merge(example, options)
 
 
-VERB = Verb(Scratch, run, shown)
+COMMAND = Command(Scratch, run, render)

@@ -1,4 +1,4 @@
-"""What a person may say to `convolve scratch`."""
+"""The options of `convolve scratch`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-Operation = Literal[
+OperationName = Literal[
     "size", "conv2d", "conv1d", "pool", "affine", "maxout", "activation", "dropout", "batchnorm", "layernorm", "lrn",
     "softmax", "hinge", "l1", "l2", "filters",
 ]  # fmt: skip
@@ -18,42 +18,42 @@ _SIGNED = Parameter(allow_leading_hyphen=True)  # numbers may begin with a minus
 
 @dataclass(frozen=True)
 class Scratch:
-    """Show every sum of a layer, forward and backward; or the classic filters on a photograph."""
+    """Show how a layer computes, value by value, forward and backward; or filter a photograph."""
 
-    operation: Operation | None = None
-    """What to work out; without it, and without an input, the lectures' worked examples are listed."""
+    operation: OperationName | None = None
+    """Operation to compute; without it and without --input, the lectures' worked examples are listed."""
     _: KW_ONLY
     example: str | None = None
-    """A worked example of the lectures; other options change it."""
+    """Worked example from the lectures; other options override its own."""
     input: Annotated[str | None, _SIGNED] = None
-    """Matrix such as "1 2; 3 4" (rows end with ; or /, channels with |), a .csv or .npy file, or a photograph. For lrn
-    a row is a place and a column a channel; for affine, maxout, softmax, hinge and the normalizations a row is an
-    example; size takes rows and columns."""
+    """Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a photograph. For
+    affine, maxout, softmax, hinge, batchnorm and layernorm each row is an example; for lrn each row is a position and
+    each column a channel; for size: rows and columns."""
     kernel: Annotated[str | None, _SIGNED] = None
-    """Kernel of a convolution (filters apart by ||, of conv1d by |), weights of affine or maxout (pieces apart by |), γ
-    of a normalization, mask of dropout, size of the window; written as the input is."""
+    """Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces separated by
+    |), γ of a normalization, dropout mask, or window size for size; written like --input."""
     bias: Annotated[str | None, _SIGNED] = None
-    """Bias of a convolution, of affine or of maxout (a row for each piece), β of a normalization; none by default."""
+    """Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default: none."""
     target: Annotated[str | None, _SIGNED] = None
-    """Of softmax and hinge the true class of each row, counted from 1; of l1 and l2 the numbers wanted."""
+    """Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a matrix."""
     stride: int | None = None
-    """From one place of the window to the next; 1 by default, and the size where it pools."""
+    """Stride of the window; default: 1, for pooling the window size."""
     padding: int | None = None
-    """Zeros around the input; 0 by default."""
+    """Zeros added on each side of the input; default: 0."""
     dilation: int | None = None
-    """From one value that the kernel meets to the next; 1 by default."""
+    """Spacing between kernel elements; default: 1."""
     groups: int | None = None
-    """Equal parts that channels and filters fall into, each seeing its own; 1 by default."""
+    """Number of groups that channels and filters are divided into; default: 1."""
     kind: Kind | None = None
-    """How to pool (max, min, average), which activation, or whose constants of lrn (paper, caffe); max, relu and paper
-    by default."""
+    """Pooling (max, min, average; default: max), activation (default: relu), or constants of lrn (paper, caffe;
+    default: paper)."""
     size: int | None = None
-    """Side of the window that pools, 2 by default; channels that lrn looks at, 5 by default."""
-    share: float | None = None
-    """Share that dropout drops, by which what stays is made larger; 0.5 by default."""
+    """Side of the pooling window (default: 2), or number of channels that lrn sums over (default: 5)."""
+    probability: float | None = None
+    """Probability of dropout; default: 0.5."""
     backward: bool | None = None
-    """Go back, too: where the slope of the loss flows."""
+    """Also compute the gradients."""
     delta: Annotated[str | None, _SIGNED] = None
-    """Slope of the loss along each output, from which to go back; ones by default."""
+    """Gradient of the loss with respect to the output; default: ones."""
     page: Path | None = None
-    """Write it as an HTML page with the animation, or with the filtered pictures."""
+    """Write an HTML page: the animated calculation, or the filtered photograph."""

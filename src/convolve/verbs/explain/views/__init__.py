@@ -9,7 +9,7 @@ from types import MappingProxyType
 from convolve.verbs.explain.views.asked import Inside
 from convolve.verbs.explain.views.data import best_images, embedding, filters, patches, statistics
 from convolve.verbs.explain.views.images import fields, maps, sums
-from convolve.words import View
+from convolve.choices import View
 
 __all__ = ["VIEWS", "Inside"]
 

@@ -21,7 +21,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.task import Said, Task
 from convolve.values import Batch, Floats, Pixels, Preprocessing
 from convolve.verbs.looking import visible
-from convolve.words import View
+from convolve.choices import View
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def statistics(inside: Inside) -> tuple[Path, ...]:
     ]
     count = sum(len(batch.indices) for batch in batches)
     figure = layers_figure(bars, f"{inside.network.card.name}: what leaves each layer, over {count} images")
-    names = ("name", "mean", "deviation", "zeros", "slopes", "slope_zeros")
+    names = ("name", "mean", "deviation", "zeros", "gradients", "gradient_zeros")
     arrays = {name: np.array([getattr(bar, name) for bar in bars]) for name in names}
     return written(inside.out / "statistics", figure, arrays)
 

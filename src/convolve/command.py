@@ -1,0 +1,85 @@
+"""What a command is: its options, the function that runs it, and how its result is printed."""
+
+from __future__ import annotations
+
+import importlib
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from convolve.options import build, fields, replace_at, task_options_path, unknown_option
+from convolve.progress import Listener
+
+if typing.TYPE_CHECKING:
+    from rich.console import RenderableType
+
+NAMES = ("data", "networks", "train", "evaluate", "predict", "explain", "compare", "scratch")
+
+Options = TypeVar("Options")
+
+
+class Result(Protocol):
+    """What a command returns."""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The result as plain dictionaries, lists, strings and numbers."""
+        ...
+
+
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True)
+class Command(Generic[Options, R]):
+    """``run`` does the work and prints nothing except through the listener; ``render`` gives what is printed of the
+    result. ``task_use`` says which options of the tasks the command takes too, if any.
+    """
+
+    options: type[Options]
+    run: Callable[[Options, Listener], R]
+    render: Callable[[R], Iterator[RenderableType]]
+    task_use: Literal["train", "predict"] | None = None
+
+    @property
+    def name(self) -> str:
+        """The word on the command line."""
+        return self.options.__name__.lower()
+
+    def with_task_options(self, options: Options, own: Mapping[str, object]) -> Options:
+        """The options with those of a task added."""
+        path = task_options_path(self.options)
+        return replace_at(options, path, dict(own)) if path and own else options
+
+    def build_options(self, keywords: Mapping[str, object]) -> Options:
+        """The options from keywords, a task's own among them. Raises `OptionError`."""
+        known = {option.name for option in fields(self.options)}
+        general = {name: value for name, value in keywords.items() if name in known}
+        own = {name: value for name, value in keywords.items() if name not in known and value is not None}
+        if own and self.task_use is None:
+            raise unknown_option(next(iter(own)), sorted(known))
+        return self.with_task_options(build(self.options, general), own)
+
+
+def find_command(name: str) -> Command[Any, Any]:
+    """The command of that name, its module imported only now."""
+    command: Command[Any, Any] = importlib.import_module(f"convolve.verbs.{name}").COMMAND
+    return command
+
+
+def run_command(name: str, keywords: Mapping[str, object]) -> Any:
+    """Run a command as `convolve.NAME(...)` does: with progress on the console unless ``progress`` is false.
+
+    Options of tasks that were registered from outside are in ``task_options``. Raises `ConvolveError`.
+    """
+    from convolve.console import open_console, report_progress
+    from convolve.progress import silent
+
+    command, values = find_command(name), dict(keywords)
+    values |= dict(typing.cast(Mapping[str, object], values.pop("task_options", None) or {}))
+    show = values.pop("progress")
+    options = command.build_options(values)
+    if not show:
+        return command.run(options, silent)
+    with report_progress(open_console()) as listener:
+        return command.run(options, listener)

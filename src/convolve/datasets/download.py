@@ -1,0 +1,36 @@
+"""Public datasets, downloaded by torchvision, which verifies their checksums. Imported only to download something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from torchvision import datasets
+
+_SOURCES: Mapping[str, tuple[Callable[..., object], ...]] = {
+    "mnist": (datasets.MNIST,),
+    "fashion-mnist": (datasets.FashionMNIST,),
+    "kmnist": (datasets.KMNIST,),
+    "emnist": (partial(datasets.EMNIST, split="balanced"),),
+    "cifar10": (datasets.CIFAR10,),
+    "cifar100": (datasets.CIFAR100,),
+    "stl10": (datasets.STL10,),
+    "svhn": (partial(datasets.SVHN, split="train"), partial(datasets.SVHN, split="test")),
+    "flowers102": (datasets.Flowers102,),
+    "pets": (datasets.OxfordIIITPet,),
+}
+"""By name, the constructors that together download all of a dataset."""
+
+
+def download(name: str, folder: Path) -> None:
+    """Download a named dataset into ``folder``, which appears only when it is complete. Raises whatever torchvision
+    raises, `OSError` among others; nothing is left behind then.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{name}.", dir=folder.parent) as draft:
+        complete = Path(draft) / name
+        for source in _SOURCES[name]:
+            source(root=str(complete), download=True)
+        complete.replace(folder)

@@ -1,0 +1,65 @@
+"""Run-length encoding (RLE) of regions, as in COCO's annotations.
+
+Pixels are counted down the columns, first those outside of the region, then those inside, in turn. As text each count
+(from the third on, its difference from the one two before) is written in groups of five bits, lowest first, the sixth
+bit saying that more follow, as a character from `0` on (the format of the COCO API).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from convolve.errors import DataError
+from convolve.values import Flags, Pixels
+
+
+def encode(region: Flags) -> list[int]:
+    """(H, W) to the lengths of its runs."""
+    flat = region.T.reshape(-1)
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    ends = [*changes.tolist(), len(flat)]
+    if len(flat) and flat[0]:
+        ends.insert(0, 0)
+    return np.diff([0, *ends]).tolist() if len(flat) else []
+
+
+def decode(counts: Sequence[int], size: tuple[int, int]) -> Pixels:
+    """(H, W) zeros and ones. Raises `DataError` when the runs do not fill it."""
+    if sum(counts) != size[0] * size[1] or min(counts, default=0) < 0:
+        raise DataError(f"Run lengths of {sum(counts)} pixels do not fill a mask of {size[0]}x{size[1]}.")
+    flat = np.repeat(np.arange(len(counts), dtype=np.uint8) & 1, counts)
+    return np.ascontiguousarray(flat.reshape(size[::-1]).T)
+
+
+def to_text(counts: Sequence[int]) -> str:
+    """Run lengths as COCO's compressed text."""
+    letters: list[str] = []
+    for index, count in enumerate(counts):
+        value = count - counts[index - 2] if index > 2 else count
+        more = True
+        while more:
+            group, value = value & 31, value >> 5
+            more = value != (-1 if group & 16 else 0)
+            letters.append(chr(48 + group + 32 * more))
+    return "".join(letters)
+
+
+def from_text(text: str) -> list[int]:
+    """COCO's compressed text as run lengths. Raises `DataError` for any other text."""
+    counts: list[int] = []
+    value = shift = 0
+    for letter in text:
+        group = ord(letter) - 48
+        if not 0 <= group < 64:
+            raise DataError(f"'{letter}' is not part of COCO's compressed run lengths.")
+        value |= (group & 31) << shift
+        shift += 5
+        if not group & 32:
+            value -= (1 << shift) if group & 16 else 0
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise DataError("COCO's compressed run lengths end in the middle of a number.")
+    return counts

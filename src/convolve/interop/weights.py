@@ -1,0 +1,123 @@
+"""Weights from elsewhere: files of any origin, and official ImageNet weights with their names translated.
+
+Files are read without running anything that they hold.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from convolve.errors import WeightsError
+from convolve.interop import timm, torchvision
+from convolve.models import Network
+from convolve.models.foreign import library, library_of, own_names
+from convolve.values import Preprocessing
+
+SOURCES = {
+    **{name: f"torchvision/{twin}" for name, twin in torchvision.TWINS.items()},
+    **{name: f"timm/{twin}" for name, twin in timm.TWINS.items()},
+    **{f"densenet{depth}": f"torchvision/densenet{depth}" for depth in (121, 169, 201, 161)},
+    "resnext50": "torchvision/resnext50_32x4d",
+    "resnext101_64x4d": "torchvision/resnext101_64x4d",
+    "resnext101": "timm/resnext101_32x4d.gluon_in1k",
+}
+"""Networks of ours that have official weights, and where these are from."""
+
+
+_NEAR = {
+    "plain": "resnet34",
+    "resnet": "resnet18",
+    "preact": "timm/resnetv2_50",
+    "densenet": "densenet121",
+    "nin": "torchvision/googlenet",
+    "googlenet": "torchvision/googlenet",
+    "bn_inception": "torchvision/googlenet",
+    "se_inception": "torchvision/googlenet",
+    "alexnet": "torchvision/alexnet",
+    "caffenet": "torchvision/alexnet",
+    "zfnet": "torchvision/alexnet",
+    "": "resnet18",
+}
+"""By the beginning of its name: the nearest relative, with official weights, of a network that has none."""
+
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory.
+
+    Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"There is no weight file {path}; check the path.")
+    try:
+        state: Any = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except _UNREADABLE as error:
+        raise WeightsError(f"{path} cannot be read as weights; download it again or choose another file.") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(
+            f"{path} does not hold tensors by name; save the network's state_dict alone and choose that file."
+        )
+    return dict(state)
+
+
+@dataclass(frozen=True)
+class Official:
+    """Weights under a library's own names, the preprocessing that they were trained for, and where they are from."""
+
+    state: Mapping[str, Tensor]
+    preprocessing: Preprocessing
+    source: str
+
+
+def imagenet_weights(name: str) -> Official:
+    """Download a network's official ImageNet weights through the library that has them; once, since it caches them.
+
+    Progress is reported on the error stream. Raises `WeightsError` when there are none or they cannot be
+    downloaded, `NetworkError` when the library is not installed.
+    """
+    if name not in SOURCES and not library_of(name):
+        raise WeightsError(f"There are no official ImageNet weights of {name}; choose {_near(name)}, which has some.")
+    library_name, _, inner = SOURCES.get(name, name).partition("/")
+    if library_name == "torchvision":
+        return Official(*torchvision.download(inner, newest=name not in SOURCES))
+    library(library_name)  # raises where it is not installed
+    return Official(*timm.download(inner))
+
+
+def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """A state dict under the network's own names: names of its twin or of its library are translated, others stay.
+
+    Raises `WeightsError` when the names are not those of the network's twin.
+    """
+    name = network.card.name
+    if all(key in network.state_dict() for key in state):
+        return state
+    if name in torchvision.TWINS:
+        return torchvision.rename(network, state)
+    if name in timm.TWINS:
+        return timm.rename(network, torchvision.current_names(state))
+    if library_of(name):
+        names = own_names(network)
+        return {names.get(key, key): value for key, value in torchvision.current_names(state).items()}
+    return state
+
+
+def _near(name: str) -> str:
+    """The longest name with weights that is the beginning of this one, or begins with it; else the nearest relative."""
+    akin = [known for known in SOURCES if known.startswith(name) or name.startswith(known)]
+    return max(akin, key=len, default="") or next(near for start, near in _NEAR.items() if name.startswith(start))

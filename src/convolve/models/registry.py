@@ -1,0 +1,100 @@
+"""Networks by name: `create` looks a name up and calls its paper's builder."""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+
+from convolve.errors import NetworkError
+from convolve.models import (
+    alexnet,
+    bn_inception,
+    deconvnet,
+    dense,
+    densenet,
+    fcn,
+    googlenet,
+    inception_v4,
+    keras_lectures,
+    lenet,
+    nin,
+    preact_resnet,
+    prelu_net,
+    resnet,
+    resnet_cifar,
+    resnet_options,
+    resnext,
+    segnet,
+    senet,
+    senet_cifar,
+    unet,
+    vgg,
+    zfnet,
+)
+from convolve.models.foreign import library_of
+from convolve.models.foreign import variant as library_variant
+from convolve.models.network import Card, Network, Variant
+
+# fmt: off
+_PAPERS = (
+    dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
+    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
+)
+# fmt: on
+_VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
+
+
+def names() -> list[str]:
+    """The names of all networks except other libraries', oldest paper first, in the order of its table."""
+    return sorted(_VARIANTS, key=lambda name: _VARIANTS[name].card.year)
+
+
+def card(name: str) -> Card:
+    """What is known of a network, without building it. Raises `NetworkError` for an unknown name."""
+    return _variant(name).card
+
+
+def create(
+    name: str,
+    classes: int | None = None,
+    channels: int | None = None,
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Network:
+    """Build a network by name, randomly initialized from ``seed``; torch's own random state stays as it was.
+
+    ``classes``, ``channels`` and ``size`` (height, width in pixels) are the published ones unless given. Under
+    `torch.device("meta")` the weights have shapes but no values. Raises `NetworkError` for an unknown name, less than
+    one class or channel, or an image too small for the network.
+    """
+    variant = _variant(name)
+    published = variant.card.input
+    classes = variant.card.classes if classes is None else classes
+    channels = published[0] if channels is None else channels
+    size = size or published[1:]
+    if min(classes, channels) < 1:
+        raise NetworkError(f"{name} needs at least one class and one channel, not {classes} and {channels}.")
+    if min(size) < variant.card.minimum:
+        raise NetworkError(
+            f"{name} cannot take images of {size[0]}x{size[1]}: its smallest side is {variant.card.minimum} pixels; "
+            "choose a larger size or another network."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return variant.build(variant.card, classes, channels, size)
+
+
+def _variant(name: str) -> Variant:
+    if library_of(name):
+        return library_variant(name)
+    variant = _VARIANTS.get(name) or dense.family(name) or fcn.family(name, _variant)
+    if variant is None:
+        begins = [known for known in names() if known.startswith(name)]
+        near = begins or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise NetworkError(
+            f"There is no network named '{name}'.{hint} "
+            f"Known: {', '.join(names())}, mlp_WIDTHS, timm/NAME, torchvision/NAME."
+        )
+    return variant

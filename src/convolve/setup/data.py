@@ -1,0 +1,51 @@
+"""Which task a dataset is for, and the dataset as that task sees it."""
+
+from __future__ import annotations
+
+from convolve import models
+from convolve.datasets.layouts import open_dataset
+from convolve.errors import NetworkError, OptionError
+from convolve.models import Card
+from convolve.tasks.info import TaskInfo
+from convolve.tasks.registry import task_info, task_names
+from convolve.training.recipe import Recipe
+from convolve.values import Dataset
+
+
+def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo, str]:
+    """The recipe's data with the images that have ground truth for its task, the task, and why it is that one.
+
+    ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
+    `NetworkError` where the network is for another one.
+    """
+    dataset = open_dataset(recipe.data or "")
+    task, reason = _choose_task(recipe, dataset, card)
+    if card is not None and card.output != task.output:
+        raise NetworkError(_network_advice(card, task))
+    return restrict(dataset, task.ground_truth), task, reason
+
+
+def restrict(dataset: Dataset, ground_truth: str) -> Dataset:
+    """The images that a ground truth covers; all where there is none of that name, which a task may then compute."""
+    return dataset.for_ground_truth(ground_truth) if ground_truth in dataset.ground_truths else dataset
+
+
+def _choose_task(recipe: Recipe, dataset: Dataset, card: Card | None) -> tuple[TaskInfo, str]:
+    """The task that the recipe names; else the one with the most specific ground truth that the network is for."""
+    if recipe.task is not None:
+        return task_info(recipe.task), "as requested"
+    tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
+    if not tasks:
+        raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
+    task = ([info for info in tasks if card is None or info.output == card.output] or tasks)[-1]
+    others = [info for info in tasks if info.ground_truth != task.ground_truth]
+    instead = f"; --task {others[-1].name} would use its {others[-1].ground_truth}" if others else ""
+    return task, f"the data has {task.ground_truth}{instead}"
+
+
+def _network_advice(card: Card, task: TaskInfo) -> str:
+    instead = models.counterpart(card.name, task.output)
+    remedy = f"use --network {instead}" if instead else "choose another --network or --task"
+    if card.output == "image":
+        return f"{card.name} classifies whole images, but the task {task.name} needs {task.output}; {remedy}."
+    return f"{card.name} is a segmentation network, but the task is {task.name}; {remedy}."

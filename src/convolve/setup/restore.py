@@ -1,0 +1,126 @@
+"""From a run on disk: its network ready to predict, its data, and its training ready to continue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from convolve.datasets.batches import Examples
+from convolve.datasets.cache import open_cache
+from convolve.datasets.doctor import fingerprint
+from convolve.datasets.layouts import open_dataset
+from convolve.errors import DataError, ImageError, RunError
+from convolve.progress import Listener, Message
+from convolve.runtime import Runtime, choose
+from convolve.setup.batches import evaluation_batches
+from convolve.setup.data import restrict
+from convolve.setup.network import StartingWeights, best_weights, build_network
+from convolve.setup.prepare import CACHE_BYTES, Prepared, build_task
+from convolve.setup.runtime_options import RuntimeOptions
+from convolve.summary import summarize
+from convolve.tasks.registry import build_options, find_task
+from convolve.tasks.task import EvaluationData, Task
+from convolve.training.run import Run, read_splits
+from convolve.values import Dataset, Indices, Splits
+
+
+def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = None) -> tuple[Task, Runtime]:
+    """The run's task with its best weights, and a runtime in the number format that it was trained in.
+
+    The listener is told where this machine makes another format necessary. Raises `RunError`.
+    """
+    manifest = run.manifest
+    size = manifest.preprocessing
+    network, _ = build_network(run.recipe, manifest.outputs, size)
+    weights = best_weights(run)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(
+            f"{run.weights} does not fit {run.recipe.network}; restore it from a backup or train again."
+        ) from error
+    trained_in = manifest.runtime["precision"]
+    macs = summarize(network, (size.channels, size.height, size.width)).macs
+    runtime = choose(options.device, options.precision, options.threads, macs, trained_in)
+    if listener and options.precision is None and runtime.precision != trained_in:
+        listener(Message(next(reason for reason in runtime.reasons if reason.startswith(runtime.precision))))
+    runtime.prepare(network)
+    network.eval()
+    return find_task(manifest.task).restore(network, manifest.state), runtime
+
+
+def reopen_training(run: Run, data: str, options: RuntimeOptions, start: StartingWeights | None = None) -> Prepared:
+    """A run's data, splits, and its network as it began. Raises `ConvolveError`."""
+    manifest, recipe = run.manifest, run.recipe
+    if Path(data).is_absolute() and not Path(data).exists():
+        raise RunError(
+            f"The run's data is no longer at {data}; restore it there, or correct {run.folder / 'recipe.toml'}."
+        )
+    task = find_task(manifest.task)
+    dataset = restrict(open_dataset(data), task.info.ground_truth)
+    dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
+    splits = read_splits(run.folder, dataset)
+    size = manifest.preprocessing
+    network, _ = build_network(recipe, task.outputs(dataset), size, start)
+    instance = build_task(task, recipe, network, dataset, splits)
+    macs = summarize(instance.network, (size.channels, size.height, size.width)).macs
+    runtime = choose(options.device, options.precision, options.threads, macs)
+    return Prepared(recipe, dataset, splits, size, runtime, instance, run_examples(run, dataset))
+
+
+def run_examples(run: Run, dataset: Dataset) -> Examples:
+    """What batches of a dataset are made of, with a run's preprocessing."""
+    size = run.manifest.preprocessing
+    source = open_cache(dataset.images, size, None, CACHE_BYTES)
+    return find_task(run.manifest.task).examples(dataset, source, size, CACHE_BYTES)
+
+
+def is_unchanged(run: Run, dataset: Dataset, splits: Splits) -> bool:
+    """Whether a dataset is to the last byte what the run was trained on; reads every file."""
+    usable = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
+    truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
+    return fingerprint(dataset, truth, usable) == str(run.manifest.data["fingerprint"])
+
+
+def open_evaluation_data(run: Run, task: Task, runtime: Runtime, data: str | None, split: str | None) -> EvaluationData:
+    """The images to evaluate a run on: a split of its own data (by default test, else validation) or of other data.
+
+    Raises `DataError` where the data does not fit the run, is gone, or has no such split.
+    """
+    dataset, name, indices = select_split(run, task, data, split)
+    preprocessing = run.manifest.preprocessing
+    batches = evaluation_batches(run_examples(run, dataset), indices, preprocessing)
+    return EvaluationData(name, dataset, indices, batches, preprocessing, runtime)
+
+
+def select_split(run: Run, task: Task, data: str | None, split: str | None) -> tuple[Dataset, str, Indices]:
+    """The data in the run's classes, the name of the split, and its images; see `open_evaluation_data`."""
+    path = run.recipe.data or ""
+    if data is None and Path(path).is_absolute() and not Path(path).exists():
+        raise DataError(
+            f"The run's data is no longer at {path}; give its new place: convolve evaluate {run.folder} DATA."
+        )
+    dataset = restrict(open_dataset(data or path), task.info.ground_truth)
+    dataset = type(task).accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
+    dataset = task.conform(dataset)
+    splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)
+    if splits:
+        parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+        name = split or ("test" if len(splits.test) else "validation")
+    else:
+        parts, name = dict(dataset.given_splits), split or "all"
+    parts["all"] = np.arange(len(dataset))
+    if name not in parts or not len(parts[name]):
+        present = ", ".join(part for part, indices in parts.items() if len(indices))
+        raise DataError(f"{dataset.root} has no {name} images; choose --split from {present}.")
+    return dataset, name, parts[name]
+
+
+def _splits_of_moved_data(run: Run, dataset: Dataset) -> Splits | None:
+    """The run's splits, where the data is the run's own in another folder."""
+    try:
+        splits = read_splits(run.folder, dataset)
+        return splits if is_unchanged(run, dataset, splits) else None
+    except (RunError, ImageError):
+        return None

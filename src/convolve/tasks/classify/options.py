@@ -1,0 +1,50 @@
+"""The options that only classification has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convolve.tasks.info import TaskInfo
+
+RANGES = {"label_smoothing": (0.0, 0.9999), "mixup": (0.0, 100.0)}
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """How a classifier is trained."""
+
+    label_smoothing: float | None = None
+    """Label smoothing: probability spread over all classes (0 to 1)."""
+    mixup: float | None = None
+    """Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha, alpha); 0 disables it."""
+    balance: Literal["none", "weights", "sampler"] | None = None
+    """Against class imbalance: class `weights` in the loss, or a `sampler` that draws rare classes more often."""
+
+
+@dataclass(frozen=True)
+class ClassifyPredictOptions:
+    """What to say of each image."""
+
+    top: int = 3
+    """Number of classes to list for each image, most likely first; 3 by default."""
+    threshold: float | None = None
+    """Minimum confidence: images below it are labeled `unsure`; with multi-label, labels below it are omitted."""
+
+
+INFO = TaskInfo(
+    name="classify",
+    title="Classification",
+    output="image",
+    ground_truth="labels",
+    options=ClassifyOptions,
+    predict_options=ClassifyPredictOptions,
+    metric_titles={
+        "accuracy": "accuracy",
+        "average_precision": "mean average precision",
+        "top5_accuracy": "top-5 accuracy",
+        "roc_auc": "ROC AUC",
+        "exact_match": "exact match",
+        "macro_f1": "macro F1",
+    },
+)

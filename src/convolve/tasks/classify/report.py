@@ -1,0 +1,123 @@
+"""What a report shows of a classifier: headlines, confusion matrix with its images, mistakes, classes, calibration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from convolve.explainers.class_maps import own_method
+from convolve.metrics.calibration import Reliability
+from convolve.metrics.intervals import accuracy_interval
+from convolve.metrics.ranking import nanmean
+from convolve.reports.overlays import ramp_uri
+from convolve.reports.report import Headline, Section, count_of, format_interval, percent
+from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
+from convolve.runtime import Runtime
+from convolve.tasks.classify.evaluation import ClassResults, Evaluation
+from convolve.tasks.classify.gallery import Selection, limit_bytes
+from convolve.tasks.classify.heatmaps import compute_heatmaps
+from convolve.tasks.classify.task import Classify
+from convolve.values import Dataset, Preprocessing
+
+_HOME = "convolve.tasks.classify"
+_BYTES = 6_000_000
+_SMALL, _LARGE = 96, 160
+_BLUR = 0.05
+_LABELS = {
+    "accuracy": "Accuracy",
+    "average_precision": "Mean average precision",
+    "exact_match": "Exact match",
+    "top5_accuracy": "Top-5 accuracy",
+    "macro_f1": "Macro F1",
+    "roc_auc": "ROC AUC",
+}
+_PROPORTIONS = ("accuracy", "exact_match", "top5_accuracy")
+
+
+def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
+    """The metrics worth the top of a page, with the 95 % interval of each that is a fraction of the images."""
+    metrics, images = evaluation.metrics, count_of(evaluation.images, "images")
+    found: list[Headline] = []
+    for name, label in _LABELS.items():
+        if name in _PROPORTIONS and name in metrics and evaluation.images:
+            interval = accuracy_interval(round(metrics[name] * evaluation.images), evaluation.images)
+            found.append(Headline(label, percent(metrics[name]), f"{format_interval(interval)}, {images}"))
+        elif name in metrics:
+            found.append(Headline(label, percent(metrics[name]), images))
+    return tuple(found)
+
+
+def report_sections(
+    task: Classify, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
+) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
+    """Headlines and sections of one evaluation. Images beyond 6 MB are left out, those of the matrix's cells first."""
+    classes, predictions = evaluation.classes, evaluation.predictions
+    images = dataset.images.take(predictions.indices)
+    selection = Selection.of(predictions.targets, predictions.scores)
+    heatmaps = compute_heatmaps(task, runtime, images, preprocessing, selection.heatmap_classes())
+    mistakes = limit_bytes(selection.examples(images, selection.mistakes, heatmaps, _LARGE), _BYTES)
+    rest = _BYTES - sum(example.size for example in mistakes)
+    examples = limit_bytes(selection.examples(images, selection.cells, heatmaps, _SMALL), rest)
+    method = own_method(task.network)
+    shared = {
+        "names": classes.names,
+        "method": method if heatmaps else None,
+        "ramp": ramp_uri(method.signed) if heatmaps else "",
+    }
+    sections: list[Section] = []
+    if classes.matrix is not None:
+        plain = confusion_section(classes.names, classes.matrix, "images")
+        context = {**plain.context, **shared, "examples": examples}
+        sections.append(replace(plain, template=(_HOME, "confusion.html.j2"), context=context))
+    if mistakes:
+        template, notebook = (_HOME, "mistakes.html.j2"), (_HOME, "mistakes_notebook.html.j2")
+        context = {**shared, "mistakes": mistakes}
+        sections.append(Section("mistakes", "Worst mistakes", template, context, notebook))
+    columns = (*precision_recall_columns(classes.metrics), *_ranking_columns(classes))
+    sections.append(class_section(classes.names, classes.metrics.support, "images", columns))
+    sections.append(_calibration_section(evaluation))
+    return headlines(evaluation), tuple(sections)
+
+
+def chance_error(bins: Reliability) -> float:
+    """The expected calibration error that perfectly calibrated predictions would show by chance alone on as many
+    images: the mean absolute deviation of a binomial fraction in every bin, of which the normal approximation is
+    sqrt(2 p (1 - p) / (pi n)). nan for no images.
+    """
+    filled = bins.counts > 0
+    if not filled.any():
+        return math.nan
+    counts, confidence = bins.counts[filled], bins.confidence[filled].clip(0, 1)
+    deviations = np.sqrt(2 * confidence * (1 - confidence) / (math.pi * counts))
+    return float(np.average(deviations, weights=counts))
+
+
+def _ranking_columns(classes: ClassResults) -> tuple[ClassColumn, ...]:
+    precision, area = classes.average_precision, classes.roc_auc
+    return (
+        ClassColumn("AP", precision, "average precision, the class against the rest", nanmean(precision)),
+        ClassColumn("AUC", area, "area under the ROC curve, the class against the rest", nanmean(area)),
+    )
+
+
+def _calibration_section(evaluation: Evaluation) -> Section:
+    from convolve.reports.drawing import as_svg
+    from convolve.reports.figures import reliability_figure
+
+    calibration, single = evaluation.calibration, evaluation.classes.matrix is not None
+    chance, reject = chance_error(calibration.before), calibration.reject
+    context = {
+        "calibration": calibration,
+        "figure": as_svg(reliability_figure(calibration.before, calibration.after), "reliability"),
+        "images": count_of(evaluation.images, "images"),
+        "bins": len(calibration.before.counts),
+        "chance": chance,
+        "blurred": not chance <= _BLUR,
+        "single": single,
+        "reject": reject,
+        "reject_images": count_of(reject.images, "validation images") if reject else "",
+        "reject_interval": format_interval(reject.interval) if reject else "",
+    }
+    return Section("calibration", "Calibration", (_HOME, "calibration.html.j2"), context)

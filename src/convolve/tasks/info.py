@@ -1,0 +1,29 @@
+"""What can be said of a task without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from convolve.choices import Fit
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """``name`` on the command line and in files; ``title`` heads its options; ``output`` is the `Card.output` of the
+    networks that it trains; ``ground_truth`` the key of `Dataset.ground_truths` that it learns from; ``fits`` the ways
+    in which images may be fitted.
+
+    ``options`` and ``predict_options`` are frozen dataclasses of its own options in training and in prediction: a
+    docstring under each field, and in training None for what is chosen automatically. ``metric_titles`` are the names
+    of its metrics for people, the headline first.
+    """
+
+    name: str
+    title: str
+    output: str
+    ground_truth: str
+    options: type
+    predict_options: type
+    metric_titles: Mapping[str, str]
+    fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")

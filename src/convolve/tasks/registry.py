@@ -1,0 +1,136 @@
+"""Which tasks there are. Nothing here imports torch, so that the command line can list their options at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import importlib
+import operator
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from convolve.errors import OptionError
+from convolve.options import build, descriptions, fields, unknown_option
+from convolve.tasks.info import TaskInfo
+
+if TYPE_CHECKING:
+    from convolve.tasks.task import Task
+
+_BUILT_IN = ("classify", "segment")
+"""From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
+_REGISTERED: dict[str, type[Task]] = {}
+Use = Literal["train", "predict"]
+
+
+def register_task(task: type[Task]) -> type[Task]:
+    """Add a task, so that it can be trained, evaluated and so on by its name; may be used as a class decorator.
+
+    Raises `OptionError` when the name is taken, or the task's options repeat a name of the recipe.
+    """
+    from convolve.training.recipe import Recipe
+
+    name = task.info.name
+    if name in _BUILT_IN or _REGISTERED.get(name, task).__qualname__ != task.__qualname__:
+        raise OptionError(f"There is a task '{name}' already; choose another name.")
+    taken = {option.name for option in fields(Recipe)} & {option.name for option in fields(task.info.options)}
+    if taken:
+        raise OptionError(f"The option '{min(taken)}' of the task '{name}' is one of the recipe's; rename it.")
+    _REGISTERED[name] = task
+    return task
+
+
+def task_names() -> list[str]:
+    """The names of all tasks, those with the most specific ground truth last."""
+    return [*_BUILT_IN, *_REGISTERED]
+
+
+def task_info(name: str) -> TaskInfo:
+    """What is known of a task without importing torch. Raises `OptionError` for an unknown one."""
+    if name in _REGISTERED or name not in _BUILT_IN:
+        return find_task(name).info
+    info: TaskInfo = importlib.import_module(f"convolve.tasks.{name}.options").INFO
+    return info
+
+
+def find_task(name: str) -> type[Task]:
+    """The task of that name, imported only now. Raises `OptionError` for an unknown one."""
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    if name not in _BUILT_IN:
+        near = difflib.get_close_matches(name, task_names(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(task_names())}."
+        raise OptionError(f"There is no task '{name}'; {hint}")
+    task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
+    return task
+
+
+def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
+    """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
+    cls = _options_type(task, use)
+    known = [option.name for option in fields(cls)]
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        others = [name for name in task_names() if name != task and unknown[0] in _own_names(name, use)]
+        if others:
+            flag = unknown[0].replace("_", "-")
+            raise OptionError(f"--{flag} is an option of the task {others[0]}, not of {task}; omit it.")
+        raise unknown_option(unknown[0], known)
+    return build(cls, values)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskFlag:
+    """An option that some tasks have: its type with all that any of them accepts, their titles, and its description."""
+
+    name: str
+    type: Any
+    titles: tuple[str, ...]
+    description: str
+
+
+def task_flags(use: Use) -> Iterator[TaskFlag]:
+    """The options of all tasks; one flag for those of the same name, whose type accepts what any of them does."""
+    found: dict[str, list[tuple[str, Any, str]]] = {}
+    for task in task_names():
+        cls = _options_type(task, use)
+        texts = descriptions(cls)
+        for option in fields(cls):
+            found.setdefault(option.name, []).append((task_info(task).title, option.type, texts.get(option.name, "")))
+    for name, entries in found.items():
+        types_of = dict.fromkeys(choice for _, hint, _ in entries for choice in _choices(hint))
+        titles = tuple(title for title, _, _ in entries)
+        texts_of = dict.fromkeys(text for _, _, text in entries)
+        yield TaskFlag(name, functools.reduce(operator.or_, types_of), titles, " ".join(texts_of))
+
+
+def flags_dataclass(use: Use) -> type:
+    """A dataclass of all `task_flags`, each None by default and under the heading of its tasks in the help."""
+    specs = [
+        (
+            flag.name,
+            Annotated[flag.type, Parameter(help=flag.description, group=", ".join(flag.titles))],
+            dataclasses.field(default=None),
+        )
+        for flag in task_flags(use)
+    ]
+    return dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
+
+
+def _options_type(task: str, use: Use) -> type:
+    info = task_info(task)
+    return info.options if use == "train" else info.predict_options
+
+
+def _own_names(task: str, use: Use) -> list[str]:
+    return [option.name for option in fields(_options_type(task, use))]
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The members of a union, or the type itself."""
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return list(typing.get_args(hint)) if union else [hint]

@@ -1,0 +1,106 @@
+"""What a report shows of a segmentation: headlines, confusion matrix, the worst images with their masks, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from convolve.datasets.masks import colorize
+from convolve.errors import ImageError
+from convolve.metrics.confusion import class_metrics
+from convolve.metrics.ranking import nanmean
+from convolve.reports.report import Headline, Section, count_of, percent
+from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
+from convolve.reports.thumbnails import thumbnail
+from convolve.runtime import Runtime
+from convolve.tasks.segment.evaluation import EvaluatedImage, Evaluation
+from convolve.tasks.segment.task import Segment
+from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
+
+WRONG: Color = (214, 39, 40)
+_HOME = "convolve.tasks.segment"
+_WIDTH = 1200
+_GAP = 4
+_LABELS = {
+    "mean_iou": "Mean IoU",
+    "pixel_accuracy": "Pixel accuracy",
+    "mean_accuracy": "Mean class accuracy",
+    "weighted_iou": "Frequency-weighted IoU",
+    "boundary_f": "Boundary F",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An image next to its ground truth, its prediction and where they differ, in one image (a data URI)."""
+
+    name: str
+    image: str
+    note: str
+
+
+def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
+    """The metrics of all pixels, with the number of images: pixels of one image are too alike for an interval."""
+    images = count_of(evaluation.images, "images")
+    return tuple(Headline(label, percent(evaluation.metrics[name]), images) for name, label in _LABELS.items())
+
+
+def report_sections(
+    task: Segment, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
+) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
+    """Headlines and sections of one evaluation."""
+    del runtime, preprocessing
+    names, matrix = evaluation.names, evaluation.matrix
+    colors = task.colors
+    comparisons = compare_masks(dataset, evaluation.worst, colors)
+    sections = [confusion_section(names, matrix, "pixels", percentages=True)]
+    if comparisons:
+        legend = list(zip(names, ("#{:02x}{:02x}{:02x}".format(*color) for color in colors), strict=True))
+        template, notebook = (_HOME, "worst_images.html.j2"), (_HOME, "worst_images_notebook.html.j2")
+        context = {"comparisons": comparisons, "legend": legend}
+        sections.append(Section("worst", "Worst images", template, context, notebook))
+    metrics = class_metrics(matrix)
+    columns = (
+        ClassColumn(
+            "IoU",
+            evaluation.iou,
+            "the pixels that ground truth and prediction have in common, of all that either has",
+            nanmean(evaluation.iou),
+        ),
+        *precision_recall_columns(metrics),
+        ClassColumn(
+            "Boundary F", evaluation.boundary, "F1 of the boundaries' pixels", nanmean(evaluation.boundary)
+        ),
+    )
+    sections.append(class_section(names, metrics.support, "pixels", columns))
+    return headlines(evaluation), tuple(sections)
+
+
+def compare_masks(dataset: Dataset, evaluated: Sequence[EvaluatedImage], colors: Sequence[Color]) -> tuple[Comparison, ...]:
+    """Evaluated images, each next to its masks; one that cannot be read any more is left out."""
+    found: list[Comparison] = []
+    for one in evaluated:
+        with suppress(ImageError):
+            image, (height, width) = dataset.images.read(one.index), one.target.shape
+            if image.shape[:2] != (height, width):
+                small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+                image = np.asarray(small, np.uint8).reshape(height, width, -1)
+            uri = thumbnail(side_by_side(image, one.target, one.predicted, colors), _WIDTH)
+            found.append(Comparison(dataset.images.name(one.index), uri, f"mean IoU {percent(one.mean_iou)}"))
+    return tuple(found)
+
+
+def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colors: Sequence[Color]) -> Pixels:
+    """(H, 4 W + gaps, 3) an image (H, W, 1 or 3), its ground truth and its prediction in the classes' colors, and the
+    image in gray with the errors in red.
+    """
+    rgb = np.broadcast_to(image, (*image.shape[:2], 3))
+    gray = np.broadcast_to(image.mean(2, keepdims=True), rgb.shape).astype(np.uint8)
+    wrong = ((truth != predicted) & (truth != IGNORE))[..., None]
+    gap = np.full((len(image), _GAP, 3), 255, np.uint8)
+    parts = rgb, gap, colorize(colors, truth), gap, colorize(colors, predicted), gap, np.where(wrong, WRONG, gray)
+    return np.concatenate(parts, axis=1).astype(np.uint8)

@@ -1,0 +1,245 @@
+"""`convolve compare`: runs and networks side by side, accuracy against cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from convolve.command import Command
+from convolve.errors import NetworkError, OptionError, RunError
+from convolve.options import flat
+from convolve.progress import Listener, Progress
+from convolve.setup.runtime_options import RuntimeOptions
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from convolve.models import Card, Network
+    from convolve.reports.cost_figure import CostGroup
+    from convolve.runtime import Runtime
+    from convolve.training.run import Run
+
+PUBLISHED = "published"
+_ILSVRC = "ILSVRC-2012"
+_ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed."""
+
+    runs: tuple[str, ...]
+    """Folders of runs, or names of networks with their published accuracy; two or more."""
+    _: KW_ONLY
+    figure: Path | None = None
+    """Draw accuracy against cost into this file (.svg or .png)."""
+    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+
+
+@dataclass(frozen=True)
+class ComparedNetwork:
+    """One run or network: its headline metric on a split, costs, and the speed measured here.
+
+    ``metric`` is what ``value`` measures, such as `accuracy`, `mean average precision` or `mean IoU`. A network has the
+    accuracy that its paper gives on ILSVRC-2012, with ``split`` `published` and ``evaluation`` saying how it was
+    measured; ``value`` is None where none is known. ``images`` are those that it was measured on, None for networks.
+    ``latency`` is the median of one image's milliseconds, ``speed`` images per second in batches of 16.
+    """
+
+    run: str
+    network: str
+    data: str
+    split: str
+    images: int | None
+    metric: str
+    value: float | None
+    parameters: int
+    macs: int
+    latency: float
+    speed: float
+    evaluation: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs and networks, those with the same metric together, the best first, those without a value last."""
+
+    runs: tuple[ComparedNetwork, ...]
+    figure: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """`runs`: one dictionary each; `figure`."""
+        return {"runs": [asdict(run) for run in self.runs], "figure": str(self.figure) if self.figure else None}
+
+
+def run(options: Compare, listener: Listener) -> Comparison:
+    """Read the metrics of runs and cards and time their networks here, in turn. Raises `RunError`, `NetworkError`."""
+    from convolve.models import Card
+    from convolve.reports.figure_file import check_figure, write_figure
+
+    if len(options.runs) < 2:
+        raise OptionError("Give two or more runs, or names of networks, to compare.")
+    check_figure(options.figure)
+    found = [_find(name) for name in options.runs]
+    if options.figure and all(isinstance(one, Card) and one.top1_error is None for one in found):
+        raise OptionError("None of these networks has a published accuracy, so there is nothing to draw.")
+    rows = []
+    for index, one in enumerate(found):
+        listener(Progress("compare", index, len(found), options.runs[index]))
+        rows.append(
+            _compare_card(one, options.runtime) if isinstance(one, Card) else _compare_run(one, options.runtime)
+        )
+    listener(Progress("compare", len(found), len(found)))
+    rows.sort(key=lambda row: (row.value is None, row.metric, -(row.value or 0.0)))
+    comparison = Comparison(tuple(rows), options.figure)
+    if options.figure:
+        from convolve.reports.cost_figure import cost_figure
+
+        write_figure(options.figure, cost_figure(_cost_groups(comparison)), "compare")
+    return comparison
+
+
+def render(result: Comparison) -> Iterator[RenderableType]:
+    """A table with a column for each metric, and what has to be said of it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("run", "network", "measured on", box=None, header_style="bold")
+    metrics = _metrics(result) or [_ACCURACY]
+    for heading in (*metrics, "parameters", "multiply-adds", "ms", "images/s"):
+        table.add_column(heading, justify="right")
+    for row in result.runs:
+        data = f"{Path(row.data).name}, {row.split}" + (f": {row.evaluation}" if row.evaluation else "")
+        texts = ("" if row.split == PUBLISHED else row.run, row.network, "" if row.value is None else data)
+        numbers = (
+            *("" if row.value is None or row.metric != metric else f"{row.value:.1%}" for metric in metrics),
+            f"{row.parameters:,}",
+            f"{row.macs:,}",
+            f"{row.latency:.2f}",
+            f"{row.speed:,.0f}" if row.speed >= 10 else f"{row.speed:.2g}",
+        )
+        table.add_row(*map(Text, texts), *numbers)
+    yield table
+    for sentence in _remarks(result):
+        yield Text(sentence, style="yellow")
+    if result.figure:
+        yield f"figure  {result.figure}"
+
+
+def _find(name: str) -> Run | Card:
+    """The run in that folder, or the card of the network of that name. Raises `RunError` when it is neither."""
+    from convolve import models
+    from convolve.training.run import open_run
+
+    if Path(name).is_dir():
+        return open_run(Path(name))
+    try:
+        return models.card(name)
+    except NetworkError as error:
+        if name.startswith(("timm/", "torchvision/")):
+            raise
+        raise RunError(
+            f"{name} is neither a run nor a network; give the folder that `convolve train` reported, or a name that "
+            "`convolve networks` lists."
+        ) from error
+
+
+def _compare_run(run: Run, options: RuntimeOptions) -> ComparedNetwork:
+    """A run's own headline metric, and the speed of its network."""
+    from convolve.setup.restore import restore_task
+    from convolve.summary import summarize
+
+    results, size = run.manifest.results, run.manifest.preprocessing
+    split = next((name for name in ("test", "validation") if name in results), None)
+    if split is None:
+        raise RunError(f"{run.folder} has not ended; continue with `convolve train --resume {run.folder}`.")
+    task, runtime = restore_task(run, options)
+    summary = summarize(task.network, (size.channels, size.height, size.width))
+    latency, speed = _time(task.network, runtime, (size.height, size.width, size.channels))
+    return ComparedNetwork(
+        run=str(run.folder),
+        network=run.recipe.network or "",
+        data=run.recipe.data or "",
+        split=split,
+        images=results[split]["images"],
+        metric=task.info.metric_titles[run.manifest.monitored],
+        value=results[split]["metrics"][run.manifest.monitored],
+        parameters=summary.parameters,
+        macs=summary.macs,
+        latency=latency,
+        speed=speed,
+    )
+
+
+def _compare_card(card: Card, options: RuntimeOptions) -> ComparedNetwork:
+    """A network's published accuracy, and its speed at the published input with randomly initialized weights."""
+    from convolve import models
+    from convolve.runtime import choose
+    from convolve.summary import summarize
+
+    network = models.create(card.name).eval()
+    summary = summarize(network, card.input)
+    runtime = choose(options.device, options.precision, options.threads, summary.macs)
+    runtime.prepare(network)
+    channels, height, width = card.input
+    latency, speed = _time(network, runtime, (height, width, channels))
+    return ComparedNetwork(
+        run=card.name,
+        network=card.name,
+        data=_ILSVRC,
+        split=PUBLISHED,
+        images=None,
+        metric=_ACCURACY,
+        value=None if card.top1_error is None else round(1 - card.top1_error / 100, 6),
+        parameters=summary.parameters,
+        macs=summary.macs,
+        latency=latency,
+        speed=speed,
+        evaluation=card.evaluation,
+    )
+
+
+def _time(network: Network, runtime: Runtime, shape: tuple[int, int, int]) -> tuple[float, float]:
+    """Milliseconds of one image, and images per second in batches."""
+    from convolve.runtime.timing import BATCH, forward_seconds
+
+    return 1000 * forward_seconds(network, runtime, shape, 1), BATCH / forward_seconds(network, runtime, shape)
+
+
+def _remarks(result: Comparison) -> Iterator[str]:
+    if len({(row.data, row.split) for row in result.runs if row.value is not None}) > 1:
+        yield "They were not measured on the same data; only metrics on the same data can be compared."
+    if len(metrics := _metrics(result)) > 1:
+        yield f"{', '.join(metrics)} are different metrics; only values in the same column can be compared."
+    if any(row.split == PUBLISHED and row.value is not None for row in result.runs):
+        yield (
+            "Published accuracies are those of the papers, measured as the table says; speeds are those of randomly "
+            "initialized weights."
+        )
+    unknown = [row.network for row in result.runs if row.value is None]
+    if unknown:
+        verb = "has" if len(unknown) == 1 else "have"
+        yield f"{', '.join(unknown)} {verb} no published top-1 error on ILSVRC-2012, and so no accuracy here."
+
+
+def _metrics(result: Comparison) -> list[str]:
+    """The metrics that the table holds, in its order."""
+    return list(dict.fromkeys(row.metric for row in result.runs if row.value is not None))
+
+
+def _cost_groups(comparison: Comparison) -> list[CostGroup]:
+    """Those with the same metric on the same data together, in the order of the table."""
+    from convolve.reports.cost_figure import CostGroup, CostPoint
+
+    points: dict[tuple[str, str], list[CostPoint]] = {}
+    for row in comparison.runs:
+        if row.value is not None:
+            name = row.network if row.split == PUBLISHED else Path(row.run).name
+            point = CostPoint(name, row.value, row.macs, row.latency / 1000, row.parameters)
+            points.setdefault((f"{Path(row.data).name}, {row.split}", row.metric), []).append(point)
+    return [CostGroup(data, found, metric) for (data, metric), found in points.items()]
+
+
+COMMAND = Command(Compare, run, render)

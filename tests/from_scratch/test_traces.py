@@ -1,0 +1,314 @@
+"""The terms of every step add up to what it computes, and all steps together to what the library computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convolve.from_scratch import losses
+from convolve.from_scratch.activations import ACTIVATIONS, maxout_backward, maxout_forward
+from convolve.from_scratch.affine import affine_backward, affine_forward
+from convolve.from_scratch.arrays import Array, Labels
+from convolve.from_scratch.convolution import convolution_backward, convolution_forward
+from convolve.from_scratch.dropout import dropout_backward, dropout_forward
+from convolve.from_scratch.normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    layer_norm_backward,
+    layer_norm_forward,
+    local_response_norm_backward,
+    local_response_norm_forward,
+)
+from convolve.from_scratch.pooling import (
+    average_pool_backward,
+    average_pool_forward,
+    extreme_pool_backward,
+    max_pool_forward,
+    min_pool_forward,
+)
+from convolve.from_scratch.traces.activations import CURVES, activation_trace
+from convolve.from_scratch.traces.affine import AffineInputs, affine_trace
+from convolve.from_scratch.traces.convolution import ConvolutionInputs, convolution_trace
+from convolve.from_scratch.traces.dropout import DropoutInputs, dropout_trace
+from convolve.from_scratch.traces.local_response_norm import LRNInputs, lrn_constants, lrn_trace
+from convolve.from_scratch.traces.losses import Distance, Scores, distance_trace, hinge_trace, softmax_trace
+from convolve.from_scratch.traces.maxout import MaxoutInputs, maxout_trace
+from convolve.from_scratch.traces.normalization import NormalizationInputs, normalization_trace
+from convolve.from_scratch.traces.pooling import PoolingInputs, pooling_trace
+from convolve.from_scratch.traces.trace import (
+    Trace,
+    format_equation,
+    format_factor,
+    format_number,
+    format_sum,
+    product,
+)
+from convolve.from_scratch.traces.windows import size_trace
+from convolve.from_scratch.windows import Sliding, output_size
+
+few = settings(max_examples=25, deadline=None)
+small = st.integers(1, 3)
+
+
+def grids(trace: Trace, name: str) -> Array:
+    """The values of the grids of a name, such as y, or y1 and y2."""
+    return np.array([grid.values for grid in trace.grids if grid.name.rstrip("0123456789,") == name])
+
+
+def check_sums(trace: Trace) -> None:
+    """The tables' totals and the bias sum to the output; every cell of a step exists."""
+    values = {grid.name: np.array(grid.values) for grid in trace.grids}
+    assert len(values) == len(trace.grids)
+    for step in trace.steps:
+        bias = sum(values[name][0][column] for name, _, column in step.inputs if name.rstrip("123") == "b")
+        cells = [*step.inputs, *(cell for cell, _ in step.outputs)]
+        for name, row, column in cells:
+            assert 0 <= row < values[name].shape[0]
+            assert 0 <= column < values[name].shape[1]
+        if step.tables and len(step.outputs) == 1:
+            total = sum(table.total for table in step.tables) + bias
+            np.testing.assert_allclose(step.outputs[0][1], total, atol=1e-12)
+
+
+def random_array(*shape: int) -> Array:
+    return np.random.default_rng(sum(shape)).standard_normal(shape)
+
+
+@few
+@given(
+    filters=st.tuples(small, small),  # of each group, and their channels
+    kernel=st.tuples(small, small),
+    sliding=st.builds(Sliding, small, st.integers(0, 2), st.integers(1, 2)),
+    groups=small,
+    biased=st.booleans(),
+)
+def test_convolution(
+    filters: tuple[int, int], kernel: tuple[int, int], sliding: Sliding, groups: int, biased: bool
+) -> None:
+    x, w = random_array(filters[1] * groups, 6, 5), random_array(filters[0] * groups, filters[1], *kernel)
+    b = random_array(len(w)) if biased else None
+    y, cache = convolution_forward(x[None], w, np.zeros(len(w)) if b is None else b, sliding)
+    dy = random_array(*y.shape[1:])
+    trace = convolution_trace(ConvolutionInputs(x, w, b, sliding, groups=groups), dy)
+    check_sums(trace)
+    dx, dw, db = convolution_backward(dy[None], cache)
+    np.testing.assert_allclose(grids(trace, "y"), y[0], atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dw"), dw.reshape(-1, *kernel), atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dx"), dx[0], atol=1e-12)
+    if biased:
+        np.testing.assert_allclose(grids(trace, "db")[0, 0], db, atol=1e-12)
+    else:
+        assert not {"b", "db"} & {grid.name for grid in trace.grids}
+
+
+def test_many_kernels_have_distinct_names() -> None:
+    x, w = random_array(11, 1, 1), random_array(11, 11, 1, 1)
+    trace = convolution_trace(ConvolutionInputs(x, w, None, Sliding()), None)
+    assert {"w1,11", "w11,1"} < {grid.name for grid in trace.grids}
+    check_sums(trace)
+
+
+@few
+@given(channels=small, filters=small, sliding=st.builds(Sliding, small, st.integers(0, 2), st.integers(1, 2)))
+def test_convolution_in_one_dimension(channels: int, filters: int, sliding: Sliding) -> None:
+    x, w = random_array(channels, 1, 9), random_array(filters, channels, 1, 3)
+    y, cache = convolution_forward(x[None, :, 0], w[:, :, 0], np.zeros(filters), sliding)
+    dy = random_array(*y.shape[1:])
+    trace = convolution_trace(ConvolutionInputs(x, w, None, sliding, one_dimensional=True), dy[:, None])
+    check_sums(trace)
+    dx, dw, _ = convolution_backward(dy[None], cache)
+    np.testing.assert_allclose(grids(trace, "y")[:, 0], y[0], atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dw")[:, 0], dw.reshape(-1, 3), atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dx")[:, 0], dx[0], atol=1e-12)
+
+
+@few
+@given(
+    kind=st.sampled_from(["max", "min", "average"]),
+    size=small,
+    stride=small,
+    values=st.lists(st.integers(-3, 3), min_size=40, max_size=40),
+)
+def test_pooling(kind: str, size: int, stride: int, values: list[int]) -> None:
+    x = np.array(values, np.float64).reshape(2, 4, 5)
+    forward: Any = {"max": max_pool_forward, "min": min_pool_forward, "average": average_pool_forward}[kind]
+    backward: Any = average_pool_backward if kind == "average" else extreme_pool_backward
+    y, cache = forward(x[None], size, stride)
+    dy = random_array(*y.shape[1:])
+    trace = pooling_trace(PoolingInputs(x, size, stride, kind), dy)
+    np.testing.assert_allclose(grids(trace, "y"), y[0], atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dx"), backward(dy[None], cache)[0], atol=1e-12)
+
+
+@few
+@given(examples=small, width=small, out=small)
+def test_affine(examples: int, width: int, out: int) -> None:
+    x, w, b, dy = (
+        random_array(examples, width),
+        random_array(width, out),
+        random_array(out),
+        random_array(examples, out),
+    )
+    trace = affine_trace(AffineInputs(x, w, b), dy)
+    check_sums(trace)
+    y, cache = affine_forward(x, w, b)
+    for name, expected in zip(("y", "dx", "dw", "db"), (y, *affine_backward(dy, cache)), strict=True):
+        np.testing.assert_allclose(grids(trace, name)[0], np.atleast_2d(expected), atol=1e-12)
+
+
+@few
+@given(examples=st.integers(1, 5), features=small)
+def test_batch_normalization(examples: int, features: int) -> None:
+    x, dy, gamma, beta = (
+        random_array(examples, features),
+        random_array(examples, features),
+        random_array(features),
+        random_array(features),
+    )
+    trace = normalization_trace(NormalizationInputs(x, gamma, beta), dy)
+    y, cache = batch_norm_forward(x, gamma, beta)
+    expected = dict(zip(("dx", "dγ", "dβ"), batch_norm_backward(dy, cache), strict=True))
+    expected |= {"y": y, "x̂": cache.normalized, "μ": cache.mean, "σ²": cache.variance}
+    for name, values in expected.items():
+        np.testing.assert_allclose(grids(trace, name)[0], np.atleast_2d(values), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", CURVES)
+def test_activations(kind: Any) -> None:
+    x, dy = np.linspace(-3, 3, 8).reshape(2, 4), random_array(2, 4)
+    forward, backward = ACTIVATIONS[kind]
+    y, cache = forward(x)
+    trace = activation_trace(kind, x, dy)
+    check_sums(trace)
+    np.testing.assert_allclose(grids(trace, "y")[0], y, atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dx")[0], backward(dy, cache), atol=1e-12)
+
+
+def test_numbers_are_short_and_negative_factors_are_in_parentheses() -> None:
+    values = [3, -0.00001, 2.5, 1 / 3, 0.1 + 0.2, -0.0, 1e12, 0]
+    assert [format_number(value) for value in values] == ["3", "-1e-05", "2.5", "0.3333", "0.3", "0", "1e+12", "0"]
+    assert format_factor(-2) == "(-2)"
+    assert product(3, -1).text == "3·(-1)"
+    assert format_sum([308, -498, 164, 1]) == "308 - 498 + 164 + 1"
+    assert format_equation([], 0) == format_equation([0], 0) == "0"
+
+
+def check_values(trace: Trace, expected: Mapping[str, Any]) -> None:
+    """The grids of these names have these values."""
+    for name, values in expected.items():
+        np.testing.assert_allclose(grids(trace, name)[0], np.atleast_2d(values), rtol=1e-10, atol=1e-10, err_msg=name)
+
+
+@few
+@given(examples=small, width=small, out=small, pieces=st.integers(1, 3), biased=st.booleans())
+def test_maxout(examples: int, width: int, out: int, pieces: int, biased: bool) -> None:
+    x, w, dy = random_array(examples, width), random_array(pieces, width, out), random_array(examples, out)
+    b = random_array(pieces, out) if biased else None
+    trace = maxout_trace(MaxoutInputs(x, w, b), dy)
+    check_sums(trace)
+    y, cache = maxout_forward(x, w, np.zeros((pieces, out)) if b is None else b)
+    dx, dw, db = maxout_backward(dy, cache)
+    check_values(trace, {"y": y, "dx": dx})
+    np.testing.assert_allclose(grids(trace, "dw"), dw, atol=1e-12)
+    assert ("db1" in {grid.name for grid in trace.grids}) == biased
+    if biased:
+        np.testing.assert_allclose(grids(trace, "db")[:, 0], db, atol=1e-12)
+
+
+@few
+@given(shape=st.tuples(small, small), probability=st.sampled_from([0.0, 0.2, 0.5]))
+def test_dropout(shape: tuple[int, int], probability: float) -> None:
+    x, dy = random_array(*shape), random_array(*shape) + 1
+    y, cache = dropout_forward(x, probability, np.random.default_rng(3))
+    trace = dropout_trace(DropoutInputs(x, np.sign(cache), probability), dy)
+    check_values(trace, {"y": y, "dx": dropout_backward(dy, cache)})
+
+
+@few
+@given(examples=small, features=st.integers(1, 5))
+def test_layer_normalization(examples: int, features: int) -> None:
+    x, dy, gamma, beta = (
+        random_array(examples, features),
+        random_array(examples, features),
+        random_array(features),
+        random_array(features),
+    )
+    trace = normalization_trace(NormalizationInputs(x, gamma, beta, by_example=True), dy)
+    y, cache = layer_norm_forward(x, gamma, beta)
+    dx, dgamma, dbeta = layer_norm_backward(dy, cache)
+    check_values(trace, {"y": y, "x̂": cache.normalized, "μ": cache.mean, "σ²": cache.variance})
+    check_values(trace, {"dx": dx, "dγ": dgamma, "dβ": dbeta})
+
+
+@few
+@given(
+    shape=st.tuples(small, st.integers(1, 7)),
+    window=st.sampled_from([1, 3, 5]),
+    kind=st.sampled_from(["paper", "caffe"]),
+)
+def test_local_response_normalization(shape: tuple[int, int], window: int, kind: str) -> None:
+    x, dy, constants = 200 * random_array(*shape), random_array(*shape), lrn_constants(kind, window)
+    trace = lrn_trace(LRNInputs(x, constants), dy)
+    y, cache = local_response_norm_forward(x, constants)
+    check_values(trace, {"y": y, "q": cache.divisor, "dx": local_response_norm_backward(dy, cache)})
+
+
+def random_scores(rows: int, classes: int) -> tuple[Array, Labels, Scores]:
+    x, labels = 3 * random_array(rows, classes), np.random.default_rng(rows).integers(classes, size=rows)
+    return x, labels, Scores(x, tuple(labels.tolist()))
+
+
+@few
+@given(rows=small, classes=st.integers(1, 5))
+def test_softmax_with_cross_entropy(rows: int, classes: int) -> None:
+    x, labels, scores = random_scores(rows, classes)
+    loss, cache = losses.cross_entropy_forward(x, labels)
+    trace = softmax_trace(scores, backward=True)
+    check_values(trace, {"p": losses.softmax_forward(x)[0], "L": loss, "dx": losses.cross_entropy_backward(cache)})
+    assert "dx" not in {grid.name for grid in softmax_trace(scores, backward=False).grids}
+
+
+@few
+@given(rows=small, classes=st.integers(1, 5))
+def test_multiclass_hinge(rows: int, classes: int) -> None:
+    x, labels, scores = random_scores(rows, classes)
+    loss, cache = losses.hinge_forward(x, labels)
+    trace = hinge_trace(scores, backward=True)
+    check_values(trace, {"m": cache[0], "L": loss, "dx": losses.hinge_backward(cache)})
+    assert "dx" not in {grid.name for grid in hinge_trace(scores, backward=False).grids}
+
+
+@pytest.mark.parametrize("kind", ["l1", "l2"])
+@few
+@given(shape=st.tuples(small, small))
+def test_distances(kind: Distance, shape: tuple[int, int]) -> None:
+    x, target = random_array(*shape), np.zeros(shape)
+    x[0, 0] = 0  # distance 0
+    forward: Any = {"l1": losses.l1_forward, "l2": losses.l2_forward}[kind]
+    backward: Any = {"l1": losses.l1_backward, "l2": losses.l2_backward}[kind]
+    loss, cache = forward(x, target)
+    check_values(distance_trace(kind, x, target, backward=True), {"L": loss, "dx": backward(cache)})
+    assert "dx" not in {grid.name for grid in distance_trace(kind, x, target, backward=False).grids}
+
+
+@few
+@given(side=st.integers(3, 40), kernel=small, sliding=st.builds(Sliding, small, st.integers(0, 2), st.integers(1, 2)))
+def test_sizes(side: int, kernel: int, sliding: Sliding) -> None:
+    if side + 2 * sliding.padding <= sliding.dilation * (kernel - 1):
+        return
+    trace = size_trace(np.array([[side, side + 3]]), np.array([[kernel, kernel]]), sliding)
+    check_values(trace, {"O": [output_size(side, kernel, sliding), output_size(side + 3, kernel, sliding)]})
+
+
+def test_sizes_as_text() -> None:
+    def text(kernel: float, sliding: Sliding) -> str:
+        return size_trace(np.array([[7.0, 7]]), np.array([[kernel, kernel]]), sliding).steps[0].equations[0]
+
+    assert text(3, Sliding(2)) == "(7 + 2·0 - 3) / 2 + 1 = 3"
+    assert text(3, Sliding(3)) == "(7 + 2·0 - 3) / 3 + 1 = 2.3333, rounded down: 2"
+    assert text(3, Sliding(1, 1, 2)) == "(7 + 2·1 - 2·(3 - 1) - 1) / 1 + 1 = 5"

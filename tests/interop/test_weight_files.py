@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from convolve.errors import WeightsError
+from convolve.interop.weights import read_weights
+
+STATE = {"first.weight": torch.arange(6.0).reshape(2, 3), "first.bias": torch.tensor([1.5, -2])}
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth", "weights.pt"])
+def test_tensors_by_name_come_back(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    if place.suffix == ".safetensors":
+        save_file(STATE, place)
+    else:
+        torch.save(STATE, place)
+    found = read_weights(place)
+    assert list(found) == sorted(found) or list(found) == list(STATE)
+    assert all(torch.equal(found[key], value) for key, value in STATE.items())
+    place.write_bytes(place.read_bytes()[:-20])
+    with pytest.raises(WeightsError, match=r"weights\.\w+ cannot be read as weights; download it again"):
+        read_weights(str(place))
+
+
+@pytest.mark.parametrize("name", ["empty.safetensors", "empty.pth"])
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x00" * 64])
+def test_what_is_no_weight_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        read_weights(tmp_path / name)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"There is no weight file .*gone\.pth"):
+        read_weights(tmp_path / "gone.pth")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3, "state_dict": STATE}])
+def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="does not hold tensors by name"):
+        read_weights(tmp_path / "other.pth")
+
+
+class _Attack:
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.place),)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
+    torch.save({"weight": _Attack(tmp_path / "owned")}, tmp_path / "evil.pth")
+    with pytest.raises(WeightsError):
+        read_weights(tmp_path / "evil.pth")
+    assert not (tmp_path / "owned").exists()
