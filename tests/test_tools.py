@@ -171,7 +171,7 @@ class GroundTruth:
     ground_truths = ()
     learning_rate = negative_slope = 0.1
 
-    def named_parameters(self, shared, replacement, shown_image):
+    def named_parameters(self, shared, replacement, shown_image, tensor_board_writer):
         image, seen, made, rate, every, average = shared.slope, set(), [], 0, 0, 0
 """
     )

@@ -62,6 +62,8 @@ ANYWHERE = {
 }
 """Refused as a word of any name, in singular and plural; the word to use."""
 
+PROPER_PAIRS = frozenset({"ground_truth", "ground_truths", "tensor_board"})
+
 _PARTICIPLES = ("kept", "shown", "seen", "said", "told", "marked", "asked", "wanted", "made")
 _MODULES = ("running", "preparing", "making", "starting", "looking", "answering", "judging")
 
@@ -86,19 +88,24 @@ INTERFACE = {
 _POOLING = "average pooling, as opposed to the maximum"
 _MAXOUT = "the linear pieces of a maxout unit, as its authors call them"
 _COPIED = "made by the code itself, no duplicates in data"
+_LINE = "the line around a drawing"
 ALLOWED = {
     ("", "negative_slope"): "PyTorch's parameter of a leaky ReLU",
     ("convolve/explainers/", "copies"): _COPIED,
     ("convolve/from_scratch/", "average"): _POOLING,
+    ("convolve/from_scratch/", "column_sums"): "sums of columns",
     ("convolve/from_scratch/", "pieces"): _MAXOUT,
+    ("convolve/layers/", "_with_copies"): _COPIED,
     ("convolve/layers/", "copies"): _COPIED,
     ("convolve/layers/maxout.py", "pieces"): _MAXOUT,
     ("convolve/models/", "AVERAGE"): _POOLING,
     ("convolve/models/", "PIECES"): _MAXOUT,
     ("convolve/models/", "average"): _POOLING,
+    ("convolve/models/cutting.py", "copies"): _COPIED,
+    ("convolve/reports/", "_frame"): _LINE,
     ("convolve/reports/", "figures"): "drawings",
+    ("convolve/reports/", "frame"): _LINE,
     ("convolve/training/interrupt.py", "frame"): "Python's stack frame",
-    ("convolve/training/tensorboard.py", "Board"): "TensorBoard",
     ("convolve/verbs/scratch/options.py", "average"): _POOLING,
 }
 """Names that stay: the beginning of the file's path below the folder, the name; the reason."""
@@ -148,7 +155,7 @@ def refused(name: str, kind: str) -> Iterator[tuple[str, str]]:
         yield "_".join(words), INTERFACE["_".join(words)]
     for before, word in zip(["", *words], words, strict=False):
         pair = f"{before}_{word}"
-        if pair in ("ground_truth", "ground_truths"):
+        if pair in PROPER_PAIRS:
             continue
         if kind == "definition" and word in DEFINITIONS and word == words[-1]:
             yield word, DEFINITIONS[word]
