@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import subprocess
 import sys
 import textwrap
 import types
@@ -41,7 +42,13 @@ def source() -> str:
     commands = [find_command(name) for name in NAMES]
     imports = sorted({line for command in commands for line in _imports(command)})
     body = "\n\n\n".join(_function(command) for command in commands)
-    return f"{_HEADER}{''.join(f'    {line}\n' for line in imports)}\n\n{body}\n"
+    return _format(_HEADER + "".join(f"    {line}\n" for line in imports) + "\n\n" + body + "\n")
+
+
+def _format(text: str) -> str:
+    """As the project's formatter has it."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(PATH), "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
 def _function(command: Command[Any, Any]) -> str:
@@ -99,7 +106,9 @@ def _docstring(command: Command[Any, Any], options: list[Option]) -> str:
     ]
     first, _, rest = summary.partition("\n\n")
     paragraphs = [" ".join(first.split()), *(textwrap.fill(" ".join(part.split()), _WIDTH) for part in [rest] if part)]
-    body = "\n\n".join([*paragraphs, "Args:\n" + "\n".join(described), "Raises:\n    ConvolveError: with one sentence."])
+    body = "\n\n".join(
+        [*paragraphs, "Args:\n" + "\n".join(described), "Raises:\n    ConvolveError: with one sentence."]
+    )
     return f'"""{body}\n"""'
 
 

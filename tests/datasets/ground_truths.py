@@ -1,10 +1,17 @@
-"""The ground truths of a dataset under their own types."""
+"""Ground truths and targets under their own types."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convolve.datasets.geometry import box_matrices, source_boxes
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import Masks
-from convolve.values import Dataset
+from convolve.targets import ArrayTargets
+from convolve.values import Batch, Dataset, Placement, Preprocessing
 
 
 def labels_of(dataset: Dataset) -> Labels:
@@ -19,3 +26,15 @@ def masks_of(dataset: Dataset) -> Masks:
     found = dataset.ground_truths["masks"]
     assert isinstance(found, Masks)
     return found
+
+
+def values(batch: Batch) -> npt.NDArray[Any]:
+    """(N, …) the targets of a batch, which must be an array."""
+    assert isinstance(batch.targets, ArrayTargets)
+    return batch.targets.values
+
+
+def placement(sizes: list[tuple[int, int]], preprocessing: Preprocessing) -> Placement:
+    """Where images of those heights and widths are in the input when nothing is varied."""
+    array = np.array(sizes, dtype=np.int64).reshape(-1, 2)
+    return Placement(box_matrices(source_boxes(array, preprocessing), preprocessing), array, preprocessing)

@@ -9,13 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
+from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
+from convolve.datasets.geometry import warp
 from convolve.datasets.images import ImageArray
+from convolve.datasets.labels import Labels
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
-from convolve.datasets.augmentation import Augmentation
 from convolve.errors import DataError
-from convolve.values import Batch, Labels
+from convolve.targets import ArrayTargets
+from convolve.values import Batch, Indices, Placement
+from tests.datasets.ground_truths import values
 from tests.datasets.pictures import files, picture, preprocessing
 
 GOAL = preprocessing(32, 32)
@@ -45,7 +49,7 @@ def assert_same(one: Sequence[Batch], other: Sequence[Batch]) -> None:
     assert len(one) == len(other) > 0
     for first, second in zip(one, other, strict=True):
         np.testing.assert_array_equal(first.images, second.images)
-        np.testing.assert_array_equal(first.targets, second.targets)
+        np.testing.assert_array_equal(values(first), values(second))
         np.testing.assert_array_equal(first.indices, second.indices)
 
 
@@ -81,7 +85,7 @@ def test_an_epoch_shows_every_example_once_with_its_label(source: PixelSource) -
     assert [len(batch.images) for batch in epoch] == [4, 4, 3]
     indices = np.concatenate([batch.indices for batch in epoch])
     np.testing.assert_array_equal(np.sort(indices), np.arange(11))
-    np.testing.assert_array_equal(np.concatenate([batch.targets for batch in epoch]), indices % 3)
+    np.testing.assert_array_equal(np.concatenate([values(batch) for batch in epoch]), indices % 3)
     for batch in epoch:
         assert batch.images.dtype == np.float32
         assert batch.images.flags.c_contiguous
@@ -98,10 +102,10 @@ def test_without_augmentation_batches_are_what_prediction_sees(tmp_path: Path) -
     )
 
 
-def test_batches_that_are_kept_are_not_written_over(array: PixelSource) -> None:
+def test_later_batches_do_not_overwrite_earlier_ones(array: PixelSource) -> None:
     for options in (OPTIONS, replace(OPTIONS, augmentation=None)):
-        kept = [(batch.images, batch.images.copy()) for batch in batches(array, options).epoch(0)]
-        for images, copy in kept:
+        earlier = [(batch.images, batch.images.copy()) for batch in batches(array, options).epoch(0)]
+        for images, copy in earlier:
             np.testing.assert_array_equal(images, copy)
 
 
@@ -141,7 +145,7 @@ def test_slices_of_an_array_need_no_threads(array: PixelSource) -> None:
 @pytest.mark.parametrize("budget", [0, 10**9])
 def test_unreadable_images_are_left_out(tmp_path: Path, budget: int) -> None:
     images = files(tmp_path / "images", SIZES)
-    (tmp_path / "images" / "4.png").write_bytes(b"not a picture")
+    (tmp_path / "images" / "4.png").write_bytes(b"not an image")
     pixels = open_cache(images, GOAL, tmp_path / "caches", budget, 1)
     weights = np.ones(11, np.float32)
     for options in (OPTIONS, replace(OPTIONS, sampler_weights=weights)):
@@ -154,7 +158,7 @@ def test_unreadable_images_are_left_out(tmp_path: Path, budget: int) -> None:
 def test_nothing_readable_is_one_sentence(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES[:2])
     for name in images.names:
-        (tmp_path / "images" / name).write_bytes(b"not a picture")
+        (tmp_path / "images" / name).write_bytes(b"not an image")
     with pytest.raises(DataError, match="None of the images"):
         batches(open_cache(images, GOAL, tmp_path / "caches", 10**9, 1))
     streamed = batches(open_cache(images, GOAL, tmp_path / "others", 0, 1), replace(OPTIONS, augmentation=None))
@@ -165,5 +169,40 @@ def test_nothing_readable_is_one_sentence(tmp_path: Path) -> None:
 def test_several_labels_per_image_come_as_rows(array: PixelSource) -> None:
     flags = np.random.default_rng(0).integers(0, 2, (11, 3), dtype=np.uint8)
     (batch,) = Batches(array, Labels(flags, ("a", "b", "c")), np.array([5, 9]), OPTIONS).epoch(0)
-    np.testing.assert_array_equal(batch.targets, flags[batch.indices])
+    np.testing.assert_array_equal(values(batch), flags[batch.indices])
     assert set(batch.indices.tolist()) == {5, 9}
+
+
+class Recorder:
+    """Remembers how batches asked for targets."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[Indices, Placement]] = []
+
+    def targets(self, indices: Indices, placement: Placement) -> ArrayTargets:
+        self.requests.append((indices, placement))
+        return ArrayTargets(indices)
+
+
+@pytest.mark.parametrize("augmentation", [None, FULL])
+def test_targets_are_asked_for_with_the_placement_of_the_pixels(
+    source: PixelSource, augmentation: Augmentation | None
+) -> None:
+    recorder = Recorder()
+    options = replace(OPTIONS, augmentation=augmentation, workers=0)
+    (batch, *_) = Batches(source, recorder, np.arange(11), options).epoch(1)
+    ((indices, placement), *_) = recorder.requests
+    np.testing.assert_array_equal(indices, batch.indices)
+    assert placement.preprocessing == GOAL
+    assert placement.sizes.tolist() == [list(source.get(index).shape[:2]) for index in indices.tolist()]
+    if augmentation is None:
+        pixels = [source.get(index) for index in indices.tolist()]
+        np.testing.assert_array_equal(batch.images, normalize(warp(pixels, placement.matrices, GOAL), GOAL))
+
+
+def test_pixels_of_the_input_size_stay_where_they_are(array: PixelSource) -> None:
+    recorder = Recorder()
+    list(Batches(array, recorder, np.arange(11), replace(OPTIONS, augmentation=None)).epoch(0))
+    for indices, placement in recorder.requests:
+        assert placement.sizes.tolist() == [[32, 32]] * len(indices)
+        assert placement.matrices.tolist() == [[[1, 0, 0], [0, 1, 0]]] * len(indices)

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.datasets import copies
-from convolve.datasets.doctor import diagnose, examine, fingerprint
+from convolve.datasets import doctor
+from convolve.datasets.doctor import diagnose, fingerprint, readable
 from convolve.datasets.findings import Findings, as_json
 from convolve.datasets.images import ImageArray, ImageFiles
+from convolve.datasets.labels import Labels
+from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
-from convolve.values import Dataset, Images, Labels, Pixels, Splits
+from convolve.values import Dataset, Flags, GroundTruth, GroundTruthFindings, Images, Indices, Pixels, Splits
 from tests.datasets.pictures import CountedImages
 
 
@@ -29,7 +31,12 @@ def dataset(
     images: Images, labels: list[int], classes: tuple[str, ...] = ("cat", "dog"), **given: list[int]
 ) -> Dataset:
     parts = {name: np.array(part, np.int64) for name, part in given.items()}
-    return Dataset("pets", "folders", "", images, Labels(np.array(labels, np.int64), classes), parts)
+    ground_truths = {"labels": Labels(np.array(labels, np.int64), classes)}
+    return Dataset("pets", "folders", "", images, ground_truths, parts)
+
+
+def examine(data: Dataset, name: str = "labels", splits: Splits | None = None, workers: int | None = None) -> Findings:
+    return doctor.examine(data, data.ground_truths[name], splits, workers)
 
 
 def in_memory(count: int = 20, channels: int = 3) -> ImageArray:
@@ -89,13 +96,13 @@ def test_unreadable_images_are_named_and_left_out(tmp_path: Path) -> None:
     assert 7 not in findings.usable
     assert len(findings.usable) == 19
     assert findings.counts["train"] == (10, 9)
-    assert only_warning(findings).startswith("1 picture is unreadable and left out: 07.png;")
+    assert only_warning(findings).startswith("1 image is unreadable and left out: 07.png;")
 
 
 def test_too_many_unreadable_images_are_refused_by_name(tmp_path: Path) -> None:
     images = on_disk(tmp_path)
     for name in ("02.png", "11.png", "19.png"):
-        (tmp_path / name).write_text("no picture")
+        (tmp_path / name).write_text("not an image")
     with pytest.raises(DataError, match=r"3 of 20 images cannot be read, more than 10%.*02\.png.*11\.png"):
         examine(dataset(images, [0, 1] * 10))
 
@@ -105,13 +112,18 @@ def test_nothing_to_examine_is_an_error() -> None:
         examine(dataset(in_memory(1).take(np.empty(0, np.int64)), []))
 
 
-def test_an_exact_copy_across_splits_is_a_leak(tmp_path: Path) -> None:
+def test_an_exact_duplicate_across_splits_is_a_leak(tmp_path: Path) -> None:
     images = on_disk(tmp_path)
     shutil.copy(tmp_path / "02.png", tmp_path / "15.png")
     shutil.copy(tmp_path / "04.png", tmp_path / "06.png")
     findings = examine(dataset(images, [0, 1] * 9 + [0, 1], train=[*range(10)], test=[*range(10, 20)]))
-    assert (findings.exact.groups, findings.exact.spare, findings.exact.leaks, findings.exact.conflicts) == (2, 2, 1, 1)
-    first, second = findings.exact.shown
+    assert (findings.exact.groups, findings.exact.redundant, findings.exact.leaks, findings.exact.conflicts) == (
+        2,
+        2,
+        1,
+        1,
+    )
+    first, second = findings.exact.examples
     assert [(member.name, member.split, member.label) for member in first.members] == [
         ("02.png", "train", "cat"),
         ("15.png", "test", "dog"),
@@ -120,21 +132,23 @@ def test_an_exact_copy_across_splits_is_a_leak(tmp_path: Path) -> None:
     assert findings.near.groups == 0
     leak, conflict, within = findings.warnings
     assert leak.startswith(
-        "LEAK: 1 picture has an exact copy in another split (such as 02.png in train = 15.png in test)"
+        "LEAK: 1 image has an exact duplicate in another split (such as 02.png in train = 15.png in test)"
     )
-    assert conflict.startswith("1 picture has an exact copy with another label (such as 02.png in cat = 15.png in dog)")
-    assert within.startswith("1 picture has an exact copy (such as 04.png in cat = 06.png in cat)")
+    assert conflict.startswith(
+        "1 image has an exact duplicate with another label (such as 02.png in cat = 15.png in dog)"
+    )
+    assert within.startswith("1 image has an exact duplicate (such as 04.png in cat = 06.png in cat)")
 
 
-def test_a_near_copy_across_splits_is_a_leak_and_brings_its_exact_copies(tmp_path: Path) -> None:
+def test_a_near_duplicate_across_splits_is_a_leak_and_includes_its_exact_duplicates(tmp_path: Path) -> None:
     images = on_disk(tmp_path)
     Image.open(tmp_path / "02.png").resize((64, 48)).save(tmp_path / "16.png")
     shutil.copy(tmp_path / "02.png", tmp_path / "04.png")
     findings = examine(dataset(images, [0, 1] * 10, train=[*range(10)], test=[*range(10, 20)]))
-    (group,) = findings.near.shown
+    (group,) = findings.near.examples
     assert (group.count, group.leak, group.conflict) == (3, True, False)
     assert {member.name for member in group.members} == {"02.png", "04.png", "16.png"}
-    assert findings.warnings[0].startswith("LEAK: 1 picture has a near copy in another split")
+    assert findings.warnings[0].startswith("LEAK: 1 image has a near duplicate in another split")
 
 
 def test_splits_that_are_drawn_later_need_no_second_reading() -> None:
@@ -145,7 +159,7 @@ def test_splits_that_are_drawn_later_need_no_second_reading() -> None:
     seen = survey(data.images)
     empty = np.empty(0, np.int64)
     splits = Splits(np.arange(15), empty, np.arange(15, 20), "drawn")
-    findings = diagnose(data, splits, seen)
+    findings = diagnose(data, data.ground_truths["labels"], splits, seen)
     assert set(findings.counts) == {"all", "train", "test"}
     assert findings.exact.leaks == 1
     assert images.opened == images.decoded == Counter(range(20))
@@ -161,7 +175,7 @@ def test_the_size_is_the_original_one_where_images_come_reduced(tmp_path: Path) 
     assert (sizes.height[1], sizes.width[1]) == (300, 400)
 
 
-def test_classes_in_want() -> None:
+def test_classes_with_too_few_images() -> None:
     labels = [0] * 17 + [1] * 2 + [2]
     classes = ("cat", "dog", "emu", "fox")
     findings = examine(dataset(in_memory(), labels, classes, train=[*range(5), 17, 19], test=[*range(5, 17), 18]))
@@ -182,10 +196,10 @@ def test_several_labels_an_image() -> None:
     flags = np.array([[1, 0, 1], [1, 1, 0]] * 10, np.uint8)
     array = in_memory().array.copy()
     array[3] = array[0]
-    data = Dataset("x", "tables", "", ImageArray(array, "x"), Labels(flags, ("a", "b", "c")), {})
+    data = Dataset("x", "tables", "", ImageArray(array, "x"), {"labels": Labels(flags, ("a", "b", "c"))}, {})
     findings = examine(data)
     assert findings.counts == {"all": (20, 10, 10)}
-    (group,) = findings.exact.shown
+    (group,) = findings.exact.examples
     assert group.conflict
     assert [member.label for member in group.members] == ["a + c", "a + b"]
 
@@ -195,28 +209,30 @@ def test_blank_images_are_counted_not_paired() -> None:
     array[5:15] = np.arange(10, dtype=np.uint8)[:, None, None, None]
     findings = examine(dataset(ImageArray(array, "x"), [0, 1] * 10))
     assert (findings.blank, findings.exact.groups, findings.near.groups) == (10, 0, 0)
-    assert only_warning(findings).startswith("10 pictures show one flat tone")
+    assert only_warning(findings).startswith("10 images are of a single color")
 
 
-def test_what_is_shown_is_bounded_and_has_leaks_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "MOST_GROUPS", 3)
-    monkeypatch.setattr(copies, "MOST_MEMBERS", 2)
+def test_examples_are_limited_and_have_leaks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MOST_GROUPS", 3)
+    monkeypatch.setattr(doctor, "MOST_MEMBERS", 2)
     array = np.tile(in_memory(6).array, (3, 1, 1, 1))
     findings = examine(dataset(ImageArray(array, "x"), [0] * 18, train=[*range(12), 12, 13, 14, 15], test=[16, 17]))
-    assert (findings.exact.groups, findings.exact.spare, findings.exact.leaks) == (6, 12, 2)
-    assert [group.leak for group in findings.exact.shown] == [True, True, False]
-    assert [{member.split for member in group.members} for group in findings.exact.shown[:2]] == [{"train", "test"}] * 2
-    assert all(group.count == 3 for group in findings.exact.shown)
+    assert (findings.exact.groups, findings.exact.redundant, findings.exact.leaks) == (6, 12, 2)
+    assert [group.leak for group in findings.exact.examples] == [True, True, False]
+    assert [{member.split for member in group.members} for group in findings.exact.examples[:2]] == [
+        {"train", "test"}
+    ] * 2
+    assert all(group.count == 3 for group in findings.exact.examples)
 
 
 def test_findings_are_the_same_with_any_number_of_threads() -> None:
     data = dataset(in_memory(80), [0, 1] * 40)
-    one, four = (as_json(examine(data, None, workers)) for workers in (1, 4))
+    one, four = (as_json(examine(data, workers=workers)) for workers in (1, 4))
     assert one == four
 
 
 KEYS = """images classes counts imbalance empty_classes single_classes missing sizes channels gray blank mean std
-unreadable exact near fingerprint warnings usable pixels"""
+unreadable exact near fingerprint warnings usable totals"""
 
 
 def test_json_has_stable_keys_and_holds_what_json_can() -> None:
@@ -225,15 +241,109 @@ def test_json_has_stable_keys_and_holds_what_json_can() -> None:
     assert json.loads(json.dumps(found))["usable"] == 20
 
 
+def labels_of(data: Dataset) -> GroundTruth:
+    return data.ground_truths["labels"]
+
+
 def test_the_fingerprint_changes_with_data_labels_and_selection_only(tmp_path: Path) -> None:
     data = dataset(on_disk(tmp_path), [0, 1] * 10)
     everything = np.arange(20)
-    first = fingerprint(data, everything)
+    first = fingerprint(data, labels_of(data), everything)
     assert len(first) == 32
     assert examine(data).fingerprint == first
     (tmp_path / "elsewhere").mkdir()
-    assert fingerprint(dataset(on_disk(tmp_path / "elsewhere"), [0, 1] * 10), everything) == first
-    assert fingerprint(data, everything[:-1]) != first
-    assert fingerprint(dataset(data.images, [1, 1] + [0, 1] * 9), everything) != first
+    same = dataset(on_disk(tmp_path / "elsewhere"), [0, 1] * 10)
+    assert fingerprint(same, labels_of(same), everything) == first
+    assert fingerprint(data, labels_of(data), everything[:-1]) != first
+    relabeled = dataset(data.images, [1, 1] + [0, 1] * 9)
+    assert fingerprint(relabeled, labels_of(relabeled), everything) != first
+    renamed = dataset(data.images, [0, 1] * 10, ("cat", "wolf"))
+    assert fingerprint(renamed, labels_of(renamed), everything) != first
     Image.fromarray(picture(99)).save(tmp_path / "05.png")
-    assert fingerprint(data, everything) != first
+    assert fingerprint(data, labels_of(data), everything) != first
+
+
+def with_masks(folder: Path) -> Dataset:
+    """Twenty images with a label each, and a mask each of the classes sky (left) and road (right)."""
+    images = on_disk(folder)
+    for number in range(20):
+        mask = np.zeros((24, 32), np.uint8)
+        mask[:, number:] = 1
+        Image.fromarray(mask).save(folder / f"{number:02}_mask.png")
+    reader = MaskFiles(folder, tuple(f"{number:02}_mask.png" for number in range(20)), (0, 1), (9,))
+    masks = Masks(reader, ("sky", "road"), ((0, 0, 0), (1, 1, 1)))
+    labels = Labels(np.arange(20) % 2, ("cat", "dog"))
+    return Dataset("city", "masks", "", images, {"labels": labels, "masks": masks}, {})
+
+
+def test_the_fingerprint_changes_with_every_ground_truth(tmp_path: Path) -> None:
+    data = with_masks(tmp_path)
+    names, everything = ("labels", "masks"), np.arange(20)
+    before = [fingerprint(data, data.ground_truths[name], everything) for name in names]
+    assert before == [examine(data, name).fingerprint for name in names]
+    assert before[0] != before[1]
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(tmp_path / "07_mask.png")
+    assert not set(before) & {fingerprint(data, data.ground_truths[name], everything) for name in names}
+    (tmp_path / "07_mask.png").unlink()  # a mask that cannot be opened does not keep a classifier from resuming
+    assert fingerprint(data, data.ground_truths["labels"], everything) not in before
+
+
+def test_masks_are_counted_by_image_and_by_pixel(tmp_path: Path) -> None:
+    findings = examine(with_masks(tmp_path), "masks")
+    assert findings.classes == ("sky", "road")
+    assert findings.counts == {"all": (19, 20)}
+    assert findings.totals == {"pixels": (24 * sum(range(20)), 24 * sum(32 - number for number in range(20)))}
+    assert examine(with_masks(tmp_path)).totals == {}
+
+
+def test_an_image_whose_mask_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    data = with_masks(tmp_path)
+    (tmp_path / "07_mask.png").write_bytes(b"not an image")
+    findings = examine(data, "masks")
+    assert [image.name for image in findings.unreadable] == ["07.png"]
+    assert "07_mask.png cannot be read as a mask" in findings.unreadable[0].reason
+    assert findings.counts == {"all": (18, 19)}
+    assert findings.totals["pixels"][0] == 24 * (sum(range(20)) - 7)
+    assert only_warning(findings).startswith("1 image is unreadable and left out: 07.png;")
+    assert len(examine(data).usable) == 20  # its label is known all the same
+    seen = readable(data, data.ground_truths["masks"], survey(data.images))
+    assert 7 not in seen.usable
+    assert len(seen.sizes) == len(seen.color) == len(seen.means) == len(seen.luma) == len(seen.digests) == 19
+    assert seen.digests[7] == data.images.digest(8)
+
+
+def test_too_many_unreadable_masks_are_refused_by_name(tmp_path: Path) -> None:
+    data = with_masks(tmp_path)
+    for number in (3, 5, 6):
+        (tmp_path / f"{number:02}_mask.png").unlink()
+    with pytest.raises(DataError, match=r"3 of 20 images in city.*cannot be read, more than 10%.*03\.png.*06\.png"):
+        examine(data, "masks")
+
+
+class Captions:
+    """A ground truth without classes."""
+
+    classes = ()
+
+    def presence(self) -> Flags:
+        return np.zeros((20, 0), dtype=bool)
+
+    def findings(self) -> GroundTruthFindings:
+        return GroundTruthFindings()
+
+    def take(self, indices: Indices) -> Captions:
+        return self
+
+    def digest(self, index: int) -> bytes:
+        return b"a cat"
+
+
+def test_without_classes_there_is_nothing_to_say_of_classes() -> None:
+    array = in_memory().array.copy()
+    array[3] = array[0]
+    data = dataset(ImageArray(array, "x"), [0, 1] * 10, train=[*range(10)], test=[*range(10, 20)])
+    findings = doctor.examine(data, Captions())  # type: ignore[arg-type]
+    assert (findings.classes, findings.counts) == ((), {"all": (), "train": (), "test": ()})
+    assert (findings.imbalance, findings.missing, findings.empty_classes) == (1.0, {}, ())
+    assert (findings.exact.groups, findings.exact.conflicts) == (1, 0)
+    assert only_warning(findings).startswith("1 image has an exact duplicate (such as x#0 = x#3)")

@@ -121,7 +121,7 @@ def test_the_search_finds_what_comparing_all_pairs_finds(monkeypatch: pytest.Mon
     def all_pairs(luma: Pixels, *_: object) -> Indices:
         return np.stack(np.triu_indices(len(luma), 1), 1).astype(np.int64)
 
-    monkeypatch.setattr(duplicates, "_candidates", all_pairs)
+    monkeypatch.setattr(duplicates, "_candidate_pairs", all_pairs)
     assert searched.tolist() == duplicates._near_pairs(luma, chroma, 1).tolist()
 
 

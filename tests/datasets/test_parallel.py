@@ -6,7 +6,8 @@ import time
 import cv2
 import pytest
 
-from convolve.datasets.parallel import in_order, one_thread_each
+from convolve.datasets import parallel
+from convolve.datasets.parallel import MAX_READER_THREADS, chunks, in_order, one_thread_each, reader_threads
 
 
 def own_threads() -> list[str]:
@@ -21,6 +22,27 @@ def test_results_come_in_order(workers: int) -> None:
 
     assert list(in_order(late, range(20), workers)) == [number * number for number in range(20)]
     assert not own_threads()
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (6, 6), (200, MAX_READER_THREADS)])
+def test_reader_threads_follow_the_machine(monkeypatch: pytest.MonkeyPatch, cores: int, threads: int) -> None:
+    monkeypatch.delattr("os.process_cpu_count", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert reader_threads() == threads
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert reader_threads() == threads
+
+
+def test_without_a_number_there_are_as_many_threads_as_the_machine_suggests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "reader_threads", lambda: 3)
+    barrier = threading.Barrier(3, timeout=10)  # broken, and an error, where fewer than three work at once
+    assert sorted(in_order(lambda _: barrier.wait(), range(3))) == [0, 1, 2]
+
+
+def test_chunks_cover_all_indices() -> None:
+    assert chunks(7, 3) == [range(3), range(3, 6), range(6, 7)]
+    assert chunks(0) == []
 
 
 def test_work_runs_ahead_but_not_far() -> None:

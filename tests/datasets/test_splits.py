@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convolve.datasets.images import ImageFiles
+from convolve.datasets.labels import Labels
 from convolve.datasets.splits import SplitPlan, split
 from convolve.errors import DataError
-from convolve.values import Dataset, Indices, Labels, Splits
+from convolve.values import Dataset, Flags, Indices, Splits
 
 COUNTS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
@@ -22,12 +23,12 @@ def dataset(values: np.ndarray, names: list[str] | None = None, parts: Mapping[s
     count = values.shape[1] if values.ndim == 2 else int(values.max()) + 1
     labels = Labels(values, tuple(f"class{number}" for number in range(count)))
     names = names or [f"{index}.png" for index in range(len(values))]
-    return Dataset("set", "folders", "made", ImageFiles(Path("set"), tuple(names)), labels, parts or {})
+    return Dataset("set", "folders", "made", ImageFiles(Path("set"), tuple(names)), {"labels": labels}, parts or {})
 
 
-def divide(data: Dataset, validation: float = 0.15, test: float = 0.15, **more: object) -> Splits:
+def draw(data: Dataset, validation: float = 0.15, test: float = 0.15, **more: object) -> Splits:
     plan = SplitPlan(validation, test, **{"group_by": None, "seed": 0, **more})  # type: ignore[arg-type]
-    return split(data, plan, np.arange(len(data)))
+    return split(data, data.ground_truths["labels"], plan, np.arange(len(data)))
 
 
 def together(splits: Splits) -> list[int]:
@@ -36,28 +37,28 @@ def together(splits: Splits) -> list[int]:
 
 @settings(deadline=None)
 @given(COUNTS, st.floats(0.05, 0.4), st.floats(0.05, 0.4), st.integers(0, 2**32))
-def test_every_class_is_divided_by_its_share(counts: list[int], validation: float, test: float, seed: int) -> None:
+def test_every_class_is_split_by_the_fractions(counts: list[int], validation: float, test: float, seed: int) -> None:
     values = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     if max(counts) < 3:
         return  # too few to set some aside, which a test below asks about
-    splits = divide(dataset(values), validation, test, seed=seed)
+    splits = draw(dataset(values), validation, test, seed=seed)
     assert together(splits) == list(range(len(values)))
-    for part, share in ((splits.validation, validation), (splits.test, test)):
+    for part, fraction in ((splits.validation, validation), (splits.test, test)):
         found = np.bincount(values[part], minlength=len(counts))
-        assert (np.abs(found - np.array(counts) * share) < 2).all()
+        assert (np.abs(found - np.array(counts) * fraction) < 2).all()
     assert (np.bincount(values[splits.train], minlength=len(counts)) > 0).all()
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100])
-def test_totals_are_kept_although_classes_are_tiny(classes: int) -> None:
-    splits = divide(dataset(np.repeat(np.arange(classes), 4)), 0.1, 0.1)
+def test_totals_are_right_although_classes_are_tiny(classes: int) -> None:
+    splits = draw(dataset(np.repeat(np.arange(classes), 4)), 0.1, 0.1)
     for part in (splits.validation, splits.test):
         assert abs(len(part) - 0.4 * classes) <= 1
 
 
 def test_the_seed_decides() -> None:
     data = dataset(np.arange(200) % 4)
-    first, again, other = divide(data), divide(data), divide(data, seed=1)
+    first, again, other = draw(data), draw(data), draw(data, seed=1)
     np.testing.assert_array_equal(first.test, again.test)
     np.testing.assert_array_equal(first.validation, again.validation)
     assert set(first.test) != set(other.test)
@@ -70,7 +71,7 @@ def test_folds_cover_everything_once_and_share_the_test(counts: list[int], folds
     data = dataset(values)
     if len(values) < 3 * folds + 3 * len(counts):
         return
-    found = [divide(data, 0.2, 0.1, seed=seed, fold=fold, folds=folds) for fold in range(folds)]
+    found = [draw(data, 0.2, 0.1, seed=seed, fold=fold, folds=folds) for fold in range(folds)]
     for splits in found:
         np.testing.assert_array_equal(splits.test, found[0].test)
         assert together(splits) == list(range(len(values)))
@@ -86,49 +87,49 @@ def test_folds_cover_everything_once_and_share_the_test(counts: list[int], folds
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(8, 40), st.booleans())
-def test_groups_never_cross(seed: int, groups: int, multiple: bool) -> None:
+def test_groups_never_cross(seed: int, groups: int, multi_label: bool) -> None:
     random = np.random.default_rng(seed)
     of_image = np.repeat(np.arange(groups), random.integers(1, 6, groups))
     count = len(of_image)
-    values = random.integers(0, 2, (count, 3), dtype=np.uint8) if multiple else random.integers(0, 3, count)
+    values = random.integers(0, 2, (count, 3), dtype=np.uint8) if multi_label else random.integers(0, 3, count)
     names = [f"patient{group}/{index}.png" for index, group in enumerate(of_image)]
-    data = dataset(values if multiple else np.append(values[:-1], 2), names)
+    data = dataset(values if multi_label else np.append(values[:-1], 2), names)
     for more in ({}, {"fold": 1, "folds": 3}):
-        splits = divide(data, 0.2, 0.2, group_by=r"patient(\d+)", seed=seed, **more)
+        splits = draw(data, 0.2, 0.2, group_by=r"patient(\d+)", seed=seed, **more)
         assert together(splits) == list(range(count))
         sides = [set(of_image[part]) for part in (splits.train, splits.validation, splits.test)]
         assert not sides[0] & sides[1]
         assert not sides[0] & sides[2]
         assert not sides[1] & sides[2]
-        flags = data.labels.values if multiple else np.eye(3)[data.labels.values]
+        flags = data.ground_truths["labels"].presence()
         assert ((flags[splits.train].sum(0) > 0) == (flags.sum(0) > 0)).all()
 
 
-def test_groups_are_stratified_and_near_their_share() -> None:
+def test_groups_are_stratified_and_near_their_fraction() -> None:
     random = np.random.default_rng(0)
     of_image = np.repeat(np.arange(200), random.integers(1, 8, 200))
     label = (np.arange(200) % 4)[of_image]
-    splits = divide(
+    splits = draw(
         dataset(label, [f"{group}_{index}" for index, group in enumerate(of_image)]), 0.2, 0.2, group_by=r"^\d+"
     )
     for part in (splits.validation, splits.test):
-        shares = np.bincount(label[part], minlength=4) / np.bincount(label)
-        assert np.abs(shares - 0.2).max() < 0.03
+        fractions = np.bincount(label[part], minlength=4) / np.bincount(label)
+        assert np.abs(fractions - 0.2).max() < 0.03
 
 
 def test_several_labels_are_stratified() -> None:
     random = np.random.default_rng(0)
     values = (random.random((2000, 5)) < [0.5, 0.3, 0.1, 0.02, 0.01]).astype(np.uint8)
-    splits = divide(dataset(values), 0.1, 0.2)
+    splits = draw(dataset(values), 0.1, 0.2)
     assert "iteratively stratified" in splits.origin
-    for part, share in ((splits.validation, 0.1), (splits.test, 0.2)):
-        assert abs(len(part) / 2000 - share) < 0.01
-        assert np.abs(values[part].sum(0) - share * values.sum(0)).max() <= 2
+    for part, fraction in ((splits.validation, 0.1), (splits.test, 0.2)):
+        assert abs(len(part) / 2000 - fraction) < 0.01
+        assert np.abs(values[part].sum(0) - fraction * values.sum(0)).max() <= 2
 
 
 def test_given_parts_are_kept() -> None:
     parts = {"train": np.arange(60), "validation": np.arange(60, 80), "test": np.arange(80, 100)}
-    splits = divide(dataset(np.arange(100) % 5, parts=parts))
+    splits = draw(dataset(np.arange(100) % 5, parts=parts))
     assert splits.origin == "as the dataset gives them"
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [60, 20, 20]
     assert (splits.test >= 80).all()
@@ -137,7 +138,7 @@ def test_given_parts_are_kept() -> None:
 @pytest.mark.parametrize(("kept", "taken"), [("test", "validation"), ("validation", "test")])
 def test_what_is_not_given_is_taken_from_training(kept: str, taken: str) -> None:
     parts = {"train": np.arange(80), kept: np.arange(80, 100)}
-    splits = divide(dataset(np.arange(100) % 5, parts=parts), 0.25, 0.25)
+    splits = draw(dataset(np.arange(100) % 5, parts=parts), 0.25, 0.25)
     np.testing.assert_array_equal(getattr(splits, kept), np.arange(80, 100))
     assert (np.bincount(getattr(splits, taken) % 5) == 4).all()
     assert (getattr(splits, taken) < 80).all()
@@ -145,29 +146,29 @@ def test_what_is_not_given_is_taken_from_training(kept: str, taken: str) -> None
     assert f"25 % {taken}" in splits.origin
 
 
-def test_folds_divide_given_training_and_validation_anew() -> None:
+def test_folds_split_given_training_and_validation_anew() -> None:
     parts = {"train": np.arange(60), "validation": np.arange(60, 80), "test": np.arange(80, 100)}
-    found = [divide(dataset(np.arange(100) % 5, parts=parts), fold=fold, folds=4) for fold in range(4)]
+    found = [draw(dataset(np.arange(100) % 5, parts=parts), fold=fold, folds=4) for fold in range(4)]
     assert sorted(np.concatenate([splits.validation for splits in found])) == list(range(80))
     assert all((splits.test == np.arange(80, 100)).all() for splits in found)
     assert "fold 1 of 4" in found[0].origin
 
 
-def test_unusable_images_stand_nowhere() -> None:
+def test_unusable_images_are_in_no_split() -> None:
     data = dataset(np.arange(100) % 5)
-    splits = split(data, SplitPlan(0.1, 0.1, None, 0), np.arange(0, 100, 2))
+    splits = split(data, data.ground_truths["labels"], SplitPlan(0.1, 0.1, None, 0), np.arange(0, 100, 2))
     assert together(splits) == list(range(0, 100, 2))
 
 
-def test_no_share_gives_an_empty_part() -> None:
-    splits = divide(dataset(np.arange(10) % 2), 0.0, 0.0)
+def test_a_fraction_of_0_gives_an_empty_split() -> None:
+    splits = draw(dataset(np.arange(10) % 2), 0.0, 0.0)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (10, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("group_by", "sentence"),
     [
-        ("(", "no regular expression"),
+        ("(", "not a regular expression"),
         ("patient", "does not match 2 of 2 names, such as 0.png"),
         (".png", "too few groups to set some aside for test"),
     ],
@@ -175,14 +176,14 @@ def test_no_share_gives_an_empty_part() -> None:
 def test_group_by_that_cannot_serve(group_by: str, sentence: str) -> None:
     data = dataset(np.arange(2), ["0.png", "1.png"])
     with pytest.raises(DataError, match=sentence):
-        divide(data, group_by=group_by)
+        draw(data, group_by=group_by)
 
 
 def test_groups_across_given_parts_are_reported() -> None:
     names = [f"p{index % 5}_{index}" for index in range(20)]
     parts = {"train": np.arange(10), "validation": np.arange(10, 15), "test": np.arange(15, 20)}
-    with pytest.raises(DataError, match="divide 5 of 5 groups; give up group-by or those splits"):
-        divide(dataset(np.arange(20) % 2, names, parts), group_by="p([0-9])")
+    with pytest.raises(DataError, match="separate 5 of 5 groups; drop --group-by, or those splits"):
+        draw(dataset(np.arange(20) % 2, names, parts), group_by="p([0-9])")
 
 
 @pytest.mark.parametrize(
@@ -196,9 +197,43 @@ def test_plans_out_of_range(plan: dict[str, float]) -> None:
 def test_nothing_to_learn_from() -> None:
     parts = {"validation": np.arange(5), "test": np.arange(5, 10)}
     with pytest.raises(DataError, match="leaves no image to learn from"):
-        divide(dataset(np.arange(10) % 2, parts=parts))
+        draw(dataset(np.arange(10) % 2, parts=parts))
 
 
 def test_one_image_a_class_leaves_nothing_to_set_aside() -> None:
     with pytest.raises(DataError, match="too few images of a class to set some aside for test"):
-        divide(dataset(np.arange(4)))
+        draw(dataset(np.arange(4)))
+
+
+class WithoutClasses:
+    """A ground truth that knows no classes, such as captions."""
+
+    classes = ()
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def presence(self) -> Flags:
+        return np.zeros((self.count, 0), dtype=bool)
+
+
+def test_what_has_no_classes_is_split_at_random_and_groups_stay_whole() -> None:
+    names = [f"scene{index // 4}_{index}.png" for index in range(200)]
+    ground_truth = WithoutClasses(200)
+    images = ImageFiles(Path("set"), tuple(names))
+    data = Dataset("set", "pairs", "made", images, {"captions": ground_truth}, {})  # type: ignore[dict-item]
+    for seed in range(3):
+        splits = split(data, ground_truth, SplitPlan(0.2, 0.1, None, seed), np.arange(200))  # type: ignore[arg-type]
+        assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [140, 40, 20]
+        assert together(splits) == list(range(200))
+        assert splits.origin == f"10 % test, 20 % validation, the rest train; at random with seed {seed}"
+        assert np.diff(splits.validation).max() > 1
+    splits = split(data, ground_truth, SplitPlan(0.2, 0.1, r"scene\d+", 0), np.arange(200))  # type: ignore[arg-type]
+    scenes = [set(part // 4) for part in (splits.train, splits.validation, splits.test)]
+    assert [len(scene) for scene in scenes] == [35, 10, 5]
+    assert len(set().union(*scenes)) == 50
+    few = split(data, ground_truth, SplitPlan(0.2, 0.2, None, 0), np.arange(3))  # type: ignore[arg-type]
+    assert [len(few.train), len(few.validation), len(few.test)] == [1, 1, 1]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from convolve.datasets.images import EncodedArray
-from convolve.metrics.calibration import fit_temperature, reject_threshold, reliability, with_temperature
-from convolve.metrics.confusion import Shares, accuracy, confusion_matrix, per_class
-from convolve.reports.page import percent
-from convolve.reports.report import Calibration, Classes, Epoch, Headline, Report, Row, Section, Training
-from convolve.reports.thumbnails import choose, examples, worst
+from convolve.metrics.confusion import Fractions, accuracy, class_metrics, confusion_matrix
+from convolve.reports.report import Epoch, Fact, FactList, Headline, Report, Training, percent
+from convolve.reports.sections import (
+    class_section,
+    confusion_section,
+    fact_section,
+    precision_recall_columns,
+    training_section,
+)
 from convolve.values import Images, Indices, Pixels
+
+DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,18 @@ class Scans(Images):
 
 
 @functools.cache
-def guesses() -> tuple[Scans, Indices, Shares]:
-    """The last 800 digits, their truths, and the probabilities of a classifier that learned from 200 others."""
+def guesses() -> tuple[Scans, Indices, Fractions]:
+    """The last 800 digits, their classes, and the probabilities of a classifier that learned from 200 others."""
     digits = load_digits()
     model = LogisticRegression(max_iter=200, C=1e-3).fit(digits.data[:200], digits.target[:200])
     pixels = (digits.images[-800:, ..., None] * 15).astype(np.uint8)
     return Scans(pixels), digits.target[-800:].astype(np.int64), model.predict_proba(digits.data[-800:])
+
+
+def digits_matrix() -> Indices:
+    """Their confusion matrix."""
+    _, truth, scores = guesses()
+    return confusion_matrix(truth, scores.argmax(1), 10)
 
 
 def epochs(count: int = 5) -> tuple[Epoch, ...]:
@@ -51,38 +63,20 @@ def epochs(count: int = 5) -> tuple[Epoch, ...]:
     return tuple(Epoch(n, 2.0 / n, 2.1 / n, 1 - 0.5 / n, 0.1 / n) for n in range(1, count + 1))
 
 
-@functools.cache
-def report() -> Report:
-    """Everything that a page can show of a network that gives each image one class."""
-    scans, truth, scores = guesses()
-    predicted, confidence = scores.argmax(1), scores.max(1)
-    matrix = confusion_matrix(truth, predicted, 10)
-    temperature = fit_temperature(np.log(scores), truth)
-    mild = with_temperature(np.log(scores), temperature)
+def report(names: tuple[str, ...] = DIGITS) -> Report:
+    """Every section that is of no task in particular."""
+    matrix = digits_matrix()
+    metrics = class_metrics(matrix)
     return Report(
         title="lenet5 on digits",
-        subtitle="Figures of the test split",
-        headlines=(Headline("Test accuracy", percent(accuracy(matrix)), "on 800 images"),),
-        classes=Classes(tuple("0123456789"), per_class(matrix), matrix),
-        training=Training(epochs(), "accuracy", 5),
-        calibration=Calibration(
-            reliability(confidence, predicted == truth),
-            reliability(mild.max(1), predicted == truth),
-            temperature,
-            0.98,
-            reject_threshold(mild, truth, 0.98),
+        subtitle="Measured on the test split: 800 images",
+        headlines=(Headline("Accuracy", percent(accuracy(matrix)), "800 images"),),
+        sections=(
+            confusion_section(names, matrix, "images"),
+            class_section(names, metrics.support, "images", precision_recall_columns(metrics)),
+            training_section(Training(epochs(), "accuracy", 5)),
+            fact_section("data", "Data", (FactList("Images", (Fact("Found", "1,797"),)),), ("Two images are alike.",)),
+            fact_section("recipe", "Recipe", (FactList("Training", (Fact("Batch", "64", "fits the memory"),)),)),
         ),
-        examples=examples(scans, choose(truth, predicted, confidence), truth, predicted, confidence),
-        mistakes=examples(scans, worst(truth, predicted, confidence), truth, predicted, confidence),
-        recipe=(Section("Training", (Row("Batch", "64", "fits the memory"),)),),
-        data=(Section("Images", (Row("Found", "1,797"),)),),
-        machine=(Section("Computer", (Row("Threads", "2"),)),),
-        warnings=("Two images stand in both splits.",),
-        made="convolve 0.1.0",
+        footer="convolve 0.1.0",
     )
-
-
-def named(*names: str) -> Report:
-    """The same report with other class names; digits fill up."""
-    full = (*names, *"0123456789"[len(names) :])
-    return replace(report(), classes=replace(report().classes, names=full))

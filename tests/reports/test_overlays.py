@@ -7,12 +7,12 @@ import io
 
 import numpy as np
 import pytest
+from convolve.words import Fit
 from PIL import Image
 
 from convolve.datasets.preprocess import fit_to_input, frame
 from convolve.reports.overlays import laid_over, layer_uri, ramp_uri
 from convolve.values import Preprocessing
-from convolve.words import Fit
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from convolve.errors import RunError, TrainingError
 from convolve.models import freeze
 from convolve.progress import Message, Step
-from convolve.training.events import ProgressReporter, Events, EpochTimes, duration
 from convolve.training.checkpoints import RunFiles
+from convolve.training.events import EpochTimes, Events, ProgressReporter
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
@@ -49,7 +49,9 @@ def test_patience_ends_it(tmp_path: Path) -> None:
 
 def test_the_plateau_lowers_the_rate(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=13, optimization=replace(RECIPE.optimization, schedule="plateau", warmup=0.0))
-    state = fit(replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), RunFiles(tmp_path), Events())
+    state = fit(
+        replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), RunFiles(tmp_path), Events()
+    )
     assert [line["rate"] for line in state.history] == pytest.approx([0.01] * 6 + [0.001] * 5 + [0.0001] * 2)
 
 

@@ -24,7 +24,9 @@ MOST_MEMBERS = 10
 _NAMED = 5
 
 
-def examine(dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None = None, workers: int = 2) -> Findings:
+def examine(
+    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None = None, workers: int | None = None
+) -> Findings:
     """Read every image of a dataset once, and one of its ground truths, and judge them; without ``splits`` by those
     that the layout gives.
 
@@ -64,7 +66,7 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, seen: Survey) -> Surve
 
 
 def diagnose(
-    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, seen: Survey, workers: int = 2
+    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, seen: Survey, workers: int | None = None
 ) -> Findings:
     """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again.
 
@@ -95,7 +97,7 @@ def diagnose(
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in seen.failed.items()),
         exact=exact,
         near=near,
-        fingerprint=_fingerprint(dataset, ground_truth, seen.usable, seen.digests),
+        fingerprint=fingerprint(dataset, ground_truth, seen.usable, seen.digests),
         warnings=(),
         usable=seen.usable,
         totals=ground_truth.take(seen.usable).findings().totals,
@@ -103,17 +105,10 @@ def diagnose(
     return replace(findings, warnings=advise(findings))
 
 
-def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices) -> str:
-    """32 hexadecimal digits that change with any name or stored byte of the usable images, with anything that any of
-    the dataset's ground truths, or this one, says of them, and with their order.
-
-    Reads every file; `Findings.fingerprint` is the same without reading images. Raises `ImageError`.
+def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
+    """32 hexadecimal digits that change with any name or stored byte of the usable images, of which the ``digests``
+    are given, with anything that any of the dataset's ground truths, or this one, says of them, and with their order.
     """
-    digests = [dataset.images.digest(index) for index in usable.tolist()]
-    return _fingerprint(dataset, ground_truth, usable, digests)
-
-
-def _fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
     others = [dataset.ground_truths[name] for name in sorted(dataset.ground_truths)]
     ground_truths = [ground_truth, *(each for each in others if each is not ground_truth)]
     result = hashlib.blake2b(repr([each.classes for each in ground_truths]).encode(), digest_size=16)
@@ -159,7 +154,7 @@ def _statistics(seen: Survey, part: Indices) -> tuple[int, tuple[float, ...], tu
 
 
 def _duplicates(
-    dataset: Dataset, label: Callable[[int], str], parts: Mapping[str, Indices], seen: Survey, workers: int
+    dataset: Dataset, label: Callable[[int], str], parts: Mapping[str, Indices], seen: Survey, workers: int | None
 ) -> tuple[Duplicates, Duplicates]:
     """The exact and the near duplicates among the images that were read; ``label`` names the classes of an image."""
     split_of = {index: name for name, part in parts.items() for index in part.tolist()}
@@ -181,7 +176,7 @@ def _duplicates(
     )
 
 
-def _near(seen: Survey, exact: Sequence[Indices], workers: int) -> Iterator[Indices]:
+def _near(seen: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
     """Rows of nearly equal images; the exact duplicates of a member belong to its group."""
     duplicates = {int(group[0]): group for group in exact}
     redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])

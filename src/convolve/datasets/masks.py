@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from convolve.datasets.images import DIGEST_BYTES
-from convolve.datasets.parallel import in_order, reader_threads
+from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.targets import ArrayTargets
 from convolve.values import (
@@ -34,8 +33,6 @@ from convolve.values import (
     Targets,
 )
 
-READERS = reader_threads()
-"""Threads that read masks."""
 IN_MEMORY = 2**30
 """Bytes of decoded masks that stay in memory for the next epoch."""
 _BAND = 2**20  # pixels of a large mask that are processed together
@@ -240,6 +237,10 @@ class _MaskMemory:
         self._counts: tuple[Indices, Mapping[int, str]] | None = None
         self._counting = Lock()
 
+    def __reduce__(self) -> tuple[type[_MaskMemory], tuple[MaskReader, int]]:
+        """Another process, such as a worker of PyTorch's `DataLoader`, begins with an empty memory."""
+        return _MaskMemory, (self._reader, self._classes)
+
     def __len__(self) -> int:
         return len(self._reader)
 
@@ -277,7 +278,7 @@ class _MaskMemory:
                         failed[index] = str(error)
                         return np.zeros(self._classes, dtype=np.int64)
 
-                rows = list(in_order(count, range(len(self)), READERS))
+                rows = list(in_order(count, range(len(self))))
                 self._counts = np.array(rows, dtype=np.int64).reshape(len(self), self._classes), failed
             return self._counts
 

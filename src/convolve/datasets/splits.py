@@ -58,7 +58,7 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
     its training split, and without any given splits all images are split. With several folds, given training and
     validation images are split anew together. Every class has an image to learn from whenever it has a usable one
     outside of the splits used as given. Raises `DataError` when a split that is asked for would be empty, or groups
-    cannot be kept whole.
+    cannot stay whole.
     """
     groups = _group(dataset, ground_truth, plan.group_by, usable)
     given = {word: np.intersect1d(indices, usable) for word, indices in dataset.given_splits.items()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource, open_cache
-from convolve.datasets.images import DIGEST_BYTES, EncodedArray, TakenImages
+from convolve.datasets.images import DIGEST_BYTES, TakenImages
 from convolve.datasets.masks import Masks, warp_mask
 from convolve.errors import ImageError
 from convolve.targets import ArrayTargets
@@ -35,7 +35,7 @@ def tiles(images: Images, masks: Masks, source: PixelSource, preprocessing: Prep
     ``budget`` (bytes), as in `open_cache`.
     """
     plain = Preprocessing(preprocessing.height, preprocessing.width, 1, "tiles", (0.0,), (1.0,))
-    mask_source = open_cache(_MaskImages(masks, images), plain, None, budget)
+    mask_source = open_cache(_MaskImages(masks, images, source), plain, None, budget)
     corners = [_corners(source, index, preprocessing) for index in range(len(source))]
     first = np.cumsum([0, *map(len, corners)])
     sides = (preprocessing.height, preprocessing.width)
@@ -117,11 +117,12 @@ class MaskTiles:
 
 @final
 @dataclass(frozen=True, eq=False)
-class _MaskImages:
-    """Masks as images of one channel, (H, W, 1) class indices, each of the size of its image."""
+class _MaskImages(Images):
+    """Masks as images of one channel, (H, W, 1) class indices, each of the size that its image has in the source."""
 
     masks: Masks
     images: Images
+    source: PixelSource
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -129,22 +130,31 @@ class _MaskImages:
     def name(self, index: int) -> str:
         return f"the mask of {self.images.name(index)}"
 
-    def open(self, index: int) -> EncodedArray:
-        return EncodedArray(self.read(index))
-
-    def read(self, index: int, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
-        mask, (height, width) = self.masks.read(index), self.images.size(index)
-        if mask.shape != (height, width):
-            mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-        return mask[..., None]
-
-    def size(self, index: int) -> tuple[int, int]:
-        return self.images.size(index)
-
-    def digest(self, index: int) -> bytes:
-        """Of the stored mask, what its values mean, and the size."""
-        content = b"%d %d " % self.images.size(index) + self.masks.digest(index)
-        return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+    def open(self, index: int) -> _EncodedMask:
+        return _EncodedMask(self.masks, index, self.source.size(index))
 
     def take(self, indices: Indices) -> TakenImages:
         return TakenImages(self, np.asarray(indices, dtype=np.int64))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _EncodedMask:
+    """A mask that is not read yet, and the size (height, width) that it shall have."""
+
+    masks: Masks
+    index: int
+    size: tuple[int, int]
+    gray = True
+
+    @property
+    def digest(self) -> bytes:
+        """Of the stored mask, what its values mean, and the size. Raises `ImageError`."""
+        content = b"%d %d " % self.size + self.masks.digest(self.index)
+        return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+    def decode(self, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
+        mask, (height, width) = self.masks.read(self.index), self.size
+        if mask.shape != (height, width):
+            mask = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+        return mask[..., None]

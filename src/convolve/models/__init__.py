@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from convolve.models.network import Card, Network, Stage, Variant, freeze, save_memory
-from convolve.models.registry import card, create, names
+from convolve.models.registry import card, counterpart, create, names
 
-__all__ = ["Card", "Network", "Stage", "Variant", "card", "create", "freeze", "names", "save_memory"]
+__all__ = ["Card", "Network", "Stage", "Variant", "card", "counterpart", "create", "freeze", "names", "save_memory"]

@@ -88,6 +88,11 @@ def fully_convolutional_network(card: Card, network: Network, classes: int, conv
     return Network(card, stages, head, head_inputs=tuple(maps))
 
 
+def name_for(classifier: str) -> str:
+    """The name of a classifier's network with the finest map, of stride 8."""
+    return f"fcn8s_{classifier}"
+
+
 def family(name: str, find: Callable[[str], Variant]) -> Variant | None:
     """`fcn8s_resnet18` and the like: any classifier, its finest scored map of stride 8, 16, 32 or what else it has,
     padded evenly; None for other names. The classifier is built for its published input size.

@@ -128,7 +128,7 @@ def _googlenet(card: Card, classes: int, channels: int, size: tuple[int, int]) -
 
 
 def _googlenet_keras(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
-    """The lectures' listing (lecture 002, "GoogLeNet Architecture"); Keras pads even sides by one pixel more at the end."""
+    """The lectures' listing (lecture 002, "GoogLeNet Architecture"); Keras pads even sides by one more at the end."""
     conv1, conv2 = nn.Conv2d(channels, 64, 7, 2), nn.Conv2d(64, 192, 3, padding=1)
     pad1 = nn.ZeroPad2d((2, 3, 2, 3))
     stages = {"stage1": Stage(_named(pad1=pad1, conv1=conv1, relu1=nn.ReLU(inplace=True)), 64, 2)}

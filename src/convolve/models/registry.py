@@ -85,6 +85,19 @@ def create(
         return variant.build(variant.card, classes, channels, size)
 
 
+def counterpart(name: str, output: str) -> str | None:
+    """The name of the network of the same layers with another `Card.output`: a classifier's FCN, an FCN's classifier.
+
+    The name itself where the output is right already; None where there is no counterpart. Raises `NetworkError`.
+    """
+    own = card(name)
+    if own.output == output:
+        return name
+    if output == "pixels":
+        return fcn.name_for(name)
+    return own.classifier or None
+
+
 def _variant(name: str) -> Variant:
     if library_of(name):
         return library_variant(name)

@@ -1,4 +1,7 @@
-"""Training curves, confusion matrix and reliability diagram as matplotlib figures; `drawing.as_svg` and `drawing.as_png` write them."""
+"""Training curves, confusion matrix and reliability diagram as matplotlib figures.
+
+`drawing.as_svg` and `drawing.as_png` write them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from convolve.fonts import plot_label
 from convolve.metrics.calibration import Reliability
-from convolve.metrics.confusion import Shares
+from convolve.metrics.confusion import Fractions
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
-from convolve.reports.report import Training
+from convolve.reports.report import Training, metric_name
 from convolve.values import Indices
 
 Panel = Literal["loss", "metric", "learning rate"]
@@ -49,7 +52,7 @@ def training_curves(training: Training, selection: Sequence[Panel]) -> Figure:
             else:
                 _curve(axes, training, "learning_rate", ("learning rate", INK, "-"))
                 axes.set_ylim(bottom=0)
-            axes.set_ylabel(plot_label(training.monitored.replace("_", " ")) if panel == "metric" else panel)
+            axes.set_ylabel(plot_label(metric_name(training.monitored)) if panel == "metric" else panel)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(visible=True)
@@ -132,7 +135,7 @@ def _bars(axes: Axes, bins: Reliability) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=4)
 
 
-def _write_counts(axes: Axes, matrix: Indices, fractions: Shares) -> None:
+def _write_counts(axes: Axes, matrix: Indices, fractions: Fractions) -> None:
     size = 8 if matrix.max(initial=0) < 1000 else 6.5
     for (row, column), number in np.ndenumerate(matrix):
         if number:

@@ -27,7 +27,7 @@ def render(report: Report) -> str:
     packages run before this package's own, so that they hear its first `cellselect`.
     """
     packages = [_HOME, *sorted({section.template[0] for section in report.sections} - {_HOME})]
-    style = "".join(asset("report.css", package) for package in packages)
+    style = asset("image_card.css") + "".join(asset("report.css", package) for package in packages)
     script = "".join(asset("report.js", package) for package in reversed(packages))
     return render_page(
         page_environment(),

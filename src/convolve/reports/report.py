@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_ACRONYMS = {"iou": "IoU", "f1": "F1", "f": "F", "roc": "ROC", "auc": "AUC"}
 Template = tuple[str, str]
 """A package, such as `convolve.reports`, and a file of its folder `templates`."""
 
@@ -87,7 +88,7 @@ class FactList:
 
 
 def fact_lists(
-    document: Mapping[str, object], title: str, reasons: Mapping[str, str] | None = None
+    document: Mapping[str, object], title: str = "", reasons: Mapping[str, str] | None = None
 ) -> tuple[FactList, ...]:
     """A document as `options.to_sections` makes it, as lists: its own entries under ``title``, then one per table.
 
@@ -147,6 +148,11 @@ def thousands(count: int) -> str:
 def count_of(count: int, unit: str) -> str:
     """A number of things, ``unit`` being their plural: `1 image`, `1 234 pixels`."""
     return f"{thousands(count)} {unit.removesuffix('s') if count == 1 else unit}"
+
+
+def metric_name(name: str) -> str:
+    """A metric's identifier in words: `mean_iou` is `mean IoU`."""
+    return " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
 
 
 def _words(name: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.errors import DataError
-from convolve.metrics.confusion import ClassMetrics, Shares, macro_average, weighted_average
-from convolve.reports.report import FactList, Section, Training, count_of, percent, whole_percent
+from convolve.metrics.confusion import ClassMetrics, Fractions, macro_average, weighted_average
+from convolve.reports.report import FactList, Section, Training, count_of, metric_name, percent, whole_percent
 from convolve.values import Indices
 
 _HOME = "convolve.reports"
@@ -18,6 +18,8 @@ _NUMBERED = 20
 _LARGEST = 200
 _PAIRS = 12
 _FEW = 20
+_PRECISION = "the fraction of what is predicted as the class that belongs to it"
+_RECALL = "the fraction of what belongs to the class that is predicted as it"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ClassColumn:
     """
 
     heading: str
-    values: Shares
+    values: Fractions
     definition: str
     mean: float
     weighted: float = math.nan
@@ -74,7 +76,7 @@ def confusion_section(names: Sequence[str], matrix: Indices, unit: str, percenta
     context = {
         "names": names,
         "unit": unit,
-        "cells_show": f"the percentage of its row; the pointer shows the {unit}" if percentages else f"{unit}",
+        "quantity": f"percentage of its row's {unit}" if percentages else f"number of {unit}",
         "rows": [[cell(row, column) for column in size] for row in size],
         "dense": len(names) > _NUMBERED,
         "short": all(len(name) <= 3 for name in names),
@@ -84,25 +86,13 @@ def confusion_section(names: Sequence[str], matrix: Indices, unit: str, percenta
     return Section("confusion", "Confusion matrix", template, context, notebook)
 
 
-def precision_recall_columns(figures: ClassMetrics) -> tuple[ClassColumn, ...]:
+def precision_recall_columns(metrics: ClassMetrics) -> tuple[ClassColumn, ...]:
     """Precision, recall and F1 of each class."""
-    mean, by_count = macro(figures), weighted(figures)
+    mean, by_count = macro_average(metrics), weighted_average(metrics)
     return (
-        ClassColumn(
-            "Precision",
-            figures.precision,
-            "the fraction of what is predicted as the class that belongs to it",
-            mean.precision,
-            by_count.precision,
-        ),
-        ClassColumn(
-            "Recall",
-            figures.recall,
-            "the fraction of what belongs to the class that is predicted as it",
-            mean.recall,
-            by_count.recall,
-        ),
-        ClassColumn("F1", figures.f1, "the harmonic mean of precision and recall", mean.f1, by_count.f1),
+        ClassColumn("Precision", metrics.precision, _PRECISION, mean.precision, by_count.precision),
+        ClassColumn("Recall", metrics.recall, _RECALL, mean.recall, by_count.recall),
+        ClassColumn("F1", metrics.f1, "the harmonic mean of precision and recall", mean.f1, by_count.f1),
     )
 
 
@@ -132,7 +122,7 @@ def training_section(training: Training) -> Section:
     from convolve.reports.figures import panels, training_curves
 
     curves = [as_svg(training_curves(training, [panel]), panel) for panel in panels(training)]
-    context = {"curves": curves, "monitored": training.monitored.replace("_", " "), "best": training.best}
+    context = {"curves": curves, "monitored": metric_name(training.monitored), "best": training.best}
     return Section("training", "Training", (_HOME, "training.html.j2"), context)
 
 

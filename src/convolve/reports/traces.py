@@ -4,8 +4,6 @@ self-contained: nothing is fetched.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from markupsafe import Markup
 from convolve.files import write_bytes
 from convolve.from_scratch.filters import FilteredImage
 from convolve.from_scratch.traces.trace import Cell, Step, Trace, format_number
-from convolve.reports.assets import asset, environment, render_page
+from convolve.reports.assets import asset, environment, render_page, script_digest
 from convolve.reports.thumbnails import thumbnail
 
 _LONGEST_SIDE = 480
@@ -53,10 +51,9 @@ def render_images(name: str, images: tuple[FilteredImage, ...]) -> str:
 
 def _render_page(template: str, script: str, **values: Any) -> str:
     templates = environment({"minus_signs": _minus_signs, "number": lambda value: _minus_signs(format_number(value))})
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = Markup(asset("report.css") + asset("scratch.css"))  # noqa: S704 - the package's own files
     code = Markup(script)  # noqa: S704 - the package's own file
-    return render_page(templates, template, **values, script=code, digest=digest, style=style)
+    return render_page(templates, template, **values, script=code, digest=script_digest(script), style=style)
 
 
 def _minus_signs(text: str) -> str:

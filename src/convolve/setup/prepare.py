@@ -11,9 +11,9 @@ import numpy as np
 
 from convolve import models
 from convolve.datasets.batches import Batches, Examples
+from convolve.datasets.cache import read_images
 from convolve.datasets.doctor import diagnose, readable
 from convolve.datasets.findings import Findings
-from convolve.datasets.cache import read_images
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts
 from convolve.errors import DataError, OptionError

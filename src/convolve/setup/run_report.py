@@ -32,12 +32,12 @@ def write_run_report(
     if classes > 1:
         measured += f", {classes:,} classes"
     if evaluation.images < _FEW:
-        measured += ". So few images give rough estimates; small differences between runs mean nothing."
+        measured += ". So few images give rough estimates: small differences between runs may be chance."
     general = (
         *((training_section(training),) if training.epochs else ()),
-        fact_section("data", "Data", fact_lists(manifest.data["summary"], "data"), manifest.data.get("warnings", ())),
-        fact_section("recipe", "Recipe", fact_lists(document, "recipe", manifest.reasons)),
-        fact_section("machine", "Machine", fact_lists(manifest.machine, "machine")),
+        fact_section("data", "Data", fact_lists(manifest.data["summary"]), manifest.data.get("warnings", ())),
+        fact_section("recipe", "Recipe", fact_lists(document, reasons=manifest.reasons)),
+        fact_section("machine", "Machine", fact_lists(manifest.machine)),
     )
     report = Report(
         title=f"{recipe.network} on {Path(str(recipe.data)).name or recipe.data}",

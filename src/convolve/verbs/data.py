@@ -62,6 +62,11 @@ class Examined:
             **as_json(self.findings),
         }
 
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
 
 def run(options: Data, listener: Listener) -> Examined:
     """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from convolve.datasets import download
 from convolve.datasets.layouts import named, open_dataset
 from convolve.errors import DataError
-from convolve.datasets import download
 from tests.datasets.ground_truths import labels_of
 
 

@@ -1,5 +1,5 @@
-"""The Oxford-IIIT pets: a part of the set, damaged lists (the official ones: tests/oracle), and trimaps: one folder, two
-ground truths.
+"""The Oxford-IIIT pets: a part of the set, damaged lists (the official ones: tests/oracle), and trimaps: one folder,
+two ground truths.
 """
 
 from __future__ import annotations

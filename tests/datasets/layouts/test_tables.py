@@ -23,7 +23,9 @@ def put(root: Path, table: str, text: str, *images: str) -> Path:
 
 
 def pairs(data: Dataset) -> list[tuple[str, str]]:
-    return [(data.images.name(index), labels_of(data).classes[label]) for index, label in enumerate(labels_of(data).values)]
+    return [
+        (data.images.name(index), labels_of(data).classes[label]) for index, label in enumerate(labels_of(data).values)
+    ]
 
 
 WANTED = [("a.jpg", "cat"), ("b.jpg", "dog"), ("c.jpg", "cat")]
@@ -146,9 +148,7 @@ def test_other_texts_beside_are_passed_over(tmp_path: Path) -> None:
 def test_two_tables_must_be_told_apart(tmp_path: Path) -> None:
     put(tmp_path, "old.csv", "a.jpg,cat\n")
     put(tmp_path, "new.csv", "a.jpg,dog\n")
-    with pytest.raises(
-        DataError, match=r"holds 2 tables of images; give the one that you want: .*new\.csv.*old\.csv"
-    ):
+    with pytest.raises(DataError, match=r"holds 2 tables of images; give the one that you want: .*new\.csv.*old\.csv"):
         open_dataset(tmp_path)
 
 
@@ -191,7 +191,7 @@ def test_masks_that_cannot_be_used_do_not_cost_the_labels(tmp_path: Path) -> Non
     data = open_dataset(tmp_path)
     assert list(data.ground_truths) == ["labels"]
     assert "its masks cannot be used: None of the 2 masks can be read" in data.reason
-    with pytest.raises(DataError, match="has no masks; it has labels .*None of the 2 masks can be read"):
+    with pytest.raises(DataError, match=r"has no masks; it has labels .*None of the 2 masks can be read"):
         data.for_ground_truth("masks")
 
 

@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from convolve.tasks.segment.page import WRONG, side_by_side
 
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import create
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.evaluation import SHOWN, evaluate
-from convolve.tasks.segment.page import WRONG, side_by_side
 from convolve.values import IGNORE, Scored
 
 COLORS = ((0, 0, 0), (200, 30, 40), (10, 90, 220))

@@ -22,7 +22,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.layouts.mask_values import distinct_colors
 from convolve.datasets.layouts.masks import is_mask
 from convolve.datasets.layouts.parts import build_dataset, image_files, natural, split_word
-from convolve.datasets.masks import READERS, Masks
+from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
 from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError, ImageError
@@ -231,7 +231,7 @@ def _of_same_size(folder: Path, entries: Sequence[_Entry]) -> tuple[list[_Entry]
         except ImageError:
             return entries[index].size  # the doctor names what cannot be read
 
-    sizes = list(in_order(size, range(len(entries)), READERS))
+    sizes = list(in_order(size, range(len(entries))))
     pairs = list(zip(entries, sizes, strict=True))
     differing = [
         f"{entry.image} ({actual[1]}x{actual[0]}, not {entry.size[1]}x{entry.size[0]})"

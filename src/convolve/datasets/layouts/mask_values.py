@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from convolve.datasets.layouts.parts import read_lines
-from convolve.datasets.masks import READERS, stored_values
+from convolve.datasets.masks import stored_values
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Color
@@ -60,7 +60,7 @@ def class_lists(folder: Path) -> list[ListedClass]:
 
 def interpret_files(masks: Sequence[Path], listed: Sequence[ListedClass]) -> Meaning:
     """Look at every mask. Raises `DataError` when none can be read, or more than 254 values stand for classes."""
-    values = sorted(set().union(*in_order(_distinct_values, masks, READERS)))
+    values = sorted(set().union(*in_order(_distinct_values, masks)))
     if not values:
         raise DataError(f"None of the {len(masks)} masks can be read, such as {masks[0]}; restore them.")
     return interpret(values, listed, masks[0])

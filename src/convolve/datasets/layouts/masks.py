@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.layouts.mask_values import class_lists, interpret_files
 from convolve.datasets.layouts.parts import build_dataset, image_files, natural, read_lines, split_word
-from convolve.datasets.masks import READERS, MaskFiles, Masks, stored_values
+from convolve.datasets.masks import MaskFiles, Masks, stored_values
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset
@@ -136,6 +136,6 @@ def _with_same_shape(folder: Path, pairs: list[_Pair]) -> tuple[list[_Pair], lis
             return True  # the doctor names what cannot be read
         return abs(height * columns - width * rows) <= max(height + rows, width + columns) / 2
 
-    fits = list(in_order(same, range(len(pairs)), READERS))
+    fits = list(in_order(same, range(len(pairs))))
     differing = [pair.image for pair, fit in zip(pairs, fits, strict=True) if not fit]
     return [pair for pair, fit in zip(pairs, fits, strict=True) if fit], differing

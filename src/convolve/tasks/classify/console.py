@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -34,8 +33,8 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     )
     if reject := calibration.reject:
         yield (
-            f"answering only from a confidence of {reject.threshold:.2f} on keeps {percent(reject.coverage)} of "
-            f"{count_of(reject.images, 'validation images')} with {percent(reject.accuracy)} accuracy "
+            f"rejecting images below a confidence of {reject.threshold:.2f} leaves "
+            f"{count_of(reject.images, 'validation images')} ({percent(reject.coverage)}) with {percent(reject.accuracy)} accuracy "
             f"({format_interval(reject.interval)})"
         )
 
@@ -46,9 +45,8 @@ def _matrix(names: tuple[str, ...], rows: list[list[int]]) -> Table:
     for name in names:
         table.add_column(Text(name), justify="right")
     for index, (name, row) in enumerate(zip(names, rows, strict=True)):
-        styles = np.where(np.arange(len(row)) == index, "green", "red")
-        styles[np.equal(row, 0)] = "dim"
-        table.add_row(Text(name), *(Text(str(count), style=str(style)) for count, style in zip(row, styles, strict=True)))
+        styles = ("dim" if not count else "green" if column == index else "red" for column, count in enumerate(row))
+        table.add_row(Text(name), *(Text(str(count), style) for count, style in zip(row, styles, strict=True)))
     return table
 
 

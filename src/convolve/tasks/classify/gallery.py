@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import ImageError
-from convolve.metrics.confusion import Flags, Shares
+from convolve.metrics.confusion import Flags, Fractions
+from convolve.reports.image_card import ImageTile
 from convolve.reports.thumbnails import thumbnail
 from convolve.tasks.classify.heatmaps import Heatmap
 from convolve.values import Floats, Images, Indices
 
-Confidence = Floats | Shares
+Confidence = Floats | Fractions
 ClassArray = Indices | Flags
 """(N,) class indices, or (N, C) flags where an image may carry several labels."""
 
@@ -36,6 +37,28 @@ class Example:
     def size(self) -> int:
         """Bytes that its images take on the page."""
         return len(self.image) + sum(len(heatmap.layer) for heatmap in self.heatmaps)
+
+    @property
+    def cell(self) -> str:
+        """Its cell of the confusion matrix, as the page's script calls it."""
+        return f"{self.true[0]}-{self.predicted[0]}"
+
+    @property
+    def tile(self) -> ImageTile:
+        """The image as it is."""
+        return ImageTile(self.name)
+
+    def heatmap_tiles(self, names: Sequence[str]) -> list[ImageTile]:
+        """The image below the heatmap of each class, called by its name, true classes in blue."""
+        return [
+            ImageTile(
+                alt=f"heatmap for {names[heatmap.class_index]}",
+                caption=names[heatmap.class_index],
+                heatmap=heatmap.layer,
+                tone="right" if heatmap.class_index in self.true else "wrong",
+            )
+            for heatmap in self.heatmaps
+        ]
 
 
 @dataclass(frozen=True)

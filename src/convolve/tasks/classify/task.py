@@ -185,7 +185,9 @@ class Classify(Task):
         """Every metric of a split."""
         return evaluate(self.classes, data.split, self._uncalibrated_predictions(data), self.confidence)
 
-    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: ClassifyPredictOptions) -> ClassPredictor:
+    def predictor(
+        self, preprocessing: Preprocessing, runtime: Runtime, options: ClassifyPredictOptions
+    ) -> ClassPredictor:
         """How images of any size are classified."""
         return ClassPredictor(self, runtime, preprocessing, options)
 

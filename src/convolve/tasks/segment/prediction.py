@@ -88,7 +88,9 @@ class MaskPredictor:
 
     batch_size = 2
 
-    def __init__(self, task: Segment, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions) -> None:
+    def __init__(
+        self, task: Segment, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions
+    ) -> None:
         self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
         self._taken: set[str] = set()
 

@@ -25,6 +25,8 @@ WRONG: Color = (214, 39, 40)
 _HOME = "convolve.tasks.segment"
 _WIDTH = 1200
 _GAP = 4
+_IOU = "the pixels that ground truth and prediction have in common, of all that either has"
+_BOUNDARY_F = "the harmonic mean of precision and recall of the outlines' pixels, within a small tolerance"
 _LABELS = {
     "mean_iou": "Mean IoU",
     "pixel_accuracy": "Pixel accuracy",
@@ -65,22 +67,17 @@ def report_sections(
         sections.append(Section("worst", "Worst images", template, context, notebook))
     metrics = class_metrics(matrix)
     columns = (
-        ClassColumn(
-            "IoU",
-            evaluation.iou,
-            "the pixels that ground truth and prediction have in common, of all that either has",
-            nanmean(evaluation.iou),
-        ),
+        ClassColumn("IoU", evaluation.iou, _IOU, nanmean(evaluation.iou)),
         *precision_recall_columns(metrics),
-        ClassColumn(
-            "Boundary F", evaluation.boundary, "F1 of the boundaries' pixels", nanmean(evaluation.boundary)
-        ),
+        ClassColumn("Boundary F", evaluation.boundary, _BOUNDARY_F, nanmean(evaluation.boundary)),
     )
     sections.append(class_section(names, metrics.support, "pixels", columns))
     return headlines(evaluation), tuple(sections)
 
 
-def compare_masks(dataset: Dataset, evaluated: Sequence[EvaluatedImage], colors: Sequence[Color]) -> tuple[Comparison, ...]:
+def compare_masks(
+    dataset: Dataset, evaluated: Sequence[EvaluatedImage], colors: Sequence[Color]
+) -> tuple[Comparison, ...]:
     """Evaluated images, each next to its masks; one that cannot be read any more is left out."""
     found: list[Comparison] = []
     for one in evaluated:

@@ -153,7 +153,9 @@ class Segment(Task):
         """Every metric of whole images at the size of their masks."""
         return evaluate(self, data)
 
-    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions) -> MaskPredictor:
+    def predictor(
+        self, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions
+    ) -> MaskPredictor:
         """How images of any size are segmented."""
         return MaskPredictor(self, preprocessing, runtime, options)
 

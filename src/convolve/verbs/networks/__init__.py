@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.progress import Listener
+from convolve.tasks.registry import task_info
 from convolve.verbs.networks import catalog, layer_table
 from convolve.verbs.networks.catalog import Catalog, Order
 from convolve.verbs.networks.layer_table import Layers
-from convolve.verbs.picturing import check_figure, write_figure
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,6 +36,8 @@ class Networks:
     """Input size as channels x height x width, such as 3x224x224; the published one by default."""
     classes: int | None = None
     """Number of classes; the published one by default."""
+    task: str | None = None
+    """List only networks for this task, such as `segment`."""
     figure: Path | None = None
     """Write a drawing of the network to this file (.svg or .png)."""
 
@@ -60,16 +62,23 @@ def _list(options: Networks, listener: Listener) -> Catalog:
             raise OptionError(f"--{name} needs a network; write `convolve networks NAME --{name} {value}`.")
     if options.sort == "speed" and not options.speed:
         raise OptionError("--sort speed needs measured speeds; add --speed.")
-    cards = catalog.find(options.find)
+    output = task_info(options.task).output if options.task else None
+    cards = catalog.find(options.find, output)
     speeds, measured = catalog.measure(cards, listener) if options.speed else ({}, "")
     return Catalog(catalog.sort(cards, options.sort or "year", speeds), speeds, measured)
 
 
 def _layers(options: Networks, name: str) -> Layers:
     from convolve import models
+    from convolve.reports.figure_file import check_figure, write_figure
     from convolve.summary import shapes_only, summarize
 
-    for option, value in {"find": options.find, "sort": options.sort, "speed": options.speed or None}.items():
+    for option, value in {
+        "find": options.find,
+        "task": options.task,
+        "sort": options.sort,
+        "speed": options.speed or None,
+    }.items():
         if value is not None:
             raise OptionError(f"--{option} is for the list of networks; leave out --{option} or the name '{name}'.")
     check_figure(options.figure)

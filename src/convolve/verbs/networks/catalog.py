@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from convolve.errors import NetworkError
-from convolve.progress import Listener, Remark, Step
-from convolve.verbs.timing import BATCH, seconds
+from convolve.progress import Listener, Message, Progress
+from convolve.runtime.timing import BATCH, forward_seconds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.models import Card
-    from convolve.models.network import Output
 
 Order = Literal["name", "year", "parameters", "macs", "top1", "top5", "speed"]
 
@@ -34,7 +33,7 @@ class Catalog:
         return {"networks": cards, "measured": self.measured}
 
 
-def find(text: str | None = None, output: Output | None = None) -> list[Card]:
+def find(text: str | None = None, output: str | None = None) -> list[Card]:
     """The cards that have every word of ``text``, and whose networks have that ``output``; oldest first.
 
     Raises `NetworkError` when there is none.
@@ -78,15 +77,15 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     try:
         with Interruption() as interruption:
             for index, card in enumerate(cards):
-                listener(Step("measure", index, len(cards), card.name))
+                listener(Progress("measure", index, len(cards), card.name))
                 speeds[card.name], chosen = _speed(card)
                 reasons |= dict.fromkeys(chosen)
-                if interruption.asked:
-                    listener(Remark(f"Stopped after {len(speeds)} of {len(cards)} networks."))
+                if interruption.requested:
+                    listener(Message(f"Stopped after {len(speeds)} of {len(cards)} networks."))
                     break
     finally:
         torch.set_num_threads(threads)
-    listener(Step("measure", len(speeds), len(cards)))
+    listener(Progress("measure", len(speeds), len(cards)))
     return speeds, f"inference with batches of {BATCH} at the listed input, on this machine; {'; '.join(reasons)}"
 
 
@@ -123,4 +122,4 @@ def _speed(card: Card) -> tuple[float, tuple[str, ...]]:
     runtime = choose(macs=card.macs)
     runtime.prepare(network)
     channels, height, width = card.input
-    return BATCH / seconds(network, runtime, (height, width, channels)), runtime.reasons
+    return BATCH / forward_seconds(network, runtime, (height, width, channels)), runtime.reasons

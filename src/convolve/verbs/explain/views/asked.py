@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from convolve.choices import View
 from convolve.errors import DataError
 from convolve.files import beside, write_bytes
 from convolve.models import Network
@@ -21,7 +22,6 @@ from convolve.runtime import Runtime
 from convolve.tasks.task import Said, Task
 from convolve.values import Batch, Floats, Pixels, Preprocessing
 from convolve.verbs.looking import visible
-from convolve.choices import View
 
 
 @dataclass(frozen=True)

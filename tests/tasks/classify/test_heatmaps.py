@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from convolve.tasks.classify.causes import affordable, overlays
 
 import convolve
 from convolve import models
 from convolve.runtime import Runtime, choose
 from convolve.tasks.classify import Classify, causes
-from convolve.tasks.classify.causes import affordable, overlays
 from convolve.values import Preprocessing
 from tests.reports.sample import Scans
 from tests.verbs.pictures import QUICK, folders, labeled

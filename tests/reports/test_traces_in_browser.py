@@ -1,0 +1,100 @@
+"""The page of a worked calculation in a browser: its script plays the steps over the grids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from convolve.from_scratch.traces.convolution import ConvolutionInputs, convolution_trace
+from convolve.from_scratch.traces.trace import Trace, format_number
+from convolve.from_scratch.windows import Sliding
+from convolve.reports.traces import write_trace
+from tests.browser import OpenPage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def trace() -> Trace:
+    x, w = np.arange(12.0).reshape(1, 3, 4) - 5, np.array([[[[1.0, -1], [0, 2]]]])
+    return convolution_trace(ConvolutionInputs(x, w, np.ones(1), Sliding(1, 1)), np.ones((1, 4, 5)))
+
+
+@pytest.fixture
+def page(open_page: OpenPage, trace: Trace, tmp_path: Path) -> Page:
+    write_trace(tmp_path / "trace.html", trace)
+    return open_page(tmp_path / "trace.html")
+
+
+def filled(page: Page) -> dict[str, str]:
+    """The text of every cell of a result that is not empty, by grid, row and column."""
+    cells = page.locator(".result td").evaluate_all("cells => cells.map(cell => [cell.dataset.cell, cell.textContent])")
+    return {cell: text for cell, text in cells if text}
+
+
+def expected(trace: Trace, steps: int) -> dict[str, str]:
+    """What the first steps write."""
+    grids = {grid.name: index for index, grid in enumerate(trace.grids)}
+    return {
+        f"{grids[cell[0]]}-{cell[1]}-{cell[2]}": format_number(value).replace("-", "\N{MINUS SIGN}")
+        for step in trace.steps[:steps]
+        for cell, value in step.outputs
+    }
+
+
+def assert_step(page: Page, trace: Trace, number: int) -> None:
+    """The page is at a step, counted from 1: its heading, equations, highlighted cells and the results so far."""
+    step = trace.steps[number - 1]
+    assert page.locator(".controls output").text_content() == f"{number} of {len(trace.steps)}"
+    assert str(page.locator(".current-step h3").text_content()).startswith(step.title)
+    equations = page.locator(".current-step .equation").all_text_contents()
+    assert [text.replace("\N{MINUS SIGN}", "-") for text in equations] == list(step.equations)
+    assert page.locator("tr.current th").all_text_contents() == [step.title]
+    assert page.locator("td.input").count() == len(set(step.inputs))
+    assert page.locator("td.output").count() == len(step.outputs)
+    if number < len(trace.steps):
+        assert filled(page) == expected(trace, number)
+
+
+def test_the_first_step_is_shown_with_its_controls(page: Page, trace: Trace) -> None:
+    assert page.locator(".controls").is_visible()
+    assert page.locator(".current-step").is_visible()
+    assert_step(page, trace, 1)
+
+
+def test_buttons_keys_and_slider_lead_to_other_steps(page: Page, trace: Trace) -> None:
+    page.locator(".controls .next").click()
+    assert_step(page, trace, 2)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert_step(page, trace, 4)
+    page.locator(".controls .previous").click()
+    assert_step(page, trace, 3)
+    page.keyboard.press("ArrowLeft")
+    assert_step(page, trace, 2)
+    page.locator(".controls input").fill("7")
+    assert_step(page, trace, 7)
+    assert page.locator(".controls .play").get_attribute("aria-label") == "Play"
+
+
+def test_a_row_and_a_result_lead_to_their_step(page: Page, trace: Trace) -> None:
+    last = len(trace.steps)
+    page.locator("tr[data-inputs]").nth(last - 1).locator("th").click()
+    assert_step(page, trace, last)
+    assert len(filled(page)) == page.locator(".result td").count()
+    cell = next(iter(expected(trace, 1)))
+    page.locator(f'td[data-cell="{cell}"]').click()
+    assert_step(page, trace, 1)
+
+
+def test_it_plays_until_it_is_stopped(page: Page, trace: Trace) -> None:
+    page.locator(".controls .play").click()
+    assert page.locator(".controls .play").get_attribute("aria-label") == "Pause"
+    page.locator(".controls output", has_text="2 of").wait_for()
+    page.locator(".controls .play").click()
+    assert page.locator(".controls .play").get_attribute("aria-label") == "Play"
+    assert_step(page, trace, 2)
