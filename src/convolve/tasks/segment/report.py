@@ -91,13 +91,13 @@ def compare_masks(
     return tuple(found)
 
 
-def side_by_side(image: Pixels, truth: Pixels, predicted: Pixels, colors: Sequence[Color]) -> Pixels:
+def side_by_side(image: Pixels, target: Pixels, predicted: Pixels, colors: Sequence[Color]) -> Pixels:
     """(H, 4 W + gaps, 3) an image (H, W, 1 or 3), its ground truth and its prediction in the classes' colors, and the
     image in gray with the errors in red.
     """
     rgb = np.broadcast_to(image, (*image.shape[:2], 3))
     gray = np.broadcast_to(image.mean(2, keepdims=True), rgb.shape).astype(np.uint8)
-    wrong = ((truth != predicted) & (truth != IGNORE))[..., None]
+    wrong = ((target != predicted) & (target != IGNORE))[..., None]
     gap = np.full((len(image), _GAP, 3), 255, np.uint8)
-    parts = rgb, gap, colorize(colors, truth), gap, colorize(colors, predicted), gap, np.where(wrong, WRONG, gray)
+    parts = rgb, gap, colorize(colors, target), gap, colorize(colors, predicted), gap, np.where(wrong, WRONG, gray)
     return np.concatenate(parts, axis=1).astype(np.uint8)
