@@ -21,7 +21,9 @@ TENSORS = {
 
 
 def state(epoch: int) -> State:
-    return State(epoch=epoch, step=3, seen=48, sums={"loss": 0.1 + 0.2}, best=float("nan"), history=[{"loss": 1 / 3}])
+    return State(
+        epoch=epoch, step=3, images_done=48, sums={"loss": 0.1 + 0.2}, best=float("nan"), history=[{"loss": 1 / 3}]
+    )
 
 
 def test_it_reads_back_bit_for_bit(tmp_path: Path) -> None:
