@@ -19,7 +19,7 @@ from convolve.metrics.ranking import mean_defined
 from convolve.reports.assets import asset, environment
 from convolve.reports.drawing import as_svg
 from convolve.reports.figures import panels, reliability_figure, row_shares, training_curves
-from convolve.reports.overlays import ramp_uri
+from convolve.reports.heatmaps import ramp_uri
 from convolve.reports.report import Calibration, Classes, Example, Report, Training
 from convolve.values import Indices
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from convolve.datasets.batches import Batches, Examples
@@ -25,7 +23,6 @@ from convolve.values import (
     Floats,
     Images,
     Indices,
-    Labels,
     Pixels,
     Preprocessing,
     Scored,
@@ -34,6 +31,8 @@ from convolve.values import (
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from convolve.explainers.explanation_targets import ExplanationTargets
 
 
 class Task(Learnable, Protocol):
@@ -113,59 +112,23 @@ class Answering(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a network says of N images, and what of it is explained: K classes of each.
-
-    ``labels`` are what it takes them for, with ``confidences`` (N,) between 0 and 1; ``classes`` (N, K) the places of
-    the classes to explain and ``scores`` (N, K) between 0 and 1. ``regions`` (N, K, H, W) are the pixels whose score is
-    explained, in the network's frame, None where an image has one score for each class.
-    """
-
-    labels: tuple[str, ...]
-    confidences: Floats
-    classes: Indices
-    scores: Floats
-    regions: npt.NDArray[np.bool_] | None = None
-
-    @property
-    def there(self) -> npt.NDArray[np.bool_]:
-        """(N, K) whether there is anything to explain: a region without pixels has no score."""
-        if self.regions is None:
-            return np.ones(self.classes.shape, dtype=bool)
-        return np.asarray(self.regions.any((2, 3)))
-
-    def take(self, rows: Indices) -> Said:
-        """Of some of the images."""
-        return Said(
-            labels=tuple(self.labels[row] for row in rows.tolist()),
-            confidences=self.confidences[rows],
-            classes=self.classes[rows],
-            scores=self.scores[rows],
-            regions=None if self.regions is None else self.regions[rows],
-        )
-
-
 class Explaining(Protocol):
-    """What of a task's answers is explained; ``taken_for`` are the words before a label."""
+    """What of a task's predictions is explained."""
 
-    @property
-    def taken_for(self) -> str:
-        """Such as `taken for`."""
-        ...
-
-    def said(self, inputs: Tensor, sizes: Indices, asked: Sequence[int]) -> Said:
-        """Of images (N, C, H, W), whose pictures have the ``sizes`` (N, 2) height and width: the classes at the places
-        ``asked``, or the one that the network takes each image for.
+    def explanation_targets(
+        self, inputs: Tensor, sizes: Indices, classes: Sequence[int], preprocessing: Preprocessing
+    ) -> ExplanationTargets:
+        """Of network inputs (N, C, H, W), from images whose (height, width) are ``sizes`` (N, 2): the scores of
+        ``classes`` (indices), or of what is predicted where there are none.
         """
         ...
 
-    def shares(self, inputs: Tensor) -> Tensor:
-        """(N, C, H, W) to the probability of every class: (N, classes) of images, (N, classes, H, W) of pixels."""
+    def probabilities(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) to what a `ScoreTarget` is computed of, as probabilities where the task has them."""
         ...
 
-    def truths(self, labels: Labels) -> tuple[str, ...]:
-        """Of every image what it may truly be taken for, as text; empty where a label is no such thing."""
+    def ground_truth_labels(self, dataset: Dataset, indices: Indices) -> tuple[str, ...]:
+        """What should be predicted for each image, in the words of predictions; empty where there are none."""
         ...
 
 

@@ -11,9 +11,9 @@ import torch
 
 from convolve.datasets.preprocess import fitted, frame, least_side, normalized
 from convolve.errors import ConvolveError, ImageError
-from convolve.explainers.class_maps import class_maps, own_method
-from convolve.explainers.heat import scaled
-from convolve.reports.overlays import laid_over, layer_uri
+from convolve.explainers.methods import default_method, maps_of_targets, scale
+from convolve.explainers.score_targets import ClassScore
+from convolve.reports.heatmaps import heatmap_uri, project_to_image
 from convolve.reports.report import Overlay
 from convolve.runtime import Runtime
 from convolve.summary import summarize
@@ -73,11 +73,11 @@ def _of_some(task: Classify, runtime: Runtime, images: Images, preprocessing: Pr
     pairs = [(place, number) for place, index in enumerate(seen) for number in asked[index]]
     places, classes = torch.tensor(pairs, dtype=torch.int64, device=inputs.device).reshape(-1, 2).T
     with runtime.arithmetic():
-        maps = class_maps(task.network, inputs, places, classes)
+        maps = maps_of_targets(task.network, inputs, places, ClassScore(classes))
     if maps.shape[1:].numel() == 1 or not maps.isfinite().all():
         return {}
-    heat = iter(scaled(maps).cpu().numpy())
-    signed = own_method(task.network).signed
+    heat = iter(scale(maps).cpu().numpy())
+    signed = default_method(task.network)[0].signed
     return {
         index: tuple(_overlay(number, next(heat), one.size, preprocessing, signed) for number in asked[index])
         for index, one in seen.items()
@@ -86,5 +86,5 @@ def _of_some(task: Classify, runtime: Runtime, images: Images, preprocessing: Pr
 
 def _overlay(number: int, heat: Floats, size: tuple[int, int], preprocessing: Preprocessing, signed: bool) -> Overlay:
     seen = preprocessing.height, preprocessing.width
-    laid = laid_over(heat, seen, frame(*size, preprocessing), size, _SIDE)
-    return Overlay(number, layer_uri(laid, signed, _SIDE))
+    laid = project_to_image(heat, seen, frame(*size, preprocessing), size, _SIDE)
+    return Overlay(number, heatmap_uri(laid, signed, _SIDE))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convolve.explainers.class_maps import own_method
+from convolve.explainers.methods import default_method
 from convolve.reports.page import write_report
 from convolve.reports.report import Example, Headline, HeatKey, Overlay
 from convolve.reports.thumbnails import Answers, choose, examples, worst
@@ -28,7 +28,7 @@ def report(place: Path, run: Run, dataset: Dataset, evaluation: Evaluation, task
     asked = _Asked.of(dataset, evaluation.scored)
     images = dataset.images.take(evaluation.scored.indices)
     heat = overlays(task, runtime, images, run.manifest.preprocessing, asked.classes())
-    method = own_method(task.network)
+    method = default_method(task.network)[0]
     page = replace(
         begun(run, evaluation, evaluation.classes, _headlines(evaluation)),
         calibration=evaluation.calibration,
