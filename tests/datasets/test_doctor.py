@@ -294,6 +294,9 @@ def test_masks_are_counted_by_image_and_by_pixel(tmp_path: Path) -> None:
     assert findings.counts == {"all": (19, 20)}
     assert findings.totals == {"pixels": (24 * sum(range(20)), 24 * sum(32 - number for number in range(20)))}
     assert examine(with_masks(tmp_path)).totals == {}
+    data = with_masks(tmp_path)
+    (tmp_path / "19.png").write_bytes(b"not an image")
+    assert examine(data, "masks").totals["pixels"][0] == 24 * sum(range(19))
 
 
 def test_an_image_whose_mask_cannot_be_read_is_left_out(tmp_path: Path) -> None:
