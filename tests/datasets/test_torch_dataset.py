@@ -23,7 +23,7 @@ from convolve.datasets.torch_dataset import ImageDataset
 from convolve.errors import DataError
 from convolve.values import IGNORE, Dataset
 from tests.datasets.ground_truths import values
-from tests.datasets.pictures import files, preprocessing
+from tests.datasets.synthetic import files, preprocessing
 
 SIZES = [(50 + number, 70 - number) for number in range(6)]
 GOAL = preprocessing(32, 40)
