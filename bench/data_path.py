@@ -31,11 +31,12 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToTensor
 
+from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.augmentation import Augmentation
-from convolve.values import Labels, Preprocessing
+from convolve.datasets.labels import Labels
+from convolve.values import Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESSING = Preprocessing(224, 224, 3, "crop", MEAN, STD)

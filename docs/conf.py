@@ -21,19 +21,28 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "book"))
 
 project = html_title = "convolve"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 2
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 highlight_language = "python"
 nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures: no pages of PyTorch and NumPy to link to
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {
+    **{name: name for name in ("BoxArray", "Flags", "Floats", "Fractions", "Indices", "Layer", "Pixels", "Scores")},
+    "npt.ArrayLike": "ArrayLike",
+}
 html_theme = "furo"
 html_static_path = ["book/static"]
 html_css_files = ["book.css"]
 html_math_renderer = "mathml"
 html_copy_source = html_show_copyright = html_show_sphinx = False
 
+_MARKED = re.compile(r"`+[^`]+`+|\|")
+_INDENTED = re.compile(r"(^\S[^\n]*)\n\n(    \S)", re.MULTILINE)
 _logger = logging.getLogger(__name__)
 _BRACKETED = re.compile(r"<mo>&#x0005B;</mo><mtable>(.*?)</mtable><mo>&#x0005D;</mo>", re.DOTALL)
 _BRACE = '<mo stretchy="true" fence="true" form="prefix">&#x0007B;</mo><mtable>'
@@ -44,6 +53,7 @@ _LEFT_OVER = re.compile(r"<m[ion]>(\\[^<]*|&)</m[ion]>")
 def setup(app: Sphinx) -> None:
     """Hook the steps below into Sphinx."""
     app.connect("config-inited", draw_pictures)
+    app.connect("autodoc-process-docstring", mark_code)
     app.connect("doctree-read", name_sources)
     app.connect("doctree-resolved", inline_drawings)
     app.connect("html-page-context", say_language)
@@ -56,6 +66,17 @@ def draw_pictures(app: Sphinx, config: object) -> None:
     import pictures
 
     pictures.write()
+
+
+def mark_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Docstrings as this code writes them, for Sphinx: `name` is code, |x| a magnitude, and an indented block code."""
+    del app, what, name, obj, options
+    marked = (line if line.startswith("    ") else _MARKED.sub(_mark, line) for line in lines)
+    lines[:] = _INDENTED.sub(r"\1\n\n::\n\n\2", "\n".join(marked)).split("\n")
+
+
+def _mark(found: re.Match[str]) -> str:
+    return r"\|" if found[0] == "|" else f"``{found[0].strip('`')}``"
 
 
 def name_sources(app: Sphinx, doctree: nodes.document) -> None:
@@ -83,7 +104,7 @@ def inline_drawings(app: Sphinx, doctree: nodes.document, name: str) -> None:
 def say_language(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """Say which pages are Korean, for their fonts, line breaks and readers' voices."""
     del app, template, doctree
-    if page.startswith("book/ko/"):
+    if page.startswith("book/ko/") or page.endswith(".ko"):
         context["language"] = "ko"
 
 

@@ -16,8 +16,8 @@ import pytest
 
 import convolve
 from convolve import cli
-from convolve.options import fields
 from convolve.command import NAMES, find_command
+from convolve.options import fields
 from tests.verbs.pictures import folders
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")

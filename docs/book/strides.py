@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 import convolve
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.masks import shown_in
+from convolve.datasets.masks import Masks, colorize
 from convolve.fonts import pillow_font
 from convolve.reports.colors import INK, PAPER
 
@@ -39,8 +39,10 @@ def columns(data: str, runs: list[str]) -> dict[str, list[Image.Image]]:
         for run in runs:
             answers = convolve.predict(run, [made], out=Path(made) / Path(run).name)
             found[Path(run).name] = [Image.open(answer.mask).convert("RGB") for answer in answers.answers]
-    masks = dataset.masks
-    truths = [Image.fromarray(shown_in(masks.colors, masks.read(place))) for place in places] if masks else []
+    masks = dataset.ground_truths.get("masks")
+    truths = []
+    if isinstance(masks, Masks):
+        truths = [Image.fromarray(colorize(masks.colors, masks.read(place))) for place in places]
     return found | {"truth": truths}
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from convolve.progress import Listener, Message
 from convolve.progress import Progress as ProgressEvent
@@ -22,6 +24,16 @@ def open_console(*, stderr: bool = False) -> Console:
     if not (console.is_terminal or console.is_jupyter):
         console.width = _WIDTH_IN_FILES
     return console
+
+
+def to_html(renderables: Iterable[RenderableType]) -> str:
+    """What would be printed, as HTML for a notebook."""
+    console = Console(
+        record=True, file=io.StringIO(), width=_WIDTH_IN_FILES, highlight=False, markup=False, emoji=False
+    )
+    for part in renderables:
+        console.print(part, soft_wrap=isinstance(part, str | Text))
+    return console.export_html(inline_styles=True, code_format='<pre style="line-height: 1.3">{code}</pre>')
 
 
 @contextmanager

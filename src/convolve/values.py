@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from convolve.errors import DataError
 from convolve.choices import Fit
+from convolve.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -25,7 +25,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 @torch.no_grad()
 def _lived_in(network: Network) -> Network:
-    """Scales of normalization below 1, as training makes them; with fresh ones residual blocks double signals. Layers
+    """Scales of normalization below 1, as after training; with scales of 1 residual blocks double signals. Layers
     of scores that start at zero get weights.
     """
     for layer in network.modules():
@@ -42,7 +42,7 @@ def _small(name: str) -> tuple[int, int]:
 
 
 def _images(network: Network, count: int = 4) -> Tensor:
-    """As many images, of networks for pixels two: each is as many examples as it has pixels."""
+    """As many images, of segmentation networks two: each has as many examples as pixels."""
     random = torch.Generator().manual_seed(7)
     return torch.randn(
         2 if network.head_inputs else count, network.card.input[0], *_small(network.card.name), generator=random
@@ -50,7 +50,7 @@ def _images(network: Network, count: int = 4) -> Tensor:
 
 
 def _answers(network: Network, images: Tensor) -> tuple[int, ...]:
-    """What scores have behind the classes: a map as large as the image, or nothing."""
+    """The axes of scores after the classes: a map as large as the image, or nothing."""
     return tuple(images.shape[2:]) if network.head_inputs else ()
 
 
@@ -134,7 +134,7 @@ def _loss(network: Network, images: torch.Tensor, targets: torch.Tensor) -> torc
 
 
 def _step(network: Network, decrease: float) -> None:
-    """Walk down the gradient as far as would lower a straight slope by ``decrease``."""
+    """A gradient step that would lower a linear loss by ``decrease``."""
     gradients = [value.grad for value in network.parameters() if value.grad is not None]
     square = sum(float(gradient.square().sum()) for gradient in gradients)
     torch.optim.SGD(network.parameters(), lr=decrease / square).step()

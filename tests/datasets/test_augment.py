@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convolve.datasets.augment import Drawn, apply, draw, noise_table
+from convolve.datasets.augment import Transforms, apply_transforms, draw_transforms, noise_table
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.geometry import frame
+from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.preprocess import fit_to_input, normalize
 from convolve.values import Indices, Preprocessing
 from tests.datasets.pictures import picture, preprocessing
@@ -16,8 +16,8 @@ FULL = Augmentation(0.5, True, True, 20.0, 0.1, 0.1, 0.05, 0.2, 0.2, 0.2, 0.1)
 MANY: Indices = np.tile(np.array([[90, 130]]), (400, 1))
 
 
-def drawn(augmentation: Augmentation, sizes: Indices, goal: Preprocessing, seed: int = 0) -> Drawn:
-    return draw(augmentation, sizes, goal, 0.1 * np.eye(goal.channels), np.random.default_rng(seed))
+def transforms(augmentation: Augmentation, sizes: Indices, goal: Preprocessing, seed: int = 0) -> Transforms:
+    return draw_transforms(augmentation, sizes, goal, 0.1 * np.eye(goal.channels), np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("fit", ["crop", "letterbox", "stretch", "tiles"])
@@ -25,21 +25,23 @@ def drawn(augmentation: Augmentation, sizes: Indices, goal: Preprocessing, seed:
 def test_varying_nothing_is_fitting(augmentation: Augmentation, fit: str) -> None:
     goal, images = preprocessing(64, 64, fit=fit), [picture(70, 73, seed=1), picture(66, 71, seed=2), picture(30, 40)]
     sizes = np.array([image.shape[:2] for image in images])
-    result = apply(drawn(augmentation, sizes, goal), images, goal)
+    result = apply_transforms(transforms(augmentation, sizes, goal), images, goal)
     np.testing.assert_array_equal(result, normalize(np.stack([fit_to_input(image, goal) for image in images]), goal))
 
 
 def test_an_array_of_small_pictures_varies_as_single_ones_do() -> None:
     goal, images = preprocessing(32, 32), np.stack([picture(32, 32, seed=seed) for seed in range(6)])
-    still = drawn(Augmentation(), MANY[:6] * 0 + 32, goal)
-    np.testing.assert_array_equal(apply(still, images, goal), normalize(images, goal))
-    moving = drawn(FULL, MANY[:6] * 0 + 32, goal)
-    np.testing.assert_allclose(apply(moving, images, goal), apply(moving, list(images), goal), atol=1.3 / 255 / 0.22)
+    still = transforms(Augmentation(), MANY[:6] * 0 + 32, goal)
+    np.testing.assert_array_equal(apply_transforms(still, images, goal), normalize(images, goal))
+    moving = transforms(FULL, MANY[:6] * 0 + 32, goal)
+    np.testing.assert_allclose(
+        apply_transforms(moving, images, goal), apply_transforms(moving, list(images), goal), atol=1.3 / 255 / 0.22
+    )
 
 
 def test_matrices_say_where_things_are_whatever_the_crop() -> None:
     goal = preprocessing(64, 64)
-    result = drawn(Augmentation(crop=0.4, flip=True), MANY, goal)
+    result = transforms(Augmentation(crop=0.4, flip=True), MANY, goal)
     corners = np.array([[0, 64, 0, 64], [0, 0, 64, 64], [1, 1, 1, 1]], dtype=float)
     whole = np.concatenate([result.matrices, np.tile([[[0.0, 0.0, 1.0]]], (len(MANY), 1, 1))], axis=1)
     source = (np.linalg.inv(whole) @ corners)[:, :2]
@@ -57,7 +59,7 @@ def test_matrices_say_where_things_are_whatever_the_crop() -> None:
 
 
 def test_letterbox_never_distorts() -> None:
-    matrices = drawn(dataclasses.replace(FULL, rotate=0.0), MANY, preprocessing(64, 64, fit="letterbox")).matrices
+    matrices = transforms(dataclasses.replace(FULL, rotate=0.0), MANY, preprocessing(64, 64, fit="letterbox")).matrices
     ratio = np.abs(matrices[:, 0, 0] / matrices[:, 1, 1])
     assert np.abs(ratio - 1).max() < 0.03  # sides are whole pixels
 
@@ -65,7 +67,7 @@ def test_letterbox_never_distorts() -> None:
 def test_angles_sizes_and_shifts_keep_to_their_bounds() -> None:
     goal = preprocessing(50, 100)
     sizes = np.tile(np.array([[50, 100]]), (500, 1))
-    matrices = drawn(Augmentation(rotate=30.0, scale=0.2, translate=0.1), sizes, goal).matrices
+    matrices = transforms(Augmentation(rotate=30.0, scale=0.2, translate=0.1), sizes, goal).matrices
     angles = np.rad2deg(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0]))
     factors = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
     shifts = matrices @ [50, 25, 1] - [50, 25]
@@ -77,24 +79,24 @@ def test_angles_sizes_and_shifts_keep_to_their_bounds() -> None:
 def test_one_variation_does_not_change_what_another_draws() -> None:
     goal = preprocessing(64, 64)
     turned, both = (
-        drawn(Augmentation(rotate=9.0), MANY, goal),
-        drawn(Augmentation(rotate=9.0, noise=0.1, pca=0.1), MANY, goal),
+        transforms(Augmentation(rotate=9.0), MANY, goal),
+        transforms(Augmentation(rotate=9.0, noise=0.1, pca=0.1), MANY, goal),
     )
     np.testing.assert_array_equal(turned.matrices, both.matrices)
-    flipped = drawn(Augmentation(flip=True), MANY, goal).matrices[:, 0, 0] < 0
-    also = drawn(Augmentation(flip=True, vertical_flip=True, translate=0.1), MANY, goal).matrices[:, 0, 0] < 0
+    flipped = transforms(Augmentation(flip=True), MANY, goal).matrices[:, 0, 0] < 0
+    also = transforms(Augmentation(flip=True, vertical_flip=True, translate=0.1), MANY, goal).matrices[:, 0, 0] < 0
     np.testing.assert_array_equal(flipped, also)
 
 
 def test_a_crop_that_keeps_everything_shows_what_the_frame_shows() -> None:
     goal = preprocessing(64, 64)
-    np.testing.assert_array_equal(drawn(Augmentation(crop=1.0), MANY, goal).matrices[3], frame(90, 130, goal))
+    np.testing.assert_array_equal(transforms(Augmentation(crop=1.0), MANY, goal).matrices[3], fit_matrix(90, 130, goal))
 
 
 def test_noise_has_the_asked_strength_and_differs_between_images() -> None:
     goal, random = preprocessing(32, 32), np.random.default_rng(0)
     images = np.full((50, 32, 32, 3), 128, np.uint8)
-    what = drawn(Augmentation(noise=0.1), MANY[:50] * 0 + 32, goal)
-    noise = apply(what, images, goal, noise_table(0.1, goal, random)) - normalize(images, goal)
+    what = transforms(Augmentation(noise=0.1), MANY[:50] * 0 + 32, goal)
+    noise = apply_transforms(what, images, goal, noise_table(0.1, goal, random)) - normalize(images, goal)
     np.testing.assert_allclose(noise.std((0, 1, 2)) * goal.std, 0.1, rtol=0.02)
     assert np.abs(np.corrcoef(noise.reshape(50, -1)) - np.eye(50)).max() < 0.2

@@ -47,12 +47,12 @@ def test_a_hit_a_miss_and_a_stream_give_the_same_bits(tmp_path: Path) -> None:
     assert miss.whole is None
 
 
-def test_pictures_are_kept_a_little_larger_than_the_frame(tmp_path: Path) -> None:
+def test_images_are_cached_a_little_larger_than_the_input(tmp_path: Path) -> None:
     source = opened(files(tmp_path / "images", SIZES), tmp_path / "caches")
     assert [source.get(index).shape for index in range(4)] == [(49, 37, 3), (37, 83, 3), (30, 20, 3), (37, 37, 3)]
 
 
-def test_pictures_of_one_size_are_one_array(tmp_path: Path) -> None:
+def test_images_of_one_size_are_one_array(tmp_path: Path) -> None:
     source = opened(files(tmp_path / "images", [(50, 60)] * 3), tmp_path / "caches")
     assert source.whole is not None
     assert source.whole.shape == (3, 37, 44, 3)
@@ -104,7 +104,7 @@ def test_a_stream_remembers_what_failed(tmp_path: Path) -> None:
     assert set(source.failed) == {1}
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     expected = np.array(opened(images, tmp_path / "caches").get(0))
     for name in ("pixels.bin", "index.npy", "digests.npy", "measurements.npy"):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from convolve.datasets.decode import MAX_PIXELS, decode, to_channels
+from convolve.datasets.decode import MAX_PIXELS, Header, decode, read_header, to_channels
 from convolve.errors import ImageError
 
 NEAR = 3  # levels that two decoders of JPEG may differ by
@@ -235,6 +235,23 @@ def test_threads_see_the_same_and_leave_the_filters_alone() -> None:
         found = list(pool.map(lambda blob: decode(blob, "a"), blobs))
     assert all(np.array_equal(one, other) for one, other in zip(wanted, found, strict=True))
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "gray"),
+    [("L", "JPEG", True), ("1", "PNG", True), ("LA", "PNG", True), ("I;16", "PNG", True), ("RGB", "JPEG", False),
+     ("P", "PNG", False), ("CMYK", "JPEG", False), ("RGBA", "WEBP", False)],
+)  # fmt: skip
+def test_headers_tell_the_size_and_whether_there_may_be_color(mode: str, kind: str, gray: bool) -> None:
+    blob = saved(picture().convert("L").convert(mode) if mode == "I;16" else picture().convert(mode), kind)
+    assert read_header(blob, "a") == Header(24, 40, gray)
+    assert not gray or decode(blob, "a").shape[2] == 1
+
+
+def test_headers_tell_the_upright_size() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    assert read_header(saved(picture(), "JPEG", exif=exif), "a") == Header(40, 24, gray=False)
 
 
 def test_channels() -> None:

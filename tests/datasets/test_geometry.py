@@ -4,21 +4,20 @@ import cv2
 import numpy as np
 import pytest
 
-from convolve.datasets.geometry import box_matrices, frame, warp
-from convolve.datasets.smallwarp import warp_small
+from convolve.datasets.geometry import box_matrices, fit_matrix, warp, warp_small
 from convolve.values import Matrices, Pixels
 from tests.datasets.pictures import picture, preprocessing
 
 
-def turned(degrees: float, side: float) -> Matrices:
-    """(2, 3) a turn about the center of a square."""
+def rotation(degrees: float, side: float) -> Matrices:
+    """(2, 3) about the center of a square."""
     cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.column_stack([turn, np.full(2, side / 2) - turn @ np.full(2, side / 2)])
 
 
 def dot(x: float, y: float, side: int) -> Pixels:
-    """A soft bright dot about (x, y), counted from the picture's edge."""
+    """A soft bright dot about (x, y), counted from the image's edge."""
     rows, columns = np.indices((side, side)) + 0.5
     return np.asarray(255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8), dtype=np.uint8)[:, :, None]
 
@@ -31,7 +30,7 @@ def center(pixels: Pixels) -> Matrices:
 
 @pytest.mark.parametrize("angle", [0.0, 17.0, -90.0, 180.0])
 def test_a_dot_lands_where_the_matrix_says(angle: float) -> None:
-    matrix = turned(angle, 64) * 0.75 + np.array([[0, 0, 5], [0, 0, 9]])
+    matrix = rotation(angle, 64) * 0.75 + np.array([[0, 0, 5], [0, 0, 9]])
     source = dot(40, 25, 64)
     for result in (
         warp([source], matrix[None], preprocessing(64, 64, 1)),
@@ -40,16 +39,16 @@ def test_a_dot_lands_where_the_matrix_says(angle: float) -> None:
         np.testing.assert_allclose(center(result[0]), matrix @ [40, 25, 1], atol=0.05)
 
 
-def test_a_quarter_turn_is_numpys() -> None:
+def test_a_quarter_rotation_is_numpys() -> None:
     source = picture(32, 32)
-    result = warp([source], turned(90, 32)[None], preprocessing(32, 32))[0]
+    result = warp([source], rotation(90, 32)[None], preprocessing(32, 32))[0]
     np.testing.assert_array_equal(result, np.rot90(source, -1))
 
 
-@pytest.mark.parametrize(("mirror", "axis"), [((-1, 1), 1), ((1, -1), 0)])
-def test_mirroring_twice_is_nothing(mirror: tuple[int, int], axis: int) -> None:
+@pytest.mark.parametrize(("flip", "axis"), [((-1, 1), 1), ((1, -1), 0)])
+def test_flipping_twice_is_nothing(flip: tuple[int, int], axis: int) -> None:
     source, goal = picture(48, 48), preprocessing(48, 48)
-    matrix = np.array([[mirror[0], 0, 48 * (mirror[0] < 0)], [0, mirror[1], 48 * (mirror[1] < 0)]], dtype=float)
+    matrix = np.array([[flip[0], 0, 48 * (flip[0] < 0)], [0, flip[1], 48 * (flip[1] < 0)]], dtype=float)
     once = warp([source], matrix[None], goal)
     np.testing.assert_array_equal(once[0], np.flip(source, axis))
     np.testing.assert_array_equal(warp(once, matrix[None], goal)[0], source)
@@ -67,19 +66,19 @@ def test_cutting_and_enlarging_agrees_with_the_general_warp() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [1, 5, 1200])
-def test_many_small_pictures_at_once_agree_with_one_at_a_time(count: int, channels: int) -> None:
+def test_many_small_images_at_once_agree_with_one_at_a_time(count: int, channels: int) -> None:
     sources = np.stack([picture(28, 30, channels, seed) for seed in range(20)])[np.arange(count) % 20]
     random, goal = np.random.default_rng(1), preprocessing(24, 32, channels)
-    matrices = frame(28, 30, goal)[None] + random.normal(0, [0.1, 0.1, 4], (count, 2, 3))
+    matrices = fit_matrix(28, 30, goal)[None] + random.normal(0, [0.1, 0.1, 4], (count, 2, 3))
     assert np.abs(warp_small(sources, matrices, 24, 32).astype(int) - warp(list(sources), matrices, goal)).max() <= 1
 
 
-def test_beyond_the_picture_is_its_mirror_image_and_around_a_letterbox_the_mean() -> None:
+def test_beyond_an_image_is_its_reflection_and_around_a_letterbox_the_mean() -> None:
     shift = np.array([[1, 0, 8], [0, 1, 0]], dtype=float)
     source = picture(32, 32)
-    mirrored = np.concatenate([source[:, 8:0:-1], source[:, :24]], axis=1)
-    np.testing.assert_array_equal(warp([source], shift[None], preprocessing(32, 32))[0], mirrored)
-    np.testing.assert_array_equal(warp_small(source[None], shift[None], 32, 32)[0], mirrored)
+    reflected = np.concatenate([source[:, 8:0:-1], source[:, :24]], axis=1)
+    np.testing.assert_array_equal(warp([source], shift[None], preprocessing(32, 32))[0], reflected)
+    np.testing.assert_array_equal(warp_small(source[None], shift[None], 32, 32)[0], reflected)
     boxed = warp([source], shift[None], preprocessing(32, 32, fit="letterbox"))[0]
     assert (boxed[:, :8] == (124, 116, 104)).all()
     np.testing.assert_array_equal(boxed[:, 8:], source[:, :24])
@@ -90,7 +89,7 @@ def test_read_only_pixels_of_every_size_are_taken() -> None:
     for source in sources:
         source.flags.writeable = False
     goal = preprocessing(40, 40)
-    matrices = np.stack([frame(source.shape[0], source.shape[1], goal) for source in sources])
+    matrices = np.stack([fit_matrix(source.shape[0], source.shape[1], goal) for source in sources])
     together = warp(sources, matrices, goal)
     for number, source in enumerate(sources):
         np.testing.assert_array_equal(together[number], warp([source], matrices[number : number + 1], goal)[0])
@@ -98,5 +97,5 @@ def test_read_only_pixels_of_every_size_are_taken() -> None:
 
 def test_opencv_is_left_as_it_was() -> None:
     before = cv2.getNumThreads()
-    warp([picture(20, 20)], frame(20, 20, preprocessing(10, 10))[None], preprocessing(10, 10))
+    warp([picture(20, 20)], fit_matrix(20, 20, preprocessing(10, 10))[None], preprocessing(10, 10))
     assert cv2.getNumThreads() == before

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
+from convolve.choices import Fit
 from convolve.datasets import masks as masks_module
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.batches import Batches, BatchOptions
@@ -17,7 +18,6 @@ from convolve.datasets.images import ImageFiles
 from convolve.datasets.masks import MaskArray, MaskFiles, Masks, colorize, count_pixels
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Pixels, Preprocessing
-from convolve.choices import Fit
 from tests.datasets.ground_truths import placement, values
 
 COLORS = ((0, 0, 0), (200, 30, 40))

@@ -27,7 +27,7 @@ def test_stretch_is_pillows_resizing() -> None:
     assert np.abs(fit_to_input(source, preprocessing(96, 64, fit="stretch")).astype(int) - expected).mean() < 1.5
 
 
-def test_letterbox_keeps_all_of_the_picture_and_pads_with_the_mean() -> None:
+def test_letterbox_shows_all_of_the_image_and_pads_with_the_mean() -> None:
     result = fit_to_input(picture(100, 200), preprocessing(64, 64, fit="letterbox"))
     inside = Image.fromarray(picture(100, 200)).resize((64, 32), Image.Resampling.BILINEAR)
     assert np.abs(result[16:48].astype(int) - np.asarray(inside)).mean() < 1.5
@@ -36,11 +36,11 @@ def test_letterbox_keeps_all_of_the_picture_and_pads_with_the_mean() -> None:
 
 
 @pytest.mark.parametrize("fit", ["crop", "letterbox", "stretch", "tiles"])
-def test_a_picture_of_the_frames_size_stays_as_it_is(fit: str) -> None:
+def test_an_image_of_the_input_size_stays_as_it_is(fit: str) -> None:
     np.testing.assert_array_equal(fit_to_input(picture(64, 80), preprocessing(64, 80, fit=fit)), picture(64, 80))
 
 
-def test_a_tile_is_the_center_of_the_picture_at_its_own_scale() -> None:
+def test_a_tile_is_the_center_of_the_image_at_its_own_scale() -> None:
     source = picture(100, 60)
     found = fit_to_input(source, preprocessing(64, 80, fit="tiles"))
     mirrored = np.pad(source, ((0, 0), (10, 10), (0, 0)), mode="reflect")
@@ -55,7 +55,7 @@ def test_shrinking_averages_rather_than_picks() -> None:
 
 @pytest.mark.parametrize("fit", ["crop", "letterbox", "stretch", "tiles"])
 @pytest.mark.parametrize("size", [(900, 300), (257, 333), (40, 300), (20, 30), (1, 7)])
-def test_keeping_twice_is_keeping_once(fit: str, size: tuple[int, int]) -> None:
+def test_resizing_twice_is_resizing_once(fit: str, size: tuple[int, int]) -> None:
     frame = preprocessing(64, 48, fit=fit)
     once = resize_for_cache(picture(*size), frame)
     assert resize_for_cache(once, frame) is once
@@ -63,7 +63,7 @@ def test_keeping_twice_is_keeping_once(fit: str, size: tuple[int, int]) -> None:
     assert once.shape[1] <= size[1]
 
 
-def test_kept_pictures_leave_room_for_crops() -> None:
+def test_cached_images_leave_room_for_crops() -> None:
     assert cached_size(1000, 2000, preprocessing(100, 100)) == (115, 230)
     assert cached_size(1000, 2000, preprocessing(100, 100, fit="letterbox")) == (58, 115)
     assert cached_size(1000, 2000, preprocessing(100, 100, fit="stretch")) == (115, 115)

@@ -228,13 +228,32 @@ def test_what_has_been_repaired_is_decoded(tmp_path: Path) -> None:
     assert_same_pixels(source, files, preprocessing(64, 64))
 
 
+def test_what_a_better_decoder_can_read_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = jpegs(tmp_path / "images", 20)
+
+    def old_decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
+        if name == "007.jpg":
+            raise ImageError("007.jpg is in a format of the future")
+        return decode(blob, name, at_least)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("convolve.datasets.images.decode", old_decode)
+        assert set(read(files, tmp_path / "caches")[1].failed) == {7}
+    _, source = read(files, tmp_path / "caches")
+    assert "decoded once" in source.description
+    assert_same_pixels(source, files, preprocessing(64, 64))
+
+
+@pytest.mark.parametrize("length", [20, 1000])
 @pytest.mark.parametrize("broken", [range(10), range(COUNT)])
-def test_too_many_unreadable_images_are_refused(tmp_path: Path, broken: range) -> None:
+def test_too_many_unreadable_images_are_refused(tmp_path: Path, broken: range, length: int) -> None:
     files = jpegs(tmp_path / "images")
     for index in broken:
-        (tmp_path / "images" / files.names[index]).write_bytes(b"no image")
-    with pytest.raises(DataError, match=rf"{len(broken)} of 90 images cannot be read, more than 10%.*000\.jpg is not"):
-        read(files, tmp_path / "caches")
+        path = tmp_path / "images" / files.names[index]
+        path.write_bytes(path.read_bytes()[:length])
+    for _ in range(2):
+        with pytest.raises(DataError, match=rf"{len(broken)} of 90 images cannot be read, more than 10%.*000\.jpg is "):
+            read(files, tmp_path / "caches")
 
 
 def test_no_images_are_refused(tmp_path: Path) -> None:
@@ -306,4 +325,6 @@ def test_a_changed_file_is_noticed_though_size_and_time_are_the_same(tmp_path: P
     Image.fromarray(picture(40, 50, seed=3)).save(changed)
     os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert changed.stat().st_size == before.st_size
-    assert_same_pixels(read(files, tmp_path / "caches")[1], files, preprocessing(24, 24))
+    _, source = read(files, tmp_path / "caches")
+    assert "decoded once" in source.description
+    assert_same_pixels(source, files, preprocessing(24, 24))

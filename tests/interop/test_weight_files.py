@@ -16,17 +16,17 @@ STATE = {"first.weight": torch.arange(6.0).reshape(2, 3), "first.bias": torch.te
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth", "weights.pt"])
 def test_tensors_by_name_come_back(tmp_path: Path, name: str) -> None:
-    place = tmp_path / name
-    if place.suffix == ".safetensors":
-        save_file(STATE, place)
+    path = tmp_path / name
+    if path.suffix == ".safetensors":
+        save_file(STATE, path)
     else:
-        torch.save(STATE, place)
-    found = read_weights(place)
+        torch.save(STATE, path)
+    found = read_weights(path)
     assert list(found) == sorted(found) or list(found) == list(STATE)
     assert all(torch.equal(found[key], value) for key, value in STATE.items())
-    place.write_bytes(place.read_bytes()[:-20])
+    path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(WeightsError, match=r"weights\.\w+ cannot be read as weights; download it again"):
-        read_weights(str(place))
+        read_weights(str(path))
 
 
 @pytest.mark.parametrize("name", ["empty.safetensors", "empty.pth"])
@@ -50,11 +50,11 @@ def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, content: Any) -
 
 
 class _Attack:
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def __reduce__(self) -> Any:
-        return os.mkdir, (str(self.place),)
+        return os.mkdir, (str(self.path),)
 
 
 def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from convolve.summary import Summary, summarize
 
 
 def _chain(*layers: nn.Module) -> nn.Module:
-    return nn.Sequential(OrderedDict({f"layer{place}": layer for place, layer in enumerate(layers)}))
+    return nn.Sequential(OrderedDict({f"layer{index}": layer for index, layer in enumerate(layers)}))
 
 
 def _plain(channels: int, kernel: int, count: int) -> nn.Module:

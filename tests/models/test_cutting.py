@@ -172,13 +172,13 @@ def _network_of(parts: tuple[dict[str, Stage], nn.Module]) -> nn.Module:
 
 def test_the_smallest_side_is_found() -> None:
     cuts = find_cuts(_network(nn.MaxPool2d(2), nn.Conv2d(8, 8, 3)).to("meta"), SIZE, CLASSES)
-    assert cuts.minimum == 11  # 6 behind the first layer, 3 behind the pooling
+    assert cuts.minimum == 11  # 6 after the first layer, 3 after the pooling
 
 
 def test_networks_that_are_no_rows_of_maps_are_refused() -> None:
-    with pytest.raises(NetworkError, match="does not halve maps step by step"):
+    with pytest.raises(NetworkError, match="does not halve its maps step by step"):
         _parts(Tokens())
-    with pytest.raises(NetworkError, match="is another thing in training"):
+    with pytest.raises(NetworkError, match="computes something else in training"):
         _parts(Deciding())
     with pytest.raises(NetworkError, match="does not take images of 3x480x480"):
         _parts(nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Flatten(), nn.Linear(900, CLASSES)))

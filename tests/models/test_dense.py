@@ -34,10 +34,10 @@ def test_the_lectures_formulas() -> None:
     for name, depth in (("two_layer_net", 2), ("three_layer_net", 3)):
         network = create(name)
         scores = pixels
-        for place, layer in enumerate(layer for layer in network.modules() if isinstance(layer, nn.Linear)):
+        for index, layer in enumerate(layer for layer in network.modules() if isinstance(layer, nn.Linear)):
             assert layer.bias is not None
-            scores = (scores if place == 0 else scores.clamp(min=0)) @ layer.weight.T + layer.bias
-        assert place == depth - 1
+            scores = (scores if index == 0 else scores.clamp(min=0)) @ layer.weight.T + layer.bias
+        assert index == depth - 1
         torch.testing.assert_close(network(images), scores)
 
 

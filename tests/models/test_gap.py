@@ -13,20 +13,20 @@ HEAD = 1024 + 1024 * 1000 + 1000  # the convolution's biases, the dense layer
 
 
 @pytest.mark.parametrize(
-    ("name", "removed", "convolution", "places"),
+    ("name", "removed", "convolution", "side"),
     [
         ("alexnet", 9216 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000, 256, 13),
         ("vgg16", 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000, 512, 14),
         ("googlenet", 1_043_456 + 1_444_080 + 1_025_000, 832, 14),  # 5a, 5b
     ],
 )
-def test_the_papers_networks(name: str, removed: int, convolution: int, places: int) -> None:
+def test_the_papers_networks(name: str, removed: int, convolution: int, side: int) -> None:
     with torch.device("meta"):
         network = with_gap(models.create(name), 1000)
         size = models.card(name).input
         maps = network.features(torch.empty(1, *size))
         scores = network(torch.empty(1, *size))
-    assert list(maps.values())[-1].shape[1:] == (convolution, places, places)
+    assert list(maps.values())[-1].shape[1:] == (convolution, side, side)
     assert scores.shape == (1, 1000)
     assert list(network.strides.values())[-1] == 16
     own = sum(value.numel() for key, value in network.named_parameters() if not key.startswith("auxiliary."))

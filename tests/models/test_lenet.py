@@ -95,8 +95,8 @@ def test_bitmaps_are_pictures_of_the_digits() -> None:
     assert codes.shape == (10, 7 * 12)
     assert bool(codes.abs().eq(1).all())
     assert torch.cdist(codes, codes).add(torch.eye(10) * 99).min() > 4  # more than four dots apart
-    picture = ["".join("#" if dot > 0 else "." for dot in row) for row in codes[7].view(12, 7).tolist()]
-    assert picture[:4] == ["#######", ".....##", ".....##", "....##."]
+    bitmap = ["".join("#" if dot > 0 else "." for dot in row) for row in codes[7].view(12, 7).tolist()]
+    assert bitmap[:4] == ["#######", ".....##", ".....##", "....##."]
 
 
 def test_classes_beyond_ten_get_codes_of_their_own_that_the_state_carries() -> None:

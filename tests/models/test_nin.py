@@ -31,7 +31,7 @@ def test_three_convolutions_make_an_mlpconv_layer(name: str) -> None:
 def test_every_convolution_has_its_rectifier_also_the_last(name: str) -> None:
     network = _skeleton(name)
     layers = [layer for part in (*network.stages.values(), network.head) for layer in part.children()]
-    followers = [layers[place + 1] for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    followers = [layers[index + 1] for index, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     assert all(isinstance(follower, nn.ReLU) for follower in followers)
     assert [type(layer).__name__ for layer in layers[-2:]] == ["AdaptiveAvgPool2d", "Flatten"]
 
@@ -39,7 +39,7 @@ def test_every_convolution_has_its_rectifier_also_the_last(name: str) -> None:
 @pytest.mark.parametrize(("name", "count"), [("nin", 1), ("nin_cifar", 2)])
 def test_dropout_follows_poolings(name: str, count: int) -> None:
     layers = list(_skeleton(name).modules())
-    before = [layers[place - 1] for place, layer in enumerate(layers) if isinstance(layer, nn.Dropout)]
+    before = [layers[index - 1] for index, layer in enumerate(layers) if isinstance(layer, nn.Dropout)]
     assert len(before) == count
     assert all(isinstance(layer, nn.MaxPool2d) and layer.ceil_mode for layer in before)
 

@@ -63,14 +63,14 @@ def test_in_bfloat16_only_the_places_differ(name: str, monkeypatch: pytest.Monke
     network = create(name, size=(64, 64)).eval()
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     exact = network(images)
-    places = [pooling._max_positions(maps) for maps in reversed(network.features(images).values())]
+    positions = [pooling._max_positions(maps) for maps in reversed(network.features(images).values())]
     with torch.autocast("cpu", torch.bfloat16):
         rough = [pooling._max_positions(maps) for maps in reversed(network.features(images).values())]
-        order = iter(places)
+        order = iter(positions)
         monkeypatch.setattr(pooling, "_max_positions", lambda _: next(order))
         found = network(images).float()
     assert float((found - exact).norm() / exact.norm()) < 0.02
-    moved = torch.cat([(one != other).flatten() for one, other in zip(places, rough, strict=True)])
+    moved = torch.cat([(one != other).flatten() for one, other in zip(positions, rough, strict=True)])
     assert 0 < moved.double().mean() < 0.01
 
 

@@ -17,9 +17,9 @@ def test_everything_fits_the_same_network() -> None:
 
 def test_the_head_stays_fresh_where_its_shape_differs() -> None:
     source, target = create("simple_cnn", seed=1), create("simple_cnn", classes=3, seed=2)
-    fresh = target.state_dict()["head.dense5.weight"].clone()
+    initialized = target.state_dict()["head.dense5.weight"].clone()
     assert load_weights(target, source.state_dict()) == ["head.dense5.weight", "head.dense5.bias"]
-    assert torch.equal(target.state_dict()["head.dense5.weight"], fresh)
+    assert torch.equal(target.state_dict()["head.dense5.weight"], initialized)
     assert torch.equal(target.state_dict()["head.dense4.weight"], source.state_dict()["head.dense4.weight"])
     assert torch.equal(target.state_dict()["stages.stage3.conv3.bias"], source.state_dict()["stages.stage3.conv3.bias"])
 
@@ -42,13 +42,13 @@ CARRIED = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
 
 @pytest.mark.parametrize("deeper", ["vgg13", "vgg16_c", "vgg16", "vgg19"])
 def test_the_deeper_vgg_grow_from_a(deeper: str) -> None:
-    """Section 3.1: A's first four convolutions and its dense layers; what lies between is fresh."""
+    """Section 3.1: A's first four convolutions and its dense layers; what lies between is randomly initialized."""
     source, target = _shrunken("vgg11", 1), _shrunken(deeper, 2)
     before = {name: value.clone() for name, value in target.state_dict().items()}
-    fresh = load_weights(target, source.state_dict())
+    initialized = load_weights(target, source.state_dict())
     for name, value in target.state_dict().items():
         carried = name.split(".")[-2] in CARRIED
-        assert carried == (name not in fresh)
+        assert carried == (name not in initialized)
         assert torch.equal(value, source.state_dict()[name] if carried else before[name])
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_the_whole_of_a_does_not_grow() -> None:
 
 
 def _shrunken(name: str, seed: int) -> Network:
-    """The network with two channels or units in the place of 64: its names are all that matters here."""
+    """The network with two channels or units instead of 64: its names are all that matters here."""
     with torch.device("meta"):
         network = create(name, 3, size=(32, 32))
     random = torch.Generator().manual_seed(seed)

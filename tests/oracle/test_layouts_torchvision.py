@@ -14,16 +14,17 @@ from scipy.io import savemat  # type: ignore[import-untyped]
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.matlab import flower_names
 from convolve.values import Dataset
+from tests.datasets.ground_truths import labels_of
 
 RANDOM = np.random.default_rng(0)
 
 
 def equal(found: Dataset, part: str, oracle: Any) -> None:
     """Same order, pixels and labels."""
-    assert len(found.given[part]) == len(oracle) > 0
-    for index, (image, label) in zip(found.given[part], oracle, strict=True):
+    assert len(found.given_splits[part]) == len(oracle) > 0
+    for index, (image, label) in zip(found.given_splits[part], oracle, strict=True):
         np.testing.assert_array_equal(found.images.read(int(index)).squeeze(), np.asarray(image))
-        assert found.labels.values[index] == label
+        assert labels_of(found).values[index] == label
 
 
 def pictures(folder: Path, names: list[str]) -> None:
@@ -40,7 +41,7 @@ def test_image_folder(tmp_path: Path) -> None:
     for part, folder in (("train", "train"), ("validation", "val")):
         oracle = torchvision.datasets.ImageFolder(str(tmp_path / folder))
         equal(found, part, oracle)
-        assert list(found.labels.classes) == oracle.classes
+        assert list(labels_of(found).classes) == oracle.classes
 
 
 def test_mnist(tmp_path: Path) -> None:
@@ -104,4 +105,4 @@ def test_pets(tmp_path: Path) -> None:
     found = open_dataset(tmp_path)
     for part, split in (("train", "trainval"), ("test", "test")):
         equal(found, part, torchvision.datasets.OxfordIIITPet(str(tmp_path), split=split))
-    assert found.labels.classes == ("Abyssinian", "american bulldog", "Bengal")
+    assert labels_of(found).classes == ("Abyssinian", "american bulldog", "Bengal")

@@ -52,7 +52,7 @@ def test_confusion_accuracy_and_class_figures(case: tuple[Indices, Indices, int]
     matrix = confusion.confusion_matrix(truth, predicted, classes)
     np.testing.assert_array_equal(matrix, oracle.confusion_matrix(truth, predicted, labels=range(classes)))
     assert confusion.accuracy(matrix) == pytest.approx(oracle.accuracy_score(truth, predicted))
-    figures = confusion.per_class(matrix)
+    figures = confusion.class_metrics(matrix)
     every = oracle.precision_recall_fscore_support(truth, predicted, labels=range(classes), zero_division=0)
     for ours, theirs in zip((figures.precision, figures.recall, figures.f1, figures.support), every, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
@@ -62,8 +62,8 @@ def test_confusion_accuracy_and_class_figures(case: tuple[Indices, Indices, int]
 @given(guesses(), st.sampled_from(["macro", "weighted"]))
 def test_averages(case: tuple[Indices, Indices, int], kind: str) -> None:
     truth, predicted, classes = case
-    figures = confusion.per_class(confusion.confusion_matrix(truth, predicted, classes))
-    ours = {"macro": confusion.macro, "weighted": confusion.weighted}[kind](figures)
+    figures = confusion.class_metrics(confusion.confusion_matrix(truth, predicted, classes))
+    ours = {"macro": confusion.macro_average, "weighted": confusion.weighted_average}[kind](figures)
     theirs = oracle.precision_recall_fscore_support(truth, predicted, average=kind, zero_division=0)
     assert (ours.precision, ours.recall, ours.f1) == pytest.approx(theirs[:3])
 
@@ -73,7 +73,7 @@ def test_averages(case: tuple[Indices, Indices, int], kind: str) -> None:
 def test_label_figures(data: st.DataObject, classes: int, images: int) -> None:
     flags = drawn.arrays(np.bool_, (images, classes))
     truth, predicted = data.draw(flags), data.draw(flags)
-    figures = confusion.per_label(truth.astype(np.uint8), predicted)
+    figures = confusion.label_metrics(truth.astype(np.uint8), predicted)
     theirs = oracle.precision_recall_fscore_support(truth, predicted, zero_division=0)
     for ours, other in zip((figures.precision, figures.recall, figures.f1, figures.support), theirs, strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-12)
@@ -108,11 +108,11 @@ def test_one_against_the_rest(case: tuple[Scores, Indices]) -> None:
     logits, truth = case
     classes = logits.shape[1]
     assume(len(np.unique(truth)) == classes and classes > 2)
-    chances = calibration.with_temperature(logits, 1)
-    flags = ranking.as_flags(truth, classes)
-    ours = ranking.mean_defined(ranking.each_class(ranking.roc_auc, chances, flags))
+    chances = calibration.softmax_with_temperature(logits, 1)
+    flags = ranking.one_hot(truth, classes)
+    ours = ranking.nanmean(ranking.one_vs_rest(ranking.roc_auc, chances, flags))
     assert ours == pytest.approx(oracle.roc_auc_score(truth, chances, multi_class="ovr", average="macro"))
-    ours = ranking.mean_defined(ranking.each_class(ranking.average_precision, chances, flags))
+    ours = ranking.nanmean(ranking.one_vs_rest(ranking.average_precision, chances, flags))
     assert ours == pytest.approx(oracle.average_precision_score(flags, chances, average="macro"))
 
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.datasets import load_sample_image
 from sklearn.decomposition import PCA
 
-from convolve.datasets.augment import draw
-from convolve.datasets.color import principal_axes
+from convolve.datasets.augment import draw_transforms
 from convolve.datasets.augmentation import Augmentation
+from convolve.datasets.color import principal_axes
 from convolve.values import Pixels, Preprocessing
 
 
@@ -37,7 +37,7 @@ def test_each_image_is_shifted_once_by_a_tenth_of_the_eigenvalues(photographs: l
     frame = Preprocessing(32, 32, 3, "stretch", (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     sizes = np.full((20_000, 2), 32)
     random = np.random.default_rng(0)
-    colors = draw(Augmentation(pca=0.1), sizes, frame, principal_axes(photographs), random).colors
+    colors = draw_transforms(Augmentation(pca=0.1), sizes, frame, principal_axes(photographs), random).colors
     assert len(np.unique(colors[:, 0, 3])) == len(sizes)
     assert np.ptp(colors[:, :, :3], axis=0).max() == 0
     shifts = (colors[:, :, 3] * frame.std + frame.mean) @ components.T

@@ -1,4 +1,4 @@
-"""A library's network, as the library builds it, beside the same one cut into stages."""
+"""A library's network, as the library builds it, against the same one cut into stages."""
 
 from __future__ import annotations
 

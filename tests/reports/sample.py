@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from convolve.datasets.images import EncodedArray
-from convolve.metrics.confusion import Shares, accuracy, class_metrics, confusion_matrix
+from convolve.metrics.confusion import Fractions, accuracy, class_metrics, confusion_matrix
 from convolve.reports.report import Epoch, Fact, FactList, Headline, Report, Training, percent
 from convolve.reports.sections import (
     class_section,
@@ -44,7 +44,7 @@ class Scans(Images):
 
 
 @functools.cache
-def guesses() -> tuple[Scans, Indices, Shares]:
+def guesses() -> tuple[Scans, Indices, Fractions]:
     """The last 800 digits, their classes, and the probabilities of a classifier that learned from 200 others."""
     digits = load_digits()
     model = LogisticRegression(max_iter=200, C=1e-3).fit(digits.data[:200], digits.target[:200])

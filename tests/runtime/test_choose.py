@@ -59,7 +59,7 @@ def test_what_is_asked_wins() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("quantum", None, None), "device 'quantum' is not on this machine; it has"),
+        (("quantum", None, None), "device 'quantum' is not on this machine; choose"),
         ((None, "fp8", None), "precision cannot be 'fp8'; choose fp32 or bf16"),
         ((None, None, 0), "threads cannot be 0"),
     ],

@@ -14,13 +14,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import convolve
+from convolve.command import find
 from convolve.training.run import open_run
 from convolve.verbs.compare import Comparison
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.predict import Answers
 from convolve.verbs.train import Trained
-from convolve.command import find
 
 
 @pytest.fixture(scope="module")

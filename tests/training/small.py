@@ -9,7 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,11 @@ from torch import nn
 
 from convolve.models.network import Card, Network, Stage
 from convolve.runtime import Runtime
-from convolve.tasks.classify import Classify
-from convolve.training.events import Events
+from convolve.targets import ArrayTargets
+from convolve.tasks.classify.task import Classify
 from convolve.training.checkpoints import RunFiles
+from convolve.training.evaluation import evaluate_batches
+from convolve.training.events import Events
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
 from convolve.training.state import State
@@ -35,7 +37,8 @@ RECIPE = Recipe(
     batch=16,
     seed=3,
     optimization=Optimization("adamw", 0.01, 0.9, 0.01, "one-cycle", 1.0, 1.0),
-    regularization=Regularization(0.1, 0.2, 0.99, "none", 0),
+    regularization=Regularization(ema_decay=0.99, patience=0),
+    task_options={"label_smoothing": 0.1, "mixup": 0.2},
 )
 
 
@@ -52,9 +55,9 @@ class Digits:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         order = np.random.default_rng([7, number]).permutation(len(self.images))
-        for place in range(start, len(self)):
-            chosen = order[place * self.batch : (place + 1) * self.batch]
-            yield Batch(self.images[chosen], self.targets[chosen], chosen)
+        for index in range(start, len(self)):
+            chosen = order[index * self.batch : (index + 1) * self.batch]
+            yield Batch(self.images[chosen], ArrayTargets(self.targets[chosen]), chosen)
 
 
 def digits(first: int, last: int, batch: int = 16) -> Digits:
@@ -87,22 +90,13 @@ def assembled(stages: dict[str, Stage], head: nn.Module) -> Network:
 
 def training(recipe: Recipe = RECIPE, images: int = 160, learning: Network | None = None) -> Training:
     classes = tuple(str(digit) for digit in range(10))
-    regularization = recipe.regularization
-    task = Classify(
-        learning or network(),
-        classes,
-        label_smoothing=regularization.label_smoothing or 0.0,
-        mixup=regularization.mixup or 0.0,
-    )
+    task = Classify(learning or network(), classes, **recipe.task_options)  # type: ignore[arg-type]
     RUNTIME.prepare(task.network)
-    held = digits(1000, 1200)
+    held = digits(1000, 1200, 200)
 
     def validate(measured: nn.Module) -> dict[str, float]:
         assert isinstance(measured, Network)
-        measured.eval()
-        with torch.inference_mode():
-            scores = replace(task, network=measured).predict(RUNTIME.images(held.images)).numpy()
-        return task.measure(scores, held.targets)
+        return evaluate_batches(task.with_network(measured), held.epoch(0), RUNTIME)
 
     return Training(task, digits(0, images, recipe.batch or 16), validate, recipe, RUNTIME)
 
@@ -117,4 +111,4 @@ def rest(seconds: float) -> Events:
 
 if __name__ == "__main__":
     pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    fit(training(), RunFiles(Path(sys.argv[1]), seconds=0.0, share=1e9), rest(pause))
+    fit(training(), RunFiles(Path(sys.argv[1]), seconds=0.0, fraction=1e9), rest(pause))

@@ -9,9 +9,17 @@ import pytest
 
 from convolve.datasets.augmentation import Augmentation
 from convolve.errors import NetworkError, OptionError
-from convolve.training.defaults import LEARNING_RATES, Facts, settle
-from convolve.training.recipe import check, values
-from convolve.training.recipe import Optimization, OptimizerName, Recipe, Regularization, Splitting, Transfer
+from convolve.training.defaults import LEARNING_RATES, Facts
+from convolve.training.recipe import (
+    Optimization,
+    OptimizerName,
+    Recipe,
+    Regularization,
+    Splitting,
+    Transfer,
+    check,
+    values,
+)
 
 PHOTOS = Facts(images=200, channels=3, side=300, photographs=True)
 FASHION = Facts(images=60_000, channels=1, side=28, photographs=False)

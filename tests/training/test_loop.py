@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from convolve.errors import RunError, TrainingError
 from convolve.models import freeze
 from convolve.progress import Message, Step
-from convolve.training.events import ProgressReporter, Events, EpochTimes, duration
 from convolve.training.checkpoints import RunFiles
+from convolve.training.events import EpochTimes, Events, ProgressReporter
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
@@ -49,7 +49,9 @@ def test_patience_ends_it(tmp_path: Path) -> None:
 
 def test_the_plateau_lowers_the_rate(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=13, optimization=replace(RECIPE.optimization, schedule="plateau", warmup=0.0))
-    state = fit(replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), RunFiles(tmp_path), Events())
+    state = fit(
+        replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), RunFiles(tmp_path), Events()
+    )
     assert [line["rate"] for line in state.history] == pytest.approx([0.01] * 6 + [0.001] * 5 + [0.0001] * 2)
 
 
@@ -148,18 +150,18 @@ def test_clipping_shortens_the_step() -> None:
 
 def test_the_average_is_the_formula() -> None:
     learner = Learner(network(), RECIPE)
-    assert learner.average is not None
+    assert learner.ema is not None
     first = {name: value.detach().double().clone() for name, value in learner.network.named_parameters()}
     expected = dict(first)
     for count in range(1, 5):
         with torch.no_grad():
             for value in learner.network.parameters():
                 value.add_(count)
-        learner.average.follow(count)
+        learner.ema.follow(count)
         decay = min(0.99, (1 + count) / (10 + count))
         now = dict(learner.network.named_parameters())
         expected = {name: decay * value + (1 - decay) * now[name].double() for name, value in expected.items()}
-    for name, value in learner.average.network.named_parameters():
+    for name, value in learner.ema.network.named_parameters():
         torch.testing.assert_close(value.double(), expected[name], atol=1e-5, rtol=1e-5)
 
 

@@ -9,8 +9,7 @@ import pytest
 from convolve.datasets.augmentation import Augmentation
 from convolve.errors import OptionError
 from convolve.training.defaults import Facts, resolve
-from convolve.training.recipe import Optimization, Recipe
-from convolve.training.recipe import override, read_recipe, write_recipe
+from convolve.training.recipe import Optimization, Recipe, override, read_recipe, write_recipe
 
 FLIPPED = Augmentation(flip=True)
 PARTIAL = Recipe(data="사진", epochs=3, optimization=Optimization("adam", 0.1 + 0.2), augmentation=FLIPPED)

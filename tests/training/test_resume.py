@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from convolve.training.events import Events
 from convolve.errors import Interrupted
 from convolve.training.checkpoints import RunFiles
+from convolve.training.events import Events
 from convolve.training.loop import fit
 from convolve.training.state import State
 from tests.training.small import RECIPE, training

@@ -15,9 +15,9 @@ from convolve.datasets.images import ImageFiles
 from convolve.errors import ConvolveError, RunError
 from convolve.tasks.classify import Classify
 from convolve.training import run as run_files
+from convolve.training.evaluation import evaluation_mode, score
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.run import Manifest, create_run, open_run, read_splits, save_weights, write_manifest
-from convolve.training.evaluation import evaluation_mode, score
 from convolve.values import Batch, Dataset, Labels, Preprocessing, Splits
 from tests.training.small import RUNTIME, training
 

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import convolve
+from convolve.choices import Heat, View
 from convolve.errors import ConvolveError, DataError, OptionError
 from convolve.verbs.explain.results import Explanation
-from convolve.choices import Heat, View
 from tests.datasets.test_voc import written
 from tests.test_cli import Command
 from tests.verbs.pictures import QUICK, labeled, picture, save

@@ -16,10 +16,10 @@ import convolve
 from convolve.errors import NetworkError
 from convolve.explainers.cam import averaged_head, cam
 from convolve.explainers.heat import heat_maps
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.checkpoints import RunFiles
 from convolve.training.recipe import read_recipe, write_recipe
 from convolve.training.run import open_run
-from convolve.setup.runtime_options import RuntimeOptions
 
 OPTIONS: dict[str, Any] = {
     "network": "lenet5_keras",

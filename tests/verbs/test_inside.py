@@ -10,8 +10,11 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from convolve.verbs.looking import visible
+from convolve.verbs.running import Running, restored
 from PIL import Image
 
+from convolve.choices import View
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import open_cache
 from convolve.errors import DataError, NetworkError
@@ -20,9 +23,6 @@ from convolve.training.run import open_run
 from convolve.values import Batch
 from convolve.verbs.evaluate import Evaluate, asked
 from convolve.verbs.explain.views import VIEWS, Inside
-from convolve.verbs.looking import visible
-from convolve.verbs.running import Running, restored
-from convolve.choices import View
 
 OF_IMAGES: tuple[View, ...] = ("feature-maps", "receptive-field", "contributions")
 

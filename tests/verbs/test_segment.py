@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from convolve.tasks.segment.answering import Answer
 from PIL import Image
 from pycocotools import mask as coco
 from pycocotools.coco import COCO
@@ -20,12 +21,11 @@ import convolve
 from convolve import models
 from convolve.datasets.masks import shown_in
 from convolve.errors import DataError, NetworkError, OptionError, RunError
-from convolve.tasks.segment.answering import Answer
+from convolve.setup.network import find_starting_weights
 from convolve.training.checkpoints import RunFiles
 from convolve.training.run import open_run
 from convolve.values import IGNORE
 from convolve.verbs.data import VERB as DATA
-from convolve.setup.network import find_starting_weights
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
 from tests.verbs.pictures import folders

@@ -13,8 +13,8 @@ from torchvision.models import WeightsEnum
 import convolve
 from convolve.errors import WeightsError
 from convolve.models import create
-from convolve.training.run import open_run
 from convolve.setup.network import find_starting_weights
+from convolve.training.run import open_run
 from tests.verbs.pictures import folders
 
 NAME = "torchvision/squeezenet1_1"

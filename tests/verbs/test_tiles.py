@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from convolve.verbs.preparing import prepare
 from PIL import Image
 
 import convolve
 from convolve.datasets.tiles import Tiles, starts
 from convolve.errors import OptionError
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run
-from convolve.verbs.preparing import prepare
-from convolve.setup.runtime_options import RuntimeOptions
 from tests.tasks.segment.small import QUICK, folder
 
 LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")

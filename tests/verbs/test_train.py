@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from convolve.verbs.preparing import Prepared
 
 import convolve
 from convolve.errors import ConvolveError, OptionError, RunError
 from convolve.tasks.classify import Classify, page
 from convolve.training.run import open_run
 from convolve.verbs import training as training_verb
-from convolve.verbs.preparing import Prepared
 from convolve.verbs.train import Folds, Trained
 from tests.verbs.pictures import QUICK, folders, labeled
 

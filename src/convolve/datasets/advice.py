@@ -39,7 +39,7 @@ def _conflicts(findings: Findings) -> Iterator[str]:
 def _images(findings: Findings) -> Iterator[str]:
     if findings.unreadable:
         number = _images_with_verb(len(findings.unreadable), "is", "are")
-        names = _listed([image.name for image in findings.unreadable])
+        names = _enumerate([image.name for image in findings.unreadable])
         yield f"{number} unreadable and left out: {names}; repair or remove them."
     if findings.blank:
         number = _images_with_verb(findings.blank, "is", "are")
@@ -48,12 +48,12 @@ def _images(findings: Findings) -> Iterator[str]:
 
 def _classes(findings: Findings) -> Iterator[str]:
     if findings.empty_classes:
-        yield f"No image shows {_listed(findings.empty_classes)}; add some, or remove the class."
+        yield f"No image shows {_enumerate(findings.empty_classes)}; add some, or remove the class."
     if findings.single_classes:
-        yield f"A single image shows {_listed(findings.single_classes)}: too few to learn and to test; add some."
+        yield f"A single image shows {_enumerate(findings.single_classes)}: too few to learn and to test; add some."
     for split, classes in findings.missing.items():
         yield (
-            f"The {split} split has no image of {_listed(classes)}; move some there, or remove the dataset's own "
+            f"The {split} split has no image of {_enumerate(classes)}; move some there, or remove the dataset's own "
             "splits so that new ones are drawn."
         )
     if findings.imbalance > IMBALANCE:
@@ -87,6 +87,6 @@ def _images_with_verb(count: int, one: str, several: str) -> str:
     return f"1 image {one}" if count == 1 else f"{count:,} images {several}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _enumerate(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

@@ -1,4 +1,4 @@
-"""What augmentation may vary: a group of the recipe's options. In the data path None and 0 vary nothing."""
+"""The options of augmentation: a group of the recipe. Imports nothing, so that `--help` starts fast."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is varied at random, in training only, in one resampling and one change of color."""
+    """Random changes of training images, in one resampling and one change of color; None and 0 disable one."""
 
     crop: float | None = None
-    """Smallest share of the area that a random crop keeps (0 to 1); 1 does not crop."""
+    """Smallest fraction of the area that a random crop keeps; 1 disables cropping."""
     flip: bool | None = None
-    """Mirror left and right, half of the time."""
+    """Flip left and right with probability 0.5."""
     vertical_flip: bool | None = None
-    """Mirror top and bottom, half of the time."""
+    """Flip top and bottom with probability 0.5."""
     rotate: float | None = None
-    """Largest rotation in degrees, either way."""
+    """Maximum rotation in degrees, either way."""
     scale: float | None = None
-    """Largest relative change of size, either way (0.1: from 0.9 to 1.1)."""
+    """Maximum relative change of size, either way; 0.1 is a factor from 0.9 to 1.1."""
     translate: float | None = None
-    """Largest shift, either way, as a share of the side."""
+    """Maximum translation, either way, as a fraction of the side."""
     noise: float | None = None
-    """Standard deviation of Gaussian noise, as a share of white."""
+    """Standard deviation of Gaussian noise, as a fraction of white."""
     brightness: float | None = None
-    """Largest relative change of brightness, either way."""
+    """Maximum relative change of brightness, either way."""
     contrast: float | None = None
-    """Largest relative change of contrast, either way."""
+    """Maximum relative change of contrast, either way."""
     saturation: float | None = None
-    """Largest relative change of saturation, either way."""
+    """Maximum relative change of saturation, either way."""
     pca: float | None = None
-    """Standard deviation of AlexNet's shift along the principal axes of color (Krizhevsky et al. 2012, 4.1)."""
+    """Standard deviation of AlexNet's PCA color shift (Krizhevsky et al. 2012, section 4.1), which has 0.1."""

@@ -9,10 +9,10 @@ from typing import final
 
 import numpy as np
 
-from convolve.datasets.augment import apply, draw, noise_table
+from convolve.datasets.augment import apply_transforms, draw_transforms, noise_table
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
-from convolve.datasets.color import colored, normalizing, principal_axes
+from convolve.datasets.color import normalization_matrix, principal_axes, transform_colors
 from convolve.datasets.geometry import box_matrices, source_boxes, warp
 from convolve.datasets.parallel import in_order, one_thread_each
 from convolve.errors import DataError, ImageError
@@ -80,7 +80,7 @@ class Batches:
         size = (options.preprocessing.height, options.preprocessing.width)
         whole = source.whole
         self._sliced = whole is not None and whole.shape[1:3] == size and options.augmentation is None
-        self._normalizing = normalizing(options.preprocessing)[None]
+        self._normalization = normalization_matrix(options.preprocessing)[None]
         self._axes = self._principal_axes()
         noise = options.augmentation.noise if options.augmentation else None
         self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
@@ -122,7 +122,7 @@ class Batches:
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
         indices, pixels = self._read(order[number])
         if self._sliced:
-            images = colored(np.asarray(pixels), self._normalizing)
+            images = transform_colors(np.asarray(pixels), self._normalization)
             matrices: Matrices = np.broadcast_to(_IDENTITY, (len(pixels), 2, 3))
         else:
             images, matrices = self._transform(pixels, epoch, number)
@@ -149,9 +149,10 @@ class Batches:
         preprocessing, augmentation = self._options.preprocessing, self._options.augmentation
         if augmentation is None:
             matrices = box_matrices(source_boxes(_sizes(images), preprocessing), preprocessing)
-            return colored(warp(images, matrices, preprocessing), self._normalizing), matrices
-        drawn = draw(augmentation, _sizes(images), preprocessing, self._axes, self._random(epoch, number))
-        return apply(drawn, images, preprocessing, self._noise), drawn.matrices
+            return transform_colors(warp(images, matrices, preprocessing), self._normalization), matrices
+        random = self._random(epoch, number)
+        transforms = draw_transforms(augmentation, _sizes(images), preprocessing, self._axes, random)
+        return apply_transforms(transforms, images, preprocessing, self._noise), transforms.matrices
 
     def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         """Of some of the examples, evenly spread, where the augmentation asks for them."""

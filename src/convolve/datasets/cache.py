@@ -81,6 +81,7 @@ def read_images(
     if cache.files is not None and form_key(preprocessing) != form_key(guess):
         # All images together ask for other pixels than the sample did, such as three channels for the one colored image
         # among thousands: they are read and decoded a second time. Later runs guess by what the cache then says.
+        sample.known = reading.digests
         cache = _Cache(sample, len(images), preprocessing, folder, budget)
         reading = _read_all(images, cache, sample, workers)
         check_readable(images, reading.failed)
@@ -108,8 +109,10 @@ def open_cache(
         return in_memory(array, preprocessing)
     if budget <= 0:
         return StreamedImages(images, preprocessing, "no cache is allowed")
-    folder, sample = folder or cache_folder(), _Sample(digests=digests)
-    if not digests or find_cache(folder, _sample_digests(sample), len(images), form_key(preprocessing)) is None:
+    folder, sample = folder or cache_folder(), _Sample(known=digests)
+    if digests:
+        sample.digests = [digests[index] for index in _spread(len(images)).tolist() if digests[index]]
+    if not digests or find_cache(folder, sample.digests, len(images), form_key(preprocessing)) is None:
         sample = _open_sample(images)
     cache = _Cache(sample, len(images), preprocessing, folder, budget)
     if cache.reason:
@@ -137,15 +140,16 @@ class _Reading(NamedTuple):
 
 @dataclass
 class _Sample:
-    """Files that have been read before all others, by index, to be taken from here and not read again; ``rows`` of
-    those that have also been decoded. ``digests`` where those of all images are known.
+    """Files that have been read before all others: by index to be taken from here and not read again, ``opened`` or,
+    decoded already, as ``rows``; and their ``digests``. ``known`` are the digests of all images, if they are.
     """
 
     opened: dict[int, EncodedImage | str] = field(default_factory=dict)
     rows: dict[int, _Row] = field(default_factory=dict)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     gray: bool = True
-    digests: Sequence[bytes] | None = None
+    digests: list[bytes] = field(default_factory=list)
+    known: Sequence[bytes] | None = None
 
 
 def _open_sample(images: Images) -> _Sample:
@@ -154,6 +158,7 @@ def _open_sample(images: Images) -> _Sample:
     for index in np.random.default_rng(0).permutation(_spread(len(images))).tolist():  # its beginning is spread, too
         try:
             encoded = sample.opened[index] = images.open(index)
+            sample.digests.append(encoded.digest)
             height, width = encoded.size
             sample.gray &= encoded.gray
         except ImageError as error:
@@ -172,8 +177,8 @@ def _guess(
     """The preprocessing for all images as far as a cache of whatever form can tell, or the sample when it is decoded;
     None where none of it can be read.
     """
-    files = find_cache(folder, _sample_digests(sample), count)
-    if files is not None:
+    files = find_cache(folder, sample.digests, count)
+    if files is not None and (files.index[:, 0] >= 0).any():
         decoded = files.measurements[files.index[:, 0] >= 0]
         return choose(image_facts(count, decoded["size"], decoded["color"]))
     if not sample.sizes:
@@ -194,12 +199,6 @@ def _guess(
     return guess
 
 
-def _sample_digests(sample: _Sample) -> list[bytes]:
-    if sample.digests is not None:
-        return [sample.digests[index] for index in _spread(len(sample.digests)).tolist() if sample.digests[index]]
-    return [encoded.digest for encoded in sample.opened.values() if not isinstance(encoded, str)]
-
-
 def _spread(count: int) -> Indices:
     """Up to `SAMPLE` of the indices 0 to ``count`` - 1, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
@@ -214,7 +213,7 @@ class _Cache:
 
     def __init__(self, sample: _Sample, count: int, preprocessing: Preprocessing, folder: Path, budget: int) -> None:
         self.preprocessing = preprocessing
-        self.earlier = find_cache(folder, _sample_digests(sample), count, form_key(preprocessing))
+        self.earlier = find_cache(folder, sample.digests, count, form_key(preprocessing))
         self.files: CacheFiles | None = None
         self.reason = ""
         self.built = False
@@ -327,7 +326,7 @@ def _read(images: Images, index: int, cache: _Cache, sample: _Sample) -> _Row:
     """One image, decoded where neither the sample nor the earlier cache has it."""
     if index in sample.rows:
         return sample.rows.pop(index)
-    digest, encoded = sample.digests[index] if sample.digests else b"", None
+    digest, encoded = sample.known[index] if sample.known else b"", None
     try:
         if not digest:
             encoded = _open(images, index, sample)

@@ -1,7 +1,7 @@
 """Color as one matrix per image: brightness, contrast, saturation, AlexNet's shift and normalization in one pass.
 
 Matrices (N, C, C + 1) float64 map 8-bit channel values (…, 1) to a network's inputs. Values are not clipped between
-the steps, so that the steps compose; in that alone the result differs from doing them one after the other in 8 bits.
+the steps, so that the steps compose; only in that does the result differ from doing them one after the other in 8 bits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convolve.values import Floats, Pixels, Preprocessing
 
 Matrices = npt.NDArray[np.float64]
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in the gray of JPEG
-_BLOCK = 2**18  # values converted at once: they stay in the processor's second cache
+_BLOCK = 2**18  # values converted at once: they stay in the processor's second-level cache
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class ColorChange:
     shift: Matrices
 
 
-def normalizing(preprocessing: Preprocessing) -> Matrices:
-    """(C, C + 1) what maps 8-bit values to normalized ones."""
+def normalization_matrix(preprocessing: Preprocessing) -> Matrices:
+    """(C, C + 1) from 8-bit values to normalized ones."""
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
     return np.column_stack([np.diag(1 / (255 * std)), -mean / std])
 
 
-def change_matrices(change: ColorChange, preprocessing: Preprocessing) -> Matrices:
+def color_matrices(change: ColorChange, preprocessing: Preprocessing) -> Matrices:
     """(N, C, C + 1) the changes, and normalization after them.
 
-    Contrast turns about the gray of the dataset's mean, saturation about each pixel's own gray.
+    Contrast changes the distance from the gray of the dataset's mean, saturation that from each pixel's own gray.
     """
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
     channels = preprocessing.channels
@@ -55,7 +55,7 @@ def change_matrices(change: ColorChange, preprocessing: Preprocessing) -> Matric
     return np.asarray(np.concatenate([scaled, offset[:, :, None]], axis=2) / std[:, None])
 
 
-def colored(pixels: Pixels, matrices: Matrices) -> Floats:
+def transform_colors(pixels: Pixels, matrices: Matrices) -> Floats:
     """(N, H, W, C) float32 of (N, H, W, C) uint8, each image by its matrix, or all by one (1, C, C + 1)."""
     result = np.empty(pixels.shape, np.float32)
     count, height, width, channels = pixels.shape

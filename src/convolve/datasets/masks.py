@@ -237,6 +237,10 @@ class _MaskMemory:
         self._counts: tuple[Indices, Mapping[int, str]] | None = None
         self._counting = Lock()
 
+    def __reduce__(self) -> tuple[type[_MaskMemory], tuple[MaskReader, int]]:
+        """Another process, such as a worker of PyTorch's `DataLoader`, begins with an empty memory."""
+        return _MaskMemory, (self._reader, self._classes)
+
     def __len__(self) -> int:
         return len(self._reader)
 

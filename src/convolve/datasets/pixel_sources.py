@@ -109,9 +109,13 @@ class StreamedImages:
     whole = None
 
     def __init__(
-        self, images: Images, preprocessing: Preprocessing, reason: str, sizes: Indices | None = None,
+        self,
+        images: Images,
+        preprocessing: Preprocessing,
+        reason: str,
+        sizes: Indices | None = None,
         failed: Mapping[int, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.failed: dict[int, str] = dict(failed or {})
         self.description = f"Images are decoded anew at each use, because {reason}; training waits for that."
         self._images = images

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from convolve.datasets.color import colored, normalizing
+from convolve.datasets.color import normalization_matrix, transform_colors
 from convolve.datasets.decode import to_channels
-from convolve.datasets.geometry import frame, warp
+from convolve.datasets.geometry import fit_matrix, warp
 from convolve.values import Floats, Pixels, Preprocessing
 
-__all__ = ["CACHE_SCALE", "cached_size", "fit_to_input", "frame", "least_side", "normalize", "resize_for_cache"]
+__all__ = ["CACHE_SCALE", "cached_size", "fit_matrix", "fit_to_input", "least_side", "normalize", "resize_for_cache"]
 
 CACHE_SCALE = 1.15
 """How much larger than the network's input an image is cached, so that random crops find detail to show."""
@@ -74,10 +74,10 @@ def _scales(goal: Sequence[int], size: tuple[int, int], preprocessing: Preproces
 def fit_to_input(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
     """(height, width, channels) an image as the network sees it without augmentation."""
     small = resize_for_cache(pixels, preprocessing)
-    matrix = frame(small.shape[0], small.shape[1], preprocessing)
+    matrix = fit_matrix(small.shape[0], small.shape[1], preprocessing)
     return np.asarray(warp([small], matrix[None], preprocessing)[0])
 
 
 def normalize(pixels: Pixels, preprocessing: Preprocessing) -> Floats:
     """(N, H, W, C) float32 of (N, H, W, C) uint8: between 0 and 1, less the mean, over the standard deviation."""
-    return colored(pixels, normalizing(preprocessing)[None])
+    return transform_colors(pixels, normalization_matrix(preprocessing)[None])

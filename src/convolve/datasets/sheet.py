@@ -1,4 +1,4 @@
-"""A contact sheet: many small pictures on one page, each with its caption."""
+"""A contact sheet: many small images on one page, each with its caption."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _INK: Final = "#343a40"
 
 
 def contact_sheet(images: Sequence[Pixels], captions: Sequence[str]) -> Image.Image:
-    """An RGB picture of all images, each (H, W, 1 or 3) uint8, in rows of up to eight with a caption below.
+    """An RGB image of all images, each (H, W, 1 or 3) uint8, in rows of up to eight with a caption below.
 
-    Pictures keep their shape; tiny ones are enlarged by whole factors so that their pixels show. Captions that are too
+    Images keep their shape; tiny ones are enlarged by whole factors so that their pixels show. Captions that are too
     long end in an ellipsis.
     """
     columns = max(1, min(_MOST_COLUMNS, len(images), math.ceil(math.sqrt(1.5 * len(images)))))
@@ -39,21 +39,21 @@ def contact_sheet(images: Sequence[Pixels], captions: Sequence[str]) -> Image.Im
     for number, (pixels, text) in enumerate(zip(images, texts, strict=True)):
         row, column = divmod(number, columns)
         left, top = _MARGIN + column * (TILE + _GAP), _MARGIN + row * step
-        sheet.paste(_mounted(pixels), (left, top))
+        sheet.paste(_mount(pixels), (left, top))
         middle = (left + TILE / 2, top + TILE + _CAPTION / 2)
         draw.text(middle, ellipsize(text, font, TILE), fill=_INK, font=font, anchor="mm")
     return sheet
 
 
-def _mounted(pixels: Pixels) -> Image.Image:
-    """The picture in the middle of a square tile."""
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    scale = TILE / max(picture.size)
+def _mount(pixels: Pixels) -> Image.Image:
+    """The image in the middle of a square tile."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    scale = TILE / max(image.size)
     if scale >= 2:
-        picture = picture.resize((picture.width * int(scale), picture.height * int(scale)), Image.Resampling.NEAREST)
+        image = image.resize((image.width * int(scale), image.height * int(scale)), Image.Resampling.NEAREST)
     else:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image = image.resize(size, Image.Resampling.LANCZOS)
     tile = Image.new("RGB", (TILE, TILE), _MOUNT)
-    tile.paste(picture, ((TILE - picture.width) // 2, (TILE - picture.height) // 2))
+    tile.paste(image, ((TILE - image.width) // 2, (TILE - image.height) // 2))
     return tile

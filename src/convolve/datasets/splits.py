@@ -58,7 +58,7 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
     its training split, and without any given splits all images are split. With several folds, given training and
     validation images are split anew together. Every class has an image to learn from whenever it has a usable one
     outside of the splits used as given. Raises `DataError` when a split that is asked for would be empty, or groups
-    cannot be kept whole.
+    cannot stay whole.
     """
     groups = _group(dataset, ground_truth, plan.group_by, usable)
     given = {word: np.intersect1d(indices, usable) for word, indices in dataset.given_splits.items()}
@@ -205,7 +205,7 @@ def _assign(
         parts = _assign_greedily(contents, free, fractions, random)
     for part in range(len(fractions)):
         if part != learned:
-            _spare_complete_classes(parts, contents, part)
+            _keep_every_class_in_training(parts, contents, part)
     return parts[contents.rows]
 
 
@@ -241,20 +241,20 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
     shuffled = random.permutation(free)
     order = shuffled[np.argsort(-weight[shuffled], kind="stable")]
     starts = np.searchsorted(contents.group, np.arange(len(sizes) + 1))
-    lacking, room = fractions[:, None] * totals, fractions * len(contents.rows)
+    lacking, space = fractions[:, None] * totals, fractions * len(contents.rows)
     parts = np.full(len(sizes), -1, dtype=np.int64)
     for group in order:
         inside = slice(starts[group], starts[group + 1])
         label, count, size = contents.label[inside], contents.count[inside], sizes[group]
         gain = (2 * lacking[:, label] - count) @ (count / totals[label] ** 2)
-        gain += (2 * room - size) * (size / len(contents.rows) ** 2)
+        gain += (2 * space - size) * (size / len(contents.rows) ** 2)
         part = parts[group] = (gain / fractions).argmax()
         lacking[part, label] -= count
-        room[part] -= size
+        space[part] -= size
     return parts
 
 
-def _spare_complete_classes(parts: Indices, contents: _Contents, part: int) -> None:
+def _keep_every_class_in_training(parts: Indices, contents: _Contents, part: int) -> None:
     """Take from ``part`` the smallest group of each class that is in no other part, to be learned from."""
     held = contents.label[parts[contents.group] == part]
     complete = (np.bincount(held, minlength=contents.classes) == contents.carriers) & (contents.carriers > 0)

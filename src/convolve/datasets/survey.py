@@ -76,8 +76,13 @@ class Survey:
 
 
 _ARRAYS: Final = {
-    "sizes": "size", "color": "color", "means": "mean", "squares": "square", "luma": "luma", "chroma": "chroma",
-}  # fmt: skip
+    "sizes": "size",
+    "color": "color",
+    "means": "mean",
+    "squares": "square",
+    "luma": "luma",
+    "chroma": "chroma",
+}
 
 
 def survey(images: Images, workers: int | None = None) -> Survey:

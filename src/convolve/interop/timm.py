@@ -19,10 +19,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from convolve.choices import Fit
 from convolve.errors import WeightsError
 from convolve.models import Network
 from convolve.values import Preprocessing
-from convolve.choices import Fit
 
 TWINS = {
     "densenet121": "densenet121",
@@ -90,7 +90,7 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def key_map(network: Network) -> dict[str, str]:
-    """Our names of all parameters and buffers by their names in timm. Raises `WeightsError` for a network without a twin."""
+    """Our names of all parameters and buffers, by timm's names. Raises `WeightsError` for a network without a twin."""
     name = network.card.name
     if name not in TWINS:
         raise WeightsError(f"timm has no weights that fit {name}; choose one of {', '.join(TWINS)}.")

@@ -25,8 +25,6 @@ SLOPE = 2 / 3
 class ScaledTanh(nn.Module):
     """f(a) = 1.7159 tanh(2a/3), so that f(1) = 1 and f(-1) = -1, where its second derivative is largest.
 
-    Shape: (N, channels, H, W) -> (N, channels, H, W)
-
     LeCun et al. 1998, section II.B ("squashing function") and appendix A.
     """
 

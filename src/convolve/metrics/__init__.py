@@ -1,1 +1,1 @@
-"""Figures that say how good predictions are. NumPy only."""
+"""Metrics on NumPy arrays, each usable alone: classification, ranking, calibration, segmentation, boxes, intervals."""

@@ -1,7 +1,10 @@
-"""How far boxes agree: intersection over union.
+"""Areas of boxes and their intersection over union.
 
 Boxes are (…, 4) left, top, right, bottom in continuous coordinates that count from the outer edge of the first pixel,
-as in `convolve.datasets.geometry`: a box round the first pixel alone is 0, 0, 1, 1.
+as in `convolve.datasets.geometry`: a box around the first pixel alone is 0, 0, 1, 1.
+
+>>> intersection_over_union(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])).round(3).tolist()
+[[0.333, 0.0]]
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ def box_areas(boxes: BoxArray) -> BoxArray:
 
 
 def intersection_over_union(first: BoxArray, second: BoxArray) -> BoxArray:
-    """(N, M) the area that (N, 4) and (M, 4) boxes share over the area that either covers; 0 where both are empty."""
-    shared_corners = np.maximum(first[:, None, :2], second[None, :, :2]), np.minimum(first[:, None, 2:], second[:, 2:])
-    shared = box_areas(np.concatenate(shared_corners, axis=-1))
-    either = box_areas(first)[:, None] + box_areas(second) - shared
-    return np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
+    """(N, 4) and (M, 4) boxes to (N, M): the area of the overlap over that of the union; 0 where both are empty."""
+    corners = np.maximum(first[:, None, :2], second[None, :, :2]), np.minimum(first[:, None, 2:], second[:, 2:])
+    overlap = box_areas(np.concatenate(corners, axis=-1))
+    union = box_areas(first)[:, None] + box_areas(second) - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)

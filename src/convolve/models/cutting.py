@@ -262,7 +262,7 @@ def record(network: nn.Module, leaves: frozenset[type[nn.Module]]) -> fx.Graph:
 
 @final
 class _Recorder(fx.Tracer):
-    """Records the calls of layers and functions, inside composite modules too unless they are of a type in ``leaves``."""
+    """Records the calls of layers and functions, also inside composite modules except those of a type in ``leaves``."""
 
     def __init__(self, leaves: frozenset[type[nn.Module]]) -> None:
         super().__init__(param_shapes_constant=True)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from convolve.fonts import plot_label
 from convolve.metrics.calibration import Reliability
-from convolve.metrics.confusion import Shares
+from convolve.metrics.confusion import Fractions
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
 from convolve.reports.report import Training
@@ -135,7 +135,7 @@ def _bars(axes: Axes, bins: Reliability) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=4)
 
 
-def _write_counts(axes: Axes, matrix: Indices, fractions: Shares) -> None:
+def _write_counts(axes: Axes, matrix: Indices, fractions: Fractions) -> None:
     size = 8 if matrix.max(initial=0) < 1000 else 6.5
     for (row, column), number in np.ndenumerate(matrix):
         if number:

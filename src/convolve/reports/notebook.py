@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from markupsafe import Markup
 
+from convolve.errors import ImageError
 from convolve.reports.assets import asset
 from convolve.reports.page import render_part
 from convolve.reports.report import Headline, Section
+from convolve.reports.thumbnails import thumbnail
+from convolve.values import Images
+
+_SIDE = 96
 
 
 def notebook_html(headlines: Sequence[Headline], sections: Sequence[Section]) -> str:
@@ -20,3 +26,15 @@ def notebook_html(headlines: Sequence[Headline], sections: Sequence[Section]) ->
         style=Markup(asset("notebook.css")),  # noqa: S704 - the package's own file
     )
     return str(html)
+
+
+def images_html(images: Images, cells: Sequence[Mapping[str, str]], most: int = 24) -> str:
+    """A table of the first images with their ``cells`` by heading, for `_repr_html_`; unreadable images are empty."""
+    rows = []
+    for index, entries in enumerate(cells[:most]):
+        uri = ""
+        with suppress(ImageError):
+            uri = thumbnail(images.read(index, at_least=_SIDE), _SIDE)
+        rows.append((uri, entries))
+    rest = len(cells) - len(rows)
+    return str(render_part(("convolve.reports", "notebook_images.html.j2"), rows=rows, rest=rest))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.errors import DataError
-from convolve.metrics.confusion import ClassMetrics, Shares, macro_average, weighted_average
+from convolve.metrics.confusion import ClassMetrics, Fractions, macro_average, weighted_average
 from convolve.reports.report import FactList, Section, Training, count_of, percent, whole_percent
 from convolve.values import Indices
 
@@ -45,7 +45,7 @@ class ClassColumn:
     """
 
     heading: str
-    values: Shares
+    values: Fractions
     definition: str
     mean: float
     weighted: float = math.nan

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from convolve.errors import OptionError
 from convolve.choices import Precision
+from convolve.errors import OptionError
 from convolve.runtime.convolutions import FastConvolutions
 
 SMALL = 10_000_000

@@ -14,7 +14,7 @@ from convolve.errors import RunError
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Network
 from convolve.models.gap import has_gap, with_gap
-from convolve.models.weights import grown_from, load_weights, translate
+from convolve.models.weights import inherited_layers, load_weights, translate
 from convolve.training.recipe import Recipe
 from convolve.training.run import Run, open_run
 from convolve.values import Preprocessing
@@ -36,7 +36,7 @@ class StartingWeights:
         """Load what fits, and say what that is. Raises `WeightsError`."""
         state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
-        if not grown_from(network, state):
+        if not inherited_layers(network, state):
             return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
         loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
         layers = ", ".join(name.split(".")[-2] for name in loaded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
+from convolve.datasets.images import read_digests
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError, RunError
 from convolve.progress import Listener, Message
@@ -50,9 +52,10 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
     return find_task(manifest.task).restore(network, manifest.state), runtime
 
 
-def reopen_training(run: Run, data: str, options: RuntimeOptions, start: StartingWeights | None = None) -> Prepared:
-    """A run's data, splits, and its network as it began. Raises `ConvolveError`."""
+def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | None = None) -> Prepared:
+    """A run's data, splits, and its network as it began. Raises `RunError`, also where the data has changed."""
     manifest, recipe = run.manifest, run.recipe
+    data = recipe.data or ""
     if Path(data).is_absolute() and not Path(data).exists():
         raise RunError(
             f"The run's data is no longer at {data}; restore it there, or correct {run.folder / 'recipe.toml'}."
@@ -61,26 +64,31 @@ def reopen_training(run: Run, data: str, options: RuntimeOptions, start: Startin
     dataset = restrict(open_dataset(data), task.info.ground_truth)
     dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
     splits = read_splits(run.folder, dataset)
+    digests = read_digests(dataset.images)
+    if not _is_unchanged(run, dataset, splits, digests):
+        raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
     size = manifest.preprocessing
     network, _ = build_network(recipe, task.outputs(dataset), size, start)
     instance = build_task(task, recipe, network, dataset, splits)
     macs = summarize(instance.network, (size.channels, size.height, size.width)).macs
     runtime = choose(options.device, options.precision, options.threads, macs)
-    return Prepared(recipe, dataset, splits, size, runtime, instance, run_examples(run, dataset))
+    return Prepared(recipe, dataset, splits, size, runtime, instance, run_examples(run, dataset, digests))
 
 
-def run_examples(run: Run, dataset: Dataset) -> Examples:
-    """What batches of a dataset are made of, with a run's preprocessing."""
+def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = None) -> Examples:
+    """What batches of a dataset are made of, with a run's preprocessing; ``digests`` of its images, if known."""
     size = run.manifest.preprocessing
-    source = open_cache(dataset.images, size, None, CACHE_BYTES)
+    source = open_cache(dataset.images, size, None, CACHE_BYTES, digests=digests)
     return find_task(run.manifest.task).examples(dataset, source, size, CACHE_BYTES)
 
 
-def is_unchanged(run: Run, dataset: Dataset, splits: Splits) -> bool:
-    """Whether a dataset is to the last byte what the run was trained on; reads every file."""
+def _is_unchanged(run: Run, dataset: Dataset, splits: Splits, digests: Sequence[bytes]) -> bool:
+    """Whether a dataset, by the ``digests`` of its images, is to the last byte what the run was trained on."""
     usable = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
-    truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
-    return fingerprint(dataset, truth, usable) == str(run.manifest.data["fingerprint"])
+    ground_truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
+    return fingerprint(dataset, ground_truth, usable, [digests[index] for index in usable.tolist()]) == str(
+        run.manifest.data["fingerprint"]
+    )
 
 
 def open_evaluation_data(run: Run, task: Task, runtime: Runtime, data: str | None, split: str | None) -> EvaluationData:
@@ -121,6 +129,6 @@ def _splits_of_moved_data(run: Run, dataset: Dataset) -> Splits | None:
     """The run's splits, where the data is the run's own in another folder."""
     try:
         splits = read_splits(run.folder, dataset)
-        return splits if is_unchanged(run, dataset, splits) else None
+        return splits if _is_unchanged(run, dataset, splits, read_digests(dataset.images)) else None
     except (RunError, ImageError):
         return None

@@ -15,7 +15,6 @@ from convolve.runtime import Runtime
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Batch, Floats, Indices, Placement
 
-
 _NOWHERE = np.empty((0, 2, 3)), np.empty((0, 2), np.int64)  # a map of a stage is no image, and nothing moves it
 
 

@@ -73,6 +73,11 @@ class Comparison:
         """`runs`: one dictionary each; `figure`."""
         return {"runs": [asdict(run) for run in self.runs], "figure": str(self.figure) if self.figure else None}
 
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
 
 def run(options: Compare, listener: Listener) -> Comparison:
     """Read the metrics of runs and cards and time their networks here, in turn. Raises `RunError`, `NetworkError`."""

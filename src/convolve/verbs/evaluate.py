@@ -15,6 +15,7 @@ from convolve.setup.runtime_options import RuntimeOptions
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from convolve.reports.report import Headline, Section
     from convolve.tasks.task import Evaluation
 
 
@@ -40,10 +41,17 @@ class Evaluated:
 
     evaluation: Evaluation
     report: Path
+    headlines: tuple[Headline, ...] = field(default=(), repr=False)
+    sections: tuple[Section, ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """`report`, and the evaluation."""
         return {"report": str(self.report), **self.evaluation.as_json()}
+
+    def _repr_html_(self) -> str:
+        from convolve.reports.notebook import notebook_html
+
+        return notebook_html(self.headlines, self.sections)
 
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
@@ -59,7 +67,7 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     path = options.report or options.run / "evaluation.html"
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     write_run_report(path, trained, evaluation, headlines, sections)
-    return Evaluated(evaluation, path)
+    return Evaluated(evaluation, path, headlines, sections)
 
 
 def render(result: Evaluated) -> Iterator[RenderableType]:

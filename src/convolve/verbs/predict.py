@@ -53,6 +53,13 @@ class Predictions:
         path = {"annotations": str(self.annotations)} if self.annotations else {}
         return {"predictions": [prediction.as_json() for prediction in self.predictions], **path}
 
+    def _repr_html_(self) -> str:
+        from convolve.datasets.images import ImageFiles
+        from convolve.reports.notebook import images_html
+
+        images = ImageFiles(Path(), tuple(prediction.image for prediction in self.predictions))
+        return images_html(images, [prediction.cells() for prediction in self.predictions])
+
 
 def run(options: Predict, listener: Listener) -> Predictions:
     """Predict every image. Raises `RunError`, and `DataError` when no image is found or none can be read."""

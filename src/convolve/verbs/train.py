@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.models import Network
+    from convolve.reports.report import Headline, Section
     from convolve.setup.prepare import Preparation, Prepared
     from convolve.tasks.task import Evaluation, Task
     from convolve.training.events import Events
@@ -57,10 +58,17 @@ class Trained:
     evaluation: Evaluation
     epoch: int
     report: Path
+    headlines: tuple[Headline, ...] = field(default=(), repr=False)
+    sections: tuple[Section, ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """`run`, `report`, `epoch` and the evaluation."""
         return {"run": str(self.run), "report": str(self.report), "epoch": self.epoch, **self.evaluation.as_json()}
+
+    def _repr_html_(self) -> str:
+        from convolve.reports.notebook import notebook_html
+
+        return notebook_html(self.headlines, self.sections)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,11 @@ class Folds:
         return {
             name: {"mean": statistics.mean(column), "std": statistics.stdev(column)} for name, column in columns.items()
         }
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
 
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
@@ -134,15 +147,15 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     for sentence in (*sentences, prepared.examples.source.description):
         listener(Message(sentence))
     run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
-    truth = dataset.ground_truths[task.info.ground_truth]
-    write_contact_sheet(folder / "contact_sheet.png", truth, prepared.training(), prepared.preprocessing)
+    ground_truth = dataset.ground_truths[task.info.ground_truth]
+    write_contact_sheet(folder / "contact_sheet.png", ground_truth, prepared.training(), prepared.preprocessing)
     return _fit(run, prepared, options, listener)
 
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
     from convolve.setup.network import find_starting_weights
-    from convolve.setup.restore import is_unchanged, reopen_training
+    from convolve.setup.restore import reopen_training
     from convolve.training.run import open_run
 
     run = open_run(folder)
@@ -151,9 +164,7 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
     weights = recipe.transfer.weights
     start = find_starting_weights(weights, recipe.network or "") if weights else None
-    prepared = reopen_training(run, recipe.data or "", RuntimeOptions(**run.manifest.runtime), start)
-    if not is_unchanged(run, prepared.dataset, prepared.splits):
-        raise RunError(f"{recipe.data} has changed since {folder} began; restore it, or train again.")
+    prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
     return _fit(run, prepared, options, listener)
 
 
@@ -182,7 +193,8 @@ def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Tr
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, runtime)
     write_run_report(page, run, evaluation, headlines, sections)
     write_manifest(run.folder, run.manifest)
-    return Trained(run.folder, task.info.name, evaluation, state.best_epoch or 0, page)
+    epoch = state.best_epoch or 0
+    return Trained(run.folder, task.info.name, evaluation, epoch, page, headlines, sections)
 
 
 def _evaluation_data(prepared: Prepared, split: str) -> Any:
@@ -229,8 +241,8 @@ def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener
 
     images = len(prepared.examples.of(prepared.splits.train))
     reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, images)
-    board = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
-    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), *board))
+    writer = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
+    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), *writer))
 
 
 def _manifest(preparation: Preparation) -> Manifest:

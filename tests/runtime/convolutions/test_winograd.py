@@ -44,6 +44,6 @@ def test_the_same_call_gives_the_same_bits() -> None:
 def test_no_second_derivative_is_made_up() -> None:
     images = random_tensor(1, 2, 8, 8).requires_grad_()
     squares = convolution(images, random_tensor(2, 2, 3, 3), None, (1, 1)).square()
-    slope = torch.autograd.grad(squares.sum(), images, create_graph=True)
+    gradient = torch.autograd.grad(squares.sum(), images, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        slope[0].sum().backward()  # type: ignore[no-untyped-call]
+        gradient[0].sum().backward()  # type: ignore[no-untyped-call]

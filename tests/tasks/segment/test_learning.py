@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from convolve.tasks.segment.truth import median_frequency
 from torch import Tensor, nn
 from torchmetrics.functional.segmentation import mean_iou
 
 from convolve.datasets.masks import MaskArray
 from convolve.models import Network, create
 from convolve.tasks.segment import Segment
-from convolve.tasks.segment.truth import median_frequency
 from convolve.values import IGNORE, Scored
 
 CLASSES = ("a", "b", "c")

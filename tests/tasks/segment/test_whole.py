@@ -10,18 +10,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from convolve.tasks.segment.whole import _axes, answered, strips
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from convolve.choices import Fit
 from convolve.datasets.preprocess import normalize
 from convolve.models import Card, Network, Stage
 from convolve.runtime import choose
 from convolve.tasks.segment import Segment
-from convolve.tasks.segment.whole import _axes, answered, strips
 from convolve.values import IGNORE, Floats, Pixels, Preprocessing
-from convolve.choices import Fit
 
 FRAME = Preprocessing(64, 64, 3, "crop", (0.5,) * 3, (0.25,) * 3)
 RUNTIME = choose("cpu", "fp32", 1)

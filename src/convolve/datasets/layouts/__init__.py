@@ -36,11 +36,11 @@ def open_dataset(path: str | Path) -> Dataset:
         if str(path) == "digits":
             return named.digits()
         if str(path) not in named.NAMES:
-            raise DataError(_unknown(str(path)))
+            raise DataError(_no_such_dataset(str(path)))
         folder = named.locate(str(path))
     dataset = _recognize(folder)
     if dataset is None:
-        raise DataError(_unrecognized(folder))
+        raise DataError(_no_such_layout(folder))
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
     return dataset
@@ -94,13 +94,13 @@ def _paths(dataset: Dataset) -> Sequence[str]:
     ]
 
 
-def _unknown(name: str) -> str:
+def _no_such_dataset(name: str) -> str:
     near = get_close_matches(name, named.NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"give a folder, a table, or one of {', '.join(named.NAMES)}."
     return f"There is no file or folder '{name}', and no named set; {hint}"
 
 
-def _unrecognized(path: Path) -> str:
+def _no_such_layout(path: Path) -> str:
     if path.is_file():
         return f"{path} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first."
     expected = "; ".join(layout.EXPECTED for layout in reversed(LAYOUTS))

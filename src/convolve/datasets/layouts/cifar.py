@@ -69,7 +69,7 @@ def _stl(folder: Path) -> Dataset:
     parts = []
     for split in ("train", "test"):
         blob, labels = _bytes(folder / f"{split}_X.bin"), _bytes(folder / f"{split}_y.bin")
-        images = _reshaped(folder / f"{split}_X.bin", blob, 3 * 96 * 96).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
+        images = _rows(folder / f"{split}_X.bin", blob, 3 * 96 * 96).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
         parts.append(
             Part(
                 split, f"{split}_X", np.ascontiguousarray(images), np.frombuffer(labels, np.uint8).astype(np.int64) - 1
@@ -100,13 +100,13 @@ def _read_pickled(folder: Path, stem: _Stem, key: bytes) -> Part:
     data, labels = content.get(b"data"), content.get(key)
     if not isinstance(data, _Array) or not isinstance(labels, list):
         raise DataError(f"{folder / name} lacks the entries 'data' and '{key.decode()}'; copy it again.")
-    images = _reshaped(folder / name, data.values(), _PIXELS)
+    images = _rows(folder / name, data.values(), _PIXELS)
     return Part(split, name, _planes(images), np.array(labels, dtype=np.int64))
 
 
 def _read_binary(folder: Path, stem: _Stem, labels: int) -> Part:
     split, name = stem
-    rows = _reshaped(folder / name, _bytes(folder / name), labels + _PIXELS)
+    rows = _rows(folder / name, _bytes(folder / name), labels + _PIXELS)
     return Part(split, name, _planes(rows[:, labels:]), rows[:, labels - 1].astype(np.int64))
 
 
@@ -115,7 +115,7 @@ def _planes(rows: Pixels) -> Pixels:
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
-def _reshaped(path: Path, blob: bytes, length: int) -> Pixels:
+def _rows(path: Path, blob: bytes, length: int) -> Pixels:
     if not blob or len(blob) % length:
         raise DataError(f"{path} is cut short: {len(blob)} bytes are not a whole number of images; copy it again.")
     return np.frombuffer(blob, dtype=np.uint8).reshape(-1, length)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convolve.datasets.layouts.parts import (
     SPLITS,
-    composed,
+    compose,
     image_files,
     labeled_files,
     natural,
@@ -58,7 +58,7 @@ def _classes(folder: Path, above: str) -> _Classes:
         files = image_files(child)
         if files or not any(child.iterdir()):
             prefix = f"{above}/{child.name}" if above else child.name
-            found.setdefault(composed(child.name), []).extend((prefix, name) for name in files)
+            found.setdefault(compose(child.name), []).extend((prefix, name) for name in files)
     return found
 
 

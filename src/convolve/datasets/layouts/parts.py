@@ -48,7 +48,7 @@ def natural(name: str) -> tuple[Any, str]:
     return _natural_key(name), name
 
 
-def composed(name: str) -> str:
+def compose(name: str) -> str:
     """A class's name in composed Unicode, so that one name from two systems is one class."""
     return unicodedata.normalize("NFC", name)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, build_dataset, composed, image_files, natural, split_word
+from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, build_dataset, compose, image_files, natural, split_word
 from convolve.errors import DataError
 from convolve.values import Dataset
 
@@ -171,7 +171,7 @@ def _dataset(root: Path, tables: Sequence[tuple[Path, list[_Row]]]) -> Dataset:
     cells = [_split_labels(row.label) if multi_label else [row.label] for row in rows]
     if not multi_label and (bare := next((row.path for row in rows if not row.label), None)):
         raise DataError(f"{names} in {root} gives {bare} no label; complete it.")
-    labels = _labels([[composed(label) for label in cell] for cell in cells], multi_label)
+    labels = _labels([[compose(label) for label in cell] for cell in cells], multi_label)
     missing = sum(not row.exists for row in rows)
     reason = f"the table {names}" + (f"; {missing} of its images are missing" if missing else "")
     images = ImageFiles(root, tuple(row.path for row in rows))

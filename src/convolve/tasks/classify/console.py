@@ -32,9 +32,9 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     )
     if reject := calibration.reject:
         yield (
-            f"answering only from a confidence of {reject.threshold:.2f} on keeps {percent(reject.coverage)} of "
-            f"{count_of(reject.images, 'validation images')} with {percent(reject.accuracy)} accuracy "
-            f"({format_interval(reject.interval)})"
+            f"rejecting images below a confidence of {reject.threshold:.2f} leaves "
+            f"{count_of(reject.images, 'validation images')} ({percent(reject.coverage)}), of which "
+            f"{percent(reject.accuracy)} are right ({format_interval(reject.interval)})"
         )
 
 

@@ -12,14 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.metrics.calibration import RejectThreshold, Reliability, reliability
-from convolve.metrics.confusion import ClassMetrics, Shares, confusion_matrix, macro_average, class_metrics, label_metrics, weighted_average
-from convolve.metrics.ranking import one_hot, average_precision, one_vs_rest, nanmean, roc_auc, top_k_accuracy
+from convolve.metrics.confusion import (
+    ClassMetrics,
+    Fractions,
+    class_metrics,
+    confusion_matrix,
+    label_metrics,
+    macro_average,
+    weighted_average,
+)
+from convolve.metrics.ranking import average_precision, nanmean, one_hot, one_vs_rest, roc_auc, top_k_accuracy
 from convolve.tasks.classify.confidence import TARGET_ACCURACY, Confidence, apply_temperature
 from convolve.values import Floats, Indices
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class ClassResults:
     names: tuple[str, ...]
     metrics: ClassMetrics
     matrix: Indices | None
-    average_precision: Shares
-    roc_auc: Shares
+    average_precision: Fractions
+    roc_auc: Fractions
 
 
 @dataclass(frozen=True)

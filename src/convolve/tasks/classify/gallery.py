@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import ImageError
-from convolve.metrics.confusion import Flags, Shares
+from convolve.metrics.confusion import Flags, Fractions
 from convolve.reports.image_card import ImageTile
 from convolve.reports.thumbnails import thumbnail
 from convolve.tasks.classify.heatmaps import Heatmap
 from convolve.values import Floats, Images, Indices
 
-Confidence = Floats | Shares
+Confidence = Floats | Fractions
 ClassArray = Indices | Flags
 """(N,) class indices, or (N, C) flags where an image may carry several labels."""
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from convolve.datasets.preprocess import fit_to_input, frame, least_side, normalize
+from convolve.datasets.geometry import frame
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import ConvolveError, ImageError
 from convolve.explainers.class_maps import class_maps, own_method
 from convolve.explainers.heat import scaled

@@ -17,7 +17,7 @@ from convolve.explainers.heat import scaled
 from convolve.explainers.localization import heat_box
 from convolve.explainers.methods import METHODS
 from convolve.explainers.sanity import BOUND
-from convolve.files import beside
+from convolve.files import atomic_write
 from convolve.metrics.boxes import BoxArray
 from convolve.reports.explanations import Explanations, Heat, MethodRow, Picture, write_explanations
 from convolve.reports.heat import Box, Flags, Tile, heat_sheet
@@ -77,7 +77,7 @@ class Exhibition:
         sheet = self.folder / self._sheet_name(one.image)
         answer = f"{self._taken_for} {one.label or 'nothing'}, {one.confidence:.1%} confident"
         answer += f"; true: {one.truth}" if one.truth else ""
-        with beside(sheet) as draft:
+        with atomic_write(sheet) as draft:
             heat_sheet(shown.picture, (Path(one.image).name, answer), rows).save(draft, "PNG", compress_level=_QUICK)
         self.images[place] = replace(one, boxes=boxes, sheet=str(sheet))
         self._heat.append(np.stack(list(shown.maps.values())))
@@ -107,7 +107,7 @@ class Exhibition:
         }
         if self._seen:
             arrays["regions"] = np.stack(self._seen)
-        with beside(place) as draft, draft.open("wb") as file:
+        with atomic_write(place) as draft, draft.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
         return place
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from convolve.options import flat
-from convolve.verbs.running import Running
 from convolve.choices import Heat, View
+from convolve.options import flat
+from convolve.setup.runtime_options import RuntimeOptions as Running
 
 _SEVERAL = Parameter(consume_multiple=True, negative=(), show_default=False)
 

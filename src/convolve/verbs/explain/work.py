@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from convolve.choices import View
 from convolve.errors import DataError, OptionError
 from convolve.explainers.cam import averaged_head
 from convolve.explainers.question import check_one_answer
@@ -21,7 +22,6 @@ from convolve.verbs.explain.results import Explained, Explanation
 from convolve.verbs.explain.subjects import Looked, Subjects, check_boxes, class_places, looked_at, subjects, true_boxes
 from convolve.verbs.making import network_of
 from convolve.verbs.running import restored
-from convolve.choices import View
 
 _OF_ONE_ANSWER: tuple[View, ...] = ("contributions", "embedding")
 

@@ -73,7 +73,12 @@ def _layers(options: Networks, name: str) -> Layers:
     from convolve.reports.figure_file import check_figure, write_figure
     from convolve.summary import shapes_only, summarize
 
-    for option, value in {"find": options.find, "task": options.task, "sort": options.sort, "speed": options.speed or None}.items():
+    for option, value in {
+        "find": options.find,
+        "task": options.task,
+        "sort": options.sort,
+        "speed": options.speed or None,
+    }.items():
         if value is not None:
             raise OptionError(f"--{option} is for the list of networks; leave out --{option} or the name '{name}'.")
     check_figure(options.figure)

@@ -80,7 +80,7 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
                 listener(Progress("measure", index, len(cards), card.name))
                 speeds[card.name], chosen = _speed(card)
                 reasons |= dict.fromkeys(chosen)
-                if interruption.asked:
+                if interruption.requested:
                     listener(Message(f"Stopped after {len(speeds)} of {len(cards)} networks."))
                     break
     finally:

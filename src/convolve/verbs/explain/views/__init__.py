@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from convolve.choices import View
 from convolve.verbs.explain.views.asked import Inside
 from convolve.verbs.explain.views.data import best_images, embedding, filters, patches, statistics
 from convolve.verbs.explain.views.images import fields, maps, sums
-from convolve.choices import View
 
 __all__ = ["VIEWS", "Inside"]
 

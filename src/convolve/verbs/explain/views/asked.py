@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from convolve.choices import View
 from convolve.errors import DataError
-from convolve.files import beside, write_bytes
+from convolve.files import atomic_write, write_bytes
 from convolve.models import Network
 from convolve.reports.drawing import as_png
 from convolve.runtime import Runtime
 from convolve.tasks.task import Said, Task
 from convolve.values import Batch, Floats, Pixels, Preprocessing
 from convolve.verbs.looking import visible
-from convolve.choices import View
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def for_image(view: str, place: int, name: str) -> str:
 def written(place: Path, picture: Image.Image | Figure, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[Path, ...]:
     """`place.png` and `place.npz`."""
     numbers = place.with_name(f"{place.name}.npz")
-    with beside(numbers) as draft, draft.open("wb") as file:
+    with atomic_write(numbers) as draft, draft.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     return picture_written(place.with_name(f"{place.name}.png"), picture), numbers
 
@@ -100,6 +100,6 @@ def picture_written(place: Path, picture: Image.Image | Figure) -> Path:
     if isinstance(picture, Figure):
         write_bytes(place, as_png(picture))
     else:
-        with beside(place) as draft:
+        with atomic_write(place) as draft:
             picture.save(draft, "PNG")
     return place
