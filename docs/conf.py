@@ -1,6 +1,6 @@
 """How Sphinx builds the book: Markdown in two languages, code quoted from the source, formulas as MathML.
 
-`make docs` writes docs/_build/index.html. The pictures are drawn first (`book/pictures.py`), so that none can be out
+`make docs` writes docs/_build/index.html. The figures are drawn first (`book/figures.py`), so that none can be out
 of date. The pages fetch nothing: no fonts, no scripts but their own, and formulas that the browser itself sets.
 """
 
@@ -52,7 +52,7 @@ _LEFT_OVER = re.compile(r"<m[ion]>(\\[^<]*|&)</m[ion]>")
 
 def setup(app: Sphinx) -> None:
     """Hook the steps below into Sphinx."""
-    app.connect("config-inited", draw_pictures)
+    app.connect("config-inited", draw_figures)
     app.connect("autodoc-process-docstring", mark_code)
     app.connect("doctree-read", name_sources)
     app.connect("doctree-resolved", inline_drawings)
@@ -60,12 +60,12 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (inline_formula, None), (displayed_formula, None))
 
 
-def draw_pictures(app: Sphinx, config: object) -> None:
-    """Draw the book's pictures before anything is read."""
+def draw_figures(app: Sphinx, config: object) -> None:
+    """Draw the book's figures before anything is read."""
     del app, config
-    import pictures
+    import figures
 
-    pictures.write()
+    figures.write()
 
 
 def mark_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
