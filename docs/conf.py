@@ -41,7 +41,7 @@ html_css_files = ["book.css"]
 html_math_renderer = "mathml"
 html_copy_source = html_show_copyright = html_show_sphinx = False
 
-_MARKED = re.compile(r"`+[^`]+`+|\|")
+_MARKUP = re.compile(r"`+[^`]+`+|\|")
 _INDENTED = re.compile(r"(^\S[^\n]*)\n\n(    \S)", re.MULTILINE)
 _logger = logging.getLogger(__name__)
 _BRACKETED = re.compile(r"<mo>&#x0005B;</mo><mtable>(.*?)</mtable><mo>&#x0005D;</mo>", re.DOTALL)
@@ -71,7 +71,7 @@ def draw_figures(app: Sphinx, config: object) -> None:
 def mark_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Docstrings as this code writes them, for Sphinx: `name` is code, |x| a magnitude, and an indented block code."""
     del app, what, name, obj, options
-    marked = (line if line.startswith("    ") else _MARKED.sub(_mark, line) for line in lines)
+    marked = (line if line.startswith("    ") else _MARKUP.sub(_mark, line) for line in lines)
     lines[:] = _INDENTED.sub(r"\1\n\n::\n\n\2", "\n".join(marked)).split("\n")
 
 

@@ -115,7 +115,7 @@ def bowl(w: Array) -> tuple[float, Array]:
 
 
 def path(rule: Rule, steps: int, noise: float = 0.0) -> Array:
-    """(steps + 1, 2) positions of a rule on the bowl, from (-7, 2), with Gaussian noise on the gradients (a batch's)."""
+    """(steps + 1, 2) positions of a rule on the bowl, from (-7, 2), with Gaussian noise on the gradients."""
     random = np.random.default_rng(1)
     parameters = {"w": np.array([-7.0, 2.0])}
     optimizer, positions = Optimizer(rule), [parameters["w"].copy()]
