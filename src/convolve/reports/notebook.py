@@ -19,12 +19,13 @@ _SIDE = 96
 
 def notebook_html(headlines: Sequence[Headline], sections: Sequence[Section]) -> str:
     """An HTML element for `_repr_html_`. Its styles reach nothing outside of it, and it fetches nothing."""
-    return render_part(
+    html = render_part(
         ("convolve.reports", "notebook.html.j2"),
         headlines=headlines,
         parts=[(part.title, render_part(part.notebook, **part.context)) for part in sections if part.notebook],
         style=Markup(asset("notebook.css")),  # noqa: S704 - the package's own file
     )
+    return str(html)
 
 
 def images_html(images: Images, cells: Sequence[Mapping[str, str]], most: int = 24) -> str:
@@ -36,4 +37,4 @@ def images_html(images: Images, cells: Sequence[Mapping[str, str]], most: int = 
             uri = thumbnail(images.read(index, at_least=_SIDE), _SIDE)
         rows.append((uri, entries))
     rest = len(cells) - len(rows)
-    return render_part(("convolve.reports", "notebook_images.html.j2"), rows=rows, rest=rest)
+    return str(render_part(("convolve.reports", "notebook_images.html.j2"), rows=rows, rest=rest))
