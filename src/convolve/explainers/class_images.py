@@ -26,8 +26,8 @@ class Ascent:
 
     Each of ``steps`` shrinks the image by the fraction ``decay`` and adds ``learning_rate`` times the score's gradient,
     which is scaled to a mean square of 1 (in standard deviations of the network's input); the rate falls to a tenth.
-    After every fourth step the image is blurred by ``blur`` pixels (standard deviation), and at each it is shifted by up
-    to the fraction ``jitter`` of its shorter side. ``seed`` draws the shifts.
+    After every fourth step the image is blurred by ``blur`` pixels (standard deviation), and at each it is shifted by
+    up to the fraction ``jitter`` of its shorter side. ``seed`` draws the shifts.
     """
 
     steps: int = 120
