@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from convolve.datasets.geometry import frame
+from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import ConvolveError, ImageError
 from convolve.explainers.class_maps import class_maps, own_method
@@ -94,7 +94,7 @@ def _of_batch(
     shape = preprocessing.height, preprocessing.width
 
     def heatmap(number: int, size: tuple[int, int]) -> Heatmap:
-        laid = laid_over(next(attributions), shape, frame(*size, preprocessing), size, _SIDE)
+        laid = laid_over(next(attributions), shape, fit_matrix(*size, preprocessing), size, _SIDE)
         return Heatmap(number, layer_uri(laid, signed, _SIDE))
 
     return {index: tuple(heatmap(number, size) for number in classes[index]) for index, size in sizes.items()}
