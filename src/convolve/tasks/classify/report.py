@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from convolve.explainers.class_maps import own_method
+from convolve.explainers.methods import default_method
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.intervals import accuracy_interval
 from convolve.metrics.ranking import nanmean
-from convolve.reports.overlays import ramp_uri
+from convolve.reports.heatmaps import ramp_uri
 from convolve.reports.report import Headline, Section, count_of, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.runtime import Runtime
@@ -53,7 +53,7 @@ def report_sections(
     mistakes = limit_bytes(selection.examples(images, selection.mistakes, heatmaps, _LARGE), _BYTES)
     rest = _BYTES - sum(example.size for example in mistakes)
     examples = limit_bytes(selection.examples(images, selection.cells, heatmaps, _SMALL), rest)
-    method = own_method(task.network)
+    method, _ = default_method(task.network)
     shared = {
         "names": classes.names,
         "method": method if heatmaps else None,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.geometry import frame
+from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.preprocess import fit_to_input, normalize
 from convolve.runtime import Runtime
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
@@ -124,7 +124,7 @@ def _network_view(image: Pixels, size: tuple[int, int], preprocessing: Preproces
         plane = replace(preprocessing, height=sides[0], width=sides[1], fit="stretch")
     elif preprocessing.fit == "tiles":
         plane = replace(preprocessing, height=height, width=width, fit="stretch")
-    return plane, frame(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
+    return plane, fit_matrix(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
 
 
 def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
