@@ -15,7 +15,7 @@ from convolve.datasets.images import ImageFiles
 from convolve.values import EncodedImage, Images, Indices, Pixels, Preprocessing
 
 
-def picture(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
+def random_image(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
     """(height, width, channels) soft random blots."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, channels), dtype=np.uint8)
     grown = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -29,10 +29,10 @@ def preprocessing(height: int, width: int, channels: int = 3, fit: str = "crop")
 
 
 def files(root: Path, sizes: list[tuple[int, int]]) -> ImageFiles:
-    """PNG files of those heights and widths, each another picture."""
+    """PNG files of those heights and widths, each another image."""
     root.mkdir(parents=True, exist_ok=True)
     for number, (height, width) in enumerate(sizes):
-        Image.fromarray(picture(height, width, seed=number)).save(root / f"{number}.png")
+        Image.fromarray(random_image(height, width, seed=number)).save(root / f"{number}.png")
     return ImageFiles(root, tuple(f"{number}.png" for number in range(len(sizes))))
 
 
