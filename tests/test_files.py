@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from convolve.errors import ConvolveError
-from convolve.files import beside, write_text
+from convolve.files import atomic_write, write_text
 
 
 def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     place = tmp_path / "a.txt"
     write_text(place, "old")
-    with pytest.raises(ZeroDivisionError), beside(place) as draft:
+    with pytest.raises(ZeroDivisionError), atomic_write(place) as draft:
         draft.write_text(f"half {1 / 0}")
     assert place.read_text() == "old"
     assert list(tmp_path.iterdir()) == [place]
@@ -24,7 +24,7 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     place = tmp_path / "a.txt"
     write_text(place, "old")
-    with pytest.raises(ConvolveError, match=r"a\.txt cannot be written \(No space left on device\)"), beside(place):
+    with pytest.raises(ConvolveError, match=r"a\.txt cannot be written \(No space left on device\)"), atomic_write(place):
         raise OSError(28, "No space left on device")
     assert place.read_text() == "old"
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 FILE_LINES = 400
 PAPER_LINES = 200
-"""For a file directly in ``convolve/models``: one paper each."""
+"""For a paper's file: one in ``convolve/models`` that lists its ``VARIANTS``."""
+_GENERATED = frozenset({"api.py"})
 FUNCTION_LINES = 60
 PARAMETERS = 6
 
@@ -39,7 +40,8 @@ def violations(path: Path) -> Iterator[str]:
 
 def file_limit(path: Path) -> int:
     """How many lines a file may have."""
-    return PAPER_LINES if path.parent.parts[-2:] == ("convolve", "models") else FILE_LINES
+    paper = path.parent.parts[-2:] == ("convolve", "models") and "\nVARIANTS" in path.read_text(encoding="utf-8")
+    return PAPER_LINES if paper else FILE_LINES
 
 
 def _bound_methods(cls: ast.ClassDef) -> Iterator[ast.AST]:
@@ -58,7 +60,9 @@ def _parameter_count(arguments: ast.arguments) -> int:
 
 def main(folders: Sequence[str]) -> int:
     """Print what is over a limit; 1 if anything is."""
-    paths = sorted(path for folder in folders or ["src"] for path in Path(folder).rglob("*.py"))
+    paths = sorted(
+        path for folder in folders or ["src"] for path in Path(folder).rglob("*.py") if path.name not in _GENERATED
+    )
     found = [violation for path in paths for violation in violations(path)]
     print(*found, f"files: {len(paths)}, over a limit: {len(found)}", sep="\n")
     return int(bool(found))

@@ -145,6 +145,8 @@ def test_pixels_are_counted_once_and_views_share_the_counts() -> None:
     assert part.findings().totals == {"pixels": (4, 0, 7)}
     assert part.covers.tolist() == [True, False, True, True]
     assert reader.reads == [1, 1, 1, 1]
+    whole = Masks(MaskArray(THREE), masks.classes, masks.colors)
+    assert whole.take(np.array([0, -1])).pixel_counts().tolist() == [[2, 1, 3], [0, 0, 0]]
 
 
 def test_classes_that_are_not_named_are_ignored() -> None:

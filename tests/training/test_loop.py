@@ -150,18 +150,18 @@ def test_clipping_shortens_the_step() -> None:
 
 def test_the_average_is_the_formula() -> None:
     learner = Learner(network(), RECIPE)
-    assert learner.average is not None
+    assert learner.ema is not None
     first = {name: value.detach().double().clone() for name, value in learner.network.named_parameters()}
     expected = dict(first)
     for count in range(1, 5):
         with torch.no_grad():
             for value in learner.network.parameters():
                 value.add_(count)
-        learner.average.follow(count)
+        learner.ema.follow(count)
         decay = min(0.99, (1 + count) / (10 + count))
         now = dict(learner.network.named_parameters())
         expected = {name: decay * value + (1 - decay) * now[name].double() for name, value in expected.items()}
-    for name, value in learner.average.network.named_parameters():
+    for name, value in learner.ema.network.named_parameters():
         torch.testing.assert_close(value.double(), expected[name], atol=1e-5, rtol=1e-5)
 
 

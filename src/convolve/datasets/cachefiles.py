@@ -27,7 +27,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES
 from convolve.datasets.preprocess import CACHE_SCALE
 from convolve.datasets.survey import MEASUREMENT, Measurements
-from convolve.files import settle
+from convolve.files import fsync
 from convolve.values import Indices, Pixels, Preprocessing
 
 _VERSION: Final = 3  # changes whenever the same images would give other bytes
@@ -170,7 +170,7 @@ class CacheWriter:
         for name, array in (("index", index), ("digests", stored), ("measurements", measurements)):
             np.save(self._draft / f"{name}.npy", array, allow_pickle=False)
         for path in (*self._draft.iterdir(), self._draft):
-            settle(path)  # before the rename, so that a power cut leaves no cache with missing pixels
+            fsync(path)  # before the rename, so that a power cut leaves no cache with missing pixels
         content = hashlib.blake2b(stored.tobytes(), digest_size=12)
         content.update((index[:, 0] < 0).tobytes())
         path = self._folder / (self._form + content.hexdigest())

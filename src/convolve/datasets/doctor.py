@@ -35,14 +35,14 @@ def examine(
     return diagnose(dataset, ground_truth, splits, survey(dataset.images, workers), workers)
 
 
-def readable(dataset: Dataset, ground_truth: GroundTruth, seen: Survey) -> Survey:
+def readable(dataset: Dataset, ground_truth: GroundTruth, survey_result: Survey) -> Survey:
     """A survey without the images whose ground truth cannot be read. Raises `DataError` when more than
     `survey.MAX_UNREADABLE` of the images are left out.
     """
-    unread = {index: why for index, why in ground_truth.findings().failed.items() if index not in seen.failed}
+    unread = {index: why for index, why in ground_truth.findings().failed.items() if index not in survey_result.failed}
     if not unread:
-        return seen
-    failed = dict(sorted({**seen.failed, **unread}.items()))
+        return survey_result
+    failed = dict(sorted({**survey_result.failed, **unread}.items()))
     if len(failed) > MAX_UNREADABLE * len(dataset):
         named = "; ".join(f"{dataset.images.name(index)}: {why}" for index, why in list(unread.items())[:_NAMED])
         more = "; and others" if len(unread) > _NAMED else ""
@@ -50,36 +50,44 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, seen: Survey) -> Surve
             f"{len(failed)} of {len(dataset)} images in {dataset.root}, or what belongs to them, cannot be read, more "
             f"than {MAX_UNREADABLE:.0%}; repair or remove them ({named}{more})."
         )
-    rows = np.flatnonzero(~np.isin(seen.usable, list(unread)))
+    rows = np.flatnonzero(~np.isin(survey_result.usable, list(unread)))
     return replace(
-        seen,
-        usable=seen.usable[rows],
-        sizes=seen.sizes[rows],
-        color=seen.color[rows],
-        means=seen.means[rows],
-        squares=seen.squares[rows],
-        luma=seen.luma[rows],
-        chroma=seen.chroma[rows],
-        digests=tuple(seen.digests[row] for row in rows.tolist()),
+        survey_result,
+        usable=survey_result.usable[rows],
+        sizes=survey_result.sizes[rows],
+        color=survey_result.color[rows],
+        means=survey_result.means[rows],
+        squares=survey_result.squares[rows],
+        luma=survey_result.luma[rows],
+        chroma=survey_result.chroma[rows],
+        digests=tuple(survey_result.digests[row] for row in rows.tolist()),
         failed=failed,
     )
 
 
 def diagnose(
-    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, seen: Survey, workers: int | None = None
+    dataset: Dataset,
+    ground_truth: GroundTruth,
+    splits: Splits | None,
+    survey_result: Survey,
+    workers: int | None = None,
 ) -> Findings:
     """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again.
 
     Raises `DataError` as `readable` does.
     """
-    seen = readable(dataset, ground_truth, seen)
-    parts = {name: np.intersect1d(part, seen.usable) for name, part in _parts(dataset, splits).items()}
+    survey_result = readable(dataset, ground_truth, survey_result)
+    parts = {name: np.intersect1d(part, survey_result.usable) for name, part in _parts(dataset, splits).items()}
     presence, names = ground_truth.presence(), ground_truth.classes
-    counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": seen.usable, **parts}.items()}
+    counts = {
+        name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey_result.usable, **parts}.items()
+    }
     total = counts["all"]
     missing = {name: _select(names, (count == 0) & (total > 0)) for name, count in counts.items()}
-    channels, mean, std = _statistics(seen, parts.get("train", seen.usable))
-    exact, near = _duplicates(dataset, lambda index: " + ".join(_select(names, presence[index])), parts, seen, workers)
+    channels, mean, std = _statistics(survey_result, parts.get("train", survey_result.usable))
+    exact, near = _duplicates(
+        dataset, lambda index: " + ".join(_select(names, presence[index])), parts, survey_result, workers
+    )
     findings = Findings(
         images=len(dataset),
         classes=names,
@@ -88,19 +96,21 @@ def diagnose(
         empty_classes=_select(names, total == 0),
         single_classes=_select(names, total == 1),
         missing={name: classes for name, classes in missing.items() if classes},
-        sizes=_sizes(seen),
+        sizes=_sizes(survey_result),
         channels=channels,
-        gray=int(np.sum(~seen.color)),
-        blank=int(blank(seen.luma).sum()),
+        gray=int(np.sum(~survey_result.color)),
+        blank=int(blank(survey_result.luma).sum()),
         mean=mean,
         std=std,
-        unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in seen.failed.items()),
+        unreadable=tuple(
+            Unreadable(dataset.images.name(index), reason) for index, reason in survey_result.failed.items()
+        ),
         exact=exact,
         near=near,
-        fingerprint=fingerprint(dataset, ground_truth, seen.usable, seen.digests),
+        fingerprint=fingerprint(dataset, ground_truth, survey_result.usable, survey_result.digests),
         warnings=(),
-        usable=seen.usable,
-        totals=ground_truth.take(seen.usable).findings().totals,
+        usable=survey_result.usable,
+        totals=ground_truth.take(survey_result.usable).findings().totals,
     )
     return replace(findings, warnings=advise(findings))
 
@@ -138,23 +148,27 @@ def _select(names: Sequence[str], flags: Flags) -> tuple[str, ...]:
     return tuple(names[index] for index in np.flatnonzero(flags).tolist())
 
 
-def _sizes(seen: Survey) -> Sizes:
-    median = np.sort(seen.sizes, axis=0)[len(seen.sizes) // 2]
-    height, width = np.stack([seen.sizes.min(0), median, seen.sizes.max(0)], 1).tolist()
-    return Sizes(tuple(height), tuple(width), len(np.unique(seen.sizes, axis=0)))
+def _sizes(survey_result: Survey) -> Sizes:
+    median = np.sort(survey_result.sizes, axis=0)[len(survey_result.sizes) // 2]
+    height, width = np.stack([survey_result.sizes.min(0), median, survey_result.sizes.max(0)], 1).tolist()
+    return Sizes(tuple(height), tuple(width), len(np.unique(survey_result.sizes, axis=0)))
 
 
-def _statistics(seen: Survey, part: Indices) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+def _statistics(survey_result: Survey, part: Indices) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Channels, mean and standard deviation of a split's values, each image reduced and with the same weight."""
-    rows = np.isin(seen.usable, part)
-    channels = 3 if seen.color.any() else 1
-    mean = seen.means[rows, :channels].mean(0, dtype=np.float64)
-    variance = seen.squares[rows, :channels].mean(0, dtype=np.float64) - mean**2
+    rows = np.isin(survey_result.usable, part)
+    channels = 3 if survey_result.color.any() else 1
+    mean = survey_result.means[rows, :channels].mean(0, dtype=np.float64)
+    variance = survey_result.squares[rows, :channels].mean(0, dtype=np.float64) - mean**2
     return channels, tuple(mean.tolist()), tuple(np.sqrt(np.maximum(0, variance)).tolist())
 
 
 def _duplicates(
-    dataset: Dataset, label: Callable[[int], str], parts: Mapping[str, Indices], seen: Survey, workers: int | None
+    dataset: Dataset,
+    label: Callable[[int], str],
+    parts: Mapping[str, Indices],
+    survey_result: Survey,
+    workers: int | None,
 ) -> tuple[Duplicates, Duplicates]:
     """The exact and the near duplicates among the images that were read; ``label`` names the classes of an image."""
     split_of = {index: name for name, part in parts.items() for index in part.tolist()}
@@ -162,7 +176,7 @@ def _duplicates(
     def group(rows: Indices) -> DuplicateGroup:
         members = [
             Duplicate(dataset.images.name(index), split_of.get(index, ""), label(index))
-            for index in seen.usable[rows].tolist()
+            for index in survey_result.usable[rows].tolist()
         ]
         by_split = {member.split: member for member in reversed(members)}
         by_label = {member.label: member for member in reversed(members)}
@@ -170,18 +184,18 @@ def _duplicates(
         leak = len(by_split.keys() - {""}) > 1
         return DuplicateGroup(len(members), leak, len(by_label) > 1, tuple(first)[:MOST_MEMBERS])
 
-    exact = exact_groups(seen.digests)
+    exact = exact_groups(survey_result.digests)
     return _summarize([group(rows) for rows in exact]), _summarize(
-        [group(rows) for rows in _near(seen, exact, workers)]
+        [group(rows) for rows in _near(survey_result, exact, workers)]
     )
 
 
-def _near(seen: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
+def _near(survey_result: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
     """Rows of nearly equal images; the exact duplicates of a member belong to its group."""
     duplicates = {int(group[0]): group for group in exact}
     redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])
-    distinct = np.delete(np.arange(len(seen.usable)), redundant)
-    for group in near_groups(seen.luma[distinct], seen.chroma[distinct], workers):
+    distinct = np.delete(np.arange(len(survey_result.usable)), redundant)
+    for group in near_groups(survey_result.luma[distinct], survey_result.chroma[distinct], workers):
         yield np.sort(np.concatenate([duplicates.get(int(row), np.array([row])) for row in distinct[group]]))
 
 

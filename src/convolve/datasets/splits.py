@@ -205,7 +205,7 @@ def _assign(
         parts = _assign_greedily(contents, free, fractions, random)
     for part in range(len(fractions)):
         if part != learned:
-            _spare_complete_classes(parts, contents, part)
+            _keep_every_class_in_training(parts, contents, part)
     return parts[contents.rows]
 
 
@@ -241,20 +241,20 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
     shuffled = random.permutation(free)
     order = shuffled[np.argsort(-weight[shuffled], kind="stable")]
     starts = np.searchsorted(contents.group, np.arange(len(sizes) + 1))
-    lacking, room = fractions[:, None] * totals, fractions * len(contents.rows)
+    lacking, space = fractions[:, None] * totals, fractions * len(contents.rows)
     parts = np.full(len(sizes), -1, dtype=np.int64)
     for group in order:
         inside = slice(starts[group], starts[group + 1])
         label, count, size = contents.label[inside], contents.count[inside], sizes[group]
         gain = (2 * lacking[:, label] - count) @ (count / totals[label] ** 2)
-        gain += (2 * room - size) * (size / len(contents.rows) ** 2)
+        gain += (2 * space - size) * (size / len(contents.rows) ** 2)
         part = parts[group] = (gain / fractions).argmax()
         lacking[part, label] -= count
-        room[part] -= size
+        space[part] -= size
     return parts
 
 
-def _spare_complete_classes(parts: Indices, contents: _Contents, part: int) -> None:
+def _keep_every_class_in_training(parts: Indices, contents: _Contents, part: int) -> None:
     """Take from ``part`` the smallest group of each class that is in no other part, to be learned from."""
     held = contents.label[parts[contents.group] == part]
     complete = (np.bincount(held, minlength=contents.classes) == contents.carriers) & (contents.carriers > 0)

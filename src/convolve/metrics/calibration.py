@@ -130,10 +130,11 @@ def reject_threshold(probabilities: Scores, targets: Indices, accuracy: float) -
     A threshold passes where the lower end of the Wilson interval of its accuracy reaches what is claimed. To choose the
     best of many thresholds would be optimistic, so they are tested in a fixed order, from the highest down, and the
     first that fails ends the walk (fixed sequence testing: Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then
-    Test", arXiv 2110.01052). An error among the most confident images would end a single walk at once, so k walks start
-    where 1, 2, 4 … times the least number of images are answered, each with intervals of 1 - 0.05 / k (Bonferroni, as
-    in the search of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017). On images
-    like those of validation a threshold that claims too much is given in about 2.5 % of the cases at most, as far as
+    Test", arXiv 2110.01052). An error among the most confident images would end a single walk at once, so k counts
+    start where 1, 2, 4 … times the least number of images are answered, each with intervals of 1 - 0.05 / k
+    (Bonferroni, as in the search of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks",
+    NeurIPS 2017). On images like those of validation a threshold that claims too much is given in about 2.5 % of the
+    cases at most, as far as
     neither the network nor the epoch was chosen on them.
 
     Raises `OptionError` when ``accuracy`` is not between 0 and 1.
@@ -147,10 +148,10 @@ def reject_threshold(probabilities: Scores, targets: Indices, accuracy: float) -
     """
     if not 0 < accuracy < 1:
         raise OptionError(f"An accuracy to reach lies between 0 and 1, {accuracy} does not; write 0.95 for 95 %.")
-    images, walks = len(targets), 0
-    while least_images(accuracy, 1 - _ERROR_RATE / (walks + 1)) * 2**walks <= images:
-        walks += 1
-    if not walks:
+    images, counts = len(targets), 0
+    while least_images(accuracy, 1 - _ERROR_RATE / (counts + 1)) * 2**counts <= images:
+        counts += 1
+    if not counts:
         return None
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
@@ -158,10 +159,10 @@ def reject_threshold(probabilities: Scores, targets: Indices, accuracy: float) -
     right = np.cumsum((probabilities.argmax(axis=1) == targets)[order])
     # Equal confidences are answered together: one candidate each, by how many images it answers.
     answered = np.append(np.flatnonzero(np.diff(confidence)), images - 1) + 1
-    level = 1 - _ERROR_RATE / walks
+    level = 1 - _ERROR_RATE / counts
     passes = wilson_interval(right[answered - 1], answered, level)[0] >= accuracy
-    starts = np.searchsorted(answered, least_images(accuracy, level) * 2 ** np.arange(walks))
-    lowest = max(_walk(passes, start) for start in starts.tolist())
+    starts = np.searchsorted(answered, least_images(accuracy, level) * 2 ** np.arange(counts))
+    lowest = max(_count_passes(passes, start) for start in starts.tolist())
     if lowest < 0:
         return None
     kept = int(answered[lowest])
@@ -169,7 +170,7 @@ def reject_threshold(probabilities: Scores, targets: Indices, accuracy: float) -
     return RejectThreshold(threshold, kept / images, float(right[kept - 1] / kept), kept)
 
 
-def _walk(passes: Flags, start: int) -> int:
+def _count_passes(passes: Flags, start: int) -> int:
     """The last of the candidates that pass without a gap from ``start`` on; -1 where the first one fails."""
     failures = np.flatnonzero(~passes[start:].astype(bool))
     end = start + int(failures[0]) if len(failures) else len(passes)

@@ -95,7 +95,7 @@ def _auxiliary(classes: int, rows: int, columns: int) -> dict[str, nn.Module]:
 
 
 def _auxiliary_head(channels: int, positions: int, classes: int) -> nn.Module:
-    return _named(
+    return _name_layers(
         pool=nn.AvgPool2d(5, 3, ceil_mode=True),
         conv=nn.Conv2d(channels, 128, 1),
         relu1=nn.ReLU(inplace=True),
@@ -109,8 +109,8 @@ def _auxiliary_head(channels: int, positions: int, classes: int) -> nn.Module:
 
 def _googlenet(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     conv1, conv2 = nn.Conv2d(channels, 64, 7, 2, padding=3), nn.Conv2d(64, 192, 3, padding=1)
-    stages = {"stage1": Stage(_named(conv1=conv1, relu1=nn.ReLU(inplace=True)), 64, 2)}
-    second = _named(
+    stages = {"stage1": Stage(_name_layers(conv1=conv1, relu1=nn.ReLU(inplace=True)), 64, 2)}
+    second = _name_layers(
         pool1=nn.MaxPool2d(3, 2, ceil_mode=True),
         lrn1=caffe_lrn(64, 5, 1e-4, 0.75),
         conv2_reduce=nn.Conv2d(64, 64, 1),
@@ -120,7 +120,7 @@ def _googlenet(card: Card, classes: int, channels: int, size: tuple[int, int]) -
         lrn2=caffe_lrn(192, 5, 1e-4, 0.75),
     )
     stages |= {"stage2": Stage(second, 192, 4)} | _modules()
-    head = _named(
+    head = _name_layers(
         pool5=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), dropout=nn.Dropout(0.4), fc=nn.Linear(1024, classes)
     )
     rows, columns = ((side + 1) // 16 for side in size)
@@ -131,8 +131,8 @@ def _googlenet_keras(card: Card, classes: int, channels: int, size: tuple[int, i
     """The lectures' listing (lecture 002, "GoogLeNet Architecture"); Keras pads even sides by one more at the end."""
     conv1, conv2 = nn.Conv2d(channels, 64, 7, 2), nn.Conv2d(64, 192, 3, padding=1)
     pad1 = nn.ZeroPad2d((2, 3, 2, 3))
-    stages = {"stage1": Stage(_named(pad1=pad1, conv1=conv1, relu1=nn.ReLU(inplace=True)), 64, 2)}
-    second = _named(
+    stages = {"stage1": Stage(_name_layers(pad1=pad1, conv1=conv1, relu1=nn.ReLU(inplace=True)), 64, 2)}
+    second = _name_layers(
         pool1=nn.MaxPool2d(3, 2, ceil_mode=True),
         norm1=nn.BatchNorm2d(64, eps=1e-3, momentum=0.01),
         conv2_reduce=nn.Conv2d(64, 64, 1),
@@ -142,7 +142,7 @@ def _googlenet_keras(card: Card, classes: int, channels: int, size: tuple[int, i
         norm2=nn.BatchNorm2d(192, eps=1e-3, momentum=0.01),
     )
     stages |= {"stage2": Stage(second, 192, 4)} | _modules()
-    head = _named(
+    head = _name_layers(
         pool5=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
         dropout=nn.Dropout(0.4),
@@ -153,7 +153,7 @@ def _googlenet_keras(card: Card, classes: int, channels: int, size: tuple[int, i
     return Network(card, stages, head, _auxiliary(classes, rows, columns)).apply(glorot_uniform)
 
 
-def _named(**layers: nn.Module) -> nn.Sequential:
+def _name_layers(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 

@@ -51,7 +51,7 @@ def squeeze(name: str, channels: int, width: int, stride: int, *, normalized: bo
 
 FLOWERS = ((3, (16,)), (3, (32,)), (3, (64,)))  # kernel and widths before each pooling
 TYPICAL = ((7, (64,)), (3, (128, 128)), (3, (256, 256)))  # lecture 004, "typical structure of a CNN"
-SLOPE = 1 / 4  # of the sigmoid at 0, where Glorot's rule assumes 1
+NEGATIVE_SLOPE = 1 / 4  # of the sigmoid at 0, where Glorot's rule assumes 1
 BATCHNORM = ((32, 1), (64, 1), (128, 2)), ((32, 1), (64, 1), (128, 2))  # widths and strides
 
 
@@ -141,7 +141,7 @@ def _batchnorm(card: Card, classes: int, channels: int, size: tuple[int, int], *
     if not normalized:
         with torch.no_grad():
             for value in (*network.stages.parameters(), dense3.weight):
-                value.mul_(1 / SLOPE)
+                value.mul_(1 / NEGATIVE_SLOPE)
     return network
 
 

@@ -67,10 +67,10 @@ def _lenet1(card: Card, classes: int, channels: int, size: tuple[int, int]) -> N
     rows, columns = (((side - 4) // 2 - 4) // 2 for side in size)
     h1, h3 = nn.Conv2d(channels, 4, 5), TableConvolution(4, TABLE_1, 5)
     stages = {
-        "stage1": Stage(_named(h1=h1, tanh1=ScaledTanh(), h2=Subsampling(4), tanh2=ScaledTanh()), 4, 2),
-        "stage2": Stage(_named(h3=h3, tanh3=ScaledTanh(), h4=Subsampling(12), tanh4=ScaledTanh()), 12, 4),
+        "stage1": Stage(_name_layers(h1=h1, tanh1=ScaledTanh(), h2=Subsampling(4), tanh2=ScaledTanh()), 4, 2),
+        "stage2": Stage(_name_layers(h3=h3, tanh3=ScaledTanh(), h4=Subsampling(12), tanh4=ScaledTanh()), 12, 4),
     }
-    head = _named(flatten=nn.Flatten(), output=nn.Linear(12 * rows * columns, classes))
+    head = _name_layers(flatten=nn.Flatten(), output=nn.Linear(12 * rows * columns, classes))
     return Network(card, stages, head).apply(lecun_fan_in)
 
 
@@ -78,12 +78,12 @@ def _lenet5(card: Card, classes: int, channels: int, size: tuple[int, int]) -> N
     rows, columns = (((side - 4) // 2 - 4) // 2 - 4 for side in size)
     c1, c3, c5 = nn.Conv2d(channels, 6, 5), TableConvolution(6, TABLE_I, 5), nn.Conv2d(16, 120, 5)
     stages = {
-        "stage1": Stage(_named(c1=c1, tanh1=ScaledTanh(), s2=Subsampling(6), tanh2=ScaledTanh()), 6, 2),
-        "stage2": Stage(_named(c3=c3, tanh3=ScaledTanh(), s4=Subsampling(16), tanh4=ScaledTanh()), 16, 4),
-        "stage3": Stage(_named(c5=c5, tanh5=ScaledTanh()), 120, 4),
+        "stage1": Stage(_name_layers(c1=c1, tanh1=ScaledTanh(), s2=Subsampling(6), tanh2=ScaledTanh()), 6, 2),
+        "stage2": Stage(_name_layers(c3=c3, tanh3=ScaledTanh(), s4=Subsampling(16), tanh4=ScaledTanh()), 16, 4),
+        "stage3": Stage(_name_layers(c5=c5, tanh5=ScaledTanh()), 120, 4),
     }
     f6, output = nn.Linear(120 * rows * columns, 84), RadialBasis(bitmaps(classes))
-    head = _named(flatten=nn.Flatten(), f6=f6, tanh6=ScaledTanh(), output=output)
+    head = _name_layers(flatten=nn.Flatten(), f6=f6, tanh6=ScaledTanh(), output=output)
     return Network(card, stages, head).apply(lecun_fan_in)
 
 
@@ -91,15 +91,15 @@ def _lenet(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Ne
     rows, columns = (((side - 3) // 2 - 3) // 2 for side in size)
     conv1, conv2 = nn.Conv2d(channels, 20, 5), nn.Conv2d(20, 50, 5)
     stages = {
-        "stage1": Stage(_named(conv1=conv1, pool1=nn.MaxPool2d(2, ceil_mode=True)), 20, 2),
-        "stage2": Stage(_named(conv2=conv2, pool2=nn.MaxPool2d(2, ceil_mode=True)), 50, 4),
+        "stage1": Stage(_name_layers(conv1=conv1, pool1=nn.MaxPool2d(2, ceil_mode=True)), 20, 2),
+        "stage2": Stage(_name_layers(conv2=conv2, pool2=nn.MaxPool2d(2, ceil_mode=True)), 50, 4),
     }
     ip1, ip2 = nn.Linear(50 * rows * columns, 500), nn.Linear(500, classes)
-    head = _named(flatten=nn.Flatten(), ip1=ip1, relu1=nn.ReLU(inplace=True), ip2=ip2)
+    head = _name_layers(flatten=nn.Flatten(), ip1=ip1, relu1=nn.ReLU(inplace=True), ip2=ip2)
     return Network(card, stages, head).apply(lecun_uniform)
 
 
-def _named(**layers: nn.Module) -> nn.Sequential:
+def _name_layers(**layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 

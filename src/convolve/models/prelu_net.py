@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from convolve.layers.initializers import he_normal
 from convolve.models.network import Card, Network, Stage, Variant
 
-SLOPE = 0.25
+NEGATIVE_SLOPE = 0.25
 LEVELS = (7, 3, 2, 1)
 TABLE_3 = ((256, 5), (512, 5), (512, 5))  # model A: width and count of the 3x3 convolutions after each pooling
 
@@ -43,24 +43,26 @@ class Pyramid(nn.Module):
 
 def _build(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size
-    first = OrderedDict[str, nn.Module](conv1=nn.Conv2d(channels, 96, 7, 2, padding=3), prelu1=nn.PReLU(96, SLOPE))
+    first = OrderedDict[str, nn.Module](
+        conv1=nn.Conv2d(channels, 96, 7, 2, padding=3), prelu1=nn.PReLU(96, NEGATIVE_SLOPE)
+    )
     stages = {"stage1": Stage(nn.Sequential(first), 96, 2)}
     channels = 96
     for number, (width, count) in enumerate(TABLE_3, 2):
         layers = OrderedDict[str, nn.Module]({f"pool{number - 1}": nn.MaxPool2d(2)})
         for index in range(1, count + 1):
             layers[f"conv{number}_{index}"] = nn.Conv2d(channels, width, 3, padding=1)
-            layers[f"prelu{number}_{index}"] = nn.PReLU(width, SLOPE)
+            layers[f"prelu{number}_{index}"] = nn.PReLU(width, NEGATIVE_SLOPE)
             channels = width
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2**number)
     bins = sum(level**2 for level in LEVELS)
-    return Network(card, stages, _head(bins * channels, classes)).apply(partial(he_normal, slope=SLOPE))
+    return Network(card, stages, _head(bins * channels, classes)).apply(partial(he_normal, slope=NEGATIVE_SLOPE))
 
 
 def _head(inputs: int, classes: int) -> nn.Module:
     layers = OrderedDict[str, nn.Module](pyramid=Pyramid())
     for number in (5, 6):
-        layers |= {f"fc{number}": nn.Linear(inputs, 4096), f"prelu{number}": nn.PReLU(4096, SLOPE)}
+        layers |= {f"fc{number}": nn.Linear(inputs, 4096), f"prelu{number}": nn.PReLU(4096, NEGATIVE_SLOPE)}
         layers[f"dropout{number}"] = nn.Dropout(0.5)
         inputs = 4096
     layers["fc7"] = nn.Linear(inputs, classes)

@@ -28,10 +28,10 @@ _LAB = np.array(
 )
 
 
-def mix(start: str, end: str, shares: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Colors between two, in perceptually even steps: shares (...) from 0 to 1 become sRGB (..., 3) from 0 to 1."""
-    share = np.asarray(shares, dtype=np.float64)[..., None]
-    blend = (1 - share) * _to_lab(start) + share * _to_lab(end)
+def mix(start: str, end: str, fractions: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Colors between two, in perceptually even steps: fractions (...) from 0 to 1 become sRGB (..., 3) from 0 to 1."""
+    fraction = np.asarray(fractions, dtype=np.float64)[..., None]
+    blend = (1 - fraction) * _to_lab(start) + fraction * _to_lab(end)
     linear = np.clip((blend @ np.linalg.inv(_LAB).T) ** 3 @ np.linalg.inv(_CONES).T, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
@@ -42,6 +42,6 @@ def themed(svg: str) -> str:
 
 
 def _to_lab(color: str) -> npt.NDArray[np.float64]:
-    values = np.array([int(color[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    values = np.array([int(color[position : position + 2], 16) for position in (1, 3, 5)]) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     return np.asarray(np.cbrt(linear @ _CONES.T) @ _LAB.T, dtype=np.float64)

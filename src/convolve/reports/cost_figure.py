@@ -80,14 +80,14 @@ def _panel(axes: Axes, group: CostGroup, costs: Sequence[float], cost: tuple[str
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(costs) / min(costs) < 30 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(EngFormatter(cost[1], sep=_SPACE))
-    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+    axes.yaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.4g} %")
     axes.grid(visible=True)
 
 
 def _name(figure: Figure, axes: Axes, group: CostGroup, costs: Sequence[float], most: float) -> None:
-    places = np.array([(cost, point.accuracy) for cost, point in zip(costs, group.points, strict=True)])
+    positions = np.array([(cost, point.accuracy) for cost, point in zip(costs, group.points, strict=True)])
     radii = [_radius(point.parameters, most) for point in group.points]
-    name_points(figure, axes, places, [point.name for point in group.points], radii)
+    name_points(figure, axes, positions, [point.name for point in group.points], radii)
 
 
 def _radius(parameters: float, most: float) -> float:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_figure(place: Path | None) -> None:
+def check_figure(path: Path | None) -> None:
     """Raises `OptionError` for a file that is neither .svg nor .png."""
-    if place and place.suffix not in (".svg", ".png"):
-        raise OptionError(f"{place} is neither .svg nor .png; name the figure so.")
+    if path and path.suffix not in (".svg", ".png"):
+        raise OptionError(f"{path} is neither .svg nor .png; name the figure so.")
 
 
-def write_figure(place: Path, figure: Figure, name: str) -> None:
+def write_figure(path: Path, figure: Figure, name: str) -> None:
     """Write a figure as its file's ending says; an SVG with plain colors, which every program for slides knows."""
     from convolve.reports.drawing import as_png, as_svg
 
-    svg = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", as_svg(figure, name)) if place.suffix == ".svg" else None
-    write_bytes(place, svg.encode() if svg else as_png(figure))
+    svg = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", as_svg(figure, name)) if path.suffix == ".svg" else None
+    write_bytes(path, svg.encode() if svg else as_png(figure))

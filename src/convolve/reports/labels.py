@@ -28,16 +28,16 @@ def name_points(
     """Write each name near its point (N, 2, data coordinates), with a thin line where it must stand further off.
 
     ``radii`` (N) are those of the points in points of print, 3 unless given; small ones are named first. A name that
-    finds no free place within 140 points of its own is left out.
+    finds no free index within 140 points of its own is left out.
     """
     figure.draw_without_rendering()
     dots, scale = axes.transData.transform(points), figure.dpi / 72
     sizes = [scale * radius for radius in radii or [3.0] * len(names)]
     taken = [Bbox.from_bounds(x - r, y - r, 2 * r, 2 * r) for (x, y), r in zip(dots, sizes, strict=True)]
-    order = sorted(range(len(names)), key=lambda place: sizes[place])
-    for point, dot, name, size in ((points[place], dots[place], names[place], sizes[place]) for place in order):
+    order = sorted(range(len(names)), key=lambda index: sizes[index])
+    for point, dot, name, size in ((points[index], dots[index], names[index], sizes[index]) for index in order):
         width, height = _extent(axes, plot_label(name))
-        for far, offset, box in _places(dot, size / scale, (width, height), scale):
+        for far, offset, box in _positions(dot, size / scale, (width, height), scale):
             if axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1) and _free(box, axes.bbox, taken):
                 taken.append(box)
                 _write(axes, plot_label(name), point, offset, far)
@@ -51,7 +51,7 @@ def _extent(axes: Axes, name: str) -> tuple[float, float]:
     return box.width, box.height
 
 
-def _places(
+def _positions(
     dot: npt.NDArray[np.float64], radius: float, extent: tuple[float, float], scale: float
 ) -> Iterator[tuple[bool, tuple[float, float], Bbox]]:
     """Places around a dot, nearest first: whether a line must lead there, the offset in points, the box in pixels."""

@@ -89,8 +89,10 @@ def _short(count: int) -> str:
 def _column(title: str, below: str, parts: Sequence[Part], letters: dict[Inside, str]) -> _Column:
     texts = [_text(part, letters) for part in parts]
     blocks = sum(_group(part) for part in parts) + 10 * (len(parts) - 1)
-    room = max(*(width_of(text) + 10 for text in texts), width_of(title) + 4, width_of(_shape(parts[-1].shape)), blocks)
-    return _Column(title.replace("stage", "stage "), below, parts, texts, blocks, room)
+    space = max(
+        *(width_of(text) + 10 for text in texts), width_of(title) + 4, width_of(_shape(parts[-1].shape)), blocks
+    )
+    return _Column(title.replace("stage", "stage "), below, parts, texts, blocks, space)
 
 
 def _text(part: Part, letters: dict[Inside, str]) -> str:

@@ -10,19 +10,19 @@ from convolve.reports.colors import PAPER, RIGHT, WRONG, mix
 from convolve.values import Floats, Pixels
 
 
-def rising(shares: npt.ArrayLike) -> Pixels:
-    """Shares (...) from 0 to 1 to sRGB (..., 3): viridis, from dark blue to yellow; what lies beyond is cut off."""
-    colors = mpl.colormaps["viridis"](np.clip(np.asarray(shares, dtype=np.float64), 0, 1))
+def rising(fractions: npt.ArrayLike) -> Pixels:
+    """Fractions (...) from 0 to 1 to sRGB (..., 3): viridis, from dark blue to yellow; what lies beyond is cut off."""
+    colors = mpl.colormaps["viridis"](np.clip(np.asarray(fractions, dtype=np.float64), 0, 1))
     return _eight_bits(np.asarray(colors)[..., :3])
 
 
-def diverging(shares: npt.ArrayLike) -> Pixels:
-    """Shares (...) from -1 to 1 to sRGB (..., 3): blue below 0, white at 0, orange above,
+def diverging(fractions: npt.ArrayLike) -> Pixels:
+    """Fractions (...) from -1 to 1 to sRGB (..., 3): blue below 0, white at 0, orange above,
     as in heat over photographs.
     """
-    share = np.clip(np.asarray(shares, dtype=np.float64), -1, 1)
-    below, above = mix(PAPER, RIGHT, np.maximum(-share, 0)), mix(PAPER, WRONG, np.maximum(share, 0))
-    return _eight_bits(np.where((share < 0)[..., None], below, above))
+    fraction = np.clip(np.asarray(fractions, dtype=np.float64), -1, 1)
+    below, above = mix(PAPER, RIGHT, np.maximum(-fraction, 0)), mix(PAPER, WRONG, np.maximum(fraction, 0))
+    return _eight_bits(np.where((fraction < 0)[..., None], below, above))
 
 
 def shown_maps(maps: Floats) -> tuple[Pixels, float, float]:

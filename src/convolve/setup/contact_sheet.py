@@ -8,7 +8,7 @@ import numpy as np
 
 from convolve.datasets.batches import Batches
 from convolve.datasets.sheet import contact_sheet
-from convolve.files import beside
+from convolve.files import atomic_write
 from convolve.training.step import open_epoch
 from convolve.values import Floats, GroundTruth, Pixels, Preprocessing
 
@@ -25,7 +25,7 @@ def write_contact_sheet(path: Path, ground_truth: GroundTruth, batches: Batches,
             captions += ground_truth.describe(batch.targets)
             if len(images) >= IMAGES:
                 break
-    with beside(path) as draft:
+    with atomic_write(path) as draft:
         contact_sheet(images[:IMAGES], captions[:IMAGES]).save(draft, "PNG")
 
 

@@ -85,18 +85,18 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     dataset, info, task_reason = open_for_task(recipe, card)
     task = find_task(info.name)
     dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
-    truth = dataset.ground_truths[task.info.ground_truth]
-    if truth.classes and not truth.presence().any():
+    ground_truth = dataset.ground_truths[task.info.ground_truth]
+    if ground_truth.classes and not ground_truth.presence().any():
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
-    choices = partial(_resolve, recipe, task, dataset, truth)
+    choices = partial(_resolve, recipe, task, dataset, ground_truth)
     survey, source = read_images(dataset.images, lambda facts: _geometry(choices(facts)[0], facts, start), CACHE_BYTES)
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
-    survey = readable(dataset, truth, survey)
-    splits = split(dataset, truth, _split_plan(resolved, fold), survey.usable)
+    survey = readable(dataset, ground_truth, survey)
+    splits = split(dataset, ground_truth, _split_plan(resolved, fold), survey.usable)
     if not len(splits.validation):
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
-    findings = diagnose(dataset, truth, splits, survey)
+    findings = diagnose(dataset, ground_truth, splits, survey)
     preprocessing = _preprocessing(resolved, findings, start)
     runtime, batch, batch_reasons = _fit_to_machine(resolved, runtime_options, preprocessing, task.outputs(dataset))
     if recipe.batch is None:
@@ -113,11 +113,11 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
 def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, Preprocessing]:
     """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
     task = find_task(task_name)
-    truth = dataset.ground_truths[task.info.ground_truth]
-    choices = partial(_resolve, recipe, task, dataset, truth)
+    ground_truth = dataset.ground_truths[task.info.ground_truth]
+    choices = partial(_resolve, recipe, task, dataset, ground_truth)
     survey, source = read_images(dataset.images, lambda facts: _geometry(choices(facts)[0], facts, None), 0)
     resolved, _ = choices(survey.facts)
-    preprocessing = _preprocessing(resolved, diagnose(dataset, truth, None, survey), None)
+    preprocessing = _preprocessing(resolved, diagnose(dataset, ground_truth, None, survey), None)
     examples = task.examples(dataset, source, preprocessing, 0)
     options = build_options(task.info.name, "train", resolved.task_options)
     weights = task.sampling_weights(options, dataset, survey.usable)
@@ -155,7 +155,7 @@ def _as_in_run(recipe: Recipe, start: StartingWeights | None) -> tuple[Recipe, d
 
 
 def _resolve(
-    recipe: Recipe, task: type[Task], dataset: Dataset, truth: GroundTruth, facts: ImageFacts
+    recipe: Recipe, task: type[Task], dataset: Dataset, ground_truth: GroundTruth, facts: ImageFacts
 ) -> tuple[Recipe, dict[str, str]]:
     trained = [part for name, part in dataset.given_splits.items() if name != "test"]
     return resolve(
@@ -166,11 +166,11 @@ def _resolve(
             side=facts.shorter_side,
             longer=facts.longer_side,
             photographs=facts.channels == 3 and facts.shorter_side >= _PHOTOGRAPH,
-            imbalance=imbalance(truth.presence()),
+            imbalance=imbalance(ground_truth.presence()),
         ),
         task.info,
         task.defaults,
-        truth,
+        ground_truth,
     )
 
 

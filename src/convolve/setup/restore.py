@@ -85,8 +85,8 @@ def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = N
 def _is_unchanged(run: Run, dataset: Dataset, splits: Splits, digests: Sequence[bytes]) -> bool:
     """Whether a dataset, by the ``digests`` of its images, is to the last byte what the run was trained on."""
     usable = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
-    truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
-    return fingerprint(dataset, truth, usable, [digests[index] for index in usable.tolist()]) == str(
+    ground_truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
+    return fingerprint(dataset, ground_truth, usable, [digests[index] for index in usable.tolist()]) == str(
         run.manifest.data["fingerprint"]
     )
 

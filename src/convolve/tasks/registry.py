@@ -77,8 +77,8 @@ def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
     if unknown:
         others = [name for name in task_names() if name != task and unknown[0] in _own_names(name, use)]
         if others:
-            flag, those = unknown[0].replace("_", "-"), "task" if len(others) == 1 else "tasks"
-            raise OptionError(f"--{flag} is an option of the {those} {' and '.join(others)}, not of {task}; omit it.")
+            flag = unknown[0].replace("_", "-")
+            raise OptionError(f"--{flag} is an option of {' and '.join(others)}, not of {task}; omit it.")
         raise unknown_option(unknown[0], known)
     return build(cls, values)
 

@@ -21,13 +21,13 @@ class Average:
         self.network = copy.deepcopy(network).requires_grad_(requires_grad=False)
         self.decay = decay
         self._followed = list(network.state_dict().values())
-        self._kept = list(self.network.state_dict().values())
+        self._averaged = list(self.network.state_dict().values())
 
     @torch.no_grad()
     def follow(self, steps: int) -> None:
         """Move, after the first network has made its step number ``steps``, counted from 1."""
         weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
-        for kept, followed in zip(self._kept, self._followed, strict=True):
+        for kept, followed in zip(self._averaged, self._followed, strict=True):
             if kept.is_floating_point():
                 kept.lerp_(followed, weight)
             else:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from convolve.errors import ConvolveError, RunError, TrainingError
-from convolve.files import append_text, beside, write_text
+from convolve.files import append_text, atomic_write, write_text
 from convolve.training.learner import Learner
 from convolve.training.state import State, from_json, to_json
 
@@ -140,7 +140,7 @@ def _write(path: Path, state: State, tensors: Mapping[str, Tensor], previous: Pa
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"digest": _digest(plain), "state": to_json(state)})
     try:
-        with beside(path) as draft:
+        with atomic_write(path) as draft:
             try:
                 save_file(plain, draft, metadata={"convolve": header})
             except SafetensorError as error:

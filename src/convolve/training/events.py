@@ -52,7 +52,7 @@ class ProgressReporter:
 
     def __call__(self, state: State) -> None:
         """Report, if it is time."""
-        done, now = state.epoch * self._images + state.seen, time.monotonic()
+        done, now = state.epoch * self._images + state.images_done, time.monotonic()
         if self._first is None:
             self._first, self._started = done, now
         if now - self._reported < self._seconds:

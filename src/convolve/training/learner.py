@@ -22,13 +22,13 @@ class Learner:
         self.network = network
         self.optimizer = optimizers.build(network, recipe.optimization)
         decay = recipe.regularization.ema_decay or 0.0
-        self.average = Average(network, decay) if decay else None
+        self.ema = Average(network, decay) if decay else None
         self._clip_norm = recipe.optimization.clip_norm or 0.0
 
     @property
     def evaluated(self) -> nn.Module:
         """The network that is evaluated and saved: the average where there is one."""
-        return self.average.network if self.average else self.network
+        return self.ema.network if self.ema else self.network
 
     def train(self) -> None:
         """Training mode, except for modules whose parameters are all frozen: these stay in evaluation mode."""
@@ -51,8 +51,8 @@ class Learner:
             group["lr"] = learning_rate * group["factor"]
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if self.average:
-            self.average.follow(steps)
+        if self.ema:
+            self.ema.follow(steps)
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""
@@ -61,8 +61,8 @@ class Learner:
     def tensors(self) -> dict[str, Tensor]:
         """Everything by name; the optimizer's as `optimizer.PARAMETER.ENTRY`."""
         found = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        if self.average:
-            found |= {f"average.{name}": tensor for name, tensor in self.average.network.state_dict().items()}
+        if self.ema:
+            found |= {f"average.{name}": tensor for name, tensor in self.ema.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             entries = self.optimizer.state.get(parameter, {})
             found |= {f"optimizer.{name}.{key}": value for key, value in entries.items() if torch.is_tensor(value)}
@@ -71,8 +71,8 @@ class Learner:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Load what `tensors` gave; in place, or in the layout of the parameter."""
         self.network.load_state_dict(_below("network.", tensors))
-        if self.average:
-            self.average.network.load_state_dict(_below("average.", tensors))
+        if self.ema:
+            self.ema.network.load_state_dict(_below("average.", tensors))
         names = {parameter: name for name, parameter in self.network.named_parameters()}
         order = chain.from_iterable(group["params"] for group in self.optimizer.param_groups)
         entries = {

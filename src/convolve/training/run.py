@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from convolve.errors import RunError
-from convolve.files import beside, write_text
+from convolve.files import atomic_write, write_text
 from convolve.training.recipe import Recipe, read_recipe, write_recipe
 from convolve.values import Dataset, Preprocessing, Splits
 
@@ -75,7 +75,7 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write a network's weights and statistics by name. Raises `ConvolveError`."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with beside(path) as draft:
+    with atomic_write(path) as draft:
         try:
             save_file(state, draft)
         except SafetensorError as error:  # what it makes of a full disk

@@ -16,15 +16,15 @@ from convolve.errors import RunError
 class State:
     """Everything that decides how a training goes on, besides weights, their average and the optimizer's tensors.
 
-    ``epoch`` (from 0) is running and has made ``step`` steps on ``seen`` images, whose metrics, each times its images,
-    add up to ``sums``. ``best`` is the best value of the monitored metric, reached in ``best_epoch``; ``waited`` epochs
-    have passed since, ``stalled`` since then or since the plateau schedule last lowered the learning rate by
-    ``factor``. ``history`` has one line of metrics per finished epoch. ``ended`` says why there is no more to do.
+    ``epoch`` (from 0) is running and has made ``step`` steps on ``images_done`` images, whose metrics, each times its
+    images, add up to ``sums``. ``best`` is the best value of the monitored metric, reached in ``best_epoch``;
+    ``waited`` epochs have passed since, ``stalled`` since then or since the plateau schedule last lowered the learning
+    rate by ``factor``. ``history`` has one line of metrics per finished epoch. ``ended`` says why the training ended.
     """
 
     epoch: int = 0
     step: int = 0
-    seen: int = 0
+    images_done: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     best: float | None = None
     best_epoch: int | None = None
@@ -37,14 +37,14 @@ class State:
 
     def add(self, metrics: dict[str, float], images: int) -> None:
         """Count one step's metrics, the means over its images."""
-        self.seen += images
+        self.images_done += images
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * images
 
     @property
     def metrics(self) -> dict[str, float]:
         """The running epoch's means so far."""
-        return {name: value / self.seen for name, value in self.sums.items()}
+        return {name: value / self.images_done for name, value in self.sums.items()}
 
     def close_epoch(self, validation: dict[str, float], monitored: str) -> bool:
         """Write the epoch's line, start the next one; True when its monitored metric is the best so far.
@@ -59,7 +59,7 @@ class State:
             self.best, self.best_epoch = value, self.epoch + 1
         self.waited = 0 if better else self.waited + 1
         self.stalled = 0 if better else self.stalled + 1
-        self.epoch, self.step, self.seen, self.sums = self.epoch + 1, 0, 0, {}
+        self.epoch, self.step, self.images_done, self.sums = self.epoch + 1, 0, 0, {}
         return better
 
 

@@ -103,7 +103,7 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     if not whole:
         learner.update(state.learning_rate, steps + 1)
     elif state.step == count:
-        learner.update(state.learning_rate, steps + 1, gradient_scale=1 / state.seen)
+        learner.update(state.learning_rate, steps + 1, gradient_scale=1 / state.images_done)
     return True
 
 

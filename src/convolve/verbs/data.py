@@ -43,7 +43,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, the ground truth that was examined, the findings, and the contact sheet, if one was requested."""
+    """The dataset, the ground truth that was examined, the findings, and the contact sheet, if requested."""
 
     dataset: Dataset
     ground_truth: str
@@ -79,14 +79,14 @@ def run(options: Data, listener: Listener) -> Examined:
 
     recipe = Recipe(data=options.path, task=options.task, network=options.network, size=options.size, fit=options.fit)
     dataset, task, _ = open_for_task(recipe, None)
-    truth = dataset.ground_truths[task.ground_truth]
-    findings = diagnose(dataset, truth, None, survey(dataset.images))
+    ground_truth = dataset.ground_truths[task.ground_truth]
+    findings = diagnose(dataset, ground_truth, None, survey(dataset.images))
     if options.sheet:
         from convolve.setup.contact_sheet import write_contact_sheet
         from convolve.setup.prepare import preview
 
         network = models.counterpart(options.network, task.output) or options.network
-        write_contact_sheet(options.sheet, truth, *preview(replace(recipe, network=network), dataset, task.name))
+        write_contact_sheet(options.sheet, ground_truth, *preview(replace(recipe, network=network), dataset, task.name))
     return Examined(dataset, task.ground_truth, findings, options.sheet)
 
 

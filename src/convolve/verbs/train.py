@@ -147,8 +147,8 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     for sentence in (*sentences, prepared.examples.source.description):
         listener(Message(sentence))
     run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
-    truth = dataset.ground_truths[task.info.ground_truth]
-    write_contact_sheet(folder / "contact_sheet.png", truth, prepared.training(), prepared.preprocessing)
+    ground_truth = dataset.ground_truths[task.info.ground_truth]
+    write_contact_sheet(folder / "contact_sheet.png", ground_truth, prepared.training(), prepared.preprocessing)
     return _fit(run, prepared, options, listener)
 
 
@@ -241,8 +241,8 @@ def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener
 
     images = len(prepared.examples.of(prepared.splits.train))
     reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, images)
-    board = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
-    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), *board))
+    writer = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
+    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), *writer))
 
 
 def _manifest(preparation: Preparation) -> Manifest:

@@ -173,8 +173,8 @@ class Classify(Task):
             )
         if self.multi_label and not labels.multi_label:
             labels = Labels(np.eye(len(labels.classes), dtype=np.uint8)[labels.values], labels.classes)
-        truths = {**dataset.ground_truths, "labels": labels.with_classes(self.classes)}
-        return replace(dataset, ground_truths=truths)
+        ground_truths = {**dataset.ground_truths, "labels": labels.with_classes(self.classes)}
+        return replace(dataset, ground_truths=ground_truths)
 
     def calibrate(self, validation: EvaluationData) -> Classify:
         """The classifier with the temperature and the reject threshold that the validation split gives."""

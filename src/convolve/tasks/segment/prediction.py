@@ -13,7 +13,7 @@ from PIL import Image
 from convolve.datasets.decode import to_channels
 from convolve.datasets.masks import count_pixels, overlay
 from convolve.datasets.rle import decode, encode, from_text, to_text
-from convolve.files import beside
+from convolve.files import atomic_write
 from convolve.runtime import Runtime
 from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
@@ -129,9 +129,9 @@ class MaskPredictor:
         self._taken.add(_numbered(stem, number))
         bare = (self._options.out or Path()) / _numbered(stem, number)
         paths = bare.with_name(f"{bare.name}_mask.png"), bare.with_name(f"{bare.name}_overlay.jpg")
-        with beside(paths[0]) as draft:
+        with atomic_write(paths[0]) as draft:
             to_indexed_image(mask, self._task.colors).save(draft, "PNG", optimize=True)
-        with beside(paths[1]) as draft:
+        with atomic_write(paths[1]) as draft:
             over = overlay(to_channels(image, 3), mask, self._task.colors)
             Image.fromarray(over).save(draft, "JPEG", quality=_QUALITY, subsampling=0)
         return str(paths[0]), str(paths[1])

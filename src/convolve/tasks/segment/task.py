@@ -234,8 +234,8 @@ def median_frequency(counts: Indices) -> Floats:
 
 def _dice(scores: Tensor, targets: Tensor, counted: Tensor, weights: Tensor | None) -> Tensor:
     probabilities = scores.softmax(1) * counted[:, None]
-    truth = F.one_hot(targets.where(counted, 0), scores.shape[1]).movedim(3, 1) * counted[:, None]
-    overlap, regions = (probabilities * truth).sum((0, 2, 3)), (probabilities + truth).sum((0, 2, 3))
+    target_flags = F.one_hot(targets.where(counted, 0), scores.shape[1]).movedim(3, 1) * counted[:, None]
+    overlap, regions = (probabilities * target_flags).sum((0, 2, 3)), (probabilities + target_flags).sum((0, 2, 3))
     classes = 1 - (2 * overlap + _SMOOTH) / (regions + _SMOOTH)
     return classes.mean() if weights is None else (classes * weights).sum() / weights.sum()
 

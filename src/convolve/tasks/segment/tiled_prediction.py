@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.geometry import frame
+from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.preprocess import fit_to_input, normalize
 from convolve.runtime import Runtime
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
@@ -52,24 +52,22 @@ def predict_image(
     plane, matrix = _network_view(image, size, preprocessing)
     view = fit_to_input(to_channels(image, preprocessing.channels), plane)
     found = np.empty(size, np.uint8)
+    bands = probability_bands(view, task, runtime, preprocessing)
     if view.shape[:2] == size and np.array_equal(matrix, _IDENTITY):
         done = 0
-        for strip in probability_strips(view, task, runtime, preprocessing):
-            confidence, classes = strip.max(0)
-            found[done : done + strip.shape[1]] = (
-                classes.masked_fill(confidence < threshold, IGNORE).to(torch.uint8).numpy()
-            )
-            done += strip.shape[1]
+        for band in bands:
+            confidence, classes = band.max(0)
+            known = classes.masked_fill(confidence < threshold, IGNORE)
+            found[done : done + band.shape[1]] = known.to(torch.uint8).numpy()
+            done += band.shape[1]
         return found
-    for rows, probabilities, shifted in _bands(
-        probability_strips(view, task, runtime, preprocessing), view.shape[0], size, matrix
-    ):
+    for rows, probabilities, shifted in _bands(bands, view.shape[0], size, matrix):
         found[rows] = _most_likely(probabilities, shifted, rows.start, found[rows].shape, threshold)
     return found
 
 
-def probability_strips(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Tensor]:
-    """(classes, rows, W) probabilities of an image as the network sees it (H, W, C), blended from tiles: strips from
+def probability_bands(view: Pixels, task: Segment, runtime: Runtime, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """(classes, rows, W) probabilities of an image as the network sees it (H, W, C), blended from tiles: bands from
     the top down, each as soon as no other tile reaches it.
     """
     height, width = view.shape[:2]
@@ -80,9 +78,7 @@ def probability_strips(view: Pixels, task: Segment, runtime: Runtime, preprocess
         padded = cv2.copyMakeBorder(view, 0, below, 0, beyond, cv2.BORDER_REFLECT_101)
         view = np.asarray(padded, np.uint8).reshape(rows.reach, columns.reach, -1)
     tiles = _tiles(view, rows, columns)
-    predicted = (
-        probabilities for some in tiles for probabilities in _predict_tiles(some, task, runtime, preprocessing)
-    )
+    predicted = (tile for some in tiles for tile in _predict_tiles(some, task, runtime, preprocessing))
     total = torch.zeros(len(task.classes), rows.tile, columns.reach)
     across_tiles = list(zip(columns.starts, columns.weights(), strict=True))
     for top, following, down in zip(rows.starts, (*rows.starts[1:], rows.reach), rows.weights(), strict=True):
@@ -95,21 +91,18 @@ def probability_strips(view: Pixels, task: Segment, runtime: Runtime, preprocess
 
 
 def _bands(
-    strips: Iterator[Tensor], height: int, size: tuple[int, int], matrix: Matrices
+    bands: Iterator[Tensor], height: int, size: tuple[int, int], matrix: Matrices
 ) -> Iterator[tuple[slice, Floats, Matrices]]:
     """Bands of the prediction, from the top down: their rows, the probabilities under them, the matrix onto these."""
-    band, done, first, probabilities = max(1, _BAND // size[1]), 0, 0, np.empty((0, 0, 0), np.float32)
-    for strip in strips:
+    rows_at_once, done, first, probabilities = max(1, _BAND // size[1]), 0, 0, np.empty((0, 0, 0), np.float32)
+    for band in bands:
         needed = min(max(first, _row_above(matrix, done) - 1), first + probabilities.shape[1])
-        probabilities = (
-            np.concatenate([probabilities[:, needed - first :], strip.numpy()], axis=1)
-            if len(probabilities)
-            else strip.numpy()
-        )
+        unused = probabilities[:, needed - first :] if len(probabilities) else band.numpy()[:, :0]
+        probabilities = np.concatenate([unused, band.numpy()], axis=1)
         first = needed
         known = first + probabilities.shape[1]
         while done < size[0]:
-            end = min(done + band, size[0])
+            end = min(done + rows_at_once, size[0])
             if known < height and known < _row_above(matrix, end) + 2:
                 break
             yield slice(done, end), probabilities, matrix - np.array([[0, 0, 0], [0, 0, first]])
@@ -131,7 +124,7 @@ def _network_view(image: Pixels, size: tuple[int, int], preprocessing: Preproces
         plane = replace(preprocessing, height=sides[0], width=sides[1], fit="stretch")
     elif preprocessing.fit == "tiles":
         plane = replace(preprocessing, height=height, width=width, fit="stretch")
-    return plane, frame(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
+    return plane, fit_matrix(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
 
 
 def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
