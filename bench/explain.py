@@ -1,4 +1,4 @@
-"""Heat maps of ResNet-50 and VGG-16 at 224x224: ours against pytorch-grad-cam, each side in a process of its own.
+"""Heatmaps of ResNet-50 and VGG-16 at 224x224: ours against pytorch-grad-cam, each side in a process of its own.
 
     python -m bench.explain [--rounds 3] [--networks resnet50 vgg16] [--images 64] [--size 224] [--precision fp32|bf16]
                             [--without-score-cam]
@@ -23,7 +23,7 @@ import torchvision
 from torch import Tensor
 
 from bench import steps
-from convolve.explainers.heat import heat_maps
+from convolve.explainers import ClassScore, attributions
 from convolve.models import create
 from convolve.runtime import choose
 from convolve.summary import summarize
@@ -58,11 +58,11 @@ def _ours(method: str, network: str, asked: Asked) -> Job:
     runtime = choose(precision=asked.precision, macs=summarize(made, (3, asked.size, asked.size)).macs)
     runtime.prepare(made)
     batch = _images(_count(method, asked), asked.size).permute(0, 2, 3, 1).contiguous().numpy()
-    classes = torch.zeros(len(batch), dtype=torch.long)
+    target = ClassScore(torch.zeros(len(batch), dtype=torch.long))
 
     def once() -> None:
         with runtime.arithmetic():
-            heat_maps(made, method, runtime.images(batch), classes)
+            attributions(made, method, runtime.images(batch), target)
 
     return once
 

@@ -18,7 +18,7 @@ import convolve
 from convolve.explainers.methods import METHODS
 from convolve.fonts import pillow_font
 from convolve.reports.colors import INK, PAPER
-from convolve.reports.heat import heat_layer, over
+from convolve.reports.heatmaps import heatmap_layer, overlay
 from convolve.values import Floats, Pixels
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
@@ -45,7 +45,7 @@ def sheet(pictures: list[Pixels], heat: Floats, names: list[str]) -> Image.Image
             shown = picture
             if number:
                 own = heat[place, number - 1] / max(float(np.abs(heat[place, number - 1]).max()), 1e-12)
-                shown = over(picture, heat_layer(own, METHODS[name].signed, SIDE, SIDE))
+                shown = overlay(picture, heatmap_layer(own, METHODS[name].signed, SIDE, SIDE))
             canvas.paste(Image.fromarray(shown), (left + place * (SIDE + GAP), top + LINE))
     return canvas
 
@@ -57,16 +57,16 @@ def main(run: str, folder: Path) -> None:
             Image.fromarray(pixels).save(Path(made) / f"{number} {name}.png")
         found = convolve.explain(run, [made], method=tuple(METHODS), out=Path(made) / "all", threads=1)
         with np.load(found.arrays) as arrays:
-            heat, names = arrays["heat"][:, :, 0], arrays["methods"].tolist()
+            heat, names = arrays["attributions"][:, :, 0], arrays["methods"].tolist()
         few = convolve.explain(
             run, [str(Path(made) / "1 corner.png")], method=METHODS_OF_README, out=Path(made) / "few", threads=1
         )
-        example = Image.open(few.images[0].sheet).convert("RGB")
+        example = Image.open(few.images[0].figure).convert("RGB")
     small = [np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE))) for pixels in photographs().values()]
     sheet(small, heat, names).save(folder / "explained.jpg", quality=88, optimize=True)
     dithered = example.quantize(palette=example.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
     dithered.save(folder / "explain.png", optimize=True)
-    answers = [f"{Path(one.image).stem} {one.label} {one.confidence:.1%}\n" for one in found.images]
+    answers = [f"{Path(one.image).stem} {one.prediction} {one.confidence:.1%}\n" for one in found.images]
     sys.stdout.write("".join(answers))
 
 

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from convolve.verbs.networks.catalog import Catalog
     from convolve.verbs.networks.layer_table import Layers
     from convolve.verbs.predict import Predictions
-    from convolve.verbs.scratch import ExampleList
-    from convolve.verbs.scratch import FilteredPhotograph
-    from convolve.verbs.scratch import WorkedCalculation
-    from convolve.verbs.train import Folds
-    from convolve.verbs.train import Trained
+    from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
+    from convolve.verbs.train import Folds, Trained
 
 
 def data(

@@ -6,7 +6,7 @@ Fit = Literal["crop", "letterbox", "stretch", "tiles"]
 Precision = Literal["fp32", "bf16"]
 TaskName = Literal["classify", "segment"]
 PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
-Heat = Literal[
+AttributionMethod = Literal[
     "cam",
     "grad-cam",
     "grad-cam++",

@@ -13,7 +13,7 @@ from convolve.errors import ConvolveError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder to write to, which replaces ``path`` when the block ends without an exception.
+    """A temporary path in the same folder to write to, which replaces ``path`` when the block ends without error.
 
     Raises `ConvolveError` with one sentence when the disk is full or the folder cannot be written; the old file stays.
     """
@@ -74,4 +74,5 @@ def fsync(path: Path) -> None:
 
 
 def _sentence(path: Path, error: OSError) -> str:
-    return f"{path} cannot be written ({error.strerror or error}); free some space or choose another folder. Nothing was lost."
+    why = error.strerror or error
+    return f"{path} cannot be written ({why}); free some space or choose another folder. Nothing was lost."

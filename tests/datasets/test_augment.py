@@ -10,7 +10,7 @@ from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.preprocess import fit_to_input, normalize
 from convolve.values import Indices, Preprocessing
-from tests.datasets.pictures import picture, preprocessing
+from tests.datasets.synthetic import preprocessing, random_image
 
 FULL = Augmentation(0.5, True, True, 20.0, 0.1, 0.1, 0.05, 0.2, 0.2, 0.2, 0.1)
 MANY: Indices = np.tile(np.array([[90, 130]]), (400, 1))
@@ -22,15 +22,18 @@ def transforms(augmentation: Augmentation, sizes: Indices, goal: Preprocessing, 
 
 @pytest.mark.parametrize("fit", ["crop", "letterbox", "stretch", "tiles"])
 @pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(crop=1.0, flip=False, rotate=0.0, noise=0.0)])
-def test_varying_nothing_is_fitting(augmentation: Augmentation, fit: str) -> None:
-    goal, images = preprocessing(64, 64, fit=fit), [picture(70, 73, seed=1), picture(66, 71, seed=2), picture(30, 40)]
+def test_no_augmentation_is_fitting(augmentation: Augmentation, fit: str) -> None:
+    goal, images = (
+        preprocessing(64, 64, fit=fit),
+        [random_image(70, 73, seed=1), random_image(66, 71, seed=2), random_image(30, 40)],
+    )
     sizes = np.array([image.shape[:2] for image in images])
     result = apply_transforms(transforms(augmentation, sizes, goal), images, goal)
     np.testing.assert_array_equal(result, normalize(np.stack([fit_to_input(image, goal) for image in images]), goal))
 
 
 def test_an_array_of_small_pictures_varies_as_single_ones_do() -> None:
-    goal, images = preprocessing(32, 32), np.stack([picture(32, 32, seed=seed) for seed in range(6)])
+    goal, images = preprocessing(32, 32), np.stack([random_image(32, 32, seed=seed) for seed in range(6)])
     still = transforms(Augmentation(), MANY[:6] * 0 + 32, goal)
     np.testing.assert_array_equal(apply_transforms(still, images, goal), normalize(images, goal))
     moving = transforms(FULL, MANY[:6] * 0 + 32, goal)

@@ -20,7 +20,7 @@ from convolve.errors import DataError
 from convolve.targets import ArrayTargets
 from convolve.values import Batch, Indices, Placement
 from tests.datasets.ground_truths import values
-from tests.datasets.pictures import files, picture, preprocessing
+from tests.datasets.synthetic import files, preprocessing, random_image
 
 GOAL = preprocessing(32, 32)
 FULL = Augmentation(0.5, True, True, 20.0, 0.1, 0.1, 0.05, 0.2, 0.2, 0.2, 0.1)
@@ -36,7 +36,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> PixelSource:
 
 @pytest.fixture(scope="module")
 def array() -> PixelSource:
-    pixels = np.stack([picture(32, 32, seed=seed) for seed in range(11)])
+    pixels = np.stack([random_image(32, 32, seed=seed) for seed in range(11)])
     return open_cache(ImageArray(pixels, "array"), GOAL, None, 0, 1)
 
 

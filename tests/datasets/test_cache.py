@@ -18,7 +18,7 @@ from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
 from convolve.datasets.preprocess import least_side, resize_for_cache
 from convolve.errors import ImageError
 from convolve.values import Images, Preprocessing
-from tests.datasets.pictures import files, picture, preprocessing
+from tests.datasets.synthetic import files, preprocessing, random_image
 
 GOAL = preprocessing(32, 32)
 SIZES = [(80, 60), (40, 90), (30, 20), (64, 64)]
@@ -156,7 +156,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from convolve.datasets import cache
-from tests.datasets.pictures import files, preprocessing
+from tests.datasets.synthetic import files, preprocessing
 images, goal = files(Path(sys.argv[1]) / "images", [(40, 40)] * 100), preprocessing(32, 32)
 add = cache._Cache.add
 def add_some(self, index, row):
@@ -227,14 +227,14 @@ def test_a_new_cache_takes_the_place_of_old_ones_within_the_budget(tmp_path: Pat
 
 
 def test_arrays_stay_in_memory(tmp_path: Path) -> None:
-    array = np.stack([picture(28, 28, 1, seed) for seed in range(5)])
+    array = np.stack([random_image(28, 28, 1, seed) for seed in range(5)])
     source = opened(ImageArray(array, "digits"), tmp_path / "caches", preprocessing(28, 28, 1))
     assert source.whole is array
     assert not caches(tmp_path / "caches")
 
 
 def test_small_arrays_are_resized_once(tmp_path: Path) -> None:
-    array = np.stack([picture(8, 8, 1, seed) for seed in range(5)])
+    array = np.stack([random_image(8, 8, 1, seed) for seed in range(5)])
     images = JoinedImages((ImageArray(array[:2], "a"), ImageArray(array[2:], "b").take(np.array([2, 1, 0]))))
     source = opened(images, tmp_path, preprocessing(32, 32, 3))
     assert source.whole is not None
@@ -245,7 +245,7 @@ def test_small_arrays_are_resized_once(tmp_path: Path) -> None:
 
 def test_arrays_that_would_grow_too_large_are_resized_at_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convolve.datasets.pixel_sources.IN_MEMORY", 1000)
-    source = opened(ImageArray(np.stack([picture(8, 8, 1)]), "digits"), tmp_path, preprocessing(32, 32, 3))
+    source = opened(ImageArray(np.stack([random_image(8, 8, 1)]), "digits"), tmp_path, preprocessing(32, 32, 3))
     assert source.whole is None
     assert source.get(0).shape == (8, 8, 3)
 

@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms.v2 import functional as peer
 
 from convolve.datasets.color import ColorChange, color_matrices, normalization_matrix, principal_axes, transform_colors
-from tests.datasets.pictures import picture, preprocessing
+from tests.datasets.synthetic import preprocessing, random_image
 
 
 def change(count: int, channels: int, **given: float) -> ColorChange:
@@ -27,7 +27,7 @@ def test_no_change_is_normalization() -> None:
     ("name", "peers"), [("brightness", peer.adjust_brightness), ("saturation", peer.adjust_saturation)]
 )
 def test_factors_are_torchvisions(name: str, peers: object) -> None:
-    frame, source = preprocessing(40, 40), picture(40, 40) // 2 + 32
+    frame, source = preprocessing(40, 40), random_image(40, 40) // 2 + 32
     result = transform_colors(source[None], color_matrices(change(1, 3, **{name: 0.8}), frame))[0]
     image = torch.from_numpy(source.transpose(2, 0, 1) / 255)
     expected = peers(image, 0.8).numpy().transpose(1, 2, 0)  # type: ignore[operator]
@@ -50,7 +50,7 @@ def test_a_shift_is_added_last() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_image_gets_its_own_matrix(channels: int) -> None:
-    images = np.stack([picture(20, 30, channels, seed) for seed in range(4)])
+    images = np.stack([random_image(20, 30, channels, seed) for seed in range(4)])
     matrices = np.random.default_rng(0).normal(0, 0.01, (4, channels, channels + 1))
     expected = np.einsum("nhwc,ndc->nhwd", images, matrices[:, :, :channels]) + matrices[:, None, None, :, channels]
     np.testing.assert_allclose(transform_colors(images, matrices), expected, atol=1e-5)

@@ -18,10 +18,10 @@ from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
 from convolve.values import Dataset, Flags, GroundTruth, GroundTruthFindings, Images, Indices, Pixels, Splits
-from tests.datasets.pictures import CountedImages
+from tests.datasets.synthetic import CountedImages
 
 
-def picture(seed: int, height: int = 24, width: int = 32, channels: int = 3) -> Pixels:
+def random_image(seed: int, height: int = 24, width: int = 32, channels: int = 3) -> Pixels:
     random = np.random.default_rng(seed)
     small = Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((width, height))
     return np.asarray(small)[..., :channels]
@@ -40,13 +40,13 @@ def examine(data: Dataset, name: str = "labels", splits: Splits | None = None, w
 
 
 def in_memory(count: int = 20, channels: int = 3) -> ImageArray:
-    return ImageArray(np.stack([picture(seed, channels=channels) for seed in range(count)]), "pets")
+    return ImageArray(np.stack([random_image(seed, channels=channels) for seed in range(count)]), "pets")
 
 
 def on_disk(folder: Path, count: int = 20) -> ImageFiles:
     names = tuple(f"{number:02}.png" for number in range(count))
     for number, name in enumerate(names):
-        Image.fromarray(picture(number)).save(folder / name)
+        Image.fromarray(random_image(number)).save(folder / name)
     return ImageFiles(folder, names)
 
 
@@ -82,7 +82,7 @@ def test_color_files_without_color_are_gray() -> None:
 def test_sizes(tmp_path: Path) -> None:
     images = on_disk(tmp_path)
     for name, height, width in (("03.png", 300, 20), ("04.png", 200, 500)):
-        Image.fromarray(picture(int(name[:2]), height, width)).save(tmp_path / name)
+        Image.fromarray(random_image(int(name[:2]), height, width)).save(tmp_path / name)
     sizes = examine(dataset(images, [0, 1] * 10)).sizes
     assert (sizes.height, sizes.width, sizes.distinct) == ((24, 24, 300), (20, 32, 500), 3)
 
@@ -168,7 +168,7 @@ def test_splits_that_are_drawn_later_need_no_second_reading() -> None:
 def test_the_size_is_the_original_one_where_images_come_reduced(tmp_path: Path) -> None:
     names = tuple(f"{seed}.jpg" for seed in range(6))
     for seed, name in enumerate(names):
-        Image.fromarray(picture(seed, 300, 400)).save(tmp_path / name)
+        Image.fromarray(random_image(seed, 300, 400)).save(tmp_path / name)
     images = ImageFiles(tmp_path, names)
     assert images.read(0, 128).shape[:2] == (150, 200)
     sizes = examine(dataset(images, [0, 1] * 3)).sizes
@@ -259,7 +259,7 @@ def test_the_fingerprint_changes_with_data_labels_and_selection_only(tmp_path: P
     assert fingerprint(relabeled, labels_of(relabeled), everything) != first
     renamed = dataset(data.images, [0, 1] * 10, ("cat", "wolf"))
     assert fingerprint(renamed, labels_of(renamed), everything) != first
-    Image.fromarray(picture(99)).save(tmp_path / "05.png")
+    Image.fromarray(random_image(99)).save(tmp_path / "05.png")
     assert fingerprint(data, labels_of(data), everything) != first
 
 
@@ -294,6 +294,9 @@ def test_masks_are_counted_by_image_and_by_pixel(tmp_path: Path) -> None:
     assert findings.counts == {"all": (19, 20)}
     assert findings.totals == {"pixels": (24 * sum(range(20)), 24 * sum(32 - number for number in range(20)))}
     assert examine(with_masks(tmp_path)).totals == {}
+    data = with_masks(tmp_path)
+    (tmp_path / "19.png").write_bytes(b"not an image")
+    assert examine(data, "masks").totals["pixels"][0] == 24 * sum(range(19))
 
 
 def test_an_image_whose_mask_cannot_be_read_is_left_out(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from convolve.datasets.geometry import box_matrices, fit_matrix, warp, warp_small
 from convolve.values import Matrices, Pixels
-from tests.datasets.pictures import picture, preprocessing
+from tests.datasets.synthetic import preprocessing, random_image
 
 
 def rotation(degrees: float, side: float) -> Matrices:
@@ -40,14 +40,14 @@ def test_a_dot_lands_where_the_matrix_says(angle: float) -> None:
 
 
 def test_a_quarter_rotation_is_numpys() -> None:
-    source = picture(32, 32)
+    source = random_image(32, 32)
     result = warp([source], rotation(90, 32)[None], preprocessing(32, 32))[0]
     np.testing.assert_array_equal(result, np.rot90(source, -1))
 
 
 @pytest.mark.parametrize(("flip", "axis"), [((-1, 1), 1), ((1, -1), 0)])
 def test_flipping_twice_is_nothing(flip: tuple[int, int], axis: int) -> None:
-    source, goal = picture(48, 48), preprocessing(48, 48)
+    source, goal = random_image(48, 48), preprocessing(48, 48)
     matrix = np.array([[flip[0], 0, 48 * (flip[0] < 0)], [0, flip[1], 48 * (flip[1] < 0)]], dtype=float)
     once = warp([source], matrix[None], goal)
     np.testing.assert_array_equal(once[0], np.flip(source, axis))
@@ -56,7 +56,7 @@ def test_flipping_twice_is_nothing(flip: tuple[int, int], axis: int) -> None:
 
 
 def test_cutting_and_enlarging_agrees_with_the_general_warp() -> None:
-    source, goal = picture(90, 120), preprocessing(64, 80)
+    source, goal = random_image(90, 120), preprocessing(64, 80)
     matrix = box_matrices(np.array([[11, 7, 70, 60]]), goal)
     cheap = warp([source], matrix, goal)[0]
     matrix[0, 0, 1] = 1e-9  # no longer whole pixels to whole pixels
@@ -67,7 +67,7 @@ def test_cutting_and_enlarging_agrees_with_the_general_warp() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [1, 5, 1200])
 def test_many_small_images_at_once_agree_with_one_at_a_time(count: int, channels: int) -> None:
-    sources = np.stack([picture(28, 30, channels, seed) for seed in range(20)])[np.arange(count) % 20]
+    sources = np.stack([random_image(28, 30, channels, seed) for seed in range(20)])[np.arange(count) % 20]
     random, goal = np.random.default_rng(1), preprocessing(24, 32, channels)
     matrices = fit_matrix(28, 30, goal)[None] + random.normal(0, [0.1, 0.1, 4], (count, 2, 3))
     assert np.abs(warp_small(sources, matrices, 24, 32).astype(int) - warp(list(sources), matrices, goal)).max() <= 1
@@ -75,7 +75,7 @@ def test_many_small_images_at_once_agree_with_one_at_a_time(count: int, channels
 
 def test_beyond_an_image_is_its_reflection_and_around_a_letterbox_the_mean() -> None:
     shift = np.array([[1, 0, 8], [0, 1, 0]], dtype=float)
-    source = picture(32, 32)
+    source = random_image(32, 32)
     reflected = np.concatenate([source[:, 8:0:-1], source[:, :24]], axis=1)
     np.testing.assert_array_equal(warp([source], shift[None], preprocessing(32, 32))[0], reflected)
     np.testing.assert_array_equal(warp_small(source[None], shift[None], 32, 32)[0], reflected)
@@ -85,7 +85,7 @@ def test_beyond_an_image_is_its_reflection_and_around_a_letterbox_the_mean() -> 
 
 
 def test_read_only_pixels_of_every_size_are_taken() -> None:
-    sources = [picture(70, 50, seed=1), picture(33, 90, seed=2)]
+    sources = [random_image(70, 50, seed=1), random_image(33, 90, seed=2)]
     for source in sources:
         source.flags.writeable = False
     goal = preprocessing(40, 40)
@@ -97,5 +97,5 @@ def test_read_only_pixels_of_every_size_are_taken() -> None:
 
 def test_opencv_is_left_as_it_was() -> None:
     before = cv2.getNumThreads()
-    warp([picture(20, 20)], fit_matrix(20, 20, preprocessing(10, 10))[None], preprocessing(10, 10))
+    warp([random_image(20, 20)], fit_matrix(20, 20, preprocessing(10, 10))[None], preprocessing(10, 10))
     assert cv2.getNumThreads() == before

@@ -145,6 +145,8 @@ def test_pixels_are_counted_once_and_views_share_the_counts() -> None:
     assert part.findings().totals == {"pixels": (4, 0, 7)}
     assert part.covers.tolist() == [True, False, True, True]
     assert reader.reads == [1, 1, 1, 1]
+    whole = Masks(MaskArray(THREE), masks.classes, masks.colors)
+    assert whole.take(np.array([0, -1])).pixel_counts().tolist() == [[2, 1, 3], [0, 0, 0]]
 
 
 def test_classes_that_are_not_named_are_ignored() -> None:
@@ -186,7 +188,7 @@ def test_an_image_without_a_mask_cannot_be_read() -> None:
     for read in (part.read, lambda index: part.targets(np.array([index]), placement([(2, 3)], WIDE))):
         with pytest.raises(ImageError, match="Image 0 has no mask"):
             read(0)
-    with pytest.raises(DataError, match="3 classes have 2 colors"):
+    with pytest.raises(DataError, match="Masks of 3 classes have 2 colors"):
         Masks(MaskArray(THREE), ("a", "b", "c"), COLORS)
 
 

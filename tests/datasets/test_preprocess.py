@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.preprocess import CACHE_SCALE, cached_size, fit_to_input, least_side, normalize, resize_for_cache
-from tests.datasets.pictures import picture, preprocessing
+from tests.datasets.synthetic import preprocessing, random_image
 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 400), (500, 330), (1200, 900), (120, 200), (101, 97)])
 def test_crop_is_the_center_of_pillows_resizing(height: int, width: int) -> None:
-    source, frame = picture(height, width), preprocessing(96, 128)
+    source, frame = random_image(height, width), preprocessing(96, 128)
     scale = max(96 / height, 128 / width)
     size = (round(width * scale), round(height * scale))
     left, top = (size[0] - 128) / 2, (size[1] - 96) / 2
@@ -22,14 +22,14 @@ def test_crop_is_the_center_of_pillows_resizing(height: int, width: int) -> None
 
 
 def test_stretch_is_pillows_resizing() -> None:
-    source = picture(310, 200)
+    source = random_image(310, 200)
     expected = np.asarray(Image.fromarray(source).resize((64, 96), Image.Resampling.BILINEAR))
     assert np.abs(fit_to_input(source, preprocessing(96, 64, fit="stretch")).astype(int) - expected).mean() < 1.5
 
 
 def test_letterbox_shows_all_of_the_image_and_pads_with_the_mean() -> None:
-    result = fit_to_input(picture(100, 200), preprocessing(64, 64, fit="letterbox"))
-    inside = Image.fromarray(picture(100, 200)).resize((64, 32), Image.Resampling.BILINEAR)
+    result = fit_to_input(random_image(100, 200), preprocessing(64, 64, fit="letterbox"))
+    inside = Image.fromarray(random_image(100, 200)).resize((64, 32), Image.Resampling.BILINEAR)
     assert np.abs(result[16:48].astype(int) - np.asarray(inside)).mean() < 1.5
     assert (result[:16] == (124, 116, 104)).all()
     assert (result[48:] == (124, 116, 104)).all()
@@ -37,11 +37,13 @@ def test_letterbox_shows_all_of_the_image_and_pads_with_the_mean() -> None:
 
 @pytest.mark.parametrize("fit", ["crop", "letterbox", "stretch", "tiles"])
 def test_an_image_of_the_input_size_stays_as_it_is(fit: str) -> None:
-    np.testing.assert_array_equal(fit_to_input(picture(64, 80), preprocessing(64, 80, fit=fit)), picture(64, 80))
+    np.testing.assert_array_equal(
+        fit_to_input(random_image(64, 80), preprocessing(64, 80, fit=fit)), random_image(64, 80)
+    )
 
 
 def test_a_tile_is_the_center_of_the_image_at_its_own_scale() -> None:
-    source = picture(100, 60)
+    source = random_image(100, 60)
     found = fit_to_input(source, preprocessing(64, 80, fit="tiles"))
     mirrored = np.pad(source, ((0, 0), (10, 10), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(found, mirrored[18:82])
@@ -57,7 +59,7 @@ def test_shrinking_averages_rather_than_picks() -> None:
 @pytest.mark.parametrize("size", [(900, 300), (257, 333), (40, 300), (20, 30), (1, 7)])
 def test_resizing_twice_is_resizing_once(fit: str, size: tuple[int, int]) -> None:
     frame = preprocessing(64, 48, fit=fit)
-    once = resize_for_cache(picture(*size), frame)
+    once = resize_for_cache(random_image(*size), frame)
     assert resize_for_cache(once, frame) is once
     assert once.shape[0] <= size[0]
     assert once.shape[1] <= size[1]
@@ -75,9 +77,9 @@ def test_cached_images_leave_room_for_crops() -> None:
 
 
 def test_gray_and_color_become_what_the_network_takes() -> None:
-    gray = picture(40, 40, 1)
+    gray = random_image(40, 40, 1)
     assert (fit_to_input(gray, preprocessing(40, 40, 3)) == gray).all()
-    assert fit_to_input(picture(40, 40, 3), preprocessing(40, 40, 1)).shape == (40, 40, 1)
+    assert fit_to_input(random_image(40, 40, 3), preprocessing(40, 40, 1)).shape == (40, 40, 1)
 
 
 @pytest.mark.parametrize(("count", "side", "channels"), [(130, 28, 1), (3, 224, 3), (70, 32, 3), (1, 5, 1)])

@@ -22,7 +22,7 @@ from convolve.datasets.preprocess import least_side, resize_for_cache
 from convolve.datasets.survey import ImageFacts, Survey, survey
 from convolve.errors import DataError, ImageError
 from convolve.values import Images, Pixels, Preprocessing
-from tests.datasets.pictures import CountedImages, picture, preprocessing
+from tests.datasets.synthetic import CountedImages, preprocessing, random_image
 
 COUNT = 90  # more than the sample
 
@@ -42,7 +42,7 @@ def jpegs(root: Path, count: int = COUNT, channels: int = 3, mode: str = "") -> 
     root.mkdir(parents=True, exist_ok=True)
     names = tuple(f"{number:03}.jpg" for number in range(count))
     for number, name in enumerate(names):
-        pixels = picture(300 + number, 420 - number, channels, number)
+        pixels = random_image(300 + number, 420 - number, channels, number)
         image = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
         image.convert(mode or image.mode).save(root / name, quality=90)
     return ImageFiles(root, names)
@@ -158,7 +158,7 @@ def test_what_the_sample_has_missed_is_decoded_again_but_in_one_run_only(tmp_pat
     first, _ = read(images, tmp_path / "elsewhere")
     sampled = set(np.linspace(0, COUNT - 1, SAMPLE).astype(int).tolist())
     missed = next(index for index in range(COUNT) if index not in sampled)
-    Image.fromarray(picture(300, 400)).save(tmp_path / "images" / files.names[missed])
+    Image.fromarray(random_image(300, 400)).save(tmp_path / "images" / files.names[missed])
     images.opened.clear()
     images.decoded.clear()
     found, source = read(images, tmp_path / "caches")
@@ -177,7 +177,7 @@ def test_what_the_sample_has_missed_is_decoded_again_but_in_one_run_only(tmp_pat
 
 def test_only_what_is_new_is_decoded(tmp_path: Path) -> None:
     read(jpegs(tmp_path / "images"), tmp_path / "caches")
-    picture_9 = Image.fromarray(picture(311, 222, seed=1000))
+    picture_9 = Image.fromarray(random_image(311, 222, seed=1000))
     picture_9.save(tmp_path / "images" / "009.jpg")
     images = jpegs(tmp_path / "more", 3)
     names = tuple(f"images/{number:03}.jpg" for number in range(COUNT)[::-1] if number != 50)
@@ -288,7 +288,7 @@ def test_a_disk_that_fills_up_on_the_way_ends_the_cache_and_not_the_survey(
 
 
 def test_images_in_memory_stay_there(tmp_path: Path) -> None:
-    array = np.stack([picture(24, 24, 1, seed) for seed in range(70)])
+    array = np.stack([random_image(24, 24, 1, seed) for seed in range(70)])
     found, source = read(ImageArray(array, "digits"), tmp_path / "caches")
     assert source.whole is array
     assert found.facts == ImageFacts(70, 1, 24, 24)
@@ -309,7 +309,7 @@ def test_with_known_digests_cached_files_are_not_read(tmp_path: Path) -> None:
     assert not images.decoded
     assert set(source.failed) == {42}
     assert "earlier run" in source.description
-    Image.fromarray(picture(300, 400)).save(tmp_path / "images" / "042.jpg")
+    Image.fromarray(random_image(300, 400)).save(tmp_path / "images" / "042.jpg")
     source = open_cache(images, goal, tmp_path / "caches", 10**9, 2, read_digests(files))
     assert images.decoded == Counter([42])
     assert_same_pixels(source, files, goal)
@@ -318,11 +318,11 @@ def test_with_known_digests_cached_files_are_not_read(tmp_path: Path) -> None:
 def test_a_changed_file_is_noticed_though_size_and_time_are_the_same(tmp_path: Path) -> None:
     names = ("a.bmp", "b.bmp")
     for name, seed in zip(names, (1, 2), strict=True):
-        Image.fromarray(picture(40, 50, seed=seed)).save(tmp_path / name)
+        Image.fromarray(random_image(40, 50, seed=seed)).save(tmp_path / name)
     files, changed = ImageFiles(tmp_path, names), tmp_path / "b.bmp"
     read(files, tmp_path / "caches")
     before = changed.stat()
-    Image.fromarray(picture(40, 50, seed=3)).save(changed)
+    Image.fromarray(random_image(40, 50, seed=3)).save(changed)
     os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert changed.stat().st_size == before.st_size
     _, source = read(files, tmp_path / "caches")

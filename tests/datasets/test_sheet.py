@@ -39,7 +39,7 @@ def test_tiny_images_are_enlarged_to_sharp_squares() -> None:
     np.testing.assert_array_equal(tile, np.kron(digit, np.ones((18, 18), np.uint8)))
 
 
-def test_pictures_keep_their_shape() -> None:
+def test_images_keep_their_shape() -> None:
     page = np.asarray(contact_sheet([flat(100, 400), flat(400, 100)], ["wide", "tall"]))
     wide, tall = (page[TOP : TOP + TILE, left : left + TILE] for left in (LEFT, LEFT + STEP))
     for tile, size in ((wide, (36, 144)), (tall, (144, 36))):

@@ -127,7 +127,16 @@ def test_several_labels_are_stratified() -> None:
         assert np.abs(values[part].sum(0) - fraction * values.sum(0)).max() <= 2
 
 
-def test_given_parts_are_kept() -> None:
+def test_a_class_that_would_be_held_out_completely_is_learned_from() -> None:
+    values = np.zeros((9, 3), np.uint8)
+    for image, label in ((2, 2), (3, 0), (3, 2), (5, 0), (5, 1), (6, 2), (7, 0), (8, 1)):
+        values[image, label] = 1
+    splits = draw(dataset(values), 0.4, 0.4)
+    assert (values[splits.train].sum(0) > 0).all()
+    assert together(splits) == list(range(9))
+
+
+def test_given_splits_are_used_as_they_are() -> None:
     parts = {"train": np.arange(60), "validation": np.arange(60, 80), "test": np.arange(80, 100)}
     splits = draw(dataset(np.arange(100) % 5, parts=parts))
     assert splits.origin == "as the dataset gives them"

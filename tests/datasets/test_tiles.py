@@ -22,7 +22,7 @@ from convolve.datasets.tiles import starts, tiles
 from convolve.targets import ArrayTargets
 from convolve.values import IGNORE, Indices, Pixels, Placement, Preprocessing, TargetSource
 from tests.datasets.ground_truths import values
-from tests.datasets.pictures import CountedImages
+from tests.datasets.synthetic import CountedImages
 
 COLORS = ((0, 0, 0), (200, 30, 40), (10, 10, 10))
 FRAME = Preprocessing(64, 48, 1, "tiles", (0.0,), (1.0,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from torch.utils.data import DataLoader, Subset
 from convolve.datasets import torch_dataset
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import open_cache
+from convolve.datasets.images import JoinedImages
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.torch_dataset import ImageDataset
 from convolve.errors import DataError
 from convolve.values import IGNORE, Dataset
 from tests.datasets.ground_truths import values
-from tests.datasets.pictures import files, preprocessing
+from tests.datasets.synthetic import files, preprocessing
 
 SIZES = [(50 + number, 70 - number) for number in range(6)]
 GOAL = preprocessing(32, 40)
@@ -70,12 +72,19 @@ def test_without_preprocessing_images_and_masks_are_as_they_are(dataset: Dataset
     assert (mask[:4] == IGNORE).all()
 
 
+def test_examples_count_from_the_end_too(dataset: Dataset) -> None:
+    images = JoinedImages((dataset.images.take(np.arange(4)), dataset.images.take(np.arange(4, 6))))
+    examples = ImageDataset(replace(dataset, images=images), "labels")
+    assert torch.equal(examples[-1][0], examples[5][0])
+    assert not torch.equal(examples[-1][0], examples[4][0])
+
+
 def test_images_without_a_mask_are_left_out(dataset: Dataset) -> None:
     assert (len(ImageDataset(dataset, "labels")), len(ImageDataset(dataset, "masks"))) == (6, 5)
     assert ImageDataset(dataset, "masks").classes == ("road", "sky")
     with pytest.raises(IndexError, match="no example 5: the dataset has 5"):
         ImageDataset(dataset, "masks")[5]
-    with pytest.raises(DataError, match="has no boxes; it has labels, masks, flags"):
+    with pytest.raises(DataError, match="has no boxes, only labels, masks, flags"):
         ImageDataset(dataset, "boxes")
 
 

@@ -23,7 +23,7 @@ def test_contributions_and_bias_sum_to_the_score(name: str) -> None:
     assert np.allclose(sums, scores, rtol=1e-4, atol=1e-4 * np.abs(scores).max())
 
 
-def test_places_of_a_pooled_head_are_weights_times_maps() -> None:
+def test_positions_of_a_pooled_head_are_weights_times_maps() -> None:
     of = network("resnet20_cifar")
     given = images(of, 3)
     found = contributions(of, given, CHOSEN)
@@ -36,7 +36,7 @@ def test_places_of_a_pooled_head_are_weights_times_maps() -> None:
     assert np.allclose(found.bias, dense.bias[CHOSEN].detach().numpy(), atol=1e-6)
 
 
-def test_features_of_a_deep_head_are_weights_times_what_the_last_layer_reads() -> None:
+def test_features_of_a_deep_head_are_weights_times_what_the_last_layer_takes_in() -> None:
     of = network("lenet5_keras")
     given = images(of, 3)
     found = contributions(of, given, CHOSEN)

@@ -6,18 +6,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convolve.explainers import integrated_gradients as integrated
-from convolve.explainers import smooth_grad as smooth
-from convolve.explainers.heat import heat_maps
+from convolve.explainers import gradients
+from convolve.explainers.methods import attributions
 from convolve.explainers.occlusion import squares
+from convolve.explainers.score_targets import ClassScore
 from convolve.models import Network
 from tests.explainers.small import images, network
 
-KINDS = torch.tensor([1, 4])
+CLASSES = torch.tensor([1, 4])
+TARGET = ClassScore(CLASSES)
 NAMES = ("lenet5_keras", "resnet20_cifar", "googlenet")
 
 
-def _slope(of: Network, image: Tensor, kind: int) -> Tensor:
+def _gradient(of: Network, image: Tensor, kind: int) -> Tensor:
     """Of one image, as everybody writes it."""
     leaf = image.clone()[None].requires_grad_()
     torch.autograd.backward(of(leaf)[0, kind])
@@ -31,11 +32,11 @@ def _close(ours: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_saliency_is_the_largest_slope_of_the_channels(name: str) -> None:
+def test_saliency_is_the_largest_gradient_of_the_channels(name: str) -> None:
     of = network(name)
     given = images(of)
-    expected = [_slope(of, image, int(kind)).abs().max(0).values for image, kind in zip(given, KINDS, strict=True)]
-    _close(heat_maps(of, "saliency", given, KINDS), torch.stack(expected))
+    expected = [_gradient(of, image, int(kind)).abs().max(0).values for image, kind in zip(given, CLASSES, strict=True)]
+    _close(attributions(of, "saliency", given, TARGET), torch.stack(expected))
 
 
 def test_a_linear_networks_maps_are_its_weights() -> None:
@@ -44,10 +45,10 @@ def test_a_linear_networks_maps_are_its_weights() -> None:
     assert isinstance(of.head, nn.Sequential)
     layer = of.head[-1]
     assert isinstance(layer, nn.Linear)
-    weights = layer.weight[KINDS].detach().view_as(given)
-    _close(heat_maps(of, "saliency", given, KINDS), weights.abs().amax(1))
-    _close(heat_maps(of, "smooth-grad", given, KINDS), weights.abs().amax(1))
-    _close(heat_maps(of, "integrated-gradients", given, KINDS), (weights * given).sum(1))
+    weights = layer.weight[CLASSES].detach().view_as(given)
+    _close(attributions(of, "saliency", given, TARGET), weights.abs().amax(1))
+    _close(attributions(of, "smooth-grad", given, TARGET), weights.abs().amax(1))
+    _close(attributions(of, "integrated-gradients", given, TARGET), (weights * given).sum(1))
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("lenet5_keras", 1e-5), ("resnet20_cifar", 0.02)])
@@ -56,40 +57,44 @@ def test_integrated_gradients_are_complete(name: str, tolerance: float) -> None:
     of = network(name)
     given = images(of)
     with torch.no_grad():
-        rise = (of(given) - of(torch.zeros_like(given))).gather(1, KINDS[:, None])[:, 0]
-    found = heat_maps(of, "integrated-gradients", given, KINDS).sum((1, 2))
+        rise = (of(given) - of(torch.zeros_like(given))).gather(1, CLASSES[:, None])[:, 0]
+    found = attributions(of, "integrated-gradients", given, TARGET).sum((1, 2))
     torch.testing.assert_close(found, rise, rtol=0, atol=tolerance * float(rise.abs().max()))
 
 
 def test_integrated_gradients_are_the_limit_of_equal_steps() -> None:
     of = network("lenet5_keras")
     given = images(of, 1)
-    steps = [_slope(of, (place + 0.5) / 300 * given[0], 1) for place in range(300)]
-    _close(heat_maps(of, "integrated-gradients", given, KINDS[:1])[0], (given[0] * sum(steps) / 300).sum(0), 1e-3)
-    assert integrated.STEPS >= 20  # section 5
+    steps = [_gradient(of, (place + 0.5) / 300 * given[0], 1) for place in range(300)]
+    _close(
+        attributions(of, "integrated-gradients", given, TARGET.take(torch.tensor([0])))[0],
+        (given[0] * sum(steps) / 300).sum(0),
+        1e-3,
+    )
+    assert gradients.STEPS >= 20  # section 5
 
 
 def test_smooth_grad_is_the_mean_over_noise_of_its_own_seed() -> None:
     of = network("resnet20_cifar")
     given = images(of)
-    random = torch.Generator().manual_seed(smooth.SEED)
-    noises = [torch.randn(given.shape[1:], generator=random) for _ in range(smooth.SAMPLES)]
+    random = torch.Generator().manual_seed(gradients.SEED)
+    noises = [torch.randn(given.shape[1:], generator=random) for _ in range(gradients.SAMPLES)]
     expected = []
-    for image, kind in zip(given, KINDS, strict=True):
+    for image, kind in zip(given, CLASSES, strict=True):
         sigma = 0.15 * (image.max() - image.min())
-        slopes = [_slope(of, image + sigma * noise, int(kind)) for noise in noises]
-        expected.append((sum(slopes) / len(slopes)).abs().max(0).values)  # type: ignore[union-attr]
-    found = heat_maps(of, "smooth-grad", given, KINDS)
+        own = [_gradient(of, image + sigma * noise, int(kind)) for noise in noises]
+        expected.append((sum(own) / len(own)).abs().max(0).values)  # type: ignore[union-attr]
+    found = attributions(of, "smooth-grad", given, TARGET)
     _close(found, torch.stack(expected), 1e-3)
-    assert torch.equal(found, heat_maps(of, "smooth-grad", given, KINDS))
+    assert torch.equal(found, attributions(of, "smooth-grad", given, TARGET))
 
 
 @torch.no_grad()
 def test_occlusion_is_the_mean_fall_of_the_score_under_the_squares_over_a_pixel() -> None:
     of = network("lenet5_keras")
     given = images(of)
-    found = heat_maps(of, "occlusion", given, KINDS)
-    for image, kind, heat in zip(given, KINDS, found, strict=True):
+    found = attributions(of, "occlusion", given, TARGET)
+    for image, kind, heat in zip(given, CLASSES, found, strict=True):
         whole = of(image[None])[0, kind]
         falls: dict[tuple[int, int], list[Tensor]] = {}
         for rows, columns in squares(32, 32):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from convolve.explainers.feature_maps import map_of
-from convolve.explainers.receptive_fields import EDGE, box_around, boxes_of, seen
+from convolve.explainers.feature_maps import stage_maps
+from convolve.explainers.receptive_fields import EDGE, bounding_box, field_boxes, unit_field
 from convolve.models import Network, create
 from tests.explainers.small import images, network
 
 
 def _linear(name: str, size: tuple[int, int]) -> Network:
-    """Positive weights and nothing that bends: a unit's slope is above 0 wherever it sees anything."""
+    """Positive weights and nothing that bends: a unit's gradient is above 0 in all of its field."""
     made = create(name, 4, size=size)
     for module in made.modules():
         for key, layer in list(module.named_children()):
@@ -40,23 +40,23 @@ def _linear(name: str, size: tuple[int, int]) -> Network:
         "densenet121",
     ],
 )
-def test_the_theoretical_field_is_where_the_slope_of_a_linear_network_is(name: str) -> None:
+def test_the_theoretical_field_is_where_the_gradient_of_a_linear_network_is(name: str) -> None:
     size = (40, 48) if name in ("lenet5_keras", "lenet") else (64, 72)
     of = _linear(name, size)
     image = torch.ones(1, of.card.input[0], *size, requires_grad=True)
     for stage in of.stages:
-        maps = map_of(of, image, stage)
-        for place in ((0, 0), (maps.shape[2] // 2, maps.shape[3] - 1)):
-            (slopes,) = torch.autograd.grad(maps[0, :, place[0], place[1]].sum(), image, retain_graph=True)
-            found = boxes_of(of, (image.shape[1], *size), stage, np.array(place))
+        maps = stage_maps(of, image, stage)
+        for position in ((0, 0), (maps.shape[2] // 2, maps.shape[3] - 1)):
+            (gradients,) = torch.autograd.grad(maps[0, :, position[0], position[1]].sum(), image, retain_graph=True)
+            found = field_boxes(of, (image.shape[1], *size), stage, np.array(position))
             inside = np.clip(found, 0, [size[1], size[0]] * 2)
-            assert inside.tolist() == box_around((slopes[0] != 0).any(0).numpy()).tolist(), (stage, place)
+            assert inside.tolist() == bounding_box((gradients[0] != 0).any(0).numpy()).tolist(), (stage, position)
 
 
 def test_boxes_of_many_units_at_once() -> None:
     of = network("resnet20_cifar")
-    places = np.array([[[0, 0], [0, 1]], [[3, 2], [7, 7]]])
-    found = boxes_of(of, (3, 32, 32), "stage2", places)
+    positions = np.array([[[0, 0], [0, 1]], [[3, 2], [7, 7]]])
+    found = field_boxes(of, (3, 32, 32), "stage2", positions)
     assert found.shape == (2, 2, 4)
     assert (found[0, 1] - found[0, 0]).tolist() == [2, 0, 2, 0]
     assert (found[1, 0] - found[0, 0]).tolist() == [4, 6, 4, 6]
@@ -66,22 +66,22 @@ def test_boxes_of_many_units_at_once() -> None:
 def test_the_effective_field_is_the_gradient_by_hand_and_smaller() -> None:
     of = network("resnet20_cifar")
     given = images(of, 3)
-    found = seen(of, given, "stage3", (4, 3))
+    found = unit_field(of, given, "stage3", (4, 3))
     inputs = given.clone().requires_grad_()
-    (slopes,) = torch.autograd.grad(of.features(inputs)["stage3"][:, :, 4, 3].sum(), inputs)
-    by_hand = slopes.abs().sum(1).mean(0)
-    assert np.allclose(found.slopes, by_hand / by_hand.max(), atol=1e-6)
+    (gradients,) = torch.autograd.grad(of.features(inputs)["stage3"][:, :, 4, 3].sum(), inputs)
+    by_hand = gradients.abs().sum(1).mean(0)
+    assert np.allclose(found.gradients, by_hand / by_hand.max(), atol=1e-6)
     left, top, right, bottom = found.effective.tolist()
-    inside = found.slopes >= EDGE
+    inside = found.gradients >= EDGE
     assert inside[top:bottom, left:right].sum() == inside.sum()
     assert inside[top].any()
     assert inside[:, right - 1].any()
     assert (found.effective[2:] - found.effective[:2] < found.theoretical[2:] - found.theoretical[:2]).all()
-    assert seen(of, given, "stage3").place == (4, 4)
+    assert unit_field(of, given, "stage3").position == (4, 4)
 
 
 def test_a_box_around_nothing_is_empty() -> None:
-    assert box_around(np.zeros((4, 5), dtype=bool)).tolist() == [0, 0, 0, 0]
+    assert bounding_box(np.zeros((4, 5), dtype=bool)).tolist() == [0, 0, 0, 0]
     found = np.zeros((4, 5), dtype=bool)
     found[1, 2] = found[2, 4] = True
-    assert box_around(found).tolist() == [2, 1, 5, 3]
+    assert bounding_box(found).tolist() == [2, 1, 5, 3]

@@ -10,14 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convolve.errors import ExplainError
-from convolve.explainers.deconvnet import project
-from convolve.explainers.guided_backpropagation import guided_slopes
-from convolve.explainers.rectifiers import rectifying
-from convolve.explainers.slopes import image_slopes
+from convolve.explainers.gradients import image_gradients
+from convolve.explainers.rectifiers import guided_gradients, project, rectifier_rule
+from convolve.explainers.score_targets import ClassScore
 from convolve.models import Network, Stage, card
 from tests.explainers.small import images, network
 
-KINDS = torch.tensor([1, 4])
+TARGET = ClassScore(torch.tensor([1, 4]))
 
 
 def _zeiler(of: Network, image: Tensor, stages: int, channel: int) -> tuple[Tensor, tuple[int, int]]:
@@ -51,7 +50,7 @@ def test_projection_is_zeilers_deconvnet(stages: int, channel: int) -> None:
         with torch.no_grad():
             pattern, unit = _zeiler(of, image[None], stages, channel)
         torch.testing.assert_close(found.patterns[place], pattern[0], rtol=1e-4, atol=1e-6)
-        assert tuple(found.places[place].tolist()) == unit
+        assert tuple(found.positions[place].tolist()) == unit
 
 
 def test_zfnet_projects_every_stage_and_a_unit_far_from_a_corner_leaves_it_blank() -> None:
@@ -62,7 +61,7 @@ def test_zfnet_projects_every_stage_and_a_unit_far_from_a_corner_leaves_it_blank
         assert found.patterns.isfinite().all()
         assert found.patterns.abs().max() > 0
     first = project(of, given, "stage1", 1)
-    row, column = (4 * int(place) for place in first.places[0])
+    row, column = (4 * int(place) for place in first.positions[0])
     seen = first.patterns[0].abs().sum(0).nonzero()
     assert (seen - torch.tensor([row, column])).abs().max() <= 7 + 4 * 2
 
@@ -96,7 +95,7 @@ def _ignoring_what_comes_back(values: Tensor) -> Tensor:
 )  # fmt: skip
 def test_rectifiers_are_found_however_they_are_called(rectifier: Callable[[Tensor], Tensor]) -> None:
     values = torch.tensor([-2.0, 1.0, 3.0, 4.0], requires_grad=True)
-    with rectifying(nn.Module(), lambda arriving, left: 10 * arriving + (left > 0)):
+    with rectifier_rule(nn.Module(), lambda gradient, output: 10 * gradient + (output > 0)):
         out = rectifier(values * 1)
     assert torch.equal(out, torch.tensor([0.0, 1.0, 3.0, 4.0]))
     torch.autograd.backward((out * torch.tensor([1.0, -1.0, 2.0, 0.0])).sum())
@@ -104,14 +103,14 @@ def test_rectifiers_are_found_however_they_are_called(rectifier: Callable[[Tenso
     assert values.grad.tolist() == [10.0, -9.0, 21.0, 1.0]
 
 
-def test_maxout_keeps_its_own_slope_and_tanh_networks_the_plain_one() -> None:
+def test_maxout_keeps_its_own_gradient_and_tanh_networks_the_plain_one() -> None:
     for name in ("maxout", "lenet5"):
         of = network(name)
         given = images(of)
-        torch.testing.assert_close(guided_slopes(of, given, KINDS), image_slopes(of, given, KINDS))
+        torch.testing.assert_close(guided_gradients(of, given, TARGET), image_gradients(of, given, TARGET))
 
 
-def test_guided_slopes_of_a_net_written_by_hand() -> None:
+def test_guided_gradients_of_a_net_written_by_hand() -> None:
     """relu(3 a - b) - relu(a + b): only the first way is positive down to the pixels."""
     layer, scores = nn.Linear(2, 2, bias=False), nn.Linear(2, 1, bias=False)
     with torch.no_grad():
@@ -120,5 +119,5 @@ def test_guided_slopes_of_a_net_written_by_hand() -> None:
     head = nn.Sequential(nn.Flatten(), layer, nn.ReLU(), scores)
     of = Network(card("linear"), {"stage1": Stage(nn.Identity(), 1, 1)}, head)
     given = torch.tensor([[[[2.0, 1.0]]]])
-    assert guided_slopes(of, given, torch.tensor([0])).tolist() == [[[[3.0, -1.0]]]]
-    assert image_slopes(of, given, torch.tensor([0])).tolist() == [[[[2.0, -2.0]]]]
+    assert guided_gradients(of, given, ClassScore(torch.tensor([0]))).tolist() == [[[[3.0, -1.0]]]]
+    assert image_gradients(of, given, ClassScore(torch.tensor([0]))).tolist() == [[[[2.0, -2.0]]]]

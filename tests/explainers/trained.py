@@ -27,7 +27,7 @@ def digits() -> tuple[Tensor, Tensor]:
 @functools.cache
 def trained() -> Network:
     """The network, in evaluation mode; it ends in global average pooling. Nobody may change it."""
-    network = fresh(0)
+    network = initialized(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network.train()
@@ -43,7 +43,7 @@ def trained() -> Network:
     return network.eval()
 
 
-def fresh(seed: int) -> Network:
+def initialized(seed: int) -> Network:
     """The same network before it learns, in evaluation mode, with weights drawn from a seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -19,9 +19,9 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convolve.explainers.guided_backpropagation import guided_slopes
-from convolve.explainers.heat import heat_maps
-from convolve.explainers.methods import METHODS
+from convolve.explainers.methods import METHODS, attributions
+from convolve.explainers.rectifiers import guided_gradients
+from convolve.explainers.score_targets import ClassScore
 from convolve.models import Network
 from tests.explainers.small import images, network
 
@@ -34,6 +34,7 @@ CASES = (
     ("se_resnet50", "stage4"),
 )
 CLASSES = [1, 4]
+TARGET = ClassScore(torch.tensor(CLASSES))
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
@@ -70,13 +71,13 @@ def _of_pytorch_grad_cam(kind: type[theirs.GradCAM], of: Network, given: Tensor,
 )
 def test_pytorch_grad_cam(case: tuple[Network, Tensor, str], method: str, kind: type[theirs.GradCAM]) -> None:
     of, given, stage = case
-    ours = heat_maps(of, method, given, torch.tensor(CLASSES), stage)
+    ours = attributions(of, method, given, TARGET, stage)
     _close(torch.from_numpy(scale_cam_image(ours.numpy())), _of_pytorch_grad_cam(kind, of, given, stage))
 
 
 def test_pytorch_grad_cams_principal_component(case: tuple[Network, Tensor, str]) -> None:
     of, given, stage = case
-    ours = METHODS["eigen-cam"].heat(of, given, torch.tensor(CLASSES), stage)
+    ours = METHODS["eigen-cam"].attribute(of, given, TARGET, stage)
     with torch.no_grad():
         maps = of.features(given)[stage]
     for found, expected, strength in zip(ours, get_2d_projection(maps.numpy()), maps.norm(dim=1), strict=True):
@@ -87,7 +88,7 @@ def test_pytorch_grad_cams_principal_component(case: tuple[Network, Tensor, str]
 @pytest.mark.parametrize(("method", "kind"), [("grad-cam", torch_cam.GradCAM), ("layer-cam", torch_cam.LayerCAM)])
 def test_torch_cam(case: tuple[Network, Tensor, str], method: str, kind: type[torch_cam.GradCAM]) -> None:
     of, given, stage = case
-    _close(METHODS[method].heat(of, given, torch.tensor(CLASSES), stage), _of_torch_cam(kind, of, given, stage))
+    _close(METHODS[method].attribute(of, given, TARGET, stage), _of_torch_cam(kind, of, given, stage))
 
 
 def _of_torch_cam(kind: type[torch_cam.GradCAM], of: Network, given: Tensor, stage: str) -> Tensor:
@@ -104,14 +105,14 @@ def test_torch_cams_cam(name: str) -> None:
     with torch_cam.CAM(of, of.stages[list(of.stages)[-1]], of.head[-1]) as method, torch.no_grad():
         of(images(of))
         expected = method(CLASSES, normalized=False)[0]
-    _close(METHODS["cam"].heat(of, images(of), torch.tensor(CLASSES), None), expected)
+    _close(METHODS["cam"].attribute(of, images(of), TARGET, None), expected)
 
 
 def test_score_cam_where_maps_are_as_large_as_images() -> None:
     """There neither peer enlarges masks, which both do in ways of their own."""
     of = network("resnet20_cifar")
     given, stage = images(of), "stage1"
-    ours = METHODS["score-cam"].heat(of, given, torch.tensor(CLASSES), stage)
+    ours = METHODS["score-cam"].attribute(of, given, TARGET, stage)
     with torch_cam.ScoreCAM(of, of.stages[stage]) as method, torch.no_grad():
         of(given)
         _close(ours, method(CLASSES, normalized=False)[0])
@@ -122,8 +123,8 @@ def test_score_cam_where_maps_are_as_large_as_images() -> None:
 def test_score_cam_with_masks_enlarged_as_in_the_paper(name: str, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     of = network(name)
     given = images(of, 2)
-    monkeypatch.setattr(nn, "UpsamplingBilinear2d", _Enlarged)  # theirs keeps the corners in their places
-    ours = METHODS["score-cam"].heat(of, given, torch.tensor(CLASSES), stage)
+    monkeypatch.setattr(nn, "UpsamplingBilinear2d", _Enlarged)  # theirs aligns the corners
+    ours = METHODS["score-cam"].attribute(of, given, TARGET, stage)
     expected = _of_pytorch_grad_cam(theirs.ScoreCAM, of, given, stage)
     enlarged = F.interpolate(ours[:, None], given.shape[2:], mode="bilinear")[:, 0]
     _close(torch.from_numpy(scale_cam_image(enlarged.numpy())), expected)
@@ -142,7 +143,7 @@ class _Enlarged(nn.Module):
 def test_guided_backpropagation(name: str) -> None:
     of = network(name)
     given = images(of)
-    for place, kind in enumerate(CLASSES):
-        expected = GuidedBackpropReLUModel(copy.deepcopy(of), "cpu")(given[place : place + 1].clone(), kind)
-        ours = guided_slopes(of, given, torch.tensor(CLASSES))[place]
+    for index, kind in enumerate(CLASSES):
+        expected = GuidedBackpropReLUModel(copy.deepcopy(of), "cpu")(given[index : index + 1].clone(), kind)
+        ours = guided_gradients(of, given, TARGET)[index]
         _close(ours.permute(1, 2, 0), torch.from_numpy(expected))

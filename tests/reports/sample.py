@@ -70,7 +70,7 @@ def report(names: tuple[str, ...] = DIGITS) -> Report:
     return Report(
         title="lenet5 on digits",
         subtitle="Measured on the test split: 800 images",
-        headlines=(Headline("Accuracy", percent(accuracy(matrix)), "800 images"),),
+        headlines=(Headline("accuracy", percent(accuracy(matrix)), "800 images"),),
         sections=(
             confusion_section(names, matrix, "images"),
             class_section(names, metrics.support, "images", precision_recall_columns(metrics)),

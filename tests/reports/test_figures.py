@@ -35,7 +35,7 @@ def nothing_is_clipped(figure: Figure) -> bool:
 
 def test_curves_show_what_there_is() -> None:
     training = Training(epochs(), "accuracy", 3)
-    assert panels(training) == ("loss", "criterion", "rate")
+    assert panels(training) == ("loss", "metric", "learning rate")
     shown = words(training_curves(training, panels(training)))
     assert {"loss", "accuracy", "learning rate", "training", "validation"} <= set(shown)
     bare = Training((Epoch(1, 2.0), Epoch(2, float("nan"))), "accuracy")

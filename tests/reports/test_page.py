@@ -28,8 +28,8 @@ from convolve.reports.report import (
     count_of,
     fact_lists,
     format_interval,
-    metric_name,
     percent,
+    sentence_case,
     whole_percent,
 )
 from convolve.reports.sections import (
@@ -129,6 +129,8 @@ def test_the_confusion_matrix_has_a_button_for_every_cell_that_is_not_empty() ->
     for cell, button in found.items():
         row, _, column = cell.partition("-")
         assert str(button["class"]).split()[0] == ("r" if row == column else "w")
+        fraction = matrix[int(row), int(column)] / matrix[int(row)].sum()
+        assert button["style"] == f"--d:{round(100 * fraction**0.5)}%"
 
 
 def test_nothing_is_fetched_and_only_its_own_script_may_run() -> None:
@@ -256,9 +258,9 @@ def test_a_class_of_few_images_is_pointed_out() -> None:
 
 
 def test_the_best_epoch_is_named_with_its_metric() -> None:
-    text = page_of(training_section(Training(epochs(), "mean_iou", 3))).text
+    text = page_of(training_section(Training(epochs(), "mean IoU", 3))).text
     assert "The dotted line is the best epoch, 3, by mean IoU on the validation split." in " ".join(text.split())
-    assert "dotted" not in page_of(training_section(Training(epochs(), "mean_iou"))).text
+    assert "dotted" not in page_of(training_section(Training(epochs(), "mean IoU"))).text
 
 
 def test_the_same_report_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -301,7 +303,7 @@ def test_numbers_in_words() -> None:
     assert [whole_percent(value) for value in (0, 0.004, 0.5, 0.996, 1)] == ["0", "<1", "50", ">99", "100"]
     assert format_interval((0.8616, 0.9688)) == f"95{SPACE}% interval 86.2 to 96.9"
     assert [count_of(count, "images") for count in (0, 1, 1234)] == ["0 images", "1 image", f"1{SPACE}234 images"]
-    assert [metric_name(name) for name in ("mean_iou", "accuracy", "roc_auc")] == ["mean IoU", "accuracy", "ROC AUC"]
+    assert [sentence_case(text) for text in ("mean IoU", "ROC AUC", "")] == ["Mean IoU", "ROC AUC", ""]
 
 
 def test_reports_import_torch_never_and_matplotlib_only_to_draw() -> None:

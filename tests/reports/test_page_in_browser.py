@@ -71,6 +71,26 @@ def test_a_click_on_a_cell_opens_its_images_and_heatmaps_and_no_others(page: Pag
         assert photo.startswith('url("data:image/')
 
 
+def test_cells_are_blue_or_orange_and_deeper_the_fuller(page: Page) -> None:
+    colors = {
+        cell: button.evaluate(
+            """button => {
+                const context = document.createElement('canvas').getContext('2d');
+                context.fillStyle = getComputedStyle(button).backgroundColor;
+                context.fillRect(0, 0, 1, 1);
+                return [...context.getImageData(0, 0, 1, 1).data];
+            }"""
+        )
+        for cell, button in buttons(page).items()
+    }
+    for cell, (red, _, blue, opacity) in colors.items():
+        assert opacity == 255
+        assert blue > red + 10 if cell[0] == cell[-1] else red > blue + 10
+    depths = {cell: int(str(button.get_attribute("style")).strip("-d:%;")) for cell, button in buttons(page).items()}
+    diagonal = sorted((cell for cell in depths if cell[0] == cell[-1]), key=lambda cell: depths[cell])
+    assert sum(colors[diagonal[0]][:3]) > sum(colors[diagonal[-1]][:3])
+
+
 def test_the_most_confused_pair_is_open_at_first(page: Page) -> None:
     pair = page.locator(".pairs button").first
     assert set(visible_cells(page)) == {pair.get_attribute("data-cell")}

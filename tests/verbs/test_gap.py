@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 import convolve
 from convolve.errors import NetworkError
-from convolve.explainers.cam import averaged_head, cam
-from convolve.explainers.heat import heat_maps
+from convolve.explainers.cam import averaging_head, cam
+from convolve.explainers.methods import attributions
+from convolve.explainers.score_targets import ClassScore
+from convolve.setup.restore import restore_task
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.checkpoints import RunFiles
 from convolve.training.recipe import read_recipe, write_recipe
@@ -26,8 +28,9 @@ OPTIONS: dict[str, Any] = {
     "gap": True,
     "size": 16,
     "epochs": 2,
-    "rate": 0.003,
+    "learning_rate": 0.003,
     "threads": 1,
+    "progress": False,
     "seed": 3,
 }
 
@@ -53,19 +56,19 @@ def test_the_stages_come_from_the_weights_and_the_head_is_new(pooled: Path, digi
 def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
     """The mean of the map is the class's score without its bias."""
     task, runtime = restore_task(open_run(pooled), RuntimeOptions(precision="fp32", threads=1))
-    assert averaged_head(task.network)
-    assert averaged_head(restore_task(open_run(digits_run), RuntimeOptions())[0].network) is None
+    assert averaging_head(task.network)
+    assert averaging_head(restore_task(open_run(digits_run), RuntimeOptions())[0].network) is None
     images = runtime.images(np.random.default_rng(0).normal(size=(4, 16, 16, 1)).astype(np.float32))
     classes = torch.tensor([0, 3, 5, 9])
-    means = cam(task.network, images, classes, None).mean((1, 2))
+    means = cam(task.network, images, ClassScore(classes), None).mean((1, 2))
     with torch.no_grad():
         scores = task.network(images).gather(1, classes[:, None])[:, 0]
         torch.testing.assert_close(means, scores - task.network.head.fc.bias[classes], rtol=1e-4, atol=1e-4)
-    assert heat_maps(task.network, "cam", images, classes).shape == (4, 16, 16)
+    assert attributions(task.network, "cam", images, ClassScore(classes)).shape == (4, 16, 16)
 
 
 def test_the_run_is_measured_and_explained_by_cam(pooled: Path, tmp_path: Path) -> None:
-    found = convolve.evaluate(pooled, threads=1, report=tmp_path / "page.html").evaluation
+    found = convolve.evaluate(pooled, threads=1, progress=False, report=tmp_path / "page.html").evaluation
     kept = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["metrics"]
     assert found.metrics["accuracy"] == pytest.approx(kept["accuracy"])
     assert found.metrics["accuracy"] > 0.5
@@ -82,7 +85,7 @@ def test_it_stands_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path)
 
 
 def test_its_weights_start_another_with_the_same_head(pooled: Path, tmp_path: Path) -> None:
-    convolve.train("digits", **OPTIONS | {"rate": 1e-12}, weights=pooled, out=tmp_path / "run")
+    convolve.train("digits", **OPTIONS | {"learning_rate": 1e-12}, weights=pooled, out=tmp_path / "run")
     before, after = (load_file(run / "weights.safetensors") for run in (pooled, tmp_path / "run"))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)

@@ -104,12 +104,24 @@ class MaskArray:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class PixelCounts:
+    """How many pixels of each class N masks have, ``counts`` (N, C), none where a mask cannot be read; ``failed`` says
+    by index why that is.
+    """
+
+    counts: Indices
+    failed: Mapping[int, str]
+
+
+@final
 class Masks:
     """A `GroundTruth`: the class of every pixel of N images, in files or in memory.
 
     Image i has mask ``indices[i]`` of the ``reader``, or none where that is -1; without ``indices`` (N,) they are in
     the same order. ``table`` (256,) maps the reader's class indices to those of ``classes``. ``colors`` are those in
-    which the dataset paints each class. `take` and `with_classes` give views that share what was read.
+    which the dataset paints each class. ``counts`` are those of the reader's masks, where they are known. `take` and
+    `with_classes` give views that share what was read.
     """
 
     def __init__(
@@ -119,12 +131,15 @@ class Masks:
         colors: Sequence[Color],
         indices: Indices | None = None,
         table: Pixels | None = None,
+        counts: PixelCounts | None = None,
     ) -> None:
         """Raises `DataError` unless there are as many colors as classes, and 255 at most."""
         if len(classes) != len(colors) or len(classes) > IGNORE:
-            raise DataError(f"{len(classes)} classes have {len(colors)} colors; each needs one, and 255 is the most.")
+            raise DataError(
+                f"Masks of {len(classes)} classes have {len(colors)} colors; give each class one, 255 at most."
+            )
         self.classes, self.colors = tuple(classes), tuple(colors)
-        self._reader = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes))
+        self._reader = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes), counts)
         self._indices: Indices = np.arange(len(reader)) if indices is None else indices
         self._table = np.arange(IGNORE + 1, dtype=np.uint8) if table is None else table
 
@@ -153,7 +168,7 @@ class Masks:
 
         Reads every mask when it is first asked for, by threads.
         """
-        stored, _ = self._reader.counts()
+        stored = self._reader.counts().counts
         counts = np.zeros((len(self), len(self.classes)), dtype=np.int64)
         for old, new in enumerate(self._table[: stored.shape[1]].tolist()):
             if new != IGNORE:
@@ -166,7 +181,7 @@ class Masks:
 
     def findings(self) -> GroundTruthFindings:
         """The masks that cannot be read, and the `pixels` of each class in all others. Reads as `pixel_counts` does."""
-        _, failed = self._reader.counts()
+        failed = self._reader.counts().failed
         return GroundTruthFindings(
             failed={row: failed[index] for row, index in enumerate(self._indices.tolist()) if index in failed},
             totals={"pixels": tuple(self.pixel_counts().sum(0).tolist())},
@@ -230,16 +245,15 @@ class _MaskMemory:
     The first ``classes`` class indices are counted.
     """
 
-    def __init__(self, reader: MaskReader, classes: int) -> None:
-        self._reader, self._classes = reader, classes
+    def __init__(self, reader: MaskReader, classes: int, counts: PixelCounts | None = None) -> None:
+        self._reader, self._classes, self._counts = reader, classes, counts
         self._masks: OrderedDict[int, Pixels] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
-        self._counts: tuple[Indices, Mapping[int, str]] | None = None
         self._counting = Lock()
 
-    def __reduce__(self) -> tuple[type[_MaskMemory], tuple[MaskReader, int]]:
-        """Another process, such as a worker of PyTorch's `DataLoader`, begins with an empty memory."""
-        return _MaskMemory, (self._reader, self._classes)
+    def __reduce__(self) -> tuple[type[_MaskMemory], tuple[MaskReader, int, PixelCounts | None]]:
+        """Another process, such as a worker of PyTorch's `DataLoader`, begins without decoded masks."""
+        return _MaskMemory, (self._reader, self._classes, self._counts)
 
     def __len__(self) -> int:
         return len(self._reader)
@@ -265,8 +279,8 @@ class _MaskMemory:
                 self._bytes -= self._masks.popitem(last=False)[1].size
         return mask
 
-    def counts(self) -> tuple[Indices, Mapping[int, str]]:
-        """(N, classes) pixels, none of a mask that cannot be read, and by index why it cannot."""
+    def counts(self) -> PixelCounts:
+        """Of all masks; reads them where that has not been done."""
         with self._counting:
             if self._counts is None:
                 failed: dict[int, str] = {}
@@ -279,7 +293,7 @@ class _MaskMemory:
                         return np.zeros(self._classes, dtype=np.int64)
 
                 rows = list(in_order(count, range(len(self))))
-                self._counts = np.array(rows, dtype=np.int64).reshape(len(self), self._classes), failed
+                self._counts = PixelCounts(np.array(rows, dtype=np.int64).reshape(len(self), self._classes), failed)
             return self._counts
 
 
@@ -303,7 +317,7 @@ def class_indices(
     """The class index of every stored value, `IGNORE` for those that are ``ignored``. Raises `ImageError` for a value
     that names no class; ``name`` is the mask's.
     """
-    known = np.array([_as_number(value) for value in (*stored, *ignored)])
+    known = np.array([stored_number(value) for value in (*stored, *ignored)])
     order = np.argsort(known)
     known, meaning = known[order], np.array([*range(len(stored)), *[IGNORE] * len(ignored)], np.uint8)[order]
     result = np.empty(values.size, np.uint8)
@@ -317,7 +331,8 @@ def class_indices(
     return result.reshape(values.shape)
 
 
-def _as_number(value: int | Color) -> int:
+def stored_number(value: int | Color) -> int:
+    """A gray level, palette index or color as `stored_values` gives it."""
     return value if isinstance(value, int) else 2**24 + 65536 * value[0] + 256 * value[1] + value[2]
 
 

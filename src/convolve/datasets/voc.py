@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element, ParseError
 
 import numpy as np
 import numpy.typing as npt
-from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
-from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from convolve.errors import DataError
 

@@ -1,4 +1,4 @@
-"""Images that a class's score is greatest for.
+"""Images that maximize a score.
 
 Simonyan, Vedaldi, Zisserman 2013, "Deep inside convolutional networks", section 2: ascend the class's score, with a
 penalty on the image's square. Yosinski, Clune, Nguyen, Fuchs, Lipson 2015, "Understanding neural networks through deep
@@ -12,27 +12,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from convolve.explainers.blur import blurred
-from convolve.explainers.question import everywhere
-from convolve.explainers.untouched import untouched
-from convolve.models import Network
+from convolve.explainers.blur import blur
+from convolve.explainers.preservation import preserve
+from convolve.explainers.score_targets import ScoreTarget
 from convolve.values import Floats
 
 
 @dataclass(frozen=True)
 class Ascent:
-    """How an image climbs.
+    """How an image ascends.
 
-    Each of ``steps`` shrinks the image by the share ``decay`` and goes ``rate`` along the score's slope, which is
-    scaled to a mean square of 1 (in deviations of the network's input); the rate falls to a tenth. After every fourth
-    step the image is blurred by ``blur`` pixels (deviation), and at each it is shifted by up to the share ``jitter`` of
-    its shorter side. ``seed`` draws the shifts.
+    Each of ``steps`` shrinks the image by the fraction ``decay`` and adds ``learning_rate`` times the score's gradient,
+    which is scaled to a mean square of 1 (in standard deviations of the network's input); the rate falls to a tenth.
+    After every fourth step the image is blurred by ``blur`` pixels (standard deviation), and at each it is shifted by
+    up to the fraction ``jitter`` of its shorter side. ``seed`` draws the shifts.
     """
 
     steps: int = 120
-    rate: float = 0.3
+    learning_rate: float = 0.3
     decay: float = 0.01
     blur: float = 0.8
     jitter: float = 0.1
@@ -48,43 +47,35 @@ class ClassImages:
 
 
 def class_images(
-    network: Network, classes: Tensor, bounds: tuple[Tensor, Tensor], size: tuple[int, int], ascent: Ascent
+    network: nn.Module, target: ScoreTarget, bounds: tuple[Tensor, Tensor], size: tuple[int, int], ascent: Ascent
 ) -> ClassImages:
-    """One image for each of ``classes`` (K,), of ``size`` (height, width), from the mean image on.
+    """One image for each of the K scores of ``target``, of ``size`` (height, width), starting from the mean image.
 
-    Of a network for pixels the score is the mean over all of them. ``bounds`` (C,) are the least and greatest value of
-    each channel: those of black and white.
+    ``bounds`` (C,) are the least and greatest value of each channel: those of black and white. They are on the
+    network's device, and so are the images.
     """
-    network = everywhere(network)
-    low, high = (bound.reshape(1, -1, 1, 1).to(classes.device) for bound in bounds)
-    images = torch.zeros(len(classes), low.shape[1], *size, device=classes.device).clamp(low, high)
+    low, high = (bound.reshape(1, -1, 1, 1) for bound in bounds)
+    images = torch.zeros(len(target), low.shape[1], *size, device=low.device).clamp(low, high)
     random, reach = torch.Generator().manual_seed(ascent.seed), round(ascent.jitter * min(size))
-    found: list[Tensor] = []
-    with untouched(network), torch.enable_grad():
+    scores: list[Tensor] = []
+    with preserve(network), torch.enable_grad():
         for step in range(ascent.steps):
             down, across = torch.randint(-reach, reach + 1, (2,), generator=random).tolist()
             images = images.roll((down, across), (2, 3))
-            scores, slopes = _slopes(network, images, classes)
-            found.append(scores)
-            images = (
-                ((1 - ascent.decay) * images + _rate(ascent, step) * slopes)
-                .clamp(low, high)
-                .roll((-down, -across), (2, 3))
-            )
+            before, gradients = _scores_and_gradients(network, images, target)
+            scores.append(before)
+            rate = ascent.learning_rate * (1 - 0.9 * step / max(1, ascent.steps - 1))
+            images = ((1 - ascent.decay) * images + rate * gradients).clamp(low, high).roll((-down, -across), (2, 3))
             if ascent.blur > 0 and step % 4 == 3:
-                images = blurred(images, ascent.blur)
-        found.append(_slopes(network, images, classes)[0])
-    return ClassImages(images.cpu().numpy(), torch.stack(found, 1).cpu().numpy())
+                images = blur(images, ascent.blur)
+        scores.append(_scores_and_gradients(network, images, target)[0])
+    return ClassImages(images.cpu().numpy(), torch.stack(scores, 1).cpu().numpy())
 
 
-def _slopes(network: Network, images: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """The classes' scores (K,), and their slopes (K, C, H, W), each with a mean square of 1."""
+def _scores_and_gradients(network: nn.Module, images: Tensor, target: ScoreTarget) -> tuple[Tensor, Tensor]:
+    """The scores (K,), and their gradients (K, C, H, W), each with a mean square of 1."""
     inputs = images.detach().clone().requires_grad_()
-    scores = network(inputs).float().gather(1, classes[:, None])[:, 0]
-    (slopes,) = torch.autograd.grad(scores.sum(), inputs)
-    steepness = slopes.square().mean((1, 2, 3), keepdim=True).sqrt()
-    return scores.detach(), slopes / steepness.clamp_min(torch.finfo(torch.float32).tiny)
-
-
-def _rate(ascent: Ascent, step: int) -> float:
-    return ascent.rate * (1 - 0.9 * step / max(1, ascent.steps - 1))
+    scores = target(network(inputs))
+    (gradients,) = torch.autograd.grad(scores.sum(), inputs)
+    norm = gradients.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return scores.detach(), gradients / norm.clamp_min(torch.finfo(torch.float32).tiny)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from convolve.explainers.score_targets import ScoreTarget
-from convolve.values import Flags, Floats, Indices
+from convolve.values import Color, Flags, Floats, Indices
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class ExplanationTargets:
     several). ``names`` (N x K) say what is explained: classes, or `red` for an output without a class. Its ``scores``
     (N, K), and the ``confidences`` (N,) of the predictions, are probabilities; where the task has none, there are no
     confidences, and scores are the outputs themselves. Each of the K ``targets`` covers the N images. ``regions``
-    (N, K, H, W) are the pixels of the network's input whose score is explained; None for images as a whole.
+    (N, K, H, W) are the pixels of the network's input whose score is explained; None for images as a whole. ``colors``
+    are those in which to draw regions, by name.
     """
 
     predictions: tuple[str, ...]
@@ -29,6 +31,7 @@ class ExplanationTargets:
     targets: tuple[ScoreTarget, ...]
     regions: Flags | None = None
     relation: str = ""
+    colors: Mapping[str, Color] = field(default_factory=dict)
 
     @property
     def present(self) -> Flags:

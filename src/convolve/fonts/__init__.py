@@ -85,7 +85,7 @@ def embedded_font_css(text: str) -> str:
     letters = {ord(letter) for letter in text if _is_hangul(letter)}
     if not letters:
         return ""
-    from fontTools import subset  # type: ignore[import-untyped]
+    from fontTools import subset
 
     # Browsers compose conjoining jamo, so the syllables that these make up belong to the text too.
     letters |= {ord(letter) for letter in unicodedata.normalize("NFC", text) if _is_hangul(letter)}

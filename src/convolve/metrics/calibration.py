@@ -130,10 +130,11 @@ def reject_threshold(probabilities: Scores, targets: Indices, accuracy: float) -
     A threshold passes where the lower end of the Wilson interval of its accuracy reaches what is claimed. To choose the
     best of many thresholds would be optimistic, so they are tested in a fixed order, from the highest down, and the
     first that fails ends the walk (fixed sequence testing: Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then
-    Test", arXiv 2110.01052). An error among the most confident images would end a single walk at once, so k counts start
-    where 1, 2, 4 … times the least number of images are answered, each with intervals of 1 - 0.05 / k (Bonferroni, as
-    in the search of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017). On images
-    like those of validation a threshold that claims too much is given in about 2.5 % of the cases at most, as far as
+    Test", arXiv 2110.01052). An error among the most confident images would end a single walk at once, so k counts
+    start where 1, 2, 4 … times the least number of images are answered, each with intervals of 1 - 0.05 / k
+    (Bonferroni, as in the search of Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks",
+    NeurIPS 2017). On images like those of validation a threshold that claims too much is given in about 2.5 % of the
+    cases at most, as far as
     neither the network nor the epoch was chosen on them.
 
     Raises `OptionError` when ``accuracy`` is not between 0 and 1.

@@ -18,7 +18,7 @@ from convolve.metrics.calibration import Reliability
 from convolve.metrics.confusion import Fractions
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, RIGHT, WRONG, mix
 from convolve.reports.drawing import style
-from convolve.reports.report import Training, metric_name
+from convolve.reports.report import Training
 from convolve.values import Indices
 
 Panel = Literal["loss", "metric", "learning rate"]
@@ -52,7 +52,7 @@ def training_curves(training: Training, selection: Sequence[Panel]) -> Figure:
             else:
                 _curve(axes, training, "learning_rate", ("learning rate", INK, "-"))
                 axes.set_ylim(bottom=0)
-            axes.set_ylabel(plot_label(metric_name(training.monitored)) if panel == "metric" else panel)
+            axes.set_ylabel(plot_label(training.monitored) if panel == "metric" else panel)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(visible=True)

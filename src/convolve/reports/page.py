@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from convolve.files import write_bytes
 from convolve.reports.assets import asset, environment, render_page, script_digest
-from convolve.reports.report import Report, Template, percent, thousands
+from convolve.reports.report import Report, Template, percent, sentence_case, thousands
 
 _HOME = "convolve.reports"
 
@@ -49,5 +49,5 @@ def render_part(template: Template, **context: object) -> Markup:
 
 @functools.cache
 def page_environment() -> Environment:
-    """The templates of reports, with the filters `percent` and `thousands`."""
-    return environment({"percent": percent, "thousands": thousands})
+    """The templates of reports, with the filters `percent`, `sentence_case` and `thousands`."""
+    return environment({"percent": percent, "sentence_case": sentence_case, "thousands": thousands})

@@ -10,14 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_ACRONYMS = {"iou": "IoU", "f1": "F1", "f": "F", "roc": "ROC", "auc": "AUC"}
 Template = tuple[str, str]
 """A package, such as `convolve.reports`, and a file of its folder `templates`."""
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A metric for the top of the page, ready to print: `Accuracy`, `98.1 %`, `95 % interval 96.4 to 99.0`."""
+    """A metric for the top of the page, ready to print: `accuracy`, `98.1 %`, `95 % interval 96.4 to 99.0`."""
 
     label: str
     value: str
@@ -63,7 +62,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Training:
-    """The epochs in order, the name of the monitored metric, and the number of the best epoch."""
+    """The epochs in order, the title of the monitored metric, and the number of the best epoch."""
 
     epochs: tuple[Epoch, ...]
     monitored: str
@@ -150,9 +149,9 @@ def count_of(count: int, unit: str) -> str:
     return f"{thousands(count)} {unit.removesuffix('s') if count == 1 else unit}"
 
 
-def metric_name(name: str) -> str:
-    """A metric's identifier in words: `mean_iou` is `mean IoU`."""
-    return " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
+def sentence_case(text: str) -> str:
+    """The text with its first letter as a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def _words(name: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from convolve.errors import DataError
 from convolve.metrics.confusion import ClassMetrics, Fractions, macro_average, weighted_average
-from convolve.reports.report import FactList, Section, Training, count_of, metric_name, percent, whole_percent
+from convolve.reports.report import FactList, Section, Training, count_of, percent, whole_percent
 from convolve.values import Indices
 
 _HOME = "convolve.reports"
@@ -122,7 +122,7 @@ def training_section(training: Training) -> Section:
     from convolve.reports.figures import panels, training_curves
 
     curves = [as_svg(training_curves(training, [panel]), panel) for panel in panels(training)]
-    context = {"curves": curves, "monitored": metric_name(training.monitored), "best": training.best}
+    context = {"curves": curves, "monitored": training.monitored, "best": training.best}
     return Section("training", "Training", (_HOME, "training.html.j2"), context)
 
 

@@ -16,10 +16,10 @@ from convolve.errors import RunError
 class State:
     """Everything that decides how a training goes on, besides weights, their average and the optimizer's tensors.
 
-    ``epoch`` (from 0) is running and has made ``step`` steps on ``images_done`` images, whose metrics, each times
-    its images, add up to ``sums``. ``best`` is the best value of the monitored metric, reached in ``best_epoch``; ``waited`` epochs
-    have passed since, ``stalled`` since then or since the plateau schedule last lowered the learning rate by
-    ``factor``. ``history`` has one line of metrics per finished epoch. ``ended`` says why there is no more to do.
+    ``epoch`` (from 0) is running and has made ``step`` steps on ``images_done`` images, whose metrics, each times its
+    images, add up to ``sums``. ``best`` is the best value of the monitored metric, reached in ``best_epoch``;
+    ``waited`` epochs have passed since, ``stalled`` since then or since the plateau schedule last lowered the learning
+    rate by ``factor``. ``history`` has one line of metrics per finished epoch. ``ended`` says why the training ended.
     """
 
     epoch: int = 0

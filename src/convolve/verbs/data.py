@@ -43,7 +43,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, the ground ground_truth that was examined, the findings, and the contact sheet, if one was requested."""
+    """The dataset, the ground truth that was examined, the findings, and the contact sheet, if requested."""
 
     dataset: Dataset
     ground_truth: str

@@ -154,7 +154,7 @@ def test_boxes_alone_are_no_masks(tmp_path: Path) -> None:
 def test_images_of_another_size_than_the_file_says_are_left_out_and_named(tmp_path: Path) -> None:
     root = write(tmp_path / "a.json", document())
     Image.new("RGB", (12, 6)).save(root / "8.png")
-    (root / "9.png").write_text("not a picture")  # the doctor says so
+    (root / "9.png").write_text("not an image")  # the doctor says so
     data = open_dataset(root)
     assert [data.images.name(index) for index in range(len(data))] == ["7.png", "9.png"]
     assert "1 whose size is not the file's are left out, such as 8.png (12x6, not 10x6)" in data.reason

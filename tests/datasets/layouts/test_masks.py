@@ -11,6 +11,7 @@ from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.mask_values import VOC
+from convolve.datasets.masks import MaskFiles, count_pixels
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels
 from tests.datasets.ground_truths import masks_of
@@ -269,3 +270,29 @@ def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
     assert "1 names of the lists without a pair are left out, such as 77" in data.reason
     assert "2 pairs that no list names are left out, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
     assert "1 of those masks cannot be read and are left out, such as SegmentationClass/4.png" in data.reason
+
+
+@pytest.mark.parametrize("mode", ["gray", "color", "black and white", "named"])
+def test_pixels_are_counted_while_masks_are_interpreted(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Masks are decoded once before training, and the counts are those of what is read later."""
+    mask = QUARTERS.copy()
+    mask[3:5, :5] = 3
+    stored = {"color": COLORS[mask], "black and white": np.where(mask > 1, 255, 0).astype(np.uint8)}
+    side_by_side(tmp_path, stored.get(mode, mask))
+    put(tmp_path / "masks" / "1.png", stored.get(mode, mask)[::-1].copy())
+    (tmp_path / "masks" / "2.png").write_bytes(b"not an image")
+    if mode == "named":
+        (tmp_path / "classes.txt").write_text("sky\nvoid\nroad\ncar\nnever seen\n")
+    data = open_dataset(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(MaskFiles, "read", lambda *_: pytest.fail("a mask is read again"))
+        counts, failed = masks_of(data).pixel_counts(), masks_of(data).findings().failed
+    classes = len(masks_of(data).classes)
+    assert counts[:2].tolist() == [count_pixels(read(data, index), classes).tolist() for index in range(2)]
+    assert counts[:2].sum() == 2 * np.count_nonzero(read(data, 0) != IGNORE) > 0
+    assert not counts[2].any()
+    with pytest.raises(ImageError) as caught:
+        read(data, 2)
+    assert failed == {2: str(caught.value)}

@@ -66,6 +66,13 @@ def test_examples_have_names_classes_and_their_heatmaps() -> None:
     assert found[0].predicted == (int(scores[5].argmax()),)
     assert found[0].confidence == np.float32(scores[5].max())
     assert [example.heatmaps for example in found] == [(), (heatmap,)]
+    assert found[1].cell == f"{true[3]}-{scores[3].argmax()}"
+
+
+def test_the_heatmap_of_a_true_class_is_captioned_in_the_color_of_right() -> None:
+    example = Example("a.png", "data:,", (1,), (2,), 0.9, (Heatmap(2, "data:,x"), Heatmap(1, "data:,y")))
+    tiles = [(tile.caption, tile.tone, tile.heatmap) for tile in example.heatmap_tiles(("ape", "bee", "cat"))]
+    assert tiles == [("cat", "wrong", "data:,x"), ("bee", "right", "data:,y")]
 
 
 def test_the_images_that_matter_most_get_heatmaps_first() -> None:

@@ -1,4 +1,4 @@
-"""Measuring a segmentation batch by batch, and the pictures of its mistakes."""
+"""Measuring a segmentation image by image."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from convolve.tasks.segment.page import WRONG, side_by_side
 
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import create
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.evaluation import SHOWN, evaluate
 from convolve.values import IGNORE, Scored
-
-COLORS = ((0, 0, 0), (200, 30, 40), (10, 90, 220))
 
 
 def task() -> Segment:
@@ -49,17 +46,3 @@ def test_a_split_without_a_class_has_no_figure_for_it() -> None:
     document = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert document["classes"]["c"] == {"iou": None, "boundary_f": None, "pixels": 0}
     assert found.metrics["mean_iou"] == 1.0
-
-
-def test_a_mistake_is_red_beside_its_truth() -> None:
-    truth = np.array([[0, 1, 2], [0, IGNORE, 2]], np.uint8)
-    predicted = np.array([[0, 2, 2], [0, 1, 2]], np.uint8)
-    image = np.full((2, 3, 1), 77, np.uint8)
-    shown = side_by_side(image, truth, predicted, COLORS)
-    assert shown.shape == (2, 4 * 3 + 3 * 4, 3)
-    assert (shown[:, :3] == 77).all()
-    assert shown[0, 8].tolist() == list(COLORS[1])
-    assert shown[1, 8].tolist() == [255, 255, 255]  # what no one judged is white
-    assert shown[0, 15].tolist() == list(COLORS[2])
-    red = (shown[:, 21:] == WRONG).all(2)
-    assert red.tolist() == [[False, True, False], [False, False, False]]

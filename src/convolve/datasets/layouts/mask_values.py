@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from convolve.datasets.layouts.parts import read_lines
-from convolve.datasets.masks import stored_values
+from convolve.datasets.masks import PixelCounts, count_pixels, stored_number, stored_values
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Color
@@ -58,12 +58,22 @@ def class_lists(folder: Path) -> list[ListedClass]:
     return [entry for line in read_lines(texts[0]) if (entry := _parse_line(line))] if texts else []
 
 
-def interpret_files(masks: Sequence[Path], listed: Sequence[ListedClass]) -> Meaning:
-    """Look at every mask. Raises `DataError` when none can be read, or more than 254 values stand for classes."""
-    values = sorted(set().union(*in_order(_distinct_values, masks)))
+def interpret_files(masks: Sequence[Path], listed: Sequence[ListedClass]) -> tuple[Meaning, PixelCounts]:
+    """Read every mask: what its values mean, and how many pixels of each class it has.
+
+    Raises `DataError` when none can be read, or more than 254 values stand for classes.
+    """
+    found = list(in_order(_count_values, masks))
+    failed = {index: counts for index, counts in enumerate(found) if isinstance(counts, str)}
+    read = {index: counts for index, counts in enumerate(found) if not isinstance(counts, str)}
+    values = sorted(set().union(*read.values()))
     if not values:
         raise DataError(f"None of the {len(masks)} masks can be read, such as {masks[0]}; restore them.")
-    return interpret(values, listed, masks[0])
+    meaning = interpret(values, listed, masks[0])
+    pixels = np.zeros((len(masks), len(meaning.stored)), dtype=np.int64)
+    for index, counts in read.items():
+        pixels[index] = [counts.get(stored_number(value), 0) for value in meaning.stored]
+    return meaning, PixelCounts(pixels, failed)
 
 
 def interpret(values: Sequence[int], listed: Sequence[ListedClass], first: Path) -> Meaning:
@@ -120,11 +130,16 @@ def _interpret_colors(values: Sequence[int], listed: Sequence[ListedClass], firs
     return Meaning(tuple(meant.values()), colors, colors, void, f"{len(meant)} colors are classes")
 
 
-def _distinct_values(path: Path) -> set[int]:
+def _count_values(path: Path) -> dict[int, int] | str:
+    """How many pixels have each stored value; of a mask that cannot be read, why."""
     try:
-        return {int(value) for value in np.unique(stored_values(path))}
-    except ImageError:
-        return set()
+        stored = stored_values(path)
+    except ImageError as error:
+        return str(error)
+    if stored.dtype == np.uint8:
+        counts = count_pixels(stored.astype(np.uint8, copy=False), 256)
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    return dict(zip(*(part.tolist() for part in np.unique(stored, return_counts=True)), strict=True))
 
 
 def _parse_line(line: str) -> ListedClass | None:

@@ -51,7 +51,7 @@ def recognize(path: Path) -> Dataset | None:
     pairs, differing = _with_same_shape(path, pairs)
     if not pairs:
         raise DataError(f"In {path} no mask has its image's shape, such as {differing[0]}; export them again.")
-    meaning = interpret_files([path / pair.mask for pair in pairs], class_lists(path))
+    meaning, counts = interpret_files([path / pair.mask for pair in pairs], class_lists(path))
     reader = MaskFiles(path, tuple(pair.mask for pair in pairs), meaning.stored, meaning.ignored)
     reason = f"{len(pairs)} images with masks of the same names; {meaning.how}"
     for what, names in (
@@ -64,7 +64,7 @@ def recognize(path: Path) -> Dataset | None:
         if names:
             reason += f"; {len(names)} {what} are left out, such as {', '.join(names[:_NAMED])}"
     images = ImageFiles(path, tuple(pair.image for pair in pairs))
-    ground_truths = {"masks": Masks(reader, meaning.names, meaning.colors)}
+    ground_truths = {"masks": Masks(reader, meaning.names, meaning.colors, counts=counts)}
     return build_dataset(path, "masks", reason, images, [pair.split for pair in pairs], ground_truths)
 
 

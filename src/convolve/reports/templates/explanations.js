@@ -2,35 +2,40 @@
 (() => {
   const all = (query, root = document) => [...root.querySelectorAll(query)];
   const tools = document.getElementById("tools");
-  const cases = all(".case");
+  const cards = all(".card");
+  const grid = document.querySelector(".cards");
+  const columns = Number(grid.style.getPropertyValue("--columns"));
   const slider = tools.elements.opacity;
   let before = slider.value;
 
   const fade = () => {
     document.documentElement.style.setProperty("--opacity", slider.value / 100);
-    document.body.classList.toggle("faded", slider.value === "0");
+    document.body.classList.toggle("transparent", slider.value === "0");
   };
 
-  const choose = () => {
-    const asked = new FormData(tools);
-    const wanted = (one, name) => !asked.get(name) || one.dataset[name] === asked.get(name);
-    cases.forEach((one) => { one.hidden = !["label", "truth", "verdict"].every((name) => wanted(one, name)); });
-    const boxes = tools.querySelectorAll("[name=method]");
-    const methods = new Set(asked.getAll("method"));
-    all("figure[data-method]").forEach((map) => { map.hidden = boxes.length > 0 && !methods.has(map.dataset.method); });
-    document.body.classList.toggle("unboxed", tools.elements.boxes ? !tools.elements.boxes.checked : false);
-    const count = cases.filter((one) => !one.hidden).length;
-    tools.querySelector("output").textContent = `${count} of ${cases.length} images`;
+  const filter = () => {
+    const options = new FormData(tools);
+    const matches = (card, name) => !options.get(name) || card.dataset[name] === options.get(name);
+    cards.forEach((card) => { card.hidden = !["prediction", "groundTruth", "verdict"].every((name) => matches(card, name)); });
+    if (all("[name=method]", tools).length) {
+      const methods = new Set(options.getAll("method"));
+      all(".tile[data-method]").forEach((tile) => { tile.hidden = !methods.has(tile.dataset.method); });
+      const rows = all(".tile-row", grid).map((row) => all(".tile:not([hidden])", row).length);
+      grid.style.setProperty("--columns", Math.min(columns, 1 + Math.max(0, ...rows)));
+    }
+    document.body.classList.toggle("boxless", tools.elements.boxes ? !tools.elements.boxes.checked : false);
+    const count = cards.filter((card) => !card.hidden).length;
+    tools.querySelector("output").textContent = `${count} of ${cards.length} images`;
     document.querySelector(".none").hidden = count > 0;
   };
 
-  const walk = (step) => {
-    const shown = cases.filter((one) => !one.hidden);
-    if (!shown.length) return;
-    const here = shown.indexOf(document.activeElement.closest(".case"));
-    const next = here < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, here + step));
-    shown[next].focus({ preventScroll: true });
-    shown[next].scrollIntoView({ block: "start" });
+  const move = (step) => {
+    const visible = cards.filter((card) => !card.hidden);
+    if (!visible.length) return;
+    const current = visible.indexOf(document.activeElement.closest(".card"));
+    const next = current < 0 ? 0 : Math.min(visible.length - 1, Math.max(0, current + step));
+    visible[next].focus({ preventScroll: true });
+    visible[next].scrollIntoView({ block: "nearest" });
   };
 
   const hide = () => {
@@ -38,18 +43,17 @@
     fade();
   };
 
-  const keys = { ArrowRight: () => walk(1), ArrowLeft: () => walk(-1), h: hide, H: hide };
+  const keys = { ArrowRight: () => move(1), ArrowLeft: () => move(-1), h: hide, H: hide };
   document.addEventListener("keydown", (event) => {
     const act = keys[event.key];
-    const typed = event.target.closest("input, select");
-    if (!act || typed || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!act || event.target.closest("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     act();
   });
   slider.addEventListener("input", fade);
-  tools.addEventListener("change", choose);
+  tools.addEventListener("change", filter);
   tools.addEventListener("submit", (event) => event.preventDefault());
   all(".keys, #tools").forEach((part) => { part.hidden = false; });
   fade();
-  choose();
+  filter();
 })();

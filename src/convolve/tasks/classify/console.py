@@ -19,8 +19,7 @@ _MOST_CLASSES = 30
 def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     """The headline metrics, the confusion matrix where it is small enough to print, each class, and the calibration."""
     for position, headline in enumerate(headlines(evaluation)):
-        label = headline.label if headline.label.isupper() else headline.label[0].lower() + headline.label[1:]
-        text = f"{evaluation.split} {label} {headline.value} ({headline.note})"
+        text = f"{evaluation.split} {headline.label} {headline.value} ({headline.note})"
         yield Text(text, style="" if position else "bold")
     classes, calibration = evaluation.classes, evaluation.calibration
     if classes.matrix is not None and len(classes.names) <= _LARGEST_MATRIX:

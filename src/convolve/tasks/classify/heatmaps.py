@@ -12,9 +12,9 @@ import torch
 from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import ConvolveError, ImageError
-from convolve.explainers.class_maps import class_maps, own_method
-from convolve.explainers.heat import scaled
-from convolve.reports.overlays import laid_over, layer_uri
+from convolve.explainers.methods import default_method, maps_of_targets, scale
+from convolve.explainers.score_targets import ClassScore
+from convolve.reports.heatmaps import heatmap_uri, project_to_image
 from convolve.runtime import Runtime
 from convolve.summary import summarize
 from convolve.tasks.classify.task import Classify
@@ -87,14 +87,14 @@ def _of_batch(
     pairs = [(position, number) for position, index in enumerate(inputs) for number in classes[index]]
     positions, numbers = torch.tensor(pairs, dtype=torch.int64, device=batch.device).reshape(-1, 2).T
     with runtime.arithmetic():
-        maps = class_maps(task.network, batch, positions, numbers)
+        maps = maps_of_targets(task.network, batch, positions, ClassScore(numbers))
     if maps.shape[1:].numel() == 1 or not maps.isfinite().all():
         return {}
-    attributions, signed = iter(scaled(maps).cpu().numpy()), own_method(task.network).signed
+    attributions, signed = iter(scale(maps).cpu().numpy()), default_method(task.network)[0].signed
     shape = preprocessing.height, preprocessing.width
 
     def heatmap(number: int, size: tuple[int, int]) -> Heatmap:
-        laid = laid_over(next(attributions), shape, fit_matrix(*size, preprocessing), size, _SIDE)
-        return Heatmap(number, layer_uri(laid, signed, _SIDE))
+        whole = project_to_image(next(attributions), shape, fit_matrix(*size, preprocessing), size, _SIDE)
+        return Heatmap(number, heatmap_uri(whole, signed, _SIDE))
 
     return {index: tuple(heatmap(number, size) for number in classes[index]) for index, size in sizes.items()}

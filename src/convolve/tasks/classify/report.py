@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from convolve.explainers.class_maps import own_method
+from convolve.explainers.methods import default_method
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.intervals import accuracy_interval
 from convolve.metrics.ranking import nanmean
-from convolve.reports.overlays import ramp_uri
+from convolve.reports.heatmaps import ramp_uri
 from convolve.reports.report import Headline, Section, count_of, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.runtime import Runtime
 from convolve.tasks.classify.evaluation import ClassResults, Evaluation
 from convolve.tasks.classify.gallery import Selection, limit_bytes
 from convolve.tasks.classify.heatmaps import compute_heatmaps
+from convolve.tasks.classify.options import INFO
 from convolve.tasks.classify.task import Classify
 from convolve.values import Dataset, Preprocessing
 
@@ -25,14 +26,6 @@ _HOME = "convolve.tasks.classify"
 _BYTES = 6_000_000
 _SMALL, _LARGE = 96, 160
 _BLUR = 0.05
-_LABELS = {
-    "accuracy": "Accuracy",
-    "average_precision": "Mean average precision",
-    "exact_match": "Exact match",
-    "top5_accuracy": "Top-5 accuracy",
-    "macro_f1": "Macro F1",
-    "roc_auc": "ROC AUC",
-}
 _PROPORTIONS = ("accuracy", "exact_match", "top5_accuracy")
 
 
@@ -40,7 +33,7 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics worth the top of a page, with the 95 % interval of each that is a fraction of the images."""
     metrics, images = evaluation.metrics, count_of(evaluation.images, "images")
     found: list[Headline] = []
-    for name, label in _LABELS.items():
+    for name, label in INFO.metric_titles.items():
         if name in _PROPORTIONS and name in metrics and evaluation.images:
             interval = accuracy_interval(round(metrics[name] * evaluation.images), evaluation.images)
             found.append(Headline(label, percent(metrics[name]), f"{format_interval(interval)}, {images}"))
@@ -60,7 +53,7 @@ def report_sections(
     mistakes = limit_bytes(selection.examples(images, selection.mistakes, heatmaps, _LARGE), _BYTES)
     rest = _BYTES - sum(example.size for example in mistakes)
     examples = limit_bytes(selection.examples(images, selection.cells, heatmaps, _SMALL), rest)
-    method = own_method(task.network)
+    method, _ = default_method(task.network)
     shared = {
         "names": classes.names,
         "method": method if heatmaps else None,

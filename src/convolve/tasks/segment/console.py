@@ -18,8 +18,7 @@ _MOST_CLASSES = 30
 def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     """The headline metrics, then each class."""
     for position, headline in enumerate(headlines(evaluation)):
-        label = headline.label[0].lower() + headline.label[1:]
-        text = f"{evaluation.split} {label} {headline.value} ({headline.note})"
+        text = f"{evaluation.split} {headline.label} {headline.value} ({headline.note})"
         yield Text(text, style="" if position else "bold")
     table = Table("class", box=None, header_style="bold")
     for heading in ("IoU", "boundary F", "pixels"):

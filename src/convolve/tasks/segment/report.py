@@ -18,6 +18,7 @@ from convolve.reports.sections import ClassColumn, class_section, confusion_sect
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
 from convolve.tasks.segment.evaluation import EvaluatedImage, Evaluation
+from convolve.tasks.segment.options import INFO
 from convolve.tasks.segment.task import Segment
 from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
 
@@ -27,13 +28,6 @@ _WIDTH = 1200
 _GAP = 4
 _IOU = "the pixels that ground truth and prediction have in common, of all that either has"
 _BOUNDARY_F = "the harmonic mean of precision and recall of the outlines' pixels, within a small tolerance"
-_LABELS = {
-    "mean_iou": "Mean IoU",
-    "pixel_accuracy": "Pixel accuracy",
-    "mean_accuracy": "Mean class accuracy",
-    "weighted_iou": "Frequency-weighted IoU",
-    "boundary_f": "Boundary F",
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,9 @@ class Comparison:
 def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics of all pixels, with the number of images: pixels of one image are too alike for an interval."""
     images = count_of(evaluation.images, "images")
-    return tuple(Headline(label, percent(evaluation.metrics[name]), images) for name, label in _LABELS.items())
+    return tuple(
+        Headline(label, percent(evaluation.metrics[name]), images) for name, label in INFO.metric_titles.items()
+    )
 
 
 def report_sections(

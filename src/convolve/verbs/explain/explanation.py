@@ -1,0 +1,136 @@
+"""From the options of `convolve explain` to heatmaps, arrays and page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from convolve.choices import View
+from convolve.errors import DataError, OptionError
+from convolve.explainers.methods import default_method
+from convolve.explainers.score_targets import check_image_output
+from convolve.models import Network
+from convolve.progress import Listener, Message, Progress
+from convolve.runtime import Runtime
+from convolve.setup.network import build_network
+from convolve.setup.restore import restore_task
+from convolve.training.run import Run, open_run
+from convolve.verbs.explain import Explain
+from convolve.verbs.explain.images import (
+    ImageBatch,
+    annotated_boxes,
+    check_annotations,
+    choose_images,
+    read_batches,
+)
+from convolve.verbs.explain.measurement import Context, MethodMeter
+from convolve.verbs.explain.output import ImageArrays, OutputFolder
+from convolve.verbs.explain.results import Explanation, ImageExplanation
+
+_OF_IMAGE_OUTPUT: tuple[View, ...] = ("contributions", "embedding")
+
+
+def explain(options: Explain, listener: Listener) -> Explanation:
+    """Explain all images, a batch at a time. Raises `ConvolveError`."""
+    run = open_run(options.run)
+    exact = replace(options.runtime, precision=options.runtime.precision or "fp32")
+    task, runtime = restore_task(run, exact)
+    preprocessing = run.manifest.preprocessing
+    images, ground_truth = choose_images(options.images, run, task)
+    classes = class_indices(options.classes, task.classes)
+    methods = _choose_methods(options, task.network, listener)
+    context = Context(options, methods, classes, run, task, runtime)
+    if options.checks.boxes:
+        check_annotations(options.checks.boxes, images)
+    meter = MethodMeter(context, partial(_initialize, run, runtime), listener)
+    output = OutputFolder(options.out or options.run / "explanations", run)
+    first: ImageBatch | None = None
+    targets_of = partial(task.explanation_targets, classes=classes, preprocessing=preprocessing)
+    for errors, batch in read_batches(images, targets_of, runtime, preprocessing):
+        for index, error in errors.items():
+            output.leave_out(index, images.name(index), error)
+        if batch:
+            names = [images.name(index) for index in batch.indices.tolist()]
+            words = [ground_truth[index] for index in batch.indices.tolist()]
+            _add_batch(batch, names, words, context, meter, output)
+            first = first or batch
+        listener(Progress("explain", len(output.images), len(images)))
+    results = output.results()
+    if all(image.error for image in results):
+        raise DataError(f"None of the {len(results)} images can be read; the first: {results[0].error}")
+    measured = meter.results()
+    arrays, page = output.write_arrays(), output.write_page(measured)
+    views: dict[str, tuple[str, ...]] = {}
+    if options.show and first:
+        from convolve.verbs.explain.view_context import view_context
+        from convolve.verbs.explain.views import VIEWS
+
+        names = [output.images[index].image for index in first.indices.tolist()]
+        shared = view_context(context, first, names, output.folder)
+        views = {str(view): tuple(map(str, VIEWS[view](shared))) for view in dict.fromkeys(options.show)}
+    return Explanation(results, measured, views, output.folder, page, arrays)
+
+
+def class_indices(names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+    """The indices of the classes of those names. Raises `DataError` for one that the run does not have."""
+    if names and not classes:
+        raise DataError("The run has no classes to choose from; leave out --classes.")
+    for name in names:
+        if name not in classes:
+            raise DataError(f"The run does not know the class '{name}'; it knows {', '.join(classes)}.")
+    return tuple(list(classes).index(name) for name in dict.fromkeys(names))
+
+
+def _choose_methods(options: Explain, network: Network, listener: Listener) -> tuple[str, ...]:
+    """The names of the methods; the default one is announced with its reason.
+
+    Raises `OptionError` for an unknown stage, and `NetworkError` for a view that the network cannot give.
+    """
+    if options.stage is not None and options.stage not in network.strides:
+        stages = ", ".join(network.strides)
+        raise OptionError(f"{network.card.name} has no stage '{options.stage}'; its stages are {stages}.")
+    for view in options.show:
+        if view in _OF_IMAGE_OUTPUT:
+            check_image_output(network, f"--show {view}")
+    if options.method:
+        return tuple(dict.fromkeys(options.method))
+    method, reason = default_method(network, options.stage)
+    listener(Message(f"{method.name}: {reason}"))
+    return (method.name,)
+
+
+def _initialize(run: Run, runtime: Runtime) -> Network:
+    """The run's network with randomly initialized weights, from another seed than the run's, on the same device."""
+    recipe, manifest = run.recipe, run.manifest
+    other = replace(recipe, seed=(recipe.seed or 0) + 1)
+    network, _ = build_network(other, manifest.outputs, manifest.preprocessing)
+    runtime.prepare(network)
+    return network.eval()
+
+
+def _add_batch(
+    batch: ImageBatch,
+    names: Sequence[str],
+    ground_truth: Sequence[str],
+    context: Context,
+    meter: MethodMeter,
+    output: OutputFolder,
+) -> None:
+    """A batch of images of those names: their maps, what is measured by them, and the heatmaps of each."""
+    targets, folder = batch.targets, context.options.checks.boxes
+    preprocessing = context.run.manifest.preprocessing
+    boxes = [
+        annotated_boxes(folder, name, explained[0], (height, width), preprocessing)
+        for name, explained, (height, width) in zip(names, targets.names, batch.sizes.tolist(), strict=True)
+    ]
+    maps = meter.maps(batch)
+    meter.measure(batch, maps, boxes)
+    for row, name in enumerate(names):
+        scores = dict(zip(targets.names[row], targets.scores[row].tolist(), strict=True))
+        confidence = None if targets.confidences is None else float(targets.confidences[row])
+        image = ImageExplanation(name, ground_truth[row], targets.predictions[row], confidence, scores)
+        regions = None if targets.regions is None else targets.regions[row]
+        own = {method: values[row] for method, values in maps.items()}
+        arrays = ImageArrays(batch.pixels[row], own, boxes[row], regions)
+        output.add(int(batch.indices[row]), image, arrays, targets)
