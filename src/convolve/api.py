@@ -199,9 +199,8 @@ def train(
         label_smoothing: (Classification) Label smoothing: probability spread over all classes (0 to 1).
         mixup: (Classification) Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha,
             alpha); 0 disables it.
-        balance: (Classification, Segmentation) Classification: Against class imbalance: class `weights` in the
-            loss, or a `sampler` that draws rare classes more often. Segmentation: Against class imbalance: class
-            `weights` in the loss.
+        balance: (Classification) Against class imbalance: class `weights` in the loss, or a `sampler` that draws
+            rare classes more often. (Segmentation) Against class imbalance: class `weights` in the loss.
         loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
         ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
@@ -267,12 +266,10 @@ def predict(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        top: (Classification, Segmentation) Classification: Number of classes to list for each image, most likely
-            first; 3 by default. Segmentation: Number of classes to list for each image, largest area first; 3 by
-            default.
-        threshold: (Classification, Segmentation) Classification: Minimum confidence: images below it are labeled
-            `unsure`; with multi-label, labels below it are omitted. Segmentation: Minimum confidence: pixels below
-            it are ignored.
+        top: (Classification) Number of classes to list for each image, most likely first; 3 by default.
+            (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
+        threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
+            labels below it are omitted. (Segmentation) Minimum confidence: pixels below it are ignored.
         out: (Segmentation) Folder for each image's mask (an indexed PNG of the image's size), an overlay on the
             image, and `predictions.json`, all regions as COCO polygons.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
