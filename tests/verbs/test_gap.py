@@ -28,8 +28,9 @@ OPTIONS: dict[str, Any] = {
     "gap": True,
     "size": 16,
     "epochs": 2,
-    "rate": 0.003,
+    "learning_rate": 0.003,
     "threads": 1,
+    "progress": False,
     "seed": 3,
 }
 
@@ -67,7 +68,7 @@ def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
 
 
 def test_the_run_is_measured_and_explained_by_cam(pooled: Path, tmp_path: Path) -> None:
-    found = convolve.evaluate(pooled, threads=1, report=tmp_path / "page.html").evaluation
+    found = convolve.evaluate(pooled, threads=1, progress=False, report=tmp_path / "page.html").evaluation
     kept = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["metrics"]
     assert found.metrics["accuracy"] == pytest.approx(kept["accuracy"])
     assert found.metrics["accuracy"] > 0.5
@@ -84,7 +85,7 @@ def test_it_stands_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path)
 
 
 def test_its_weights_start_another_with_the_same_head(pooled: Path, tmp_path: Path) -> None:
-    convolve.train("digits", **OPTIONS | {"rate": 1e-12}, weights=pooled, out=tmp_path / "run")
+    convolve.train("digits", **OPTIONS | {"learning_rate": 1e-12}, weights=pooled, out=tmp_path / "run")
     before, after = (load_file(run / "weights.safetensors") for run in (pooled, tmp_path / "run"))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)

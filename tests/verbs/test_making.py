@@ -13,7 +13,7 @@ import convolve
 from convolve.errors import NetworkError
 from tests.verbs.pictures import folders
 
-OPTIONS: dict[str, Any] = {"network": "densenet40_cifar", "size": 8, "epochs": 1, "batch": 8, "threads": 1}
+OPTIONS: dict[str, Any] = {"network": "densenet40_cifar", "size": 8, "epochs": 1, "batch": 8, "threads": 1, "progress": False}
 
 
 def test_saving_memory_gives_the_same_weights(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def left(run: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The training of `WORDS`, left alone."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    convolve.train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, out=out)
+    convolve.train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, progress=False, out=out)
     return left(out)
 
 
@@ -70,7 +70,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[
         process.communicate()
     assert kills > 1
     if not json.loads((out / "manifest.json").read_text())["results"]:
-        convolve.train(resume=out)
+        convolve.train(resume=out, progress=False)
     assert left(out) == undisturbed
 
 
@@ -84,7 +84,7 @@ def test_ctrl_c_says_how_to_go_on(undisturbed: dict[str, bytes], tmp_path: Path)
     assert process.returncode == 130, errors
     assert sentence.endswith(f"go on with: convolve train --resume {out}"), errors
     assert "Traceback" not in errors
-    resumed = convolve.train(resume=out)
+    resumed = convolve.train(resume=out, progress=False)
     assert resumed.report.is_file()
     assert left(out) == undisturbed
 
@@ -121,16 +121,16 @@ def test_changed_data_is_refused(stopped: Path) -> None:
     content = place.read_bytes()
     shutil.copy(stopped.parent / "data" / "a" / "1.png", place)
     with pytest.raises(RunError, match=r"data has changed since .*; bring it back"):
-        convolve.train(resume=stopped)
+        convolve.train(resume=stopped, progress=False)
     place.unlink()
     with pytest.raises(RunError, match=r"no longer holds a/0\.png \(1 images"):
-        convolve.train(resume=stopped)
+        convolve.train(resume=stopped, progress=False)
     place.write_bytes(content)
     (stopped.parent / "data").rename(stopped.parent / "moved")
     with pytest.raises(RunError, match=r"no longer at .*data; bring it back, or correct .*recipe\.toml"):
-        convolve.train(resume=stopped)
+        convolve.train(resume=stopped, progress=False)
     (stopped.parent / "moved").rename(stopped.parent / "data")
-    assert convolve.train(resume=stopped).epoch == 1
+    assert convolve.train(resume=stopped, progress=False).epoch == 1
 
 
 def test_a_run_may_move_before_it_goes_on(stopped: Path) -> None:
@@ -142,9 +142,9 @@ def test_killed_while_it_reports_it_reports_again(stopped: Path, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(page, "write_report", _stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train(resume=stopped)
+            convolve.train(resume=stopped, progress=False)
     before = left(stopped)
-    assert convolve.train(resume=stopped).report.is_file()
+    assert convolve.train(resume=stopped, progress=False).report.is_file()
     assert left(stopped) == before
 
 

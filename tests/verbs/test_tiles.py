@@ -23,7 +23,7 @@ from tests.tasks.segment.small import QUICK, folder
 
 LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 SHAPE = (60, 70)
-TILED = QUICK | {"fit": "tiles", "epochs": 2, "flip": True, "rotate": 20.0, "crop": 0.7, "rate": 0.01}
+TILED = QUICK | {"fit": "tiles", "epochs": 2, "flip": True, "rotate": 20.0, "crop": 0.7, "learning_rate": 0.01}
 EACH = len(starts(SHAPE[0], 32)) * len(starts(SHAPE[1], 32))
 
 
@@ -47,7 +47,7 @@ def test_it_learns_and_measures_whole_pictures(run: Path) -> None:
     results = open_run(run).manifest.results["test"]
     assert results["metrics"]["mean_iou"] > 0.6
     assert np.sum(results["confusion"]) == results["images"] * SHAPE[0] * SHAPE[1]
-    measured = convolve.evaluate(run, threads=1, report=run / "again.html")
+    measured = convolve.evaluate(run, threads=1, progress=False, report=run / "again.html")
     assert measured.evaluation.as_json() == results
 
 
@@ -71,7 +71,7 @@ def test_tiles_of_a_picture_stay_on_its_side(data: Path) -> None:
 
 
 def test_a_recipe_repeats_and_a_killed_run_goes_on_to_the_same_bits(run: Path, data: Path, tmp_path: Path) -> None:
-    again = convolve.train(recipe=run / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32").run
+    again = convolve.train(recipe=run / "recipe.toml", out=tmp_path / "again", threads=1, progress=False, precision="fp32").run
     assert left(again) == left(run)
     words = [word for name, value in TILED.items() for word in (f"--{name}", str(value)) if value is not True]
     command = [

@@ -104,7 +104,7 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
     path = run.recipe.data or ""
     if data is None and Path(path).is_absolute() and not Path(path).exists():
         raise DataError(
-            f"The run's data is no longer at {path}; give its new place: convolve evaluate {run.folder} DATA."
+            f"The run's data is no longer at {path}; pass its new path: convolve evaluate {run.folder} DATA."
         )
     dataset = restrict(open_dataset(data or path), task.info.ground_truth)
     dataset = type(task).accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))

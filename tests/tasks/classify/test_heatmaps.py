@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from convolve.tasks.classify.causes import affordable, overlays
 
 import convolve
 from convolve import models

@@ -17,6 +17,7 @@ QUICK: dict[str, Any] = {
     "epochs": 1,
     "batch": 8,
     "threads": 1,
+    "progress": False,
     "precision": "fp32",
 }
 """Options of a training that takes seconds."""
