@@ -207,9 +207,7 @@ def _summary(recipe: Recipe, preprocessing: Preprocessing, outputs: int) -> Summ
     return summarize(build_meta_network(recipe, outputs, preprocessing), shape)
 
 
-def _fit_to_machine(
-    recipe: Recipe, options: RuntimeOptions, summary: Summary
-) -> tuple[Runtime, int, dict[str, str]]:
+def _fit_to_machine(recipe: Recipe, options: RuntimeOptions, summary: Summary) -> tuple[Runtime, int, dict[str, str]]:
     """The runtime, and a batch that fits into memory, with the reason where that made it smaller."""
     runtime = choose(options.device, options.precision, options.threads, summary.macs)
     requested, budget = recipe.batch or 1, memory_budget()
