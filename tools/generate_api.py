@@ -95,9 +95,7 @@ def _docstring(command: Command[Any, Any], options: list[Option]) -> str:
     texts = {name: text for cls in _dataclasses(command.options) for name, text in descriptions(cls).items()}
     entries = [(option.name, texts.get(option.name, "")) for option in options]
     if command.task_use:
-        entries += [
-            (flag.name, f"({', '.join(flag.titles)}) {flag.description}") for flag in task_flags(command.task_use)
-        ]
+        entries += [(flag.name, flag.qualified_description) for flag in task_flags(command.task_use)]
         entries += [("task_options", "Options of a task that was registered with `convolve.register_task`, by name.")]
     entries += [("progress", "Report progress on the console or in the notebook.")]
     described = [

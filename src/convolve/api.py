@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from convolve.verbs.networks.catalog import Catalog
     from convolve.verbs.networks.layer_table import Layers
     from convolve.verbs.predict import Predictions
-    from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
-    from convolve.verbs.train import Folds, Trained
+    from convolve.verbs.scratch import ExampleList
+    from convolve.verbs.scratch import FilteredPhotograph
+    from convolve.verbs.scratch import WorkedCalculation
+    from convolve.verbs.train import Folds
+    from convolve.verbs.train import Trained
 
 
 def data(
@@ -345,26 +348,28 @@ def explain(
     threads: int | None = None,
     progress: bool = True,
 ) -> Explanation:
-    """Show what a trained network looks at: heat over images, how far to believe it, and what its layers hold.
+    """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its layers hold.
 
-    The arithmetic is fp32 unless another precision is asked for, so that slopes are exact.
+    The arithmetic is fp32 unless another precision is named, so that gradients are exact.
 
     Args:
         run: Folder of the run.
-        images: Images and folders of images, `-` for names from standard input; by default a few of the run's test
+        images: Images and folders of images, `-` for names from standard input; by default some of the run's test
             split.
-        method: How to explain, several side by side; by default `cam` where the network can give it, else `grad-
-            cam`.
-        classes: The classes to explain, several side by side; by default the one that the network predicts, of
-            pixels most.
-        stage: The stage whose map is read, such as `stage3`; by default the one that the method is made for.
-        show: Look inside the network too: each view is a picture in the folder.
-        out: Folder for the pictures, `heat.npz` and `explanations.html`; by default `explanations` in the run's
-            folder.
-        boxes: Folder of Pascal VOC XML files named as the images: score by them how well heat finds the object.
-        sanity: Re-initialize the network from the head down: a method whose maps survive that shows no more than
-            the picture.
-        faithfulness: Delete and insert pixels by their heat: does the score follow? With what each method costs.
+        method: Methods of attribution, shown side by side; by default `cam` where the network allows it, else
+            `grad-cam`.
+        classes: Classes to explain, shown side by side; by default the predicted one, in segmentation that of most
+            pixels.
+        stage: Stage whose maps are used, such as `stage3`; by default the last one with a map.
+        show: Views inside the network; each is an image file in the folder.
+        out: Folder for the heatmaps, `attributions.npz` and `explanations.html`; by default `explanations` in the
+            run's folder.
+        boxes: Folder of Pascal VOC XML files with the images' names: measure by their boxes how well heatmaps find
+            the object.
+        sanity: Randomize the network from the head down: a method whose maps stay the same shows the image, not the
+            network.
+        faithfulness: Measure deletion and insertion: does the score follow as pixels go in the order of their
+            attribution? With the time that each method takes.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.

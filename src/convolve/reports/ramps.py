@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
@@ -12,13 +11,15 @@ from convolve.values import Floats, Pixels
 
 def rising(fractions: npt.ArrayLike) -> Pixels:
     """Fractions (...) from 0 to 1 to sRGB (..., 3): viridis, from dark blue to yellow; what lies beyond is cut off."""
+    import matplotlib as mpl
+
     colors = mpl.colormaps["viridis"](np.clip(np.asarray(fractions, dtype=np.float64), 0, 1))
     return _eight_bits(np.asarray(colors)[..., :3])
 
 
 def diverging(fractions: npt.ArrayLike) -> Pixels:
     """Fractions (...) from -1 to 1 to sRGB (..., 3): blue below 0, white at 0, orange above,
-    as in heat over photographs.
+    as in heatmaps over photographs.
     """
     fraction = np.clip(np.asarray(fractions, dtype=np.float64), -1, 1)
     below, above = mix(PAPER, RIGHT, np.maximum(-fraction, 0)), mix(PAPER, WRONG, np.maximum(fraction, 0))

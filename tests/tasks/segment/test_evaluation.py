@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from convolve.tasks.segment.page import WRONG, side_by_side
 
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import create
 from convolve.tasks.segment import Segment
 from convolve.tasks.segment.evaluation import SHOWN, evaluate
 from convolve.values import IGNORE, Scored
-
 
 def task() -> Segment:
     return Segment(create("fcn1s_resnet20_cifar", 3, 3, (16, 16)), ("a", "b", "c"))
