@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from convolve.explainers.score_targets import RegionScore
-from convolve.tasks.segment import Segment
-from convolve.tasks.segment.explanation import explanation_targets, probabilities
+from convolve.tasks.segment.explanation import explanation_targets
+from convolve.tasks.segment.task import Segment
 from convolve.values import Preprocessing
 from tests.explainers.dense_prediction import linear
 
@@ -39,7 +39,7 @@ def test_by_default_it_is_the_class_of_most_pixels() -> None:
     np.testing.assert_allclose(targets.scores[:, 0], expected, rtol=1e-5)
     assert targets.confidences is not None
     np.testing.assert_allclose(targets.confidences, expected, rtol=1e-5)
-    assert torch.equal(probabilities(TASK, images), softmax)
+    assert torch.equal(TASK.probabilities(images), softmax)
     (target,) = targets.targets
     assert isinstance(target, RegionScore)
     torch.testing.assert_close(target(softmax), torch.tensor(expected))
