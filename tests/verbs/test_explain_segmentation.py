@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.choices import Heat, View
+from convolve.choices import AttributionMethod, View
 from convolve.errors import ConvolveError
 from convolve.verbs.explain.results import Explanation
-from convolve.choices import AttributionMethod, View
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
 from tests.verbs.test_explain import command as command  # noqa: PLC0414 - a fixture

@@ -10,14 +10,15 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from convolve.verbs.looking import visible
-from convolve.verbs.running import Running, restored
 from PIL import Image
 
 from convolve.choices import View
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import open_cache
 from convolve.errors import DataError, NetworkError
+from convolve.setup.contact_sheet import denormalize
+from convolve.setup.restore import restore_task
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.classify import Classify
 from convolve.tasks.classify.explanation import explanation_targets
 from convolve.training.run import open_run
@@ -25,10 +26,6 @@ from convolve.values import Batch
 from convolve.verbs.evaluate import Evaluate, asked
 from convolve.verbs.explain.view_context import ViewContext
 from convolve.verbs.explain.views import VIEWS
-from convolve.setup.contact_sheet import denormalize
-from convolve.setup.restore import restore_task
-from convolve.setup.runtime_options import RuntimeOptions
-from convolve.choices import View
 
 OF_IMAGES: tuple[View, ...] = ("feature-maps", "receptive-field", "contributions")
 
