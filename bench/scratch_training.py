@@ -20,7 +20,7 @@ import threadpoolctl  # type: ignore[import-untyped]
 
 from bench.steps import machine
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.named import SYSTEM_FOLDERS, data_folder
+from convolve.datasets.layouts.catalog import SYSTEM_FOLDERS, data_folder
 from convolve.from_scratch.homework import ThreeLayerNet
 from convolve.from_scratch.initializers import xavier
 from convolve.from_scratch.layers import Initialization

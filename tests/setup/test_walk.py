@@ -41,7 +41,9 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("task", "network"), [("classify", "lenet5_keras"), ("segment", "fcn1s_resnet20_cifar")], ids=["classify", "segment"]
+    ("task", "network"),
+    [("classify", "lenet5_keras"), ("segment", "fcn1s_resnet20_cifar")],
+    ids=["classify", "segment"],
 )
 def test_from_the_command_to_the_first_loss(task: str, network: str, tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 12}) if task == "classify" else folder(tmp_path / "data", 12)

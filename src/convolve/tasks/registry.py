@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from convolve.errors import OptionError
-from convolve.options import build, descriptions, fields, unknown_option
+from convolve.options import Option, build, descriptions, fields, unknown_option
 from convolve.tasks.info import TaskInfo
 
 if TYPE_CHECKING:
@@ -91,21 +91,31 @@ class TaskFlag:
     type: Any
     titles: tuple[str, ...]
     description: str
+    aliases: tuple[str, ...] = ()
 
 
 def task_flags(use: Use) -> Iterator[TaskFlag]:
     """The options of all tasks; one flag for those of the same name, whose type accepts what any of them does."""
-    found: dict[str, list[tuple[str, Any, str]]] = {}
+    found: dict[str, list[tuple[str, Option, str]]] = {}
     for task in task_names():
         cls = _options_type(task, use)
-        texts = descriptions(cls)
+        described = descriptions(cls)
         for option in fields(cls):
-            found.setdefault(option.name, []).append((task_info(task).title, option.type, texts.get(option.name, "")))
+            found.setdefault(option.name, []).append((task_info(task).title, option, described.get(option.name, "")))
     for name, entries in found.items():
-        types_of = dict.fromkeys(choice for _, hint, _ in entries for choice in _choices(hint))
+        choices = [choice for _, option, _ in entries for choice in _choices(option.type)]
+        words = dict.fromkeys(
+            word for choice in choices if typing.get_origin(choice) is Literal for word in typing.get_args(choice)
+        )
+        types_of = dict.fromkeys(choice for choice in choices if typing.get_origin(choice) is not Literal)
+        if words:
+            types_of = {Literal[tuple(words)]: None, **types_of}
         titles = tuple(title for title, _, _ in entries)
-        texts_of = dict.fromkeys(text for _, _, text in entries)
-        yield TaskFlag(name, functools.reduce(operator.or_, types_of), titles, " ".join(texts_of))
+        texts = [text for _, _, text in entries]
+        alike = len(set(texts)) == 1
+        description = texts[0] if alike else " ".join(f"{title}: {text}" for title, _, text in entries)
+        aliases = tuple(dict.fromkeys(alias for _, option, _ in entries for alias in option.aliases))
+        yield TaskFlag(name, functools.reduce(operator.or_, types_of), titles, description, aliases)
 
 
 def flags_dataclass(use: Use) -> type:
@@ -113,12 +123,14 @@ def flags_dataclass(use: Use) -> type:
     specs = [
         (
             flag.name,
-            Annotated[flag.type, Parameter(help=flag.description, group=", ".join(flag.titles))],
+            Annotated[flag.type, Parameter(help=flag.description, group=", ".join(flag.titles), alias=flag.aliases)],
             dataclasses.field(default=None),
         )
         for flag in task_flags(use)
     ]
-    return dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
+    flags = dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
+    flags.__module__ = __name__  # else it seems to be a type of Python's own, whose fields are no flags
+    return flags
 
 
 def _options_type(task: str, use: Use) -> type:

@@ -10,7 +10,6 @@ import torch
 
 from convolve.datasets.labels import Labels
 from convolve.explainers.score_targets import ClassScore
-from convolve.tasks.classify.explanation import explanation_targets
 from convolve.tasks.classify.task import Classify
 from convolve.values import Dataset, Preprocessing
 from tests.datasets.synthetic import files
@@ -28,7 +27,7 @@ def test_the_likeliest_or_the_classes_of_the_options(multi_label: bool) -> None:
     with torch.no_grad():
         expected, scores = task.predict(given).numpy(), task.network(given)
     best = expected.argmax(1)
-    targets = explanation_targets(task, given, SIZES, (), PREPROCESSING)
+    targets = task.explanation_targets(given, SIZES, (), PREPROCESSING)
     assert targets.regions is None
     assert targets.present.all()
     assert targets.names == tuple((CLASSES[index],) for index in best)
@@ -40,7 +39,7 @@ def test_the_likeliest_or_the_classes_of_the_options(multi_label: bool) -> None:
     assert isinstance(target, ClassScore)
     assert torch.equal(target(scores), scores[torch.arange(3), torch.from_numpy(best)])
     assert torch.equal(task.probabilities(given).detach(), torch.from_numpy(expected))
-    chosen = explanation_targets(task, given, SIZES, (4, 1), PREPROCESSING)
+    chosen = task.explanation_targets(given, SIZES, (4, 1), PREPROCESSING)
     assert chosen.names == (("e", "b"),) * 3
     np.testing.assert_array_equal(chosen.scores, expected[:, [4, 1]])
     assert torch.equal(chosen.targets[1](scores), scores[:, 1])
@@ -50,7 +49,7 @@ def test_the_likeliest_or_the_classes_of_the_options(multi_label: bool) -> None:
 def test_some_of_the_images() -> None:
     task = Classify(network("resnet20_cifar"), CLASSES)
     given = images(task.network, 3)
-    targets = explanation_targets(task, given, SIZES, (4, 1), PREPROCESSING)
+    targets = task.explanation_targets(given, SIZES, (4, 1), PREPROCESSING)
     some = targets.take(np.array([2, 0]))
     assert some.predictions == (targets.predictions[2], targets.predictions[0])
     assert targets.confidences is not None
