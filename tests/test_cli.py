@@ -19,12 +19,8 @@ import convolve.models
 from convolve import cli
 from convolve.command import NAMES, find_command
 from convolve.options import fields
-<<<<<<< HEAD
 from convolve.tasks.registry import task_flags
-from tests.verbs.pictures import folders
-=======
 from tests.verbs.synthetic import folders
->>>>>>> t_tasks
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
 
