@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convolve.choices import Fit
 from convolve.datasets.preprocess import fitted, frame
 from convolve.reports.heatmaps import (
     heatmap_layer,
@@ -23,7 +24,6 @@ from convolve.reports.heatmaps import (
     region_layer,
 )
 from convolve.values import Floats, Pixels, Preprocessing
-from convolve.choices import Fit
 
 
 @pytest.fixture
