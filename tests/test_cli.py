@@ -20,7 +20,7 @@ from convolve import cli
 from convolve.command import NAMES, find_command
 from convolve.options import fields
 from convolve.tasks.registry import task_flags
-from tests.verbs.pictures import folders
+from tests.verbs.synthetic import folders
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
 

@@ -80,7 +80,15 @@ def test_merge_takes_what_is_set() -> None:
 
 def test_a_recipe_round_trips_through_toml() -> None:
     recipe = build(
-        Recipe, {"data": "digits", "epochs": 3, "learning_rate": 0.1, "flip": True, "optimizer": "nesterov", "group_by": "^(.)"}
+        Recipe,
+        {
+            "data": "digits",
+            "epochs": 3,
+            "learning_rate": 0.1,
+            "flip": True,
+            "optimizer": "nesterov",
+            "group_by": "^(.)",
+        },
     )
     text = tomli_w.dumps(to_sections(recipe))
     assert from_sections(Recipe, tomllib.loads(text), "recipe.toml") == recipe

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from convolve.verbs.networks.catalog import Catalog
     from convolve.verbs.networks.layer_table import Layers
     from convolve.verbs.predict import Predictions
-    from convolve.verbs.scratch import ExampleList
-    from convolve.verbs.scratch import FilteredPhotograph
-    from convolve.verbs.scratch import WorkedCalculation
-    from convolve.verbs.train import Folds
-    from convolve.verbs.train import Trained
+    from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
+    from convolve.verbs.train import Folds, Trained
 
 
 def data(
@@ -348,7 +345,8 @@ def explain(
     threads: int | None = None,
     progress: bool = True,
 ) -> Explanation:
-    """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its layers hold.
+    """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its
+    layers hold.
 
     The arithmetic is fp32 unless another precision is named, so that gradients are exact.
 

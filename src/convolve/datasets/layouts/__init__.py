@@ -26,7 +26,7 @@ _MASKED = (coco, masks)
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Open a folder, a table, an IDX file or a built-in dataset (`catalog.NAMES`); a folder of that name takes precedence.
+    """Open a folder, a table, an IDX file or a built-in dataset (`catalog.NAMES`); such a folder goes first.
 
     `Dataset.reason` says by what the layout was recognized. Raises `DataError` naming what was expected and what is
     there.
