@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import convolve
-from tests.verbs.pictures import QUICK, folders
+from tests.verbs.synthetic import QUICK, folders
 
 
 @pytest.fixture(scope="session")

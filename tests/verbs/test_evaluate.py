@@ -12,7 +12,7 @@ import convolve
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.training.run import open_run
-from tests.verbs.pictures import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,9 @@ def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> N
         (tmp_path / "new" / name).mkdir(parents=True)
         for path in (train / name).iterdir():
             Image.open(path).save(tmp_path / "new" / name / f"new {path.name}")
-    found = convolve.evaluate(run, tmp_path / "new", threads=1, progress=False, report=tmp_path / "page.html").evaluation
+    found = convolve.evaluate(
+        run, tmp_path / "new", threads=1, progress=False, report=tmp_path / "page.html"
+    ).evaluation
     assert (found.split, found.images) == ("all", 40)
     assert found.metrics["accuracy"] > 0.7
     assert found.classes.matrix is not None
@@ -44,14 +46,18 @@ def test_a_class_that_the_run_does_not_know_is_named(run: Path, tmp_path: Path) 
 
 
 def test_multi_label_data_does_not_fit_a_run_with_one_label(tmp_path: Path, digits_run: Path) -> None:
-    with pytest.raises(DataError, match="is multi-label, but the run was trained with one label per image; use other data"):
+    with pytest.raises(
+        DataError, match="is multi-label, but the run was trained with one label per image; use other data"
+    ):
         convolve.evaluate(digits_run, labeled(tmp_path, 10), progress=False)
 
 
 def test_one_label_fits_a_multi_label_run(tmp_path: Path) -> None:
     convolve.train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
     data = folders(tmp_path / "new", {"a": 4, "b": 4})
-    found = convolve.evaluate(tmp_path / "run", data, threads=1, progress=False, report=tmp_path / "page.html").evaluation
+    found = convolve.evaluate(
+        tmp_path / "run", data, threads=1, progress=False, report=tmp_path / "page.html"
+    ).evaluation
     assert found.classes.metrics.support.tolist() == [4, 4, 0]
 
 

@@ -18,7 +18,7 @@ from convolve.errors import ConvolveError, DataError
 from convolve.verbs.explain.results import Explanation
 from tests.datasets.test_voc import write
 from tests.test_cli import Command
-from tests.verbs.pictures import QUICK, labeled, picture, save
+from tests.verbs.synthetic import QUICK, corner_image, labeled, save
 
 CLASSES = ("a b", "ünï", "꽃")
 
@@ -32,7 +32,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def images(tmp_path: Path) -> Path:
     """A picture of each class: its own corner is bright."""
     for number in range(3):
-        save(tmp_path / "images" / f"그림 {number}.png", picture([number], np.random.default_rng(number)))
+        save(tmp_path / "images" / f"그림 {number}.png", corner_image([number], np.random.default_rng(number)))
     return tmp_path / "images"
 
 

@@ -19,7 +19,7 @@ from convolve.errors import ConvolveError, DataError, OptionError
 from convolve.tasks.classify.prediction import UNSURE, ClassPrediction
 from convolve.verbs.predict import Predictions, render
 from tests.test_cli import Command
-from tests.verbs.pictures import QUICK, folders, picture, save
+from tests.verbs.synthetic import QUICK, corner_image, folders, save
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dog() -> Image.Image:
-    return Image.fromarray(picture([1], np.random.default_rng(5)))  # the second folder above
+    return Image.fromarray(corner_image([1], np.random.default_rng(5)))  # the second folder above
 
 
 def predictions(run: Path, *images: object, **options: Any) -> tuple[ClassPrediction, ...]:
@@ -121,7 +121,7 @@ def test_the_table_and_the_csv_file_are_complete(
     run: Path, dog: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bee = "bee [yellow]"
-    save(tmp_path / "[b]" / "a, b.png", picture([0], np.random.default_rng(1)))
+    save(tmp_path / "[b]" / "a, b.png", corner_image([0], np.random.default_rng(1)))
     dog.save(tmp_path / "[b]" / "dog.png")
     (tmp_path / "[b]" / "bad.png").write_text("")
     left = Command(monkeypatch, capsys)("predict", run, tmp_path / "[b]", "--csv", tmp_path / "new" / "found.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,18 @@ from convolve import models
 from convolve.datasets.masks import colorize
 from convolve.errors import DataError, NetworkError, OptionError, RunError
 from convolve.setup.network import find_starting_weights
+from convolve.setup.restore import open_evaluation_data, restore_task
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.segment.evaluation import Evaluation
 from convolve.tasks.segment.prediction import MaskPrediction
 from convolve.training.checkpoints import RunFiles
+from convolve.training.evaluation import evaluate_batches
 from convolve.training.run import open_run
 from convolve.values import IGNORE
 from convolve.verbs.train import Trained
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
-from tests.verbs.pictures import folders
+from tests.verbs.synthetic import folders
 
 FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 CLASSES = ("ground", "bright disc", "어두운 것")
@@ -63,7 +67,28 @@ def test_it_learns_and_reports(run: Path) -> None:
     assert "어두운 것" in page
     assert "#f03c28" in page  # the legend has the dataset's own colors
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert lines[-1]["train_loss"] < lines[0]["train_loss"] / 2
+    for name in ("train_loss", "loss"):
+        assert lines[-1][name] < lines[0][name] / 2
+    assert {"mean_iou", "pixel_accuracy", "mean_accuracy", "weighted_iou"} <= lines[0].keys()
+
+
+def test_the_report_shows_both_losses(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    training = page[page.index('id="training"') :]
+    losses = training[training.index("<svg") : training.index("</svg>")]
+    assert {"training", "validation"} <= set(re.findall(r"<text[^>]*>([^<]*)</text>", losses))
+
+
+def test_the_validation_loss_is_that_of_the_best_weights(run: Path, data: Path) -> None:
+    """As the task itself measures it on the validation images."""
+    opened = open_run(run)
+    task, runtime = restore_task(opened, RuntimeOptions(threads=1))
+    batches = open_evaluation_data(opened, task, runtime, None, "validation").batches
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    best = lines[opened.manifest.results["epoch"] - 1]
+    found = evaluate_batches(task, batches.epoch(0), runtime)
+    assert found["loss"] == pytest.approx(best["loss"], rel=1e-5)
+    assert found["mean_iou"] == best["mean_iou"]
 
 
 def test_the_sheet_shows_masks_over_images(run: Path) -> None:
@@ -78,7 +103,9 @@ def test_a_recipe_repeats_and_a_stopped_run_continues_to_the_same_bits(
 ) -> None:
     options = QUICK | {"epochs": 2, "loss": "focal", "flip": True, "rotate": 20.0}
     first = convolve.train(data, **options, out=tmp_path / "first").run
-    again = convolve.train(recipe=first / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32", progress=False).run
+    again = convolve.train(
+        recipe=first / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32", progress=False
+    ).run
     assert contents(again) == contents(first)
     plain = RunFiles.close_epoch
 
@@ -236,12 +263,20 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"network": "resnet18"}, NetworkError, "resnet18 classifies whole images.* needs pixels; use --network fcn8s_resnet18"),
-        ({"mixup": 0.2}, OptionError, "^--mixup is an option of the task classify, not of segment; omit it"),
-        ({"label_smoothing": 0.1}, OptionError, "^--label-smoothing is an option of the task classify"),
+        (
+            {"network": "resnet18"},
+            NetworkError,
+            "resnet18 classifies whole images.* needs pixels; use --network fcn8s_resnet18",
+        ),
+        ({"mixup": 0.2}, OptionError, "^--mixup is an option of classify, not of segment; omit it"),
+        ({"label_smoothing": 0.1}, OptionError, "^--label-smoothing is an option of classify"),
         ({"balance": "sampler"}, OptionError, "^balance cannot be 'sampler'; it must be none or weights"),
         ({"ignore": "sky"}, DataError, "has no class 'sky' to ignore; it has ground, bright disc"),
-        ({"task": "classify", "network": "fcn8s_resnet18"}, NetworkError, "is a segmentation network, but the task is classify; use --network resnet18"),
+        (
+            {"task": "classify", "network": "fcn8s_resnet18"},
+            NetworkError,
+            "is a segmentation network, but the task is classify; use --network resnet18",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(
@@ -256,12 +291,14 @@ def test_folders_of_classes_have_no_masks(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 6, "b": 6})
     with pytest.raises(DataError, match="has no masks; give images and masks of the same names, or --task classify"):
         convolve.train(data, **QUICK, task="segment", out=tmp_path / "run")
-    with pytest.raises(NetworkError, match="is a segmentation network, but the task is classify; use --network resnet20"):
+    with pytest.raises(
+        NetworkError, match="is a segmentation network, but the task is classify; use --network resnet20"
+    ):
         convolve.train(data, **QUICK, out=tmp_path / "run")
 
 
 def test_a_classifier_has_nothing_to_draw(digits_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="^--out is an option of the task segment, not of classify; omit it"):
+    with pytest.raises(OptionError, match=r"^--out is an option of segment, not of classify; omit it"):
         convolve.predict(digits_run, digits_run / "contact_sheet.png", out=tmp_path, progress=False)
 
 

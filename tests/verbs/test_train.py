@@ -21,7 +21,7 @@ from convolve.tasks.classify.task import Classify
 from convolve.training.run import open_run
 from convolve.verbs import train as train_command
 from convolve.verbs.train import Folds, Trained
-from tests.verbs.pictures import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled
 
 FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 
@@ -80,7 +80,9 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_folds_give_mean_and_deviation_and_continue(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folds_give_mean_and_deviation_and_continue(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "folds"
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     whole = convolve.train(shapes, **QUICK | {"epochs": 2}, folds=3, test=0, out=out)
@@ -96,7 +98,7 @@ def test_folds_give_mean_and_deviation_and_continue(shapes: Path, tmp_path: Path
     json.dumps(whole.as_json(), allow_nan=False)
     with pytest.raises(RunError, match="already holds a run"):
         convolve.train(shapes, **QUICK, folds=3, out=out)
-    with pytest.raises(RunError, match="All 3 folds in .* have already ended"):
+    with pytest.raises(RunError, match=r"All 3 folds in .* have already ended"):
         convolve.train(resume=out, progress=False)
     shutil.rmtree(out / "fold-3")
     again = convolve.train(resume=out, progress=False)
@@ -173,7 +175,10 @@ def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
     assert "a/broken.png" in " ".join(manifest.data["warnings"])
     splits = json.loads((out / "splits.json").read_text())
     assert "a/broken.png" not in {*splits["train"], *splits["validation"], *splits["test"]}
-    assert convolve.evaluate(out, threads=1, progress=False, split="all", report=tmp_path / "page.html").evaluation.images == 24
+    assert (
+        convolve.evaluate(out, threads=1, progress=False, split="all", report=tmp_path / "page.html").evaluation.images
+        == 24
+    )
 
 
 def test_a_class_with_one_image_and_an_empty_one_do_no_harm(tmp_path: Path) -> None:
@@ -212,7 +217,9 @@ def test_other_ways_to_learn(
 
 def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 11})
-    run = convolve.train(data, network="resnet18", size=32, epochs=1, batch=8, threads=1, progress=False, test=0.15, out=tmp_path / "r")
+    run = convolve.train(
+        data, network="resnet18", size=32, epochs=1, batch=8, threads=1, progress=False, test=0.15, out=tmp_path / "r"
+    )
     splits = json.loads((run.run / "splits.json").read_text())
     assert len(splits["train"]) % 8 == 1
 

@@ -121,6 +121,7 @@ def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, 
     choices = partial(_resolve, recipe, task, dataset, ground_truth)
     survey, source = read_images(dataset.images, lambda facts: _geometry(choices(facts)[0], facts, None), 0)
     resolved, _ = choices(survey.facts)
+    survey = readable(dataset, ground_truth, survey)
     preprocessing = _preprocessing(resolved, diagnose(dataset, ground_truth, None, survey), None)
     examples = task.examples(dataset, source, preprocessing, 0)
     options = build_options(task.info.name, "train", resolved.task_options)

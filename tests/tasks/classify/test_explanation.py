@@ -12,7 +12,7 @@ from convolve.datasets.labels import Labels
 from convolve.explainers.score_targets import ClassScore
 from convolve.tasks.classify.task import Classify
 from convolve.values import Dataset, Preprocessing
-from tests.datasets.pictures import files
+from tests.datasets.synthetic import files
 from tests.explainers.small import images, network
 
 CLASSES = tuple("abcdef")

@@ -18,7 +18,7 @@ from convolve.tasks.classify.heatmaps import affordable_images, compute_heatmaps
 from convolve.tasks.classify.task import Classify
 from convolve.values import Preprocessing
 from tests.reports.sample import Scans
-from tests.verbs.pictures import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled
 
 PREPROCESSING = Preprocessing(16, 16, 1, "crop", (0.5,), (0.5,))
 SCANS = Scans(np.random.default_rng(0).integers(0, 256, (20, 20, 30, 1), dtype=np.uint8))
@@ -66,13 +66,13 @@ def test_a_failure_leaves_the_page_without_heatmaps(monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(heatmaps, "class_maps", fail)
+    monkeypatch.setattr(heatmaps, "maps_of_targets", fail)
     assert compute_heatmaps(task("lenet5_keras"), runtime(), SCANS, PREPROCESSING, {0: (0,)}) == {}
 
 
 def test_cells_and_mistakes_have_heatmaps_for_the_predicted_and_the_true_class(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"ape <b>": 20, "bee": 20, "cat": 20})
-    convolve.train(data, **QUICK, learning_rate=1e-6, out=tmp_path / "run")
+    convolve.train(str(data), **QUICK, learning_rate=1e-6, out=tmp_path / "run")
     page = tmp_path / "run" / "report.html"
     found = cards(page)
     for card in found:
@@ -81,7 +81,7 @@ def test_cells_and_mistakes_have_heatmaps_for_the_predicted_and_the_true_class(t
         assert card.count('class="heatmap"') == (2 if wrong else 1)
     assert any("data-cell" not in card for card in found)
     assert "Grad-CAM (Selvaraju et al. 2017" in page.read_text(encoding="utf-8")
-    convolve.evaluate(tmp_path / "run", threads=1, report=tmp_path / "again.html")
+    convolve.evaluate(tmp_path / "run", threads=1, progress=False, report=tmp_path / "again.html")
     assert cards(tmp_path / "again.html") == found
 
 
@@ -89,7 +89,7 @@ def test_cells_and_mistakes_have_heatmaps_for_the_predicted_and_the_true_class(t
 def test_pages_of_other_networks_and_of_multi_label(options: dict[str, Any], tmp_path: Path) -> None:
     multi_label = options.pop("multi_label", False)
     data = labeled(tmp_path / "data", 40) if multi_label else folders(tmp_path / "data", {"a": 12, "b": 12})
-    convolve.train(data, **QUICK | options, out=tmp_path / "run")
+    convolve.train(str(data), **QUICK | options, out=tmp_path / "run")
     html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert ('class="heatmap"' in html) is multi_label
     assert ("where the network sees the class" in html) is multi_label

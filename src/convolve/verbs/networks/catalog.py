@@ -31,6 +31,11 @@ class Catalog:
         cards = [dataclasses.asdict(card) | {"speed": self.speeds.get(card.name)} for card in self.cards]
         return {"networks": cards, "measured": self.measured}
 
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
 
 def find(text: str | None = None, output: str | None = None) -> list[Card]:
     """The cards that have every word of ``text``, and whose networks have that ``output``; oldest first.

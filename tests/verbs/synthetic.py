@@ -11,14 +11,21 @@ from PIL import Image
 
 from convolve.values import Pixels
 
-QUICK: dict[str, Any] = {"network": "lenet5_keras", "size": 16, "epochs": 1, "batch": 16, "threads": 1, "progress": False}
+QUICK: dict[str, Any] = {
+    "network": "lenet5_keras",
+    "size": 16,
+    "epochs": 1,
+    "batch": 16,
+    "threads": 1,
+    "progress": False,
+}
 """Options of a training that takes a second."""
 STILL: dict[str, Any] = {"rotate": 0.0, "scale": 0.0, "translate": 0.0, "flip": False, "brightness": 0.0, "contrast": 0}
 """No augmentation of small images."""
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
-def picture(classes: Sequence[int], random: np.random.Generator, side: int = 24, color: bool = True) -> Pixels:
+def corner_image(classes: Sequence[int], random: np.random.Generator, side: int = 24, color: bool = True) -> Pixels:
     """(side, side, 3 or 1) noise with the corners of the ``classes`` bright."""
     pixels = random.integers(0, 120, (side, side, 3 if color else 1))
     half = side // 2
@@ -38,7 +45,7 @@ def folders(root: Path, counts: Mapping[str, int], color: bool = True, seed: int
     random = np.random.default_rng(seed)
     for index, (name, count) in enumerate(counts.items()):
         for image in range(count):
-            save(root / name / f"{image}{suffix}", picture([index], random, color=color))
+            save(root / name / f"{image}{suffix}", corner_image([index], random, color=color))
     return root
 
 
@@ -48,7 +55,7 @@ def labeled(root: Path, count: int, classes: Sequence[str] = ("north west", "nor
     lines = ["file,labels"]
     for image in range(count):
         present = [index for index in range(len(classes)) if random.random() < 0.5] or [image % len(classes)]
-        save(root / f"{image}.png", picture(present, random))
+        save(root / f"{image}.png", corner_image(present, random))
         lines.append(f"{image}.png,{'|'.join(classes[index] for index in present)}")
     (root / "labels.csv").write_text("\n".join(lines))
     return root / "labels.csv"
