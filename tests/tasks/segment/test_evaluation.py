@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from convolve.tasks.segment.page import WRONG, side_by_side
 
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import create
