@@ -1,6 +1,6 @@
 """How Sphinx builds the book: Markdown in two languages, code quoted from the source, formulas as MathML.
 
-`make docs` writes docs/_build/index.html. The pictures are drawn first (`book/pictures.py`), so that none can be out
+`make docs` writes docs/_build/index.html. The figures are drawn first (`book/figures.py`), so that none can be out
 of date. The pages fetch nothing: no fonts, no scripts but their own, and formulas that the browser itself sets.
 """
 
@@ -41,7 +41,7 @@ html_css_files = ["book.css"]
 html_math_renderer = "mathml"
 html_copy_source = html_show_copyright = html_show_sphinx = False
 
-_MARKED = re.compile(r"`+[^`]+`+|\|")
+_MARKUP = re.compile(r"`+[^`]+`+|\|")
 _INDENTED = re.compile(r"(^\S[^\n]*)\n\n(    \S)", re.MULTILINE)
 _logger = logging.getLogger(__name__)
 _BRACKETED = re.compile(r"<mo>&#x0005B;</mo><mtable>(.*?)</mtable><mo>&#x0005D;</mo>", re.DOTALL)
@@ -52,7 +52,7 @@ _LEFT_OVER = re.compile(r"<m[ion]>(\\[^<]*|&)</m[ion]>")
 
 def setup(app: Sphinx) -> None:
     """Hook the steps below into Sphinx."""
-    app.connect("config-inited", draw_pictures)
+    app.connect("config-inited", draw_figures)
     app.connect("autodoc-process-docstring", mark_code)
     app.connect("doctree-read", name_sources)
     app.connect("doctree-resolved", inline_drawings)
@@ -60,18 +60,18 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (inline_formula, None), (displayed_formula, None))
 
 
-def draw_pictures(app: Sphinx, config: object) -> None:
-    """Draw the book's pictures before anything is read."""
+def draw_figures(app: Sphinx, config: object) -> None:
+    """Draw the book's figures before anything is read."""
     del app, config
-    import pictures
+    import figures
 
-    pictures.write()
+    figures.write()
 
 
 def mark_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Docstrings as this code writes them, for Sphinx: `name` is code, |x| a magnitude, and an indented block code."""
     del app, what, name, obj, options
-    marked = (line if line.startswith("    ") else _MARKED.sub(_mark, line) for line in lines)
+    marked = (line if line.startswith("    ") else _MARKUP.sub(_mark, line) for line in lines)
     lines[:] = _INDENTED.sub(r"\1\n\n::\n\n\2", "\n".join(marked)).split("\n")
 
 

@@ -32,5 +32,5 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import convolve
 
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    convolve.train("digits", network="lenet5_keras", size=16, epochs=2, seed=1, threads=1, out=folder)
+    convolve.train("digits", network="lenet5_keras", size=16, epochs=2, seed=1, threads=1, progress=False, out=folder)
     return folder

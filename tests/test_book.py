@@ -1,4 +1,4 @@
-"""The book: two languages that say the same, pictures that are drawn and shown, and pages that fetch nothing."""
+"""The book: two languages that say the same, figures that are drawn and used, and pages that fetch nothing."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def load(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType
 
 
 @pytest.fixture
-def pictures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return load("pictures", BOOK, monkeypatch)
+def figures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load("figures", BOOK, monkeypatch)
 
 
 def chapter(language: str, name: str) -> str:
@@ -81,19 +81,19 @@ def test_sums_that_are_shown_are_those_of_the_command_above_them(tmp_path: Path)
             assert set(sums.splitlines()) <= set(output.read_text(encoding="utf-8").splitlines())
 
 
-def test_every_picture_is_drawn_and_shown(pictures: ModuleType) -> None:
+def test_every_figure_is_drawn_and_used(figures: ModuleType) -> None:
     shown = {picture for name in CHAPTERS for picture in SHOWN.findall(chapter("en", name))}
-    assert shown == pictures.pictures().keys()
+    assert shown == figures.figures().keys()
 
 
-def test_a_picture_is_the_same_every_time(pictures: ModuleType) -> None:
+def test_a_figure_is_the_same_every_time(figures: ModuleType) -> None:
     for name in ("convolution-mask.svg", "perceptron-templates.png"):
-        picture = pictures.pictures()[name]
-        assert pictures.drawn(name, picture) == pictures.drawn(name, picture)
+        picture = figures.figures()[name]
+        assert figures.render(name, picture) == figures.render(name, picture)
 
 
-def test_the_pictures_bear_the_lectures_numbers(pictures: ModuleType) -> None:
-    drawn = pictures.pictures()
+def test_the_figures_have_the_lectures_numbers(figures: ModuleType) -> None:
+    drawn = figures.figures()
     assert words(drawn["convolution-mask.svg"]())[-11:-2] == ["4", "3", "4", "2", "4", "3", "2", "3", "4"]
     padded = [7, 12, 10, 2, 4, 15, 16, 10, 10, 6, 15, 6, 8, 10, 4, 3]
     assert list(map(int, words(drawn["convolution-padding.svg"]())[-18:-2])) == padded
@@ -105,7 +105,7 @@ def test_the_pictures_bear_the_lectures_numbers(pictures: ModuleType) -> None:
 
 def build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
     """Build the pages below a folder by the book's own conf.py, without drawing anything; what it warned of."""
-    monkeypatch.setattr(load("pictures", BOOK, monkeypatch), "write", lambda: None)
+    monkeypatch.setattr(load("figures", BOOK, monkeypatch), "write", lambda: None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (folder / "book" / "static").mkdir(parents=True, exist_ok=True)
     warnings, built = StringIO(), folder / "_build"

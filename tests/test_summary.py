@@ -124,6 +124,10 @@ def test_rows_are_in_forward_order_and_a_shared_layer_counts_once(branched: _Bra
     assert rows[-1].kernel is None
 
 
+def test_a_dense_layer_is_applied_to_every_row() -> None:
+    assert summarize(nn.Linear(8, 3), (2, 5, 8)).layers[0].macs == 2 * 5 * 8 * 3
+
+
 def test_groups_divide_the_multiply_adds() -> None:
     row = summarize(nn.Conv2d(96, 256, 5, padding=2, groups=2), (96, 27, 27)).layers[0]
     assert (row.groups, row.macs) == (2, 27 * 27 * 256 * 48 * 25)

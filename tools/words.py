@@ -62,7 +62,8 @@ ANYWHERE = {
 }
 """Refused as a word of any name, in singular and plural; the word to use."""
 
-PROPER_PAIRS = frozenset({"ground_truth", "ground_truths", "tensor_board"})
+PROPER_PAIRS = frozenset({"ground_truth", "ground_truths", "in_place", "negative_slope", "tensor_board"})
+"""Pairs of words whose second one is refused otherwise."""
 
 _PARTICIPLES = ("kept", "shown", "seen", "said", "told", "marked", "asked", "wanted", "made")
 _MODULES = ("running", "preparing", "making", "starting", "looking", "answering", "judging")
@@ -90,19 +91,21 @@ _MAXOUT = "the linear pieces of a maxout unit, as its authors call them"
 _COPIED = "made by the code itself, no duplicates in data"
 _LINE = "the line around a drawing"
 ALLOWED = {
-    ("", "negative_slope"): "PyTorch's parameter of a leaky ReLU",
+    ("convolve/datasets/layouts/named.py", "named"): "the layout of datasets that go by a name",
     ("convolve/explainers/", "copies"): _COPIED,
+    ("convolve/explainers/sanity.py", "randomized_copies"): _COPIED,
+    ("convolve/explainers/statistics.py", "_Sums"): "sums over images",
     ("convolve/from_scratch/", "average"): _POOLING,
     ("convolve/from_scratch/", "column_sums"): "sums of columns",
     ("convolve/from_scratch/", "pieces"): _MAXOUT,
     ("convolve/layers/", "_with_copies"): _COPIED,
     ("convolve/layers/", "copies"): _COPIED,
+    ("convolve/layers/lecun.py", "SLOPE"): "S in LeCun's paper, the slope of his tanh at 0",
     ("convolve/layers/maxout.py", "pieces"): _MAXOUT,
     ("convolve/models/", "AVERAGE"): _POOLING,
     ("convolve/models/", "PIECES"): _MAXOUT,
     ("convolve/models/", "average"): _POOLING,
     ("convolve/models/cutting.py", "copies"): _COPIED,
-    ("convolve/reports/", "_frame"): _LINE,
     ("convolve/reports/", "figures"): "drawings",
     ("convolve/reports/", "frame"): _LINE,
     ("convolve/training/interrupt.py", "frame"): "Python's stack frame",

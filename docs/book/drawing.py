@@ -1,4 +1,4 @@
-"""What the drawings are made of: matrices of numbers on a sheet whose unit is one cell, and the signs between them."""
+"""Building blocks of the drawings: matrices of numbers on a sheet whose unit is one cell, and signs between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convolve.reports.colors import CELL, INK, LINE, MUTED, RIGHT
 
 CELL_INCHES = 0.36
 Fills = Mapping[tuple[int, int], str]
-"""Colors of cells by (row, column), laid on as tints."""
+"""Colors of cells by (row, column), used as tints."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def box(on: Sheet, at: tuple[float, float], size: tuple[float, float], fill: str
     on.axes.add_patch(Rectangle(at, *size, facecolor="none", edgecolor=LINE, linewidth=0.8))
 
 
-def frame(on: Sheet, at: tuple[float, float], size: tuple[float, float], color: str = RIGHT) -> None:
+def outline(on: Sheet, at: tuple[float, float], size: tuple[float, float], color: str = RIGHT) -> None:
     """A heavy outline, such as that of the window."""
     outline = Rectangle(at, *size, facecolor="none", edgecolor=color, linewidth=2.0, joinstyle="miter", zorder=3)
     on.axes.add_patch(outline)
@@ -71,6 +71,6 @@ def arrow(on: Sheet, start: tuple[float, float], end: tuple[float, float], color
 
 
 def number(value: object) -> str:
-    """A number as it is written: no needless zeros, and a minus for a hyphen."""
+    """A number as it is written: without trailing zeros, and with a minus sign."""
     words = f"{value:.4g}" if isinstance(value, int | float | np.number) else str(value)
     return words.replace("-", "\N{MINUS SIGN}")

@@ -1,8 +1,8 @@
-"""Draw what networks say of every pixel beside the truth: ``python docs/book/strides.py DATA RUN … PICTURE.png``.
+"""Draw the predictions of segmentation networks next to the ground truth:
+``python docs/book/strides.py DATA RUN … IMAGE.png``.
 
-A row for each of three pictures of the test split, spread over it: the picture, each run's answer, the truth; as
-Shelhamer, Long and Darrell 2016 show the three strides in their figure 4. The picture of the docs is committed, since
-it needs the runs.
+One row for each of three images of the test split: the image, the prediction of each run, the ground truth, as in
+figure 4 of Shelhamer, Long and Darrell 2016. The figure of the docs is committed, because it needs the runs.
 """
 
 from __future__ import annotations
@@ -25,40 +25,41 @@ SIZE, GAP, LINE, ROWS = (240, 180), 6, 26, 3
 
 
 def columns(data: str, runs: list[str]) -> dict[str, list[Image.Image]]:
-    """By their headings: the pictures, what each run's network says of them, and the truth."""
+    """By heading: the images, the masks that each run predicts, and the ground truth."""
     dataset = open_dataset(data)
     test = json.loads((Path(runs[0]) / "splits.json").read_text())["test"]
-    chosen = [test[place] for place in np.linspace(0, len(test) - 1, ROWS).round().astype(int)]
-    names = [dataset.images.name(place) for place in range(len(dataset.images))]
-    places = [names.index(name) for name in chosen]
-    pictures = [Image.fromarray(dataset.images.read(place)) for place in places]
-    found = {"": pictures}
-    with tempfile.TemporaryDirectory() as made:
-        for number, picture in enumerate(pictures):
-            picture.save(Path(made) / f"{number}.png")
+    chosen = [test[position] for position in np.linspace(0, len(test) - 1, ROWS).round().astype(int)]
+    names = [dataset.images.name(index) for index in range(len(dataset.images))]
+    indices = [names.index(name) for name in chosen]
+    images = [Image.fromarray(dataset.images.read(index)) for index in indices]
+    found = {"": images}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, image in enumerate(images):
+            image.save(Path(folder) / f"{number}.png")
         for run in runs:
-            answers = convolve.predict(run, [made], out=Path(made) / Path(run).name)
-            found[Path(run).name] = [Image.open(answer.mask).convert("RGB") for answer in answers.answers]
+            predictions = convolve.predict(run, [folder], out=Path(folder) / Path(run).name)
+            found[Path(run).name] = [
+                Image.open(each.as_json()["mask"]).convert("RGB") for each in predictions.predictions
+            ]
     masks = dataset.ground_truths.get("masks")
-    truths = []
     if isinstance(masks, Masks):
-        truths = [Image.fromarray(colorize(masks.colors, masks.read(place))) for place in places]
-    return found | {"truth": truths}
+        found["ground truth"] = [Image.fromarray(colorize(masks.colors, masks.read(index))) for index in indices]
+    return found
 
 
-def drawn(found: dict[str, list[Image.Image]]) -> Image.Image:
-    """All of it, headings above."""
+def draw_columns(found: dict[str, list[Image.Image]]) -> Image.Image:
+    """All columns in one image, with their headings above."""
     width, height = SIZE
     canvas = Image.new("RGB", (len(found) * (width + GAP) - GAP, LINE + ROWS * (height + GAP) - GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
-    for column, (heading, pictures) in enumerate(found.items()):
+    for column, (heading, images) in enumerate(found.items()):
         left = column * (width + GAP)
         draw.text((left + width // 2, LINE // 2), heading, fill=INK, font=pillow_font(heading, 15), anchor="mm")
-        for row, picture in enumerate(pictures):
-            canvas.paste(picture.resize(SIZE), (left, LINE + row * (height + GAP)))
+        for row, image in enumerate(images):
+            canvas.paste(image.resize(SIZE), (left, LINE + row * (height + GAP)))
     return canvas
 
 
 if __name__ == "__main__":
-    _, data, *runs, place = sys.argv
-    drawn(columns(data, runs)).quantize(255).save(place, optimize=True)
+    _, data, *runs, path = sys.argv
+    draw_columns(columns(data, runs)).quantize(255).save(path, optimize=True)

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from convolve.verbs.networks.catalog import Catalog
     from convolve.verbs.networks.layer_table import Layers
     from convolve.verbs.predict import Predictions
-    from convolve.verbs.scratch import ExampleList
-    from convolve.verbs.scratch import FilteredPhotograph
-    from convolve.verbs.scratch import WorkedCalculation
-    from convolve.verbs.train import Folds
-    from convolve.verbs.train import Trained
+    from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
+    from convolve.verbs.train import Folds, Trained
 
 
 def data(
@@ -134,7 +131,7 @@ def train(
     threads: int | None = None,
     label_smoothing: float | None = None,
     mixup: float | None = None,
-    balance: Literal["none", "weights", "sampler"] | Literal["none", "weights"] | None = None,
+    balance: Literal["none", "weights", "sampler"] | None = None,
     loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"] | None = None,
     ignore: str | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -199,8 +196,8 @@ def train(
         label_smoothing: (Classification) Label smoothing: probability spread over all classes (0 to 1).
         mixup: (Classification) Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha,
             alpha); 0 disables it.
-        balance: (Classification, Segmentation) Against class imbalance: class `weights` in the loss, or a `sampler`
-            that draws rare classes more often. Against class imbalance: class `weights` in the loss.
+        balance: (Classification) Against class imbalance: class `weights` in the loss, or a `sampler` that draws
+            rare classes more often. (Segmentation) Against class imbalance: class `weights` in the loss.
         loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
         ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
@@ -266,10 +263,10 @@ def predict(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        top: (Classification, Segmentation) Number of classes to list for each image, most likely first; 3 by
-            default. Number of classes to list for each image, largest area first; 3 by default.
-        threshold: (Classification, Segmentation) Minimum confidence: images below it are labeled `unsure`; with
-            multi-label, labels below it are omitted. Minimum confidence: pixels below it are ignored.
+        top: (Classification) Number of classes to list for each image, most likely first; 3 by default.
+            (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
+        threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
+            labels below it are omitted. (Segmentation) Minimum confidence: pixels below it are ignored.
         out: (Segmentation) Folder for each image's mask (an indexed PNG of the image's size), an overlay on the
             image, and `predictions.json`, all regions as COCO polygons.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
@@ -348,7 +345,8 @@ def explain(
     threads: int | None = None,
     progress: bool = True,
 ) -> Explanation:
-    """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its layers hold.
+    """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its
+    layers hold.
 
     The arithmetic is fp32 unless another precision is named, so that gradients are exact.
 

@@ -42,12 +42,15 @@ def alias(*flags: str) -> Parameter:
 
 @dataclass(frozen=True)
 class Option:
-    """One option: the ``path`` of field names that leads to it, its type, its default, and whether it is positional."""
+    """One option: the ``path`` of field names that leads to it, its type, its default, whether it is positional,
+    and other names of its flag.
+    """
 
     path: tuple[str, ...]
     type: Any
     default: object
     positional: bool
+    aliases: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,7 +60,7 @@ class Option:
 
 def fields(cls: type) -> Iterator[Option]:
     """Every option of a dataclass, the groups' fields in place of the groups, without those of a task."""
-    hints = typing.get_type_hints(cls)
+    hints, annotated = typing.get_type_hints(cls), typing.get_type_hints(cls, include_extras=True)
     for spec in dataclasses.fields(cls):
         hint = hints[spec.name]
         if dataclasses.is_dataclass(hint):
@@ -65,7 +68,9 @@ def fields(cls: type) -> Iterator[Option]:
                 path = (spec.name, *inner.path)
                 yield dataclasses.replace(inner, path=path, positional=inner.positional and not spec.kw_only)
         elif spec.name != "task_options":
-            yield Option((spec.name,), hint, spec.default, not spec.kw_only)
+            parameters = getattr(annotated[spec.name], "__metadata__", ())
+            aliases = tuple(name for one in parameters if isinstance(one, Parameter) for name in one.alias or ())
+            yield Option((spec.name,), hint, spec.default, not spec.kw_only, aliases)
 
 
 def task_options_path(cls: type) -> tuple[str, ...]:

@@ -215,8 +215,8 @@ class Dataset:
     def for_ground_truth(self, name: str) -> Dataset:
         """The images of which this ground truth says anything. Raises `DataError` where there is none of that name."""
         if name not in self.ground_truths:
-            known = ", ".join(self.ground_truths) or "nothing but images"
-            raise DataError(f"{self.root} has no {name}; it has {known} ({self.reason}).")
+            known = ", ".join(self.ground_truths) or "images"
+            raise DataError(f"{self.root} has no {name}, only {known} ({self.reason}); give a dataset that has them.")
         covers = self.ground_truths[name].covers
         return self if covers.all() else self.take(np.flatnonzero(covers).astype(np.int64))
 

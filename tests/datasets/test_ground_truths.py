@@ -177,9 +177,9 @@ def test_a_dataset_is_restricted_to_what_a_ground_truth_covers() -> None:
 
 
 def test_what_a_dataset_lacks_is_named() -> None:
-    with pytest.raises(DataError, match=r"x has no masks; it has labels \(because\)"):
+    with pytest.raises(DataError, match=r"x has no masks, only labels \(because\)"):
         dataset(labels=single_label()).for_ground_truth("masks")
-    with pytest.raises(DataError, match="nothing but images"):
+    with pytest.raises(DataError, match="has no labels, only images"):
         dataset().for_ground_truth("labels")
     with pytest.raises(DataError, match="x has 6 images, but labels for 4"):
         dataset(labels=single_label().take(np.arange(4)))

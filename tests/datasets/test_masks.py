@@ -188,7 +188,7 @@ def test_an_image_without_a_mask_cannot_be_read() -> None:
     for read in (part.read, lambda index: part.targets(np.array([index]), placement([(2, 3)], WIDE))):
         with pytest.raises(ImageError, match="Image 0 has no mask"):
             read(0)
-    with pytest.raises(DataError, match="3 classes have 2 colors"):
+    with pytest.raises(DataError, match="Masks of 3 classes have 2 colors"):
         Masks(MaskArray(THREE), ("a", "b", "c"), COLORS)
 
 

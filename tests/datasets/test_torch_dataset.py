@@ -84,7 +84,7 @@ def test_images_without_a_mask_are_left_out(dataset: Dataset) -> None:
     assert ImageDataset(dataset, "masks").classes == ("road", "sky")
     with pytest.raises(IndexError, match="no example 5: the dataset has 5"):
         ImageDataset(dataset, "masks")[5]
-    with pytest.raises(DataError, match="has no boxes; it has labels, masks, flags"):
+    with pytest.raises(DataError, match="has no boxes, only labels, masks, flags"):
         ImageDataset(dataset, "boxes")
 
 

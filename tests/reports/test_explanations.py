@@ -110,8 +110,8 @@ def test_nothing_is_fetched_and_only_its_own_script_may_run(page: Explanations) 
 
 def test_its_korean_needs_no_installed_font(page: Explanations) -> None:
     assert "@font-face" in render_explanations(page)
-    latin = [replace(picture, label="cat", maps=()) for picture in page.pictures]
-    assert "@font-face" not in render_explanations(replace(page, pictures=latin))
+    latin = [replace(image, prediction="cat", ground_truth="dog", rows=()) for image in page.images]
+    assert "@font-face" not in render_explanations(replace(page, images=latin))
 
 
 def test_names_are_escaped(page: Explanations) -> None:

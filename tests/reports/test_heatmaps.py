@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from convolve.choices import Fit
-from convolve.datasets.preprocess import fitted, frame
+from convolve.datasets.geometry import fit_matrix
+from convolve.datasets.preprocess import fit_to_input
 from convolve.reports.heatmaps import (
     heatmap_layer,
     heatmap_uri,
@@ -86,8 +87,8 @@ def test_the_networks_input_lies_over_the_image_that_it_was_cut_from(fit: Fit, v
     waves = np.sin(np.arange(80) / 9)[None] * np.cos(np.arange(40) / 11)[:, None]
     image = (120 + 80 * waves).astype(np.uint8)[..., None]
     preprocessing = Preprocessing(36, 36, 1, fit, (0.5,), (0.5,))
-    attribution = fitted(image, preprocessing)[..., 0].astype(np.float32)
-    found = project_to_image(attribution, (36, 36), frame(40, 80, preprocessing), (40, 80), 80)
+    attribution = fit_to_input(image, preprocessing)[..., 0].astype(np.float32)
+    found = project_to_image(attribution, (36, 36), fit_matrix(40, 80, preprocessing), (40, 80), 80)
     assert found.shape == (40, 80)
     np.testing.assert_allclose(found[1:-1, visible][:, 1:-1], image[1:-1, visible, 0][:, 1:-1], atol=6)
     outside = np.ones(80, bool)
@@ -98,7 +99,7 @@ def test_the_networks_input_lies_over_the_image_that_it_was_cut_from(fit: Fit, v
 def test_a_coarse_map_is_enlarged_smoothly_within_its_bounds() -> None:
     attribution = np.array([[0, 1], [0, 1]], np.float32)
     preprocessing = Preprocessing(10, 10, 1, "stretch", (0.5,), (0.5,))
-    found = project_to_image(attribution, (10, 10), frame(30, 60, preprocessing), (30, 60), 40)
+    found = project_to_image(attribution, (10, 10), fit_matrix(30, 60, preprocessing), (30, 60), 40)
     assert found.shape == (20, 40)
     assert (np.diff(found[10]) >= 0).all()
     assert (found[0, 0], found[-1, -1]) == (0, 1)

@@ -44,6 +44,7 @@ def _words(figure: Figure) -> list[str]:
         ("resnet50", ["6 × bottleneck, 1024", "2048 × 7 × 7", "7×7 conv, stride 2, 64", "+", "dense 1000"]),
         ("resnet18_a", ["2 × residual block, 128"]),
         ("densenet121", ["dense block of 24 layers", "each adds 32:", "2×2 average pool, stride 2"]),
+        ("se_inception", ["4 × SE inception module A", "SE reduction", "gate"]),
         ("senet154", ["36 × SE bottleneck, 1024", "3×3 in 64 groups", "gate"]),
         ("inception_resnet_v2", ["10 × inception-residual B, 1152", "inception-residual C", "reduction D", "1×7"]),
         ("preact_resnet164_cifar", ["18 × bottleneck, 256"]),

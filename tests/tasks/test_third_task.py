@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 import convolve
 from convolve.errors import OptionError
+from convolve.tasks import registry
 from convolve.verbs.train import Trained
 from tests.tasks.mean_color import MeanColor
 
@@ -41,8 +43,10 @@ convolve.train(sys.argv[1], **{options!r}, out=sys.argv[2])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def registered() -> None:
+def _registered() -> Iterator[None]:
     convolve.register_task(MeanColor)
+    yield
+    registry._REGISTERED.pop(MeanColor.info.name)  # other tests hold the tasks of the package alone
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from convolve.datasets.augmentation import Augmentation
+from convolve.datasets.labels import Labels
 from convolve.errors import NetworkError, OptionError
+from convolve.options import fields
+from convolve.tasks.classify.task import Classify
+from convolve.tasks.segment.task import Segment
+from convolve.tasks.task import Task
+from convolve.training import defaults
 from convolve.training.defaults import LEARNING_RATES, Facts
 from convolve.training.recipe import (
     Optimization,
@@ -25,23 +32,37 @@ PHOTOS = Facts(images=200, channels=3, side=300, photographs=True)
 FASHION = Facts(images=60_000, channels=1, side=28, photographs=False)
 DIGITS = Facts(images=1_200, channels=1, side=8, photographs=False)
 CIFAR = Facts(images=50_000, channels=3, side=32, photographs=False)
-MAY_STAY_OPEN = {"data", "group_by", "weights", "freeze", "loss", "ignore"}  # the last two are of segmentation
+MAY_STAY_OPEN = {"data", "group_by", "weights", "freeze"}
+ONE_LABEL = Labels(np.array([0, 1]), ("a", "b"))
+MULTI_LABEL = Labels(np.ones((2, 2), dtype=np.uint8), ("a", "b"))
+
+
+def resolve(
+    recipe: Recipe, facts: Facts, task: type[Task] = Classify, ground_truth: Labels = ONE_LABEL
+) -> tuple[Recipe, dict[str, str]]:
+    return defaults.resolve(recipe, facts, task.info, task.defaults, ground_truth)
+
+
+def own_options(task: type[Task]) -> set[str]:
+    return {option.name for option in fields(task.info.options)}
 
 
 @pytest.mark.parametrize("facts", [PHOTOS, FASHION, DIGITS, CIFAR, Facts(3, 3, 40, photographs=False)])
 @pytest.mark.parametrize("network", ["lenet5_keras", "simple_cnn", "vgg16", "resnet18"])
-@pytest.mark.parametrize("optimizer", [None, *RATES])
+@pytest.mark.parametrize("optimizer", [None, *LEARNING_RATES])
 def test_nothing_stays_open_and_every_choice_has_a_reason(
     facts: Facts, network: str, optimizer: OptimizerName | None
 ) -> None:
     recipe = Recipe(network=network, optimization=Optimization(optimizer=optimizer))
-    settled, reasons = resolve(recipe, facts)
-    found = values(settled)
+    resolved, reasons = resolve(recipe, facts)
+    found = values(resolved)
     assert {name for name, value in found.items() if value is None} == MAY_STAY_OPEN
-    chosen = {name for name, value in values(recipe).items() if value is None} - MAY_STAY_OPEN
+    assert resolved.task_options.keys() == own_options(Classify)
+    assert None not in resolved.task_options.values()
+    chosen = {name for name, value in values(recipe).items() if value is None} - MAY_STAY_OPEN | own_options(Classify)
     assert reasons.keys() == chosen
     assert all(reasons.values())
-    assert resolve(settled, facts) == (settled, {})
+    assert resolve(resolved, facts) == (resolved, {})
 
 
 def test_what_a_person_sets_stays_and_the_rest_follows() -> None:
@@ -49,24 +70,26 @@ def test_what_a_person_sets_stays_and_the_rest_follows() -> None:
     recipe = Recipe(
         network="resnet18", batch=100, epochs=7, optimization=optimization, augmentation=Augmentation(flip=False)
     )
-    settled, reasons = resolve(recipe, PHOTOS)
-    assert (settled.batch, settled.epochs, settled.augmentation.flip) == (100, 7, False)
-    assert settled.optimization.rate == LEARNING_RATES["momentum"]
-    assert settled.regularization.patience == 10
+    resolved, reasons = resolve(recipe, PHOTOS)
+    assert (resolved.batch, resolved.epochs, resolved.augmentation.flip) == (100, 7, False)
+    assert resolved.optimization.learning_rate == LEARNING_RATES["momentum"]
+    assert resolved.regularization.patience == 10
     assert "optimizer" not in reasons
     assert "flip" not in reasons
 
 
-def test_a_large_picture_of_which_tiles_are_learned_counts_as_many() -> None:
-    streets = replace(PHOTOS, images=30, side=1024, longer=2048, pixels=True)
-    whole, reasons = resolve(Recipe(network="fcn8s_resnet18", size=256), streets)
-    assert (whole.fit, reasons["fit"]) == ("crop", "keeps shapes; take tiles to keep these large pictures' scale, too")
+def test_a_large_image_that_is_cut_into_tiles_counts_as_many() -> None:
+    streets = replace(PHOTOS, images=30, side=1024, longer=2048)
+    whole, reasons = resolve(Recipe(network="fcn8s_resnet18", size=256), streets, Segment)
+    advice = "keeps the aspect ratio; --fit tiles would keep these large images at full scale"
+    assert (whole.fit, reasons["fit"]) == ("crop", advice)
     assert (whole.epochs, whole.batch, whole.augmentation.crop) == (100, 8, 0.35)
-    tiled, _ = resolve(Recipe(network="fcn8s_resnet18", size=256, fit="tiles"), streets)
+    tiled, _ = resolve(Recipe(network="fcn8s_resnet18", size=256, fit="tiles"), streets, Segment)
     assert (tiled.epochs, tiled.batch, tiled.augmentation.crop) == (15, 8, 1.0)  # 30 x 7 x 15 tiles
     assert (tiled.augmentation.flip, tiled.augmentation.brightness) == (True, 0.2)
-    small, reasons = resolve(Recipe(network="fcn8s_resnet18", size=256), replace(streets, side=500, longer=600))
-    assert (small.fit, reasons["fit"]) == ("crop", "keeps shapes")
+    small = replace(streets, side=500, longer=600)
+    resolved, reasons = resolve(Recipe(network="fcn8s_resnet18", size=256), small, Segment)
+    assert (resolved.fit, reasons["fit"]) == ("crop", "keeps the aspect ratio")
 
 
 def test_few_images_get_many_epochs_and_many_get_few() -> None:
@@ -82,15 +105,15 @@ def test_few_images_get_many_epochs_and_many_get_few() -> None:
     assert 300 <= steps <= 500
 
 
-def test_only_photographs_and_color_images_are_mirrored() -> None:
-    mirrored = [resolve(Recipe(network="resnet18"), facts)[0].augmentation.flip for facts in (PHOTOS, CIFAR, DIGITS)]
-    assert mirrored == [True, True, False]
+def test_only_photographs_and_color_images_are_flipped() -> None:
+    flipped = [resolve(Recipe(network="resnet18"), facts)[0].augmentation.flip for facts in (PHOTOS, CIFAR, DIGITS)]
+    assert flipped == [True, True, False]
 
 
-def test_frozen_stages_are_shown_what_does_not_vary() -> None:
-    settled, reasons = resolve(Recipe(network="resnet18", transfer=Transfer(freeze="stage4")), PHOTOS)
-    assert settled.augmentation == Augmentation(1.0, False, False, *[0.0] * 8)
-    assert "computed once" in reasons["crop"]
+def test_frozen_stages_get_no_augmentation() -> None:
+    resolved, reasons = resolve(Recipe(network="resnet18", transfer=Transfer(freeze="stage4")), PHOTOS)
+    assert resolved.augmentation == Augmentation(1.0, False, False, *[0.0] * 8)
+    assert "computed only once" in reasons["crop"]
 
 
 def test_sizes_are_the_networks_or_large_enough_for_its_strides() -> None:
@@ -101,14 +124,15 @@ def test_sizes_are_the_networks_or_large_enough_for_its_strides() -> None:
     assert sizes == [224, 64, 28]
 
 
-def test_unequal_classes_are_weighted() -> None:
-    settled, reasons = resolve(Recipe(network="resnet18"), replace(PHOTOS, imbalance=8.04))
-    assert settled.regularization.balance == "weights"
-    assert reasons["balance"] == "the largest class has 8.0 times the images of the smallest"
+def test_imbalanced_classes_are_weighted() -> None:
+    resolved, reasons = resolve(Recipe(network="resnet18"), replace(PHOTOS, imbalance=8.04))
+    assert resolved.task_options["balance"] == "weights"
+    assert reasons["balance"] == "the most frequent class has 8.0 times the images of the rarest"
+    assert resolve(Recipe(network="resnet18"), replace(PHOTOS, imbalance=2.9))[0].task_options["balance"] == "none"
 
 
 def test_a_network_must_be_named_and_exist() -> None:
-    with pytest.raises(OptionError, match="Name a network"):
+    with pytest.raises(OptionError, match="Choose a network with --network"):
         resolve(Recipe(), PHOTOS)
     with pytest.raises(NetworkError, match="no network named"):
         resolve(Recipe(network="resnot"), PHOTOS)
@@ -117,14 +141,14 @@ def test_a_network_must_be_named_and_exist() -> None:
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
-        (Recipe(epochs=0), r"epochs cannot be 0; it takes a number from 1 to 100000\."),
-        (Recipe(optimization=Optimization(learning_rate=-1.0)), "rate cannot be -1.0"),
-        (Recipe(optimization=Optimization(learning_rate=float("nan"))), "rate cannot be nan"),
-        (Recipe(augmentation=Augmentation(crop=2.0)), "crop cannot be 2.0; it takes a number from 0.01 to 1"),
-        (Recipe(regularization=Regularization(label_smoothing=1.0)), "label_smoothing cannot be 1.0"),
-        (Recipe(splitting=Splitting(0.6, 0.5)), "leave too little to learn from"),
+        (Recipe(epochs=0), r"epochs cannot be 0; it must be a number from 1 to 100000\."),
+        (Recipe(optimization=Optimization(learning_rate=-1.0)), "^learning_rate cannot be -1.0"),
+        (Recipe(optimization=Optimization(learning_rate=float("nan"))), "^learning_rate cannot be nan"),
+        (Recipe(augmentation=Augmentation(crop=2.0)), "crop cannot be 2.0; it must be a number from 0.01 to 1"),
+        (Recipe(regularization=Regularization(ema_decay=1.0)), "ema_decay cannot be 1.0"),
+        (Recipe(splitting=Splitting(0.6, 0.5)), "leave too few training images"),
         (Recipe(optimization=Optimization("nesterov", momentum=0.0)), "nesterov needs a momentum"),
-        (Recipe(epochs=2, optimization=Optimization(warmup=3.0)), "warmup cannot be longer"),
+        (Recipe(epochs=2, optimization=Optimization(warmup=3.0)), "warmup cannot exceed the 2 epochs"),
     ],
 )
 def test_a_value_out_of_range_is_a_sentence(recipe: Recipe, words: str) -> None:
@@ -132,10 +156,34 @@ def test_a_value_out_of_range_is_a_sentence(recipe: Recipe, words: str) -> None:
         check(recipe)
 
 
-def test_a_recipe_for_pixels_names_its_loss_and_takes_fewer_images() -> None:
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [({"label_smoothing": 1.0}, "label_smoothing cannot be 1.0"), ({"mixup": -0.1}, "mixup cannot be -0.1")],
+)
+def test_an_own_option_out_of_range_is_a_sentence(own: dict[str, object], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        resolve(Recipe(network="resnet18", task_options=own), PHOTOS)
+
+
+def test_only_one_label_on_a_large_network_is_smoothed() -> None:
+    def smoothing(network: str, ground_truth: Labels) -> object:
+        return resolve(Recipe(network=network), PHOTOS, Classify, ground_truth)[0].task_options["label_smoothing"]
+
+    assert smoothing("resnet18", ONE_LABEL) == 0.1
+    assert smoothing("resnet18", MULTI_LABEL) == 0.0
+    assert smoothing("simple_cnn", ONE_LABEL) == 0.0
+
+
+def test_a_recipe_for_segmentation_has_its_own_options_and_takes_fewer_images() -> None:
     whole, _ = resolve(Recipe(network="resnet18"), PHOTOS)
-    pixels, reasons = resolve(Recipe(network="fcn8s_resnet18"), replace(PHOTOS, pixels=True))
-    assert (whole.task, whole.pixels.loss) == ("classify", None)
-    assert (pixels.task, pixels.pixels.loss) == ("segment", "cross-entropy")
+    pixels, reasons = resolve(Recipe(network="fcn8s_resnet18"), PHOTOS, Segment)
+    assert (whole.task, "loss" in whole.task_options) == ("classify", False)
+    assert (pixels.task, pixels.task_options["loss"]) == ("segment", "cross-entropy")
+    assert pixels.task_options.keys() == own_options(Segment) - {"ignore"}
     assert (pixels.batch or 0) < (whole.batch or 0)
-    assert {"task", "loss"} <= reasons.keys()
+    assert {"task", "loss", "balance"} <= reasons.keys()
+
+
+def test_a_fit_that_the_task_does_not_have_is_a_sentence() -> None:
+    with pytest.raises(OptionError, match="--fit tiles is not for the task classify; use crop or letterbox or stretch"):
+        resolve(Recipe(network="resnet18", fit="tiles"), PHOTOS)

@@ -1,4 +1,4 @@
-"""The loop learns, ends early, follows the plateau, makes full-batch steps, and stops at a loss that is no number."""
+"""The loop learns, ends early, follows the plateau, makes full-batch steps, and stops at a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from convolve.errors import RunError, TrainingError
 from convolve.models import freeze
-from convolve.progress import Message, Step
+from convolve.progress import Message, Progress
 from convolve.training.checkpoints import RunFiles
-from convolve.training.events import EpochTimes, Events, ProgressReporter
+from convolve.training.events import EpochTimes, Events, ProgressReporter, format_duration
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
@@ -28,12 +28,12 @@ from tests.training.small import RECIPE, Digits, digits, linear, network, traini
 
 
 def test_it_learns_and_leaves_the_best_epochs_weights(tmp_path: Path) -> None:
-    asked = training(replace(RECIPE, epochs=6), images=800)
-    state = fit(asked, RunFiles(tmp_path), Events())
+    subject = training(replace(RECIPE, epochs=6), images=800)
+    state = fit(subject, RunFiles(tmp_path), Events())
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert state.best == max(line["accuracy"] for line in lines) > 0.8
-    assert asked.validate(asked.task.network)["accuracy"] == state.best
+    assert subject.validate(subject.task.network)["accuracy"] == state.best
     assert lines[-1]["train_loss"] < lines[0]["train_loss"]
     assert state.best_epoch is not None
     assert lines[state.best_epoch - 1]["accuracy"] == state.best
@@ -44,33 +44,35 @@ def test_patience_ends_it(tmp_path: Path) -> None:
     metrics = iter([0.1, 0.5, 0.4, 0.5, 0.6])
     state = fit(replace(training(recipe), validate=lambda _: {"accuracy": next(metrics)}), RunFiles(tmp_path), Events())
     assert (state.epoch, state.best_epoch, state.best) == (4, 2, 0.5)
-    assert state.ended == "2 epochs without a better figure than in epoch 2"
+    assert state.ended == "2 epochs without improvement on epoch 2"
 
 
-def test_the_plateau_lowers_the_rate(tmp_path: Path) -> None:
+def test_the_plateau_lowers_the_learning_rate(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=13, optimization=replace(RECIPE.optimization, schedule="plateau", warmup=0.0))
     state = fit(
         replace(training(recipe, images=16), validate=lambda _: {"accuracy": 0.5}), RunFiles(tmp_path), Events()
     )
-    assert [line["rate"] for line in state.history] == pytest.approx([0.01] * 6 + [0.001] * 5 + [0.0001] * 2)
+    assert [line["learning_rate"] for line in state.history] == pytest.approx([0.01] * 6 + [0.001] * 5 + [0.0001] * 2)
 
 
 def test_gradient_descent_makes_one_step_from_all_images(tmp_path: Path) -> None:
     """The last batch is smaller, so a mean of the batches' means would differ."""
     optimization = Optimization("gradient-descent", 0.5, 0.0, 0.0, "constant", 0.0, 0.0)
-    recipe = replace(RECIPE, epochs=2, optimization=optimization, regularization=Regularization(0, 0, 0, "none", 0))
-    asked = training(recipe, images=40, learning=linear())
-    fit(asked, RunFiles(tmp_path), Events())
+    recipe = replace(
+        RECIPE, epochs=2, optimization=optimization, regularization=Regularization(0.0, 0), task_options={}
+    )
+    subject = training(recipe, images=40, learning=linear())
+    fit(subject, RunFiles(tmp_path), Events())
     source = digits(0, 40)
     images, targets = torch.from_numpy(source.images).double().flatten(1), torch.from_numpy(source.targets)
     weight = torch.zeros(10, 64, dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(10, dtype=torch.float64, requires_grad=True)
     for _ in range(2):
-        slopes = torch.autograd.grad(F.cross_entropy(images @ weight.T + bias, targets), [weight, bias])
-        weight, bias = (weight - 0.5 * slopes[0]).requires_grad_(), (bias - 0.5 * slopes[1]).requires_grad_()
-    learner = Learner(asked.task.network, recipe)
+        gradients = torch.autograd.grad(F.cross_entropy(images @ weight.T + bias, targets), [weight, bias])
+        weight, bias = (weight - 0.5 * gradients[0]).requires_grad_(), (bias - 0.5 * gradients[1]).requires_grad_()
+    learner = Learner(subject.task.network, recipe)
     RunFiles(tmp_path).restore(learner)
-    found = list(asked.task.network.parameters())
+    found = list(subject.task.network.parameters())
     torch.testing.assert_close(found[0].double(), weight, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(found[1].double(), bias, atol=1e-6, rtol=1e-5)
 
@@ -87,45 +89,47 @@ class Poisoned:
         return len(self.source)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        for place, batch in enumerate(self.source.epoch(number, start), start):
-            if (number, place) == (self.epoch_number, self.number):
+        for index, batch in enumerate(self.source.epoch(number, start), start):
+            if (number, index) == (self.epoch_number, self.number):
                 batch.images[0] = np.inf
             yield batch
 
 
-def test_a_loss_that_is_no_number_names_the_step_and_restores_the_last_good_state(tmp_path: Path) -> None:
-    asked = training()
-    asked = replace(asked, train=Poisoned(digits(0, 160), 1, 6))
-    with pytest.raises(TrainingError, match=r"at step 7 of epoch 2; the last good state.*--rate 0\.\d+\."):
-        fit(asked, RunFiles(tmp_path, share=1e9), Events())
-    kept = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
-    learner = Learner(asked.task.network, RECIPE)
+def test_a_loss_that_is_not_finite_names_the_step_and_restores_the_last_good_state(tmp_path: Path) -> None:
+    subject = training()
+    subject = replace(subject, train=Poisoned(digits(0, 160), 1, 6))
+    with pytest.raises(TrainingError, match=r"at step 7 of epoch 2; the last good state.*--learning-rate 0\.\d+\."):
+        fit(subject, RunFiles(tmp_path, fraction=1e9), Events())
+    restored = {name: value.clone() for name, value in subject.task.network.state_dict().items()}
+    learner = Learner(subject.task.network, RECIPE)
     state = RunFiles(tmp_path).start(learner)
     assert (state.epoch, state.step) == (1, 0)
-    assert all(torch.equal(value, kept[name]) for name, value in asked.task.network.state_dict().items())
-    assert all(bool(value.isfinite().all()) for value in kept.values())
+    assert all(torch.equal(value, restored[name]) for name, value in subject.task.network.state_dict().items())
+    assert all(bool(value.isfinite().all()) for value in restored.values())
 
 
-def test_a_far_too_high_rate_is_a_sentence(tmp_path: Path) -> None:
+def test_a_far_too_high_learning_rate_is_a_sentence(tmp_path: Path) -> None:
     optimization = Optimization("sgd", 1e3, 0.0, 0.5, "constant", 0.0, 0.0)
-    with pytest.raises(TrainingError, match=r"Train again with --rate 1e\+02 or --clip 1\."):
+    with pytest.raises(TrainingError, match=r"Train again with --learning-rate 1e\+02 or --clip-norm 1\."):
         fit(training(replace(RECIPE, optimization=optimization, epochs=50)), RunFiles(tmp_path), Events())
 
 
 def test_too_little_memory_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = training()
-    monkeypatch.setattr(asked.task, "loss", lambda *_: {"loss": torch.empty(1 << 60)})
+    subject = training()
+    monkeypatch.setattr(subject.task, "loss", lambda *_: {"loss": torch.empty(1 << 60)})
     with pytest.raises(TrainingError, match=r"16 images in a step; try --batch 8\."):
-        fit(asked, RunFiles(tmp_path), Events())
+        fit(subject, RunFiles(tmp_path), Events())
 
 
 def test_frozen_stages_keep_their_statistics_and_weights(tmp_path: Path) -> None:
     small = network()
     freeze(small, "stem")
-    asked = training(replace(RECIPE, epochs=1), learning=small)
-    before = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
-    fit(asked, RunFiles(tmp_path), Events())
-    changed = {name for name, value in asked.task.network.state_dict().items() if not torch.equal(value, before[name])}
+    subject = training(replace(RECIPE, epochs=1), learning=small)
+    before = {name: value.clone() for name, value in subject.task.network.state_dict().items()}
+    fit(subject, RunFiles(tmp_path), Events())
+    changed = {
+        name for name, value in subject.task.network.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert changed == {"stages.body.0.weight", "stages.body.0.bias", "head.2.weight", "head.2.bias"}
 
 
@@ -134,15 +138,15 @@ def flat(network: nn.Module) -> torch.Tensor:
 
 
 def test_clipping_shortens_the_step() -> None:
-    """With plain gradients the step's length is the rate times the gradient's."""
+    """With plain gradients the step's length is the learning rate times the gradient's."""
     lengths = {}
     for clip in (0.0, 0.01):
         optimization = Optimization("sgd", 1.0, 0.0, 0.0, "constant", 0.0, clip)
-        asked = training(replace(RECIPE, optimization=optimization))
-        learner = Learner(asked.task.network, asked.recipe)
-        before = flat(asked.task.network)
-        assert step(asked, learner, State(), next(asked.train.epoch(0)))
-        after = flat(asked.task.network)
+        subject = training(replace(RECIPE, optimization=optimization))
+        learner = Learner(subject.task.network, subject.recipe)
+        before = flat(subject.task.network)
+        assert step(subject, learner, State(), next(subject.train.epoch(0)))
+        after = flat(subject.task.network)
         lengths[clip] = float((after - before).norm())
     assert lengths[0.01] == pytest.approx(0.01, rel=1e-3)
     assert lengths[0.0] > 0.1
@@ -172,19 +176,19 @@ def test_another_networks_checkpoint_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_events_are_called_and_list_themselves(tmp_path: Path) -> None:
-    told: list[Step | Message] = []
+    reports: list[Progress | Message] = []
     steps: list[int] = []
 
     def count(state: State) -> None:
         steps.append(state.step)
 
-    bar = ProgressReporter(told.append, epochs=3, images=160, seconds=0.0)
-    events = Events(step=(count, bar), epoch=(EpochTimes(tmp_path / "timing.jsonl"),))
-    assert str(events) == "after each step: count, bar\nafter each epoch: times"
+    reporter = ProgressReporter(reports.append, epochs=3, images=160, seconds=0.0)
+    events = Events(step=(count, reporter), epoch=(EpochTimes(tmp_path / "timing.jsonl"),))
+    assert str(events) == "after each step: count, progress reporter\nafter each epoch: epoch times"
     fit(training(), RunFiles(tmp_path), events)
     assert steps == list(range(1, 11)) * 3
-    last = told[-1]
-    assert isinstance(last, Step)
+    last = reports[-1]
+    assert isinstance(last, Progress)
     assert (last.work, last.done, last.total) == ("training", 480, 480)
     assert last.detail.startswith("epoch 3 of 3, loss ")
     assert "images/s" in last.detail

@@ -15,7 +15,7 @@ from convolve.training.learner import Learner
 from convolve.training.optimizers import build
 from convolve.training.recipe import Optimization, Recipe
 
-RATE, MOMENTUM, DECAY, STEPS = 0.05, 0.9, 0.02, 7
+LEARNING_RATE, MOMENTUM, DECAY, STEPS = 0.05, 0.9, 0.02, 7
 Formula = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
 
 
@@ -26,7 +26,7 @@ def gradient(weights: Tensor) -> Tensor:
 
 def sgd(w: Tensor, g: Callable[[Tensor], Tensor]) -> Tensor:
     for _ in range(STEPS):
-        w = w - RATE * (g(w) + DECAY * w)
+        w = w - LEARNING_RATE * (g(w) + DECAY * w)
     return w
 
 
@@ -34,7 +34,7 @@ def momentum(w: Tensor, g: Callable[[Tensor], Tensor]) -> Tensor:
     v = torch.zeros_like(w)
     for _ in range(STEPS):
         v = MOMENTUM * v + g(w) + DECAY * w
-        w = w - RATE * v
+        w = w - LEARNING_RATE * v
     return w
 
 
@@ -42,40 +42,40 @@ def nesterov(w: Tensor, g: Callable[[Tensor], Tensor]) -> Tensor:
     """Sutskever et al. 2013 in the look-ahead's coordinates: the gradient is taken after the momentum's step."""
     v = torch.zeros_like(w)
     for _ in range(STEPS):
-        slope = g(w) + DECAY * w
-        v = MOMENTUM * v + slope
-        w = w - RATE * (slope + MOMENTUM * v)
+        d = g(w) + DECAY * w
+        v = MOMENTUM * v + d
+        w = w - LEARNING_RATE * (d + MOMENTUM * v)
     return w
 
 
 def adagrad(w: Tensor, g: Callable[[Tensor], Tensor]) -> Tensor:
     total = torch.zeros_like(w)
     for _ in range(STEPS):
-        slope = g(w) + DECAY * w
-        total = total + slope**2
-        w = w - RATE * slope / (total.sqrt() + 1e-10)
+        d = g(w) + DECAY * w
+        total = total + d**2
+        w = w - LEARNING_RATE * d / (total.sqrt() + 1e-10)
     return w
 
 
 def rmsprop(w: Tensor, g: Callable[[Tensor], Tensor]) -> Tensor:
     mean, v = torch.zeros_like(w), torch.zeros_like(w)
     for _ in range(STEPS):
-        slope = g(w) + DECAY * w
-        mean = 0.99 * mean + 0.01 * slope**2
-        v = MOMENTUM * v + slope / (mean.sqrt() + 1e-8)
-        w = w - RATE * v
+        d = g(w) + DECAY * w
+        mean = 0.99 * mean + 0.01 * d**2
+        v = MOMENTUM * v + d / (mean.sqrt() + 1e-8)
+        w = w - LEARNING_RATE * v
     return w
 
 
 def adadelta(w: Tensor, g: Callable[[Tensor], Tensor]) -> Tensor:
-    """Zeiler 2012, algorithm 1, times the rate."""
-    slopes, moves = torch.zeros_like(w), torch.zeros_like(w)
+    """Zeiler 2012, algorithm 1, times the learning rate."""
+    squares, moves = torch.zeros_like(w), torch.zeros_like(w)
     for _ in range(STEPS):
-        slope = g(w) + DECAY * w
-        slopes = 0.9 * slopes + 0.1 * slope**2
-        move = (moves + 1e-6).sqrt() / (slopes + 1e-6).sqrt() * slope
+        d = g(w) + DECAY * w
+        squares = 0.9 * squares + 0.1 * d**2
+        move = (moves + 1e-6).sqrt() / (squares + 1e-6).sqrt() * d
         moves = 0.9 * moves + 0.1 * move**2
-        w = w - RATE * move
+        w = w - LEARNING_RATE * move
     return w
 
 
@@ -83,11 +83,11 @@ def adam(w: Tensor, g: Callable[[Tensor], Tensor], coupled: float = DECAY, apart
     """Kingma and Ba 2015, algorithm 1."""
     first, second = torch.zeros_like(w), torch.zeros_like(w)
     for step in range(1, STEPS + 1):
-        slope = g(w) + coupled * w
-        first = 0.9 * first + 0.1 * slope
-        second = 0.999 * second + 0.001 * slope**2
-        w = w - RATE * apart * w
-        w = w - RATE * (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
+        d = g(w) + coupled * w
+        first = 0.9 * first + 0.1 * d
+        second = 0.999 * second + 0.001 * d**2
+        w = w - LEARNING_RATE * apart * w
+        w = w - LEARNING_RATE * (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
     return w
 
 
@@ -121,7 +121,7 @@ class Weights(nn.Module):
 def test_a_rule_is_its_formula_with_decay_on_matrices_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = Weights()
     start = {key: value.detach().clone() for key, value in weights.named_parameters()}
-    optimizer = build(weights, Optimization(name, RATE, MOMENTUM, DECAY))  # type: ignore[arg-type]
+    optimizer = build(weights, Optimization(name, LEARNING_RATE, MOMENTUM, DECAY))  # type: ignore[arg-type]
     for _ in range(STEPS):
         optimizer.zero_grad()
         sum((w**4 / 4 + w).sum() for w in weights.parameters()).backward()  # type: ignore[union-attr]
@@ -137,33 +137,33 @@ def test_a_rule_is_its_formula_with_decay_on_matrices_only(name: str, monkeypatc
 def test_frozen_parameters_are_left_out() -> None:
     weights = Weights()
     weights.bias.requires_grad = False
-    groups = build(weights, Optimization("adam", RATE, MOMENTUM, DECAY)).param_groups
+    groups = build(weights, Optimization("adam", LEARNING_RATE, MOMENTUM, DECAY)).param_groups
     assert [parameter.shape for group in groups for parameter in group["params"]] == [weights.matrix.shape]
 
 
 def test_without_momentum_nesterov_is_sgd() -> None:
-    optimizer = build(Weights(), Optimization("nesterov", RATE, 0.0, 0.0))
+    optimizer = build(Weights(), Optimization("nesterov", LEARNING_RATE, 0.0, 0.0))
     assert not optimizer.defaults["nesterov"]
-    assert math.isclose(optimizer.defaults["lr"], RATE)
+    assert math.isclose(optimizer.defaults["lr"], LEARNING_RATE)
 
 
-def test_biases_of_layers_learn_at_their_own_rate_as_caffe_has_it() -> None:
-    """Shelhamer et al. 2016, section 4.4: twice the rate for biases; their definitions let these not decay."""
-    recipe = Recipe(optimization=Optimization("momentum", RATE, MOMENTUM, DECAY, bias_rate=2.0))
+def test_biases_of_layers_learn_at_their_own_learning_rate_as_caffe_has_it() -> None:
+    """Shelhamer et al. 2016, section 4.4: twice the learning rate for biases; their definitions let these not decay."""
+    recipe = Recipe(optimization=Optimization("momentum", LEARNING_RATE, MOMENTUM, DECAY, bias_rate=2.0))
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
     theirs = copy.deepcopy(network)
     learner = Learner(network, recipe)
     convolution, normalization = theirs
     groups: list[dict[str, Any]] = [
         {"params": [convolution.weight], "weight_decay": DECAY},
-        {"params": [convolution.bias], "lr": 2 * RATE},
+        {"params": [convolution.bias], "lr": 2 * LEARNING_RATE},
         {"params": [*normalization.parameters()]},
     ]
-    by_hand = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM)
+    by_hand = torch.optim.SGD(groups, lr=LEARNING_RATE, momentum=MOMENTUM)
     images = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(1))
     for step in range(1, STEPS + 1):
         (network(images) - 1).square().mean().backward()
-        learner.update(RATE, step)
+        learner.update(LEARNING_RATE, step)
         by_hand.zero_grad()
         (theirs(images) - 1).square().mean().backward()
         by_hand.step()

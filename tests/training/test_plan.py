@@ -18,13 +18,13 @@ FP32 = Runtime("cpu", "fp32", channels_last=True, threads=1, reasons=())
 
 
 def test_measuring_changes_neither_weights_nor_random_state() -> None:
-    asked = training()
-    before = {name: value.clone() for name, value in asked.task.network.state_dict().items()}
+    subject = training()
+    before = {name: value.clone() for name, value in subject.task.network.state_dict().items()}
     random = torch.get_rng_state()
-    plan = measure(asked, validation_images=200)
+    plan = measure(subject, validation_images=200)
     assert torch.equal(torch.get_rng_state(), random)
-    assert all(torch.equal(value, before[name]) for name, value in asked.task.network.state_dict().items())
-    assert all(parameter.grad is None for parameter in asked.task.network.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in subject.task.network.state_dict().items())
+    assert all(parameter.grad is None for parameter in subject.task.network.parameters())
     assert plan.epochs == 3
     assert 0 < plan.seconds_per_epoch < 60
     assert plan.images_per_second > 1
@@ -47,5 +47,5 @@ def test_the_batch_is_halved_until_it_fits() -> None:
 
 
 def test_not_even_one_image_is_a_sentence() -> None:
-    with pytest.raises(TrainingError, match=r"GiB for one image, but 0\.1 GiB may be used; take a smaller --size"):
+    with pytest.raises(TrainingError, match=r"GiB for one image, but 0\.1 GiB may be used; use a smaller --size"):
         batch_for_memory(32, SUMMARY, "sgd", FP32, 100 << 20)

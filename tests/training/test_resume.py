@@ -1,4 +1,4 @@
-"""Killed at any moment and resumed, a training leaves the same bytes as one that was left alone."""
+"""Killed at any moment and resumed, a training ends with the same bytes as one that ran undisturbed."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from convolve.training.loop import fit
 from convolve.training.state import State
 from tests.training.small import RECIPE, training
 
-LEFT = ("metrics.jsonl", "checkpoints/best.safetensors", "checkpoints/last.safetensors")
+FILES = ("metrics.jsonl", "checkpoints/best.safetensors", "checkpoints/last.safetensors")
 
 
-def left(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in LEFT}
+def contents(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in FILES}
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     run = tmp_path_factory.mktemp("undisturbed")
     fit(training(), RunFiles(run), Events())
-    return left(run)
+    return contents(run)
 
 
 def test_the_same_seed_gives_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     fit(training(), RunFiles(tmp_path), Events())
-    assert left(tmp_path) == undisturbed
+    assert contents(tmp_path) == undisturbed
 
 
 def test_checkpoints_do_not_alter_the_arithmetic(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    fit(training(), RunFiles(tmp_path, seconds=0, share=1e9), Events())
-    assert left(tmp_path) == undisturbed
+    fit(training(), RunFiles(tmp_path, seconds=0, fraction=1e9), Events())
+    assert contents(tmp_path) == undisturbed
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
@@ -63,39 +63,39 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[
     else:
         assert subprocess.run(command, check=False).returncode == 0
     assert kills
-    assert left(tmp_path) == undisturbed
+    assert contents(tmp_path) == undisturbed
 
 
 def _until_it_saves(process: subprocess.Popen[bytes], run: Path) -> None:
     """Wait for the first checkpoint of this process, or for its end."""
-    place, began = run / "checkpoints" / "last.safetensors", time.time()
-    while process.poll() is None and not (place.exists() and place.stat().st_mtime > began):
+    path, began = run / "checkpoints" / "last.safetensors", time.time()
+    while process.poll() is None and not (path.exists() and path.stat().st_mtime > began):
         assert time.time() < began + 60
         time.sleep(0.005)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_saves_and_says_how_to_go_on(
+def test_interrupted_it_saves_and_says_how_to_continue(
     number: signal.Signals, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    def ask(state: State) -> None:
+    def stop(state: State) -> None:
         if (state.epoch, state.step) == (1, 4):
             signal.raise_signal(number)
 
-    with pytest.raises(Interrupted, match=r"epoch 2 after step 4 of 10; go on with: convolve train --resume"):
-        fit(training(), RunFiles(tmp_path), Events(step=(ask,)))
+    with pytest.raises(Interrupted, match=r"epoch 2 after step 4 of 10; continue with: convolve train --resume"):
+        fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
     fit(training(), RunFiles(tmp_path), Events())
-    assert left(tmp_path) == undisturbed
+    assert contents(tmp_path) == undisturbed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
-    def ask(state: State) -> None:
+    def stop(state: State) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(training(), RunFiles(tmp_path), Events(step=(ask,)))
+        fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -114,19 +114,19 @@ def test_a_truncated_checkpoint_is_noticed_and_the_previous_used(undisturbed: di
 
     with pytest.raises(Interrupted):
         fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
-    place = tmp_path / "checkpoints" / "last.safetensors"
-    place.write_bytes(place.read_bytes()[:-100])
+    path = tmp_path / "checkpoints" / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
     fit(training(), RunFiles(tmp_path), Events())
-    assert left(tmp_path) == undisturbed
+    assert contents(tmp_path) == undisturbed
 
 
-def test_an_ended_run_is_left_as_it_is(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_an_ended_run_stays_as_it_is(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     fit(training(), RunFiles(tmp_path), Events())
     (tmp_path / "metrics.jsonl").unlink()
     again = training()
     state = fit(again, RunFiles(tmp_path), Events())
     assert state.epoch == RECIPE.epochs
-    assert left(tmp_path) == undisturbed
+    assert contents(tmp_path) == undisturbed
     assert not any(module.training for module in again.task.network.modules())
 
 

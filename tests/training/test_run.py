@@ -1,4 +1,4 @@
-"""A run's folder: written once, read back as it was, and damaged in no silent way."""
+"""A run's folder: written once, read back as it was, and never damaged silently."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from safetensors import SafetensorError
 from torch import nn
 
 from convolve.datasets.images import ImageFiles
+from convolve.datasets.labels import Labels
 from convolve.errors import ConvolveError, RunError
-from convolve.tasks.classify import Classify
+from convolve.targets import ArrayTargets
+from convolve.tasks.classify.task import Classify
 from convolve.training import run as run_files
-from convolve.training.evaluation import evaluation_mode, score
+from convolve.training.evaluation import evaluate_batches, evaluation_mode
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.run import Manifest, create_run, open_run, read_splits, save_weights, write_manifest
-from convolve.values import Batch, Dataset, Labels, Preprocessing, Splits
+from convolve.values import Batch, Dataset, Preprocessing, Splits
 from tests.training.small import RUNTIME, training
 
 MANIFEST = Manifest(
     task="classify",
-    classes=("ä", "b"),
-    multiple=False,
+    outputs=2,
     monitored="accuracy",
+    state={"classes": ["ä", "b"], "multi_label": False, "temperature": 1 / 3},
     preprocessing=Preprocessing(8, 8, 1, "crop", (0.1 + 0.2,), (1 / 3,)),
     runtime={"device": "cpu"},
     data={"fingerprint": "00"},
@@ -39,7 +41,7 @@ SPLITS = Splits(np.array([0, 4]), np.array([1]), np.array([3, 2]), "by hand")
 
 def dataset(*names: str) -> Dataset:
     labels = Labels(np.zeros(len(names), dtype=np.int64), ("ä", "b"))
-    return Dataset("somewhere", "folders", "a test", ImageFiles(Path("somewhere"), names), labels, {})
+    return Dataset("somewhere", "folders", "a test", ImageFiles(Path("somewhere"), names), {"labels": labels}, {})
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -63,21 +65,30 @@ def test_splits_are_found_by_name_though_files_came_and_names_repeat(tmp_path: P
 
 
 def test_a_full_disk_keeps_the_old_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / "weights.safetensors"
-    save_weights(place, nn.Linear(2, 2))
-    before = place.read_bytes()
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, nn.Linear(2, 2))
+    before = path.read_bytes()
 
     def full(*_: object) -> None:
         raise SafetensorError("No space left on device")
 
     monkeypatch.setattr(run_files, "save_file", full)
     with pytest.raises(ConvolveError, match=r"weights\.safetensors cannot be written"):
-        save_weights(place, nn.Linear(2, 2))
-    assert place.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [place]
+        save_weights(path, nn.Linear(2, 2))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_scoring_gives_every_part_its_own_mode_back() -> None:
+def test_a_damaged_manifest_is_a_sentence(tmp_path: Path) -> None:
+    create_run(tmp_path, RECIPE, MANIFEST, dataset(*"abcde"), SPLITS)
+    (tmp_path / "manifest.json").write_text('{"task": "classify", "preprocessing": {}}')
+    with pytest.raises(RunError, match=r"manifest\.json is damaged"):
+        open_run(tmp_path)
+    with pytest.raises(RunError, match="is not a run: it has no manifest"):
+        open_run(tmp_path / "other")
+
+
+def test_evaluation_restores_the_mode_of_every_module() -> None:
     task = cast(Classify, training().task)
     parts = dict(task.network.named_modules())
     task.network.train()
@@ -91,15 +102,17 @@ def test_scoring_gives_every_part_its_own_mode_back() -> None:
     assert {name: part.training for name, part in parts.items()} == modes
 
 
-def test_scores_do_not_depend_on_the_batches() -> None:
+def test_metrics_and_loss_do_not_depend_on_the_batches() -> None:
     task = cast(Classify, training().task)
     images = np.random.default_rng(1).normal(size=(7, 8, 8, 1)).astype(np.float32)
     targets = np.arange(7, dtype=np.int64)
-    whole = score(task, [Batch(images, targets, targets)], RUNTIME)
-    parts = score(
-        task, [Batch(images[at : at + 3], targets[at : at + 3], targets[at : at + 3]) for at in (0, 3, 6)], RUNTIME
-    )
-    assert parts.scores == pytest.approx(whole.scores, abs=1e-6)
-    assert parts.indices.tolist() == list(range(7))
+
+    def batch(part: slice) -> Batch:
+        return Batch(images[part], ArrayTargets(targets[part]), targets[part])
+
+    whole = evaluate_batches(task, [batch(slice(7))], RUNTIME)
+    parts = evaluate_batches(task, [batch(slice(start, start + 3)) for start in (0, 3, 6)], RUNTIME)
+    assert {"loss", "accuracy", "top5_accuracy", "macro_f1"} <= whole.keys()
+    assert parts == pytest.approx(whole, abs=1e-6)
     assert not any(parameter.grad is not None for parameter in task.network.parameters())
     assert torch.is_grad_enabled()

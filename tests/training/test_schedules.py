@@ -21,12 +21,12 @@ def ours(schedule: ScheduleName, warmup: float = 0.0) -> list[float]:
 def torchs(make: object) -> list[float]:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.4)
     schedule = make(optimizer)  # type: ignore[operator]
-    rates = []
+    values = []
     for _ in range(STEPS * EPOCHS):
-        rates.append(optimizer.param_groups[0]["lr"])
+        values.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
-    return rates
+    return values
 
 
 def test_one_cycle_is_torchs() -> None:
@@ -41,15 +41,15 @@ def test_cosine_is_torchs() -> None:
 
 
 def test_step_divides_by_ten_at_half_and_three_quarters() -> None:
-    rates = torchs(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [30, 45], 0.1))
-    assert ours("step") == pytest.approx(rates)
+    values = torchs(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [30, 45], 0.1))
+    assert ours("step") == pytest.approx(values)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
-def test_the_rate_stays_after_a_straight_rise(schedule: ScheduleName) -> None:
-    rates = ours(schedule, warmup=2)
-    assert rates[:20] == pytest.approx([0.4 * (step + 1) / 20 for step in range(20)])
-    assert rates[20:] == [0.4] * 40
+def test_the_learning_rate_stays_after_a_straight_rise(schedule: ScheduleName) -> None:
+    values = ours(schedule, warmup=2)
+    assert values[:20] == pytest.approx([0.4 * (step + 1) / 20 for step in range(20)])
+    assert values[20:] == [0.4] * 40
 
 
 @given(
@@ -58,10 +58,12 @@ def test_the_rate_stays_after_a_straight_rise(schedule: ScheduleName) -> None:
     st.integers(1, 20),
     st.floats(0, 30),
 )
-def test_the_rate_is_reached_and_never_exceeded(schedule: ScheduleName, steps: int, epochs: int, warmup: float) -> None:
+def test_the_learning_rate_is_reached_and_never_exceeded(
+    schedule: ScheduleName, steps: int, epochs: int, warmup: float
+) -> None:
     optimization = Optimization(learning_rate=0.4, schedule=schedule, warmup=min(warmup, epochs / 2))
-    rates = [learning_rate_at(optimization, step, steps, epochs) for step in range(steps * epochs)]
-    assert min(rates) >= 0
-    assert max(rates) <= 0.4 + 1e-12
+    values = [learning_rate_at(optimization, step, steps, epochs) for step in range(steps * epochs)]
+    assert min(values) >= 0
+    assert max(values) <= 0.4 + 1e-12
     if steps * epochs > 1:
-        assert max(rates) == pytest.approx(0.4)
+        assert max(values) == pytest.approx(0.4)

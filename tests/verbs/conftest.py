@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import convolve
-from tests.verbs.pictures import QUICK, folders
+from tests.verbs.synthetic import QUICK, folders
 
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of color pictures."""
+    """Three classes of color images."""
     return folders(tmp_path_factory.mktemp("data with spaces") / "꽃 photos", {"a b": 24, "ünï": 24, "꽃": 24})
 
 

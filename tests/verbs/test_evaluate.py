@@ -1,4 +1,4 @@
-"""Measuring a run on its own data, wherever that stands, and on other data."""
+"""Evaluating a run on its own data, wherever that is, and on other data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import convolve
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.training.run import open_run
-from tests.verbs.pictures import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +24,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> None:
-    """Their numbers there differ from the run's; what counts are the names."""
+    """Their indices there differ from the run's; what counts are the names."""
     train = run.parent / "data"
     for name in ("cat", "bee"):
         (tmp_path / "new" / name).mkdir(parents=True)
-        for place in (train / name).iterdir():
-            Image.open(place).save(tmp_path / "new" / name / f"new {place.name}")
-    found = convolve.evaluate(run, tmp_path / "new", threads=1, report=tmp_path / "page.html").evaluation
+        for path in (train / name).iterdir():
+            Image.open(path).save(tmp_path / "new" / name / f"new {path.name}")
+    found = convolve.evaluate(
+        run, tmp_path / "new", threads=1, progress=False, report=tmp_path / "page.html"
+    ).evaluation
     assert (found.split, found.images) == ("all", 40)
     assert found.metrics["accuracy"] > 0.7
     assert found.classes.matrix is not None
@@ -40,57 +42,64 @@ def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> N
 def test_a_class_that_the_run_does_not_know_is_named(run: Path, tmp_path: Path) -> None:
     folders(tmp_path / "new", {"ape": 2, "dog": 2})
     with pytest.raises(DataError, match=r"does not know the class 'dog' of .*; it knows ape, bee, cat"):
-        convolve.evaluate(run, tmp_path / "new")
+        convolve.evaluate(run, tmp_path / "new", progress=False)
 
 
-def test_several_labels_do_not_fit_a_run_with_one(tmp_path: Path, digits_run: Path) -> None:
-    with pytest.raises(DataError, match="several labels"):
-        convolve.evaluate(digits_run, labeled(tmp_path, 10))
+def test_multi_label_data_does_not_fit_a_run_with_one_label(tmp_path: Path, digits_run: Path) -> None:
+    with pytest.raises(
+        DataError, match="is multi-label, but the run was trained with one label per image; use other data"
+    ):
+        convolve.evaluate(digits_run, labeled(tmp_path, 10), progress=False)
 
 
-def test_one_label_fits_a_run_with_several(tmp_path: Path) -> None:
+def test_one_label_fits_a_multi_label_run(tmp_path: Path) -> None:
     convolve.train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
     data = folders(tmp_path / "new", {"a": 4, "b": 4})
-    found = convolve.evaluate(tmp_path / "run", data, threads=1, report=tmp_path / "page.html").evaluation
+    found = convolve.evaluate(
+        tmp_path / "run", data, threads=1, progress=False, report=tmp_path / "page.html"
+    ).evaluation
     assert found.classes.metrics.support.tolist() == [4, 4, 0]
 
 
 def test_data_that_has_moved_is_found_again_with_its_splits(run: Path, tmp_path: Path) -> None:
-    """Named anew it is still the run's own data: its training images do not count as a test."""
+    """Under another name it is still the run's own data: its training images do not count as a test."""
     before = open_run(run).manifest.results["test"]
     moved = (run.parent / "data").rename(run.parent / "moved")
     try:
-        with pytest.raises(DataError, match=r"no longer at .*data; say where: convolve evaluate .*run DATA"):
-            convolve.evaluate(run)
-        found = convolve.evaluate(run, moved, threads=1, report=tmp_path / "page.html").evaluation
+        with pytest.raises(DataError, match=r"no longer at .*data; pass its new path: convolve evaluate .*run DATA"):
+            convolve.evaluate(run, progress=False)
+        found = convolve.evaluate(run, moved, threads=1, progress=False, report=tmp_path / "page.html").evaluation
         assert found.as_json() == before
     finally:
         moved.rename(run.parent / "data")
 
 
-def test_each_part_can_be_asked_for(run: Path, tmp_path: Path) -> None:
+def test_each_split_can_be_evaluated(run: Path, tmp_path: Path) -> None:
     counts = {
-        part: convolve.evaluate(run, split=part, threads=1, report=tmp_path / "page.html").evaluation.images
+        part: convolve.evaluate(
+            run, split=part, threads=1, progress=False, report=tmp_path / "page.html"
+        ).evaluation.images
         for part in ("train", "validation", "test", "all")
     }
     assert counts["train"] + counts["validation"] + counts["test"] == counts["all"] == 60
     folders(tmp_path / "new", {"ape": 3, "bee": 3})
     with pytest.raises(DataError, match="has no test images; choose --split from all"):
-        convolve.evaluate(run, tmp_path / "new", split="test")
+        convolve.evaluate(run, tmp_path / "new", split="test", progress=False)
 
 
 def test_the_report_may_go_elsewhere(run: Path, tmp_path: Path) -> None:
-    place = tmp_path / "new folder" / "page.html"
-    assert convolve.evaluate(run, threads=1, report=place).report == place
-    assert "Test accuracy" in place.read_text(encoding="utf-8")
+    path = tmp_path / "new folder" / "page.html"
+    assert convolve.evaluate(run, threads=1, progress=False, report=path).report == path
+    assert "Measured on the test split" in path.read_text(encoding="utf-8")
 
 
 def test_calibration_of_the_run_is_applied(run: Path, tmp_path: Path) -> None:
-    found = convolve.evaluate(run, threads=1, report=tmp_path / "page.html").evaluation.calibration
-    results = open_run(run).manifest.results
-    assert found.temperature == results["temperature"]
+    found = convolve.evaluate(run, threads=1, progress=False, report=tmp_path / "page.html").evaluation.calibration
+    assert found.temperature == open_run(run).manifest.state["confidence"]["temperature"] != 1
     dataset = open_dataset(run.parent / "data")
-    answers = convolve.predict(run, run.parent / "data", threads=1, top=3).answers
-    assert len(answers) == len(dataset)
-    assert all(sum(share for _, share in answer.classes) == pytest.approx(1, abs=1e-5) for answer in answers)
-    assert np.mean([answer.label == Path(answer.image).parent.name for answer in answers]) > 0.8
+    predictions = convolve.predict(run, run.parent / "data", threads=1, progress=False, top=3).predictions
+    assert len(predictions) == len(dataset)
+    for found in predictions:
+        assert sum(probability for _, probability in found.as_json()["classes"]) == pytest.approx(1, abs=1e-5)
+    right = [found.entries()["label"] == Path(found.image).parent.name for found in predictions]
+    assert np.mean(right) > 0.8

@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.choices import Heat, View
+from convolve.choices import AttributionMethod, View
 from convolve.errors import ConvolveError
 from convolve.verbs.explain.results import Explanation
-from convolve.choices import AttributionMethod, View
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
 from tests.verbs.test_explain import command as command  # noqa: PLC0414 - a fixture
@@ -26,7 +25,7 @@ CLASSES = ("ground", "bright disc", "어두운 것")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data: Path = folder(tmp_path_factory.mktemp("blobs"))
     out: Path = tmp_path_factory.mktemp("runs") / "blobs"
-    convolve.train(data, **QUICK | {"epochs": 15, "batch": 4, "rate": 0.005}, out=out)
+    convolve.train(str(data), **QUICK | {"epochs": 15, "batch": 4, "learning_rate": 0.005}, out=out)
     return out
 
 
@@ -42,7 +41,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def explain(run: Path, *images: object, **options: Any) -> Explanation:
-    found: Explanation = convolve.explain(run, [str(image) for image in images], threads=1, **options)
+    found: Explanation = convolve.explain(run, [str(image) for image in images], threads=1, progress=False, **options)
     return found
 
 
@@ -129,6 +128,6 @@ def test_every_view_but_those_of_one_output(run: Path, images: Path, tmp_path: P
 )
 def test_mistakes_are_one_sentence(options: dict[str, Any], sentence: str, run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConvolveError) as caught:
-        convolve.explain(run, out=tmp_path / "out", threads=1, **options)
+        convolve.explain(run, out=tmp_path / "out", threads=1, progress=False, **options)
     assert sentence in str(caught.value)
     assert not (tmp_path / "out").exists()

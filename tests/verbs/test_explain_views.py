@@ -10,25 +10,20 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from convolve.verbs.looking import visible
-from convolve.verbs.running import Running, restored
 from PIL import Image
 
 from convolve.choices import View
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import open_cache
+from convolve.datasets.labels import Labels
 from convolve.errors import DataError, NetworkError
-from convolve.tasks.classify import Classify
-from convolve.tasks.classify.explanation import explanation_targets
+from convolve.setup.contact_sheet import denormalize
+from convolve.setup.restore import restore_task, select_split
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.run import open_run
 from convolve.values import Batch
-from convolve.verbs.evaluate import Evaluate, asked
 from convolve.verbs.explain.view_context import ViewContext
 from convolve.verbs.explain.views import VIEWS
-from convolve.setup.contact_sheet import denormalize
-from convolve.setup.restore import restore_task
-from convolve.setup.runtime_options import RuntimeOptions
-from convolve.choices import View
 
 OF_IMAGES: tuple[View, ...] = ("feature-maps", "receptive-field", "contributions")
 
@@ -36,25 +31,25 @@ OF_IMAGES: tuple[View, ...] = ("feature-maps", "receptive-field", "contributions
 def _context(run: Path, out: Path, count: int = 2) -> ViewContext:
     trained = open_run(run)
     task, runtime = restore_task(trained, RuntimeOptions(precision="fp32", threads=1))
-    dataset, _, part = asked(Evaluate(run, split="all"), trained)
-    preprocessing = trained.manifest.preprocessing
-    source = open_cache(dataset.images, preprocessing, None, 1 << 30, 1)
+    dataset, _, part = select_split(trained, task, None, "all")
+    labels, preprocessing = dataset.ground_truths["labels"], trained.manifest.preprocessing
+    assert isinstance(labels, Labels)
+    source = open_cache(dataset.images, preprocessing, None, 1 << 30)
     options = BatchOptions(preprocessing, 32, seed=0, shuffle=True, workers=0)
 
     def batches() -> Iterator[Batch]:
-        return Batches(source, dataset.labels, part[:60], options).epoch(0)
+        return Batches(source, labels, part[:60], options).epoch(0)
 
     first = next(batches())
     names = tuple(dataset.images.name(index) for index in first.indices[:count].tolist())
     images = first.images[:count]
     pixels, inputs = denormalize(images, preprocessing), runtime.images(images)
-    sizes = np.tile(images.shape[2:], (count, 1))
-    targets = explanation_targets(task, inputs, sizes, (), preprocessing)
+    targets = task.explanation_targets(inputs, np.tile(images.shape[1:3], (count, 1)), (), preprocessing)
     return ViewContext(
         task=task,
         runtime=runtime,
         preprocessing=preprocessing,
-        classes=trained.manifest.classes,
+        classes=task.classes,
         images=names,
         pixels=pixels,
         inputs=inputs,
@@ -64,6 +59,7 @@ def _context(run: Path, out: Path, count: int = 2) -> ViewContext:
         out=out,
         training=batches,
         unseen=batches,
+        unseen_classes=lambda indices: labels.values[indices].astype(np.int64),
     )
 
 
@@ -88,8 +84,7 @@ def test_the_views_are_those_of_the_option() -> None:
 
 def test_contributions_add_up_for_every_class_explained(shapes_run: Path, tmp_path: Path) -> None:
     context = _context(shapes_run, tmp_path)
-    assert isinstance(context.task, Classify)
-    targets = explanation_targets(context.task, context.inputs, np.array([[16, 16]] * 2), (2, 0), context.preprocessing)
+    targets = context.task.explanation_targets(context.inputs, np.array([[16, 16]] * 2), (2, 0), context.preprocessing)
     context = replace(context, targets=targets)
     _, numbers = VIEWS["contributions"](context)
     with torch.no_grad():

@@ -28,8 +28,9 @@ OPTIONS: dict[str, Any] = {
     "gap": True,
     "size": 16,
     "epochs": 2,
-    "rate": 0.003,
+    "learning_rate": 0.003,
     "threads": 1,
+    "progress": False,
     "seed": 3,
 }
 
@@ -41,7 +42,7 @@ def pooled(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_the_stages_come_from_the_weights_and_the_head_is_new(pooled: Path, digits_run: Path) -> None:
+def test_the_stages_come_from_the_weights_but_not_the_head(pooled: Path, digits_run: Path) -> None:
     before, after = (load_file(run / "weights.safetensors") for run in (digits_run, pooled))
     frozen = [name for name in after if name.startswith("stages.stage1.")]
     assert frozen
@@ -66,16 +67,16 @@ def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
     assert attributions(task.network, "cam", images, ClassScore(classes)).shape == (4, 16, 16)
 
 
-def test_the_run_is_measured_and_explained_by_cam(pooled: Path, tmp_path: Path) -> None:
-    found = convolve.evaluate(pooled, threads=1, report=tmp_path / "page.html").evaluation
-    kept = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["metrics"]
-    assert found.metrics["accuracy"] == pytest.approx(kept["accuracy"])
+def test_the_run_is_evaluated_and_explained_by_cam(pooled: Path, tmp_path: Path) -> None:
+    found = convolve.evaluate(pooled, threads=1, progress=False, report=tmp_path / "page.html").evaluation
+    stored = json.loads((pooled / "manifest.json").read_text())["results"]["test"]["metrics"]
+    assert found.metrics["accuracy"] == pytest.approx(stored["accuracy"])
     assert found.metrics["accuracy"] > 0.5
-    explained = convolve.explain(pooled, threads=1, out=tmp_path / "out")
+    explained = convolve.explain(pooled, threads=1, out=tmp_path / "out", progress=False)
     assert [method.method for method in explained.methods] == ["cam"]
 
 
-def test_it_stands_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path) -> None:
+def test_it_is_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path) -> None:
     recipe = read_recipe(pooled / "recipe.toml")
     assert recipe.transfer.gap is True
     write_recipe(tmp_path / "again.toml", recipe)
@@ -84,13 +85,13 @@ def test_it_stands_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path)
 
 
 def test_its_weights_start_another_with_the_same_head(pooled: Path, tmp_path: Path) -> None:
-    convolve.train("digits", **OPTIONS | {"rate": 1e-12}, weights=pooled, out=tmp_path / "run")
+    convolve.train("digits", **OPTIONS | {"learning_rate": 1e-12}, weights=pooled, out=tmp_path / "run")
     before, after = (load_file(run / "weights.safetensors") for run in (pooled, tmp_path / "run"))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
 
 
-def test_stopped_it_goes_on_to_the_same_bytes(pooled: Path, digits_run: Path, tmp_path: Path) -> None:
+def test_stopped_it_continues_to_the_same_bytes(pooled: Path, digits_run: Path, tmp_path: Path) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -98,7 +99,7 @@ def test_stopped_it_goes_on_to_the_same_bytes(pooled: Path, digits_run: Path, tm
         patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
             convolve.train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=tmp_path / "run")
-    convolve.train(resume=tmp_path / "run")
+    convolve.train(resume=tmp_path / "run", progress=False)
     for name in ("weights.safetensors", "metrics.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (pooled / name).read_bytes()
 

@@ -7,20 +7,26 @@ import os
 import signal
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from torchvision.models import resnet18
 
+import convolve
 from convolve.errors import NetworkError, OptionError
 from convolve.models import card, names
-from convolve.progress import Remark, Step
-from convolve.verbs.networks import VERB, Networks, catalog
+from convolve.progress import Message, Progress
+from convolve.verbs.networks import COMMAND, Catalog, Layers, Networks, catalog
 
 
-def _names(**options: object) -> list[str]:
-    return [found["name"] for found in VERB(**options).as_json()["networks"]]
+def _networks(**options: Any) -> Catalog | Layers:
+    return convolve.networks(**options, progress=False)
+
+
+def _names(**options: Any) -> list[str]:
+    return [found["name"] for found in _networks(**options).as_json()["networks"]]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +45,7 @@ def test_every_word_must_be_found(find: str, found: list[str]) -> None:
         assert len(_names(find=find)) <= len(found) + 1
     else:
         with pytest.raises(NetworkError, match=rf"^No network has '{find}' in its name, title, .*; try fewer words\.$"):
-            VERB(find=find)
+            _networks(find=find)
 
 
 def test_networks_are_found_by_what_their_scores_are_of() -> None:
@@ -63,18 +69,18 @@ def test_the_list_is_in_the_requested_order() -> None:
         assert values[: len(known)] == known
 
 
-def test_speeds_are_measured_and_threads_put_back() -> None:
-    steps: list[Step | Remark] = []
+def test_speeds_are_measured_and_threads_restored() -> None:
+    steps: list[Progress | Message] = []
     torch.set_num_threads(1)
-    result = VERB.run(Networks(find="mlp_300", speed=True, sort="speed"), steps.append)
+    result = COMMAND.run(Networks(find="mlp_300", speed=True, sort="speed"), steps.append)
     assert torch.get_num_threads() == 1
     document = result.as_json()
     speeds = [card["speed"] for card in document["networks"]]
     assert all(speed > 0 for speed in speeds)
     assert speeds == sorted(speeds, reverse=True)
     assert "batches of 16" in document["measured"]
-    assert [step.done for step in steps if isinstance(step, Step)] == [0, 1, 2]
-    assert {card["speed"] for card in VERB(find="mlp_300").as_json()["networks"]} == {None}
+    assert [step.done for step in steps if isinstance(step, Progress)] == [0, 1, 2]
+    assert {card["speed"] for card in _networks(find="mlp_300").as_json()["networks"]} == {None}
 
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,12 +89,12 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
         return 5.0, ("cpu: the only device",)
 
     monkeypatch.setattr(catalog, "_speed", interrupted)
-    events: list[Step | Remark] = []
+    events: list[Progress | Message] = []
     before = signal.getsignal(signal.SIGINT)
-    result = VERB.run(Networks(find="simonyan", speed=True), events.append)
+    result = COMMAND.run(Networks(find="simonyan", speed=True), events.append)
     assert signal.getsignal(signal.SIGINT) is before
     assert [card["speed"] for card in result.as_json()["networks"]] == [5.0, *[None] * 5]
-    assert Remark("Stopped after 1 of 6 networks.") in events
+    assert Message("Stopped after 1 of 6 networks.") in events
 
 
 @pytest.mark.parametrize(
@@ -106,14 +112,14 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
         ({"name": "vgg16", "classes": 0}, "vgg16 needs at least one class"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(options: dict[str, object], sentence: str) -> None:
+def test_impossible_options_are_refused_in_a_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises((OptionError, NetworkError)) as refused:
-        VERB(**options)
+        _networks(**options)
     assert str(refused.value).startswith(sentence)
 
 
 def test_the_json_of_a_network_is_as_promised() -> None:
-    document = json.loads(json.dumps(VERB("resnet18").as_json()))
+    document = json.loads(json.dumps(_networks(name="resnet18").as_json()))
     assert list(document)[:5] == ["name", "input", "parameters", "macs", "layers"]
     assert list(document["layers"][0]) == [
         "name", "type", "kernel", "stride", "padding", "groups", "input", "output", "parameters", "macs",
@@ -130,7 +136,7 @@ def test_the_json_of_a_network_is_as_promised() -> None:
 
 
 def test_input_and_classes_change_the_layers() -> None:
-    document = VERB("vgg11", input="1x64X96", classes=7).as_json()
+    document = _networks(name="vgg11", input="1x64X96", classes=7).as_json()
     assert document["input"] == [1, 64, 96]
     assert document["layers"][0]["input"] == (1, 64, 96)
     assert document["layers"][-1]["output"] == (7,)
@@ -138,7 +144,7 @@ def test_input_and_classes_change_the_layers() -> None:
 
 def test_the_figure_is_self_contained(tmp_path: Path) -> None:
     for name in ("a.svg", "a.png"):
-        assert VERB("lenet5", figure=tmp_path / name).as_json()["figure"] == str(tmp_path / name)
+        assert _networks(name="lenet5", figure=tmp_path / name).as_json()["figure"] == str(tmp_path / name)
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     root = ET.fromstring(text)  # noqa: S314 - made here
     words = [str(element.text) for element in root.iter("{http://www.w3.org/2000/svg}text")]

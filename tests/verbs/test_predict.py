@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from PIL import Image
 
 import convolve
 from convolve.errors import ConvolveError, DataError, OptionError
-from convolve.tasks.classify.answering import UNSURE, Answer
-from convolve.verbs.predict import VERB
+from convolve.tasks.classify.prediction import UNSURE, ClassPrediction
+from convolve.verbs.predict import Predictions, render
 from tests.test_cli import Command
-from tests.verbs.pictures import QUICK, folders, picture, save
+from tests.verbs.synthetic import QUICK, corner_image, folders, save
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dog() -> Image.Image:
-    return Image.fromarray(picture([1], np.random.default_rng(5)))  # the second folder above
+    return Image.fromarray(corner_image([1], np.random.default_rng(5)))  # the second folder above
 
 
-def answers(run: Path, *images: object, **options: object) -> tuple[Answer, ...]:
-    found: tuple[Answer, ...] = convolve.predict(run, [str(image) for image in images], threads=1, **options).answers
-    return found
+def predictions(run: Path, *images: object, **options: Any) -> tuple[ClassPrediction, ...]:
+    names = [str(image) for image in images]
+    found = convolve.predict(run, names, threads=1, progress=False, **options).predictions
+    assert all(isinstance(one, ClassPrediction) for one in found)
+    return found  # type: ignore[return-value]  # as asserted
 
 
 def test_files_of_many_kinds_look_the_same(run: Path, dog: Image.Image, tmp_path: Path) -> None:
@@ -51,39 +54,39 @@ def test_files_of_many_kinds_look_the_same(run: Path, dog: Image.Image, tmp_path
     turned.save(tmp_path / "turned.jpg", quality=97, exif=exif)
     dog.save(tmp_path / "with spaces, 개.tiff")
     dog.save(tmp_path / "w.webp", quality=97)
-    found = answers(run, tmp_path)
-    assert {Path(answer.image).name: answer.label for answer in found} == dict.fromkeys(
+    found = predictions(run, tmp_path)
+    assert {Path(one.image).name: one.label for one in found} == dict.fromkeys(
         ("UPPER.PNG", "b.BMP", "palette.gif", "alpha.png", "turned.jpg", "with spaces, 개.tiff", "w.webp"), "dog"
     )
 
 
-def test_what_is_no_image_is_passed_over_and_what_is_broken_named(run: Path, dog: Image.Image, tmp_path: Path) -> None:
+def test_other_files_are_skipped_and_broken_images_named(run: Path, dog: Image.Image, tmp_path: Path) -> None:
     dog.save(tmp_path / "a.png")
     (tmp_path / "deep" / "er").mkdir(parents=True)
     dog.save(tmp_path / "deep" / "er" / "c.png")
-    (tmp_path / "b.png").write_text("not a picture")
+    (tmp_path / "b.png").write_text("not an image")
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / ".hidden.png").write_text("hidden")
-    found = answers(run, tmp_path)
-    assert [(Path(answer.image).name, answer.label) for answer in found] == [
+    found = predictions(run, tmp_path)
+    assert [(Path(one.image).name, one.label) for one in found] == [
         ("a.png", "dog"),
         ("b.png", ""),
         ("c.png", "dog"),
     ]
     assert "b.png" in found[1].error
     with pytest.raises(DataError, match="None of the 1 images can be read"):
-        answers(run, tmp_path / "b.png")
+        predictions(run, tmp_path / "b.png")
     with pytest.raises(DataError, match="None of the 1 images can be read"):
-        answers(run, tmp_path / "notes.txt")
+        predictions(run, tmp_path / "notes.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="There is no image in"):
-        answers(run, tmp_path / "empty")
+        predictions(run, tmp_path / "empty")
 
 
-def test_a_huge_image_is_refused_and_the_rest_goes_on(run: Path, dog: Image.Image, tmp_path: Path) -> None:
+def test_a_huge_image_is_refused_and_the_others_are_predicted(run: Path, dog: Image.Image, tmp_path: Path) -> None:
     Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
     dog.save(tmp_path / "small.png")
-    huge, small = answers(run, tmp_path)
+    huge, small = predictions(run, tmp_path)
     assert "million pixels; make it smaller" in huge.error
     assert small.label == "dog"
 
@@ -94,39 +97,38 @@ def test_names_come_from_standard_input(
     for name in ("a b.png", "ü.png"):
         dog.save(tmp_path / name)
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{tmp_path / 'a b.png'}\n\n{tmp_path / 'ü.png'}\n"))
-    assert [answer.label for answer in answers(run, "-")] == ["dog", "dog"]
+    assert [one.label for one in predictions(run, "-")] == ["dog", "dog"]
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    with pytest.raises(DataError, match="no image in what standard input names"):
-        answers(run, "-")
+    with pytest.raises(DataError, match="There is no image in the list on standard input"):
+        predictions(run, "-")
 
 
 def test_top_and_threshold(run: Path, dog: Image.Image, tmp_path: Path) -> None:
     dog.save(tmp_path / "a.png")
-    (all_classes,) = answers(run, tmp_path, top=99)
+    (all_classes,) = predictions(run, tmp_path, top=99)
     assert {name for name, _ in all_classes.classes} == {"고양이", "dog", "bee [yellow]"}
-    shares = [share for _, share in all_classes.classes]
-    assert shares == sorted(shares, reverse=True)
-    assert answers(run, tmp_path, threshold=1.0)[0].label == UNSURE
-    assert answers(run, tmp_path, threshold=all_classes.confidence)[0].label == "dog"
+    probabilities = [probability for _, probability in all_classes.classes]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert predictions(run, tmp_path, threshold=1.0)[0].label == UNSURE
+    assert predictions(run, tmp_path, threshold=all_classes.confidence)[0].label == "dog"
     with pytest.raises(OptionError, match="top cannot be 0"):
-        answers(run, tmp_path, top=0)
+        predictions(run, tmp_path, top=0)
     with pytest.raises(OptionError, match=r"threshold cannot be 1\.5"):
-        answers(run, tmp_path, threshold=1.5)
+        predictions(run, tmp_path, threshold=1.5)
 
 
-def test_the_table_and_the_csv_file_say_it_in_full(
+def test_the_table_and_the_csv_file_are_complete(
     run: Path, dog: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bee = "bee [yellow]"
-    place = tmp_path / "[b]" / "a, b.png"
-    save(place, picture([0], np.random.default_rng(1)))
+    save(tmp_path / "[b]" / "a, b.png", corner_image([0], np.random.default_rng(1)))
     dog.save(tmp_path / "[b]" / "dog.png")
     (tmp_path / "[b]" / "bad.png").write_text("")
     left = Command(monkeypatch, capsys)("predict", run, tmp_path / "[b]", "--csv", tmp_path / "new" / "found.csv")
     assert left.code == 0
     assert "[b]" in left.out
     assert bee in left.out
-    assert "left out: " in left.out
+    assert "skipped: " in left.out
     rows = list(csv.DictReader((tmp_path / "new" / "found.csv").read_text(encoding="utf-8").splitlines()))
     assert [Path(row["image"]).name for row in rows] == ["a, b.png", "bad.png", "dog.png"]
     assert [row["label"] for row in rows][1:] == ["", "dog"]
@@ -135,12 +137,12 @@ def test_the_table_and_the_csv_file_say_it_in_full(
 
 
 def test_long_names_stay_whole_in_the_table(run: Path) -> None:
-    from convolve.console import people
+    from convolve.console import open_console
 
     name = "x" * 300 + ".png"
-    console = people()
+    console = open_console()
     with console.capture() as captured:
-        for part in VERB.shown(convolve.verbs.predict.Answers((Answer(name, "dog", 0.9, (("dog", 0.9),)),))):
+        for part in render(Predictions((ClassPrediction(name, "dog", 0.9, (("dog", 0.9),)),))):
             console.print(part)
     assert name in "".join(line.split()[0] for line in captured.get().splitlines()[1:] if line.strip()).replace(" ", "")
 
@@ -156,16 +158,16 @@ def test_names_that_are_not_unicode(
     except OSError:
         pytest.skip("this file system allows no such names")
     convolve.train(data, **QUICK, out=tmp_path / "run")
-    convolve.evaluate(tmp_path / "run", threads=1, split="all", report=tmp_path / "page.html")
+    convolve.evaluate(tmp_path / "run", threads=1, progress=False, split="all", report=tmp_path / "page.html")
     left = Command(monkeypatch, capsys)("predict", tmp_path / "run", data / "a", "--csv", tmp_path / "found.csv")
     assert left.code == 0
     assert "caf\\udce9.png" in (tmp_path / "found.csv").read_text(encoding="utf-8")
 
 
-def test_a_run_predicts_wherever_it_stands(run: Path, dog: Image.Image, tmp_path: Path) -> None:
+def test_a_run_predicts_wherever_it_is(run: Path, dog: Image.Image, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(run, tmp_path / "run elsewhere"))
     dog.save(tmp_path / "a.png")
-    assert answers(moved, tmp_path / "a.png") == answers(run, tmp_path / "a.png")
+    assert predictions(moved, tmp_path / "a.png") == predictions(run, tmp_path / "a.png")
 
 
 def test_a_full_disk_is_one_sentence(
@@ -177,5 +179,5 @@ def test_a_full_disk_is_one_sentence(
     dog.save(tmp_path / "a.png")
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConvolveError, match=r"found\.csv cannot be written \(No space left on device\)"):
-        answers(run, tmp_path / "a.png", csv=tmp_path / "found.csv")
+        predictions(run, tmp_path / "a.png", csv=tmp_path / "found.csv")
     assert not (tmp_path / "found.csv").exists()

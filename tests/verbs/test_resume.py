@@ -1,4 +1,4 @@
-"""A real `convolve train` that is killed or asked to stop, and goes on to the same bytes."""
+"""A real `convolve train` that is killed or asked to stop, and continues to the same bytes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ import pytest
 
 import convolve
 from convolve.errors import RunError, WeightsError
-from convolve.tasks.classify import page
+from convolve.setup import run_report
 from convolve.training.checkpoints import RunFiles
-from tests.verbs.pictures import QUICK, folders
+from convolve.verbs.train import Trained
+from tests.verbs.synthetic import QUICK, folders
 
 WORDS = ("digits", "--network", "lenet5_keras", "--size", "16", "--batch", "8", "--epochs", "4", "--threads", "1")
 SAME = ("weights.safetensors", "metrics.jsonl")
 
 
-def left(run: Path) -> dict[str, bytes]:
+def contents(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in SAME}
 
 
@@ -32,8 +33,8 @@ def left(run: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The training of `WORDS`, left alone."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    convolve.train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, out=out)
-    return left(out)
+    convolve.train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, progress=False, out=out)
+    return contents(out)
 
 
 def begin(*words: str) -> subprocess.Popen[str]:
@@ -41,27 +42,27 @@ def begin(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def until(process: subprocess.Popen[str], place: Path, began: float) -> None:
+def wait_for(process: subprocess.Popen[str], path: Path, began: float) -> None:
     """Wait until a file is written after ``began``, or the process ends."""
-    while process.poll() is None and not (place.exists() and place.stat().st_mtime >= began):
+    while process.poll() is None and not (path.exists() and path.stat().st_mtime >= began):
         assert time.time() < began + 120
         time.sleep(0.002)
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    """While it learns, while it gets ready to go on, and while it learns again."""
+    """While it learns, while it prepares to continue, and while it learns again."""
     out, draw = tmp_path / "run", random.Random(2)
     resume = ("--resume", str(out))
     kills = 0
-    for words, place, wait in (
+    for words, path, wait in (
         ((*WORDS, "--out", str(out)), out / "checkpoints" / "last.safetensors", draw.uniform(0.0, 0.6)),
         (resume, None, draw.uniform(0.5, 2.0)),
         (resume, out / "metrics.jsonl", draw.uniform(0.0, 0.6)),
     ):
         began = time.time()
         process = begin(*words)
-        if place:
-            until(process, place, began)
+        if path:
+            wait_for(process, path, began)
         try:
             process.wait(wait)
         except subprocess.TimeoutExpired:
@@ -70,28 +71,29 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[
         process.communicate()
     assert kills > 1
     if not json.loads((out / "manifest.json").read_text())["results"]:
-        convolve.train(resume=out)
-    assert left(out) == undisturbed
+        convolve.train(resume=out, progress=False)
+    assert contents(out) == undisturbed
 
 
-def test_ctrl_c_says_how_to_go_on(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_continue(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = begin(*WORDS, "--out", str(out))
-    until(process, out / "timing.jsonl", time.time())  # the first epoch has ended
+    wait_for(process, out / "timing.jsonl", time.time())  # the first epoch has ended
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     sentence = errors.strip().splitlines()[-1]
     assert process.returncode == 130, errors
-    assert sentence.endswith(f"go on with: convolve train --resume {out}"), errors
+    assert sentence.endswith(f"continue with: convolve train --resume {out}"), errors
     assert "Traceback" not in errors
-    resumed = convolve.train(resume=out)
+    resumed = convolve.train(resume=out, progress=False)
+    assert isinstance(resumed, Trained)
     assert resumed.report.is_file()
-    assert left(out) == undisturbed
+    assert contents(out) == undisturbed
 
 
 @pytest.fixture
 def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run on a folder of pictures that was stopped in its first epoch."""
+    """A run on a folder of images that was stopped in its first epoch."""
     folders(tmp_path / "data", {"a": 12, "b": 12})
     with monkeypatch.context() as patch:
         patch.setattr(RunFiles, "close_epoch", _stop)
@@ -104,48 +106,54 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_run_that_has_not_ended_says_how_to_go_on(stopped: Path) -> None:
-    asked: tuple[Callable[[], object], ...] = (
-        lambda: convolve.evaluate(stopped),
-        lambda: convolve.predict(stopped, stopped / "contact_sheet.png"),
-        lambda: convolve.compare(stopped, stopped),
+def test_a_run_that_has_not_ended_says_how_to_continue(stopped: Path) -> None:
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: convolve.evaluate(stopped, progress=False),
+        lambda: convolve.predict(stopped, stopped / "contact_sheet.png", progress=False),
+        lambda: convolve.compare([stopped, stopped], progress=False),
         lambda: convolve.train("digits", **QUICK, weights=stopped),
     )
-    for ask in asked:
+    for call in calls:
         with pytest.raises(RunError, match=f"convolve train --resume {stopped}"):
-            ask()
+            call()
 
 
 def test_changed_data_is_refused(stopped: Path) -> None:
-    place = stopped.parent / "data" / "a" / "0.png"
-    content = place.read_bytes()
-    shutil.copy(stopped.parent / "data" / "a" / "1.png", place)
-    with pytest.raises(RunError, match=r"data has changed since .*; bring it back"):
-        convolve.train(resume=stopped)
-    place.unlink()
+    path = stopped.parent / "data" / "a" / "0.png"
+    content = path.read_bytes()
+    shutil.copy(stopped.parent / "data" / "a" / "1.png", path)
+    with pytest.raises(RunError, match=r"data has changed since .*; restore it, or train again"):
+        convolve.train(resume=stopped, progress=False)
+    path.unlink()
     with pytest.raises(RunError, match=r"no longer holds a/0\.png \(1 images"):
-        convolve.train(resume=stopped)
-    place.write_bytes(content)
+        convolve.train(resume=stopped, progress=False)
+    path.write_bytes(content)
     (stopped.parent / "data").rename(stopped.parent / "moved")
-    with pytest.raises(RunError, match=r"no longer at .*data; bring it back, or correct .*recipe\.toml"):
-        convolve.train(resume=stopped)
+    with pytest.raises(RunError, match=r"no longer at .*data; restore it there, or correct .*recipe\.toml"):
+        convolve.train(resume=stopped, progress=False)
     (stopped.parent / "moved").rename(stopped.parent / "data")
-    assert convolve.train(resume=stopped).epoch == 1
+    resumed = convolve.train(resume=stopped, progress=False)
+    assert isinstance(resumed, Trained)
+    assert resumed.epoch == 1
 
 
-def test_a_run_may_move_before_it_goes_on(stopped: Path) -> None:
+def test_a_run_may_move_before_it_continues(stopped: Path) -> None:
     elsewhere = stopped.rename(stopped.parent / "elsewhere")
-    assert convolve.train(resume=elsewhere).run == elsewhere
+    resumed = convolve.train(resume=elsewhere, progress=False)
+    assert isinstance(resumed, Trained)
+    assert resumed.run == elsewhere
 
 
-def test_killed_while_it_reports_it_reports_again(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_while_it_writes_its_report_it_writes_it_again(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(page, "write_report", _stop)
+        patch.setattr(run_report, "write_report", _stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train(resume=stopped)
-    before = left(stopped)
-    assert convolve.train(resume=stopped).report.is_file()
-    assert left(stopped) == before
+            convolve.train(resume=stopped, progress=False)
+    before = contents(stopped)
+    resumed = convolve.train(resume=stopped, progress=False)
+    assert isinstance(resumed, Trained)
+    assert resumed.report.is_file()
+    assert contents(stopped) == before
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_killed_while_it_reports_it_reports_again(stopped: Path, monkeypatch: py
         ("splits.json", None, "splits.json cannot be read"),
         ("recipe.toml", None, "recipe.toml cannot be read"),
         ("recipe.toml", "network = ", "recipe.toml is not a TOML file"),
-        ("recipe.toml", "color = 3", "has an entry 'color' that does not exist"),
+        ("recipe.toml", "color = 3", "has an unknown entry 'color'"),
         ("weights.safetensors", None, "has not ended its training"),
     ],
 )
@@ -172,15 +180,15 @@ def test_a_damaged_run_is_one_sentence(
     else:
         (run / name).write_text(content)
     with pytest.raises(convolve.ConvolveError, match=words):
-        convolve.evaluate(run)
+        convolve.evaluate(run, progress=False)
 
 
 def test_truncated_weights_are_one_sentence(digits_run: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(digits_run, tmp_path / "run"))
-    place = run / "weights.safetensors"
-    place.write_bytes(place.read_bytes()[:-50])
+    path = run / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(WeightsError, match=r"weights\.safetensors cannot be read as weights"):
-        convolve.predict(run, run / "contact_sheet.png")
+        convolve.predict(run, run / "contact_sheet.png", progress=False)
 
 
 def test_weights_of_another_network_are_one_sentence(digits_run: Path, tmp_path: Path) -> None:
@@ -188,4 +196,4 @@ def test_weights_of_another_network_are_one_sentence(digits_run: Path, tmp_path:
     text = (run / "recipe.toml").read_text()
     (run / "recipe.toml").write_text(text.replace("lenet5_keras", "simple_cnn"))
     with pytest.raises(RunError, match="does not fit simple_cnn"):
-        convolve.evaluate(run)
+        convolve.evaluate(run, progress=False)

@@ -11,31 +11,33 @@ from typing import Any
 
 import numpy as np
 import pytest
-from convolve.verbs.preparing import Prepared
 
 import convolve
 from convolve.errors import ConvolveError, OptionError, RunError
-from convolve.tasks.classify import Classify, page
+from convolve.setup import run_report
+from convolve.setup.prepare import Prepared
+from convolve.targets import ArrayTargets
+from convolve.tasks.classify.task import Classify
 from convolve.training.run import open_run
-from convolve.verbs import training as training_verb
+from convolve.verbs import train as train_command
 from convolve.verbs.train import Folds, Trained
-from tests.verbs.pictures import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled
 
-LEFT = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
+FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 
 
-def left(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in LEFT}
+def contents(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in FILES}
 
 
 def test_a_recipe_repeats_the_training_to_the_same_bits(shapes_run: Path, tmp_path: Path) -> None:
-    again = convolve.train(recipe=shapes_run / "recipe.toml", out=tmp_path / "again", threads=1)
-    assert left(again.run) == left(shapes_run)
+    again = convolve.train(recipe=shapes_run / "recipe.toml", out=tmp_path / "again", threads=1, progress=False)
+    assert contents(again.run) == contents(shapes_run)
 
 
-def test_what_is_said_wins_over_the_recipe(shapes_run: Path, tmp_path: Path) -> None:
+def test_options_win_over_the_recipe(shapes_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "other"
-    convolve.train(recipe=shapes_run / "recipe.toml", out=out, seed=5, warmup=0, epochs=1, threads=1)
+    convolve.train(recipe=shapes_run / "recipe.toml", out=out, seed=5, warmup=0, epochs=1, threads=1, progress=False)
     old, new = (tomllib.loads((run / "recipe.toml").read_text()) for run in (shapes_run, out))
     assert (new["seed"], new["epochs"], new["optimization"]["warmup"]) == (5, 1, 0.0)
     changed = {"seed": 0, "epochs": 8, "optimization": old["optimization"]}
@@ -44,7 +46,7 @@ def test_what_is_said_wins_over_the_recipe(shapes_run: Path, tmp_path: Path) -> 
 
 def test_names_and_paths_may_be_in_any_script(shapes: Path, shapes_run: Path) -> None:
     run = open_run(shapes_run)
-    assert run.manifest.classes == ("a b", "ünï", "꽃")
+    assert run.manifest.state["classes"] == ["a b", "ünï", "꽃"]
     assert run.recipe.data == str(shapes)
     assert run.manifest.results["test"]["metrics"]["accuracy"] > 0.8
     page = (shapes_run / "report.html").read_text(encoding="utf-8")
@@ -56,10 +58,10 @@ def test_an_empty_folder_may_be_the_runs_and_a_full_one_not(shapes: Path, tmp_pa
     out = tmp_path / "out"
     out.mkdir()
     assert convolve.train(shapes, **QUICK, out=out).run == out
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already holds a run"):
         convolve.train(shapes, **QUICK, out=out)
-    with pytest.raises(RunError, match="has ended its training"):
-        convolve.train(resume=out)
+    with pytest.raises(RunError, match=r"has already ended; see .*report\.html, or train into another --out"):
+        convolve.train(resume=out, progress=False)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConvolveError, match="cannot be written"):
         convolve.train(shapes, **QUICK, out=tmp_path / "file")
@@ -68,7 +70,7 @@ def test_an_empty_folder_may_be_the_runs_and_a_full_one_not(shapes: Path, tmp_pa
 def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders(tmp_path, {"a": 8, "b": 8})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(page, "write_report", lambda *_: None)
+    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     first, second = (convolve.train(".", **QUICK).run for _ in range(2))
     assert (first, second) == (Path(f"runs/{tmp_path.name}-lenet5_keras"), Path(f"runs/{tmp_path.name}-lenet5_keras-2"))
     assert open_run(first).recipe.data == str(tmp_path)
@@ -78,9 +80,11 @@ def metrics(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_folds_give_mean_and_spread_and_go_on(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folds_give_mean_and_deviation_and_continue(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "folds"
-    monkeypatch.setattr(page, "write_report", lambda *_: None)
+    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     whole = convolve.train(shapes, **QUICK | {"epochs": 2}, folds=3, test=0, out=out)
     assert isinstance(whole, Folds)
     held = [json.loads((run.run / "splits.json").read_text())["validation"] for run in whole.runs]
@@ -88,16 +92,16 @@ def test_folds_give_mean_and_spread_and_go_on(shapes: Path, tmp_path: Path, monk
         str(path.relative_to(shapes)) for path in shapes.rglob("*.png")
     )
     accuracies = [run.evaluation.metrics["accuracy"] for run in whole.runs]
-    figure = whole.metrics()["accuracy"]
-    assert figure["mean"] == pytest.approx(np.mean(accuracies))
-    assert figure["spread"] == pytest.approx(np.std(accuracies, ddof=1))
+    accuracy = whole.metrics()["accuracy"]
+    assert accuracy["mean"] == pytest.approx(np.mean(accuracies))
+    assert accuracy["std"] == pytest.approx(np.std(accuracies, ddof=1))
     json.dumps(whole.as_json(), allow_nan=False)
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already holds a run"):
         convolve.train(shapes, **QUICK, folds=3, out=out)
-    with pytest.raises(RunError, match="has ended its training of 3 folds"):
-        convolve.train(resume=out)
+    with pytest.raises(RunError, match=r"All 3 folds in .* have already ended"):
+        convolve.train(resume=out, progress=False)
     shutil.rmtree(out / "fold-3")
-    again = convolve.train(resume=out)
+    again = convolve.train(resume=out, progress=False)
     assert again.as_json() == whole.as_json()
 
 
@@ -106,54 +110,64 @@ def test_unequal_classes_are_balanced(
     balance: str, class_weights: tuple[float, float] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = folders(tmp_path / "data", {"many": 50, "few": 10})
-    seen: list[Prepared] = []
-    carry_out = training_verb._carry_out
+    recorded: list[Prepared] = []
+    fit = train_command._fit
 
-    def look(*values: Any) -> Trained:
-        seen.append(values[1])
-        return carry_out(*values)
+    def record(*values: Any) -> Trained:
+        recorded.append(values[1])
+        return fit(*values)
 
-    monkeypatch.setattr(page, "write_report", lambda *_: None)
-    monkeypatch.setattr(training_verb, "_carry_out", look)
+    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
+    monkeypatch.setattr(train_command, "_fit", record)
     convolve.train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
-    prepared, task = seen[0], seen[0].task
+    prepared, task = recorded[0], recorded[0].task
     assert isinstance(task, Classify)
-    drawn = np.concatenate([batch.targets for epoch in range(8) for batch in prepared.learning().epoch(epoch)])
-    share_of_few = float(np.mean(drawn == prepared.dataset.labels.classes.index("few")))
-    assert share_of_few == pytest.approx(0.5 if balance == "sampler" else 1 / 6, abs=0.08)
+    targets = [batch.targets for epoch in range(8) for batch in prepared.training().epoch(epoch)]
+    drawn = np.concatenate([each.values for each in targets if isinstance(each, ArrayTargets)])
+    fraction_of_few = float(np.mean(drawn == task.classes.index("few")))
+    assert fraction_of_few == pytest.approx(0.5 if balance == "sampler" else 1 / 6, abs=0.08)
     weights = task.class_weights
     assert (weights is None) == (class_weights is None)
     if weights is not None and class_weights:
-        assert weights.tolist() == pytest.approx(sorted(class_weights, reverse=True))  # few stands before many
+        assert weights.tolist() == pytest.approx(sorted(class_weights, reverse=True))  # few comes before many
 
 
-def test_several_labels_an_image_end_to_end(tmp_path: Path) -> None:
+def test_multi_label_end_to_end(tmp_path: Path) -> None:
     table = labeled(tmp_path / "data", 70)
     out = tmp_path / "run"
     trained = convolve.train(table, **QUICK | {"epochs": 25}, balance="weights", out=out)
     metrics = trained.evaluation.metrics
-    assert {"average_precision", "roc_auc", "exact_match", "loss"} <= set(metrics)
+    assert {"average_precision", "roc_auc", "exact_match"} <= set(metrics)
     assert metrics["average_precision"] > 0.8
     json.dumps(trained.as_json(), allow_nan=False)
     assert "Mean average precision" in trained.report.read_text(encoding="utf-8")
-    again = convolve.evaluate(out, threads=1, report=tmp_path / "page.html")
+    again = convolve.evaluate(out, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()
-    answers = convolve.predict(out, tmp_path / "data", threads=1).answers
-    assert {label for answer in answers for label in answer.label.split(";") if label} == {
+    predictions = convolve.predict(out, tmp_path / "data", threads=1, progress=False).predictions
+    labels = [prediction.entries()["label"] for prediction in predictions]
+    assert {label for some in labels for label in some.split(";") if label} == {
         "north west",
         "north east",
         "south",
     }
-    assert any(";" in answer.label for answer in answers)
-    every, surest = (convolve.predict(out, tmp_path / "data", threads=1, threshold=at).answers for at in (0.0, 0.95))
-    assert {answer.label.count(";") for answer in every} == {2}
-    assert sum(len(answer.label) for answer in surest) < sum(len(answer.label) for answer in answers)
+    assert any(";" in some for some in labels)
+    lowest, highest = (
+        [
+            prediction.entries()["label"]
+            for prediction in convolve.predict(
+                out, tmp_path / "data", threads=1, progress=False, threshold=threshold
+            ).predictions
+        ]
+        for threshold in (0.0, 0.95)
+    )
+    assert {some.count(";") for some in lowest} == {2}
+    assert sum(map(len, highest)) < sum(map(len, labels))
 
 
 def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 12})
     (data / "a" / "broken.png").write_bytes((data / "a" / "0.png").read_bytes()[:200])
-    (data / "b" / "notes.txt").write_text("not a picture")
+    (data / "b" / "notes.txt").write_text("not an image")
     out = tmp_path / "run"
     convolve.train(data, **QUICK, out=out)
     manifest = open_run(out).manifest
@@ -161,7 +175,10 @@ def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
     assert "a/broken.png" in " ".join(manifest.data["warnings"])
     splits = json.loads((out / "splits.json").read_text())
     assert "a/broken.png" not in {*splits["train"], *splits["validation"], *splits["test"]}
-    assert convolve.evaluate(out, threads=1, split="all", report=tmp_path / "page.html").evaluation.images == 24
+    assert (
+        convolve.evaluate(out, threads=1, progress=False, split="all", report=tmp_path / "page.html").evaluation.images
+        == 24
+    )
 
 
 def test_a_class_with_one_image_and_an_empty_one_do_no_harm(tmp_path: Path) -> None:
@@ -172,35 +189,37 @@ def test_a_class_with_one_image_and_an_empty_one_do_no_harm(tmp_path: Path) -> N
     assert trained.as_json()["classes"]["c"]["roc_auc"] is None
 
 
-def test_without_a_test_share_the_metrics_are_of_validation(shapes: Path, tmp_path: Path) -> None:
+def test_without_a_test_split_the_metrics_are_of_validation(shapes: Path, tmp_path: Path) -> None:
     trained = convolve.train(shapes, **QUICK, test=0, out=tmp_path / "run")
     assert (trained.evaluation.split, trained.evaluation.images) == ("validation", 11)
-    again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")
+    again = convolve.evaluate(trained.run, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()
-    convolve.compare(trained.run, trained.run, threads=1)
+    convolve.compare([trained.run, trained.run], threads=1, progress=False)
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"optimizer": "gradient-descent", "epochs": 3},
-        {"average": 0.99, "schedule": "plateau", "epochs": 2},
-        {"mixup": 0.2, "label_smoothing": 0.1, "clip": 1.0, "noise": 0.05, "fit": "letterbox"},
+        {"ema_decay": 0.99, "schedule": "plateau", "epochs": 2},
+        {"mixup": 0.2, "label_smoothing": 0.1, "clip_norm": 1.0, "noise": 0.05, "fit": "letterbox"},
     ],
 )
 def test_other_ways_to_learn(
     options: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "write_report", lambda *_: None)
+    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     for name in ("one", "two"):
         convolve.train(shapes, **QUICK | options, seed=3, out=tmp_path / name)
-    assert left(tmp_path / "one") == left(tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert all(math.isfinite(value) for line in metrics(tmp_path / "one") for value in line.values())
 
 
 def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 11})
-    run = convolve.train(data, network="resnet18", size=32, epochs=1, batch=8, threads=1, test=0.15, out=tmp_path / "r")
+    run = convolve.train(
+        data, network="resnet18", size=32, epochs=1, batch=8, threads=1, progress=False, test=0.15, out=tmp_path / "r"
+    )
     splits = json.loads((run.run / "splits.json").read_text())
     assert len(splits["train"]) % 8 == 1
 
@@ -219,7 +238,7 @@ def test_paths_in_a_recipe_hold_elsewhere(
     assert Path(recipe.data or "").is_dir()
 
 
-def test_tensorboard_is_asked_for_before_anything_is_read(shapes: Path, tmp_path: Path) -> None:
+def test_tensorboard_is_looked_for_before_anything_is_read(shapes: Path, tmp_path: Path) -> None:
     try:
         trained = convolve.train(shapes, **QUICK, tensorboard=True, out=tmp_path / "run")
     except OptionError as error:
@@ -230,8 +249,8 @@ def test_tensorboard_is_asked_for_before_anything_is_read(shapes: Path, tmp_path
         assert list((trained.run / "tensorboard").iterdir())
 
 
-def test_a_sampler_needs_one_label_an_image(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="take --balance weights"):
+def test_a_sampler_needs_one_label_per_image(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="use --balance weights"):
         convolve.train(labeled(tmp_path, 40), **QUICK, balance="sampler", out=tmp_path / "run")
 
 
@@ -240,5 +259,5 @@ def test_a_file_twice_in_a_table_is_told_apart(tmp_path: Path) -> None:
     lines = [f"{path.relative_to(data)},{path.parent.name}" for path in sorted(data.rglob("*.png"))]
     (data / "labels.csv").write_text("\n".join(["path,label", *lines, *lines[:6]]))
     trained = convolve.train(data / "labels.csv", **QUICK, out=tmp_path / "run")
-    again = convolve.evaluate(trained.run, threads=1, report=tmp_path / "page.html")
+    again = convolve.evaluate(trained.run, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()

@@ -7,7 +7,7 @@ To read images once though splits are drawn in between: `survey`, then `readable
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy as np
 from convolve.datasets.advice import advise
 from convolve.datasets.duplicates import blank, exact_groups, near_groups
 from convolve.datasets.findings import Duplicate, DuplicateGroup, Duplicates, Findings, Sizes, Unreadable
-from convolve.datasets.survey import MAX_UNREADABLE, Survey, survey
+from convolve.datasets.survey import MAX_UNREADABLE, Survey
+from convolve.datasets.survey import survey as survey_images
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
@@ -32,17 +33,17 @@ def examine(
 
     Raises `DataError` when more than `survey.MAX_UNREADABLE` of the images cannot be read, naming some.
     """
-    return diagnose(dataset, ground_truth, splits, survey(dataset.images, workers), workers)
+    return diagnose(dataset, ground_truth, splits, survey_images(dataset.images, workers), workers)
 
 
-def readable(dataset: Dataset, ground_truth: GroundTruth, survey_result: Survey) -> Survey:
+def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Survey:
     """A survey without the images whose ground truth cannot be read. Raises `DataError` when more than
     `survey.MAX_UNREADABLE` of the images are left out.
     """
-    unread = {index: why for index, why in ground_truth.findings().failed.items() if index not in survey_result.failed}
+    unread = {index: why for index, why in ground_truth.findings().failed.items() if index not in survey.failed}
     if not unread:
-        return survey_result
-    failed = dict(sorted({**survey_result.failed, **unread}.items()))
+        return survey
+    failed = dict(sorted({**survey.failed, **unread}.items()))
     if len(failed) > MAX_UNREADABLE * len(dataset):
         named = "; ".join(f"{dataset.images.name(index)}: {why}" for index, why in list(unread.items())[:_NAMED])
         more = "; and others" if len(unread) > _NAMED else ""
@@ -50,44 +51,37 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, survey_result: Survey)
             f"{len(failed)} of {len(dataset)} images in {dataset.root}, or what belongs to them, cannot be read, more "
             f"than {MAX_UNREADABLE:.0%}; repair or remove them ({named}{more})."
         )
-    rows = np.flatnonzero(~np.isin(survey_result.usable, list(unread)))
+    rows = np.flatnonzero(~np.isin(survey.usable, list(unread)))
     return replace(
-        survey_result,
-        usable=survey_result.usable[rows],
-        sizes=survey_result.sizes[rows],
-        color=survey_result.color[rows],
-        means=survey_result.means[rows],
-        squares=survey_result.squares[rows],
-        luma=survey_result.luma[rows],
-        chroma=survey_result.chroma[rows],
-        digests=tuple(survey_result.digests[row] for row in rows.tolist()),
+        survey,
+        usable=survey.usable[rows],
+        sizes=survey.sizes[rows],
+        color=survey.color[rows],
+        means=survey.means[rows],
+        squares=survey.squares[rows],
+        luma=survey.luma[rows],
+        chroma=survey.chroma[rows],
+        digests=tuple(survey.digests[row] for row in rows.tolist()),
         failed=failed,
     )
 
 
 def diagnose(
-    dataset: Dataset,
-    ground_truth: GroundTruth,
-    splits: Splits | None,
-    survey_result: Survey,
-    workers: int | None = None,
+    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, survey: Survey, workers: int | None = None
 ) -> Findings:
     """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again.
 
     Raises `DataError` as `readable` does.
     """
-    survey_result = readable(dataset, ground_truth, survey_result)
-    parts = {name: np.intersect1d(part, survey_result.usable) for name, part in _parts(dataset, splits).items()}
+    survey = readable(dataset, ground_truth, survey)
+    parts = {name: np.intersect1d(part, survey.usable) for name, part in _parts(dataset, splits).items()}
     presence, names = ground_truth.presence(), ground_truth.classes
-    counts = {
-        name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey_result.usable, **parts}.items()
-    }
+    counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey.usable, **parts}.items()}
     total = counts["all"]
     missing = {name: _select(names, (count == 0) & (total > 0)) for name, count in counts.items()}
-    channels, mean, std = _statistics(survey_result, parts.get("train", survey_result.usable))
-    exact, near = _duplicates(
-        dataset, lambda index: " + ".join(_select(names, presence[index])), parts, survey_result, workers
-    )
+    channels, mean, std = _statistics(survey, parts.get("train", survey.usable))
+    words = [" + ".join(_select(names, flags)) for flags in presence[survey.usable]]
+    exact, near = _duplicates(dataset, dict(zip(survey.usable.tolist(), words, strict=True)), parts, survey, workers)
     findings = Findings(
         images=len(dataset),
         classes=names,
@@ -96,21 +90,19 @@ def diagnose(
         empty_classes=_select(names, total == 0),
         single_classes=_select(names, total == 1),
         missing={name: classes for name, classes in missing.items() if classes},
-        sizes=_sizes(survey_result),
+        sizes=_sizes(survey),
         channels=channels,
-        gray=int(np.sum(~survey_result.color)),
-        blank=int(blank(survey_result.luma).sum()),
+        gray=int(np.sum(~survey.color)),
+        blank=int(blank(survey.luma).sum()),
         mean=mean,
         std=std,
-        unreadable=tuple(
-            Unreadable(dataset.images.name(index), reason) for index, reason in survey_result.failed.items()
-        ),
+        unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
         exact=exact,
         near=near,
-        fingerprint=fingerprint(dataset, ground_truth, survey_result.usable, survey_result.digests),
+        fingerprint=fingerprint(dataset, ground_truth, survey.usable, survey.digests),
         warnings=(),
-        usable=survey_result.usable,
-        totals=ground_truth.take(survey_result.usable).findings().totals,
+        usable=survey.usable,
+        totals=ground_truth.take(survey.usable).findings().totals,
     )
     return replace(findings, warnings=advise(findings))
 
@@ -148,35 +140,33 @@ def _select(names: Sequence[str], flags: Flags) -> tuple[str, ...]:
     return tuple(names[index] for index in np.flatnonzero(flags).tolist())
 
 
-def _sizes(survey_result: Survey) -> Sizes:
-    median = np.sort(survey_result.sizes, axis=0)[len(survey_result.sizes) // 2]
-    height, width = np.stack([survey_result.sizes.min(0), median, survey_result.sizes.max(0)], 1).tolist()
-    return Sizes(tuple(height), tuple(width), len(np.unique(survey_result.sizes, axis=0)))
+def _sizes(survey: Survey) -> Sizes:
+    median = np.sort(survey.sizes, axis=0)[len(survey.sizes) // 2]
+    height, width = np.stack([survey.sizes.min(0), median, survey.sizes.max(0)], 1).tolist()
+    return Sizes(tuple(height), tuple(width), len(np.unique(survey.sizes, axis=0)))
 
 
-def _statistics(survey_result: Survey, part: Indices) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+def _statistics(survey: Survey, part: Indices) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Channels, mean and standard deviation of a split's values, each image reduced and with the same weight."""
-    rows = np.isin(survey_result.usable, part)
-    channels = 3 if survey_result.color.any() else 1
-    mean = survey_result.means[rows, :channels].mean(0, dtype=np.float64)
-    variance = survey_result.squares[rows, :channels].mean(0, dtype=np.float64) - mean**2
+    rows = np.isin(survey.usable, part)
+    channels = 3 if survey.color.any() else 1
+    mean = survey.means[rows, :channels].mean(0, dtype=np.float64)
+    variance = survey.squares[rows, :channels].mean(0, dtype=np.float64) - mean**2
     return channels, tuple(mean.tolist()), tuple(np.sqrt(np.maximum(0, variance)).tolist())
 
 
 def _duplicates(
-    dataset: Dataset,
-    label: Callable[[int], str],
-    parts: Mapping[str, Indices],
-    survey_result: Survey,
-    workers: int | None,
+    dataset: Dataset, labels: Mapping[int, str], parts: Mapping[str, Indices], survey: Survey, workers: int | None
 ) -> tuple[Duplicates, Duplicates]:
-    """The exact and the near duplicates among the images that were read; ``label`` names the classes of an image."""
+    """The exact and the near duplicates among the images that were read; ``labels`` are the classes of each
+    in words.
+    """
     split_of = {index: name for name, part in parts.items() for index in part.tolist()}
 
     def group(rows: Indices) -> DuplicateGroup:
         members = [
-            Duplicate(dataset.images.name(index), split_of.get(index, ""), label(index))
-            for index in survey_result.usable[rows].tolist()
+            Duplicate(dataset.images.name(index), split_of.get(index, ""), labels[index])
+            for index in survey.usable[rows].tolist()
         ]
         by_split = {member.split: member for member in reversed(members)}
         by_label = {member.label: member for member in reversed(members)}
@@ -184,18 +174,18 @@ def _duplicates(
         leak = len(by_split.keys() - {""}) > 1
         return DuplicateGroup(len(members), leak, len(by_label) > 1, tuple(first)[:MOST_MEMBERS])
 
-    exact = exact_groups(survey_result.digests)
+    exact = exact_groups(survey.digests)
     return _summarize([group(rows) for rows in exact]), _summarize(
-        [group(rows) for rows in _near(survey_result, exact, workers)]
+        [group(rows) for rows in _near(survey, exact, workers)]
     )
 
 
-def _near(survey_result: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
+def _near(survey: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
     """Rows of nearly equal images; the exact duplicates of a member belong to its group."""
     duplicates = {int(group[0]): group for group in exact}
     redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])
-    distinct = np.delete(np.arange(len(survey_result.usable)), redundant)
-    for group in near_groups(survey_result.luma[distinct], survey_result.chroma[distinct], workers):
+    distinct = np.delete(np.arange(len(survey.usable)), redundant)
+    for group in near_groups(survey.luma[distinct], survey.chroma[distinct], workers):
         yield np.sort(np.concatenate([duplicates.get(int(row), np.array([row])) for row in distinct[group]]))
 
 

@@ -135,7 +135,9 @@ class Masks:
     ) -> None:
         """Raises `DataError` unless there are as many colors as classes, and 255 at most."""
         if len(classes) != len(colors) or len(classes) > IGNORE:
-            raise DataError(f"{len(classes)} classes have {len(colors)} colors; each needs one, and 255 is the most.")
+            raise DataError(
+                f"Masks of {len(classes)} classes have {len(colors)} colors; give each class one, 255 at most."
+            )
         self.classes, self.colors = tuple(classes), tuple(colors)
         self._reader = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes), counts)
         self._indices: Indices = np.arange(len(reader)) if indices is None else indices

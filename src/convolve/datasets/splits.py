@@ -205,7 +205,7 @@ def _assign(
         parts = _assign_greedily(contents, free, fractions, random)
     for part in range(len(fractions)):
         if part != learned:
-            _keep_every_class_in_training(parts, contents, part)
+            _return_complete_classes(parts, contents, part)
     return parts[contents.rows]
 
 
@@ -254,7 +254,7 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
     return parts
 
 
-def _keep_every_class_in_training(parts: Indices, contents: _Contents, part: int) -> None:
+def _return_complete_classes(parts: Indices, contents: _Contents, part: int) -> None:
     """Take from ``part`` the smallest group of each class that is in no other part, to be learned from."""
     held = contents.label[parts[contents.group] == part]
     complete = (np.bincount(held, minlength=contents.classes) == contents.carriers) & (contents.carriers > 0)

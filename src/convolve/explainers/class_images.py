@@ -24,14 +24,14 @@ from convolve.values import Floats
 class Ascent:
     """How an image ascends.
 
-    Each of ``steps`` shrinks the image by the fraction ``decay`` and adds ``rate`` times the score's gradient, which is
-    scaled to a mean square of 1 (in standard deviations of the network's input); the rate falls to a tenth. After every
-    fourth step the image is blurred by ``blur`` pixels (standard deviation), and at each it is shifted by up to the
-    fraction ``jitter`` of its shorter side. ``seed`` draws the shifts.
+    Each of ``steps`` shrinks the image by the fraction ``decay`` and adds ``learning_rate`` times the score's gradient,
+    which is scaled to a mean square of 1 (in standard deviations of the network's input); the rate falls to a tenth.
+    After every fourth step the image is blurred by ``blur`` pixels (standard deviation), and at each it is shifted by
+    up to the fraction ``jitter`` of its shorter side. ``seed`` draws the shifts.
     """
 
     steps: int = 120
-    rate: float = 0.3
+    learning_rate: float = 0.3
     decay: float = 0.01
     blur: float = 0.8
     jitter: float = 0.1
@@ -64,7 +64,7 @@ def class_images(
             images = images.roll((down, across), (2, 3))
             before, gradients = _scores_and_gradients(network, images, target)
             scores.append(before)
-            rate = ascent.rate * (1 - 0.9 * step / max(1, ascent.steps - 1))
+            rate = ascent.learning_rate * (1 - 0.9 * step / max(1, ascent.steps - 1))
             images = ((1 - ascent.decay) * images + rate * gradients).clamp(low, high).roll((-down, -across), (2, 3))
             if ascent.blur > 0 and step % 4 == 3:
                 images = blur(images, ascent.blur)

@@ -1,1 +1,1 @@
-"""The pieces that papers introduced, each with its paper."""
+"""Layers that papers introduced, each with its source, and what layers say of themselves."""

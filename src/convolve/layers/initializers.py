@@ -76,14 +76,14 @@ def glorot_uniform(layer: nn.Module) -> None:
         _zero_bias(layer)
 
 
-def he_normal(layer: nn.Module, slope: float = 0.0) -> None:
-    """Weights normal with variance 2 / ((1 + slope²) fan in), biases zero; ``slope`` is the rectifier's below 0.
+def he_normal(layer: nn.Module, negative_slope: float = 0.0) -> None:
+    """Weights normal with variance 2 / ((1 + s²) fan in), s the rectifier's ``negative_slope``; biases zero.
 
     He et al. 2015, "Delving deep into rectifiers", equations 10 and 15 (the forward case; the paper holds that this or
     the backward case, equation 14, suffices alone).
     """
     if isinstance(layer, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(layer.weight, slope, nonlinearity="leaky_relu")
+        nn.init.kaiming_normal_(layer.weight, negative_slope, nonlinearity="leaky_relu")
         _zero_bias(layer)
 
 

@@ -56,7 +56,8 @@ def _build(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Ne
             channels = width
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2**number)
     bins = sum(level**2 for level in LEVELS)
-    return Network(card, stages, _head(bins * channels, classes)).apply(partial(he_normal, slope=NEGATIVE_SLOPE))
+    network = Network(card, stages, _head(bins * channels, classes))
+    return network.apply(partial(he_normal, negative_slope=NEGATIVE_SLOPE))
 
 
 def _head(inputs: int, classes: int) -> nn.Module:

@@ -207,20 +207,20 @@ def _draw_block(block: GridBlock) -> Image.Image:
     return image
 
 
-def _mount(tile: Pixels, wanted: int, side: int) -> Image.Image:
-    """The tile, about ``wanted`` pixels large, in the middle of a square; a small tile's pixels become squares."""
+def _mount(tile: Pixels, longest: int, side: int) -> Image.Image:
+    """The tile, about ``longest`` pixels large, in the middle of a square; a small tile's pixels become squares."""
     image = Image.fromarray(tile[..., 0] if tile.shape[-1] == 1 else tile).convert("RGB")
-    squares = max(image.size) * _SQUARES <= wanted
-    image = image.resize(_tile_size(tile, wanted), Image.Resampling.NEAREST if squares else Image.Resampling.LANCZOS)
+    squares = max(image.size) * _SQUARES <= longest
+    image = image.resize(_tile_size(tile, longest), Image.Resampling.NEAREST if squares else Image.Resampling.LANCZOS)
     mount = Image.new("RGB", (side, side), CELL)
     mount.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return mount
 
 
-def _tile_size(tile: Pixels, wanted: int) -> tuple[int, int]:
-    """Width and height of a tile (h, w, C) whose longer side comes nearest to ``wanted``: whole squares if enlarged."""
+def _tile_size(tile: Pixels, longest: int) -> tuple[int, int]:
+    """Width and height of a tile (h, w, C) whose longer side is nearest to ``longest``: whole squares if enlarged."""
     height, width = tile.shape[:2]
-    scale = wanted / max(height, width)
+    scale = longest / max(height, width)
     scale = max(1, round(scale)) if scale >= _SQUARES else scale
     return max(1, round(width * scale)), max(1, round(height * scale))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -38,3 +40,9 @@ def images_html(images: Images, cells: Sequence[Mapping[str, str]], most: int = 
         rows.append((uri, entries))
     rest = len(cells) - len(rows)
     return str(render_part(("convolve.reports", "notebook_images.html.j2"), rows=rows, rest=rest))
+
+
+def figures_html(paths: Sequence[Path], most: int = 24) -> str:
+    """The first PNG files below each other, for `_repr_html_`."""
+    uris = [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in paths[:most]]
+    return "".join(f'<p><img src="{uri}" style="max-width: 100%" alt=""></p>' for uri in uris)

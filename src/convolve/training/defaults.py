@@ -108,7 +108,8 @@ def resolve(
         choose(choices(known, facts, card))
     choose(task_defaults(known, facts, card, ground_truth))
     if known["fit"] not in task.fits:
-        raise OptionError(f"--fit {known['fit']} is not for the task {task.name}; use {' or '.join(task.fits)}.")
+        fits = f"{', '.join(task.fits[:-1])} or {task.fits[-1]}"
+        raise OptionError(f"--fit {known['fit']} is not available for the task {task.name}; use {fits}.")
     general: dict[str, Any] = {name: value for name, value in known.items() if name not in own}
     task_options = {name: value for name, value in known.items() if name in own}
     resolved = replace(build(Recipe, general), task_options=task_options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,4 +113,6 @@ def format_duration(seconds: float) -> str:
 
 
 def _name(call: object) -> str:
-    return str(getattr(call, "__name__", type(call).__name__)).lower()
+    """A function's name, or its class's in words."""
+    name = getattr(call, "__name__", None) or re.sub("(?<=[a-z])(?=[A-Z])", " ", type(call).__name__).lower()
+    return str(name)

@@ -185,7 +185,10 @@ def read_recipe(path: Path) -> Recipe:
         raise OptionError(f"{path} cannot be read ({error.strerror}); give the TOML file of a recipe.") from error
     except ValueError as error:
         raise OptionError(f"{path} is not a valid TOML file ({error}); correct it.") from error
-    own = sections.pop(str(sections.get("task")), {})
+    task = str(sections.get("task"))
+    own = sections.pop(task, {})
+    if not isinstance(own, dict):
+        raise OptionError(f"{path}: {task} must be a section [{task}] with the task's own options.")
     return replace(from_sections(Recipe, sections, str(path)), task_options=dict(own))
 
 
@@ -197,7 +200,12 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 
 def override(recipe: Recipe, changes: Recipe) -> Recipe:
-    """A recipe with all that ``changes`` sets; the warm-up is chosen anew when the number of epochs changes."""
+    """A recipe with all that ``changes`` sets.
+
+    The warm-up is chosen anew when the number of epochs changes, and so are a task's own options when the task changes.
+    """
+    if changes.task not in (None, recipe.task):
+        recipe = replace(recipe, task_options={})
     if changes.epochs not in (None, recipe.epochs):
         recipe = replace(recipe, optimization=replace(recipe.optimization, warmup=None))
     return merge(recipe, changes)

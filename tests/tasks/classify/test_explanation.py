@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from convolve.datasets.labels import Labels
 from convolve.explainers.score_targets import ClassScore
-from convolve.tasks.classify import Classify
-from convolve.tasks.classify.explanation import explanation_targets, ground_truth_labels, probabilities
-from convolve.values import Dataset, Labels, Preprocessing
-from tests.datasets.pictures import files
+from convolve.tasks.classify.task import Classify
+from convolve.values import Dataset, Preprocessing
+from tests.datasets.synthetic import files
 from tests.explainers.small import images, network
 
 CLASSES = tuple("abcdef")
@@ -27,7 +27,7 @@ def test_the_likeliest_or_the_classes_of_the_options(multi_label: bool) -> None:
     with torch.no_grad():
         expected, scores = task.predict(given).numpy(), task.network(given)
     best = expected.argmax(1)
-    targets = explanation_targets(task, given, SIZES, (), PREPROCESSING)
+    targets = task.explanation_targets(given, SIZES, (), PREPROCESSING)
     assert targets.regions is None
     assert targets.present.all()
     assert targets.names == tuple((CLASSES[index],) for index in best)
@@ -38,8 +38,8 @@ def test_the_likeliest_or_the_classes_of_the_options(multi_label: bool) -> None:
     (target,) = targets.targets
     assert isinstance(target, ClassScore)
     assert torch.equal(target(scores), scores[torch.arange(3), torch.from_numpy(best)])
-    assert torch.equal(probabilities(task, given).detach(), torch.from_numpy(expected))
-    chosen = explanation_targets(task, given, SIZES, (4, 1), PREPROCESSING)
+    assert torch.equal(task.probabilities(given).detach(), torch.from_numpy(expected))
+    chosen = task.explanation_targets(given, SIZES, (4, 1), PREPROCESSING)
     assert chosen.names == (("e", "b"),) * 3
     np.testing.assert_array_equal(chosen.scores, expected[:, [4, 1]])
     assert torch.equal(chosen.targets[1](scores), scores[:, 1])
@@ -49,7 +49,7 @@ def test_the_likeliest_or_the_classes_of_the_options(multi_label: bool) -> None:
 def test_some_of_the_images() -> None:
     task = Classify(network("resnet20_cifar"), CLASSES)
     given = images(task.network, 3)
-    targets = explanation_targets(task, given, SIZES, (4, 1), PREPROCESSING)
+    targets = task.explanation_targets(given, SIZES, (4, 1), PREPROCESSING)
     some = targets.take(np.array([2, 0]))
     assert some.predictions == (targets.predictions[2], targets.predictions[0])
     assert targets.confidences is not None
@@ -64,5 +64,6 @@ def test_ground_truth_labels_are_the_labels(tmp_path: Path) -> None:
         (Labels(np.array([1, 2, 0]), CLASSES), ("c", "a")),
         (Labels(np.array([[0] * 6, [1, 0, 1, 0, 0, 0], [0] * 6], np.uint8), CLASSES), ("a;c", "")),
     ):
-        dataset = Dataset("", "folders", "", files(tmp_path, [(4, 4)] * 3), labels, {})
-        assert ground_truth_labels(dataset, np.array([1, 2])) == words
+        dataset = Dataset("", "folders", "", files(tmp_path, [(4, 4)] * 3), {"labels": labels}, {})
+        task = Classify(network("resnet20_cifar"), CLASSES, labels.multi_label)
+        assert task.ground_truth_labels(dataset, np.array([1, 2])) == words

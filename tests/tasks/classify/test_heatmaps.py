@@ -18,7 +18,7 @@ from convolve.tasks.classify.heatmaps import affordable_images, compute_heatmaps
 from convolve.tasks.classify.task import Classify
 from convolve.values import Preprocessing
 from tests.reports.sample import Scans
-from tests.verbs.pictures import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled
 
 PREPROCESSING = Preprocessing(16, 16, 1, "crop", (0.5,), (0.5,))
 SCANS = Scans(np.random.default_rng(0).integers(0, 256, (20, 20, 30, 1), dtype=np.uint8))
@@ -81,7 +81,7 @@ def test_cells_and_mistakes_have_heatmaps_for_the_predicted_and_the_true_class(t
         assert card.count('class="heatmap"') == (2 if wrong else 1)
     assert any("data-cell" not in card for card in found)
     assert "Grad-CAM (Selvaraju et al. 2017" in page.read_text(encoding="utf-8")
-    convolve.evaluate(tmp_path / "run", threads=1, report=tmp_path / "again.html")
+    convolve.evaluate(tmp_path / "run", threads=1, progress=False, report=tmp_path / "again.html")
     assert cards(tmp_path / "again.html") == found
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.masks import pixels_by_class
-from convolve.tasks.segment.annotations import Outlined, write_annotations
-from convolve.tasks.segment.polygons import rings
+from convolve.datasets.masks import Masks, count_pixels
+from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
+from convolve.tasks.segment.polygons import find_polygons
 from convolve.values import Pixels
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
@@ -22,30 +22,30 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 CLASSES = ("background", "disc", "어두운 것")
 
 
-def outlined(name: Path, mask: Pixels) -> Outlined:
-    found = {CLASSES[number]: rings(mask == number) for number in np.unique(mask)}
-    return Outlined(str(name), (mask.shape[0], mask.shape[1]), found)
+def annotated(name: Path, mask: Pixels) -> AnnotatedImage:
+    found = {CLASSES[index]: find_polygons(mask == index) for index in np.unique(mask)}
+    return AnnotatedImage(str(name), (mask.shape[0], mask.shape[1]), found)
 
 
 def masks(root: Path) -> list[tuple[Path, Pixels]]:
     """Images of two sizes in two folders, under one name, and masks of noise."""
     random = np.random.default_rng(3)
     found = []
-    for word, shape in (("a", (31, 44)), ("b", (20, 9))):
-        place = root / "images" / word / "x.png"
-        place.parent.mkdir(parents=True)
-        Image.fromarray(random.integers(0, 255, (*shape, 3), dtype=np.uint8)).save(place)
-        found.append((place, random.integers(0, 3, shape, dtype=np.uint8)))
+    for folder, shape in (("a", (31, 44)), ("b", (20, 9))):
+        path = root / "images" / folder / "x.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(random.integers(0, 255, (*shape, 3), dtype=np.uint8)).save(path)
+        found.append((path, random.integers(0, 3, shape, dtype=np.uint8)))
     return found
 
 
 def test_cocos_own_program_reads_the_same_masks(tmp_path: Path) -> None:
-    there = masks(tmp_path)
-    place = write_annotations(tmp_path, [outlined(*one) for one in there], CLASSES)
-    found = COCO(place)
+    images = masks(tmp_path)
+    path = write_annotations(tmp_path, [annotated(*one) for one in images], CLASSES)
+    found = COCO(path)
     assert [image["file_name"] for image in found.dataset["images"]] == ["a/x.png", "b/x.png"]
     assert [one["name"] for one in found.loadCats(found.getCatIds())] == list(CLASSES[1:])
-    for number, (_, mask) in enumerate(there, 1):
+    for number, (_, mask) in enumerate(images, 1):
         back = np.zeros_like(mask)
         for one in found.loadAnns(found.getAnnIds(imgIds=number)):
             inside = found.annToMask(one) > 0
@@ -56,35 +56,36 @@ def test_cocos_own_program_reads_the_same_masks(tmp_path: Path) -> None:
 
 
 def test_the_reader_of_cocos_layout_reads_it_back(tmp_path: Path) -> None:
-    there = masks(tmp_path)
-    write_annotations(tmp_path, [outlined(*one) for one in there], CLASSES)
+    images = masks(tmp_path)
+    write_annotations(tmp_path, [annotated(*one) for one in images], CLASSES)
     dataset = open_dataset(tmp_path)
-    assert (dataset.layout, dataset.labels.classes) == ("coco", CLASSES)
-    assert dataset.masks is not None
-    for number, (place, mask) in enumerate(there):
-        assert tmp_path / dataset.images.name(number) == place
-        assert np.array_equal(dataset.masks.read(number), mask)
-        assert pixels_by_class(mask, 3)[1:].all()
+    found = dataset.ground_truths["masks"]
+    assert isinstance(found, Masks)
+    assert (dataset.layout, found.classes) == ("coco", CLASSES)
+    for index, (path, mask) in enumerate(images):
+        assert tmp_path / dataset.images.name(index) == path
+        assert np.array_equal(found.read(index), mask)
+        assert count_pixels(mask, 3)[1:].all()
 
 
-def test_predictions_left_below_a_dataset_are_not_its_truth(tmp_path: Path) -> None:
-    there = masks(tmp_path)
-    write_annotations(tmp_path / "predicted", [outlined(*one) for one in there], CLASSES)
-    for place, mask in there:
-        beside = tmp_path / "annotations" / place.parent.name
-        beside.mkdir(parents=True)
-        Image.fromarray(mask).save(beside / "x.png")
+def test_predictions_below_a_dataset_are_not_its_ground_truth(tmp_path: Path) -> None:
+    images = masks(tmp_path)
+    write_annotations(tmp_path / "predicted", [annotated(*one) for one in images], CLASSES)
+    for path, mask in images:
+        folder = tmp_path / "annotations" / path.parent.name
+        folder.mkdir(parents=True)
+        Image.fromarray(mask).save(folder / "x.png")
     assert open_dataset(tmp_path).layout == "masks"
-    for folder in ("images", "annotations", ""):
-        place = write_annotations(tmp_path / folder, [outlined(*one) for one in there], CLASSES)
+    for name in ("images", "annotations", ""):
+        path = write_annotations(tmp_path / name, [annotated(*one) for one in images], CLASSES)
         data = open_dataset(tmp_path)
         assert (data.layout, data.images.name(0)) == ("coco", "images/a/x.png")
-        place.unlink()
+        path.unlink()
 
 
 def test_an_image_without_regions_stays_listed(tmp_path: Path) -> None:
-    place = write_annotations(tmp_path, [Outlined("one.png", (4, 5), {})], ("ground", "disc"))
-    written = json.loads(place.read_text(encoding="utf-8"))
+    path = write_annotations(tmp_path, [AnnotatedImage("one.png", (4, 5), {})], ("ground", "disc"))
+    written = json.loads(path.read_text(encoding="utf-8"))
     assert written["images"] == [{"id": 1, "file_name": "one.png", "height": 4, "width": 5}]
     assert written["annotations"] == []
     assert [one["id"] for one in written["categories"]] == [1, 2]

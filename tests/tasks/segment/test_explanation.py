@@ -6,15 +6,15 @@ import numpy as np
 import torch
 
 from convolve.explainers.score_targets import RegionScore
-from convolve.tasks.segment import Segment
-from convolve.tasks.segment.explanation import explanation_targets, probabilities
+from convolve.tasks.segment.task import Segment
 from convolve.values import Preprocessing
 from tests.explainers.dense_prediction import linear
 
 CLASSES = ("ground", "disc", "꽃")
 STRETCH = Preprocessing(8, 12, 3, "stretch", (0.5,) * 3, (0.5,) * 3)
 LETTERBOX = Preprocessing(8, 12, 3, "letterbox", (0.5,) * 3, (0.5,) * 3)
-TASK = Segment(linear(torch.eye(3)), CLASSES)
+COLORS = ((0, 0, 0), (200, 20, 20), (20, 20, 200))
+TASK = Segment(linear(torch.eye(3)), CLASSES, COLORS)
 
 
 def _images() -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,10 +28,11 @@ def _images() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_by_default_it_is_the_class_of_most_pixels() -> None:
     images, classes = _images()
-    targets = explanation_targets(TASK, images, np.array([[8, 12], [50, 31]]), (), STRETCH)
+    targets = TASK.explanation_targets(images, np.array([[8, 12], [50, 31]]), (), STRETCH)
     assert targets.predictions == ("disc", "ground")
     assert targets.names == (("disc",), ("ground",))
     assert targets.relation == "mostly"
+    assert targets.colors == dict(zip(CLASSES, COLORS, strict=True))
     assert targets.regions is not None
     assert np.array_equal(targets.regions[:, 0], [classes[0] == 1, classes[1] == 0])
     softmax = images.softmax(1)
@@ -39,7 +40,7 @@ def test_by_default_it_is_the_class_of_most_pixels() -> None:
     np.testing.assert_allclose(targets.scores[:, 0], expected, rtol=1e-5)
     assert targets.confidences is not None
     np.testing.assert_allclose(targets.confidences, expected, rtol=1e-5)
-    assert torch.equal(probabilities(TASK, images), softmax)
+    assert torch.equal(TASK.probabilities(images), softmax)
     (target,) = targets.targets
     assert isinstance(target, RegionScore)
     torch.testing.assert_close(target(softmax), torch.tensor(expected))
@@ -47,7 +48,7 @@ def test_by_default_it_is_the_class_of_most_pixels() -> None:
 
 def test_classes_of_the_options() -> None:
     images, classes = _images()
-    targets = explanation_targets(TASK, images, np.array([[8, 12]] * 2), (2, 0), STRETCH)
+    targets = TASK.explanation_targets(images, np.array([[8, 12]] * 2), (2, 0), STRETCH)
     assert targets.predictions == ("disc", "ground")
     assert targets.names == (("꽃", "ground"),) * 2
     assert targets.present.tolist() == [[True, True], [False, True]]
@@ -64,7 +65,7 @@ def test_classes_of_the_options() -> None:
 def test_padding_around_an_image_belongs_to_no_class() -> None:
     """A square image in an input of 8x12 lies between columns 2 and 10."""
     images, classes = _images()
-    targets = explanation_targets(TASK, images, np.array([[40, 40]] * 2), (0,), LETTERBOX)
+    targets = TASK.explanation_targets(images, np.array([[40, 40]] * 2), (0,), LETTERBOX)
     assert targets.regions is not None
     inside = np.zeros((8, 12), dtype=bool)
     inside[:, 2:10] = True

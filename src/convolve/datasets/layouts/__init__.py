@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.layouts import cifar, coco, folders, idx, masks, matlab, named, pets, stacks, tables
+from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, masks, matlab, pets, stacks, tables
 from convolve.datasets.layouts.parts import contents, subfolders
 from convolve.datasets.masks import Masks
 from convolve.errors import DataError
@@ -26,7 +26,7 @@ _MASKED = (coco, masks)
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Open a folder, a table, an IDX file or a named set (`named.NAMES`); a folder of that name takes precedence.
+    """Open a folder, a table, an IDX file or a built-in dataset (`catalog.NAMES`); such a folder goes first.
 
     `Dataset.reason` says by what the layout was recognized. Raises `DataError` naming what was expected and what is
     there.
@@ -34,10 +34,10 @@ def open_dataset(path: str | Path) -> Dataset:
     folder = Path(path).expanduser()
     if not folder.exists():
         if str(path) == "digits":
-            return named.digits()
-        if str(path) not in named.NAMES:
+            return catalog.digits()
+        if str(path) not in catalog.NAMES:
             raise DataError(_no_such_dataset(str(path)))
-        folder = named.locate(str(path))
+        folder = catalog.locate(str(path))
     dataset = _recognize(folder)
     if dataset is None:
         raise DataError(_no_such_layout(folder))
@@ -95,9 +95,9 @@ def _paths(dataset: Dataset) -> Sequence[str]:
 
 
 def _no_such_dataset(name: str) -> str:
-    near = get_close_matches(name, named.NAMES, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"give a folder, a table, or one of {', '.join(named.NAMES)}."
-    return f"There is no file or folder '{name}', and no named set; {hint}"
+    near = get_close_matches(name, catalog.NAMES, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"give a folder, a table, or one of {', '.join(catalog.NAMES)}."
+    return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
 def _no_such_layout(path: Path) -> str:

@@ -21,12 +21,17 @@ from convolve.metrics.confusion import (
     macro_average,
     weighted_average,
 )
+from convolve.metrics.intervals import Interval, accuracy_interval
 from convolve.metrics.ranking import average_precision, nanmean, one_hot, one_vs_rest, roc_auc, top_k_accuracy
 from convolve.tasks.classify.confidence import TARGET_ACCURACY, Confidence, apply_temperature
 from convolve.values import Floats, Indices
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+_PROPORTIONS = ("accuracy", "top5_accuracy", "exact_match")
+"""Metrics that are a fraction of the images."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,16 @@ class Evaluation:
     calibration: Calibration
     predictions: Predictions = field(repr=False)
 
+    @property
+    def intervals(self) -> Mapping[str, Interval]:
+        """The 95 % intervals (Wilson 1927) of accuracy, top-5 accuracy and exact match, as far as they are metrics."""
+        names = [name for name in _PROPORTIONS if name in self.metrics and self.images]
+        return {name: accuracy_interval(round(self.metrics[name] * self.images), self.images) for name in names}
+
     def as_json(self) -> dict[str, Any]:
-        """Plain numbers and lists; an undefined metric is null."""
+        """Plain numbers and lists, an interval as its two ends; an undefined metric is null."""
         own, calibration = self.classes.metrics, self.calibration
+        reject = calibration.reject
         columns = {
             "precision": own.precision,
             "recall": own.recall,
@@ -101,6 +113,7 @@ class Evaluation:
             "split": self.split,
             "images": self.images,
             "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "classes": rows,
             "confusion": None if self.classes.matrix is None else self.classes.matrix.tolist(),
             "calibration": {
@@ -108,7 +121,7 @@ class Evaluation:
                 "ece_with_temperature": _finite(calibration.after.error),
                 "temperature": calibration.temperature,
                 "target_accuracy": calibration.target_accuracy,
-                "reject": dataclasses.asdict(calibration.reject) if calibration.reject else None,
+                "reject": {**dataclasses.asdict(reject), "interval": list(reject.interval)} if reject else None,
             },
         }
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from convolve.explainers.methods import default_method
 from convolve.metrics.calibration import Reliability
-from convolve.metrics.intervals import accuracy_interval
 from convolve.metrics.ranking import nanmean
 from convolve.reports.heatmaps import ramp_uri
 from convolve.reports.report import Headline, Section, count_of, format_interval, percent
@@ -26,19 +25,16 @@ _HOME = "convolve.tasks.classify"
 _BYTES = 6_000_000
 _SMALL, _LARGE = 96, 160
 _BLUR = 0.05
-_PROPORTIONS = ("accuracy", "exact_match", "top5_accuracy")
 
 
 def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics worth the top of a page, with the 95 % interval of each that is a fraction of the images."""
-    metrics, images = evaluation.metrics, count_of(evaluation.images, "images")
+    metrics, intervals, images = evaluation.metrics, evaluation.intervals, count_of(evaluation.images, "images")
     found: list[Headline] = []
     for name, label in INFO.metric_titles.items():
-        if name in _PROPORTIONS and name in metrics and evaluation.images:
-            interval = accuracy_interval(round(metrics[name] * evaluation.images), evaluation.images)
-            found.append(Headline(label, percent(metrics[name]), f"{format_interval(interval)}, {images}"))
-        elif name in metrics:
-            found.append(Headline(label, percent(metrics[name]), images))
+        if name in metrics:
+            note = f"{format_interval(intervals[name])}, {images}" if name in intervals else images
+            found.append(Headline(label, percent(metrics[name]), note))
     return tuple(found)
 
 

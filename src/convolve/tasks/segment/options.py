@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from convolve.options import alias
 from convolve.tasks.info import TaskInfo
 
 PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
@@ -31,7 +32,7 @@ class SegmentPredictOptions:
     """Number of classes to list for each image, largest area first; 3 by default."""
     threshold: float | None = None
     """Minimum confidence: pixels below it are ignored."""
-    out: Path | None = None
+    out: Annotated[Path | None, alias("-o")] = None
     """Folder for each image's mask (an indexed PNG of the image's size), an overlay on the image, and
     `predictions.json`, all regions as COCO polygons."""
 

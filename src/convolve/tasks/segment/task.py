@@ -120,9 +120,16 @@ class Segment(Task):
         return replace(self, network=network)
 
     def loss(self, images: Tensor, targets: Tensor, random: torch.Generator | None) -> dict[str, Tensor]:
-        """(N, C, H, W) and (N, H, W) class indices to `loss`, a mean or sum over the counted pixels, and `accuracy`."""
-        del random
-        return self._losses(self.network(images).float(), targets.long())
+        """(N, C, H, W) and (N, H, W) class indices to `loss`, a mean or sum over the counted pixels, and in training
+        `accuracy`.
+        """
+        if random is None:
+            return self.loss_and_predictions(images, targets)[0]
+        scores, targets = self.network(images).float(), targets.long()
+        counted = targets != IGNORE
+        hits = (scores.detach().argmax(1) == targets) & counted
+        accuracy = hits.sum() / counted.sum().clamp(min=1)
+        return {"loss": self._pixel_loss(scores, targets, counted), "accuracy": accuracy}
 
     def predict(self, images: Tensor) -> Tensor:
         """(N, C, H, W) to (N, H, W) uint8, the most likely class of each pixel."""
@@ -130,10 +137,13 @@ class Segment(Task):
         return found
 
     def loss_and_predictions(self, images: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Both from one forward pass."""
-        scores = self.network(images)
-        losses = self._losses(scores.float(), targets.long())
-        return {"loss": losses["loss"]}, scores.argmax(1).to(torch.uint8)
+        """Both from one forward pass. A sum over pixels is that of one image, so that it does not depend on how many
+        are evaluated together.
+        """
+        scores, targets = self.network(images), targets.long()
+        loss = self._pixel_loss(scores.float(), targets, targets != IGNORE)
+        loss = loss / len(images) if self.pixel_loss == "cross-entropy-sum" else loss
+        return {"loss": loss}, scores.argmax(1).to(torch.uint8)
 
     def evaluator(self) -> MaskEvaluator:
         """Mean IoU, pixel accuracy, mean accuracy and frequency-weighted IoU of all pixels together."""
@@ -179,12 +189,6 @@ class Segment(Task):
         """(N, C, H, W) to (N, classes, H, W); those of a pixel sum to 1."""
         scores: Tensor = self.network(inputs).float()
         return scores.softmax(1)
-
-    def _losses(self, scores: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        counted = targets != IGNORE
-        hits = (scores.detach().argmax(1) == targets) & counted
-        accuracy = hits.sum() / counted.sum().clamp(min=1)
-        return {"loss": self._pixel_loss(scores, targets, counted), "accuracy": accuracy}
 
     def _pixel_loss(self, scores: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
         weights = None if self.class_weights is None else self.class_weights.to(scores.device)

@@ -82,6 +82,12 @@ class Explanation:
         results = {name: [asdict(one) for one in getattr(self, name)] for name in ("images", "methods")}
         return {**paths, **results, "views": dict(self.views)}
 
+    def _repr_html_(self) -> str:
+        from convolve.reports.notebook import figures_html
+
+        views = [Path(path) for files in self.views.values() for path in files if path.endswith(".png")]
+        return figures_html([*(Path(image.figure) for image in self.images if image.figure), *views])
+
 
 def format_score(score: float, probability: bool) -> str:
     """A probability as a percentage, any other output as a number."""

@@ -148,8 +148,8 @@ def statistics(context: ViewContext) -> tuple[Path, ...]:
     return write_view(context.out / "statistics", figure, arrays)
 
 
-def sums(context: ViewContext) -> tuple[Path, ...]:
-    """`contributions-….png`: the scores of the classes that are explained as sums, six to a figure."""
+def score_contributions(context: ViewContext) -> tuple[Path, ...]:
+    """`contributions-….png`: the scores of the explained classes as sums of contributions, six per figure."""
     require_images(context, "contributions")
     names = [name for row in context.targets.names for name in row]
     images = [index for index, row in enumerate(context.targets.names) for _ in row]
@@ -223,7 +223,7 @@ VIEWS: Mapping[View, Callable[[ViewContext], tuple[Path, ...]]] = MappingProxyTy
         "patches": patches,
         "receptive-field": fields,
         "statistics": statistics,
-        "contributions": sums,
+        "contributions": score_contributions,
         "embedding": embedding,
         "class-images": best_images,
     }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convolve.errors import NetworkError
 from convolve.progress import Listener, Message, Progress
-from convolve.runtime.timing import BATCH, forward_seconds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,6 +30,11 @@ class Catalog:
         """`networks`: the cards as dictionaries, each with its `speed` or null; and how speeds were `measured`."""
         cards = [dataclasses.asdict(card) | {"speed": self.speeds.get(card.name)} for card in self.cards]
         return {"networks": cards, "measured": self.measured}
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
 
 
 def find(text: str | None = None, output: str | None = None) -> list[Card]:
@@ -69,6 +73,7 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     """
     import torch
 
+    from convolve.runtime.timing import BATCH
     from convolve.training.interrupt import Interruption
 
     speeds: dict[str, float] = {}
@@ -117,6 +122,7 @@ def _searched_text(card: Card) -> str:
 def _speed(card: Card) -> tuple[float, tuple[str, ...]]:
     from convolve import models
     from convolve.runtime import choose
+    from convolve.runtime.timing import BATCH, forward_seconds
 
     network = models.create(card.name).eval()
     runtime = choose(macs=card.macs)

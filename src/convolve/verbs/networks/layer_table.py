@@ -39,6 +39,11 @@ class Layers:
             "figure": str(self.figure) if self.figure else None,
         }
 
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
 
 def render(result: Layers) -> Iterator[RenderableType]:
     """A table with one layer per row, and the totals."""

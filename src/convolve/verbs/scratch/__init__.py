@@ -32,6 +32,11 @@ class ExampleList:
         """`examples`: by name the title, the slide and the options."""
         return {"examples": {name: dataclasses.asdict(example) for name, example in self.examples.items()}}
 
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
 
 @dataclass(frozen=True)
 class WorkedCalculation:
@@ -43,6 +48,11 @@ class WorkedCalculation:
     def as_json(self) -> dict[str, Any]:
         """`title`, `grids` and `phases` with their steps, whose cells are (grid, row, column) from 0; `page`."""
         return {**dataclasses.asdict(self.trace), "page": str(self.page) if self.page else None}
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,11 @@ class FilteredPhotograph:
             for each in self.images
         ]
         return {"photograph": self.photograph, "images": images, "page": str(self.page) if self.page else None}
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
 
 
 def run(options: Scratch, listener: Listener) -> ExampleList | WorkedCalculation | FilteredPhotograph:

@@ -1,4 +1,4 @@
-"""The pictures of the chapters on the perceptron and on backpropagation; every number in them is computed here."""
+"""The figures of the chapters on the perceptron and on backpropagation; every number in them is computed here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convolve.from_scratch.training import LabeledData, train
 from convolve.reports.colors import CELL, MUTED, PAPER, RIGHT, WRONG, mix
 
 SCORES = np.array([[3.0, 1.0, 2.0]])
-TRUTH = np.array([2])
+TARGET = np.array([2])
 
 
 def node(on: Sheet, at: tuple[float, float], words: str, radius: float = 0.75) -> None:
@@ -47,31 +47,31 @@ def neuron() -> Figure:
 
 
 def softmax() -> Figure:
-    """Three scores, their powers, probabilities, the truth, and the slope y - t."""
-    _, cache = cross_entropy_forward(SCORES, TRUTH)
+    """Three scores, their powers, probabilities, the target, and the gradient y - t."""
+    _, cache = cross_entropy_forward(SCORES, TARGET)
     probabilities, _ = softmax_forward(SCORES)
-    truth = np.eye(3)[TRUTH]
+    target = np.eye(3)[TARGET]
     columns = {
         "x": SCORES,
         "eˣ": np.exp(SCORES),
         "y": probabilities,
-        "t": truth,
+        "t": target,
         "y − t": cross_entropy_backward(cache),
     }
     on = sheet(18, 4.6)
-    for place, (name, values) in enumerate(columns.items()):
-        left = 0.5 + 3.6 * place
+    for index, (name, values) in enumerate(columns.items()):
+        left = 0.5 + 3.6 * index
         text(on, (left + 1.1, 0.7), name, MUTED, 11)
         for row, value in enumerate(values[0]):
-            box(on, (left, 1.2 + row), (2.2, 1), RIGHT if row == TRUTH[0] else None)
-            text(on, (left + 1.1, 1.7 + row), number(f"{value:.3f}" if place > 1 and place != 3 else value))
-        if place:
-            text(on, (left - 0.7, 2.7), ("→", "→", "−", "=")[place - 1], MUTED, 13)
+            box(on, (left, 1.2 + row), (2.2, 1), RIGHT if row == TARGET[0] else None)
+            text(on, (left + 1.1, 1.7 + row), number(f"{value:.3f}" if index > 1 and index != 3 else value))
+        if index:
+            text(on, (left - 0.7, 2.7), ("→", "→", "−", "=")[index - 1], MUTED, 13)
     return on.figure
 
 
 def templates() -> Figure:
-    """What a softmax classifier has learned of each digit: blue speaks for it, orange against."""
+    """The weights of a softmax classifier for each digit: blue is evidence for it, orange against."""
     digits = load_digits()
     known = LabeledData((digits.data[:1200] / 16).astype(np.float32), digits.target[:1200])
     model = softmax_classifier(Initialization(np.random.default_rng(0)), 64, 10)
@@ -90,7 +90,7 @@ def templates() -> Figure:
 
 
 def descent() -> Figure:
-    """A loss, its slope at a point, and the steps that follow the slope downwards."""
+    """A loss, its gradient at a point, and the steps that follow the gradient downwards."""
     figure = Figure(figsize=(5, 2.7), layout="constrained")
     axes = figure.add_subplot()
     w = np.linspace(-1.2, 3.4, 200)
@@ -110,7 +110,7 @@ def descent() -> Figure:
 
 
 def graph() -> Figure:
-    """The affine layer's graph: x₁ and x₂ each meet two weights; orange goes back."""
+    """The affine layer's graph: x₁ and x₂ are each multiplied by two weights; the backward pass is orange."""
     on = sheet(20, 10)
     inputs, products, sums = (
         [(1.5, 2.4), (1.5, 7.6)],
@@ -120,11 +120,11 @@ def graph() -> Figure:
     for column, start in enumerate(inputs):
         node(on, start, ("x₁", "x₂")[column])
         for row, end in enumerate(sums):
-            place = products[2 * row + column]
-            _both(on, start, place)
-            _both(on, place, end)
-            node(on, place, "×", 0.55)
-            text(on, (place[0] - 0.1, place[1] - 0.95), f"w{'₁₂'[row]}{'₁₂'[column]}", RIGHT)
+            product = products[2 * row + column]
+            _both(on, start, product)
+            _both(on, product, end)
+            node(on, product, "×", 0.55)
+            text(on, (product[0] - 0.1, product[1] - 0.95), f"w{'₁₂'[row]}{'₁₂'[column]}", RIGHT)
     for row, total in enumerate(sums):
         node(on, total, "+", 0.55)
         _both(on, total, (17.6, total[1]))
@@ -134,34 +134,34 @@ def graph() -> Figure:
 
 
 def _both(on: Sheet, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """An arrow forwards and, beside it, one backwards, between two circles."""
+    """A forward arrow and, next to it, a backward one, between two circles."""
     a, b = np.array(start), np.array(end)
     along = (b - a) / np.hypot(*(b - a))
-    beside = np.array((-along[1], along[0])) * 0.13
-    arrow(on, tuple(a + along * 0.85 - beside), tuple(b - along * 0.75 - beside))
-    arrow(on, tuple(b - along * 0.75 + beside), tuple(a + along * 0.85 + beside), WRONG)
+    aside = np.array((-along[1], along[0])) * 0.13
+    arrow(on, tuple(a + along * 0.85 - aside), tuple(b - along * 0.75 - aside))
+    arrow(on, tuple(b - along * 0.75 + aside), tuple(a + along * 0.85 + aside), WRONG)
 
 
 def chain() -> Figure:
-    """The two-layer net as a chain: what goes forwards above, what comes back below."""
+    """The two-layer network as a chain: the forward pass above, the backward pass below."""
     names = ("x", "a₁", "z₁", "a₂", "y", "L")
     forwards = ("·W₁ + b₁", "σ", "·W₂ + b₂", "softmax", "−log")
     backwards = ("∂L/∂a₁", "∂L/∂z₁", "(y − t) / N")
     on = sheet(23.5, 4.4)
-    for place, name in enumerate(names):
-        x = 1.2 + 4.2 * place
+    for index, name in enumerate(names):
+        x = 1.2 + 4.2 * index
         node(on, (x, 2.2), name)
-        if place:
+        if index:
             arrow(on, (x - 3.35, 2.05), (x - 0.85, 2.05))
-            text(on, (x - 2.1, 1.4), forwards[place - 1], RIGHT)
-        if place > 1:
+            text(on, (x - 2.1, 1.4), forwards[index - 1], RIGHT)
+        if index > 1:
             arrow(on, (x - 0.85, 2.4), (x - 3.35, 2.4), WRONG)
-    for place, name in enumerate(backwards):
-        text(on, (1.2 + 4.2 * (place + 1), 3.55), name, WRONG)
+    for index, name in enumerate(backwards):
+        text(on, (1.2 + 4.2 * (index + 1), 3.55), name, WRONG)
     return on.figure
 
 
-PICTURES: dict[str, Callable[[], Figure]] = {
+FIGURES: dict[str, Callable[[], Figure]] = {
     "perceptron-neuron.svg": neuron,
     "perceptron-softmax.svg": softmax,
     "perceptron-templates.png": templates,

@@ -1,4 +1,4 @@
-"""The pictures of the chapter on regularization; every weight, loss and pixel in them is computed here."""
+"""The figures of the chapter on regularization; every weight, loss and pixel in them is computed here."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ def decay() -> Figure:
     examples = LabeledData(digits.data / 16, digits.target)
     figure, axes = grid(1, 3, (7.7, 2.3))
     cases = {"λ = 0": (0.0, 0.0), "L2, λ = 0.003": (0.003, 0.0), "L1, λ = 0.001": (0.0, 0.001)}
-    for place, (name, (l2, l1)) in zip(axes, cases.items(), strict=True):
+    for ax, (name, (l2, l1)) in zip(axes, cases.items(), strict=True):
         model = softmax_classifier(Initialization(np.random.default_rng(0), np.float64), 64, 10, penalty=l2)
         weights = model.parameters["w"]
         for _ in train(model, examples, Optimizer(GradientDescent(0.5)), epochs=150):
             weights -= np.clip(weights, -9 * l1, 9 * l1)  # 18 steps of 0.5 · l1 · sign(w), never past 0
         zeros = float((weights == 0).mean())
-        place.hist(weights.ravel(), bins=61, range=(-4, 4), color=RIGHT)
-        place.set(title=f"{name}:  {zeros:.0%} w = 0", xlabel="w", yscale="log")
-        place.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+        ax.hist(weights.ravel(), bins=61, range=(-4, 4), color=RIGHT)
+        ax.set(title=f"{name}:  {zeros:.0%} w = 0", xlabel="w", yscale="log")
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
     return figure
 
 
 def dropout() -> Figure:
-    """The lecture's picture: a standard net, and one from which dropout has taken units."""
+    """The lecture's figure: a standard network, and one with units removed by dropout."""
     random = np.random.default_rng(1)
     columns = (5, 5, 5, 1)
     alive = [dropout_forward(np.ones(count), 0.5, random)[1] > 0 for count in columns]
     alive[-1][:] = True
     whole = [np.ones(count, bool) for count in columns]
     figure, axes = grid(1, 2, (7, 3))
-    for place, kept in zip(axes, (whole, alive), strict=True):
-        _net(place, kept)
+    for ax, active in zip(axes, (whole, alive), strict=True):
+        _net(ax, active)
     return figure
 
 
@@ -70,15 +70,15 @@ def early_stopping() -> Figure:
         known.append(loss)
         unknown.append(SOFTMAX.forward(network.scores(x[60:]), labels[60:])[0])
     best = int(np.argmin(unknown))
-    figure, (place,) = grid(1, 1, (6, 3.2))
+    figure, (ax,) = grid(1, 1, (6, 3.2))
     epochs = np.arange(1, len(known) + 1)
-    place.plot(epochs, known, color=MUTED)
-    place.plot(epochs, unknown, color=RIGHT, linewidth=2)
-    place.axvline(best + 1, color=WRONG, linestyle="--")
-    place.set(xlabel="epochs", ylabel="loss", ylim=(0, 2.4))
-    place.text(52, known[-1] + 0.06, "train", color=MUTED)
-    place.text(49, unknown[-1] + 0.1, "validation", color=RIGHT)
-    place.text(best + 1.5, 2.15, f"{best + 1}", color=WRONG)
+    ax.plot(epochs, known, color=MUTED)
+    ax.plot(epochs, unknown, color=RIGHT, linewidth=2)
+    ax.axvline(best + 1, color=WRONG, linestyle="--")
+    ax.set(xlabel="epochs", ylabel="loss", ylim=(0, 2.4))
+    ax.text(52, known[-1] + 0.06, "train", color=MUTED)
+    ax.text(49, unknown[-1] + 0.1, "validation", color=RIGHT)
+    ax.text(best + 1.5, 2.15, f"{best + 1}", color=WRONG)
     return figure
 
 
@@ -97,48 +97,53 @@ AUGMENTATIONS: Mapping[str, Augmentation] = {
 
 
 def augmentation() -> Figure:
-    """A photograph under each variation, drawn by the code that training uses; left, each as it came."""
+    """A photograph under each augmentation, made by the code that training uses; the leftmost is the original."""
     photograph: Pixels = load_sample_image("china.jpg")
     mean = (photograph / 255).mean((0, 1))
-    frame = Preprocessing(96, 96, 3, "crop", tuple(mean.tolist()), (1.0,) * 3)
+    preprocessing = Preprocessing(96, 96, 3, "crop", tuple(mean.tolist()), (1.0,) * 3)
     figure, axes = grid(5, 2, (10, 6.2))
-    for place, (name, variation) in zip(axes, AUGMENTATIONS.items(), strict=True):
-        rows = [_varied(photograph, Augmentation(), frame, 1), _varied(photograph, variation, frame, 4)]
-        place.imshow(np.concatenate([image for row in rows for image in row], axis=1), interpolation="none")
-        place.set(xticks=[], yticks=[])
-        place.set_title(name, family="monospace", fontsize=9)
-        place.spines[:].set_visible(False)
+    for ax, (name, settings) in zip(axes, AUGMENTATIONS.items(), strict=True):
+        rows = [
+            _augment(photograph, Augmentation(), preprocessing, 1),
+            _augment(photograph, settings, preprocessing, 4),
+        ]
+        ax.imshow(np.concatenate([image for row in rows for image in row], axis=1), interpolation="none")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(name, family="monospace", fontsize=9)
+        ax.spines[:].set_visible(False)
     return figure
 
 
-def _varied(photograph: Pixels, variation: Augmentation, frame: Preprocessing, count: int) -> Pixels:
-    """(count, height, width, 3): the photograph, varied; in 32 shades of each color, which keeps the file small."""
+def _augment(photograph: Pixels, augmentation: Augmentation, preprocessing: Preprocessing, count: int) -> Pixels:
+    """(count, height, width, 3): the photograph, augmented; in 32 shades of each color, which keeps the file small."""
     random = np.random.default_rng(1)
     sizes = np.array([photograph.shape[:2]] * count)
-    drawn = augment.draw(variation, sizes, frame, principal_axes([photograph]), random)
-    noise = augment.noise_table(variation.noise, frame, random) if variation.noise else None
-    values = augment.apply(drawn, [photograph] * count, frame, noise)
-    shades = ((values + frame.mean).clip(0, 1) * 255).round().astype(np.uint8)
+    drawn = augment.draw_transforms(augmentation, sizes, preprocessing, principal_axes([photograph]), random)
+    noise = augment.noise_table(augmentation.noise, preprocessing, random) if augmentation.noise else None
+    values = augment.apply_transforms(drawn, [photograph] * count, preprocessing, noise)
+    shades = ((values + preprocessing.mean).clip(0, 1) * 255).round().astype(np.uint8)
     return np.asarray(shades & 0xF8, np.uint8)
 
 
-def _net(place: Axes, kept: Sequence[npt.NDArray[np.bool_]]) -> None:
-    """Layers of units from left to right; lines between those that are kept, crosses through the others."""
-    spots = [[(column, unit - (len(units) - 1) / 2) for unit in range(len(units))] for column, units in enumerate(kept)]
-    for column in range(len(kept) - 1):
-        for start, here in zip(spots[column], kept[column], strict=True):
-            for end, there in zip(spots[column + 1], kept[column + 1], strict=True):
+def _net(ax: Axes, active: Sequence[npt.NDArray[np.bool_]]) -> None:
+    """Layers of units from left to right; lines between those that are active, crosses through the others."""
+    spots = [
+        [(column, unit - (len(units) - 1) / 2) for unit in range(len(units))] for column, units in enumerate(active)
+    ]
+    for column in range(len(active) - 1):
+        for start, here in zip(spots[column], active[column], strict=True):
+            for end, there in zip(spots[column + 1], active[column + 1], strict=True):
                 if here and there:
-                    place.plot(*zip(start, end, strict=True), color=LINE, linewidth=0.8, zorder=1)
-    for (x, y), here in zip(chain.from_iterable(spots), np.concatenate(kept), strict=True):
-        place.add_patch(Circle((x, y), 0.17, facecolor=CELL, edgecolor=RIGHT if here else WRONG, zorder=2))
+                    ax.plot(*zip(start, end, strict=True), color=LINE, linewidth=0.8, zorder=1)
+    for (x, y), here in zip(chain.from_iterable(spots), np.concatenate(active), strict=True):
+        ax.add_patch(Circle((x, y), 0.17, facecolor=CELL, edgecolor=RIGHT if here else WRONG, zorder=2))
         if not here:
-            place.plot(x, y, "x", color=WRONG, markersize=12, zorder=3)
-    place.set(xlim=(-0.4, 3.4), ylim=(-2.5, 2.5), aspect="equal")
-    place.axis("off")
+            ax.plot(x, y, "x", color=WRONG, markersize=12, zorder=3)
+    ax.set(xlim=(-0.4, 3.4), ylim=(-2.5, 2.5), aspect="equal")
+    ax.axis("off")
 
 
-PICTURES: dict[str, Callable[[], Figure]] = {
+FIGURES: dict[str, Callable[[], Figure]] = {
     "decay.svg": decay,
     "dropout.svg": dropout,
     "early_stopping.svg": early_stopping,

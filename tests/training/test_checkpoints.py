@@ -21,7 +21,9 @@ TENSORS = {
 
 
 def state(epoch: int) -> State:
-    return State(epoch=epoch, step=3, seen=48, sums={"loss": 0.1 + 0.2}, best=float("nan"), history=[{"loss": 1 / 3}])
+    return State(
+        epoch=epoch, step=3, images_done=48, sums={"loss": 0.1 + 0.2}, best=float("nan"), history=[{"loss": 1 / 3}]
+    )
 
 
 def test_it_reads_back_bit_for_bit(tmp_path: Path) -> None:
@@ -39,14 +41,14 @@ def test_there_is_none_at_the_start(tmp_path: Path) -> None:
     assert checkpoints.load(tmp_path / "checkpoints") is None
 
 
-@pytest.mark.parametrize("harm", ["truncated", "flipped", "empty", "missing"])
-def test_damage_is_noticed_and_the_previous_used(harm: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "missing"])
+def test_damage_is_noticed_and_the_previous_used(damage: str, tmp_path: Path) -> None:
     for epoch in (1, 2):
         checkpoints.save(tmp_path, state(epoch), TENSORS)
-    place = tmp_path / "last.safetensors"
-    content = place.read_bytes()
-    harmed = {"truncated": content[:-8], "flipped": content[:-1] + bytes([content[-1] ^ 1]), "empty": b""}
-    place.unlink() if harm == "missing" else place.write_bytes(harmed[harm])
+    path = tmp_path / "last.safetensors"
+    content = path.read_bytes()
+    damaged = {"truncated": content[:-8], "flipped": content[:-1] + bytes([content[-1] ^ 1]), "empty": b""}
+    path.unlink() if damage == "missing" else path.write_bytes(damaged[damage])
     found = checkpoints.load(tmp_path)
     assert found is not None
     assert (found.source.name, found.state.epoch) == ("previous.safetensors", 1)
@@ -55,7 +57,7 @@ def test_damage_is_noticed_and_the_previous_used(harm: str, tmp_path: Path) -> N
 def test_all_damaged_is_a_sentence(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, state(1), TENSORS)
     (tmp_path / "last.safetensors").write_bytes(b"no")
-    with pytest.raises(RunError, match="damaged; train again"):
+    with pytest.raises(RunError, match=r"are damaged; restore them from a backup or train again\."):
         checkpoints.load(tmp_path)
 
 
@@ -69,7 +71,7 @@ def test_drafts_of_a_killed_writer_are_cleared_away(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, state(1), TENSORS)
     (tmp_path / ".last.safetensors.abc").write_bytes(b"half")
     checkpoints.load(tmp_path)
-    assert [place.name for place in tmp_path.iterdir()] == ["last.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
 
 
 def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +80,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path: Path, monkeypat
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoints, "save_file", full)
     with pytest.raises(TrainingError, match=r"No space left on device.*Nothing was lost.*--resume"):
         checkpoints.save(tmp_path, state(2), TENSORS)
     found = checkpoints.load(tmp_path)

@@ -1,11 +1,11 @@
-"""The pictures of the chapters on convolution and pooling; every number in them is computed here."""
+"""The figures of the chapters on convolution and pooling; every number in them is computed here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from drawing import Fills, arrow, box, frame, matrix, number, sheet, text
+from drawing import Fills, arrow, box, matrix, number, outline, sheet, text
 from matplotlib.figure import Figure
 from sklearn.datasets import load_sample_image
 
@@ -31,7 +31,7 @@ def numbers(words: str | int | bool) -> Array:
 
 
 def example(name: str) -> tuple[Array, Array, Array, Sliding]:
-    """A worked example with one channel: input, kernel, output and the window's way."""
+    """A worked example with one channel: input, kernel, output and how the window slides."""
     options = EXAMPLES[name].options
     sliding = Sliding(int(options.get("stride", 1)), int(options.get("padding", 0)))
     x, w = numbers(options["input"]), numbers(options["kernel"])
@@ -54,25 +54,25 @@ def equation(name: str, windows: Sequence[tuple[int, int]] = ((0, 0),), fills: F
     text(on, (at_y - 0.75, height / 2), "=", size=15)
     for (i, j), color in zip(windows, TINTS, strict=False):
         corner = 0.5 + sliding.stride * j, (height - len(x)) / 2 + sliding.stride * i
-        frame(on, corner, (w.shape[1], w.shape[0]), color)
-        frame(on, (at_y + j, (height - len(y)) / 2 + i), (1, 1), color)
+        outline(on, corner, (w.shape[1], w.shape[0]), color)
+        outline(on, (at_y + j, (height - len(y)) / 2 + i), (1, 1), color)
     return on.figure
 
 
 def border(x: Array, padding: int) -> Fills:
     """The cells of a padded input that are padding."""
     inside = [range(padding, side - padding) for side in x.shape]
-    return {place: MUTED for place in np.ndindex(*x.shape) if padding and not all(map(_within, place, inside))}
+    return {cell: MUTED for cell in np.ndindex(*x.shape) if padding and not all(map(_within, cell, inside))}
 
 
-def _within(place: int, inside: range) -> bool:
-    return place in inside
+def _within(index: int, inside: range) -> bool:
+    return index in inside
 
 
 def edges() -> Figure:
-    """The lecture's filter over dark and light; what is light is tinted."""
+    """The lecture's filter over dark and light cells; light cells are tinted."""
     x, _, _, _ = example("edges")
-    return equation("edges", ((0, 0), (0, 1)), {place: RIGHT for place in np.ndindex(*x.shape) if x[place]})
+    return equation("edges", ((0, 0), (0, 1)), {cell: RIGHT for cell in np.ndindex(*x.shape) if x[cell]})
 
 
 def channels() -> Figure:
@@ -82,15 +82,15 @@ def channels() -> Figure:
     kernels = [numbers(words) for words in str(options["kernel"]).split("|")]
     sums = [float((x * w).sum()) for x, w in zip(inputs, kernels, strict=True)]
     on = sheet(17, 12)
-    for place, (x, w, total) in enumerate(zip(inputs, kernels, sums, strict=True)):
-        top = 0.5 + 3.9 * place
+    for index, (x, w, total) in enumerate(zip(inputs, kernels, sums, strict=True)):
+        top = 0.5 + 3.9 * index
         matrix(on, (0.5, top), x)
         matrix(on, (5, top), w)
         text(on, (4.25, top + 1.5), "∗", size=15)
         text(on, (8.75, top + 1.5), "=", size=15)
         box(on, (9.5, top + 1), (1.6, 1), RIGHT)
         text(on, (10.3, top + 1.5), number(total))
-        arrow(on, (11.2, top + 1.5), (13.9, 5.9 + 0.25 * (place - 1)))
+        arrow(on, (11.2, top + 1.5), (13.9, 5.9 + 0.25 * (index - 1)))
     text(on, (14.4, 5.1), f"+ {options['bias']}", MUTED)
     box(on, (14, 5.4), (1.6, 1), WRONG)
     text(on, (14.8, 5.9), number(sum(sums) + float(options["bias"])))
@@ -98,7 +98,7 @@ def channels() -> Figure:
 
 
 def sequence() -> Figure:
-    """The 1-D example forwards, and the same walk with the slopes that came back, for the slope of the kernel."""
+    """The 1-D example forward, and the same sums with the gradients of the output, for the gradient of the kernel."""
     options = EXAMPLES["sequence"].options
     x, w, dy = (numbers(options[name])[0] for name in ("input", "kernel", "delta"))
     _, dw = conv1d_backward_naive(dy, x, w)
@@ -109,16 +109,16 @@ def sequence() -> Figure:
             text(on, (at + len(values) / 2, top - 0.4), letter, MUTED)
         text(on, (7.5, top + 0.5), "∗", size=15)
         text(on, (12.5, top + 0.5), "=", size=15)
-        frame(on, (1.5, top), (3, 1))
-        frame(on, (13.5, top), (1, 1))
+        outline(on, (1.5, top), (3, 1))
+        outline(on, (13.5, top), (1, 1))
     return on.figure
 
 
 def taps() -> Figure:
-    """Where nine taps meet a 7x7 input: side by side, with stride 2, with dilation 2."""
+    """The cells of a 7x7 input that nine taps read: with stride 1, with stride 2, with dilation 2."""
     on = sheet(25, 8)
-    for place, sliding in enumerate((Sliding(), Sliding(stride=2), Sliding(dilation=2))):
-        left = 0.5 + 8.3 * place
+    for index, sliding in enumerate((Sliding(), Sliding(stride=2), Sliding(dilation=2))):
+        left = 0.5 + 8.3 * index
         met = im2col(np.arange(49.0).reshape(1, 1, 7, 7), (3, 3), sliding)[0, 0].astype(int)
         fills = {divmod(int(cell), 7): WRONG for cell in met[:, :, 0, 1].ravel()}
         fills |= {divmod(int(cell), 7): RIGHT for cell in met[:, :, 0, 0].ravel()}
@@ -128,7 +128,7 @@ def taps() -> Figure:
 
 
 def unrolled() -> Figure:
-    """The 3x3 example of im2col: a 2x2 kernel as a row, and a column for each of its four places."""
+    """The 3x3 example of im2col: a 2x2 kernel as a row, and a column for each of its four positions."""
     x, w = np.arange(1.0, 10).reshape(1, 1, 3, 3), np.array([[1.0, 0], [0, -1]])
     columns = im2col(x, (2, 2), Sliding())[0, 0].reshape(4, 4)
     on = sheet(20, 5)
@@ -143,12 +143,12 @@ def unrolled() -> Figure:
 
 
 def quarters(side: int, window: int) -> dict[tuple[int, int], str]:
-    """A tint for each window that stands apart."""
+    """A tint for each window."""
     return {(row, column): TINTS[2 * (row // window) + column // window] for row, column in np.ndindex(side, side)}
 
 
 def pools() -> Figure:
-    """2x2 max and average pooling of the lecture's feature map, and the ways back."""
+    """2x2 max and average pooling of the lecture's feature map, and the backward passes."""
     options = EXAMPLES["max-pool"].options
     x, dy = numbers(options["input"])[None, None], numbers(options["delta"])[None, None]
     largest, chosen = max_pool_forward(x, 2, 2)
@@ -170,14 +170,14 @@ def pools() -> Figure:
 
 
 def overlap() -> Figure:
-    """3x3 max pooling with stride 2: the 9 in the middle wins in all four windows, and so collects four slopes."""
+    """3x3 max pooling with stride 2: the 9 in the center is the maximum of all four and adds up four gradients."""
     x = numbers(EXAMPLES["overlap"].options["input"])[None, None]
     y, cache = max_pool_forward(x, 3, 2)
     dx = extreme_pool_backward(np.ones_like(y), cache)
     on = sheet(17.5, 6)
     matrix(on, (0.5, 0.5), x[0, 0], {(2, 2): RIGHT})
     for (i, j), color in zip(np.ndindex(2, 2), TINTS, strict=True):
-        frame(on, (0.5 + 2 * j + 0.06 * j, 0.5 + 2 * i + 0.06 * i), (2.94, 2.94), color)
+        outline(on, (0.5 + 2 * j + 0.06 * j, 0.5 + 2 * i + 0.06 * i), (2.94, 2.94), color)
     arrow(on, (6, 3), (7, 3))
     matrix(on, (7.5, 2), y[0, 0])
     arrow(on, (10, 3), (11, 3))
@@ -186,12 +186,12 @@ def overlap() -> Figure:
 
 
 def rounding() -> Figure:
-    """Eight values under windows of 3 with stride 2: three whole windows, and the one that Caffe adds."""
+    """Eight values under windows of 3 with stride 2: three complete windows, and the one that Caffe adds."""
     on = sheet(10.5, 5.2)
     matrix(on, (0.5, 0.5), np.arange(1, 9))
-    for place in range(4):
-        fill = WRONG if place == 3 else RIGHT
-        box(on, (0.5 + 2 * place, 1.9 + 0.8 * place), (min(3, 8 - 2 * place), 0.6), fill)
+    for index in range(4):
+        fill = WRONG if index == 3 else RIGHT
+        box(on, (0.5 + 2 * index, 1.9 + 0.8 * index), (min(3, 8 - 2 * index), 0.6), fill)
     return on.figure
 
 
@@ -222,7 +222,7 @@ def pooled() -> Figure:
     return album([image for image in photograph().values() if image.kernel is None], 2)
 
 
-PICTURES: dict[str, Callable[[], Figure]] = {
+FIGURES: dict[str, Callable[[], Figure]] = {
     "convolution-mask.svg": lambda: equation("mask"),
     "convolution-padding.svg": lambda: equation("padding"),
     "convolution-stride.svg": lambda: equation("stride", ((0, 0), (0, 1))),

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from convolve.datasets import download
-from convolve.datasets.layouts import named, open_dataset
+from convolve.datasets.layouts import catalog, open_dataset
 from convolve.errors import DataError
 from tests.datasets.ground_truths import labels_of
 
@@ -19,7 +19,7 @@ from tests.datasets.ground_truths import labels_of
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CONVOLVE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(named, "SYSTEM_FOLDERS", (tmp_path / "system",))
+    monkeypatch.setattr(catalog, "SYSTEM_FOLDERS", (tmp_path / "system",))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data"
 
@@ -76,7 +76,7 @@ def test_no_network_says_where_to_put_the_files(home: Path, monkeypatch: pytest.
 
 
 def test_every_name_has_a_source() -> None:
-    collections = {"emnist" if name.startswith("emnist") else name for name in named.NAMES} - {"digits"}
+    collections = {"emnist" if name.startswith("emnist") else name for name in catalog.NAMES} - {"digits"}
     assert collections == set(download._SOURCES)
 
 
@@ -87,7 +87,7 @@ def test_one_of_emnist(home: Path) -> None:
     file = home / "emnist" / "EMNIST" / "raw" / "emnist-letters-train-images-idx3-ubyte"
     file.parent.mkdir(parents=True)
     file.touch()
-    assert named.locate("emnist-letters") == file
+    assert catalog.locate("emnist-letters") == file
 
 
 def test_a_folder_of_that_name_goes_first(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_folder_of_that_name_goes_first(tmp_path: Path) -> None:
     [("mnits", "did you mean mnist?"), ("/nowhere/at/all", "give a folder, a table, or one of digits")],
 )
 def test_nothing_there(where: str, sentence: str) -> None:
-    with pytest.raises(DataError, match=f"There is no file or folder '{where}', and no named set; {sentence}"):
+    with pytest.raises(DataError, match=f"There is no file, folder or built-in dataset '{where}'; {sentence}"):
         open_dataset(where)
 
 

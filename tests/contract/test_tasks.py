@@ -1,0 +1,243 @@
+"""What every registered task promises: the two of the package, and one of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import convolve
+from convolve import tasks
+from convolve.datasets.batches import Batches, BatchOptions
+from convolve.errors import DataError
+from convolve.options import descriptions, fields
+from convolve.setup.prepare import Prepared, prepare
+from convolve.setup.runtime_options import RuntimeOptions
+from convolve.tasks import registry
+from convolve.tasks.registry import task_info, task_names
+from convolve.tasks.task import EvaluationData, Task
+from convolve.training.evaluation import evaluation_mode
+from convolve.training.recipe import Recipe
+from convolve.values import Batch
+from tests.tasks.mean_color import MeanColor
+from tests.tasks.segment.small import folder
+from tests.verbs.synthetic import folders, labeled
+
+BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task with data that it is for."""
+
+    task: str
+    network: str
+    data: str
+
+
+CASES = (
+    Case("classify", "lenet5_keras", "folders"),
+    Case("classify", "lenet5_keras", "labels"),
+    Case("segment", "fcn1s_resnet20_cifar", "masks"),
+    Case("segment", "fcn1s_resnet20_cifar", "tiles"),
+    Case("mean-color", "simple_cnn", "folders"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    convolve.register_task(MeanColor)
+    yield
+    registry._REGISTERED.pop(MeanColor.info.name)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case.task}-{case.data}")
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A training of each task that is about to begin, its network no longer as it was initialized."""
+    case, root = request.param, tmp_path_factory.mktemp("data")
+    if case.data == "folders":
+        data = folders(root, {"ape": 14, "bee": 14, "cat": 14})
+    else:
+        data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
+    fit = "tiles" if case.data == "tiles" else None
+    recipe = Recipe(str(data), task=case.task, network=case.network, size=32, batch=4, fit=fit)
+    found = prepare(recipe, RuntimeOptions("cpu", "fp32", 1)).prepared
+    with torch.no_grad():
+        random = torch.Generator().manual_seed(1)
+        for parameter in found.task.network.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=random))
+    found.task.network.eval()
+    return found
+
+
+def batches(prepared: Prepared, size: int) -> list[Batch]:
+    """Eight validation or training examples, ``size`` in each batch."""
+    indices = prepared.examples.of(prepared.splits.train)[:8]
+    options = BatchOptions(prepared.preprocessing, size, seed=0, shuffle=False, workers=0)
+    return list(Batches(prepared.examples.source, prepared.examples.targets, indices, options).epoch(0))
+
+
+def inputs(prepared: Prepared, batch: Batch) -> tuple[Tensor, Any]:
+    """A batch as the task's `loss` takes it."""
+    return prepared.runtime.images(batch.images), batch.targets.to("cpu")
+
+
+def predict(task: Task, prepared: Prepared, size: int = 8) -> list[Any]:
+    """What the task predicts for each batch."""
+    with torch.inference_mode():
+        return [task.predict(inputs(prepared, batch)[0]) for batch in batches(prepared, size)]
+
+
+def evaluation_data(prepared: Prepared, split: str) -> EvaluationData:
+    part = getattr(prepared.splits, split)
+    found = prepared.evaluation(part)
+    return EvaluationData(split, prepared.dataset, part, found, prepared.preprocessing, prepared.runtime)
+
+
+def test_every_task_has_a_case() -> None:
+    assert {case.task for case in CASES} == set(task_names()) == {*BUILT_IN, "mean-color"}
+
+
+def test_restored_from_json_it_predicts_the_same(prepared: Prepared) -> None:
+    task = prepared.task.calibrate(evaluation_data(prepared, "validation"))
+    state = json.loads(json.dumps(task.state(), allow_nan=False))
+    restored = type(task).restore(task.network, state)
+    assert restored.state() == task.state()
+    assert (restored.classes, restored.monitored) == (task.classes, task.monitored)
+    (found,), (expected,) = predict(restored, prepared), predict(task, prepared)
+    assert torch.equal(found, expected)
+    data = evaluation_data(prepared, "test")
+    assert restored.evaluate(data).as_json() == task.evaluate(data).as_json()
+
+
+def test_loss_in_evaluation_mode_is_that_of_loss_and_predictions(prepared: Prepared) -> None:
+    task = prepared.task
+    images, targets = inputs(prepared, batches(prepared, 8)[0])
+    with torch.inference_mode():
+        losses, (both, predictions) = task.loss(images, targets, None), task.loss_and_predictions(images, targets)
+        assert "loss" in losses
+        assert losses.keys() == both.keys()
+        for name, value in losses.items():
+            assert value.shape == ()
+            assert float(value) == float(both[name])
+        assert torch.equal(predictions, task.predict(images))
+
+
+def test_the_loss_is_a_mean_over_the_images(prepared: Prepared) -> None:
+    """So that losses of batches can be averaged: twice the same images have the same loss."""
+    task = prepared.task
+    images, targets = inputs(prepared, batches(prepared, 8)[0])
+    with torch.inference_mode():
+        once = task.loss(images, targets, None)["loss"]
+        twice = task.loss(torch.cat([images, images]), torch.cat([targets, targets]), None)["loss"]
+    assert float(twice) == pytest.approx(float(once), rel=1e-4)
+
+
+def test_training_can_begin(prepared: Prepared) -> None:
+    """The loss of a step has a gradient with respect to every parameter that is trained."""
+    task = prepared.task
+    task.network.zero_grad()
+    images, targets = inputs(prepared, batches(prepared, 8)[0])
+    losses = task.loss(images, targets, torch.Generator().manual_seed(0))
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in task.network.parameters() if parameter.requires_grad)
+    task.network.zero_grad()
+
+
+def test_two_batches_are_evaluated_as_one(prepared: Prepared) -> None:
+    (whole,), halves = batches(prepared, 8), batches(prepared, 4)
+    assert len(halves) == 2
+    found, expected = prepared.task.evaluator(), prepared.task.evaluator()
+    (predictions,) = predict(prepared.task, prepared)
+    expected.add(predictions, whole)
+    for half, part in zip(halves, predictions.split(4), strict=True):
+        found.add(part, half)
+    assert found.metrics() == pytest.approx(expected.metrics(), nan_ok=True)
+    assert prepared.task.monitored in found.metrics()
+
+
+@pytest.mark.parametrize("name", [*BUILT_IN, MeanColor.info.name])
+def test_every_option_is_described_and_chosen_automatically(name: str) -> None:
+    info = task_info(name)
+    for cls in (info.options, info.predict_options):
+        texts = descriptions(cls)
+        for option in fields(cls):
+            assert texts.get(option.name, "").endswith("."), option.name
+    assert [option.name for option in fields(info.options) if option.default is not None] == []
+    assert list(info.options.__dataclass_fields__) == [option.name for option in fields(info.options)]
+
+
+def test_every_option_gets_a_default_with_a_reason(prepared: Prepared) -> None:
+    """Only what may be absent is left out."""
+    names = {option.name for option in fields(prepared.task.info.options)}
+    assert names - {"ignore"} == prepared.recipe.task_options.keys()
+
+
+def test_metrics_have_titles(prepared: Prepared) -> None:
+    task, titles = prepared.task, prepared.task.info.metric_titles
+    assert task.monitored in titles
+    evaluation = task.evaluate(evaluation_data(prepared, "test"))
+    assert task.monitored in evaluation.metrics
+    headlines, sections = task.report(evaluation, prepared.dataset, prepared.preprocessing, prepared.runtime)
+    labels = [headline.label.casefold() for headline in headlines]
+    expected = [title.casefold() for name, title in titles.items() if name in evaluation.metrics]
+    assert set(labels) <= set(expected)
+    assert labels[0] == titles[task.monitored].casefold()
+    assert sections
+
+
+def test_data_in_another_order_of_classes_conforms(prepared: Prepared) -> None:
+    task, name = prepared.task, prepared.task.info.ground_truth
+    truth = prepared.dataset.ground_truths[name]
+    reversed_classes = truth.with_classes(truth.classes[::-1])
+    found = task.conform(replace(prepared.dataset, ground_truths={name: reversed_classes}))
+    assert found.ground_truths[name].classes == task.classes
+    assert np.array_equal(found.ground_truths[name].presence(), truth.presence())
+
+
+def test_data_with_an_unknown_class_is_refused(prepared: Prepared) -> None:
+    task, name = prepared.task, prepared.task.info.ground_truth
+    if not task.classes:
+        assert not prepared.dataset.ground_truths[name].classes
+        return
+    other = prepared.dataset.ground_truths[name].with_classes((*task.classes, "zebra"))
+    with pytest.raises(DataError, match=r"does not know the class 'zebra' of .*; it knows .*\."):
+        task.conform(replace(prepared.dataset, ground_truths={name: other}))
+
+
+def test_evaluation_leaves_the_network_as_it_was(prepared: Prepared) -> None:
+    network = prepared.task.network
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.train()
+    prepared.task.evaluate(evaluation_data(prepared, "test"))
+    assert network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    with evaluation_mode(network):
+        assert not network.training
+    network.eval()
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_no_module_of_a_task_imports_another_task(name: str) -> None:
+    home = Path(tasks.__path__[0]) / name
+    modules = [f"convolve.tasks.{name}.{path.stem}" for path in home.glob("*.py") if path.stem != "__init__"]
+    others = [f"convolve.tasks.{other}" for other in BUILT_IN if other != name]
+    code = f"""
+import importlib, sys
+for module in {modules!r}:
+    importlib.import_module(module)
+print([module for module in sys.modules if module.startswith(tuple({others!r}))])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(modules) > 4
+    assert done.stdout.strip() == "[]"
