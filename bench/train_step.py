@@ -2,8 +2,8 @@
 
     python -m bench.train_step [--rounds 5] [--precision fp32|bf16]
 
-Each side has a process of its own; they take turns. Ratios are per round, and the median counts. The rate of a 4096x4096
-product is measured in the same run.
+Each side has a process of its own; they take turns. Ratios are per round, and the median counts. The rate of a product
+of 4096x4096 matrices is measured in the same run.
 """
 
 from __future__ import annotations
