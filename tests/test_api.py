@@ -30,8 +30,11 @@ GENERAL = {"json", "quiet", "debug"}
 """Flags of the command line alone, which are about what is printed."""
 REQUIRED = inspect.Parameter.empty
 GOOD = """\
+from pathlib import Path
+
 import convolve
 
+convolve.data(Path("x"), progress=False)
 run = convolve.train("x", network="resnet18", epochs=3)
 print(run.as_json())
 """
@@ -45,10 +48,11 @@ convolve.train("x", epoch=3)
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """An option as one of the interfaces has it."""
+    """An option as one of the interfaces has it; ``path`` where text names a file or a folder."""
 
-    type: Any
+    type: frozenset[Any]
     default: object
+    path: bool = dataclasses.field(default=False, compare=False)
 
 
 def members(hint: Any) -> frozenset[Any]:
@@ -61,8 +65,9 @@ def declared(name: str) -> dict[str, Seen]:
     """The options as the command's dataclasses declare them, in order, and those of the tasks."""
     command = find_command(name)
     found = {
-        option.name: Seen(members(option.type), REQUIRED if option.default is dataclasses.MISSING else option.default)
+        option.name: Seen(members(option.type), default, option.path_like)
         for option in fields(command.options)
+        for default in [REQUIRED if option.default is dataclasses.MISSING else option.default]
     }
     flags = task_flags(command.task_use) if command.task_use else ()
     return found | {flag.name: Seen(members(flag.type | None), None) for flag in flags}
@@ -97,15 +102,18 @@ def in_python(name: str) -> dict[str, Seen]:
     return found
 
 
-def as_in_python(hints: frozenset[Any]) -> frozenset[Any]:
-    """The types that Python takes for those of a dataclass: text for paths, one item or a sequence for a tuple."""
+def as_in_python(seen: Seen) -> frozenset[Any]:
+    """The types that Python takes for those of a dataclass: text for paths and paths for text that names one, one item
+    or a sequence for a tuple.
+    """
     found: set[Any] = set()
-    for hint in hints:
-        if hint is Path:
+    for hint in seen.type:
+        if hint is Path or (hint is str and seen.path):
             found |= {str, Path}
         elif typing.get_origin(hint) is tuple:
-            assert typing.get_args(hint)[0] in (str, Path)
-            found |= {str, Path, Sequence[str | Path]}
+            item: Any = typing.get_args(hint)[0]
+            item = str | Path if item in (str, Path) else item
+            found |= {*members(item), Sequence[item]}
         else:
             found.add(hint)
     return frozenset(found)
@@ -124,7 +132,48 @@ def test_command_line_and_python_have_the_same_names_types_and_defaults(name: st
     python = in_python(name)
     assert list(python) == list(options)
     for option, seen in options.items():
-        assert (option, python[option].type) == (option, as_in_python(seen.type))
+        assert (option, python[option].type) == (option, as_in_python(seen))
+        assert (option, python[option].default) == (option, seen.default)
+
+
+def test_the_recipe_has_the_options_of_train() -> None:
+    of_train, of_recipe = declared("train"), {option.name: option for option in fields(Recipe)}
+    assert of_recipe.keys() <= of_train.keys()
+    for name, option in of_recipe.items():
+        assert of_train[name] == Seen(members(option.type), option.default) == Seen(members(option.type), None)
+    own = {option.name for task in task_names() for option in fields(find_task(task).info.options)}
+    about_the_run = {"recipe", "out", "resume", "tensorboard", "device", "precision", "threads"}
+    assert of_train.keys() - of_recipe.keys() == own | about_the_run
+
+
+def samples(option: str, hints: frozenset[Any]) -> Iterator[Any]:
+    """Values of an option's type."""
+    for hint in hints:
+        if typing.get_origin(hint) is Literal:
+            yield from typing.get_args(hint)
+        elif typing.get_origin(hint) is tuple:
+            item: Any = typing.get_args(hint)[0]
+            item = str | Path if item in (str, Path) else item
+            found |= {*members(item), Sequence[item]}
+        else:
+            found.add(hint)
+    return frozenset(found)
+
+
+def test_the_functions_are_up_to_date() -> None:
+    assert Path(api.__file__) == generate_api.PATH
+    assert generate_api.source() == generate_api.PATH.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_command_line_and_python_have_the_same_names_types_and_defaults(name: str) -> None:
+    options = declared(name)
+    assert len(options) > 2
+    assert on_command_line(name) == options
+    python = in_python(name)
+    assert list(python) == list(options)
+    for option, seen in options.items():
+        assert (option, python[option].type) == (option, as_in_python(seen))
         assert (option, python[option].default) == (option, seen.default)
 
 
@@ -216,8 +265,8 @@ def test_every_value_arrives_the_same_from_a_recipe(received: list[Any], tmp_pat
 
 
 def test_an_option_of_a_task_from_outside_is_given_by_name(received: list[Any]) -> None:
-    convolve.train("x", mixup=0.1, task_options={"power": 2.0}, progress=False)
-    assert received[-1].training.task_options == {"mixup": 0.1, "power": 2.0}
+    convolve.train(Path("x"), mixup=0.1, task_options={"power": 2.0}, progress=False)
+    assert received[-1].training == Recipe("x", task_options={"mixup": 0.1, "power": 2.0})
 
 
 @pytest.mark.parametrize("name", NAMES)
