@@ -14,6 +14,7 @@ import pytest
 
 import convolve
 from convolve.errors import ConvolveError, OptionError, RunError
+from convolve.metrics.intervals import accuracy_interval
 from convolve.setup import run_report
 from convolve.setup.prepare import Prepared
 from convolve.targets import ArrayTargets
@@ -21,6 +22,7 @@ from convolve.tasks.classify.task import Classify
 from convolve.training.run import open_run
 from convolve.verbs import train as train_command
 from convolve.verbs.train import Folds, Trained
+from tests.test_cli import Command
 from tests.verbs.synthetic import QUICK, folders, labeled
 
 FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
@@ -261,3 +263,29 @@ def test_a_file_twice_in_a_table_is_told_apart(tmp_path: Path) -> None:
     trained = convolve.train(data / "labels.csv", **QUICK, out=tmp_path / "run")
     again = convolve.evaluate(trained.run, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()
+
+
+def test_three_validation_images_give_no_threshold_and_every_accuracy_has_its_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folders(tmp_path / "data", {"a": 10, "b": 10})
+    words = [str(word) for pair in QUICK.items() if pair[0] != "progress" for word in (f"--{pair[0]}", pair[1])]
+    command = Command(monkeypatch, capsys)
+    printed = command("train", data, *words, "--epochs", 4, "--test", 0.2, "--quiet", "--out", tmp_path / "run")
+    assert printed.code == 0, printed.err
+    run = open_run(tmp_path / "run")
+    assert len(json.loads((run.folder / "splits.json").read_text())["validation"]) == 3
+    assert run.manifest.state["confidence"]["reject"] is None
+    results = run.manifest.results["test"]
+    assert results["calibration"]["reject"] is None
+    low, high = results["intervals"]["accuracy"]
+    assert [low, high] == list(accuracy_interval(round(4 * results["metrics"]["accuracy"]), 4))
+    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for text in (printed.out, page):
+        plain = text.replace("\N{NO-BREAK SPACE}", " ")
+        assert interval in plain
+        for claim in ("Reject threshold:", "rejecting images below", "enough to trust"):
+            assert claim not in plain
+    assert "No reject threshold" in page
+    assert "So few images give rough estimates" in page
