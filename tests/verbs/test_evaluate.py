@@ -12,14 +12,14 @@ import convolve
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.training.run import open_run
-from tests.verbs.synthetic import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled, train
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("evaluate")
     folders(home / "data", {"ape": 20, "bee": 20, "cat": 20})
-    convolve.train(home / "data", **QUICK | {"epochs": 6}, out=home / "run")
+    train(home / "data", **QUICK | {"epochs": 6}, out=home / "run")
     return home / "run"
 
 
@@ -53,7 +53,7 @@ def test_multi_label_data_does_not_fit_a_run_with_one_label(tmp_path: Path, digi
 
 
 def test_one_label_fits_a_multi_label_run(tmp_path: Path) -> None:
-    convolve.train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
+    train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
     data = folders(tmp_path / "new", {"a": 4, "b": 4})
     found = convolve.evaluate(
         tmp_path / "run", data, threads=1, progress=False, report=tmp_path / "page.html"
