@@ -1,11 +1,11 @@
 """Photos from a folder at 224 × 224, the data path alone, against torchvision's usual one.
 
-    python bench/data_path.py FOLDER [--copies 8] [--rounds 5] [--workers 2] [--batch 32]
+    python -m bench.data_path FOLDER [--copies 8] [--rounds 5] [--workers 2] [--batch 32]
 
-FOLDER holds a folder of photos per class. Every photo is copied ``--copies`` times, as a file of its own, so that an
-epoch lasts seconds. The peer is `ImageFolder`, RandomResizedCrop(224), RandomHorizontalFlip, ToTensor, Normalize and a
-`DataLoader` with as many processes as we have threads; its processes are kept and have been through an epoch before any
-is timed. Both sides deliver normalized float32 batches, which nobody looks at. Files are in the system's file cache.
+FOLDER holds one folder of photos per class. Every photo is copied ``--copies`` times, as a file of its own, so that an
+epoch takes seconds. The peer is `ImageFolder`, RandomResizedCrop(224), RandomHorizontalFlip, ToTensor, Normalize and a
+`DataLoader` with as many processes as we have threads; its processes persist and have been through an epoch before any
+is timed. Both sides deliver normalized float32 batches, which are not used. Files are in the system's file cache.
 
 Every round times the peer and each of our epochs, one after another; ratios are per round, and the median counts. The
 first epoch begins with an empty cache: it reads, hashes and decodes all files, writes the cache and then goes through
@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, RandomResizedCrop, ToTensor
 
 from convolve.datasets.augmentation import Augmentation
@@ -56,9 +57,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as place:
-        photos, caches = Path(place) / "photos", Path(place) / "caches"
+    with tempfile.TemporaryDirectory() as folder:
+        photos, caches = Path(folder) / "photos", Path(folder) / "caches"
         count = multiply(options.folder, photos, options.copies)
+        if not count:
+            parser.exit(2, f"{options.folder} has no photos in class folders; give one folder of photos per class.\n")
         measured = rounds(photos, caches, options)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, torch {torch.__version__}")
     print(f"{count} photos, batch {options.batch}, {options.workers} workers, median of {options.rounds} rounds")
@@ -72,7 +75,8 @@ def main() -> None:
 
 
 def multiply(folder: Path, photos: Path, copies: int) -> int:
-    files = sorted(path for path in folder.glob("*/*") if path.is_file())
+    """Copy every photo of each class folder so many times; how many copies there are."""
+    files = sorted(path for path in folder.glob("*/*") if path.is_file() and path.suffix.lower() in IMG_EXTENSIONS)
     for path in files:
         (photos / path.parent.name).mkdir(parents=True, exist_ok=True)
         for number in range(copies):
@@ -82,10 +86,10 @@ def multiply(folder: Path, photos: Path, copies: int) -> int:
 
 def rounds(photos: Path, caches: Path, options: argparse.Namespace) -> dict[str, list[float]]:
     peer = stock(photos, options)
-    source = opened(photos, caches / "kept", options)
+    source = open_source(photos, caches / "filled", options)
     epochs: dict[str, Callable[[], Iterable[object]]] = {
         "peer": lambda: peer,
-        "first epoch": lambda: ours(opened(photos, caches / "fresh", options), CROP_AND_FLIP, options),
+        "first epoch": lambda: ours(open_source(photos, caches / "empty", options), CROP_AND_FLIP, options),
         "full augmentation": lambda: ours(source, FULL, options),
         "full augmentation and noise": lambda: ours(source, NOISY, options),
         "crop and flip": lambda: ours(source, CROP_AND_FLIP, options),
@@ -96,7 +100,7 @@ def rounds(photos: Path, caches: Path, options: argparse.Namespace) -> dict[str,
     for _ in range(options.rounds):
         for name, epoch in epochs.items():
             measured[name].append(seconds(epoch))
-            shutil.rmtree(caches / "fresh", ignore_errors=True)
+            shutil.rmtree(caches / "empty", ignore_errors=True)
     return measured
 
 
@@ -108,7 +112,7 @@ def stock(photos: Path, options: argparse.Namespace) -> DataLoader[object]:
     )  # fmt: skip
 
 
-def opened(photos: Path, caches: Path, options: argparse.Namespace) -> PixelSource:
+def open_source(photos: Path, caches: Path, options: argparse.Namespace) -> PixelSource:
     names = tuple(sorted(str(path.relative_to(photos)) for path in photos.glob("*/*")))
     return open_cache(ImageFiles(photos, names), PREPROCESSING, caches, 2**40, options.workers)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench import steps
-from bench.rounds import alternated, spread
+from bench.rounds import seconds_per_call, spread
 from convolve.layers.lecun import Subsampling, TableConvolution
 from convolve.layers.lrn import LocalResponseNorm
 from convolve.layers.maxout import Maxout
@@ -152,7 +152,7 @@ def main() -> None:
         for result in found.values():
             torch.testing.assert_close(result, found["ours"], rtol=1e-4, atol=1e-4)
         timed = {side: partial(_step, call, given, torch.ones_like(found["ours"])) for side, call in sides.items()}
-        seconds = alternated(timed, asked.rounds, asked.calls)
+        seconds = seconds_per_call(timed, asked.rounds, asked.calls)
         print(f"{name} {'x'.join(map(str, shape))}: ours {spread([1e3 * value for value in seconds['ours']], 2)} ms")
         for side, values in seconds.items():
             if side != "ours":

@@ -1,4 +1,4 @@
-"""Timings side by side: sides take turns in rounds, never at once; ratios are per round, and the median counts."""
+"""Timings of several sides: they take turns in rounds, never at once; ratios are per round, and the median counts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from statistics import median
 
 from bench import steps
 
+SIDES = ("stock", "tuned", "ours")
+"""`steps.stock`, `steps.tuned` and `steps.ours`."""
 _WARM_UP = 2
 
 
 @dataclass(frozen=True)
 class Contest:
-    """A training step of our network and of the stock one (`steps.stock` reads its name) on images of one side."""
+    """A training step of our network against the stock one (``stock`` is its name as `steps.stock` takes it)."""
 
     ours: str
     stock: str
@@ -25,15 +27,15 @@ class Contest:
     steps_per_round: int = 1
 
 
-def trained(contest: Contest, count: int, precision: str | None) -> dict[str, list[float]]:
-    """Images per second of `stock` and `ours`, round by round, each in a process of its own.
+def training_rates(contest: Contest, count: int, precision: str | None) -> dict[str, list[float]]:
+    """Images per second of `stock`, `tuned` and `ours`, round by round.
 
-    For the allocator's setting holds for a whole process.
+    Each has a process of its own, because the allocator's setting holds for a whole process.
     """
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []
-    for side in ("stock", "ours"):
+    for side in SIDES:
         pipes[side], other = context.Pipe()
         process = context.Process(target=_serve, args=(contest, side, precision, other), daemon=True)
         process.start()
@@ -51,7 +53,7 @@ def trained(contest: Contest, count: int, precision: str | None) -> dict[str, li
     return rates
 
 
-def alternated(sides: Mapping[str, Callable[[], object]], count: int, calls: int) -> dict[str, list[float]]:
+def seconds_per_call(sides: Mapping[str, Callable[[], object]], count: int, calls: int) -> dict[str, list[float]]:
     """Seconds per call of each side, round by round, in this process."""
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(count):
@@ -64,15 +66,22 @@ def alternated(sides: Mapping[str, Callable[[], object]], count: int, calls: int
     return seconds
 
 
+def ratios(rates: Mapping[str, list[float]], side: str) -> list[float]:
+    """How many times as fast as a side ours is, round by round."""
+    return [ours / other for ours, other in zip(rates["ours"], rates[side], strict=True)]
+
+
 def spread(values: list[float], digits: int = 1) -> str:
     """The median, with the least and the greatest."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def _serve(contest: Contest, side: str, precision: str | None, pipe: Connection) -> None:
-    """Time a round of steps whenever asked, until told to end."""
+    """Time a round of steps for each message on the pipe, until an empty one."""
     if side == "stock":
         step = steps.stock(contest.stock, contest.batch, contest.side)
+    elif side == "tuned":
+        step = steps.tuned(contest.stock, contest.batch, precision, contest.side)
     else:
         step = steps.ours(contest.ours, contest.batch, precision, contest.side)
     for _ in range(_WARM_UP):

@@ -19,6 +19,7 @@ import numpy as np
 import threadpoolctl  # type: ignore[import-untyped]
 
 from bench.steps import machine
+from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.catalog import SYSTEM_FOLDERS, data_folder
 from convolve.from_scratch.homework import ThreeLayerNet
@@ -65,16 +66,16 @@ def _load(dataset: Dataset, shape: tuple[int, ...]) -> tuple[LabeledData, Labele
     pixels = [np.stack([dataset.images.read(int(index)) for index in split]).astype(np.float32) for split in splits]
     mean, deviation = pixels[0].mean(), pixels[0].std()
     inputs = [((values - mean) / deviation).reshape(-1, *shape) for values in pixels]
-    train_data, test_data = (
-        LabeledData(x, dataset.labels.take(split).values) for x, split in zip(inputs, splits, strict=True)
-    )
+    labels = dataset.ground_truths["labels"]
+    assert isinstance(labels, Labels)
+    train_data, test_data = (LabeledData(x, labels.values[split]) for x, split in zip(inputs, splits, strict=True))
     return train_data, test_data
 
 
 def _splits(dataset: Dataset) -> tuple[Indices, Indices]:
     """The indices of the training and the test set."""
-    if dataset.given:
-        return dataset.given["train"], dataset.given["test"]
+    if dataset.given_splits:
+        return dataset.given_splits["train"], dataset.given_splits["test"]
     indices = np.arange(len(dataset), dtype=np.int64)
     return indices[:_TRAIN_DIGITS], indices[_TRAIN_DIGITS:]
 

@@ -1,10 +1,10 @@
-"""Every pixel of one picture of 2048x1024 on a network that learned at 256x256: ours, by tiles, against PyTorch eager.
+"""Segmentation of one image of 2048x1024 by a network trained at 256x256: ours, in tiles, against PyTorch eager.
 
     python -m bench.segmentation_predict [NETWORK ...] [--rounds 3]
 
-Eager is the network called once on the whole picture, in fp32 and the default memory format, and the likeliest class of
-its scores; ours is what `convolve predict` does with a picture that has been read: normalization, tiles, shares, their
-blending, classes. Each side runs in a process of its own, in turn; a call warms up, the next one is timed.
+Eager calls the network once on the whole image, in fp32 and the default memory format, and takes the most likely class
+of its scores; ours is what `convolve predict` does with an image that has been read: normalization, tiles,
+probabilities, their blending, classes. Each side runs in a process of its own, in turn; the second call is timed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from bench.rounds import spread
 from convolve.models import create
 from convolve.runtime import choose
 from convolve.summary import summarize
-from convolve.tasks.segment import Segment
-from convolve.tasks.segment.whole import answered
+from convolve.tasks.segment.task import Segment
+from convolve.tasks.segment.tiled_prediction import predict_image
 from convolve.values import Preprocessing
 
 NETWORKS = ("fcn8s_resnet18", "fcn8s_vgg16", "unet_same")
-_FRAME = Preprocessing(256, 256, 3, "tiles", (0.5,) * 3, (0.25,) * 3)
+_PREPROCESSING = Preprocessing(256, 256, 3, "tiles", (0.5,) * 3, (0.25,) * 3)
 _SIZE = 1024, 2048
 
 
@@ -45,8 +45,8 @@ def _ours(name: str) -> None:
     runtime = choose(macs=summarize(network, (3, 256, 256)).macs)
     runtime.prepare(network)
     task = Segment(network, tuple(map(str, range(plain.CLASSES))))
-    picture = np.random.default_rng(0).integers(0, 255, (*_SIZE, 3), dtype=np.uint8)
-    _timed(lambda: answered(picture, _SIZE, task, runtime, _FRAME))
+    image = np.random.default_rng(0).integers(0, 255, (*_SIZE, 3), dtype=np.uint8)
+    _timed(lambda: predict_image(image, _SIZE, task, runtime, _PREPROCESSING))
 
 
 def _timed(call: Callable[[], object]) -> None:

@@ -30,21 +30,22 @@ from torchvision.transforms.functional import to_tensor
 from bench import steps
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import open_cache
+from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import open_dataset
 from convolve.models import Network, create
 from convolve.runtime import choose
 from convolve.summary import summarize
-from convolve.tasks.classify import Classify
+from convolve.tasks.classify.task import Classify
+from convolve.training.checkpoints import RunFiles
+from convolve.training.evaluation import evaluate_batches
 from convolve.training.events import Events
-from convolve.training.keeper import Keeper
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
-from convolve.training.scoring import answers
 from convolve.training.state import State
 from convolve.training.step import Training
 from convolve.values import Indices, Pixels, Preprocessing
 
-_BATCH, _RATE, _SIDE = 128, 1e-3, 28
+_BATCH, _LEARNING_RATE, _SIDE = 128, 1e-3, 28
 _PREPROCESSING = Preprocessing(_SIDE, _SIDE, 1, "stretch", (0.0,), (1.0,))
 Outcome = tuple[float, float]
 """Seconds of the median epoch, and the test accuracy after the last."""
@@ -52,35 +53,36 @@ Outcome = tuple[float, float]
 
 def _ours(epochs: int, seed: int) -> Outcome:
     dataset = open_dataset("fashion-mnist")
+    labels = dataset.ground_truths["labels"]
     torch.manual_seed(seed)
     network = create("simple_cnn")
     runtime = choose(macs=summarize(network, (1, _SIDE, _SIDE)).macs)
     runtime.prepare(network, learning=True)
     source = open_cache(dataset.images, _PREPROCESSING, None, 1 << 30, 2)
     options = BatchOptions(_PREPROCESSING, _BATCH, seed, shuffle=True)
-    train = Batches(source, dataset.labels, dataset.given["train"], options)
-    test = Batches(source, dataset.labels, dataset.given["test"], replace(options, batch=500, shuffle=False))
-    task = Classify(network, dataset.labels.classes)
+    train = Batches(source, labels, dataset.given_splits["train"], options)
+    test = Batches(source, labels, dataset.given_splits["test"], replace(options, batch=500, shuffle=False))
+    task = Classify(network, labels.classes)
 
     def validate(measured: nn.Module) -> dict[str, float]:
         assert isinstance(measured, Network)
-        return task.figures(answers(task.over(measured), test.epoch(0), runtime))
+        return evaluate_batches(task.with_network(measured), test.epoch(0), runtime)
 
     recipe = Recipe(
         epochs=epochs,
         seed=seed,
         batch=_BATCH,
-        optimization=Optimization("adam", _RATE, 0.9, 0.0, "constant", 0.0, 0.0),
-        regularization=Regularization(0.0, 0.0, 0.0, "none", 0),
+        optimization=Optimization("adam", _LEARNING_RATE, 0.9, 0.0, "constant", 0.0, 0.0),
+        regularization=Regularization(ema_decay=0.0, patience=0),
     )
     times = [time.perf_counter()]
     events = Events(epoch=(lambda _: times.append(time.perf_counter()),))
     with tempfile.TemporaryDirectory() as run:
-        state: State = fit(Training(task, train, validate, recipe, runtime), Keeper(Path(run)), events)
+        state: State = fit(Training(task, train, validate, recipe, runtime), RunFiles(Path(run)), events)
     return _median_epoch(times), state.history[-1]["accuracy"]
 
 
-class _Pictures(Dataset[tuple[torch.Tensor, int]]):
+class _Images(Dataset[tuple[torch.Tensor, int]]):
     """The dataset as torchvision's `FashionMNIST` gives it: each image through PIL."""
 
     def __init__(self, images: Pixels, labels: Indices) -> None:
@@ -98,10 +100,12 @@ class _Pictures(Dataset[tuple[torch.Tensor, int]]):
 def _arrays() -> dict[str, tuple[Pixels, Indices]]:
     """Images (N, 28, 28) and labels of both splits."""
     dataset = open_dataset("fashion-mnist")
-    labels = np.asarray(dataset.labels.values, dtype=np.int64)
+    ground_truth = dataset.ground_truths["labels"]
+    assert isinstance(ground_truth, Labels)
+    labels = np.asarray(ground_truth.values, dtype=np.int64)
     return {
         part: (np.stack([dataset.images.read(int(index))[..., 0] for index in chosen]), labels[chosen])
-        for part, chosen in dataset.given.items()
+        for part, chosen in dataset.given_splits.items()
     }
 
 
@@ -131,9 +135,9 @@ def _stock_network() -> nn.Sequential:
 def _stock(arrays: dict[str, tuple[Pixels, Indices]], epochs: int, seed: int) -> Outcome:
     torch.manual_seed(seed)
     network = _stock_network()
-    optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
-    train = DataLoader(_Pictures(*arrays["train"]), _BATCH, shuffle=True, num_workers=2, persistent_workers=True)
-    test = DataLoader(_Pictures(*arrays["test"]), _BATCH, num_workers=2, persistent_workers=True)
+    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
+    train = DataLoader(_Images(*arrays["train"]), _BATCH, shuffle=True, num_workers=2, persistent_workers=True)
+    test = DataLoader(_Images(*arrays["test"]), _BATCH, num_workers=2, persistent_workers=True)
     times, accuracy = [time.perf_counter()], 0.0
     for _ in range(epochs):
         network.train()
@@ -167,7 +171,7 @@ def _keras(arrays: dict[str, tuple[Pixels, Indices]], epochs: int, seed: int) ->
             layers.Dense(10, activation="softmax"),
         ]
     )
-    network.compile(keras.optimizers.Adam(_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    network.compile(keras.optimizers.Adam(_LEARNING_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
     times = [time.perf_counter()]
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.perf_counter()))
     scaled = {part: (images[..., None].astype(np.float32) / 255, labels) for part, (images, labels) in arrays.items()}

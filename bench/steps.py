@@ -1,4 +1,4 @@
-"""The two sides of `bench.train_step`, `bench.networks_step` and `bench.memory`: one training step from memory."""
+"""The sides of `bench.train_step`, `bench.networks_step` and `bench.memory`: one training step from memory."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from torch.nn import functional as F
 
 from bench import plain
 from convolve.models import create
-from convolve.runtime import choose, describe_machine
+from convolve.runtime import choose, describe_machine, keep_large_blocks
 from convolve.summary import summarize
-from convolve.tasks.classify import Classify
-from convolve.tasks.segment import Segment
+from convolve.targets import ArrayTargets
+from convolve.tasks.classify.task import Classify
+from convolve.tasks.segment.task import Segment
 from convolve.training.learner import Learner
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.state import State
 from convolve.training.step import Training, step
 from convolve.values import Batch
 
-SIZE, CLASSES, RATE = 224, 1000, 1e-4  # so small that no network leaves finite numbers on random images
-_WITHOUT_SLOW_START = {"googlenet": {"init_weights": False}}  # its own way of drawing weights takes minutes
+SIZE, CLASSES = 224, 1000
+LEARNING_RATE = 1e-4  # so small that no network becomes non-finite on random images
+_LARGE_BLOCK = 1 << 30
+_WITHOUT_SLOW_START = {"googlenet": {"init_weights": False}}  # its own initialization takes minutes
 
 
 def machine() -> str:
-    """The line that every figure stands beside."""
+    """The line to quote next to every number."""
     facts = describe_machine()
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['memory_bytes'] / 2**30:.0f} GiB, "
@@ -43,10 +46,8 @@ def stock(name: str, batch: int, side: int = SIZE) -> Callable[[], None]:
     """
     torch.manual_seed(0)
     network = _stock_network(name)
-    optimizer = torch.optim.SGD(network.parameters(), lr=RATE, momentum=0.9)
-    images = torch.randn(batch, 3, side, side)
-    pixels = name.startswith("plain/")
-    targets = torch.randint(plain.CLASSES, (batch, side, side)) if pixels else torch.randint(CLASSES, (batch,))
+    optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=0.9)
+    images, targets = _random_batch(name, batch, side)
 
     def once() -> None:
         optimizer.zero_grad()
@@ -56,6 +57,37 @@ def stock(name: str, batch: int, side: int = SIZE) -> Callable[[], None]:
         loss.item()
 
     return once
+
+
+def tuned(name: str, batch: int, precision: str | None = None, side: int = SIZE) -> Callable[[], None]:
+    """The network of `stock` with what PyTorch offers for speed on a processor: autocast to bfloat16 where the
+    processor is fast in it, channels-last, a fused optimizer, and large blocks kept by the allocator. No
+    `torch.compile`, which was slower (docs/benchmarks.md).
+    """
+    torch.manual_seed(0)
+    keep_large_blocks(_LARGE_BLOCK)
+    network = _stock_network(name).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=0.9, fused=True)
+    images, targets = _random_batch(name, batch, side)
+    images = images.to(memory_format=torch.channels_last)
+    bf16 = choose(precision=precision).precision == "bf16"
+
+    def once() -> None:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = _stock_loss(network(images), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+
+    return once
+
+
+def _random_batch(name: str, batch: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and class indices, of every pixel for the networks of `bench.plain`."""
+    pixels = name.startswith("plain/")
+    targets = torch.randint(plain.CLASSES, (batch, side, side)) if pixels else torch.randint(CLASSES, (batch,))
+    return torch.randn(batch, 3, side, side), targets
 
 
 def _stock_network(name: str) -> nn.Module:
@@ -98,11 +130,11 @@ def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) 
     network = create(name, count, 3)
     runtime = choose(precision=precision, macs=summarize(network, (3, side, side)).macs)
     runtime.prepare(network, learning=True)
-    optimization = Optimization("momentum", RATE, 0.9, 0.0, "constant", 0.0, 0.0)
+    optimization = Optimization("momentum", LEARNING_RATE, 0.9, 0.0, "constant", 0.0, 0.0)
     recipe = Recipe(network=name, epochs=10**6, batch=batch, seed=0, optimization=optimization)
     random = np.random.default_rng(0)
     images = random.standard_normal((batch, side, side, 3), dtype=np.float32)
-    memory = Batch(images, random.integers(count, size=shape), np.arange(batch))
+    memory = Batch(images, ArrayTargets(random.integers(count, size=shape)), np.arange(batch))
     classes = tuple(str(number) for number in range(count))
     task = Segment(network, classes) if pixels else Classify(network, classes)
     training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import convolve
+import convolve.models
 from convolve import cli
 from convolve.command import NAMES, find_command
 from convolve.options import fields
+from convolve.tasks.registry import task_flags
 from tests.verbs.synthetic import folders
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
 
 
 @dataclasses.dataclass(frozen=True)
-class Left:
-    """What a command left."""
+class Completed:
+    """What a command printed, and its exit code."""
 
     code: int
     out: str
@@ -38,7 +40,7 @@ class Command:
     def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
         self._patch, self._capture = patch, capture
 
-    def __call__(self, *words: object) -> Left:
+    def __call__(self, *words: object) -> Completed:
         self._patch.setattr(sys, "argv", ["convolve", *map(str, words)])
         code: Any = 0
         try:
@@ -46,15 +48,15 @@ class Command:
         except SystemExit as end:
             code = end.code or 0
         out, err = self._capture.readouterr()
-        return Left(code, out, err)
+        return Completed(code, out, err)
 
     def refused(self, *words: object) -> str:
         """The one sentence with which a command is refused."""
-        left = self(*words)
-        lines = left.err.strip().splitlines()
-        assert (left.code, len(lines)) == (2, 1), left
+        done = self(*words)
+        lines = done.err.strip().splitlines()
+        assert (done.code, len(lines)) == (2, 1), done
         assert lines[0].endswith((".", "?")), lines
-        assert "Traceback" not in left.out
+        assert "Traceback" not in done.out
         return lines[0]
 
 
@@ -85,48 +87,59 @@ def test_every_module_can_be_the_first_to_be_imported(module: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_flags_are_fields_are_keywords(name: str, command: Command) -> None:
-    verb = find_command(name)
-    names = [option.name for option in fields(verb.options)]
-    assert len(names) == len(set(names))
-    assert set(inspect.signature(getattr(convolve, name)).parameters) == set(names)
-    page = command(name, "--help").out
-    shown = set(re.findall(r"(?<!-)--([a-z][a-z0-9-]*)", page))
-    flags = {flag.replace("_", "-") for flag in names}
-    assert flags <= shown
-    negatives = {f"no-{flag}" for flag in flags}
-    assert shown - flags - negatives <= {
-        "json",
-        "debug",
-        "no-images",
-        "no-runs",
-        "empty-images",
-        "empty-runs",
-        "help",
-        "out",
-    }
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_every_option_is_explained(name: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "500")
     rows = [re.split(r"\s{2,}", line.strip("│ ")) for line in command(name, "--help").out.splitlines() if " --" in line]
-    assert len(rows) >= len(list(fields(find_command(name).options)))
+    use = find_command(name).task_use
+    assert len(rows) >= len(list(fields(find_command(name).options))) + len(list(task_flags(use) if use else ()))
     assert [row[0] for row in rows if len(row) < 2 or not row[-1].endswith((".", "]"))] == []
 
 
-def test_the_package_names_its_verbs() -> None:
+def test_the_tasks_options_stand_under_their_headings(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    page = command("train", "--help").out
+    panels = dict(re.findall(r"╭─ ([^─]+) ─+╮\n(.*?)╰", page, re.DOTALL))
+    flags = {title: re.findall(r"^│ +--([a-z-]+)", panel, re.MULTILINE) for title, panel in panels.items()}
+    assert flags["Classification"] == ["label-smoothing", "mixup"]
+    assert flags["Classification, Segmentation"] == ["balance"]
+    assert flags["Segmentation"] == ["loss", "ignore"]
+    assert "Alpha of mixup, which blends pairs of images and labels" in panels["Classification"]
+    assert "Class whose pixels count neither in training nor in evaluation." in panels["Segmentation"]
+    assert "[choices: none, weights, sampler]" in panels["Classification, Segmentation"]
+    assert "TASK-FLAGS" not in page.upper().replace("TASKFLAGS", "TASK-FLAGS")
+
+
+def test_flags_of_a_task_and_aliases_reach_the_recipe(command: Command, tmp_path: Path) -> None:
+    words = (
+        "--network",
+        "lenet5_keras",
+        "--size",
+        "16",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "-o",
+        tmp_path / "run",
+        "-q",
+    )
+    done = command("train", "digits", *words, "--lr", "0.002", "--mixup", "0.1", "--balance", "weights")
+    assert (done.code, done.err) == (0, "")
+    recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
+    assert recipe["optimization"]["learning_rate"] == 0.002
+    assert recipe["classify"] == {"label_smoothing": 0.0, "mixup": 0.1, "balance": "weights"}
+    assert "epoch" not in done.out.partition("(best epoch")[0]
+
+
+def test_the_package_has_every_command() -> None:
     assert set(NAMES) <= set(convolve.__all__) <= set(dir(convolve))
-    with pytest.raises(AttributeError, match="has no verb 'trian'"):
-        convolve.trian  # noqa: B018
+    assert not hasattr(convolve, "trian")
 
 
-def test_packages_that_share_their_name_with_a_verb_are_both() -> None:
-    assert convolve.models.create("simple_cnn", classes=3).card.name == "simple_cnn"
-    assert len(convolve.networks().cards) == len(convolve.models.names())
-    assert convolve.networks(name="simple_cnn").as_json()["parameters"] == 20_666
-    assert convolve.data("digits").dataset.layout == "named"
-    assert convolve.datasets.layouts.open_dataset("digits").layout == "named"
+def test_commands_and_packages_have_names_of_their_own() -> None:
+    assert len(convolve.networks(progress=False).cards) == len(convolve.models.names())  # type: ignore[union-attr]
+    assert convolve.networks(name="simple_cnn", progress=False).as_json()["parameters"] == 20_666
+    assert convolve.data("digits", progress=False).dataset.layout == "named"
 
 
 @pytest.mark.parametrize(
@@ -135,41 +148,46 @@ def test_packages_that_share_their_name_with_a_verb_are_both() -> None:
         (("train", "digits", "--netwrk", "x"), "Did you mean --network?"),
         (("trian",), 'Did you mean "train"?'),
         (("train", "digits", "--network", "lenet5-keras"), "Did you mean lenet5_keras?"),
-        (("train", "digits"), "Name a network with --network"),
-        (("train", "--network", "lenet5_keras"), "Name the data"),
+        (("train", "digits"), "Choose a network with --network"),
+        (("train", "--network", "lenet5_keras"), "Give the data to train on"),
         (("train", "digitz", "--network", "lenet5_keras"), "did you mean digits?"),
         (("train", "digits", "--epochs", "many"), 'unable to convert "many" into int'),
         (
             ("train", "digits", "--network", "lenet5_keras", "--epochs", "0"),
-            "epochs cannot be 0; it takes a number from 1",
+            "epochs cannot be 0; it must be a number from 1",
         ),
-        (("train", "digits", "--network", "lenet5_keras", "--rate", "nan"), "rate cannot be nan"),
+        (("train", "digits", "--network", "lenet5_keras", "--lr", "nan"), "learning_rate cannot be nan"),
         (("train", "digits", "--network", "lenet5_keras", "--seed", "-1"), "seed cannot be -1"),
         (("train", "digits", "--network", "lenet5_keras", "--size", "8"), "smallest side is 12"),
-        (("train", "digits", "--network", "lenet5_keras", "--validation", "0"), "--validation a share above 0"),
+        (("train", "digits", "--network", "lenet5_keras", "--validation", "0"), "--validation a fraction above 0"),
         (("train", "digits", "--network", "lenet5_keras", "--freeze", "stage9"), "has no stage 'stage9'"),
         (("train", "digits", "--network", "lenet5_keras", "--device", "tpu"), "device 'tpu' is not on this machine"),
         (("train", "digits", "--network", "lenet5_keras", "--threads", "0"), "threads cannot be 0"),
-        (("train", "digits", "--network", "lenet5_keras", "--group-by", "("), "no regular expression"),
+        (("train", "digits", "--network", "lenet5_keras", "--group-by", "("), "is not a regular expression"),
         (("train", "digits", "--network", "lenet5_keras", "--weights", "nowhere.pth"), "no weight file nowhere.pth"),
         (("train", "digits", "--network", "lenet5_keras", "--weights", "imagenet"), "no official ImageNet weights"),
         (("train", "digits", "--optimizer", "sdg"), 'Did you mean "sgd"?'),
-        (("train", "digits", "cifar10", "--network", "lenet5_keras"), "There is no place for 'cifar10'"),
+        (("train", "digits", "cifar10", "--network", "lenet5_keras"), "Unexpected argument 'cifar10'; --help lists"),
+        (("train", "digits", "--network", "lenet5_keras", "--loss", "dice"), "--loss is an option of the task segment"),
+        (("train", "digits", "--network", "lenet5_keras", "--mixup", "2e9"), "mixup cannot be 2000000000.0"),
+        (("train", "digits", "--network", "lenet5_keras", "--balance", "wood"), 'Choose from: "none", "weights"'),
+        (("train", "digits", "--network", "lenet5_keras", "--task", "segmnt"), "did you mean segment?"),
+        (("train", "digits", "--network", "lenet5_keras", "--task", "segment"), "the task segment needs pixels"),
         (("train", "--recipe", "nowhere.toml"), "nowhere.toml cannot be read"),
         (("train", "--resume", "nowhere"), "nowhere is not a run"),
         (("train", "--resume", "nowhere", "--epochs", "3"), "give --resume without other options"),
         (("evaluate", "nowhere"), "nowhere is not a run"),
         (("predict", "nowhere", "nothing.png"), "nothing.png does not exist"),
-        (("compare", "nowhere"), "Give two runs or more"),
-        (("compare", "a", "b"), "a is not a run"),
+        (("compare", "nowhere"), "Give two or more runs"),
+        (("compare", "a", "b"), "a is neither a run nor a network"),
         (("explain", "nowhere"), "nowhere is not a run"),
         (("explain", "nowhere", "--method", "gradcam"), 'Did you mean "grad-cam"?'),
-        (("data", "nowhere"), "There is no 'nowhere' here"),
+        (("data", "nowhere"), "There is no file, folder or built-in dataset 'nowhere'"),
         (("networks", "resnet19"), "Did you mean resnet18?"),
         (("networks", "resnet18", "--input", "3x224"), "write channels x height x width"),
     ],
 )
-def test_mistakes_are_one_sentence(
+def test_an_error_is_one_sentence(
     words: tuple[str, ...], sentence: str, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -177,12 +195,12 @@ def test_mistakes_are_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-def test_data_that_is_none_is_told(command: Command, tmp_path: Path) -> None:
+def test_a_folder_without_a_dataset_is_described(command: Command, tmp_path: Path) -> None:
     assert "seen: nothing" in command.refused("train", tmp_path, "--network", "lenet5_keras")
     folders(tmp_path, {"cats": 3})
     assert "seen: cats/" in command.refused("train", tmp_path, "--network", "lenet5_keras")
     (tmp_path / "labels.csv").write_text("cats/0.png,cat\ncats/1.png,cat\ncats/2.png,cat")
-    assert "has one class only, 'cat'" in command.refused("train", tmp_path, "--network", "lenet5_keras")
+    assert "has only one class, 'cat'" in command.refused("train", tmp_path, "--network", "lenet5_keras")
 
 
 def test_debug_shows_where_an_error_came_from(command: Command) -> None:
@@ -193,15 +211,23 @@ def test_debug_shows_where_an_error_came_from(command: Command) -> None:
 
 def test_json_is_alone_on_standard_output(command: Command, tmp_path: Path) -> None:
     words = ("--network", "lenet5_keras", "--size", "16", "--epochs", "1", "--threads", "1", "--out", tmp_path / "run")
-    left = command("train", "digits", *words, "--json")
-    found = json.loads(left.out)
-    assert left.code == 0
-    assert {"run", "report", "epoch", "split", "metrics", "classes", "confusion", "calibration"} == set(found) - {
-        "images"
+    done = command("train", "digits", *words, "--json")
+    found = json.loads(done.out)
+    assert done.code == 0
+    assert found.keys() >= {
+        "run",
+        "report",
+        "epoch",
+        "split",
+        "images",
+        "metrics",
+        "classes",
+        "confusion",
+        "calibration",
     }
-    assert "1 epoch, about" in left.err
-    assert "1,797 images, 10 classes" in left.err
-    assert "holds a run already" in command.refused("train", "digits", *words)
+    assert "1 epoch, about" in done.err
+    assert "1,797 images, 10 classes" in done.err
+    assert "already holds a run" in command.refused("train", "digits", *words)
     for line in (
         ("data", "digits"),
         ("networks",),
@@ -211,30 +237,30 @@ def test_json_is_alone_on_standard_output(command: Command, tmp_path: Path) -> N
         ("explain", tmp_path / "run", tmp_path / "run" / "contact_sheet.png", "--threads", "1"),
         ("compare", tmp_path / "run", tmp_path / "run"),
     ):
-        left = command(*line, "--json")
-        assert left.code == 0
-        json.loads(left.out, parse_constant=pytest.fail)
+        done = command(*line, "--json")
+        assert done.code == 0
+        json.loads(done.out, parse_constant=pytest.fail)
 
 
 def test_people_see_paths_and_names_as_they_are(command: Command, digits_run: Path, tmp_path: Path) -> None:
     """Brackets are no markup, and long paths are not broken into lines, so that they can be copied."""
-    place = tmp_path / "[bold]a[/red]" / ("long " * 40).strip() / "page.html"
-    left = command("evaluate", digits_run, "--report", place)
-    assert left.code == 0
-    assert f"report  {place}" in left.out.splitlines()
-    assert "test accuracy " in left.out
+    path = tmp_path / "[bold]a[/red]" / ("long " * 40).strip() / "page.html"
+    done = command("evaluate", digits_run, "--report", path)
+    assert done.code == 0
+    assert f"report  {path}" in done.out.splitlines()
+    assert "test accuracy " in done.out
 
 
 def test_interrupted_it_leaves_with_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(options: object, listener: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convolve.verbs.data.VERB", dataclasses.replace(find("data"), run=interrupt))
-    left = command("data", "digits")
-    assert (left.code, left.err.strip()) == (130, "Interrupted.")
+    monkeypatch.setattr("convolve.verbs.data.COMMAND", dataclasses.replace(find_command("data"), run=interrupt))
+    done = command("data", "digits")
+    assert (done.code, done.err.strip()) == (130, "Interrupted.")
 
 
-def test_whoever_reads_may_stop_reading() -> None:
+def test_the_reader_of_the_output_may_close_it() -> None:
     """As `convolve networks --json | head` does."""
     process = subprocess.Popen(
         [sys.executable, "-m", "convolve", "networks", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -260,14 +286,18 @@ def test_names_that_the_terminal_cannot_show_do_no_harm() -> None:
 
 
 def test_python_takes_what_the_command_line_takes(digits_run: Path) -> None:
-    picture = digits_run / "contact_sheet.png"
-    several = convolve.predict(digits_run, picture, str(picture), threads=1)
-    single = convolve.predict(run=str(digits_run), images=picture, threads=1)
-    assert [answer.label for answer in several.answers] == [single.answers[0].label] * 2
-    assert convolve.data(Path("digits")).dataset.layout == "named"
-    with pytest.raises(convolve.ConvolveError, match=r"no option 'netwrk'\. Did you mean network\?"):
-        convolve.train("digits", netwrk="lenet5_keras")
-    with pytest.raises(convolve.ConvolveError, match="each option once"):
-        convolve.train("digits", data="digits")
-    with pytest.raises(convolve.ConvolveError, match="Say also: path"):
-        convolve.data()
+    image = digits_run / "contact_sheet.png"
+    several = convolve.predict(digits_run, [image, str(image)], threads=1, progress=False)
+    single = convolve.predict(run=str(digits_run), images=image, threads=1, progress=False)
+    assert [one.as_json() for one in several.predictions] == [single.predictions[0].as_json()] * 2
+    assert convolve.data(str(Path("digits")), progress=False).dataset.layout == "named"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'netwrk'"):
+        convolve.train("digits", netwrk="lenet5_keras")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="multiple values for argument 'data'"):
+        convolve.train("digits", data="digits")  # type: ignore[misc]
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'path'"):
+        convolve.data()  # type: ignore[call-arg]
+    with pytest.raises(convolve.ConvolveError, match=r"no option 'netwrk'\. Did you mean"):
+        convolve.predict(digits_run, image, task_options={"netwrk": 1}, progress=False)
+    with pytest.raises(convolve.ConvolveError, match=r"^epochs cannot be 'many'; it must be a whole number\.$"):
+        convolve.train("digits", epochs="many")  # type: ignore[arg-type]

@@ -24,7 +24,10 @@ def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) ->
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     place = tmp_path / "a.txt"
     write_text(place, "old")
-    with pytest.raises(ConvolveError, match=r"a\.txt cannot be written \(No space left on device\)"), atomic_write(place):
+    with (
+        pytest.raises(ConvolveError, match=r"a\.txt cannot be written \(No space left on device\)"),
+        atomic_write(place),
+    ):
         raise OSError(28, "No space left on device")
     assert place.read_text() == "old"
 

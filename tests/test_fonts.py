@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import matplotlib as mpl
 import numpy as np
 import pytest
-from fontTools.pens.recordingPen import DecomposingRecordingPen  # type: ignore[import-untyped]
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from fontTools.pens.recordingPen import DecomposingRecordingPen
+from fontTools.ttLib import TTFont
 from jinja2 import DictLoader, Environment
 from matplotlib.font_manager import FontEntry, fontManager
 from PIL import ImageFont

@@ -40,9 +40,12 @@ if TYPE_CHECKING:
 def source() -> str:
     """The text of api.py."""
     commands = [find_command(name) for name in NAMES]
-    imports = sorted({line for command in commands for line in _imports(command)})
+    imports: dict[str, set[str]] = {}
+    for module, name in sorted({pair for command in commands for pair in _imports(command)}):
+        imports.setdefault(module, set()).add(name)
+    lines = [f"    from {module} import {', '.join(sorted(names))}\n" for module, names in imports.items()]
     body = "\n\n\n".join(_function(command) for command in commands)
-    return _format(_HEADER + "".join(f"    {line}\n" for line in imports) + "\n\n" + body + "\n")
+    return _format(_HEADER + "".join(lines) + "\n\n" + body + "\n")
 
 
 def _format(text: str) -> str:
@@ -95,9 +98,7 @@ def _docstring(command: Command[Any, Any], options: list[Option]) -> str:
     texts = {name: text for cls in _dataclasses(command.options) for name, text in descriptions(cls).items()}
     entries = [(option.name, texts.get(option.name, "")) for option in options]
     if command.task_use:
-        entries += [
-            (flag.name, f"({', '.join(flag.titles)}) {flag.description}") for flag in task_flags(command.task_use)
-        ]
+        entries += [(flag.name, flag.qualified_description) for flag in task_flags(command.task_use)]
         entries += [("task_options", "Options of a task that was registered with `convolve.register_task`, by name.")]
     entries += [("progress", "Report progress on the console or in the notebook.")]
     described = [
@@ -105,7 +106,10 @@ def _docstring(command: Command[Any, Any], options: list[Option]) -> str:
         for name, text in entries
     ]
     first, _, rest = summary.partition("\n\n")
-    paragraphs = [" ".join(first.split()), *(textwrap.fill(" ".join(part.split()), _WIDTH) for part in [rest] if part)]
+    paragraphs = [
+        textwrap.fill(" ".join(first.split()), _WIDTH, initial_indent=" " * 3).strip(),
+        *(textwrap.fill(" ".join(part.split()), _WIDTH) for part in [rest] if part),
+    ]
     body = "\n\n".join(
         [*paragraphs, "Args:\n" + "\n".join(described), "Raises:\n    ConvolveError: with one sentence."]
     )
@@ -123,10 +127,10 @@ def _result(command: Command[Any, Any]) -> str:
     return str(command.run.__annotations__["return"])
 
 
-def _imports(command: Command[Any, Any]) -> Iterator[str]:
+def _imports(command: Command[Any, Any]) -> Iterator[tuple[str, str]]:
     module = importlib.import_module(command.run.__module__)
     for name in _result(command).split(" | "):
-        yield f"from {getattr(module, name).__module__} import {name}"
+        yield getattr(module, name).__module__, name
 
 
 def main(arguments: list[str]) -> int:

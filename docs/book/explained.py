@@ -1,7 +1,7 @@
 """Draw what every method of `convolve explain` shows of photographs: ``python docs/book/explained.py RUN [FOLDER]``.
 
-RUN is the run that the chapter on explaining trains; the pictures go to docs/images unless a FOLDER is named. They are
-committed, since they need that run. The photographs are those of scikit-learn, and a cut from one of them.
+RUN is the run that the chapter on explaining trains; the figures go to docs/images unless a FOLDER is named. They are
+committed, since they need that run. The photographs are scikit-learn's, and a crop of one of them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
 import convolve
+from convolve.choices import AttributionMethod
 from convolve.explainers.methods import METHODS
 from convolve.fonts import pillow_font
 from convolve.reports.colors import INK, PAPER
@@ -23,7 +25,7 @@ from convolve.values import Floats, Pixels
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 SIDE, GAP, LINE, COLUMNS = 120, 4, 26, 2
-METHODS_OF_README = ("cam", "grad-cam", "occlusion")
+METHODS_OF_README: tuple[AttributionMethod, ...] = ("cam", "grad-cam", "occlusion")
 
 
 def photographs() -> dict[str, Pixels]:
@@ -32,42 +34,42 @@ def photographs() -> dict[str, Pixels]:
     return {"flower": flower[:, 100:527], "corner": flower[:300, :300], "temple": temple[:, 100:527]}
 
 
-def sheet(pictures: list[Pixels], heat: Floats, names: list[str]) -> Image.Image:
-    """The pictures (H, W, 3), and in a block for each method its maps (pictures, methods, H, W) over them."""
-    block = len(pictures) * (SIDE + GAP) + 4 * GAP
+def sheet(images: list[Pixels], attributions: Floats, names: list[str]) -> Image.Image:
+    """The images (H, W, 3), and in a block for each method its attributions (images, methods, H, W) over them."""
+    block = len(images) * (SIDE + GAP) + 4 * GAP
     rows = -(-(len(names) + 1) // COLUMNS)
     canvas = Image.new("RGB", (COLUMNS * block, rows * (SIDE + LINE + 2 * GAP)), PAPER)
     draw = ImageDraw.Draw(canvas)
     for number, name in enumerate(["", *names]):
         left, top = number % COLUMNS * block, number // COLUMNS * (SIDE + LINE + 2 * GAP)
         draw.text((left, top + LINE // 2), name, fill=INK, font=pillow_font(name, 15), anchor="lm")
-        for place, picture in enumerate(pictures):
-            shown = picture
+        for index, image in enumerate(images):
+            tile = image
             if number:
-                own = heat[place, number - 1] / max(float(np.abs(heat[place, number - 1]).max()), 1e-12)
-                shown = overlay(picture, heatmap_layer(own, METHODS[name].signed, SIDE, SIDE))
-            canvas.paste(Image.fromarray(shown), (left + place * (SIDE + GAP), top + LINE))
+                own = attributions[index, number - 1]
+                scaled = own / max(float(np.abs(own).max()), 1e-12)
+                tile = overlay(image, heatmap_layer(scaled, METHODS[name].signed, SIDE, SIDE))
+            canvas.paste(Image.fromarray(tile), (left + index * (SIDE + GAP), top + LINE))
     return canvas
 
 
 def main(run: str, folder: Path) -> None:
     """Write `explained.jpg`, all methods, and `explain.png`, a sheet as `convolve explain` writes it."""
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as temporary:
+        images = Path(temporary)
         for number, (name, pixels) in enumerate(photographs().items()):
-            Image.fromarray(pixels).save(Path(made) / f"{number} {name}.png")
-        found = convolve.explain(run, [made], method=tuple(METHODS), out=Path(made) / "all", threads=1)
+            Image.fromarray(pixels).save(images / f"{number} {name}.png")
+        found = convolve.explain(run, [images], method=get_args(AttributionMethod), out=images / "all", threads=1)
         with np.load(found.arrays) as arrays:
-            heat, names = arrays["attributions"][:, :, 0], arrays["methods"].tolist()
-        few = convolve.explain(
-            run, [str(Path(made) / "1 corner.png")], method=METHODS_OF_README, out=Path(made) / "few", threads=1
-        )
+            attributions, names = arrays["attributions"][:, :, 0], arrays["methods"].tolist()
+        few = convolve.explain(run, [images / "1 corner.png"], method=METHODS_OF_README, out=images / "few", threads=1)
         example = Image.open(few.images[0].figure).convert("RGB")
     small = [np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE))) for pixels in photographs().values()]
-    sheet(small, heat, names).save(folder / "explained.jpg", quality=88, optimize=True)
+    sheet(small, attributions, names).save(folder / "explained.jpg", quality=88, optimize=True)
     dithered = example.quantize(palette=example.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
     dithered.save(folder / "explain.png", optimize=True)
-    answers = [f"{Path(one.image).stem} {one.prediction} {one.confidence:.1%}\n" for one in found.images]
-    sys.stdout.write("".join(answers))
+    lines = [f"{Path(one.image).stem} {one.prediction} {one.confidence:.1%}\n" for one in found.images]
+    sys.stdout.write("".join(lines))
 
 
 if __name__ == "__main__":

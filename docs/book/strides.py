@@ -38,7 +38,9 @@ def columns(data: str, runs: list[str]) -> dict[str, list[Image.Image]]:
             image.save(Path(folder) / f"{number}.png")
         for run in runs:
             predictions = convolve.predict(run, [folder], out=Path(folder) / Path(run).name)
-            found[Path(run).name] = [Image.open(each.mask).convert("RGB") for each in predictions.answers]
+            found[Path(run).name] = [
+                Image.open(each.as_json()["mask"]).convert("RGB") for each in predictions.predictions
+            ]
     masks = dataset.ground_truths.get("masks")
     if isinstance(masks, Masks):
         found["ground truth"] = [Image.fromarray(colorize(masks.colors, masks.read(index))) for index in indices]

@@ -12,12 +12,12 @@ from PIL import Image
 from convolve.datasets import doctor
 from convolve.datasets.doctor import diagnose, fingerprint, readable
 from convolve.datasets.findings import Findings, as_json
-from convolve.datasets.images import ImageArray, ImageFiles
+from convolve.datasets.images import ImageArray, ImageFiles, read_digests
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
-from convolve.values import Dataset, Flags, GroundTruth, GroundTruthFindings, Images, Indices, Pixels, Splits
+from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Indices, Pixels, Splits
 from tests.datasets.synthetic import CountedImages
 
 
@@ -241,26 +241,27 @@ def test_json_has_stable_keys_and_holds_what_json_can() -> None:
     assert json.loads(json.dumps(found))["usable"] == 20
 
 
-def labels_of(data: Dataset) -> GroundTruth:
-    return data.ground_truths["labels"]
+def mark(data: Dataset, name: str = "labels", count: int = 20) -> str:
+    """The fingerprint of the first images, by one of the ground truths."""
+    digests = read_digests(data.images)[:count]
+    return fingerprint(data, data.ground_truths[name], np.arange(count), digests)
 
 
 def test_the_fingerprint_changes_with_data_labels_and_selection_only(tmp_path: Path) -> None:
     data = dataset(on_disk(tmp_path), [0, 1] * 10)
-    everything = np.arange(20)
-    first = fingerprint(data, labels_of(data), everything)
+    first = mark(data)
     assert len(first) == 32
     assert examine(data).fingerprint == first
     (tmp_path / "elsewhere").mkdir()
     same = dataset(on_disk(tmp_path / "elsewhere"), [0, 1] * 10)
-    assert fingerprint(same, labels_of(same), everything) == first
-    assert fingerprint(data, labels_of(data), everything[:-1]) != first
+    assert mark(same) == first
+    assert mark(data, count=19) != first
     relabeled = dataset(data.images, [1, 1] + [0, 1] * 9)
-    assert fingerprint(relabeled, labels_of(relabeled), everything) != first
+    assert mark(relabeled) != first
     renamed = dataset(data.images, [0, 1] * 10, ("cat", "wolf"))
-    assert fingerprint(renamed, labels_of(renamed), everything) != first
+    assert mark(renamed) != first
     Image.fromarray(random_image(99)).save(tmp_path / "05.png")
-    assert fingerprint(data, labels_of(data), everything) != first
+    assert mark(data) != first
 
 
 def with_masks(folder: Path) -> Dataset:
@@ -278,14 +279,14 @@ def with_masks(folder: Path) -> Dataset:
 
 def test_the_fingerprint_changes_with_every_ground_truth(tmp_path: Path) -> None:
     data = with_masks(tmp_path)
-    names, everything = ("labels", "masks"), np.arange(20)
-    before = [fingerprint(data, data.ground_truths[name], everything) for name in names]
+    names = ("labels", "masks")
+    before = [mark(data, name) for name in names]
     assert before == [examine(data, name).fingerprint for name in names]
     assert before[0] != before[1]
     Image.fromarray(np.zeros((24, 32), np.uint8)).save(tmp_path / "07_mask.png")
-    assert not set(before) & {fingerprint(data, data.ground_truths[name], everything) for name in names}
+    assert not set(before) & {mark(data, name) for name in names}
     (tmp_path / "07_mask.png").unlink()  # a mask that cannot be opened does not keep a classifier from resuming
-    assert fingerprint(data, data.ground_truths["labels"], everything) not in before
+    assert mark(data) not in before
 
 
 def test_masks_are_counted_by_image_and_by_pixel(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from convolve.models import Network, create, freeze, save_memory
 from convolve.training.learner import Learner
 from convolve.training.recipe import Optimization, Recipe
 
-RECIPE = Recipe(optimization=Optimization(optimizer="sgd", rate=0.1))
+RECIPE = Recipe(optimization=Optimization(optimizer="sgd", learning_rate=0.1))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 import convolve
 from convolve.from_scratch.arrays import Array
 from convolve.from_scratch.traces.trace import Trace
+from convolve.verbs.scratch import WorkedCalculation
 
 
 def random_array(*shape: int) -> Array:
@@ -26,6 +28,13 @@ def as_text(values: Array) -> str:
     if values.ndim == 2:
         return "; ".join(" ".join(map(str, row)) for row in values)
     return (" || " if values.ndim == 4 else " | ").join(map(as_text, values))
+
+
+def trace_of(operation: Any, **options: Any) -> Trace:
+    """The trace of `convolve.scratch`."""
+    result = convolve.scratch(operation, **options, progress=False)
+    assert isinstance(result, WorkedCalculation)
+    return result.trace
 
 
 def grids(trace: Trace, name: str) -> Array:
@@ -56,12 +65,12 @@ def test_convolution(groups: int, stride: int, padding: int, dilation: int) -> N
     y = F.conv2d(given["x"], given["w"], given["b"], stride, padding, dilation, groups)
     dy = random_array(*y.shape[1:])
     words = {"input": as_text(x), "kernel": as_text(w), "bias": as_text(b[None]), "delta": as_text(dy)}
-    agrees(convolve.scratch("conv2d", **words, **window, backward=True).trace, y, given, dy)
+    agrees(trace_of("conv2d", **words, **window, backward=True), y, given, dy)
     line = leaves(x=x[None, :, 0], w=w[:, :, 0], b=b)
     y = F.conv1d(line["x"], line["w"], line["b"], stride, padding, dilation, groups)
     words["kernel"] = " | ".join(map(as_text, w[:, :, 0]))
     words |= {"input": as_text(x[:, 0]), "delta": as_text(dy := random_array(*y.shape[1:]))}
-    agrees(convolve.scratch("conv1d", **words, **window, backward=True).trace, y, line, dy)
+    agrees(trace_of("conv1d", **words, **window, backward=True), y, line, dy)
 
 
 def test_pooling() -> None:
@@ -74,20 +83,18 @@ def test_pooling() -> None:
     for kind, function in functions.items():
         given, dy = leaves(x=x[None]), random_array(2, 2, 2)
         words = {"input": as_text(x), "kind": kind, "delta": as_text(dy)}
-        agrees(
-            convolve.scratch("pool", **words, size=3, stride=2, backward=True).trace, function(given["x"]), given, dy
-        )
+        agrees(trace_of("pool", **words, size=3, stride=2, backward=True), function(given["x"]), given, dy)
 
 
 def test_affine_and_maxout() -> None:
     x, w, b, dy = random_array(3, 2), random_array(2, 2, 4), random_array(2, 4), random_array(3, 4)
     words = {"input": as_text(x), "delta": as_text(dy)}
     given = leaves(x=x, w=w[0], b=b[0])
-    trace = convolve.scratch("affine", **words, kernel=as_text(w[0]), bias=as_text(b[:1]), backward=True).trace
+    trace = trace_of("affine", **words, kernel=as_text(w[0]), bias=as_text(b[:1]), backward=True)
     agrees(trace, given["x"] @ given["w"] + given["b"], given, dy)
     given = leaves(x=x, w=w, b=b)
     y = (given["x"] @ given["w"] + given["b"][:, None]).amax(0)
-    trace = convolve.scratch("maxout", **words, kernel=as_text(w), bias=as_text(b), backward=True).trace
+    trace = trace_of("maxout", **words, kernel=as_text(w), bias=as_text(b), backward=True)
     agrees(trace, y, given, dy)
 
 
@@ -101,9 +108,7 @@ def test_activations() -> None:
     }
     for kind, function in functions.items():
         given, dy = leaves(x=random_array(3, 4)), random_array(4, 3).T
-        trace = convolve.scratch(
-            "activation", input=as_text(random_array(3, 4)), kind=kind, delta=as_text(dy), backward=True
-        ).trace
+        trace = trace_of("activation", input=as_text(random_array(3, 4)), kind=kind, delta=as_text(dy), backward=True)
         agrees(trace, function(given["x"]), given, np.ascontiguousarray(dy))
 
 
@@ -116,14 +121,14 @@ def test_normalizations() -> None:
     }
     for operation, function in functions.items():
         given = leaves(x=x, γ=gamma, β=beta)
-        agrees(convolve.scratch(operation, **words, backward=True).trace, function(*given.values()), given, dy)
+        agrees(trace_of(operation, **words, backward=True), function(*given.values()), given, dy)
 
 
 @pytest.mark.parametrize(("kind", "k", "alpha"), [("paper", 2, 5e-4), ("caffe", 1, 1e-4)])  # torch divides by n = 5
 def test_local_response_normalization(kind: str, k: float, alpha: float) -> None:
     x, dy = 200 * random_array(2, 7), random_array(7, 2).T
     given = leaves(x=x)
-    trace = convolve.scratch("lrn", input=as_text(x), kind=kind, delta=as_text(dy), backward=True).trace
+    trace = trace_of("lrn", input=as_text(x), kind=kind, delta=as_text(dy), backward=True)
     y = F.local_response_norm(given["x"][..., None], 5, alpha, 0.75, k)[..., 0]
     agrees(trace, y, given, np.ascontiguousarray(dy))
 
@@ -132,7 +137,7 @@ def test_dropout_by_its_mask() -> None:
     x, dy, mask = random_array(3, 4), random_array(4, 3).T, (random_array(3, 4) > 0).astype(float)
     given = leaves(x=x)
     words = {"input": as_text(x), "kernel": as_text(mask), "delta": as_text(dy)}
-    trace = convolve.scratch("dropout", **words, probability=0.2, backward=True).trace
+    trace = trace_of("dropout", **words, probability=0.2, backward=True)
     agrees(trace, given["x"] * torch.from_numpy(mask) / 0.8, given, np.ascontiguousarray(dy))
 
 
@@ -146,7 +151,7 @@ def test_losses() -> None:
     }
     for operation, (words, function) in losses.items():
         leaf = torch.tensor(np.round(x, 3), requires_grad=True)
-        trace = convolve.scratch(operation, input=as_text(np.round(x, 3)), target=words, backward=True).trace
+        trace = trace_of(operation, input=as_text(np.round(x, 3)), target=words, backward=True)
         loss = function(leaf)
         assert grids(trace, "L").item() == pytest.approx(loss.item(), rel=1e-12)
         np.testing.assert_allclose(grids(trace, "dx")[0], torch.autograd.grad(loss, leaf)[0], rtol=1e-9, atol=1e-12)

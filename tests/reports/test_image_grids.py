@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
+from convolve.reports.colors import color_maps, diverging_colors, sequential_colors
 from convolve.reports.image_grids import GridBlock, GridTile, Scale, column_count, heatmap_grid, image_grid
-from convolve.reports.ramps import diverging, rising, shown_maps
 from convolve.values import Floats, Pixels
 
 WHITE = (255, 255, 255)
@@ -91,24 +91,24 @@ def test_grids_are_wider_than_high() -> None:
 
 def test_ramps_rise_evenly_in_lightness() -> None:
     shares = np.linspace(0, 1, 64)
-    lightness = rising(shares).astype(float) @ [0.2126, 0.7152, 0.0722]
+    lightness = sequential_colors(shares).astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) > 0).all()
-    assert tuple(diverging(0.0)) == WHITE
-    low, high = diverging([-1.0, 1.0]).astype(int)
+    assert tuple(diverging_colors(0.0)) == WHITE
+    low, high = diverging_colors([-1.0, 1.0]).astype(int)
     assert low[2] > low[0]
     assert high[0] > high[2]
-    assert np.array_equal(diverging([-9.0, 9.0]), diverging([-1.0, 1.0]))
+    assert np.array_equal(diverging_colors([-9.0, 9.0]), diverging_colors([-1.0, 1.0]))
 
 
 def test_maps_have_one_scale_from_0_or_around_it() -> None:
     maps = np.linspace(0, 4, 2 * 5 * 5, dtype=np.float32).reshape(2, 5, 5)
-    colors, low, high = shown_maps(maps)
+    colors, low, high = color_maps(maps)
     assert (colors.shape, low) == ((2, 5, 5, 3), 0)
     assert high == pytest.approx(4, abs=0.01)
-    assert np.array_equal(colors[1, 4, 4], rising(1.0))
-    colors, low, high = shown_maps(maps - 1)
+    assert np.array_equal(colors[1, 4, 4], sequential_colors(1.0))
+    colors, low, high = color_maps(maps - 1)
     assert low == -high
-    assert shown_maps(np.zeros((1, 2, 2), np.float32))[2] == 1
+    assert color_maps(np.zeros((1, 2, 2), np.float32))[2] == 1
 
 
 def test_a_grids_texts_are_drawn(written: Written) -> None:

@@ -24,7 +24,7 @@ def page(open_page: OpenPage, digits_run: Path) -> Page:
 def segmentation_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a network that was trained on a few masks."""
     root = tmp_path_factory.mktemp("segmentation")
-    convolve.train(folder(root / "data", 16), **QUICK, out=root / "run")
+    convolve.train(str(folder(root / "data", 16)), **QUICK, out=root / "run")
     return root / "run" / "report.html"
 
 
@@ -41,12 +41,13 @@ def buttons(page: Page) -> dict[str, Locator]:
 
 def column(page: Page, index: int) -> list[Any]:
     """The values of a column of the class table as it stands, a class's name or a number."""
-    return page.evaluate(
+    values: list[Any] = page.evaluate(
         "index => [...document.querySelectorAll('.figures tbody tr')]"
         ".map(row => row.cells[index].dataset.value ?? row.cells[index].textContent)"
         ".map(value => index ? Number(value) : value)",
         index,
     )
+    return values
 
 
 def test_a_click_on_a_cell_opens_its_images_and_heatmaps_and_no_others(page: Page) -> None:

@@ -17,6 +17,7 @@ from convolve.from_scratch.traces.examples import EXAMPLES
 from convolve.from_scratch.traces.trace import Trace
 from convolve.from_scratch.windows import Sliding
 from convolve.reports.traces import render_images, render_trace
+from convolve.verbs.scratch import WorkedCalculation
 from tests.reports.test_page import Page
 
 
@@ -56,7 +57,9 @@ def test_the_script_finds_the_cells_of_every_step_and_their_values(trace: Trace)
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_has_its_page(name: str) -> None:
-    trace = convolve.scratch(example=name).trace
+    result = convolve.scratch(example=name, progress=False)
+    assert isinstance(result, WorkedCalculation)
+    trace = result.trace
     page = Page(render_trace(trace))
     assert not page.open
     cells = {cell["data-cell"] for cell in page.all("td") if "data-cell" in cell}

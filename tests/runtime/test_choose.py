@@ -1,4 +1,4 @@
-"""What the runtime decides, by rules that a machine always answers alike."""
+"""What the runtime chooses, by rules whose result is always the same on a machine."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_bfloat16_where_the_processor_is_faster_in_it(
     assert any(reason.startswith(precision) for reason in chosen.reasons)
 
 
-def test_small_networks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_networks_stay_in_fp32_and_the_default_layout(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, "AMD EPYC", "avx512_bf16")
     chosen = choose("cpu", macs=300_000)
     assert (chosen.precision, chosen.channels_last) == ("fp32", False)
     assert choose("cpu").precision == "bf16"
 
 
-def test_what_is_asked_wins() -> None:
+def test_explicit_arguments_win() -> None:
     chosen = choose("cpu", "bf16", 1, macs=1000)
     assert (chosen.device, chosen.precision, chosen.threads) == ("cpu", "bf16", 1)
     assert chosen.reasons[:2] == ("cpu: as requested", "bf16: as requested")
@@ -60,11 +60,11 @@ def test_what_is_asked_wins() -> None:
     ("options", "words"),
     [
         (("quantum", None, None), "device 'quantum' is not on this machine; choose"),
-        ((None, "fp8", None), "precision cannot be 'fp8'; choose fp32 or bf16"),
-        ((None, None, 0), "threads cannot be 0"),
+        ((None, "fp8", None), "precision cannot be 'fp8'; it must be fp32 or bf16"),
+        ((None, None, 0), "threads cannot be 0; give a number from 1"),
     ],
 )
-def test_what_does_not_exist_is_a_sentence(options: tuple[str | None, str | None, int | None], words: str) -> None:
+def test_what_the_machine_lacks_is_a_sentence(options: tuple[str | None, str | None, int | None], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         choose(*options)
 
@@ -102,7 +102,7 @@ def test_products_are_in_the_chosen_format_and_weights_stay_fp32() -> None:
     assert layer.weight.dtype == torch.float32
 
 
-def test_the_allocator_is_told_on_glibc_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_allocator_is_configured_on_glibc_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keep_large_blocks(1 << 24) == (platform.libc_ver()[0] == "glibc")
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_large_blocks(1 << 24)

@@ -14,6 +14,8 @@ from PIL import Image
 
 import convolve
 from convolve.from_scratch.traces.examples import EXAMPLES
+from convolve.from_scratch.traces.trace import Trace
+from convolve.verbs.scratch import ExampleList, WorkedCalculation
 from tests.test_cli import Command
 
 NUMBERS = {
@@ -77,6 +79,13 @@ NUMBERS = {
 }
 
 
+def trace_of(operation: Any = None, **options: Any) -> Trace:
+    """The trace of `convolve.scratch`."""
+    result = convolve.scratch(operation, **options, progress=False)
+    assert isinstance(result, WorkedCalculation)
+    return result.trace
+
+
 def grid(rows: str) -> list[list[float]]:
     return [[float(value) for value in row.split()] for row in rows.split("/")]
 
@@ -88,7 +97,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_give_the_lectures_numbers(name: str) -> None:
-    trace = convolve.scratch(example=name).trace
+    trace = trace_of(example=name)
     grids = {each.name: [list(row) for row in each.values] for each in trace.grids if each.result}
     for letter, rows in NUMBERS[name].items():
         np.testing.assert_allclose(grids[letter], grid(rows), atol=6e-5, err_msg=letter)
@@ -141,11 +150,13 @@ def test_examples_are_listed_and_may_be_changed(command: Command) -> None:
     left = command("scratch")
     assert left.code == 0
     assert all(name in left.out for name in EXAMPLES)
-    assert set(convolve.scratch("pool").examples) == {"max-pool", "min-pool", "average-pool", "overlap"}
+    pooling = convolve.scratch("pool")
+    assert isinstance(pooling, ExampleList)
+    assert set(pooling.examples) == {"max-pool", "min-pool", "average-pool", "overlap"}
     assert set(json.loads(command("scratch", "--json").out)["examples"]) == set(EXAMPLES)
-    changed = convolve.scratch(example="stride", stride=1).trace
+    changed = trace_of(example="stride", stride=1)
     assert len(changed.grids[2].values) == 5
-    assert len(convolve.scratch(example="max-pool", backward=False).trace.phases) == 1
+    assert len(trace_of(example="max-pool", backward=False).phases) == 1
 
 
 def test_json_contains_the_trace(command: Command, tmp_path: Path) -> None:
@@ -162,10 +173,10 @@ def test_json_contains_the_trace(command: Command, tmp_path: Path) -> None:
 def test_numbers_from_files(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1,2\n3,4\n")
     np.save(tmp_path / "w.npy", np.array([[1, 0], [0, 1]], np.int16))
-    trace = convolve.scratch("conv2d", input=tmp_path / "x.csv", kernel=tmp_path / "w.npy").trace
+    trace = trace_of("conv2d", input=tmp_path / "x.csv", kernel=tmp_path / "w.npy")
     assert trace.grids[-1].values == ((5.0,),)
     np.save(tmp_path / "filters.npy", np.ones((2, 1, 2, 2)))
-    trace = convolve.scratch("conv2d", input="1 2/3 4", kernel=tmp_path / "filters.npy").trace
+    trace = trace_of("conv2d", input="1 2/3 4", kernel=tmp_path / "filters.npy")
     assert [each.values for each in trace.grids if each.result] == [((10.0,),), ((10.0,),)]
 
 
@@ -175,7 +186,7 @@ def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
     assert left.code == 0
     assert "sharpen" in left.out
     assert "0 -1 0 / -1 5 -1 / 0 -1 0" in left.out
-    result = convolve.scratch("filters", input=tmp_path / "gray.png").as_json()["images"]
+    result = convolve.scratch("filters", input=str(tmp_path / "gray.png")).as_json()["images"]
     assert result[0]["size"] == (320, 480)
     assert [each["value_range"] for each in result[3:6]] == [(0, 0), (0, 0), (77, 77)]
     assert (tmp_path / "page.html").read_text().count("<img") == 8
@@ -288,7 +299,7 @@ def test_it_never_needs_torch_and_from_scratch_stays_importable() -> None:
 import sys
 import convolve.from_scratch.pooling
 import convolve
-assert convolve.scratch("pool", input="1 2/3 4").trace.grids[-1].values == ((4.0,),)
+assert trace_of("pool", input="1 2/3 4").grids[-1].values == ((4.0,),)
 assert convolve.from_scratch.pooling.max_pool_forward
 assert not {"torch", "cv2", "matplotlib"} & set(sys.modules)
 """

@@ -18,9 +18,6 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array  # type: ignore[import-untyped]
-from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
-from scipy.spatial import KDTree  # type: ignore[import-untyped]
 
 from convolve.datasets.parallel import reader_threads
 from convolve.values import Floats, Indices, Pixels
@@ -77,6 +74,10 @@ def near_groups(luma: Pixels, chroma: Pixels, workers: int | None = None) -> lis
 
 def _connected_rows(pairs: Indices, count: int) -> list[Indices]:
     """Groups of all that pairs (P, 2) of the rows 0 … count - 1 connect, in order of their first rows."""
+    # Here and below: scipy is slow to import, and `predict` imports this module without calling it.
+    from scipy.sparse import coo_array  # type: ignore[import-untyped]
+    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     number, component = connected_components(links, directed=False)
     rows = np.argsort(component, kind="stable").astype(np.int64)
@@ -106,6 +107,8 @@ def _usual_distances(luma: Pixels, sample: Floats) -> Floats:
 
 def _candidate_pairs(luma: Pixels, sample: Floats, limits: Floats, workers: int) -> Indices:
     """(P, 2) every row with its few nearest ones, where their first principal components are within the limit."""
+    from scipy.spatial import KDTree  # type: ignore[import-untyped]
+
     _, directions = np.linalg.eigh(sample.T @ sample)
     points = np.concatenate([_unit_vectors(block) @ directions[:, -_COMPONENTS:] for block in _blocks(luma)])
     distances, nearest = KDTree(points).query(

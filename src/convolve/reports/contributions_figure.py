@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convolve.fonts import plot_label
-from convolve.reports.colors import INK, LINE, MUTED, RIGHT, WRONG
+from convolve.reports.colors import INK, LINE, MUTED, RIGHT, WRONG, diverging_colors
 from convolve.reports.drawing import style
-from convolve.reports.ramps import diverging
 from convolve.values import Floats, Pixels
 
 _LARGEST = 10
@@ -59,7 +58,7 @@ def _draw_positions(axes: Axes, one: ScoreSum) -> None:
     height, width = one.image.shape[:2]
     positions = one.values.sum(0)
     end = float(np.abs(positions).max()) or 1.0
-    axes.imshow(diverging(positions / end), extent=(0, width, height, 0), interpolation="nearest")
+    axes.imshow(diverging_colors(positions / end), extent=(0, width, height, 0), interpolation="nearest")
     axes.set_title(f"positions, from {_format(positions.min())} to {_format(positions.max())}", fontsize=9)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=LINE)

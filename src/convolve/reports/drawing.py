@@ -1,4 +1,4 @@
-"""The look of every figure, and how one is written: SVG for pages, PNG for files. Never through pyplot."""
+"""The look of every figure, and how one is written: SVG for pages, PNG for files; without pyplot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from convolve.fonts import figure_families
-from convolve.reports.colors import INK, LINE, MUTED, PAPER, themed
+from convolve.reports.colors import INK, LINE, MUTED, PAPER, use_css_variables
 
 _LOOK: dict[Any, Any] = {
     "font.size": 9,
@@ -42,9 +42,9 @@ _drawing = threading.RLock()
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The house's look for as long as the block runs.
+    """The look of every figure, for the duration of a block.
 
-    matplotlib keeps it globally, so one thread draws at a time, and what was there before comes back.
+    matplotlib's settings are global, so one thread draws at a time, and the previous settings are restored.
     """
     with _drawing, mpl.rc_context():
         mpl.rcdefaults()
@@ -55,7 +55,8 @@ def style() -> Iterator[None]:
 def as_svg(figure: Figure, name: str) -> str:
     """The figure as an `<svg>` element without background, its colors following the page's CSS variables.
 
-    ``name`` tells its identifiers from those of other figures in the same page. The same figure gives the same text.
+    ``name`` is a prefix that keeps its identifiers apart from those of other figures on the page. The same figure gives
+    the same text.
     """
     written = io.StringIO()
     with style():
@@ -63,7 +64,7 @@ def as_svg(figure: Figure, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", written.getvalue(), flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg))
     svg = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    return themed(svg[svg.index("<svg") :])
+    return use_css_variables(svg[svg.index("<svg") :])
 
 
 def as_png(figure: Figure, dpi: int = 160) -> bytes:

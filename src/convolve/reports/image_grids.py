@@ -12,10 +12,9 @@ from PIL import Image, ImageDraw
 
 from convolve.datasets.decode import to_channels
 from convolve.fonts import ellipsize, pillow_font
-from convolve.reports.colors import CELL, INK, MUTED, PAPER
+from convolve.reports.colors import CELL, INK, MUTED, PAPER, diverging_colors, sequential_colors
 from convolve.reports.heatmaps import blend, heatmap_layer, overlay, region_layer
 from convolve.reports.image_card import Box
-from convolve.reports.ramps import diverging, rising
 from convolve.values import Color, Flags, Floats, Pixels
 
 _SQUARES = 1.5  # enlargement from which on pixels are drawn as squares
@@ -234,7 +233,7 @@ def _draw_scale(image: Image.Image, scale: Scale, left: int) -> None:
     (length, height), line, size = _SCALE, _BLOCKS.line, _BLOCKS.small
     draw, low = ImageDraw.Draw(image), f"{scale.low:.3g}"
     values = np.linspace(-1 if scale.low < 0 else 0, 1, length)
-    colors = (diverging if scale.low < 0 else rising)(values)
+    colors = (diverging_colors if scale.low < 0 else sequential_colors)(values)
     ramp = np.ascontiguousarray(np.broadcast_to(colors, (height, *colors.shape)))
     start = left + _text_width(low, size) + 10
     _write(draw, (left, line / 2), low, size, color=MUTED)

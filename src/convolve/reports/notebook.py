@@ -42,7 +42,7 @@ def images_html(images: Images, cells: Sequence[Mapping[str, str]], most: int = 
     return str(render_part(("convolve.reports", "notebook_images.html.j2"), rows=rows, rest=rest))
 
 
-def figures_html(paths: Sequence[Path], most: int = 24) -> str:
+def png_files_html(paths: Sequence[Path], most: int = 24) -> str:
     """The first PNG files below each other, for `_repr_html_`."""
     uris = [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in paths[:most]]
     return "".join(f'<p><img src="{uri}" style="max-width: 100%" alt=""></p>' for uri in uris)

@@ -30,7 +30,7 @@ from convolve.setup.network import (
     find_starting_weights,
 )
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.summary import summarize
+from convolve.summary import Summary, summarize
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import Task, imbalance
 from convolve.training.defaults import Facts, resolve
@@ -45,13 +45,16 @@ _PHOTOGRAPH = 96
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that has not begun, or a trained network about to be evaluated; ``recipe`` has nothing left open."""
+    """A training that has not begun, or a trained network about to be evaluated; ``recipe`` has nothing left open, and
+    ``macs`` are the network's multiply-adds of one image.
+    """
 
     recipe: Recipe
     dataset: Dataset
     splits: Splits
     preprocessing: Preprocessing
     runtime: Runtime
+    macs: int
     task: Task
     examples: Examples
 
@@ -100,7 +103,8 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
     preprocessing = _preprocessing(resolved, findings, start)
-    runtime, batch, batch_reasons = _fit_to_machine(resolved, runtime_options, preprocessing, task.outputs(dataset))
+    summary = _summary(resolved, preprocessing, task.outputs(dataset))
+    runtime, batch, batch_reasons = _fit_to_machine(resolved, runtime_options, summary)
     if recipe.batch is None:
         resolved, reasons = dataclasses.replace(resolved, batch=batch), reasons | batch_reasons
     network, loaded = build_network(resolved, task.outputs(dataset), preprocessing, start)
@@ -108,7 +112,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         reasons["weights"] = loaded if start.source == weights else f"{start.source}; {loaded}"
     examples = task.examples(dataset, source, preprocessing, CACHE_BYTES)
     instance = build_task(task, resolved, network, dataset, splits)
-    prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, instance, examples)
+    prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, summary.macs, instance, examples)
     return Preparation(prepared, findings, reasons)
 
 
@@ -196,12 +200,13 @@ def _preprocessing(recipe: Recipe, findings: Findings, start: StartingWeights | 
     return Preprocessing(recipe.size or 1, recipe.size or 1, channels, recipe.fit or "crop", mean, std)
 
 
-def _fit_to_machine(
-    recipe: Recipe, options: RuntimeOptions, preprocessing: Preprocessing, outputs: int
-) -> tuple[Runtime, int, dict[str, str]]:
-    """The runtime, and a batch that fits into memory, with the reason where that made it smaller."""
+def _summary(recipe: Recipe, preprocessing: Preprocessing, outputs: int) -> Summary:
     shape = (preprocessing.channels, preprocessing.height, preprocessing.width)
-    summary = summarize(build_meta_network(recipe, outputs, preprocessing), shape)
+    return summarize(build_meta_network(recipe, outputs, preprocessing), shape)
+
+
+def _fit_to_machine(recipe: Recipe, options: RuntimeOptions, summary: Summary) -> tuple[Runtime, int, dict[str, str]]:
+    """The runtime, and a batch that fits into memory, with the reason where that made it smaller."""
     runtime = choose(options.device, options.precision, options.threads, summary.macs)
     requested, budget = recipe.batch or 1, memory_budget()
     batch = batch_for_memory(requested, summary, recipe.optimization.optimizer or "", runtime, budget)

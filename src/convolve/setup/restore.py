@@ -20,7 +20,6 @@ from convolve.setup.data import restrict
 from convolve.setup.network import StartingWeights, best_weights, build_network
 from convolve.setup.prepare import CACHE_BYTES, Prepared, build_task
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.summary import summarize
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.run import Run, read_splits
@@ -33,8 +32,7 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
     The listener is told where this machine makes another format necessary. Raises `RunError`.
     """
     manifest = run.manifest
-    size = manifest.preprocessing
-    network, _ = build_network(run.recipe, manifest.outputs, size)
+    network, _ = build_network(run.recipe, manifest.outputs, manifest.preprocessing)
     weights = best_weights(run)
     try:
         network.load_state_dict(weights)
@@ -43,8 +41,7 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
             f"{run.weights} does not fit {run.recipe.network}; restore it from a backup or train again."
         ) from error
     trained_in = manifest.runtime["precision"]
-    macs = summarize(network, (size.channels, size.height, size.width)).macs
-    runtime = choose(options.device, options.precision, options.threads, macs, trained_in)
+    runtime = choose(options.device, options.precision, options.threads, manifest.macs, trained_in)
     if listener and options.precision is None and runtime.precision != trained_in:
         listener(Message(next(reason for reason in runtime.reasons if reason.startswith(runtime.precision))))
     runtime.prepare(network)
@@ -70,9 +67,9 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
     size = manifest.preprocessing
     network, _ = build_network(recipe, task.outputs(dataset), size, start)
     instance = build_task(task, recipe, network, dataset, splits)
-    macs = summarize(instance.network, (size.channels, size.height, size.width)).macs
-    runtime = choose(options.device, options.precision, options.threads, macs)
-    return Prepared(recipe, dataset, splits, size, runtime, instance, run_examples(run, dataset, digests))
+    runtime = choose(options.device, options.precision, options.threads, manifest.macs)
+    examples = run_examples(run, dataset, digests)
+    return Prepared(recipe, dataset, splits, size, runtime, manifest.macs, instance, examples)
 
 
 def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = None) -> Examples:

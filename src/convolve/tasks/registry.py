@@ -9,7 +9,7 @@ import importlib
 import operator
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -85,13 +85,26 @@ def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class TaskFlag:
-    """An option that some tasks have: its type with all that any of them accepts, their titles, and its description."""
+    """An option that some tasks have: its type with all that any of them accepts, and its descriptions by the titles of
+    the tasks.
+    """
 
     name: str
     type: Any
-    titles: tuple[str, ...]
-    description: str
+    texts: Mapping[str, str]
     aliases: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """What the tasks share; where their descriptions differ, all with the tasks' titles."""
+        texts = set(self.texts.values())
+        return texts.pop() if len(texts) == 1 else self.qualified_description
+
+    @property
+    def qualified_description(self) -> str:
+        """Every description after the titles of the tasks that it is of."""
+        titles = {text: [title for title in self.texts if self.texts[title] == text] for text in self.texts.values()}
+        return " ".join(f"({', '.join(titles[text])}) {text}" for text in titles)
 
 
 def task_flags(use: Use) -> Iterator[TaskFlag]:
@@ -103,19 +116,9 @@ def task_flags(use: Use) -> Iterator[TaskFlag]:
         for option in fields(cls):
             found.setdefault(option.name, []).append((task_info(task).title, option, described.get(option.name, "")))
     for name, entries in found.items():
-        choices = [choice for _, option, _ in entries for choice in _choices(option.type)]
-        words = dict.fromkeys(
-            word for choice in choices if typing.get_origin(choice) is Literal for word in typing.get_args(choice)
-        )
-        types_of = dict.fromkeys(choice for choice in choices if typing.get_origin(choice) is not Literal)
-        if words:
-            types_of = {Literal[tuple(words)]: None, **types_of}
-        titles = tuple(title for title, _, _ in entries)
-        texts = [text for _, _, text in entries]
-        alike = len(set(texts)) == 1
-        description = texts[0] if alike else " ".join(f"{title}: {text}" for title, _, text in entries)
+        texts = {title: text for title, _, text in entries}
         aliases = tuple(dict.fromkeys(alias for _, option, _ in entries for alias in option.aliases))
-        yield TaskFlag(name, functools.reduce(operator.or_, types_of), titles, description, aliases)
+        yield TaskFlag(name, _union([option.type for _, option, _ in entries]), texts, aliases)
 
 
 def flags_dataclass(use: Use) -> type:
@@ -123,14 +126,14 @@ def flags_dataclass(use: Use) -> type:
     specs = [
         (
             flag.name,
-            Annotated[flag.type, Parameter(help=flag.description, group=", ".join(flag.titles), alias=flag.aliases)],
+            Annotated[flag.type, Parameter(help=flag.description, group=", ".join(flag.texts), alias=flag.aliases)],
             dataclasses.field(default=None),
         )
         for flag in task_flags(use)
     ]
-    flags = dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
-    flags.__module__ = __name__  # else it seems to be a type of Python's own, whose fields are no flags
-    return flags
+    cls = dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
+    cls.__module__ = __name__  # else that of `types`, whose classes the command line takes for one value each
+    return cls
 
 
 def _options_type(task: str, use: Use) -> type:
@@ -142,7 +145,13 @@ def _own_names(task: str, use: Use) -> list[str]:
     return [option.name for option in fields(_options_type(task, use))]
 
 
-def _choices(hint: Any) -> list[Any]:
-    """The members of a union, or the type itself."""
-    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-    return list(typing.get_args(hint)) if union else [hint]
+def _union(hints: Sequence[Any]) -> Any:
+    """A type that accepts what any of the types does: one `Literal` with all their values, then the other members."""
+    members: dict[Any, None] = {}
+    for hint in hints:
+        union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+        members |= dict.fromkeys(typing.get_args(hint) if union else (hint,))
+    literals = [member for member in members if typing.get_origin(member) is Literal]
+    values = dict.fromkeys(value for literal in literals for value in typing.get_args(literal))
+    others = [member for member in members if member not in literals]
+    return functools.reduce(operator.or_, [Literal[tuple(values)], *others] if values else others)

@@ -30,14 +30,16 @@ _PARTS = ("train", "validation", "test")
 class Manifest:
     """What a run must know to go on, to be evaluated and to predict.
 
-    ``outputs`` is the number of scores that the network gives, for an image or for each of its pixels; ``monitored``
-    the metric that selects the best epoch; ``state`` what the task restores itself from. ``data`` describes the dataset
-    (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and why. ``results`` holds the final
-    metrics, empty until the training has ended.
+    ``outputs`` is the number of scores that the network gives, for an image or for each of its pixels; ``macs`` its
+    multiply-adds of one image, stored because counting them would take most of the time of a single prediction;
+    ``monitored`` the metric that selects the best epoch; ``state`` what the task restores itself from. ``data``
+    describes the dataset (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and why.
+    ``results`` holds the final metrics, empty until the training has ended.
     """
 
     task: str
     outputs: int
+    macs: int
     monitored: str
     state: Mapping[str, Any]
     preprocessing: Preprocessing

@@ -255,6 +255,7 @@ def _manifest(preparation: Preparation) -> Manifest:
     return Manifest(
         task=task.info.name,
         outputs=type(task).outputs(prepared.dataset),
+        macs=prepared.macs,
         monitored=task.monitored,
         state=task.state(),
         preprocessing=prepared.preprocessing,

@@ -100,7 +100,7 @@ def test_a_folder_of_that_name_goes_first(tmp_path: Path) -> None:
     [("mnits", "did you mean mnist?"), ("/nowhere/at/all", "give a folder, a table, or one of digits")],
 )
 def test_nothing_there(where: str, sentence: str) -> None:
-    with pytest.raises(DataError, match=f"There is no file or folder '{where}', and no named set; {sentence}"):
+    with pytest.raises(DataError, match=f"There is no file, folder or built-in dataset '{where}'; {sentence}"):
         open_dataset(where)
 
 

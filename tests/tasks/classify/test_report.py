@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +46,7 @@ def labeled(count: int = 50) -> Evaluation:
 
 def shown(found: Evaluation) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     scans, true, _ = guesses()
-    dataset = Dataset(Path("digits"), "named", "", scans, {"labels": Labels(true, DIGITS)}, {})
+    dataset = Dataset("digits", "named", "", scans, {"labels": Labels(true, DIGITS)}, {})
     task = Classify(models.create("linear", 10, 1, (8, 8)), found.classes.names, found.predictions.multi_label)
     preprocessing = Preprocessing(8, 8, 1, "crop", (0.5,), (0.5,))
     return report_sections(task, found, dataset, choose("cpu", "fp32", 1, 10**6), preprocessing)

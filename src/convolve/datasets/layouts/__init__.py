@@ -26,7 +26,7 @@ _MASKED = (coco, masks)
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Open a folder, a table, an IDX file or a named set (`catalog.NAMES`); a folder of that name takes precedence.
+    """Open a folder, a table, an IDX file or a built-in dataset (`catalog.NAMES`); such a folder goes first.
 
     `Dataset.reason` says by what the layout was recognized. Raises `DataError` naming what was expected and what is
     there.
@@ -97,7 +97,7 @@ def _paths(dataset: Dataset) -> Sequence[str]:
 def _no_such_dataset(name: str) -> str:
     near = get_close_matches(name, catalog.NAMES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"give a folder, a table, or one of {', '.join(catalog.NAMES)}."
-    return f"There is no file or folder '{name}', and no named set; {hint}"
+    return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
 def _no_such_layout(path: Path) -> str:

@@ -46,7 +46,7 @@ def digits() -> Dataset:
 
 
 def locate(name: str) -> Path:
-    """A named set's folder, or its images file: in the data folder, where the system has it, or downloaded now.
+    """A built-in dataset's folder, or its images file: in the data folder, where the system has it, or downloaded now.
 
     Raises `DataError` saying where to put the files when it is nowhere.
     """

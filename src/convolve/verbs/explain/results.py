@@ -83,10 +83,10 @@ class Explanation:
         return {**paths, **results, "views": dict(self.views)}
 
     def _repr_html_(self) -> str:
-        from convolve.reports.notebook import figures_html
+        from convolve.reports.notebook import png_files_html
 
         views = [Path(path) for files in self.views.values() for path in files if path.endswith(".png")]
-        return figures_html([*(Path(image.figure) for image in self.images if image.figure), *views])
+        return png_files_html([*(Path(image.figure) for image in self.images if image.figure), *views])
 
 
 def format_score(score: float, probability: bool) -> str:

@@ -25,12 +25,12 @@ from convolve.explainers.receptive_fields import unit_field
 from convolve.explainers.score_targets import SpatialMean
 from convolve.explainers.statistics import layer_statistics
 from convolve.explainers.top_patches import crop_box, sample_channels, top_patches
+from convolve.reports.colors import color_maps
 from convolve.reports.contributions_figure import ScoreSum, contributions_figure
 from convolve.reports.embedding_figure import images_figure, points_figure
 from convolve.reports.fields_figure import fields_figure
 from convolve.reports.image_grids import GridBlock, Scale, column_count, image_grid
 from convolve.reports.layers_figure import LayerBar, layers_figure
-from convolve.reports.ramps import shown_maps
 from convolve.setup.contact_sheet import denormalize
 from convolve.tasks.task import Task
 from convolve.values import Floats
@@ -234,7 +234,7 @@ VIEWS: Mapping[View, Callable[[ViewContext], tuple[Path, ...]]] = MappingProxyTy
 def _maps_block(stage: str, values: Floats, most: int) -> GridBlock:
     """The channels (C, h, w) that vary most, in their own order, on one scale."""
     channels = np.sort(np.argsort(-values.std((1, 2)), kind="stable")[:most])
-    tiles, low, high = shown_maps(values[channels])
+    tiles, low, high = color_maps(values[channels])
     count, height, width = values.shape
     some = f"{len(channels)} of {count}" if len(channels) < count else f"{count}"
     heading = f"{stage}: {some} channels, {height}x{width}"

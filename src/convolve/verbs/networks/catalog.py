@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convolve.errors import NetworkError
 from convolve.progress import Listener, Message, Progress
-from convolve.runtime.timing import BATCH, forward_seconds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,6 +73,7 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     """
     import torch
 
+    from convolve.runtime.timing import BATCH
     from convolve.training.interrupt import Interruption
 
     speeds: dict[str, float] = {}
@@ -122,6 +122,7 @@ def _searched_text(card: Card) -> str:
 def _speed(card: Card) -> tuple[float, tuple[str, ...]]:
     from convolve import models
     from convolve.runtime import choose
+    from convolve.runtime.timing import BATCH, forward_seconds
 
     network = models.create(card.name).eval()
     runtime = choose(macs=card.macs)

@@ -1,0 +1,478 @@
+"""Every command as a Python function. Written by tools/generate_api.py; do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from convolve.command import run_command
+
+if TYPE_CHECKING:
+    from convolve.verbs.compare import Comparison
+    from convolve.verbs.data import Examined
+    from convolve.verbs.evaluate import Evaluated
+    from convolve.verbs.explain.results import Explanation
+    from convolve.verbs.networks.catalog import Catalog
+    from convolve.verbs.networks.layer_table import Layers
+    from convolve.verbs.predict import Predictions
+    from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
+    from convolve.verbs.train import Folds, Trained
+
+
+def data(
+    path: str,
+    *,
+    task: str | None = None,
+    sheet: str | Path | None = None,
+    network: str = "resnet18",
+    size: int | None = None,
+    fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
+    progress: bool = True,
+) -> Examined:
+    """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits.
+
+    Args:
+        path: Folder, file, or built-in dataset such as digits.
+        task: Task whose annotations to examine, where there are labels and masks; by default the most specific
+            ones.
+        sheet: Write a PNG of what a network will see, after augmentation.
+        network: Network whose training the contact sheet shows.
+        size: Height and width of its input in pixels; by default as in training.
+        fit: How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default
+            as in training.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("data", locals())  # type: ignore[no-any-return]
+
+
+def networks(
+    name: str | None = None,
+    *,
+    find: str | None = None,
+    sort: Literal["name", "year", "parameters", "macs", "top1", "top5", "speed"] | None = None,
+    speed: bool = False,
+    input: str | None = None,
+    classes: int | None = None,
+    task: str | None = None,
+    figure: str | Path | None = None,
+    progress: bool = True,
+) -> Catalog | Layers:
+    """List the networks, or show the layers of one.
+
+    Args:
+        name: Network whose layers to show; without a name, all networks are listed.
+        find: List only networks that have all these words in their name, title, authors, venue or year.
+        sort: Order of the list: lowest counts and errors, or highest speed, first; year by default.
+        speed: Measure each listed network's inference speed on this machine, in images/s.
+        input: Input size as channels x height x width, such as 3x224x224; the published one by default.
+        classes: Number of classes; the published one by default.
+        task: List only networks for this task, such as `segment`.
+        figure: Write a drawing of the network to this file (.svg or .png).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("networks", locals())  # type: ignore[no-any-return]
+
+
+def train(
+    data: str | None = None,
+    *,
+    task: str | None = None,
+    network: str | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    size: int | None = None,
+    save_memory: bool | None = None,
+    fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
+    optimizer: Literal[
+        "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
+    ]
+    | None = None,
+    learning_rate: float | None = None,
+    momentum: float | None = None,
+    weight_decay: float | None = None,
+    schedule: Literal["constant", "step", "cosine", "one-cycle", "plateau"] | None = None,
+    warmup: float | None = None,
+    clip_norm: float | None = None,
+    bias_rate: float | None = None,
+    ema_decay: float | None = None,
+    patience: int | None = None,
+    crop: float | None = None,
+    flip: bool | None = None,
+    vertical_flip: bool | None = None,
+    rotate: float | None = None,
+    scale: float | None = None,
+    translate: float | None = None,
+    noise: float | None = None,
+    brightness: float | None = None,
+    contrast: float | None = None,
+    saturation: float | None = None,
+    pca: float | None = None,
+    validation: float | None = None,
+    test: float | None = None,
+    group_by: str | None = None,
+    folds: int | None = None,
+    weights: str | None = None,
+    freeze: str | None = None,
+    gap: bool | None = None,
+    recipe: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    tensorboard: bool = False,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    label_smoothing: float | None = None,
+    mixup: float | None = None,
+    balance: Literal["none", "weights", "sampler"] | None = None,
+    loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"] | None = None,
+    ignore: str | None = None,
+    task_options: Mapping[str, object] | None = None,
+    progress: bool = True,
+) -> Trained | Folds:
+    """Train a network on images; the result is a run: a folder with weights, metrics and a report.
+
+    Options that are not given are chosen for the data and the machine, and printed with the reason.
+
+    Args:
+        data: Folder, file, or built-in dataset such as digits.
+        task: What to learn: `classify` or `segment`; by default what the annotations and the network are for.
+        network: Name of the network; `convolve networks` lists them.
+        epochs: Passes over the training images.
+        batch: Images per step.
+        seed: Seed of all random numbers; the same seed gives the same weights.
+        size: Height and width of the network's input, in pixels.
+        save_memory: Recompute a DenseNet's concatenations in the backward pass: slower, much less memory, the same
+            weights.
+        fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
+            cuts large images into overlapping tiles at full scale.
+        optimizer: Update rule.
+        learning_rate: Learning rate: the highest that the schedule reaches.
+        momentum: Momentum of `momentum`, `nesterov` and `rmsprop` (0 to 1).
+        weight_decay: Weight decay; biases and normalization layers have none.
+        schedule: How the learning rate changes over the training.
+        warmup: Epochs of learning rate warm-up.
+        clip_norm: Maximum gradient norm; 0 disables clipping.
+        bias_rate: Factor on the learning rate of biases of convolutions and fully connected layers.
+        ema_decay: Decay of an exponential moving average of the weights, which is then evaluated and saved; 0
+            disables it.
+        patience: Stop after this many epochs without improvement on the validation split; 0 disables early
+            stopping.
+        crop: Smallest fraction of the area that a random crop keeps; 1 disables cropping.
+        flip: Flip left and right with probability 0.5.
+        vertical_flip: Flip top and bottom with probability 0.5.
+        rotate: Maximum rotation in degrees, either way.
+        scale: Maximum relative change of size, either way; 0.1 is a factor from 0.9 to 1.1.
+        translate: Maximum translation, either way, as a fraction of the side.
+        noise: Standard deviation of Gaussian noise, as a fraction of white.
+        brightness: Maximum relative change of brightness, either way.
+        contrast: Maximum relative change of contrast, either way.
+        saturation: Maximum relative change of saturation, either way.
+        pca: Standard deviation of AlexNet's PCA color shift (Krizhevsky et al. 2012, section 4.1), which has 0.1.
+        validation: Fraction of the images that selects the best epoch.
+        test: Fraction of the images that is used once, at the end.
+        group_by: Regular expression on image names; images with the same first group (or match) stay in one split.
+        folds: Number of cross-validation folds; reports mean and standard deviation.
+        weights: Initial weights: a run's folder, a weight file, or `imagenet`. The head is replaced if the classes
+            differ.
+        freeze: Freeze this stage and all before it; their batch normalization stays in evaluation mode.
+        gap: Replace the head by global average pooling and one fully connected layer (Zhou et al. 2016), for class
+            activation maps.
+        recipe: Recipe to start from (a run's `recipe.toml`); other options override it.
+        out: Folder of the run; by default a new one in `runs`.
+        resume: Continue this interrupted run; the weights will be the same, bit for bit.
+        tensorboard: Also write the metrics for TensorBoard, into the run's folder.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        label_smoothing: (Classification) Label smoothing: probability spread over all classes (0 to 1).
+        mixup: (Classification) Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha,
+            alpha); 0 disables it.
+        balance: (Classification) Against class imbalance: class `weights` in the loss, or a `sampler` that draws
+            rare classes more often. (Segmentation) Against class imbalance: class `weights` in the loss.
+        loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
+        ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
+        task_options: Options of a task that was registered with `convolve.register_task`, by name.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("train", locals())  # type: ignore[no-any-return]
+
+
+def evaluate(
+    run: str | Path,
+    data: str | None = None,
+    *,
+    split: Literal["train", "validation", "test", "all"] | None = None,
+    report: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Evaluated:
+    """Evaluate a trained network on a split or on other data, and write a report.
+
+    Args:
+        run: Folder of the run.
+        data: Other data to evaluate on, with the run's classes or some of them; by default the run's own.
+        split: Split to evaluate on; by default the run's test split, and all of other data.
+        report: File of the report; by default `evaluation.html` in the run's folder.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("evaluate", locals())  # type: ignore[no-any-return]
+
+
+def predict(
+    run: str | Path,
+    images: str | Path | Sequence[str | Path],
+    *,
+    csv: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    top: int | None = None,
+    threshold: float | None = None,
+    out: str | Path | None = None,
+    task_options: Mapping[str, object] | None = None,
+    progress: bool = True,
+) -> Predictions:
+    """Predict images with a trained network.
+
+    Args:
+        run: Folder of the run.
+        images: Images and folders of images; `-` reads their names from standard input, one per line.
+        csv: Also write the predictions to this file.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        top: (Classification) Number of classes to list for each image, most likely first; 3 by default.
+            (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
+        threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
+            labels below it are omitted. (Segmentation) Minimum confidence: pixels below it are ignored.
+        out: (Segmentation) Folder for each image's mask (an indexed PNG of the image's size), an overlay on the
+            image, and `predictions.json`, all regions as COCO polygons.
+        task_options: Options of a task that was registered with `convolve.register_task`, by name.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("predict", locals())  # type: ignore[no-any-return]
+
+
+def explain(
+    run: str | Path,
+    images: str | Path | Sequence[str | Path] = (),
+    *,
+    method: Literal[
+        "cam",
+        "grad-cam",
+        "grad-cam++",
+        "layer-cam",
+        "score-cam",
+        "eigen-cam",
+        "saliency",
+        "guided-backpropagation",
+        "integrated-gradients",
+        "smooth-grad",
+        "occlusion",
+        "deconvnet",
+    ]
+    | Sequence[
+        Literal[
+            "cam",
+            "grad-cam",
+            "grad-cam++",
+            "layer-cam",
+            "score-cam",
+            "eigen-cam",
+            "saliency",
+            "guided-backpropagation",
+            "integrated-gradients",
+            "smooth-grad",
+            "occlusion",
+            "deconvnet",
+        ]
+    ] = (),
+    classes: str | Path | Sequence[str | Path] = (),
+    stage: str | None = None,
+    show: Literal[
+        "filters",
+        "feature-maps",
+        "patches",
+        "receptive-field",
+        "statistics",
+        "contributions",
+        "embedding",
+        "class-images",
+    ]
+    | Sequence[
+        Literal[
+            "filters",
+            "feature-maps",
+            "patches",
+            "receptive-field",
+            "statistics",
+            "contributions",
+            "embedding",
+            "class-images",
+        ]
+    ] = (),
+    out: str | Path | None = None,
+    boxes: str | Path | None = None,
+    sanity: bool = False,
+    faithfulness: bool = False,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Explanation:
+    """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its
+    layers hold.
+
+    The arithmetic is fp32 unless another precision is named, so that gradients are exact.
+
+    Args:
+        run: Folder of the run.
+        images: Images and folders of images, `-` for names from standard input; by default some of the run's test
+            split.
+        method: Methods of attribution, shown side by side; by default `cam` where the network allows it, else
+            `grad-cam`.
+        classes: Classes to explain, shown side by side; by default the predicted one, in segmentation that of most
+            pixels.
+        stage: Stage whose maps are used, such as `stage3`; by default the last one with a map.
+        show: Views inside the network; each is an image file in the folder.
+        out: Folder for the heatmaps, `attributions.npz` and `explanations.html`; by default `explanations` in the
+            run's folder.
+        boxes: Folder of Pascal VOC XML files with the images' names: measure by their boxes how well heatmaps find
+            the object.
+        sanity: Randomize the network from the head down: a method whose maps stay the same shows the image, not the
+            network.
+        faithfulness: Measure deletion and insertion: does the score follow as pixels go in the order of their
+            attribution? With the time that each method takes.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("explain", locals())  # type: ignore[no-any-return]
+
+
+def compare(
+    runs: str | Path | Sequence[str | Path],
+    *,
+    figure: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Comparison:
+    """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed.
+
+    Args:
+        runs: Folders of runs, or names of networks with their published accuracy; two or more.
+        figure: Draw accuracy against cost into this file (.svg or .png).
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("compare", locals())  # type: ignore[no-any-return]
+
+
+def scratch(
+    operation: Literal[
+        "size",
+        "conv2d",
+        "conv1d",
+        "pool",
+        "affine",
+        "maxout",
+        "activation",
+        "dropout",
+        "batchnorm",
+        "layernorm",
+        "lrn",
+        "softmax",
+        "hinge",
+        "l1",
+        "l2",
+        "filters",
+    ]
+    | None = None,
+    *,
+    example: str | None = None,
+    input: str | None = None,
+    kernel: str | None = None,
+    bias: str | None = None,
+    target: str | None = None,
+    stride: int | None = None,
+    padding: int | None = None,
+    dilation: int | None = None,
+    groups: int | None = None,
+    kind: Literal["max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe"]
+    | None = None,
+    size: int | None = None,
+    probability: float | None = None,
+    backward: bool | None = None,
+    delta: str | None = None,
+    page: str | Path | None = None,
+    progress: bool = True,
+) -> ExampleList | WorkedCalculation | FilteredPhotograph:
+    """Show how a layer computes, value by value, forward and backward; or filter a photograph.
+
+    Args:
+        operation: Operation to compute; without it and without --input, the lectures' worked examples are listed.
+        example: Worked example from the lectures; other options override its own.
+        input: Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a
+            photograph. For affine, maxout, softmax, hinge, batchnorm and layernorm each row is an example; for lrn
+            each row is a position and each column a channel; for size: rows and columns.
+        kernel: Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces
+            separated by |), γ of a normalization, dropout mask, or window size for size; written like --input.
+        bias: Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default:
+            none.
+        target: Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a
+            matrix.
+        stride: Stride of the window; default: 1, for pooling the window size.
+        padding: Zeros added on each side of the input; default: 0.
+        dilation: Spacing between kernel elements; default: 1.
+        groups: Number of groups that channels and filters are divided into; default: 1.
+        kind: Pooling (max, min, average; default: max), activation (default: relu), or constants of lrn (paper,
+            caffe; default: paper).
+        size: Side of the pooling window (default: 2), or number of channels that lrn sums over (default: 5).
+        probability: Probability of dropout; default: 0.5.
+        backward: Also compute the gradients.
+        delta: Gradient of the loss with respect to the output; default: ones.
+        page: Write an HTML page: the animated calculation, or the filtered photograph.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("scratch", locals())  # type: ignore[no-any-return]
