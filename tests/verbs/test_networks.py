@@ -18,7 +18,9 @@ import convolve
 from convolve.errors import NetworkError, OptionError
 from convolve.models import card, names
 from convolve.progress import Message, Progress
-from convolve.verbs.networks import COMMAND, Catalog, Layers, Networks, catalog
+from convolve.verbs.networks import COMMAND, Networks, catalog
+from convolve.verbs.networks.catalog import Catalog
+from convolve.verbs.networks.layer_table import Layers
 
 
 def _networks(**options: Any) -> Catalog | Layers:

@@ -138,7 +138,9 @@ def test_a_changed_mask_is_changed_data(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def evaluate(run: Path, data: Path | None, folder: Path) -> Evaluation:
-    found = convolve.evaluate(run, data, threads=1, report=folder / "page.html", progress=False).evaluation
+    found = convolve.evaluate(
+        run, str(data) if data else None, threads=1, report=folder / "page.html", progress=False
+    ).evaluation
     assert isinstance(found, Evaluation)
     return found
 
@@ -255,7 +257,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
     found = Command(monkeypatch, capsys)("data", copy, "--sheet", tmp_path / "sheet.png")
     assert "1 images without a mask are left out, such as images/5.png" in " ".join(found.out.split())
     assert "masks/6.png cannot be read as a mask" in " ".join(found.out.split())
-    examined = convolve.data(copy, progress=False)
+    examined = convolve.data(str(copy), progress=False)
     masks = [np.asarray(Image.open(copy / "masks" / f"{n}.png")) for n in range(24) if n not in (5, 6)]
     counts = np.bincount(np.concatenate([mask.ravel() for mask in masks]), minlength=3)
     assert examined.findings.totals["pixels"] == tuple(counts.tolist())

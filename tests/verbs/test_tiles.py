@@ -126,7 +126,9 @@ def test_the_doctor_draws_tiles(data: Path, tmp_path: Path) -> None:
     heights = []
     fits: tuple[Fit, ...] = ("tiles", "stretch")
     for fit in fits:
-        convolve.data(data, network=QUICK["network"], size=32, fit=fit, sheet=tmp_path / "sheet.png", progress=False)
+        convolve.data(
+            str(data), network=QUICK["network"], size=32, fit=fit, sheet=tmp_path / "sheet.png", progress=False
+        )
         heights.append(np.asarray(Image.open(tmp_path / "sheet.png")).shape[0])
     assert heights[0] > heights[1]
 
