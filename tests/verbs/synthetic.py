@@ -13,14 +13,7 @@ import convolve
 from convolve.values import Pixels
 from convolve.verbs.train import Trained
 
-QUICK: dict[str, Any] = {
-    "network": "lenet5_keras",
-    "size": 16,
-    "epochs": 1,
-    "batch": 16,
-    "threads": 1,
-    "progress": False,
-}
+QUICK: dict[str, Any] = {"network": "lenet5_keras", "size": 16, "epochs": 1, "batch": 16, "threads": 1}
 """Options of a training that takes a second."""
 STILL: dict[str, Any] = {"rotate": 0.0, "scale": 0.0, "translate": 0.0, "flip": False, "brightness": 0.0, "contrast": 0}
 """No augmentation of small images."""

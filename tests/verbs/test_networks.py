@@ -59,6 +59,14 @@ def test_networks_are_found_by_what_their_scores_are_of() -> None:
         catalog.find("noh", "image")
 
 
+def test_networks_are_listed_by_task() -> None:
+    pixels = {found.name for found in catalog.find(output="pixels")}
+    assert set(_names(task="segment")) == pixels
+    assert set(_names(task="classify")) == set(names()) - pixels
+    with pytest.raises(OptionError, match=r"^There is no task 'segmant'; did you mean segment\?"):
+        _networks(task="segmant")
+
+
 def test_the_list_is_in_the_requested_order() -> None:
     cards = {name: card(name) for name in names()}
     years = [cards[name].year for name in _names()]

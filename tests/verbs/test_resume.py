@@ -161,7 +161,7 @@ def test_killed_while_it_writes_its_report_it_writes_it_again(stopped: Path, mon
         ("splits.json", "[]", "splits.json cannot be read"),
         ("splits.json", None, "splits.json cannot be read"),
         ("recipe.toml", None, "recipe.toml cannot be read"),
-        ("recipe.toml", "network = ", "recipe.toml is not a TOML file"),
+        ("recipe.toml", "network = ", "recipe.toml is not a valid TOML file"),
         ("recipe.toml", "color = 3", "has an unknown entry 'color'"),
         ("weights.safetensors", None, "has not ended its training"),
     ],

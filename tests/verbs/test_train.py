@@ -267,12 +267,7 @@ def test_three_validation_images_give_no_threshold_and_every_accuracy_has_its_in
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = folders(tmp_path / "data", {"a": 10, "b": 10})
-    words = [
-        str(word)
-        for pair in (QUICK | {"epochs": 4}).items()
-        if pair[0] != "progress"
-        for word in (f"--{pair[0]}", pair[1])
-    ]
+    words = [word for name, value in (QUICK | {"epochs": 4}).items() for word in (f"--{name}", value)]
     command = Command(monkeypatch, capsys)
     printed = command("train", data, *words, "--test", 0.2, "--quiet", "--out", tmp_path / "run")
     assert printed.code == 0, printed.err
