@@ -8,9 +8,11 @@
   gallery.closest("section").addEventListener("cellselect", ({ detail }) => {
     const figures = [...gallery.querySelectorAll("figure")];
     figures.forEach((figure) => { figure.hidden = figure.dataset.cell !== detail.cell; });
-    const visible = figures.filter((figure) => !figure.hidden).length;
-    gallery.querySelector("h3").textContent = `${detail.sentence}${visible ? `, ${visible} shown` : ""}`;
-    gallery.querySelector(".none").hidden = visible > 0;
+    const visible = figures.filter((figure) => !figure.hidden);
+    const columns = Math.max(1, ...visible.map((figure) => figure.querySelectorAll(".tile").length));
+    gallery.querySelector(".cards").style.setProperty("--columns", columns);
+    gallery.querySelector("h3").textContent = `${detail.sentence}${visible.length ? `, ${visible.length} shown` : ""}`;
+    gallery.querySelector(".none").hidden = visible.length > 0;
     gallery.hidden = false;
     opener = detail.button;
     if (!detail.focus) return;
