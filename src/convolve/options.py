@@ -152,6 +152,17 @@ def to_sections(options: object) -> dict[str, Any]:
     return found
 
 
+def format_value(value: object) -> str:
+    """A value as people write it: yes and no, six digits at most, lists with commas."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(format_value(item) for item in value)
+    return str(value)
+
+
 def merge(base: Options, over: Options) -> Options:
     """`base` with every field of `over` that is not None."""
     changes: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import convolve
 from convolve import tasks
+from convolve.choices import Fit
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.errors import DataError
 from convolve.options import descriptions, fields
@@ -26,7 +27,6 @@ from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks import registry
 from convolve.tasks.registry import task_info, task_names
 from convolve.tasks.task import EvaluationData, Task
-from convolve.training.evaluation import evaluation_mode
 from convolve.training.recipe import Recipe
 from convolve.values import Batch
 from tests.tasks.mean_color import MeanColor
@@ -69,7 +69,7 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         data = folders(root, {"ape": 14, "bee": 14, "cat": 14})
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
-    fit = "tiles" if case.data == "tiles" else None
+    fit: Fit | None = "tiles" if case.data == "tiles" else None
     recipe = Recipe(str(data), task=case.task, network=case.network, size=32, batch=4, fit=fit)
     found = prepare(recipe, RuntimeOptions("cpu", "fp32", 1)).prepared
     with torch.no_grad():
@@ -174,7 +174,6 @@ def test_every_option_is_described_and_chosen_automatically(name: str) -> None:
         for option in fields(cls):
             assert texts.get(option.name, "").endswith("."), option.name
     assert [option.name for option in fields(info.options) if option.default is not None] == []
-    assert list(info.options.__dataclass_fields__) == [option.name for option in fields(info.options)]
 
 
 def test_every_option_gets_a_default_with_a_reason(prepared: Prepared) -> None:
@@ -207,9 +206,8 @@ def test_data_in_another_order_of_classes_conforms(prepared: Prepared) -> None:
 
 def test_data_with_an_unknown_class_is_refused(prepared: Prepared) -> None:
     task, name = prepared.task, prepared.task.info.ground_truth
-    if not task.classes:
-        assert not prepared.dataset.ground_truths[name].classes
-        return
+    if len(task.classes) == 0:
+        pytest.skip("a task without classes")
     other = prepared.dataset.ground_truths[name].with_classes((*task.classes, "zebra"))
     with pytest.raises(DataError, match=r"does not know the class 'zebra' of .*; it knows .*\."):
         task.conform(replace(prepared.dataset, ground_truths={name: other}))
@@ -222,8 +220,6 @@ def test_evaluation_leaves_the_network_as_it_was(prepared: Prepared) -> None:
     prepared.task.evaluate(evaluation_data(prepared, "test"))
     assert network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-    with evaluation_mode(network):
-        assert not network.training
     network.eval()
 
 

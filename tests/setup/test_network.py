@@ -11,12 +11,11 @@ from safetensors.torch import load_file
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-import convolve
 from convolve.errors import NetworkError, WeightsError
 from convolve.models import create
 from convolve.setup.network import find_starting_weights
 from convolve.training.run import open_run
-from tests.verbs.synthetic import folders
+from tests.verbs.synthetic import folders, train
 
 NAME = "torchvision/squeezenet1_1"
 DENSE: dict[str, Any] = {
@@ -25,7 +24,6 @@ DENSE: dict[str, Any] = {
     "epochs": 1,
     "batch": 8,
     "threads": 1,
-    "progress": False,
 }
 
 
@@ -59,8 +57,7 @@ def test_weights_of_another_network_are_refused(twin: Any) -> None:
 def test_a_training_from_official_weights_names_their_source(twin: Any, tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 12})
     options: dict[str, Any] = {"size": 32, "epochs": 1, "batch": 8, "threads": 1, "test": 0, "freeze": "stage2"}
-    options["progress"] = False
-    convolve.train(data, network=NAME, weights="imagenet", **options, out=tmp_path / "run")
+    train(data, network=NAME, weights="imagenet", **options, out=tmp_path / "run")
     manifest = open_run(tmp_path / "run").manifest
     assert manifest.reasons["weights"].startswith(
         f"{NAME}, IMAGENET1K_V1; randomly initialized: head.classifier.1.weight"
@@ -71,11 +68,11 @@ def test_a_training_from_official_weights_names_their_source(twin: Any, tmp_path
 def test_saving_memory_gives_the_same_weights(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 12})
     for name, saving in (("plain", False), ("saving", True)):
-        convolve.train(data, **DENSE, save_memory=saving, out=tmp_path / name)
+        train(data, **DENSE, save_memory=saving, out=tmp_path / name)
     first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "saving"))
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_only_densenets_save_memory_so(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="No part of resnet18 can recompute its values"):
-        convolve.train("digits", network="resnet18", save_memory=True, out=tmp_path / "no", progress=False)
+        train("digits", network="resnet18", save_memory=True, out=tmp_path / "no")

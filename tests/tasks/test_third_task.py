@@ -65,7 +65,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    found = convolve.train(photos, **OPTIONS, task_options={"power": 1.5}, out=tmp_path_factory.mktemp("run") / "run")
+    found = convolve.train(
+        str(photos), **OPTIONS, task_options={"power": 1.5}, out=tmp_path_factory.mktemp("run") / "run"
+    )
     assert isinstance(found, Trained)
     return found
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import convolve
-from tests.verbs.synthetic import QUICK, folders
+from tests.verbs.synthetic import QUICK, folders, train
 
 
 @pytest.fixture(scope="session")
@@ -19,5 +18,5 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shapes_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "shapes"
-    convolve.train(shapes, **QUICK | {"epochs": 8}, out=out)
+    train(shapes, **QUICK | {"epochs": 8}, out=out)
     return out

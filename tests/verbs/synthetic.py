@@ -9,20 +9,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+import convolve
 from convolve.values import Pixels
+from convolve.verbs.train import Trained
 
-QUICK: dict[str, Any] = {
-    "network": "lenet5_keras",
-    "size": 16,
-    "epochs": 1,
-    "batch": 16,
-    "threads": 1,
-    "progress": False,
-}
+QUICK: dict[str, Any] = {"network": "lenet5_keras", "size": 16, "epochs": 1, "batch": 16, "threads": 1}
 """Options of a training that takes a second."""
 STILL: dict[str, Any] = {"rotate": 0.0, "scale": 0.0, "translate": 0.0, "flip": False, "brightness": 0.0, "contrast": 0}
 """No augmentation of small images."""
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+
+def train(data: str | Path | None = None, **options: Any) -> Trained:
+    """One training, without progress on the console."""
+    found = convolve.train(None if data is None else str(data), **{"progress": False} | options)
+    assert isinstance(found, Trained)
+    return found
 
 
 def corner_image(classes: Sequence[int], random: np.random.Generator, side: int = 24, color: bool = True) -> Pixels:

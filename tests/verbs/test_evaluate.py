@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,28 +12,40 @@ from PIL import Image
 import convolve
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
+from convolve.tasks.classify.evaluation import Evaluation
 from convolve.training.run import open_run
-from tests.verbs.synthetic import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled, train
+
+Split = Literal["train", "validation", "test", "all"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test", "all")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("evaluate")
     folders(home / "data", {"ape": 20, "bee": 20, "cat": 20})
-    convolve.train(home / "data", **QUICK | {"epochs": 6}, out=home / "run")
+    train(home / "data", **QUICK | {"epochs": 6}, out=home / "run")
     return home / "run"
+
+
+def evaluate(run: Path, folder: Path, data: Path | None = None, split: Split | None = None) -> Evaluation:
+    """An evaluation whose report is in a folder."""
+    other = str(data) if data else None
+    found = convolve.evaluate(
+        run, other, split=split, threads=1, report=folder / "page.html", progress=False
+    ).evaluation
+    assert isinstance(found, Evaluation)
+    return found
 
 
 def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> None:
     """Their indices there differ from the run's; what counts are the names."""
-    train = run.parent / "data"
+    source = run.parent / "data"
     for name in ("cat", "bee"):
         (tmp_path / "new" / name).mkdir(parents=True)
-        for path in (train / name).iterdir():
+        for path in (source / name).iterdir():
             Image.open(path).save(tmp_path / "new" / name / f"new {path.name}")
-    found = convolve.evaluate(
-        run, tmp_path / "new", threads=1, progress=False, report=tmp_path / "page.html"
-    ).evaluation
+    found = evaluate(run, tmp_path, tmp_path / "new")
     assert (found.split, found.images) == ("all", 40)
     assert found.metrics["accuracy"] > 0.7
     assert found.classes.matrix is not None
@@ -42,22 +55,20 @@ def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> N
 def test_a_class_that_the_run_does_not_know_is_named(run: Path, tmp_path: Path) -> None:
     folders(tmp_path / "new", {"ape": 2, "dog": 2})
     with pytest.raises(DataError, match=r"does not know the class 'dog' of .*; it knows ape, bee, cat"):
-        convolve.evaluate(run, tmp_path / "new", progress=False)
+        evaluate(run, tmp_path, tmp_path / "new")
 
 
 def test_multi_label_data_does_not_fit_a_run_with_one_label(tmp_path: Path, digits_run: Path) -> None:
     with pytest.raises(
         DataError, match="is multi-label, but the run was trained with one label per image; use other data"
     ):
-        convolve.evaluate(digits_run, labeled(tmp_path, 10), progress=False)
+        evaluate(digits_run, tmp_path, labeled(tmp_path, 10))
 
 
 def test_one_label_fits_a_multi_label_run(tmp_path: Path) -> None:
-    convolve.train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
+    train(labeled(tmp_path / "data", 40, ("a", "b", "c")), **QUICK, out=tmp_path / "run")
     data = folders(tmp_path / "new", {"a": 4, "b": 4})
-    found = convolve.evaluate(
-        tmp_path / "run", data, threads=1, progress=False, report=tmp_path / "page.html"
-    ).evaluation
+    found = evaluate(tmp_path / "run", tmp_path, data)
     assert found.classes.metrics.support.tolist() == [4, 4, 0]
 
 
@@ -67,24 +78,19 @@ def test_data_that_has_moved_is_found_again_with_its_splits(run: Path, tmp_path:
     moved = (run.parent / "data").rename(run.parent / "moved")
     try:
         with pytest.raises(DataError, match=r"no longer at .*data; pass its new path: convolve evaluate .*run DATA"):
-            convolve.evaluate(run, progress=False)
-        found = convolve.evaluate(run, moved, threads=1, progress=False, report=tmp_path / "page.html").evaluation
+            evaluate(run, tmp_path)
+        found = evaluate(run, tmp_path, moved)
         assert found.as_json() == before
     finally:
         moved.rename(run.parent / "data")
 
 
 def test_each_split_can_be_evaluated(run: Path, tmp_path: Path) -> None:
-    counts = {
-        part: convolve.evaluate(
-            run, split=part, threads=1, progress=False, report=tmp_path / "page.html"
-        ).evaluation.images
-        for part in ("train", "validation", "test", "all")
-    }
+    counts = {part: evaluate(run, tmp_path, split=part).images for part in SPLITS}
     assert counts["train"] + counts["validation"] + counts["test"] == counts["all"] == 60
     folders(tmp_path / "new", {"ape": 3, "bee": 3})
     with pytest.raises(DataError, match="has no test images; choose --split from all"):
-        convolve.evaluate(run, tmp_path / "new", split="test", progress=False)
+        evaluate(run, tmp_path, tmp_path / "new", split="test")
 
 
 def test_the_report_may_go_elsewhere(run: Path, tmp_path: Path) -> None:
@@ -94,12 +100,12 @@ def test_the_report_may_go_elsewhere(run: Path, tmp_path: Path) -> None:
 
 
 def test_calibration_of_the_run_is_applied(run: Path, tmp_path: Path) -> None:
-    found = convolve.evaluate(run, threads=1, progress=False, report=tmp_path / "page.html").evaluation.calibration
+    found = evaluate(run, tmp_path).calibration
     assert found.temperature == open_run(run).manifest.state["confidence"]["temperature"] != 1
     dataset = open_dataset(run.parent / "data")
     predictions = convolve.predict(run, run.parent / "data", threads=1, progress=False, top=3).predictions
     assert len(predictions) == len(dataset)
-    for found in predictions:
-        assert sum(probability for _, probability in found.as_json()["classes"]) == pytest.approx(1, abs=1e-5)
-    right = [found.entries()["label"] == Path(found.image).parent.name for found in predictions]
+    for one in predictions:
+        assert sum(probability for _, probability in one.as_json()["classes"]) == pytest.approx(1, abs=1e-5)
+    right = [one.entries()["label"] == Path(one.image).parent.name for one in predictions]
     assert np.mean(right) > 0.8

@@ -22,6 +22,7 @@ from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.checkpoints import RunFiles
 from convolve.training.recipe import read_recipe, write_recipe
 from convolve.training.run import open_run
+from tests.verbs.synthetic import train
 
 OPTIONS: dict[str, Any] = {
     "network": "lenet5_keras",
@@ -30,7 +31,6 @@ OPTIONS: dict[str, Any] = {
     "epochs": 2,
     "learning_rate": 0.003,
     "threads": 1,
-    "progress": False,
     "seed": 3,
 }
 
@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def pooled(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("gap") / "pooled"
-    convolve.train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=out)
+    train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=out)
     return out
 
 
@@ -62,8 +62,9 @@ def test_its_maps_are_exact(pooled: Path, digits_run: Path) -> None:
     classes = torch.tensor([0, 3, 5, 9])
     means = cam(task.network, images, ClassScore(classes), None).mean((1, 2))
     with torch.no_grad():
+        bias = task.network.head.get_submodule("fc").get_parameter("bias")
         scores = task.network(images).gather(1, classes[:, None])[:, 0]
-        torch.testing.assert_close(means, scores - task.network.head.fc.bias[classes], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(means, scores - bias[classes], rtol=1e-4, atol=1e-4)
     assert attributions(task.network, "cam", images, ClassScore(classes)).shape == (4, 16, 16)
 
 
@@ -85,7 +86,7 @@ def test_it_is_in_the_recipe(pooled: Path, digits_run: Path, tmp_path: Path) -> 
 
 
 def test_its_weights_start_another_with_the_same_head(pooled: Path, tmp_path: Path) -> None:
-    convolve.train("digits", **OPTIONS | {"learning_rate": 1e-12}, weights=pooled, out=tmp_path / "run")
+    train("digits", **OPTIONS | {"learning_rate": 1e-12}, weights=pooled, out=tmp_path / "run")
     before, after = (load_file(run / "weights.safetensors") for run in (pooled, tmp_path / "run"))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6)
@@ -98,8 +99,8 @@ def test_stopped_it_continues_to_the_same_bytes(pooled: Path, digits_run: Path, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=tmp_path / "run")
-    convolve.train(resume=tmp_path / "run", progress=False)
+            train("digits", **OPTIONS, weights=digits_run, freeze="stage1", out=tmp_path / "run")
+    train(resume=tmp_path / "run")
     for name in ("weights.safetensors", "metrics.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (pooled / name).read_bytes()
 
@@ -114,5 +115,5 @@ def test_stopped_it_continues_to_the_same_bytes(pooled: Path, digits_run: Path, 
 )
 def test_where_it_makes_no_sense(network: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=words):
-        convolve.train(tmp_path / "no data is read", **OPTIONS | {"network": network}, out=tmp_path / "run")
+        train(tmp_path / "no data is read", **OPTIONS | {"network": network}, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -18,7 +18,9 @@ import convolve
 from convolve.errors import NetworkError, OptionError
 from convolve.models import card, names
 from convolve.progress import Message, Progress
-from convolve.verbs.networks import COMMAND, Catalog, Layers, Networks, catalog
+from convolve.verbs.networks import COMMAND, Networks, catalog
+from convolve.verbs.networks.catalog import Catalog
+from convolve.verbs.networks.layer_table import Layers
 
 
 def _networks(**options: Any) -> Catalog | Layers:
@@ -55,6 +57,14 @@ def test_networks_are_found_by_what_their_scores_are_of() -> None:
     assert [found.name for found in catalog.find("noh", "pixels")] == ["deconvnet"]
     with pytest.raises(NetworkError, match=r"^No network with the output 'image' has 'noh' in its name"):
         catalog.find("noh", "image")
+
+
+def test_networks_are_listed_by_task() -> None:
+    pixels = {found.name for found in catalog.find(output="pixels")}
+    assert set(_names(task="segment")) == pixels
+    assert set(_names(task="classify")) == set(names()) - pixels
+    with pytest.raises(OptionError, match=r"^There is no task 'segmant'; did you mean segment\?"):
+        _networks(task="segmant")
 
 
 def test_the_list_is_in_the_requested_order() -> None:

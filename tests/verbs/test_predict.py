@@ -19,14 +19,14 @@ from convolve.errors import ConvolveError, DataError, OptionError
 from convolve.tasks.classify.prediction import UNSURE, ClassPrediction
 from convolve.verbs.predict import Predictions, render
 from tests.test_cli import Command
-from tests.verbs.synthetic import QUICK, corner_image, folders, save
+from tests.verbs.synthetic import QUICK, corner_image, folders, save, train
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("predict")
     folders(home / "data", {"고양이": 20, "dog": 20, "bee [yellow]": 20})
-    convolve.train(home / "data", **QUICK | {"epochs": 6, "fit": "stretch"}, out=home / "run")
+    train(home / "data", **QUICK | {"epochs": 6, "fit": "stretch"}, out=home / "run")
     return home / "run"
 
 
@@ -157,7 +157,7 @@ def test_names_that_are_not_unicode(
         shutil.copy(data / "a" / "0.png", data / "a" / odd)
     except OSError:
         pytest.skip("this file system allows no such names")
-    convolve.train(data, **QUICK, out=tmp_path / "run")
+    train(data, **QUICK, out=tmp_path / "run")
     convolve.evaluate(tmp_path / "run", threads=1, progress=False, split="all", report=tmp_path / "page.html")
     left = Command(monkeypatch, capsys)("predict", tmp_path / "run", data / "a", "--csv", tmp_path / "found.csv")
     assert left.code == 0

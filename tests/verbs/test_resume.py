@@ -18,8 +18,7 @@ import convolve
 from convolve.errors import RunError, WeightsError
 from convolve.setup import run_report
 from convolve.training.checkpoints import RunFiles
-from convolve.verbs.train import Trained
-from tests.verbs.synthetic import QUICK, folders
+from tests.verbs.synthetic import QUICK, folders, train
 
 WORDS = ("digits", "--network", "lenet5_keras", "--size", "16", "--batch", "8", "--epochs", "4", "--threads", "1")
 SAME = ("weights.safetensors", "metrics.jsonl")
@@ -33,7 +32,7 @@ def contents(run: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The training of `WORDS`, left alone."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    convolve.train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, progress=False, out=out)
+    train("digits", network="lenet5_keras", size=16, batch=8, epochs=4, threads=1, out=out)
     return contents(out)
 
 
@@ -71,7 +70,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(undisturbed: dict[
         process.communicate()
     assert kills > 1
     if not json.loads((out / "manifest.json").read_text())["results"]:
-        convolve.train(resume=out, progress=False)
+        train(resume=out)
     assert contents(out) == undisturbed
 
 
@@ -85,8 +84,7 @@ def test_ctrl_c_says_how_to_continue(undisturbed: dict[str, bytes], tmp_path: Pa
     assert process.returncode == 130, errors
     assert sentence.endswith(f"continue with: convolve train --resume {out}"), errors
     assert "Traceback" not in errors
-    resumed = convolve.train(resume=out, progress=False)
-    assert isinstance(resumed, Trained)
+    resumed = train(resume=out)
     assert resumed.report.is_file()
     assert contents(out) == undisturbed
 
@@ -98,7 +96,7 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with monkeypatch.context() as patch:
         patch.setattr(RunFiles, "close_epoch", _stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train(tmp_path / "data", **QUICK, out=tmp_path / "run")
+            train(tmp_path / "data", **QUICK, out=tmp_path / "run")
     return tmp_path / "run"
 
 
@@ -111,7 +109,7 @@ def test_a_run_that_has_not_ended_says_how_to_continue(stopped: Path) -> None:
         lambda: convolve.evaluate(stopped, progress=False),
         lambda: convolve.predict(stopped, stopped / "contact_sheet.png", progress=False),
         lambda: convolve.compare([stopped, stopped], progress=False),
-        lambda: convolve.train("digits", **QUICK, weights=stopped),
+        lambda: train("digits", **QUICK, weights=stopped),
     )
     for call in calls:
         with pytest.raises(RunError, match=f"convolve train --resume {stopped}"):
@@ -123,24 +121,22 @@ def test_changed_data_is_refused(stopped: Path) -> None:
     content = path.read_bytes()
     shutil.copy(stopped.parent / "data" / "a" / "1.png", path)
     with pytest.raises(RunError, match=r"data has changed since .*; restore it, or train again"):
-        convolve.train(resume=stopped, progress=False)
+        train(resume=stopped)
     path.unlink()
     with pytest.raises(RunError, match=r"no longer holds a/0\.png \(1 images"):
-        convolve.train(resume=stopped, progress=False)
+        train(resume=stopped)
     path.write_bytes(content)
     (stopped.parent / "data").rename(stopped.parent / "moved")
     with pytest.raises(RunError, match=r"no longer at .*data; restore it there, or correct .*recipe\.toml"):
-        convolve.train(resume=stopped, progress=False)
+        train(resume=stopped)
     (stopped.parent / "moved").rename(stopped.parent / "data")
-    resumed = convolve.train(resume=stopped, progress=False)
-    assert isinstance(resumed, Trained)
+    resumed = train(resume=stopped)
     assert resumed.epoch == 1
 
 
 def test_a_run_may_move_before_it_continues(stopped: Path) -> None:
     elsewhere = stopped.rename(stopped.parent / "elsewhere")
-    resumed = convolve.train(resume=elsewhere, progress=False)
-    assert isinstance(resumed, Trained)
+    resumed = train(resume=elsewhere)
     assert resumed.run == elsewhere
 
 
@@ -148,10 +144,9 @@ def test_killed_while_it_writes_its_report_it_writes_it_again(stopped: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(run_report, "write_report", _stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train(resume=stopped, progress=False)
+            train(resume=stopped)
     before = contents(stopped)
-    resumed = convolve.train(resume=stopped, progress=False)
-    assert isinstance(resumed, Trained)
+    resumed = train(resume=stopped)
     assert resumed.report.is_file()
     assert contents(stopped) == before
 
@@ -166,7 +161,7 @@ def test_killed_while_it_writes_its_report_it_writes_it_again(stopped: Path, mon
         ("splits.json", "[]", "splits.json cannot be read"),
         ("splits.json", None, "splits.json cannot be read"),
         ("recipe.toml", None, "recipe.toml cannot be read"),
-        ("recipe.toml", "network = ", "recipe.toml is not a TOML file"),
+        ("recipe.toml", "network = ", "recipe.toml is not a valid TOML file"),
         ("recipe.toml", "color = 3", "has an unknown entry 'color'"),
         ("weights.safetensors", None, "has not ended its training"),
     ],

@@ -30,10 +30,9 @@ from convolve.training.checkpoints import RunFiles
 from convolve.training.evaluation import evaluate_batches
 from convolve.training.run import open_run
 from convolve.values import IGNORE
-from convolve.verbs.train import Trained
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
 from tests.test_cli import Command
-from tests.verbs.synthetic import folders
+from tests.verbs.synthetic import folders, train
 
 FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 CLASSES = ("ground", "bright disc", "어두운 것")
@@ -51,7 +50,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("runs") / "blobs"
-    convolve.train(data, **QUICK | {"epochs": 20, "batch": 4, "learning_rate": 0.005}, out=out)
+    train(data, **QUICK | {"epochs": 20, "batch": 4, "learning_rate": 0.005}, out=out)
     return out
 
 
@@ -102,10 +101,8 @@ def test_a_recipe_repeats_and_a_stopped_run_continues_to_the_same_bits(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = QUICK | {"epochs": 2, "loss": "focal", "flip": True, "rotate": 20.0}
-    first = convolve.train(data, **options, out=tmp_path / "first").run
-    again = convolve.train(
-        recipe=first / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32", progress=False
-    ).run
+    first = train(data, **options, out=tmp_path / "first").run
+    again = train(recipe=first / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32").run
     assert contents(again) == contents(first)
     plain = RunFiles.close_epoch
 
@@ -116,8 +113,8 @@ def test_a_recipe_repeats_and_a_stopped_run_continues_to_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train(data, **options, out=tmp_path / "stopped")
-    convolve.train(resume=tmp_path / "stopped", progress=False)
+            train(data, **options, out=tmp_path / "stopped")
+    train(resume=tmp_path / "stopped")
     assert contents(tmp_path / "stopped") == contents(first)
 
 
@@ -129,7 +126,7 @@ def test_a_changed_mask_is_changed_data(tmp_path: Path, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(RunFiles, "close_epoch", stop)
         with pytest.raises(KeyboardInterrupt):
-            convolve.train(data, **QUICK, out=tmp_path / "run")
+            train(data, **QUICK, out=tmp_path / "run")
     mask = Image.open(data / "masks" / "3.png")
     pixels = np.asarray(mask).copy()
     pixels[0, 0] = 1 if pixels[0, 0] != 1 else 0
@@ -137,11 +134,13 @@ def test_a_changed_mask_is_changed_data(tmp_path: Path, monkeypatch: pytest.Monk
     changed.putpalette(mask.getpalette() or [])
     changed.save(data / "masks" / "3.png")
     with pytest.raises(RunError, match="has changed since"):
-        convolve.train(resume=tmp_path / "run", progress=False)
+        train(resume=tmp_path / "run")
 
 
 def evaluate(run: Path, data: Path | None, folder: Path) -> Evaluation:
-    found = convolve.evaluate(run, data, threads=1, report=folder / "page.html", progress=False).evaluation
+    found = convolve.evaluate(
+        run, str(data) if data else None, threads=1, report=folder / "page.html", progress=False
+    ).evaluation
     assert isinstance(found, Evaluation)
     return found
 
@@ -229,6 +228,13 @@ def test_pixels_below_a_threshold_are_ignored(run: Path, data: Path, tmp_path: P
     assert fractions == sorted(fractions, reverse=True)
 
 
+@pytest.mark.parametrize(("name", "value"), [("top", 0), ("threshold", 1.5)])
+def test_numbers_out_of_range_are_refused(name: str, value: float, run: Path, data: Path) -> None:
+    options: dict[str, Any] = {name: value, "progress": False}
+    with pytest.raises(OptionError, match=rf"^{name} cannot be {value}; it must be a"):
+        convolve.predict(run, data / "images" / "0.png", **options)
+
+
 def test_the_command_shows_the_largest_classes(
     run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,7 +257,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
     found = Command(monkeypatch, capsys)("data", copy, "--sheet", tmp_path / "sheet.png")
     assert "1 images without a mask are left out, such as images/5.png" in " ".join(found.out.split())
     assert "masks/6.png cannot be read as a mask" in " ".join(found.out.split())
-    examined = convolve.data(copy, progress=False)
+    examined = convolve.data(str(copy), progress=False)
     masks = [np.asarray(Image.open(copy / "masks" / f"{n}.png")) for n in range(24) if n not in (5, 6)]
     counts = np.bincount(np.concatenate([mask.ravel() for mask in masks]), minlength=3)
     assert examined.findings.totals["pixels"] == tuple(counts.tolist())
@@ -283,18 +289,18 @@ def test_what_does_not_fit_is_one_sentence(
     options: dict[str, Any], error: type[Exception], words: str, data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=words):
-        convolve.train(data, **QUICK | options, out=tmp_path / "run")
+        train(data, **QUICK | options, out=tmp_path / "run")
     assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_folders_of_classes_have_no_masks(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 6, "b": 6})
     with pytest.raises(DataError, match="has no masks; give images and masks of the same names, or --task classify"):
-        convolve.train(data, **QUICK, task="segment", out=tmp_path / "run")
+        train(data, **QUICK, task="segment", out=tmp_path / "run")
     with pytest.raises(
         NetworkError, match="is a segmentation network, but the task is classify; use --network resnet20"
     ):
-        convolve.train(data, **QUICK, out=tmp_path / "run")
+        train(data, **QUICK, out=tmp_path / "run")
 
 
 def test_a_classifier_has_nothing_to_draw(digits_run: Path, tmp_path: Path) -> None:
@@ -303,8 +309,7 @@ def test_a_classifier_has_nothing_to_draw(digits_run: Path, tmp_path: Path) -> N
 
 
 def test_a_class_may_be_ignored(data: Path, tmp_path: Path) -> None:
-    trained = convolve.train(data, **QUICK, ignore="ground", balance="weights", out=tmp_path / "run")
-    assert isinstance(trained, Trained)
+    trained = train(data, **QUICK, ignore="ground", balance="weights", out=tmp_path / "run")
     assert isinstance(trained.evaluation, Evaluation)
     assert trained.evaluation.names == CLASSES[1:]
     assert open_run(trained.run).manifest.state["colors"] == [list(color) for color in PALETTE[1:]]
@@ -316,7 +321,7 @@ def test_a_class_may_be_ignored(data: Path, tmp_path: Path) -> None:
 def test_the_papers_recipe_learns_by_stages(data: Path, tmp_path: Path) -> None:
     recipe = Path(__file__).parents[2] / "recipes" / "fcn_heavy.toml"
     options = QUICK | {"recipe": recipe, "network": "fcn4s_resnet20_cifar", "learning_rate": 4e-6, "batch": 1}
-    coarse = convolve.train(data, **options, out=tmp_path / "4s").run
+    coarse = train(data, **options, out=tmp_path / "4s").run
     resolved = open_run(coarse).recipe
     assert (resolved.batch, resolved.optimization.momentum, resolved.optimization.bias_rate) == (1, 0.99, 2.0)
     assert (resolved.task_options["loss"], resolved.optimization.schedule) == ("cross-entropy-sum", "constant")
@@ -333,4 +338,4 @@ def test_the_papers_recipe_learns_by_stages(data: Path, tmp_path: Path) -> None:
         assert scores == {f"head.scores.{new}.weight", f"head.scores.{new}.bias"}
         if name == "fcn2s":
             more = options | {"network": "fcn2s_resnet20_cifar", "weights": str(coarse), "learning_rate": 4e-7}
-            convolve.train(data, **more, out=tmp_path / "2s")
+            train(data, **more, out=tmp_path / "2s")

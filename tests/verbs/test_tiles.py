@@ -21,8 +21,8 @@ from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.segment.evaluation import Evaluation
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run
-from convolve.verbs.train import Trained
 from tests.tasks.segment.small import QUICK, folder
+from tests.verbs.synthetic import train
 
 FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 SHAPE = (60, 70)
@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("runs") / "tiles"
-    convolve.train(data, **TILED, out=out)
+    train(data, **TILED, out=out)
     return out
 
 
@@ -74,15 +74,13 @@ def test_tiles_of_an_image_stay_in_its_split(data: Path) -> None:
 
 
 def test_a_recipe_repeats_and_a_killed_run_continues_to_the_same_bits(run: Path, data: Path, tmp_path: Path) -> None:
-    again = convolve.train(
-        recipe=run / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32", progress=False
-    ).run
+    again = train(recipe=run / "recipe.toml", out=tmp_path / "again", threads=1, precision="fp32").run
     assert contents(again) == contents(run)
     words = [
         word
         for name, value in TILED.items()
         for word in (f"--{name.replace('_', '-')}", str(value))
-        if value not in (True, False)
+        if not isinstance(value, bool)
     ]
     command = [
         sys.executable,
@@ -103,7 +101,7 @@ def test_a_recipe_repeats_and_a_killed_run_continues_to_the_same_bits(run: Path,
     process.kill()
     _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors
-    convolve.train(resume=tmp_path / "killed", progress=False)
+    train(resume=tmp_path / "killed")
     assert contents(tmp_path / "killed") == contents(run)
 
 
@@ -117,8 +115,7 @@ def test_predictions_have_the_images_size(run: Path, data: Path, tmp_path: Path)
 
 def test_images_smaller_than_a_tile_are_learned_too(tmp_path: Path) -> None:
     data = folder(tmp_path / "data", 8, (20, 50))
-    trained = convolve.train(data, **TILED | {"epochs": 1}, out=tmp_path / "run")
-    assert isinstance(trained, Trained)
+    trained = train(data, **TILED | {"epochs": 1}, out=tmp_path / "run")
     assert isinstance(trained.evaluation, Evaluation)
     counted = trained.evaluation.matrix.sum()
     assert counted == trained.evaluation.images * 20 * 50
@@ -129,7 +126,9 @@ def test_the_doctor_draws_tiles(data: Path, tmp_path: Path) -> None:
     heights = []
     fits: tuple[Fit, ...] = ("tiles", "stretch")
     for fit in fits:
-        convolve.data(data, network=QUICK["network"], size=32, fit=fit, sheet=tmp_path / "sheet.png", progress=False)
+        convolve.data(
+            str(data), network=QUICK["network"], size=32, fit=fit, sheet=tmp_path / "sheet.png", progress=False
+        )
         heights.append(np.asarray(Image.open(tmp_path / "sheet.png")).shape[0])
     assert heights[0] > heights[1]
 
@@ -138,7 +137,7 @@ def test_a_classifier_has_no_tiles(tmp_path: Path) -> None:
     with pytest.raises(
         OptionError, match=r"^--fit tiles is not available for the task classify; use crop, letterbox or stretch"
     ):
-        convolve.train("digits", network="lenet5_keras", fit="tiles", out=tmp_path / "run", progress=False)
+        train("digits", network="lenet5_keras", fit="tiles", out=tmp_path / "run")
     with pytest.raises(OptionError, match=r"^--fit tiles is not available for the task classify"):
         convolve.data("digits", network="lenet5_keras", fit="tiles", sheet=tmp_path / "sheet.png", progress=False)
     assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ import pytest
 
 import convolve
 from convolve.errors import ConvolveError, OptionError, RunError
+from convolve.metrics.intervals import accuracy_interval
 from convolve.setup import run_report
 from convolve.setup.prepare import Prepared
 from convolve.targets import ArrayTargets
@@ -21,7 +22,8 @@ from convolve.tasks.classify.task import Classify
 from convolve.training.run import open_run
 from convolve.verbs import train as train_command
 from convolve.verbs.train import Folds, Trained
-from tests.verbs.synthetic import QUICK, folders, labeled
+from tests.test_cli import Command
+from tests.verbs.synthetic import QUICK, folders, labeled, train
 
 FILES = ("weights.safetensors", "metrics.jsonl", "recipe.toml", "splits.json", "contact_sheet.png")
 
@@ -31,13 +33,13 @@ def contents(run: Path) -> dict[str, bytes]:
 
 
 def test_a_recipe_repeats_the_training_to_the_same_bits(shapes_run: Path, tmp_path: Path) -> None:
-    again = convolve.train(recipe=shapes_run / "recipe.toml", out=tmp_path / "again", threads=1, progress=False)
+    again = train(recipe=shapes_run / "recipe.toml", out=tmp_path / "again", threads=1)
     assert contents(again.run) == contents(shapes_run)
 
 
 def test_options_win_over_the_recipe(shapes_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "other"
-    convolve.train(recipe=shapes_run / "recipe.toml", out=out, seed=5, warmup=0, epochs=1, threads=1, progress=False)
+    train(recipe=shapes_run / "recipe.toml", out=out, seed=5, warmup=0, epochs=1, threads=1)
     old, new = (tomllib.loads((run / "recipe.toml").read_text()) for run in (shapes_run, out))
     assert (new["seed"], new["epochs"], new["optimization"]["warmup"]) == (5, 1, 0.0)
     changed = {"seed": 0, "epochs": 8, "optimization": old["optimization"]}
@@ -57,21 +59,21 @@ def test_names_and_paths_may_be_in_any_script(shapes: Path, shapes_run: Path) ->
 def test_an_empty_folder_may_be_the_runs_and_a_full_one_not(shapes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    assert convolve.train(shapes, **QUICK, out=out).run == out
+    assert train(shapes, **QUICK, out=out).run == out
     with pytest.raises(RunError, match="already holds a run"):
-        convolve.train(shapes, **QUICK, out=out)
+        train(shapes, **QUICK, out=out)
     with pytest.raises(RunError, match=r"has already ended; see .*report\.html, or train into another --out"):
-        convolve.train(resume=out, progress=False)
+        train(resume=out)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConvolveError, match="cannot be written"):
-        convolve.train(shapes, **QUICK, out=tmp_path / "file")
+        train(shapes, **QUICK, out=tmp_path / "file")
 
 
 def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders(tmp_path, {"a": 8, "b": 8})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
-    first, second = (convolve.train(".", **QUICK).run for _ in range(2))
+    first, second = (train(".", **QUICK).run for _ in range(2))
     assert (first, second) == (Path(f"runs/{tmp_path.name}-lenet5_keras"), Path(f"runs/{tmp_path.name}-lenet5_keras-2"))
     assert open_run(first).recipe.data == str(tmp_path)
 
@@ -85,7 +87,7 @@ def test_folds_give_mean_and_deviation_and_continue(
 ) -> None:
     out = tmp_path / "folds"
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
-    whole = convolve.train(shapes, **QUICK | {"epochs": 2}, folds=3, test=0, out=out)
+    whole = convolve.train(str(shapes), **QUICK | {"epochs": 2}, folds=3, test=0, out=out, progress=False)
     assert isinstance(whole, Folds)
     held = [json.loads((run.run / "splits.json").read_text())["validation"] for run in whole.runs]
     assert sorted(name for part in held for name in part) == sorted(
@@ -97,9 +99,9 @@ def test_folds_give_mean_and_deviation_and_continue(
     assert accuracy["std"] == pytest.approx(np.std(accuracies, ddof=1))
     json.dumps(whole.as_json(), allow_nan=False)
     with pytest.raises(RunError, match="already holds a run"):
-        convolve.train(shapes, **QUICK, folds=3, out=out)
+        train(shapes, **QUICK, folds=3, out=out)
     with pytest.raises(RunError, match=r"All 3 folds in .* have already ended"):
-        convolve.train(resume=out, progress=False)
+        train(resume=out)
     shutil.rmtree(out / "fold-3")
     again = convolve.train(resume=out, progress=False)
     assert again.as_json() == whole.as_json()
@@ -119,7 +121,7 @@ def test_unequal_classes_are_balanced(
 
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     monkeypatch.setattr(train_command, "_fit", record)
-    convolve.train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
+    train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
     prepared, task = recorded[0], recorded[0].task
     assert isinstance(task, Classify)
     targets = [batch.targets for epoch in range(8) for batch in prepared.training().epoch(epoch)]
@@ -135,7 +137,7 @@ def test_unequal_classes_are_balanced(
 def test_multi_label_end_to_end(tmp_path: Path) -> None:
     table = labeled(tmp_path / "data", 70)
     out = tmp_path / "run"
-    trained = convolve.train(table, **QUICK | {"epochs": 25}, balance="weights", out=out)
+    trained = train(table, **QUICK | {"epochs": 25}, balance="weights", out=out)
     metrics = trained.evaluation.metrics
     assert {"average_precision", "roc_auc", "exact_match"} <= set(metrics)
     assert metrics["average_precision"] > 0.8
@@ -169,7 +171,7 @@ def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
     (data / "a" / "broken.png").write_bytes((data / "a" / "0.png").read_bytes()[:200])
     (data / "b" / "notes.txt").write_text("not an image")
     out = tmp_path / "run"
-    convolve.train(data, **QUICK, out=out)
+    train(data, **QUICK, out=out)
     manifest = open_run(out).manifest
     assert manifest.data["summary"]["unreadable"] == 1
     assert "a/broken.png" in " ".join(manifest.data["warnings"])
@@ -184,13 +186,13 @@ def test_a_broken_file_is_left_out_and_named(tmp_path: Path) -> None:
 def test_a_class_with_one_image_and_an_empty_one_do_no_harm(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 1})
     (data / "c").mkdir()
-    trained = convolve.train(data, **QUICK, out=tmp_path / "run")
+    trained = train(data, **QUICK, out=tmp_path / "run")
     json.dumps(trained.as_json(), allow_nan=False)
     assert trained.as_json()["classes"]["c"]["roc_auc"] is None
 
 
 def test_without_a_test_split_the_metrics_are_of_validation(shapes: Path, tmp_path: Path) -> None:
-    trained = convolve.train(shapes, **QUICK, test=0, out=tmp_path / "run")
+    trained = train(shapes, **QUICK, test=0, out=tmp_path / "run")
     assert (trained.evaluation.split, trained.evaluation.images) == ("validation", 11)
     again = convolve.evaluate(trained.run, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()
@@ -210,16 +212,14 @@ def test_other_ways_to_learn(
 ) -> None:
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     for name in ("one", "two"):
-        convolve.train(shapes, **QUICK | options, seed=3, out=tmp_path / name)
+        train(shapes, **QUICK | options, seed=3, out=tmp_path / name)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert all(math.isfinite(value) for line in metrics(tmp_path / "one") for value in line.values())
 
 
 def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 11})
-    run = convolve.train(
-        data, network="resnet18", size=32, epochs=1, batch=8, threads=1, progress=False, test=0.15, out=tmp_path / "r"
-    )
+    run = train(data, network="resnet18", size=32, epochs=1, batch=8, threads=1, test=0.15, out=tmp_path / "r")
     splits = json.loads((run.run / "splits.json").read_text())
     assert len(splits["train"]) % 8 == 1
 
@@ -231,7 +231,7 @@ def test_paths_in_a_recipe_hold_elsewhere(
     (tmp_path / "weights").mkdir()
     shutil.copy(shapes_run / "weights.safetensors", shapes.parent / "start.safetensors")
     out = tmp_path / "run"
-    convolve.train(shapes.name, **QUICK, weights="start.safetensors", out=out)
+    train(shapes.name, **QUICK, weights="start.safetensors", out=out)
     monkeypatch.chdir(tmp_path)
     recipe = open_run(out).recipe
     assert Path(recipe.transfer.weights or "").is_file()
@@ -240,7 +240,7 @@ def test_paths_in_a_recipe_hold_elsewhere(
 
 def test_tensorboard_is_looked_for_before_anything_is_read(shapes: Path, tmp_path: Path) -> None:
     try:
-        trained = convolve.train(shapes, **QUICK, tensorboard=True, out=tmp_path / "run")
+        trained = train(shapes, **QUICK, tensorboard=True, out=tmp_path / "run")
     except OptionError as error:
         assert "pip install" in str(error)  # noqa: PT017 - where it is not installed
         assert not (tmp_path / "run").exists()
@@ -251,13 +251,39 @@ def test_tensorboard_is_looked_for_before_anything_is_read(shapes: Path, tmp_pat
 
 def test_a_sampler_needs_one_label_per_image(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="use --balance weights"):
-        convolve.train(labeled(tmp_path, 40), **QUICK, balance="sampler", out=tmp_path / "run")
+        train(labeled(tmp_path, 40), **QUICK, balance="sampler", out=tmp_path / "run")
 
 
 def test_a_file_twice_in_a_table_is_told_apart(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"a": 12, "b": 12})
     lines = [f"{path.relative_to(data)},{path.parent.name}" for path in sorted(data.rglob("*.png"))]
     (data / "labels.csv").write_text("\n".join(["path,label", *lines, *lines[:6]]))
-    trained = convolve.train(data / "labels.csv", **QUICK, out=tmp_path / "run")
+    trained = train(data / "labels.csv", **QUICK, out=tmp_path / "run")
     again = convolve.evaluate(trained.run, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()
+
+
+def test_three_validation_images_give_no_threshold_and_every_accuracy_has_its_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folders(tmp_path / "data", {"a": 10, "b": 10})
+    words = [word for name, value in (QUICK | {"epochs": 4}).items() for word in (f"--{name}", value)]
+    command = Command(monkeypatch, capsys)
+    printed = command("train", data, *words, "--test", 0.2, "--quiet", "--out", tmp_path / "run")
+    assert printed.code == 0, printed.err
+    run = open_run(tmp_path / "run")
+    assert len(json.loads((run.folder / "splits.json").read_text())["validation"]) == 3
+    assert run.manifest.state["confidence"]["reject"] is None
+    results = run.manifest.results["test"]
+    assert results["calibration"]["reject"] is None
+    low, high = results["intervals"]["accuracy"]
+    assert [low, high] == list(accuracy_interval(round(4 * results["metrics"]["accuracy"]), 4))
+    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    for text in (printed.out, page):
+        plain = text.replace("\N{NO-BREAK SPACE}", " ")
+        assert interval in plain
+        for claim in ("Reject threshold:", "rejecting images below", "enough to trust"):
+            assert claim not in plain
+    assert "No reject threshold" in page
+    assert "So few images give rough estimates" in page

@@ -10,13 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import convolve
 from convolve import models, runtime
 from convolve.setup import run_report
 from convolve.training import frozen
 from convolve.training.run import open_run, save_weights
-from convolve.verbs.train import Trained
-from tests.verbs.synthetic import QUICK, STILL, folders
+from tests.verbs.synthetic import QUICK, STILL, folders, train
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
@@ -27,7 +25,7 @@ def test_weights_of_another_run_start_the_stages_but_not_the_head(shapes_run: Pa
     data = folders(tmp_path / "gray", {"dark": 12, "light": 12}, color=False)
     out = tmp_path / "run"
     options = {name: value for name, value in QUICK.items() if name != "size"} | {"seed": 9, "freeze": "stage2"}
-    convolve.train(data, **options, weights=str(shapes_run), out=out)
+    train(data, **options, weights=str(shapes_run), out=out)
     run = open_run(out)
     assert run.manifest.preprocessing.channels == 3  # as the weights have it, though the images are gray
     assert run.manifest.preprocessing.height == 16
@@ -44,8 +42,7 @@ def test_frozen_stages_keep_their_weights_and_statistics(tmp_path: Path) -> None
     data = folders(tmp_path / "data", {"a": 17, "b": 16})
     save_weights(tmp_path / "start.safetensors", models.create("resnet18", 2, 3, (32, 32), seed=1))
     options: dict[str, Any] = {"network": "resnet18", "size": 32, "epochs": 1, "batch": 8, "threads": 1, "test": 0}
-    options["progress"] = False
-    convolve.train(data, **options, weights=tmp_path / "start.safetensors", freeze="stage3", out=tmp_path / "run")
+    train(data, **options, weights=tmp_path / "start.safetensors", freeze="stage3", out=tmp_path / "run")
     old, new = (load_file(tmp_path / name) for name in ("start.safetensors", "run/weights.safetensors"))
     frozen = {name for name in old if name.startswith(("stages.stage1.", "stages.stage2.", "stages.stage3."))}
     assert any("running_mean" in name for name in frozen)
@@ -62,9 +59,9 @@ def test_frozen_stages_computed_once_train_alike(
 ) -> None:
     options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "epochs": 2, "seed": 4, "balance": balance}
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
-    convolve.train(shapes, **options, out=tmp_path / "once")
+    train(shapes, **options, out=tmp_path / "once")
     monkeypatch.setattr(runtime, "memory_budget", lambda: 0)
-    convolve.train(shapes, **options, out=tmp_path / "always")
+    train(shapes, **options, out=tmp_path / "always")
     first, second = (metrics(tmp_path / name) for name in ("once", "always"))
     assert [line.keys() for line in first] == [line.keys() for line in second]
     for one, other in zip(first, second, strict=True):
@@ -76,6 +73,5 @@ def test_mixup_is_not_done_on_cached_maps(
 ) -> None:
     options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "mixup": 0.4}
     monkeypatch.setattr(frozen, "cache_features", pytest.fail)
-    trained = convolve.train(shapes, **options, out=tmp_path / "run")
-    assert isinstance(trained, Trained)
+    trained = train(shapes, **options, out=tmp_path / "run")
     assert trained.epoch == 1

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from convolve.options import format_value
+
 Template = tuple[str, str]
 """A package, such as `convolve.reports`, and a file of its folder `templates`."""
 
@@ -107,17 +109,6 @@ def fact_lists(
         for table, entries in tables.items()
         if entries
     )
-
-
-def format_value(value: object) -> str:
-    """A value as people write it: yes and no, six digits at most, lists with commas."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(format_value(item) for item in value)
-    return str(value)
 
 
 def percent(fraction: float | None) -> str:

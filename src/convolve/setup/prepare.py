@@ -96,7 +96,9 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     survey = readable(dataset, ground_truth, survey)
-    splits = split(dataset, ground_truth, _split_plan(resolved, fold), survey.usable)
+    own = resolved.splitting
+    plan = SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, resolved.seed or 0, fold, own.folds or 1)
+    splits = split(dataset, ground_truth, plan, survey.usable)
     if not len(splits.validation):
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
@@ -177,11 +179,6 @@ def _resolve(
         task.defaults,
         ground_truth,
     )
-
-
-def _split_plan(recipe: Recipe, fold: int) -> SplitPlan:
-    own = recipe.splitting
-    return SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, recipe.seed or 0, fold, own.folds or 1)
 
 
 def _geometry(recipe: Recipe, facts: ImageFacts, start: StartingWeights | None) -> Preprocessing:

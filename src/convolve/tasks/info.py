@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from convolve.choices import Fit
+from convolve.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,11 @@ class TaskInfo:
     predict_options: type
     metric_titles: Mapping[str, str]
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
+
+
+def check_predict_options(top: int, threshold: float | None) -> None:
+    """The ranges of two options that several tasks have in prediction. Raises `OptionError`."""
+    if top < 1:
+        raise OptionError(f"top cannot be {top}; it must be a whole number from 1.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise OptionError(f"threshold cannot be {threshold}; it must be a number from 0 to 1.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol, final
 
 from convolve import models
@@ -98,15 +99,15 @@ def resolve(
     reasons: dict[str, str] = {}
     own = {option.name for option in fields(task.options)}
 
-    def choose(choices: Iterator[Choice]) -> None:
-        for name, value, reason in choices:
-            if name not in known:
-                known[name], reasons[name] = value, reason
-
-    choose(_input(known, facts, card, task))
-    for choices in (_amount, _optimization, _regularization, _augmentation, _splitting):
-        choose(choices(known, facts, card))
-    choose(task_defaults(known, facts, card, ground_truth))
+    general_defaults = (_amount, _optimization, _regularization, _augmentation, _splitting)
+    choices = (  # generators: each begins when the ones before it have ended, and knows what they chose
+        _input(known, facts, card, task),
+        *(defaults(known, facts, card) for defaults in general_defaults),
+        task_defaults(known, facts, card, ground_truth),
+    )
+    for name, value, reason in chain.from_iterable(choices):
+        if name not in known:
+            known[name], reasons[name] = value, reason
     if known["fit"] not in task.fits:
         fits = f"{', '.join(task.fits[:-1])} or {task.fits[-1]}"
         raise OptionError(f"--fit {known['fit']} is not available for the task {task.name}; use {fits}.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from convolve.command import Command
-from convolve.errors import DataError, ImageError, OptionError
+from convolve.errors import DataError, ImageError
 from convolve.options import TaskOptions, flat
 from convolve.progress import Listener, Progress
 from convolve.setup.runtime_options import RuntimeOptions
@@ -68,7 +68,6 @@ def run(options: Predict, listener: Listener) -> Predictions:
     from convolve.tasks.registry import build_options
     from convolve.training.run import open_run
 
-    _check(options)
     images = find_images(options.images)
     trained = open_run(options.run)
     own = build_options(trained.manifest.task, "predict", options.task_options)
@@ -127,14 +126,6 @@ def find_images(names: Sequence[str]) -> ImageFiles:
     if not files:
         raise DataError(f"There is no image in {', '.join(names) or 'the list on standard input'}.")
     return ImageFiles(Path(), tuple(files))
-
-
-def _check(options: Predict) -> None:
-    top, threshold = options.task_options.get("top"), options.task_options.get("threshold")
-    if isinstance(top, int) and top < 1:
-        raise OptionError(f"top cannot be {top}; it must be a whole number from 1.")
-    if isinstance(threshold, int | float) and not 0 <= threshold <= 1:
-        raise OptionError(f"threshold cannot be {threshold}; it must be a number from 0 to 1.")
 
 
 def _read(predictor: Predictor, images: ImageFiles, index: int) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from convolve.command import Command
 from convolve.errors import Interrupted, OptionError, RunError
-from convolve.options import Flat, alias, flat
+from convolve.options import Flat, alias, flat, format_value
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.recipe import Recipe, override, read_recipe, values
@@ -170,7 +170,6 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
 
 def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
     """Train, take the best epoch, calibrate, use the test split once, and write the report."""
-    from convolve.setup.run_report import write_run_report
     from convolve.training.checkpoints import RunFiles
     from convolve.training.loop import fit
     from convolve.training.plan import measure
@@ -184,6 +183,8 @@ def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Tr
     training = Training(task, train, validate, prepared.recipe, runtime)
     listener(Message(str(measure(training, len(prepared.examples.of(validation))))))
     state = fit(training, RunFiles(run.folder), _events(run.folder, prepared, options, listener))
+    from convolve.setup.run_report import write_run_report  # which nothing needs before
+
     save_weights(run.weights, prepared.task.network)
     calibrated = prepared.task.calibrate(_evaluation_data(prepared, "validation"))
     evaluation = calibrated.evaluate(_evaluation_data(prepared, "test" if len(prepared.splits.test) else "validation"))
@@ -297,8 +298,6 @@ def _data_summary(preparation: Preparation) -> dict[str, Any]:
 
 def _choices(preparation: Preparation) -> Iterator[str]:
     """A sentence for each choice that was made and has an effect."""
-    from convolve.reports.report import format_value
-
     recipe = preparation.prepared.recipe
     without_effect = {"crop": 1.0, "folds": 1, "bias_rate": 1.0}
     if recipe.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
@@ -311,12 +310,11 @@ def _choices(preparation: Preparation) -> Iterator[str]:
 
 def _with_lasting_paths(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, which hold wherever it is read again."""
-
-    def absolute(name: str | None) -> str | None:
-        return str(Path(name).expanduser().resolve()) if name and Path(name).expanduser().exists() else name
-
-    transfer = replace(recipe.transfer, weights=absolute(recipe.transfer.weights))
-    return replace(recipe, data=absolute(recipe.data), transfer=transfer)
+    data, weights = (
+        str(Path(name).expanduser().resolve()) if name and Path(name).expanduser().exists() else name
+        for name in (recipe.data, recipe.transfer.weights)
+    )
+    return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))
 
 
 def _check_tensorboard() -> None:

@@ -18,7 +18,7 @@ from convolve.tasks.classify.heatmaps import affordable_images, compute_heatmaps
 from convolve.tasks.classify.task import Classify
 from convolve.values import Preprocessing
 from tests.reports.sample import Scans
-from tests.verbs.synthetic import QUICK, folders, labeled
+from tests.verbs.synthetic import QUICK, folders, labeled, train
 
 PREPROCESSING = Preprocessing(16, 16, 1, "crop", (0.5,), (0.5,))
 SCANS = Scans(np.random.default_rng(0).integers(0, 256, (20, 20, 30, 1), dtype=np.uint8))
@@ -72,7 +72,7 @@ def test_a_failure_leaves_the_page_without_heatmaps(monkeypatch: pytest.MonkeyPa
 
 def test_cells_and_mistakes_have_heatmaps_for_the_predicted_and_the_true_class(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"ape <b>": 20, "bee": 20, "cat": 20})
-    convolve.train(str(data), **QUICK, learning_rate=1e-6, out=tmp_path / "run")
+    train(data, **QUICK, learning_rate=1e-6, out=tmp_path / "run")
     page = tmp_path / "run" / "report.html"
     found = cards(page)
     for card in found:
@@ -89,7 +89,7 @@ def test_cells_and_mistakes_have_heatmaps_for_the_predicted_and_the_true_class(t
 def test_pages_of_other_networks_and_of_multi_label(options: dict[str, Any], tmp_path: Path) -> None:
     multi_label = options.pop("multi_label", False)
     data = labeled(tmp_path / "data", 40) if multi_label else folders(tmp_path / "data", {"a": 12, "b": 12})
-    convolve.train(str(data), **QUICK | options, out=tmp_path / "run")
+    train(data, **QUICK | options, out=tmp_path / "run")
     html = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert ('class="heatmap"' in html) is multi_label
     assert ("where the network sees the class" in html) is multi_label

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from convolve.tasks.info import TaskInfo
+from convolve.tasks.info import TaskInfo, check_predict_options
 
 RANGES = {"label_smoothing": (0.0, 0.9999), "mixup": (0.0, 100.0)}
 
@@ -30,6 +30,10 @@ class ClassifyPredictOptions:
     """Number of classes to list for each image, most likely first; 3 by default."""
     threshold: float | None = None
     """Minimum confidence: images below it are labeled `unsure`; with multi-label, labels below it are omitted."""
+
+    def __post_init__(self) -> None:
+        """Raises `OptionError` for a number out of range."""
+        check_predict_options(self.top, self.threshold)
 
 
 INFO = TaskInfo(

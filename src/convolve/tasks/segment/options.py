@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from convolve.options import alias
-from convolve.tasks.info import TaskInfo
+from convolve.tasks.info import TaskInfo, check_predict_options
 
 PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
 
@@ -35,6 +35,10 @@ class SegmentPredictOptions:
     out: Annotated[Path | None, alias("-o")] = None
     """Folder for each image's mask (an indexed PNG of the image's size), an overlay on the image, and
     `predictions.json`, all regions as COCO polygons."""
+
+    def __post_init__(self) -> None:
+        """Raises `OptionError` for a number out of range."""
+        check_predict_options(self.top, self.threshold)
 
 
 INFO = TaskInfo(
