@@ -272,7 +272,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
         (
             {"network": "resnet18"},
             NetworkError,
-            "resnet18 classifies whole images.* needs pixels; use --network fcn8s_resnet18",
+            "resnet18 gives scores for the whole image, .* needs them for pixels; use --network fcn8s_resnet18",
         ),
         ({"mixup": 0.2}, OptionError, "^--mixup is an option of classify, not of segment; omit it"),
         ({"label_smoothing": 0.1}, OptionError, "^--label-smoothing is an option of classify"),
@@ -281,7 +281,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
         (
             {"task": "classify", "network": "fcn8s_resnet18"},
             NetworkError,
-            "is a segmentation network, but the task is classify; use --network resnet18",
+            "gives scores for pixels, but the task classify needs them for the whole image; use --network resnet18",
         ),
     ],
 )
@@ -298,7 +298,8 @@ def test_folders_of_classes_have_no_masks(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no masks; give images and masks of the same names, or --task classify"):
         train(data, **QUICK, task="segment", out=tmp_path / "run")
     with pytest.raises(
-        NetworkError, match="is a segmentation network, but the task is classify; use --network resnet20"
+        NetworkError,
+        match="gives scores for pixels, but the task classify needs them for the whole image; use --network resnet20",
     ):
         train(data, **QUICK, out=tmp_path / "run")
 
