@@ -6,6 +6,7 @@ of date. The pages fetch nothing: no fonts, no scripts but their own, and formul
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ project = html_title = "convolve"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 2
-source_suffix = {".md": "markdown"}
+source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 exclude_patterns = ["_build"]
 highlight_language = "python"
 nitpicky = True
@@ -53,6 +54,7 @@ _LEFT_OVER = re.compile(r"<m[ion]>(\\[^<]*|&)</m[ion]>")
 def setup(app: Sphinx) -> None:
     """Hook the steps below into Sphinx."""
     app.connect("config-inited", draw_figures)
+    app.connect("source-read", show_notebook)
     app.connect("autodoc-process-docstring", mark_code)
     app.connect("doctree-read", name_sources)
     app.connect("doctree-resolved", inline_drawings)
@@ -66,6 +68,16 @@ def draw_figures(app: Sphinx, config: object) -> None:
     import figures
 
     figures.write()
+
+
+def show_notebook(app: Sphinx, name: str, source: list[str]) -> None:
+    """Turn a notebook into Markdown: its text, and its code as blocks, with a link to the file after the title."""
+    path = Path(app.env.doc2path(name))
+    if path.suffix == ".ipynb":
+        cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(source[0])["cells"]]
+        parts = [text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in cells]
+        title, _, rest = parts[0].partition("\n")
+        source[0] = "\n\n".join([title, f"{{download}}`{path.name}`", rest, *parts[1:]])
 
 
 def mark_code(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

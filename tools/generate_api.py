@@ -73,7 +73,10 @@ def _function(command: Command[Any, Any]) -> str:
 
 def _parameter(option: Option) -> str:
     default = "" if option.default is dataclasses.MISSING else f" = {option.default!r}"
-    return f"{option.name}: {_annotation(option.type)}{default}"
+    annotation = _annotation(option.type)
+    if option.path_like:
+        annotation = annotation.replace("str", "str | Path")
+    return f"{option.name}: {annotation}{default}"
 
 
 def _annotation(hint: Any) -> str:

@@ -1,20 +1,24 @@
 """Run what the docs tell a reader to run: a command that fails there fails here first.
 
-``python tools/run_docs_commands.py [DOCUMENT ...]`` takes README.md, README.ko.md and every Markdown file below docs/
-unless documents are named. Each document gets an empty folder, in which its fenced blocks run one after another, each
-a process of its own with this interpreter's programs first on the path:
+``python tools/run_docs_commands.py [DOCUMENT ...]`` takes README.md, README.ko.md, every Markdown file below docs/ and
+every notebook in it, unless documents are named. Each document gets an empty folder, in which its fenced blocks run one
+after another, each in a process of its own with this interpreter's programs first on the path:
 
 - ``console``: the lines after ``$ ``, and what follows them after ``> ``; the rest is output and is not compared;
 - ``bash`` and ``sh``: the whole block;
 - ``python``: the whole block.
 
-A block that follows a comment such as ``<!-- cost: 5 min -->`` is passed over: it takes long, or sets up a machine. So
-is a document whose blocks are those of one that has run, as a translation's are; one below a folder ``ko`` must have
-the blocks of its namesake below ``en``. Leaves with 1 if a block failed.
+A notebook is one block: its code cells run in one kernel of this interpreter.
+
+A block after a comment such as ``<!-- cost: 5 min -->`` is skipped: it takes long, or sets up a machine. A document
+with the blocks of one that has already run, such as a translation, is skipped too. A document in a folder ``ko`` must
+have the blocks of its namesake in ``en``, and ``NAME.ko.ipynb`` the cells of ``NAME.ipynb``. Exits with 1 if a block
+failed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -27,7 +31,8 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 LIMIT = 600
-"""Seconds that one block may take."""
+"""Seconds that one block, or one cell of a notebook, may take."""
+CELL = "# %%\n"
 _FENCED = re.compile(
     r"(?P<cost><!-- cost: [^\n]*-->\s*)?^(?P<margin> *)(?P<fence>`{3,}|~{3,})(?P<language>\w*)[^\n]*\n"
     r"(?P<text>.*?)^(?P=margin)(?P=fence) *$",
@@ -37,11 +42,20 @@ _FENCED = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """What one fenced block asks to run: a program's name, and the script that it reads."""
+    """A program's name, and the script that it reads; of a notebook the cells, each after a line `CELL`."""
 
     line: int
     program: str
     script: str
+
+
+def read_blocks(document: Path) -> list[Block]:
+    """The blocks of a Markdown file or a notebook."""
+    text = document.read_text(encoding="utf-8")
+    if document.suffix != ".ipynb":
+        return list(blocks(text))
+    cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    return [Block(1, "notebook", "".join(f"{CELL}{cell}\n" for cell in cells))]
 
 
 def blocks(markdown: str) -> Iterator[Block]:
@@ -52,31 +66,33 @@ def blocks(markdown: str) -> Iterator[Block]:
         if match["cost"]:
             continue
         if match["language"] == "console":
-            yield Block(line, "bash", _typed(text))
+            yield Block(line, "bash", _commands(text))
         elif match["language"] in ("bash", "sh"):
             yield Block(line, "bash", text)
         elif match["language"] == "python":
             yield Block(line, "python", text)
 
 
-def _typed(session: str) -> str:
-    """What a person typed in a console session: lines after ``$ ``, continued after ``> ``."""
-    typed: list[str] = []
-    going_on = False
+def _commands(session: str) -> str:
+    """The commands of a console session: lines after ``$ ``, continued after ``> ``."""
+    commands: list[str] = []
+    continued = False
     for line in session.splitlines():
-        going_on = line.startswith("$ ") or (going_on and line.startswith("> "))
-        if going_on:
-            typed.append(line[2:] + "\n")
-    return "".join(typed)
+        continued = line.startswith("$ ") or (continued and line.startswith("> "))
+        if continued:
+            commands.append(line[2:] + "\n")
+    return "".join(commands)
 
 
 def run(block: Block, folder: Path) -> str | None:
-    """Run a block in a folder. None if it went well; otherwise what it said, and why it ended."""
+    """Run a block in a folder. None if it went well; otherwise its output, and why it ended."""
     programs = Path(sys.executable).parent
     environment = os.environ | {
         "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "CONVOLVE_CACHE": str(folder / ".cache"),
     }
+    if block.program == "notebook":
+        return _run_notebook(block.script.split(CELL)[1:], folder, environment)
     command = ["bash", "-euo", "pipefail", "-c"] if block.program == "bash" else [sys.executable, "-c"]
     try:
         done = subprocess.run(
@@ -95,11 +111,29 @@ def run(block: Block, folder: Path) -> str | None:
     return None if done.returncode == 0 else f"{done.stdout}left with {done.returncode}"
 
 
-def check(document: Path, asked: Sequence[Block]) -> int:
+def _run_notebook(cells: Sequence[str], folder: Path, environment: dict[str, str]) -> str | None:
+    """Run cells in one kernel; None, or the traceback of the first that failed."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbformat import v4
+
+    notebook = v4.new_notebook()  # type: ignore[no-untyped-call]
+    notebook.cells = [v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
+    client = NotebookClient(
+        notebook, timeout=LIMIT, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    try:
+        client.execute(env=environment)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        return str(error)
+    return None
+
+
+def check(document: Path, selected: Sequence[Block]) -> int:
     """Run a document's blocks and print how each went; how many failed."""
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        for block in asked:
+        for block in selected:
             start = time.monotonic()
             problem = run(block, Path(folder))
             print(f"{'failed' if problem else 'ok':<7}{time.monotonic() - start:5.1f} s  {document}:{block.line}")
@@ -109,9 +143,15 @@ def check(document: Path, asked: Sequence[Block]) -> int:
     return failures
 
 
-def _scripts(asked: Iterable[Block]) -> tuple[tuple[str, str], ...]:
-    """What blocks run, wherever they stand."""
-    return tuple((block.program, block.script) for block in asked)
+def _scripts(selected: Iterable[Block]) -> tuple[tuple[str, str], ...]:
+    """What blocks run, on whatever line they are."""
+    return tuple((block.program, block.script) for block in selected)
+
+
+def _original(document: Path) -> Path:
+    """The document that a Korean one translates; any other itself."""
+    path = Path(*("en" if part == "ko" else part for part in document.parts))
+    return path.with_name(path.name.replace(".ko.ipynb", ".ipynb"))
 
 
 def main(names: Sequence[str]) -> int:
@@ -119,21 +159,21 @@ def main(names: Sequence[str]) -> int:
     documents = [Path(name) for name in names] or [
         *(path for path in (Path("README.md"), Path("README.ko.md")) if path.exists()),
         *sorted(Path("docs").rglob("*.md")),
+        *sorted(Path("docs").glob("*.ipynb"), key=lambda path: len(path.name)),  # originals before translations
     ]
     failures = 0
-    seen: dict[tuple[tuple[str, str], ...], Path] = {}
+    done: dict[tuple[tuple[str, str], ...], Path] = {}
     for document in documents:
-        asked = list(blocks(document.read_text(encoding="utf-8")))
-        scripts = _scripts(asked)
-        original = Path(*("en" if part == "ko" else part for part in document.parts))
-        if original != document and scripts != _scripts(blocks(original.read_text(encoding="utf-8"))):
+        selected = read_blocks(document)
+        scripts, original = _scripts(selected), _original(document)
+        if original != document and scripts != _scripts(read_blocks(original)):
             print(f"failed {document} does not have the blocks of {original}")
             failures += 1
-        elif asked and scripts in seen:
-            print(f"same   {document}, as {seen[scripts]}")
+        elif selected and scripts in done:
+            print(f"same   {document}, as {done[scripts]}")
         else:
-            failures += check(document, asked)
-            seen[scripts] = document
+            failures += check(document, selected)
+            done[scripts] = document
     return int(failures > 0)
 
 

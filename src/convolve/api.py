@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def data(
-    path: str,
+    path: str | Path,
     *,
     task: str | None = None,
     sheet: str | Path | None = None,
@@ -81,7 +81,7 @@ def networks(
 
 
 def train(
-    data: str | None = None,
+    data: str | Path | None = None,
     *,
     task: str | None = None,
     network: str | None = None,
@@ -119,7 +119,7 @@ def train(
     test: float | None = None,
     group_by: str | None = None,
     folds: int | None = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     freeze: str | None = None,
     gap: bool | None = None,
     recipe: str | Path | None = None,
@@ -211,7 +211,7 @@ def train(
 
 def evaluate(
     run: str | Path,
-    data: str | None = None,
+    data: str | Path | None = None,
     *,
     split: Literal["train", "validation", "test", "all"] | None = None,
     report: str | Path | None = None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import io
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -15,6 +18,7 @@ from convolve.progress import Listener, Message
 from convolve.progress import Progress as ProgressEvent
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_UPDATES = 0.1
 _WIDTH_IN_FILES = 160
 
 
@@ -29,7 +33,13 @@ def open_console(*, stderr: bool = False) -> Console:
 def to_html(renderables: Iterable[RenderableType]) -> str:
     """What would be printed, as HTML for a notebook."""
     console = Console(
-        record=True, file=io.StringIO(), width=_WIDTH_IN_FILES, highlight=False, markup=False, emoji=False
+        record=True,
+        file=io.StringIO(),
+        force_jupyter=False,  # else it would display itself, too
+        width=_WIDTH_IN_FILES,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
     for part in renderables:
         console.print(part, soft_wrap=isinstance(part, str | Text))
@@ -39,7 +49,11 @@ def to_html(renderables: Iterable[RenderableType]) -> str:
 @contextmanager
 def report_progress(console: Console) -> Iterator[Listener]:
     """A listener that prints on the console while the block runs."""
-    if not (console.is_terminal or console.is_jupyter):
+    if console.is_jupyter:
+        with _NotebookBars() as bars:
+            yield bars
+        return
+    if not console.is_terminal:
         yield _Lines(console)
         return
     columns = (
@@ -70,6 +84,50 @@ class _Bars:
         self._progress.update(bar, completed=event.done, total=event.total, detail=event.detail)
         if event.done >= event.total:
             self._progress.remove_task(self._bars.pop(event.work))
+
+
+class _NotebookBars:
+    """One output of a cell, updated in place, with a bar for each piece of work; messages are printed.
+
+    Rich's own bars need ipywidgets, and without it warn at every refresh.
+    """
+
+    def __init__(self) -> None:
+        self._bars: dict[str, str] = {}
+        self._output: Any = None
+        self._last = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove bars that an exception has left."""
+        self._bars.clear()
+        if self._output is not None:
+            self._show()
+
+    def __call__(self, event: ProgressEvent | Message) -> None:
+        if isinstance(event, Message):
+            sys.stdout.write(f"{event.text}\n")
+            return
+        work, detail = html.escape(event.work), html.escape(event.detail)
+        bar = f'<progress value="{event.done}" max="{event.total}"></progress>'
+        self._bars[event.work] = f"<div>{work} {bar} {event.done}/{event.total} {detail}</div>"
+        if event.done >= event.total:
+            del self._bars[event.work]
+        elif time.monotonic() - self._last < _SECONDS_BETWEEN_UPDATES:
+            return
+        self._show()
+
+    def _show(self) -> None:
+        from IPython.display import display
+
+        self._last = time.monotonic()
+        content = {"text/html": "".join(self._bars.values()), "text/plain": ""}
+        if self._output is None:
+            self._output = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._output.update(content, raw=True)
 
 
 class _Lines:

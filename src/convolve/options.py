@@ -41,9 +41,14 @@ def alias(*flags: str) -> Parameter:
 
 
 @dataclass(frozen=True)
+class PathLike:
+    """Marks text that names a file or a folder, for which Python also takes a `Path`."""
+
+
+@dataclass(frozen=True)
 class Option:
     """One option: the ``path`` of field names that leads to it, its type, its default, whether it is positional,
-    and other names of its flag.
+    other names of its flag, and whether it is text that is `PathLike`.
     """
 
     path: tuple[str, ...]
@@ -51,6 +56,7 @@ class Option:
     default: object
     positional: bool
     aliases: tuple[str, ...] = ()
+    path_like: bool = False
 
     @property
     def name(self) -> str:
@@ -68,9 +74,10 @@ def fields(cls: type) -> Iterator[Option]:
                 path = (spec.name, *inner.path)
                 yield dataclasses.replace(inner, path=path, positional=inner.positional and not spec.kw_only)
         elif spec.name != "task_options":
-            parameters = getattr(annotated[spec.name], "__metadata__", ())
-            aliases = tuple(name for one in parameters if isinstance(one, Parameter) for name in one.alias or ())
-            yield Option((spec.name,), hint, spec.default, not spec.kw_only, aliases)
+            marks = getattr(annotated[spec.name], "__metadata__", ())
+            aliases = tuple(name for mark in marks if isinstance(mark, Parameter) for name in mark.alias or ())
+            path_like = any(isinstance(mark, PathLike) for mark in marks)
+            yield Option((spec.name,), hint, spec.default, not spec.kw_only, aliases, path_like)
 
 
 def task_options_path(cls: type) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from tests.training.small import RUNTIME, training
 MANIFEST = Manifest(
     task="classify",
     outputs=2,
+    macs=1_000,
     monitored="accuracy",
     state={"classes": ["ä", "b"], "multi_label": False, "temperature": 1 / 3},
     preprocessing=Preprocessing(8, 8, 1, "crop", (0.1 + 0.2,), (1 / 3,)),

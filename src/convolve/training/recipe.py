@@ -18,7 +18,7 @@ from convolve.choices import Fit
 from convolve.datasets.augmentation import Augmentation
 from convolve.errors import OptionError
 from convolve.files import write_text
-from convolve.options import TaskOptions, alias, fields, flat, from_sections, merge, to_sections
+from convolve.options import PathLike, TaskOptions, alias, fields, flat, from_sections, merge, to_sections
 
 OptimizerName = Literal[
     "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
@@ -76,7 +76,7 @@ class Splitting:
 class Transfer:
     """Where the weights start from, and the head after them."""
 
-    weights: str | None = None
+    weights: Annotated[str | None, PathLike()] = None
     """Initial weights: a run's folder, a weight file, or `imagenet`. The head is replaced if the classes differ."""
     freeze: str | None = None
     """Freeze this stage and all before it; their batch normalization stays in evaluation mode."""
@@ -89,7 +89,7 @@ class Transfer:
 class Recipe:
     """Everything that decides a training."""
 
-    data: str | None = None
+    data: Annotated[str | None, PathLike()] = None
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from convolve.choices import Fit
 from convolve.command import Command
+from convolve.options import PathLike
 from convolve.progress import Listener
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _SHOWN_GROUPS = 5
 class Data:
     """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits."""
 
-    path: str
+    path: Annotated[str, PathLike()]
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from convolve.command import Command
-from convolve.options import flat
+from convolve.options import PathLike, flat
 from convolve.progress import Listener
 from convolve.setup.runtime_options import RuntimeOptions
 
@@ -25,7 +25,7 @@ class Evaluate:
 
     run: Path
     """Folder of the run."""
-    data: str | None = None
+    data: Annotated[str | None, PathLike()] = None
     """Other data to evaluate on, with the run's classes or some of them; by default the run's own."""
     _: KW_ONLY
     split: Literal["train", "validation", "test", "all"] | None = None
