@@ -43,7 +43,7 @@ class Events:
 
 @final
 class ProgressReporter:
-    """Reports the progress in images to a listener, at most once in ``seconds``."""
+    """Reports the progress in images to a listener, at most once in ``seconds``, and at the end."""
 
     def __init__(self, listener: Listener, epochs: int, images: int, seconds: float = 0.1) -> None:
         self._listener = listener
@@ -56,10 +56,10 @@ class ProgressReporter:
         done, now = state.epoch * self._images + state.images_done, time.monotonic()
         if self._first is None:
             self._first, self._started = done, now
-        if now - self._reported < self._seconds:
+        total = self._epochs * self._images
+        if now - self._reported < self._seconds and done < total:
             return
         self._reported = now
-        total = self._epochs * self._images
         speed = (done - self._first) / (now - self._started) if now > self._started else 0.0
         words = [f"epoch {min(state.epoch + 1, self._epochs)} of {self._epochs}"]
         words += [f"{name} {value:.3f}" for name, value in state.metrics.items()]

@@ -141,8 +141,9 @@ def _duplicates(kind: str, duplicates: Duplicates) -> Iterator[RenderableType]:
 
     if not duplicates.groups:
         return
+    groups = f"{duplicates.groups:,} group{'s' if duplicates.groups != 1 else ''}"
     counts = f"{duplicates.leaks:,} across splits, {duplicates.conflicts:,} with different labels"
-    yield f"{kind}: {duplicates.groups:,} groups, {counts}"
+    yield f"{kind}: {groups}, {counts}"
     for group in duplicates.examples[:_SHOWN_GROUPS]:
         names = ", ".join(f"{member.name} ({member.label})" for member in group.members[:4])
         yield Text(f"  {group.count}: {names}", style="dim")
