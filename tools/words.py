@@ -91,7 +91,6 @@ _MAXOUT = "the linear pieces of a maxout unit, as its authors call them"
 _COPIED = "made by the code itself, no duplicates in data"
 _LINE = "the line around a drawing"
 ALLOWED = {
-    ("convolve/datasets/layouts/named.py", "named"): "the layout of datasets that go by a name",
     ("convolve/explainers/", "copies"): _COPIED,
     ("convolve/explainers/sanity.py", "randomized_copies"): _COPIED,
     ("convolve/explainers/statistics.py", "_Sums"): "sums over images",
