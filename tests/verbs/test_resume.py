@@ -123,8 +123,15 @@ def test_changed_data_is_refused(stopped: Path) -> None:
     with pytest.raises(RunError, match=r"data has changed since .*; restore it, or train again"):
         train(resume=stopped)
     path.unlink()
-    with pytest.raises(RunError, match=r"no longer holds a/0\.png \(1 images"):
+    with pytest.raises(RunError, match=r"no longer holds a/0\.png; put it back, or train again"):
         train(resume=stopped)
+    others = [path.with_name(f"{index}.png") for index in (2, 3)]
+    for other in others:
+        other.rename(other.with_suffix(".txt"))
+    with pytest.raises(RunError, match=r"no longer holds a/\d\.png and 2 other images of this run; put them back"):
+        train(resume=stopped)
+    for other in others:
+        other.with_suffix(".txt").rename(other)
     path.write_bytes(content)
     (stopped.parent / "data").rename(stopped.parent / "moved")
     with pytest.raises(RunError, match=r"no longer at .*data; restore it there, or correct .*recipe\.toml"):

@@ -299,7 +299,7 @@ def test_it_never_needs_torch_and_from_scratch_stays_importable() -> None:
 import sys
 import convolve.from_scratch.pooling
 import convolve
-assert trace_of("pool", input="1 2/3 4").grids[-1].values == ((4.0,),)
+assert convolve.scratch("pool", input="1 2/3 4").trace.grids[-1].values == ((4.0,),)
 assert convolve.from_scratch.pooling.max_pool_forward
 assert not {"torch", "cv2", "matplotlib"} & set(sys.modules)
 """

@@ -27,7 +27,6 @@ from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.segment.evaluation import Evaluation
 from convolve.tasks.segment.prediction import MaskPrediction
 from convolve.training.checkpoints import RunFiles
-from convolve.training.evaluation import evaluate_batches
 from convolve.training.run import open_run
 from convolve.values import IGNORE
 from tests.tasks.segment.small import PALETTE, QUICK, blobs, folder
@@ -85,9 +84,15 @@ def test_the_validation_loss_is_that_of_the_best_weights(run: Path, data: Path) 
     batches = open_evaluation_data(opened, task, runtime, None, "validation").batches
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     best = lines[opened.manifest.results["epoch"] - 1]
-    found = evaluate_batches(task, batches.epoch(0), runtime)
-    assert found["loss"] == pytest.approx(best["loss"], rel=1e-5)
-    assert found["mean_iou"] == best["mean_iou"]
+    evaluator, losses, images = task.evaluator(), 0.0, 0
+    with torch.inference_mode():
+        for batch in batches.epoch(0):
+            inputs, targets = runtime.images(batch.images), batch.targets.to("cpu")
+            losses += float(task.loss(inputs, targets, None)["loss"]) * len(inputs)
+            evaluator.add(task.predict(inputs), batch)
+            images += len(inputs)
+    assert best["loss"] == pytest.approx(losses / images, rel=1e-5)
+    assert best["mean_iou"] == evaluator.metrics()["mean_iou"]
 
 
 def test_the_sheet_shows_masks_over_images(run: Path) -> None:
@@ -272,7 +277,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
         (
             {"network": "resnet18"},
             NetworkError,
-            "resnet18 classifies whole images.* needs pixels; use --network fcn8s_resnet18",
+            "resnet18 gives scores for the whole image, .* needs them for pixels; use --network fcn8s_resnet18",
         ),
         ({"mixup": 0.2}, OptionError, "^--mixup is an option of classify, not of segment; omit it"),
         ({"label_smoothing": 0.1}, OptionError, "^--label-smoothing is an option of classify"),
@@ -281,7 +286,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
         (
             {"task": "classify", "network": "fcn8s_resnet18"},
             NetworkError,
-            "is a segmentation network, but the task is classify; use --network resnet18",
+            "gives scores for pixels, but the task classify needs them for the whole image; use --network resnet18",
         ),
     ],
 )
@@ -298,7 +303,8 @@ def test_folders_of_classes_have_no_masks(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no masks; give images and masks of the same names, or --task classify"):
         train(data, **QUICK, task="segment", out=tmp_path / "run")
     with pytest.raises(
-        NetworkError, match="is a segmentation network, but the task is classify; use --network resnet20"
+        NetworkError,
+        match="gives scores for pixels, but the task classify needs them for the whole image; use --network resnet20",
     ):
         train(data, **QUICK, out=tmp_path / "run")
 

@@ -46,6 +46,5 @@ def _choose_task(recipe: Recipe, dataset: Dataset, card: Card | None) -> tuple[T
 def _network_advice(card: Card, task: TaskInfo) -> str:
     instead = models.counterpart(card.name, task.output)
     remedy = f"use --network {instead}" if instead else "choose another --network or --task"
-    if card.output == "image":
-        return f"{card.name} classifies whole images, but the task {task.name} needs {task.output}; {remedy}."
-    return f"{card.name} is a segmentation network, but the task is {task.name}; {remedy}."
+    given, needed = ("the whole image" if output == "image" else output for output in (card.output, task.output))
+    return f"{card.name} gives scores for {given}, but the task {task.name} needs them for {needed}; {remedy}."

@@ -116,10 +116,10 @@ def read_splits(folder: Path, dataset: Dataset) -> Splits:
     index_of = {name: index for index, name in enumerate(_names(dataset))}
     missing = [name for part in _PARTS for name in names[part] if name not in index_of]
     if missing:
-        raise RunError(
-            f"{dataset.root} no longer holds {missing[0]} ({len(missing)} images of this run are missing); "
-            "put them back or train again."
-        )
+        count = len(missing) - 1
+        others = f" and {count:,} other image{'s' if count > 1 else ''} of this run" if count else ""
+        them = "them" if count else "it"
+        raise RunError(f"{dataset.root} no longer holds {missing[0]}{others}; put {them} back, or train again.")
     found = {part: np.array([index_of[name] for name in names[part]], dtype=np.int64) for part in _PARTS}
     return Splits(**found, origin=origin)
 

@@ -86,7 +86,7 @@ def run(options: Predict, listener: Listener) -> Predictions:
                 predictions.append(predictor.unreadable(name, broken[index]) if index in broken else next(batch))
             listener(Progress("predict", len(predictions), len(images)))
     if all(prediction.error for prediction in predictions):
-        raise DataError(f"None of the {len(predictions)} images can be read; the first: {predictions[0].error}")
+        raise DataError(f"None of the images can be read; the first: {predictions[0].error}")
     result = Predictions(tuple(predictions), predictor.finish(predictions))
     if options.csv:
         _write_csv(options.csv, result)
