@@ -139,12 +139,12 @@ def test_the_estimate_of_a_real_training_is_within_thirty_percent(
     monkeypatch.setattr(plan, "measure", note_plan)
     monkeypatch.setattr(loop, "fit", timed_fit)
     data = folders(tmp_path / "data", {"a": 160, "b": 160})
-    options = {"size": 32, "epochs": 6, "batch": 32, "threads": 1, "validation": 0.2, "precision": "fp32"}
+    options = {"size": 32, "epochs": 10, "batch": 32, "threads": 1, "validation": 0.2, "precision": "fp32"}
     train(data, network="resnet20_cifar", **options, out=tmp_path / "run")
     estimate = plans[0].epochs * plans[0].seconds_per_epoch
-    assert seconds[0] > 2
+    assert seconds[0] > 1
     assert estimate == pytest.approx(seconds[0], rel=0.3)
-    assert plans[0].images_per_second == pytest.approx(6 * 192 / seconds[0], rel=0.5)  # validation is not in it
+    assert plans[0].images_per_second == pytest.approx(10 * 192 / seconds[0], rel=0.5)  # validation is not in it
 
 
 def test_a_plan_is_a_sentence() -> None:
