@@ -88,17 +88,19 @@ def assembled(stages: dict[str, Stage], head: nn.Module) -> Network:
     return Network(card, stages, head)
 
 
-def training(recipe: Recipe = RECIPE, images: int = 160, learning: Network | None = None) -> Training:
+def training(
+    recipe: Recipe = RECIPE, images: int = 160, learning: Network | None = None, runtime: Runtime = RUNTIME
+) -> Training:
     classes = tuple(str(digit) for digit in range(10))
     task = Classify(learning or network(), classes, **recipe.task_options)  # type: ignore[arg-type]
-    RUNTIME.prepare(task.network)
+    runtime.prepare(task.network, learning=True)
     held = digits(1000, 1200, 200)
 
     def validate(measured: nn.Module) -> dict[str, float]:
         assert isinstance(measured, Network)
-        return evaluate_batches(task.with_network(measured), held.epoch(0), RUNTIME)
+        return evaluate_batches(task.with_network(measured), held.epoch(0), runtime)
 
-    return Training(task, digits(0, images, recipe.batch or 16), validate, recipe, RUNTIME)
+    return Training(task, digits(0, images, recipe.batch or 16), validate, recipe, runtime)
 
 
 def rest(seconds: float) -> Events:

@@ -51,11 +51,13 @@ class Runtime:
 
     def prepare(self, network: nn.Module, *, learning: bool = False) -> nn.Module:
         """Move a network to the device and memory format, in place. On a CPU this also sets the number of threads and
-        configures the allocator, for training if ``learning``.
+        configures the allocator, for training if ``learning``; a GPU learns with cuDNN's deterministic algorithms.
         """
         if self.device == "cpu":
             torch.set_num_threads(self.threads)
             keep_large_blocks(_LARGEST_IN_FP32 if learning and self.precision == "fp32" else _LARGEST_BLOCK)
+        elif learning and self.device.startswith("cuda"):
+            torch.backends.cudnn.deterministic = True  # else a resumed training would not end with the same bits
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return network.to(device=self.device).to(memory_format=layout)
 

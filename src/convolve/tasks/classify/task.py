@@ -297,4 +297,5 @@ def _draw_mixup(count: int, alpha: float, random: torch.Generator) -> tuple[Tens
     """The ratio of the first image, drawn from Beta(a, a), and the order of the second ones (Zhang et al. 2018)."""
     seed = int(torch.randint(2**62, (1,), generator=random, device=random.device))
     ratio = np.random.default_rng(seed).beta(alpha, alpha)
-    return torch.tensor(ratio, dtype=torch.float32), torch.randperm(count, generator=random, device=random.device)
+    drawn = torch.tensor(ratio, dtype=torch.float32, device=random.device)
+    return drawn, torch.randperm(count, generator=random, device=random.device)
