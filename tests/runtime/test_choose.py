@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from convolve import runtime
+from convolve.choices import Precision
 from convolve.errors import OptionError
 from convolve.runtime import Runtime, choose, describe_machine, keep_large_blocks, memory_budget
 
@@ -48,6 +49,31 @@ def test_small_networks_stay_in_fp32_and_the_default_layout(monkeypatch: pytest.
     chosen = choose("cpu", macs=300_000)
     assert (chosen.precision, chosen.channels_last) == ("fp32", False)
     assert choose("cpu").precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "trained_in", "precision", "reason"),
+    [
+        ("avx512_bf16", "fp32", "fp32", "fp32: as the run was trained"),
+        ("avx512_bf16", "bf16", "bf16", "bf16: as the run was trained"),
+        ("avx2", "fp32", "fp32", "fp32: as the run was trained"),
+        (
+            "avx2",
+            "bf16",
+            "fp32",
+            "fp32: the run was trained in bf16, but the processor has no bfloat16; results may differ slightly",
+        ),
+    ],
+)
+@pytest.mark.parametrize("macs", [LARGE, 300_000])
+def test_a_run_is_used_in_the_format_it_was_trained_in(
+    flags: str, trained_in: Precision, precision: str, reason: str, macs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, "AMD EPYC", flags)
+    chosen = choose("cpu", macs=macs, trained_in=trained_in)
+    assert chosen.precision == precision
+    assert chosen.reasons[1] == reason
+    assert choose("cpu", "bf16", macs=macs, trained_in=trained_in).reasons[1] == "bf16: as requested"
 
 
 def test_explicit_arguments_win() -> None:

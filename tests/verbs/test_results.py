@@ -16,7 +16,7 @@ import convolve
 from convolve.verbs.train import Folds
 from tests.tasks.segment.small import QUICK as SEGMENT
 from tests.tasks.segment.small import folder
-from tests.verbs.synthetic import QUICK, folders, train
+from tests.verbs.synthetic import QUICK, corner_image, folders, save, train
 
 
 def html_of(result: Any) -> str:
@@ -45,7 +45,10 @@ def images_of(page: str) -> list[Image.Image]:
 
 
 def test_a_classifiers_evaluation_has_metrics_and_the_matrix(shapes_run: Path, tmp_path: Path) -> None:
-    found = convolve.evaluate(shapes_run, progress=False, threads=1, report=tmp_path / "page.html")
+    data = folders(tmp_path / "data", {"a b": 5, "ünï": 3, "꽃": 4})
+    for number in range(2):  # images of the first class, labeled as the last
+        save(data / "꽃" / f"wrong {number}.png", corner_image([0], np.random.default_rng(number)))
+    found = convolve.evaluate(shapes_run, data, progress=False, threads=1, report=tmp_path / "page.html")
     page, evaluation = html_of(found), found.evaluation
     accuracy = f"Accuracy {100 * evaluation.metrics['accuracy']:.1f} %"
     low, high = (100 * end for end in evaluation.as_json()["intervals"]["accuracy"])
@@ -55,7 +58,7 @@ def test_a_classifiers_evaluation_has_metrics_and_the_matrix(shapes_run: Path, t
     matrix = np.array([[int(cell or 0) for cell in row[1:]] for row in rows])
     assert [row[0] for row in rows] == header[1:]
     assert matrix.tolist() == evaluation.as_json()["confusion"]
-    assert matrix.sum() == evaluation.images
+    assert (matrix.sum(), matrix[2, 0], matrix[0, 2]) == (14, 2, 0)
 
 
 def test_a_training_shows_its_evaluation(tmp_path: Path) -> None:

@@ -93,9 +93,10 @@ def run(options: Compare, listener: Listener) -> Comparison:
     rows = []
     for index, one in enumerate(found):
         listener(Progress("compare", index, len(found), options.runs[index]))
-        rows.append(
-            _compare_card(one, options.runtime) if isinstance(one, Card) else _compare_run(one, options.runtime)
-        )
+        if isinstance(one, Card):
+            rows.append(_compare_card(one, options.runtime))
+        else:
+            rows.append(_compare_run(one, options.runtime, listener))
     listener(Progress("compare", len(found), len(found)))
     rows.sort(key=lambda row: (row.value is None, row.metric, -(row.value or 0.0)))
     comparison = Comparison(tuple(rows), options.figure)
@@ -151,7 +152,7 @@ def _find(name: str) -> Run | Card:
         ) from error
 
 
-def _compare_run(run: Run, options: RuntimeOptions) -> ComparedNetwork:
+def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> ComparedNetwork:
     """A run's own headline metric, and the speed of its network."""
     from convolve.setup.restore import restore_task
     from convolve.summary import summarize
@@ -160,7 +161,7 @@ def _compare_run(run: Run, options: RuntimeOptions) -> ComparedNetwork:
     split = next((name for name in ("test", "validation") if name in results), None)
     if split is None:
         raise RunError(f"{run.folder} has not ended; continue with `convolve train --resume {run.folder}`.")
-    task, runtime = restore_task(run, options)
+    task, runtime = restore_task(run, options, listener)
     summary = summarize(task.network, (size.channels, size.height, size.width))
     latency, speed = _time(task.network, runtime, (size.height, size.width, size.channels))
     return ComparedNetwork(
