@@ -175,7 +175,7 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
         (("train", "digits", "--network", "lenet5_keras", "--mixup", "2e9"), "mixup cannot be 2000000000.0"),
         (("train", "digits", "--network", "lenet5_keras", "--balance", "wood"), 'Choose from: "none", "weights"'),
         (("train", "digits", "--network", "lenet5_keras", "--task", "segmnt"), "did you mean segment?"),
-        (("train", "digits", "--network", "lenet5_keras", "--task", "segment"), "the task segment needs them for pixels"),
+        (("train", "digits", "--network", "lenet5_keras", "--task", "segment"), "segment needs them for pixels"),
         (("train", "--recipe", "nowhere.toml"), "nowhere.toml cannot be read"),
         (("train", "--resume", "nowhere"), "nowhere is not a run"),
         (("train", "--resume", "nowhere", "--epochs", "3"), "give --resume without other options"),

@@ -61,7 +61,7 @@ def test_splits_are_found_by_name_though_files_came_and_names_repeat(tmp_path: P
     for part in ("train", "validation", "test"):
         assert getattr(more, part).tolist() == [index + 1 for index in getattr(SPLITS, part)]
     assert more.origin == "by hand"
-    with pytest.raises(RunError, match=r"somewhere no longer holds c; put it back, or train again"):
+    with pytest.raises(RunError, match=r"somewhere no longer holds c; put it back, or train again\."):
         read_splits(run.folder, dataset("b", "a", "b", "b (2)"))
 
 

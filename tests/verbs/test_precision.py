@@ -76,9 +76,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module", params=[f"{task} {precision}" for task in NETWORKS for precision in FORMATS])
-def run(
-    request: pytest.FixtureRequest, data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def run(request: pytest.FixtureRequest, data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of each task in each format."""
     task, precision = request.param.split()
     options = {**OPTIONS, "network": NETWORKS[task], "precision": precision}

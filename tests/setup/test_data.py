@@ -1,0 +1,122 @@
+"""Which task a dataset is for: the most specific ground truth that the network is for, unless a task is requested."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from convolve import models
+from convolve.command import find_command
+from convolve.errors import DataError, NetworkError, OptionError
+from convolve.progress import Message, Progress
+from convolve.setup.data import open_for_task
+from convolve.training.recipe import Recipe
+from tests.tasks.segment.small import folder
+from tests.verbs.synthetic import folders
+
+CLASSIFIER, SEGMENTER = models.card("resnet20_cifar"), models.card("fcn1s_resnet20_cifar")
+LABELS = "the data has labels; --task segment would use its masks"
+MASKS = "the data has masks; --task classify would use its labels"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of labels of 12 images, 8 of which have masks too."""
+    root = folder(tmp_path_factory.mktemp("both"), 12)
+    for index in range(8, 12):
+        (root / "masks" / f"{index}.png").unlink()
+    lines = [f"images/{index}.png,{'even' if index % 2 == 0 else 'odd'}" for index in range(12)]
+    (root / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    return root
+
+
+@pytest.fixture(scope="module")
+def labels_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders(tmp_path_factory.mktemp("labels"), {"a": 6, "b": 6})
+
+
+@pytest.mark.parametrize(
+    ("requested", "card", "task", "reason", "images"),
+    [
+        (None, None, "segment", MASKS, 8),
+        (None, SEGMENTER, "segment", MASKS, 8),
+        (None, CLASSIFIER, "classify", LABELS, 12),
+        ("classify", None, "classify", "as requested", 12),
+        ("classify", CLASSIFIER, "classify", "as requested", 12),
+        ("segment", None, "segment", "as requested", 8),
+        ("segment", SEGMENTER, "segment", "as requested", 8),
+    ],
+)
+def test_the_task_is_the_requested_one_or_the_networks_or_the_most_specific(
+    requested: str | None, card: models.Card | None, task: str, reason: str, images: int, both: Path
+) -> None:
+    dataset, info, why = open_for_task(Recipe(str(both), task=requested), card)
+    assert set(dataset.ground_truths) == {"labels", "masks"}
+    assert (info.name, why, len(dataset)) == (task, reason, images)
+
+
+def test_where_there_is_nothing_else_nothing_is_suggested(labels_only: Path) -> None:
+    for card in (None, CLASSIFIER):
+        _, info, reason = open_for_task(Recipe(str(labels_only)), card)
+        assert (info.name, reason) == ("classify", "the data has labels")
+
+
+@pytest.mark.parametrize(
+    ("requested", "card", "words"),
+    [
+        (
+            "segment",
+            CLASSIFIER,
+            r"^resnet20_cifar classifies whole images, .* task segment needs pixels; use --network \w+",
+        ),
+        (
+            "classify",
+            SEGMENTER,
+            r"is a segmentation network, but the task is classify; use --network resnet20_cifar\.$",
+        ),
+    ],
+)
+def test_a_network_for_another_task_is_a_sentence(requested: str, card: models.Card, words: str, both: Path) -> None:
+    with pytest.raises(NetworkError, match=words):
+        open_for_task(Recipe(str(both), task=requested), card)
+
+
+def test_a_network_that_no_ground_truth_is_for_is_a_sentence(labels_only: Path) -> None:
+    with pytest.raises(NetworkError, match="is a segmentation network, but the task is classify"):
+        open_for_task(Recipe(str(labels_only)), SEGMENTER)
+
+
+def test_an_unknown_task_is_a_sentence(both: Path) -> None:
+    with pytest.raises(OptionError, match=r"^There is no task 'segmnt'; did you mean segment\?$"):
+        open_for_task(Recipe(str(both), task="segmnt"), None)
+
+
+def test_masks_that_are_missing_are_a_sentence(labels_only: Path) -> None:
+    recipe = Recipe(str(labels_only), task="segment", network=SEGMENTER.name)
+    train = find_command("train")
+    with pytest.raises(DataError, match="has no masks"):
+        train.run(replace(train.options(), training=recipe), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"network": "fcn1s_resnet20_cifar"}, f"; task segment: {MASKS}"),
+        ({"network": "resnet20_cifar"}, f"; task classify: {LABELS}"),
+        ({"network": "resnet20_cifar", "task": "classify"}, "; task classify: as requested"),
+    ],
+)
+def test_the_first_line_of_a_training_says_it(options: dict[str, str], words: str, both: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    def listen(event: Message | Progress) -> None:
+        if isinstance(event, Message):
+            lines.append(event.text)
+
+    train = find_command("train")
+    keywords = {"data": both, "size": 32, "epochs": 1, "batch": 4, "threads": 1, "out": tmp_path / "run", **options}
+    train.run(train.build_options(keywords), listen)
+    assert lines[0].startswith(f"{both}: ")
+    assert lines[0].endswith(words)
