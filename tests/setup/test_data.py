@@ -69,12 +69,12 @@ def test_where_there_is_nothing_else_nothing_is_suggested(labels_only: Path) -> 
         (
             "segment",
             CLASSIFIER,
-            r"^resnet20_cifar classifies whole images, .* task segment needs pixels; use --network \w+",
+            r"^resnet20_cifar gives scores for the whole image, .* segment needs them for pixels; use --network \w+",
         ),
         (
             "classify",
             SEGMENTER,
-            r"is a segmentation network, but the task is classify; use --network resnet20_cifar\.$",
+            r"classify needs them for the whole image; use --network resnet20_cifar\.$",
         ),
     ],
 )
@@ -84,7 +84,9 @@ def test_a_network_for_another_task_is_a_sentence(requested: str, card: models.C
 
 
 def test_a_network_that_no_ground_truth_is_for_is_a_sentence(labels_only: Path) -> None:
-    with pytest.raises(NetworkError, match="is a segmentation network, but the task is classify"):
+    with pytest.raises(
+        NetworkError, match="^fcn1s_resnet20_cifar gives scores for pixels, but the task classify needs them"
+    ):
         open_for_task(Recipe(str(labels_only)), SEGMENTER)
 
 
