@@ -198,6 +198,33 @@ def test_an_error_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[segment]\nloss = 'dice'", "has an unknown entry 'segment.loss'; remove or correct it."),
+        ("[classify]\nmixupp = 0.2", "There is no option 'mixupp'. Did you mean mixup?"),
+        ("[classify]\nmixup = 'much'", "mixup cannot be 'much'; it must be a number."),
+        ("[classify]\nloss = 'dice'", "--loss is an option of segment, not of classify; omit it."),
+        ("[classify]\nlabel_smoothing = 1.5", "label_smoothing cannot be 1.5; it must be a number from 0 to 0.9999."),
+        ("[optimization]\nlearning_rate = true", "learning_rate cannot be True; it must be a number."),
+    ],
+)
+def test_an_error_in_a_recipe_is_one_sentence(text: str, sentence: str, command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"data = 'digits'\ntask = 'classify'\nnetwork = 'lenet5_keras'\n{text}\n")
+    refused = command.refused("train", "--recipe", path, "--out", tmp_path / "run")
+    assert refused.removeprefix(f"{path}: ").removeprefix(f"{path} ") == sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_may_be_used_for_another_task(command: Command, tmp_path: Path) -> None:
+    """The options of the first one are dropped."""
+    path = tmp_path / "recipe.toml"
+    path.write_text("data = 'digits'\ntask = 'classify'\nnetwork = 'lenet5_keras'\n[classify]\nmixup = 0.2\n")
+    words = ("train", "--recipe", path, "--task", "segment", "--loss", "dice", "--out", tmp_path / "run")
+    assert "the task segment needs them for pixels" in command.refused(*words)
+
+
 def test_a_folder_without_a_dataset_is_described(command: Command, tmp_path: Path) -> None:
     assert "Found there: nothing." in command.refused("train", tmp_path, "--network", "lenet5_keras")
     folders(tmp_path, {"cats": 3})

@@ -13,23 +13,23 @@ from convolve.files import atomic_write, write_text
 
 
 def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    place = tmp_path / "a.txt"
-    write_text(place, "old")
-    with pytest.raises(ZeroDivisionError), atomic_write(place) as draft:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), atomic_write(path) as draft:
         draft.write_text(f"half {1 / 0}")
-    assert place.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [place]
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    place = tmp_path / "a.txt"
-    write_text(place, "old")
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
     with (
         pytest.raises(ConvolveError, match=r"a\.txt cannot be written \(No space left on device\)"),
-        atomic_write(place),
+        atomic_write(path),
     ):
         raise OSError(28, "No space left on device")
-    assert place.read_text() == "old"
+    assert path.read_text() == "old"
 
 
 def test_a_folder_in_place_of_the_file_is_one_sentence(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_network_for_another_task_is_a_sentence(requested: str, card: models.C
 
 def test_a_network_that_no_ground_truth_is_for_is_a_sentence(labels_only: Path) -> None:
     with pytest.raises(
-        NetworkError, match="^fcn1s_resnet20_cifar gives scores for pixels, but the task classify needs them"
+        NetworkError, match=r"^fcn1s_resnet20_cifar gives scores for pixels, but the task classify needs them"
     ):
         open_for_task(Recipe(str(labels_only)), SEGMENTER)
 
