@@ -84,7 +84,7 @@ def test_each_metric_has_its_own_column(
 ) -> None:
     rows = {"b": _row("b", 0.7, "mean IoU"), "a": _row("a", 0.6, "accuracy"), "c": _row("c", 0.9, "mean IoU")}
     monkeypatch.setattr(compare, "_find", lambda name: name)
-    monkeypatch.setattr(compare, "_compare_run", lambda name, options: rows[name])
+    monkeypatch.setattr(compare, "_compare_run", lambda name, *_: rows[name])
     compared = convolve.compare(["a", "b", "c"], figure=tmp_path / "cost.svg", progress=False)
     lines = _lines(compared).splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["a", "c", "b"]
