@@ -4,8 +4,6 @@ from typing import Literal
 
 Fit = Literal["crop", "letterbox", "stretch", "tiles"]
 Precision = Literal["fp32", "bf16"]
-TaskName = Literal["classify", "segment"]
-PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
 AttributionMethod = Literal[
     "cam",
     "grad-cam",
