@@ -49,7 +49,7 @@ def draw_transforms(
     strengths = (augmentation.brightness, augmentation.contrast, augmentation.saturation)
     if not any((*strengths, augmentation.pca)):
         return Transforms(matrices, normalization_matrix(preprocessing)[None], starts)
-    factors = [1 + (strength or 0.0) * _symmetric(column) for strength, column in zip(strengths, colors, strict=True)]
+    factors = [1 + (strength or 0.0) * (2 * column - 1) for strength, column in zip(strengths, colors, strict=True)]
     change = ColorChange(factors[0], factors[1], factors[2], shift)
     return Transforms(matrices, color_matrices(change, preprocessing), starts)
 
@@ -60,12 +60,20 @@ def apply_transforms(
     preprocessing: Preprocessing,
     noise: Floats | None = None,
 ) -> Floats:
-    """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise."""
-    result = transform_colors(_warp(images, transforms.matrices, preprocessing), transforms.colors)
+    """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise.
+
+    An array of small images is resampled in one call, other images in one call each; both agree within rounding.
+    """
+    area = preprocessing.height * preprocessing.width
+    small = isinstance(images, np.ndarray) and max(area, images[0, ..., 0].size) <= SMALL
+    if small and preprocessing.fit != "letterbox":
+        warped = warp_small(np.asarray(images), transforms.matrices, preprocessing.height, preprocessing.width)
+    else:
+        warped = warp(images, transforms.matrices, preprocessing)
+    result = transform_colors(warped, transforms.colors)
     if noise is not None:
-        length = preprocessing.height * preprocessing.width
         for image, start in zip(result, transforms.noise.tolist(), strict=True):
-            np.add(image, noise[start : start + length].reshape(image.shape), out=image)
+            np.add(image, noise[start : start + area].reshape(image.shape), out=image)
     return result
 
 
@@ -78,19 +86,6 @@ def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Ge
     return random.standard_normal(shape, dtype=np.float32) * np.float32(sigma / np.array(preprocessing.std))
 
 
-def _warp(images: Sequence[Pixels] | Pixels, matrices: Draws, preprocessing: Preprocessing) -> Pixels:
-    """One call per image, or for an array of small ones one call for all; they agree within rounding."""
-    area = preprocessing.height * preprocessing.width
-    if (
-        preprocessing.fit == "letterbox"
-        or not isinstance(images, np.ndarray)
-        or area > SMALL
-        or images[0, ..., 0].size > SMALL
-    ):
-        return warp(images, matrices, preprocessing)
-    return warp_small(images, matrices, preprocessing.height, preprocessing.width)
-
-
 def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:
     """(N, 4) boxes of whole pixels, each a random fraction of what the input shows at a random position; `letterbox`
     keeps their shape.
@@ -101,7 +96,7 @@ def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocess
         return boxes
     fraction = smallest + (1 - smallest) * draws[0]
     widest = 1.0 if preprocessing.fit == "letterbox" else min(WIDEST, 1 / max(smallest, 1 / WIDEST))
-    stretch = widest ** _symmetric(draws[1])
+    stretch = widest ** (2 * draws[1] - 1)
     limits = sizes[:, ::-1]
     extents = boxes[:, 2:] * np.sqrt(np.stack([fraction * stretch, fraction / stretch], axis=1))
     extents = np.clip(np.rint(extents), 1, limits).astype(np.int64)
@@ -111,20 +106,16 @@ def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocess
 
 def _affine_matrices(augmentation: Augmentation, matrices: Draws, preprocessing: Preprocessing, draws: Draws) -> Draws:
     """The matrices followed by flips, rotation, scaling (about the input's center) and translation."""
-    angle = np.deg2rad((augmentation.rotate or 0.0) * _symmetric(draws[0]))
-    size = np.maximum(_SMALLEST, 1 + (augmentation.scale or 0.0) * _symmetric(draws[1]))
-    flip = np.where(draws[2:4] < 0.5, -1.0, 1.0)
+    either_way = 2 * draws - 1  # from draws between 0 and 1
+    angle = np.deg2rad((augmentation.rotate or 0.0) * either_way[0])
+    size = np.maximum(_SMALLEST, 1 + (augmentation.scale or 0.0) * either_way[1])
+    flip = np.where(either_way[2:4] < 0, -1.0, 1.0)
     flip[[not augmentation.flip, not augmentation.vertical_flip]] = 1.0
     cosine, sine = size * np.cos(angle), size * np.sin(angle)
     linear = np.stack([cosine * flip[0], -sine * flip[1], sine * flip[0], cosine * flip[1]], axis=1)
     linear = linear.reshape(-1, 2, 2)
     extent = np.array([preprocessing.width, preprocessing.height])
-    offset = extent / 2 - linear @ (extent / 2) + (augmentation.translate or 0.0) * _symmetric(draws[4:6]).T * extent
+    offset = extent / 2 - linear @ (extent / 2) + (augmentation.translate or 0.0) * either_way[4:6].T * extent
     moved = linear @ matrices
     moved[:, :, 2] += offset
     return np.asarray(moved)
-
-
-def _symmetric(draws: Draws) -> Draws:
-    """Draws between 0 and 1 as draws between -1 and 1."""
-    return 2 * draws - 1

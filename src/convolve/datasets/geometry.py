@@ -11,13 +11,12 @@ it is the mean color, as in the padding itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from convolve.values import Floats, Indices, Matrices, Pixels, Preprocessing
+from convolve.values import Indices, Matrices, Pixels, Preprocessing
 
 _WHOLE = 1e-6  # pixels: nearer to a whole number than this is that number
 SMALL = 64 * 64
@@ -74,18 +73,15 @@ def warp(images: Sequence[Pixels] | Pixels, matrices: Matrices, preprocessing: P
     sizes = np.array([image.shape[:2] for image in images], dtype=np.int64).reshape(-1, 2)
     result = np.empty((len(images), preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
     spans = _whole_pixel_spans(matrices, sizes, preprocessing)
+    mean_color = tuple(round(255 * value) for value in preprocessing.mean)
+    border = cv2.BORDER_CONSTANT if preprocessing.fit == "letterbox" else cv2.BORDER_REFLECT_101
     flips = (matrices[:, [0, 1], [0, 1]] < 0).tolist()
     for image, matrix, span, flip, pixels in zip(images, matrices, spans, flips, result, strict=True):
         if span is None:
-            pixels[...] = _resample(image, matrix, preprocessing).reshape(pixels.shape)
+            _resample(image, matrix, border, mean_color, pixels)
         else:
-            _resize(image, span, flip, mean_color(preprocessing), pixels)
+            _resize(image, span, flip, mean_color, pixels)
     return result
-
-
-def mean_color(preprocessing: Preprocessing) -> tuple[int, ...]:
-    """The mean as 8-bit channel values: what pads a letterbox."""
-    return tuple(round(255 * value) for value in preprocessing.mean)
 
 
 def _whole_pixel_spans(matrices: Matrices, sizes: Indices, preprocessing: Preprocessing) -> list[list[int] | None]:
@@ -120,27 +116,21 @@ def _resize(image: Pixels, span: list[int], flip: list[bool], padding: tuple[int
         cv2.resize(part, (right, bottom), dst=result, interpolation=cv2.INTER_LINEAR)
         return
     if part.shape != result.shape:
-        part = _pixels(cv2.resize(part, (right, bottom), interpolation=cv2.INTER_LINEAR))
+        part = cast(Pixels, cv2.resize(part, (right, bottom), interpolation=cv2.INTER_LINEAR))
     cv2.flip(part, -1 if all(flip) else int(flip[0]), dst=result)
 
 
-def _resample(image: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
-    size = (preprocessing.width, preprocessing.height)
+def _resample(image: Pixels, matrix: Matrices, border: int, padding: tuple[int, ...], result: Pixels) -> None:
+    """Resample the whole image as any matrix asks, beyond its edges with a border of OpenCV's."""
+    height, width, channels = result.shape
     centered = matrix.copy()  # OpenCV counts from the first pixel's center
     centered[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
-    rgba = image.shape[2] == 3 and size[0] * size[1] >= _LARGE
+    rgba = channels == 3 and width * height >= _LARGE
     source = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA) if rgba else image
-    if preprocessing.fit == "letterbox":
-        border, color = cv2.BORDER_CONSTANT, mean_color(preprocessing)
-    else:
-        border, color = cv2.BORDER_REFLECT_101, ()
-    warped = cv2.warpAffine(source, centered, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=color)
-    return _pixels(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB) if rgba else warped)
-
-
-def _pixels(array: npt.NDArray[Any]) -> Pixels:
-    """OpenCV has no types; given 8 bits it returns 8 bits."""
-    return cast(Pixels, array)
+    warped = cv2.warpAffine(
+        source, centered, (width, height), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=padding
+    )
+    result[...] = (cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB) if rgba else warped).reshape(result.shape)
 
 
 def warp_small(images: Pixels, matrices: Matrices, height: int, width: int) -> Pixels:
@@ -152,47 +142,25 @@ def warp_small(images: Pixels, matrices: Matrices, height: int, width: int) -> P
     """
     count, source_height, source_width, channels = images.shape
     step = _TALLEST // max(1, source_height)
-    grid = _grid(height, width)
+    row_of, column_of = np.divmod(np.arange(height * width), width)
+    grid = np.stack([column_of, row_of, np.ones_like(row_of)]).astype(np.float32)
     result = np.empty((count, height, width, channels), np.uint8)
     for first in range(0, count, step):
-        part = images[first : first + step]
-        columns, rows = _coordinates(matrices[first : first + step], grid)
-        _reflect(columns, source_width)
-        _reflect(rows, source_height)
+        part, forward = images[first : first + step], matrices[first : first + step]
+        # (N, height * width) the column and the row in the source of each pixel, from the first pixel's center
+        inverse = np.linalg.inv(forward[:, :, :2])
+        start = inverse.sum(axis=2, keepdims=True) / 2 - inverse @ forward[:, :, 2:] - 0.5
+        maps = np.concatenate([inverse, start], axis=2).astype(np.float32).transpose(1, 0, 2).reshape(-1, 3)
+        columns, rows = (maps @ grid).reshape(2, len(part), -1)
+        for coordinates, length in ((columns, source_width), (rows, source_height)):
+            for _ in range(2):  # reflected twice at most, between the centers of the first and the last pixel
+                np.abs(coordinates, out=coordinates)
+                np.subtract(np.float32(length - 1), coordinates, out=coordinates)
+            np.maximum(coordinates, 0, out=coordinates)
         rows += np.arange(0, len(part) * source_height, source_height, dtype=np.float32)[:, None]
-        warped = _sample(part, columns, rows)
+        # OpenCV is faster with four channels than with three, and with long rows.
+        tall = cv2.cvtColor(part.reshape(len(part), -1, 3), cv2.COLOR_RGB2RGBA) if channels == 3 else part
+        warped = cv2.remap(tall.reshape(len(part) * source_height, source_width, -1), columns, rows, cv2.INTER_LINEAR)
+        warped = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB) if channels == 3 else warped
         result[first : first + step] = warped.reshape(-1, height, width, channels)
     return result
-
-
-def _sample(images: Pixels, columns: Floats, rows: Floats) -> Pixels:
-    """The tall image at those coordinates. OpenCV is faster with four channels than with three, and with long rows."""
-    count, _, width, channels = images.shape
-    if channels != 3:
-        return _pixels(cv2.remap(images.reshape(-1, width, channels), columns, rows, cv2.INTER_LINEAR))
-    four = cv2.cvtColor(images.reshape(count, -1, 3), cv2.COLOR_RGB2RGBA).reshape(-1, width, 4)
-    return _pixels(cv2.cvtColor(cv2.remap(four, columns, rows, cv2.INTER_LINEAR), cv2.COLOR_RGBA2RGB))
-
-
-def _grid(height: int, width: int) -> Floats:
-    """(3, height * width) column, row and 1 of every pixel of the input."""
-    rows, columns = np.divmod(np.arange(height * width), width)
-    return np.stack([columns, rows, np.ones_like(rows)]).astype(np.float32)
-
-
-def _coordinates(matrices: Matrices, grid: Floats) -> tuple[Floats, Floats]:
-    """(N, pixels) the column and the row in the source for each point of the grid, from the first pixel's center."""
-    inverse = np.linalg.inv(matrices[:, :, :2])
-    start = inverse.sum(axis=2, keepdims=True) / 2 - inverse @ matrices[:, :, 2:] - 0.5
-    maps = np.concatenate([inverse, start], axis=2).astype(np.float32).transpose(1, 0, 2).reshape(-1, 3)
-    columns, rows = (maps @ grid).reshape(2, len(matrices), -1)
-    return columns, rows
-
-
-def _reflect(coordinates: Floats, length: int) -> None:
-    """Bring coordinates back between the centers of the first and the last pixel, reflected twice at most."""
-    last = np.float32(length - 1)
-    for _ in range(2):
-        np.abs(coordinates, out=coordinates)
-        np.subtract(last, coordinates, out=coordinates)
-    np.maximum(coordinates, 0, out=coordinates)
