@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +31,6 @@ from convolve.files import fsync
 from convolve.values import Indices, Pixels, Preprocessing
 
 _VERSION: Final = 3  # changes whenever the same images would give other bytes
-_UNFINISHED = ".unfinished-"
 _FINISHED_NAME = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up
@@ -113,14 +112,14 @@ def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "
     """The cache, of that form if one is given, that holds most of some images by their digests, half of them at least;
     of several the one with just ``count`` images, then the one used last.
     """
-    wanted = np.unique(_heads(np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES)))
+    wanted = np.unique(np.frombuffer(b"".join(digests), np.int64)[::2])  # of digests the first half tells enough here
     found: list[tuple[int, bool, float, Path]] = []
     for entry in folder.iterdir() if folder.is_dir() else ():
         if not _FINISHED_NAME.fullmatch(entry.name) or not entry.name.startswith(form):
             continue
         try:
             stored = np.load(entry / "digests.npy", allow_pickle=False)
-            hits = int(np.isin(wanted, _heads(stored)).sum())
+            hits = int(np.isin(wanted, stored.view(np.int64)[:, 0]).sum())
             found.append((hits, len(stored) == count, entry.stat().st_mtime, entry))
         except _DAMAGE:  # or another process is removing it just now
             shutil.rmtree(entry, ignore_errors=True)
@@ -140,9 +139,10 @@ class CacheWriter:
     def __init__(self, folder: Path, form: str, limit: int) -> None:
         """Begin a cache of that form. It may take ``limit`` bytes and what the disk has. Raises `OSError`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._limit = min(limit, _free_bytes(folder))
+        disk = shutil.disk_usage(folder)
+        self._limit = min(limit, max(0, int(disk.free - _FREE * disk.total)))
         self._folder, self._form = folder, form
-        self._draft = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{form}-", dir=folder))
+        self._draft = Path(tempfile.mkdtemp(prefix=f".unfinished-{form}-", dir=folder))
         self._file = (self._draft / "pixels.bin").open("wb")
         self._rows: list[tuple[int, int, int, int]] = []
         self._end = 0
@@ -196,20 +196,7 @@ def clean(folder: Path, keep_bytes: int) -> int:
 
     Returns the bytes that were freed. A cache in use by another process stays readable there.
     """
-    total = freed = 0
-    for used, size, entry in sorted(_caches(folder), reverse=True):
-        finished = not entry.name.startswith(_UNFINISHED)
-        if not finished and time.time() - used < _STALE:
-            continue
-        total += size if finished else 0
-        if total > keep_bytes or not finished:
-            shutil.rmtree(entry, ignore_errors=True)
-            freed += size
-    return freed
-
-
-def _caches(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """When each cache, finished or not, was last used or written, its bytes, and its folder."""
+    caches: list[tuple[float, int, Path, bool]] = []  # when last used or written, bytes, and whether finished
     for entry in folder.iterdir() if folder.is_dir() else ():
         finished = bool(_FINISHED_NAME.fullmatch(entry.name))
         if not finished and not _UNFINISHED_NAME.fullmatch(entry.name):
@@ -219,14 +206,13 @@ def _caches(folder: Path) -> Iterator[tuple[float, int, Path]]:
             used = max(each.st_mtime for each in (entry.stat(), *(() if finished else files)))
         except OSError:  # renamed or removed by another process just now
             continue
-        yield used, sum(file.st_size for file in files), entry
-
-
-def _free_bytes(folder: Path) -> int:
-    disk = shutil.disk_usage(folder)
-    return max(0, int(disk.free - _FREE * disk.total))
-
-
-def _heads(digests: Pixels) -> Indices:
-    """(N,) the first eight bytes of digests (N, 16) as numbers, enough to tell images apart in a first look."""
-    return np.ascontiguousarray(digests[:, :8]).view(np.int64)[:, 0]
+        caches.append((used, sum(file.st_size for file in files), entry, finished))
+    total = freed = 0
+    for used, size, entry, finished in sorted(caches, reverse=True):
+        if not finished and time.time() - used < _STALE:
+            continue
+        total += size if finished else 0
+        if total > keep_bytes or not finished:
+            shutil.rmtree(entry, ignore_errors=True)
+            freed += size
+    return freed
