@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.datasets.preprocess import CACHE_SCALE, cached_size, fit_to_input, least_side, normalize, resize_for_cache
+from convolve.datasets.preprocess import (
+    CACHE_SCALE,
+    cached_size,
+    fit_to_input,
+    least_side,
+    normalize,
+    resize_for_cache,
+    transform_colors,
+)
 from tests.datasets.synthetic import preprocessing, random_image
 
 
@@ -90,3 +98,11 @@ def test_normalized_is_the_formula(count: int, side: int, channels: int) -> None
     assert result.dtype == np.float32
     assert result.flags.c_contiguous
     np.testing.assert_allclose(result, (pixels / 255 - np.array(frame.mean)) / np.array(frame.std), atol=2e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_gets_its_own_matrix(channels: int) -> None:
+    images = np.stack([random_image(20, 30, channels, seed) for seed in range(4)])
+    matrices = np.random.default_rng(0).normal(0, 0.01, (4, channels, channels + 1))
+    expected = np.einsum("nhwc,ndc->nhwd", images, matrices[:, :, :channels]) + matrices[:, None, None, :, channels]
+    np.testing.assert_allclose(transform_colors(images, matrices), expected, atol=1e-5)

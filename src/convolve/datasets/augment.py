@@ -1,5 +1,8 @@
 """Augmentation: a batch's random transforms drawn at once, applied as one resampling and one color matrix per image.
 
+Brightness, contrast, saturation, AlexNet's shift and normalization are one matrix. Values are not clipped between the
+steps, so that the steps compose; only in that does the result differ from doing them one after the other in 8 bits.
+
 Every parameter has random numbers of its own, used or not, so that turning one augmentation on or off does not change
 what the others draw.
 """
@@ -13,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.color import ColorChange, color_matrices, normalization_matrix, transform_colors
 from convolve.datasets.geometry import SMALL, box_matrices, source_boxes, warp, warp_small
+from convolve.datasets.preprocess import ColorMatrices, normalization_matrix, transform_colors
 from convolve.values import Floats, Indices, Pixels, Preprocessing
 
 Draws = npt.NDArray[np.float64]
@@ -22,6 +25,7 @@ WIDEST = 4 / 3
 """Largest change of a crop's proportions, either way (Szegedy et al. 2015, section 6); milder for mild crops."""
 _SMALLEST = 0.05  # of the size, whatever `scale` asks for
 _STARTS = 2**18  # where a part of the noise table may begin
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in the gray of JPEG
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,26 @@ class Transforms:
     """
 
     matrices: Draws
-    colors: Draws
+    colors: ColorMatrices
     noise: Indices
+
+
+@dataclass(frozen=True)
+class ColorChange:
+    """Per image, each (N,): factors of ``brightness``, ``contrast`` and ``saturation`` (1 changes nothing), and
+    ``shift`` (N, C) added to values between 0 and 1.
+    """
+
+    brightness: Draws
+    contrast: Draws
+    saturation: Draws
+    shift: Draws
 
 
 def draw_transforms(
     augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, axes: Draws, random: np.random.Generator
 ) -> Transforms:
-    """Draw transforms for images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `color.principal_axes`."""
+    """Draw transforms for images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `principal_axes`."""
     count = len(sizes)
     crops, turns, colors = random.random((4, count)), random.random((6, count)), random.random((3, count))
     shift = (augmentation.pca or 0.0) * random.standard_normal((count, preprocessing.channels)) @ axes.T
@@ -84,6 +100,35 @@ def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Ge
     """
     shape = (preprocessing.height * preprocessing.width + _STARTS, preprocessing.channels)
     return random.standard_normal(shape, dtype=np.float32) * np.float32(sigma / np.array(preprocessing.std))
+
+
+def color_matrices(change: ColorChange, preprocessing: Preprocessing) -> ColorMatrices:
+    """(N, C, C + 1) the changes, and normalization after them.
+
+    Contrast changes the distance from the gray of the dataset's mean, saturation that from each pixel's own gray.
+    """
+    mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
+    channels = preprocessing.channels
+    luma = _LUMA if channels == 3 else np.full(channels, 1 / channels)
+    factor, saturation = change.brightness * change.contrast, change.saturation
+    if channels == 1:
+        saturation = np.ones_like(saturation)
+    linear = saturation[:, None, None] * np.eye(channels) + (1 - saturation)[:, None, None] * luma
+    offset = (1 - change.contrast)[:, None] * (mean @ luma) + change.shift - mean
+    scaled = factor[:, None, None] * linear / 255
+    return np.asarray(np.concatenate([scaled, offset[:, :, None]], axis=2) / std[:, None])
+
+
+def principal_axes(images: Sequence[Pixels] | Pixels) -> Draws:
+    """(C, C) the principal axes of the images' colors as columns, each as long as its eigenvalue; values in 0–1.
+
+    Source: Krizhevsky et al. 2012, section 4.1, whose shift is this matrix times three normal draws.
+    """
+    colors = np.concatenate(
+        [image.reshape(-1, image.shape[2])[:: max(1, image[..., 0].size // 1024)] for image in images]
+    )
+    values, axes = np.linalg.eigh(np.atleast_2d(np.cov(colors / 255, rowvar=False)))
+    return np.asarray(axes * np.maximum(values, 0))
 
 
 def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:
