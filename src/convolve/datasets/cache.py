@@ -18,9 +18,19 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from convolve.datasets.cachefiles import CacheFiles, CacheWriter, clean, find_cache, form_key
 from convolve.datasets.parallel import CHUNK, chunks, in_order, one_thread_each
-from convolve.datasets.pixel_sources import CachedImages, PixelSource, StreamedImages, as_array, in_memory
+from convolve.datasets.pixel_sources import (
+    CachedImages,
+    CacheFiles,
+    CacheWriter,
+    PixelSource,
+    StreamedImages,
+    as_array,
+    clean,
+    find_cache,
+    form_key,
+    in_memory,
+)
 from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import (
     MEASUREMENT,
