@@ -17,8 +17,7 @@ from convolve.datasets.augment import (
     principal_axes,
 )
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.geometry import fit_matrix
-from convolve.datasets.preprocess import fit_to_input, normalization_matrix, normalize, transform_colors
+from convolve.datasets.preprocess import fit_matrix, fit_to_input, normalization_matrix, normalize, transform_colors
 from convolve.values import Indices, Preprocessing
 from tests.datasets.synthetic import preprocessing, random_image
 

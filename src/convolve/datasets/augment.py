@@ -16,8 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.geometry import SMALL, box_matrices, source_boxes, warp, warp_small
-from convolve.datasets.preprocess import ColorMatrices, normalization_matrix, transform_colors
+from convolve.datasets.preprocess import (
+    SMALL,
+    ColorMatrices,
+    box_matrices,
+    normalization_matrix,
+    source_boxes,
+    transform_colors,
+    warp,
+    warp_small,
+)
 from convolve.values import Floats, Indices, Pixels, Preprocessing
 
 Draws = npt.NDArray[np.float64]
@@ -31,7 +39,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in the gray of JPEG
 @dataclass(frozen=True)
 class Transforms:
     """What happens to N images: ``matrices`` (N, 2, 3) from source to input, which move masks, boxes and points too
-    (coordinates: see `geometry`); ``colors`` (N or 1, C, C + 1) from 8 bits to normalized values; ``noise`` (N,)
+    (coordinates: see `preprocess`); ``colors`` (N or 1, C, C + 1) from 8 bits to normalized values; ``noise`` (N,)
     where each image's noise begins in the table.
     """
 

@@ -12,9 +12,8 @@ import numpy as np
 from convolve.datasets.augment import apply_transforms, draw_transforms, noise_table, principal_axes
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
-from convolve.datasets.geometry import box_matrices, source_boxes, warp
 from convolve.datasets.parallel import in_order, one_thread_each
-from convolve.datasets.preprocess import normalization_matrix, transform_colors
+from convolve.datasets.preprocess import box_matrices, normalization_matrix, source_boxes, transform_colors, warp
 from convolve.errors import DataError, ImageError
 from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement, Preprocessing, TargetSource
 
