@@ -14,8 +14,8 @@ from plots import grid
 from sklearn.datasets import load_digits, load_sample_image
 
 from convolve.datasets import augment
+from convolve.datasets.augment import principal_axes
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.color import principal_axes
 from convolve.from_scratch.classifiers import softmax_classifier
 from convolve.from_scratch.dropout import dropout_forward
 from convolve.from_scratch.layers import Initialization, activation_layer, affine_layer

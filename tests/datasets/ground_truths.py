@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convolve.datasets.geometry import box_matrices, source_boxes
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import Masks
+from convolve.datasets.preprocess import box_matrices, source_boxes
 from convolve.targets import ArrayTargets
 from convolve.values import Batch, Dataset, Placement, Preprocessing
 

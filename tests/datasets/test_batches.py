@@ -12,10 +12,9 @@ import pytest
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
-from convolve.datasets.geometry import warp
 from convolve.datasets.images import ImageArray
 from convolve.datasets.labels import Labels
-from convolve.datasets.preprocess import fit_to_input, least_side, normalize
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize, warp
 from convolve.errors import DataError
 from convolve.targets import ArrayTargets
 from convolve.values import Batch, Indices, Placement

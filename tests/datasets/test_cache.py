@@ -8,11 +8,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from convolve.datasets import cachefiles
 from convolve.datasets.cache import PixelSource, cache_folder, clean, open_cache
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
 from convolve.datasets.preprocess import least_side, resize_for_cache
@@ -123,7 +123,7 @@ def test_an_empty_or_unreadable_collection_is_no_error(tmp_path: Path) -> None:
 
 def test_a_full_disk_streams_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = files(tmp_path / "images", SIZES)
-    monkeypatch.setattr(cachefiles, "_free_bytes", lambda _: 5000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=0, free=5000))
     source = opened(images, tmp_path / "caches")
     assert "cannot be written" in source.description
     assert "full" in source.description

@@ -7,12 +7,12 @@ import shutil
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.datasets import cachefiles
 from convolve.datasets.cache import SAMPLE, open_cache, read_images
 from convolve.datasets.decode import decode
 from convolve.datasets.duplicates import near_groups
@@ -278,7 +278,7 @@ def test_what_takes_too_much_is_surveyed_once_and_streamed(tmp_path: Path) -> No
 def test_a_disk_that_fills_up_on_the_way_ends_the_cache_and_not_the_survey(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cachefiles, "_free_bytes", lambda _: 1_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=0, free=1_000_000))
     images = CountedImages(jpegs(tmp_path / "images"))
     found, source = read(images, tmp_path / "caches")
     assert images.opened == images.decoded == each_once()

@@ -7,9 +7,8 @@ import pytest
 from sklearn.datasets import load_sample_image
 from sklearn.decomposition import PCA
 
-from convolve.datasets.augment import draw_transforms
+from convolve.datasets.augment import draw_transforms, principal_axes
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.color import principal_axes
 from convolve.values import Pixels, Preprocessing
 
 

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from convolve.choices import Fit
-from convolve.datasets.geometry import fit_matrix
-from convolve.datasets.preprocess import fit_to_input
+from convolve.datasets.preprocess import fit_matrix, fit_to_input
 from convolve.reports.heatmaps import (
     heatmap_layer,
     heatmap_uri,

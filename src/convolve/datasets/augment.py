@@ -1,5 +1,8 @@
 """Augmentation: a batch's random transforms drawn at once, applied as one resampling and one color matrix per image.
 
+Brightness, contrast, saturation, AlexNet's shift and normalization are one matrix. Values are not clipped between the
+steps, so that the steps compose; only in that does the result differ from doing them one after the other in 8 bits.
+
 Every parameter has random numbers of its own, used or not, so that turning one augmentation on or off does not change
 what the others draw.
 """
@@ -13,8 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.color import ColorChange, color_matrices, normalization_matrix, transform_colors
-from convolve.datasets.geometry import SMALL, box_matrices, source_boxes, warp, warp_small
+from convolve.datasets.preprocess import (
+    SMALL,
+    ColorMatrices,
+    box_matrices,
+    normalization_matrix,
+    source_boxes,
+    transform_colors,
+    warp,
+    warp_small,
+)
 from convolve.values import Floats, Indices, Pixels, Preprocessing
 
 Draws = npt.NDArray[np.float64]
@@ -22,24 +33,37 @@ WIDEST = 4 / 3
 """Largest change of a crop's proportions, either way (Szegedy et al. 2015, section 6); milder for mild crops."""
 _SMALLEST = 0.05  # of the size, whatever `scale` asks for
 _STARTS = 2**18  # where a part of the noise table may begin
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in the gray of JPEG
 
 
 @dataclass(frozen=True)
 class Transforms:
     """What happens to N images: ``matrices`` (N, 2, 3) from source to input, which move masks, boxes and points too
-    (coordinates: see `geometry`); ``colors`` (N or 1, C, C + 1) from 8 bits to normalized values; ``noise`` (N,)
+    (coordinates: see `preprocess`); ``colors`` (N or 1, C, C + 1) from 8 bits to normalized values; ``noise`` (N,)
     where each image's noise begins in the table.
     """
 
     matrices: Draws
-    colors: Draws
+    colors: ColorMatrices
     noise: Indices
+
+
+@dataclass(frozen=True)
+class ColorChange:
+    """Per image, each (N,): factors of ``brightness``, ``contrast`` and ``saturation`` (1 changes nothing), and
+    ``shift`` (N, C) added to values between 0 and 1.
+    """
+
+    brightness: Draws
+    contrast: Draws
+    saturation: Draws
+    shift: Draws
 
 
 def draw_transforms(
     augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, axes: Draws, random: np.random.Generator
 ) -> Transforms:
-    """Draw transforms for images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `color.principal_axes`."""
+    """Draw transforms for images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `principal_axes`."""
     count = len(sizes)
     crops, turns, colors = random.random((4, count)), random.random((6, count)), random.random((3, count))
     shift = (augmentation.pca or 0.0) * random.standard_normal((count, preprocessing.channels)) @ axes.T
@@ -49,7 +73,7 @@ def draw_transforms(
     strengths = (augmentation.brightness, augmentation.contrast, augmentation.saturation)
     if not any((*strengths, augmentation.pca)):
         return Transforms(matrices, normalization_matrix(preprocessing)[None], starts)
-    factors = [1 + (strength or 0.0) * _symmetric(column) for strength, column in zip(strengths, colors, strict=True)]
+    factors = [1 + (strength or 0.0) * (2 * column - 1) for strength, column in zip(strengths, colors, strict=True)]
     change = ColorChange(factors[0], factors[1], factors[2], shift)
     return Transforms(matrices, color_matrices(change, preprocessing), starts)
 
@@ -60,12 +84,20 @@ def apply_transforms(
     preprocessing: Preprocessing,
     noise: Floats | None = None,
 ) -> Floats:
-    """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise."""
-    result = transform_colors(_warp(images, transforms.matrices, preprocessing), transforms.colors)
+    """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise.
+
+    An array of small images is resampled in one call, other images in one call each; both agree within rounding.
+    """
+    area = preprocessing.height * preprocessing.width
+    small = isinstance(images, np.ndarray) and max(area, images[0, ..., 0].size) <= SMALL
+    if small and preprocessing.fit != "letterbox":
+        warped = warp_small(np.asarray(images), transforms.matrices, preprocessing.height, preprocessing.width)
+    else:
+        warped = warp(images, transforms.matrices, preprocessing)
+    result = transform_colors(warped, transforms.colors)
     if noise is not None:
-        length = preprocessing.height * preprocessing.width
         for image, start in zip(result, transforms.noise.tolist(), strict=True):
-            np.add(image, noise[start : start + length].reshape(image.shape), out=image)
+            np.add(image, noise[start : start + area].reshape(image.shape), out=image)
     return result
 
 
@@ -78,17 +110,33 @@ def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Ge
     return random.standard_normal(shape, dtype=np.float32) * np.float32(sigma / np.array(preprocessing.std))
 
 
-def _warp(images: Sequence[Pixels] | Pixels, matrices: Draws, preprocessing: Preprocessing) -> Pixels:
-    """One call per image, or for an array of small ones one call for all; they agree within rounding."""
-    area = preprocessing.height * preprocessing.width
-    if (
-        preprocessing.fit == "letterbox"
-        or not isinstance(images, np.ndarray)
-        or area > SMALL
-        or images[0, ..., 0].size > SMALL
-    ):
-        return warp(images, matrices, preprocessing)
-    return warp_small(images, matrices, preprocessing.height, preprocessing.width)
+def color_matrices(change: ColorChange, preprocessing: Preprocessing) -> ColorMatrices:
+    """(N, C, C + 1) the changes, and normalization after them.
+
+    Contrast changes the distance from the gray of the dataset's mean, saturation that from each pixel's own gray.
+    """
+    mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
+    channels = preprocessing.channels
+    luma = _LUMA if channels == 3 else np.full(channels, 1 / channels)
+    factor, saturation = change.brightness * change.contrast, change.saturation
+    if channels == 1:
+        saturation = np.ones_like(saturation)
+    linear = saturation[:, None, None] * np.eye(channels) + (1 - saturation)[:, None, None] * luma
+    offset = (1 - change.contrast)[:, None] * (mean @ luma) + change.shift - mean
+    scaled = factor[:, None, None] * linear / 255
+    return np.asarray(np.concatenate([scaled, offset[:, :, None]], axis=2) / std[:, None])
+
+
+def principal_axes(images: Sequence[Pixels] | Pixels) -> Draws:
+    """(C, C) the principal axes of the images' colors as columns, each as long as its eigenvalue; values in 0–1.
+
+    Source: Krizhevsky et al. 2012, section 4.1, whose shift is this matrix times three normal draws.
+    """
+    colors = np.concatenate(
+        [image.reshape(-1, image.shape[2])[:: max(1, image[..., 0].size // 1024)] for image in images]
+    )
+    values, axes = np.linalg.eigh(np.atleast_2d(np.cov(colors / 255, rowvar=False)))
+    return np.asarray(axes * np.maximum(values, 0))
 
 
 def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:
@@ -101,7 +149,7 @@ def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocess
         return boxes
     fraction = smallest + (1 - smallest) * draws[0]
     widest = 1.0 if preprocessing.fit == "letterbox" else min(WIDEST, 1 / max(smallest, 1 / WIDEST))
-    stretch = widest ** _symmetric(draws[1])
+    stretch = widest ** (2 * draws[1] - 1)
     limits = sizes[:, ::-1]
     extents = boxes[:, 2:] * np.sqrt(np.stack([fraction * stretch, fraction / stretch], axis=1))
     extents = np.clip(np.rint(extents), 1, limits).astype(np.int64)
@@ -111,20 +159,16 @@ def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocess
 
 def _affine_matrices(augmentation: Augmentation, matrices: Draws, preprocessing: Preprocessing, draws: Draws) -> Draws:
     """The matrices followed by flips, rotation, scaling (about the input's center) and translation."""
-    angle = np.deg2rad((augmentation.rotate or 0.0) * _symmetric(draws[0]))
-    size = np.maximum(_SMALLEST, 1 + (augmentation.scale or 0.0) * _symmetric(draws[1]))
-    flip = np.where(draws[2:4] < 0.5, -1.0, 1.0)
+    either_way = 2 * draws - 1  # from draws between 0 and 1
+    angle = np.deg2rad((augmentation.rotate or 0.0) * either_way[0])
+    size = np.maximum(_SMALLEST, 1 + (augmentation.scale or 0.0) * either_way[1])
+    flip = np.where(either_way[2:4] < 0, -1.0, 1.0)
     flip[[not augmentation.flip, not augmentation.vertical_flip]] = 1.0
     cosine, sine = size * np.cos(angle), size * np.sin(angle)
     linear = np.stack([cosine * flip[0], -sine * flip[1], sine * flip[0], cosine * flip[1]], axis=1)
     linear = linear.reshape(-1, 2, 2)
     extent = np.array([preprocessing.width, preprocessing.height])
-    offset = extent / 2 - linear @ (extent / 2) + (augmentation.translate or 0.0) * _symmetric(draws[4:6]).T * extent
+    offset = extent / 2 - linear @ (extent / 2) + (augmentation.translate or 0.0) * either_way[4:6].T * extent
     moved = linear @ matrices
     moved[:, :, 2] += offset
     return np.asarray(moved)
-
-
-def _symmetric(draws: Draws) -> Draws:
-    """Draws between 0 and 1 as draws between -1 and 1."""
-    return 2 * draws - 1

@@ -9,12 +9,11 @@ from typing import final
 
 import numpy as np
 
-from convolve.datasets.augment import apply_transforms, draw_transforms, noise_table
+from convolve.datasets.augment import apply_transforms, draw_transforms, noise_table, principal_axes
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
-from convolve.datasets.color import normalization_matrix, principal_axes, transform_colors
-from convolve.datasets.geometry import box_matrices, source_boxes, warp
 from convolve.datasets.parallel import in_order, one_thread_each
+from convolve.datasets.preprocess import box_matrices, normalization_matrix, source_boxes, transform_colors, warp
 from convolve.errors import DataError, ImageError
 from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement, Preprocessing, TargetSource
 
@@ -73,6 +72,7 @@ class Batches:
         usable = np.array([index not in source.failed for index in indices.tolist()], dtype=bool)
         if not usable.any():
             raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
+        self.preprocessing = options.preprocessing
         self._indices: Indices = indices[usable]
         self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
         self.targets: TargetSource = targets
@@ -81,7 +81,10 @@ class Batches:
         whole = source.whole
         self._sliced = whole is not None and whole.shape[1:3] == size and options.augmentation is None
         self._normalization = normalization_matrix(options.preprocessing)[None]
-        self._axes = self._principal_axes()
+        self._axes = np.zeros((options.preprocessing.channels, options.preprocessing.channels))
+        if options.augmentation and options.augmentation.pca:
+            some = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
+            self._axes = principal_axes(self._read(self._indices[some])[1])
         noise = options.augmentation.noise if options.augmentation else None
         self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
 
@@ -101,33 +104,32 @@ class Batches:
         with one_thread_each():
             yield from in_order(make, range(start, len(self)), self._options.workers)
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How images become the input."""
-        return self._options.preprocessing
-
     def order(self, epoch: int) -> list[Indices]:
         """The indices of each batch of an epoch."""
-        size, drawn = self._options.batch, self._draw_indices(epoch)
-        return [drawn[number * size : (number + 1) * size] for number in range(len(self))]
-
-    def _draw_indices(self, epoch: int) -> Indices:
+        size, drawn = self._options.batch, self._indices
         if self._weights is not None:
             probabilities = self._weights / self._weights.sum()
-            return np.asarray(self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=probabilities))
-        if self._options.shuffle:
-            return np.asarray(self._random(epoch, _ORDER).permutation(self._indices), dtype=np.int64)
-        return self._indices
+            drawn = self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=probabilities)
+        elif self._options.shuffle:
+            drawn = self._random(epoch, _ORDER).permutation(self._indices)
+        return [drawn[number * size : (number + 1) * size] for number in range(len(self))]
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
+        """Read one batch's images and bring them, and their targets by the same matrices, to the network's input."""
+        preprocessing, augmentation = self.preprocessing, self._options.augmentation
         indices, pixels = self._read(order[number])
+        sizes = np.array([image.shape[:2] for image in pixels], dtype=np.int64)
         if self._sliced:
             images = transform_colors(np.asarray(pixels), self._normalization)
             matrices: Matrices = np.broadcast_to(_IDENTITY, (len(pixels), 2, 3))
+        elif augmentation is None:
+            matrices = box_matrices(source_boxes(sizes, preprocessing), preprocessing)
+            images = transform_colors(warp(pixels, matrices, preprocessing), self._normalization)
         else:
-            images, matrices = self._transform(pixels, epoch, number)
-        placement = Placement(matrices, _sizes(pixels), self._options.preprocessing)
-        return Batch(images, self.targets.targets(indices, placement), indices)
+            random = self._random(epoch, number)
+            transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)
+            images, matrices = apply_transforms(transforms, pixels, preprocessing, self._noise), transforms.matrices
+        return Batch(images, self.targets.targets(indices, Placement(matrices, sizes, preprocessing)), indices)
 
     def _read(self, indices: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
         """The pixels of those that can be read: as one array where the source is one."""
@@ -144,29 +146,7 @@ class Batches:
         readable: Indices = indices[list(found)]
         return readable, list(found.values())
 
-    def _transform(self, images: list[Pixels] | Pixels, epoch: int, number: int) -> tuple[Floats, Matrices]:
-        """The images as the network's input, and the matrices that took them there."""
-        preprocessing, augmentation = self._options.preprocessing, self._options.augmentation
-        if augmentation is None:
-            matrices = box_matrices(source_boxes(_sizes(images), preprocessing), preprocessing)
-            return transform_colors(warp(images, matrices, preprocessing), self._normalization), matrices
-        random = self._random(epoch, number)
-        transforms = draw_transforms(augmentation, _sizes(images), preprocessing, self._axes, random)
-        return apply_transforms(transforms, images, preprocessing, self._noise), transforms.matrices
-
-    def _principal_axes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        """Of some of the examples, evenly spread, where the augmentation asks for them."""
-        channels = self._options.preprocessing.channels
-        if not (self._options.augmentation and self._options.augmentation.pca):
-            return np.zeros((channels, channels))
-        positions = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
-        return principal_axes(self._read(self._indices[positions])[1])
-
     def _random(self, epoch: int, number: int) -> np.random.Generator:
         """A stream of its own for each (seed, epoch, batch)."""
         key = self._options.seed % 2**64 + (epoch << 64)
         return np.random.Generator(np.random.Philox(key=key, counter=number << 192))
-
-
-def _sizes(images: list[Pixels] | Pixels) -> Indices:
-    return np.array([image.shape[:2] for image in images], dtype=np.int64)

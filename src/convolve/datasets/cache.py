@@ -11,15 +11,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, final
 
 import numpy as np
 
-from convolve.datasets.cachefiles import CacheFiles, CacheWriter, clean, find_cache, form_key
 from convolve.datasets.parallel import CHUNK, chunks, in_order, one_thread_each
-from convolve.datasets.pixel_sources import CachedImages, PixelSource, StreamedImages, as_array, in_memory
+from convolve.datasets.pixel_sources import (
+    CachedImages,
+    CacheFiles,
+    CacheWriter,
+    PixelSource,
+    StreamedImages,
+    as_array,
+    clean,
+    find_cache,
+    form_key,
+    in_memory,
+)
 from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import (
     MEASUREMENT,
@@ -141,10 +152,10 @@ class _Reading(NamedTuple):
 @dataclass
 class _Sample:
     """Files that have been read before all others: by index to be taken from here and not read again, ``opened`` or,
-    decoded already, as ``rows``; and their ``digests``. ``known`` are the digests of all images, if they are.
+    decoded or failed already, as ``rows``; and their ``digests``. ``known`` are the digests of all images, if they are.
     """
 
-    opened: dict[int, EncodedImage | str] = field(default_factory=dict)
+    opened: dict[int, EncodedImage] = field(default_factory=dict)
     rows: dict[int, _Row] = field(default_factory=dict)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     gray: bool = True
@@ -162,7 +173,8 @@ def _open_sample(images: Images) -> _Sample:
             height, width = encoded.size
             sample.gray &= encoded.gray
         except ImageError as error:
-            sample.opened.setdefault(index, str(error))
+            if index not in sample.opened:
+                sample.rows[index] = _Row(b"", failure=str(error))
             continue
         sample.sizes.append((height, width))
         total += 3 * height * width
@@ -186,16 +198,14 @@ def _guess(
     sizes = np.array(sample.sizes, np.int64)
     first = choose(image_facts(count, sizes, np.array([not sample.gray])))
 
-    def decode(index: int) -> _Row:
-        encoded = sample.opened[index]
-        return _Row(b"", failure=encoded) if isinstance(encoded, str) else _decode(encoded, first)
-
     with one_thread_each():
-        rows = dict(zip(sample.opened, in_order(decode, list(sample.opened), workers), strict=True))
+        decoded_sample = in_order(partial(_decode, preprocessing=first), sample.opened.values(), workers)
+        rows = dict(zip(sample.opened, decoded_sample, strict=True))
     color = [bool(row.measurement["color"]) for row in rows.values() if row.measurement is not None]
     guess = choose(image_facts(count, sizes, np.array(color, np.bool_)))
     if form_key(guess) == form_key(first):  # else gray images are stored in color, and these few are decoded again
-        sample.rows, sample.opened = rows, {}
+        sample.rows |= rows
+        sample.opened = {}
     return guess
 
 
@@ -208,7 +218,8 @@ def _spread(count: int) -> Indices:
 class _Cache:
     """The cache of ``count`` images in one form: found as an earlier run left it, or built row by row.
 
-    ``files`` is the finished cache; it is absent before `finish`, and where a ``reason`` says why there is none.
+    ``files`` is the finished cache; it is absent before `finish`, and where a ``reason`` says why there is none. Close
+    the ``writer``, if there is one, at the end.
     """
 
     def __init__(self, sample: _Sample, count: int, preprocessing: Preprocessing, folder: Path, budget: int) -> None:
@@ -218,20 +229,25 @@ class _Cache:
         self.reason = ""
         self.built = False
         self._count, self._folder, self._budget = count, folder, budget
-        self._writer: CacheWriter | None = None
+        self.writer: CacheWriter | None = None
         sizes = [cached_size(height, width, preprocessing) for height, width in sample.sizes]
         self.image_bytes = preprocessing.channels * sum(height * width for height, width in sizes) / max(len(sizes), 1)
         if self.earlier is not None:
             self.image_bytes = self.earlier.pixels.size / max(len(self.earlier), 1)
-        elif self._expected_bytes() >= budget:
+        self._expected = round(self.image_bytes * count)
+        if self.earlier is None and self._expected >= budget:
             self.reason = self._too_large()
 
     def add(self, index: int, row: _Row) -> None:
         """Take the next image. Nothing is written as long as all images are those of the earlier cache."""
-        if self.reason or (self._writer is None and self._is_earlier(index, row)):
+        if self.reason:
             return
+        if self.writer is None and self.earlier is not None:
+            had_failed = row.failure and self.earlier.has(index, row.digest) and self.earlier.get(index) is None
+            if row.cached == index or had_failed:
+                return
         try:
-            writer = self._writer or self._begin(index)
+            writer = self.writer or self._begin(index)
             cached = self.earlier.get(row.cached) if self.earlier is not None and row.cached is not None else None
             writer.add(row.pixels if cached is None else cached)
         except OSError as error:
@@ -241,20 +257,14 @@ class _Cache:
         """Publish what was written; the earlier cache stays the one where nothing has changed."""
         if self.reason:
             return
-        if self._writer is None and self.earlier is not None and len(self.earlier) == self._count:
+        if self.writer is None and self.earlier is not None and len(self.earlier) == self._count:
             self.files = self.earlier
             return
         try:
-            self.files = (self._writer or self._begin(self._count)).finish(digests, measurements)
+            self.files = (self.writer or self._begin(self._count)).finish(digests, measurements)
             self.built = True
         except OSError as error:
             self._give_up(error)
-
-    def close(self) -> None:
-        """Remove what has not been finished."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
 
     def source(self, images: Images, preprocessing: Preprocessing, reading: _Reading) -> PixelSource:
         """Where batches take the pixels from, now that all images have been read."""
@@ -263,36 +273,27 @@ class _Cache:
             return StreamedImages(images, preprocessing, self.reason, sizes, reading.failed)
         description = f"Pixels come from the cache {self.files.path}, decoded in an earlier run."
         if self.built:
-            size = _megabytes(self.files.pixels.size)
-            description = f"Pixels were decoded once into the cache {self.files.path} ({size})."
+            size = self.files.pixels.size / 1e6
+            description = f"Pixels were decoded once into the cache {self.files.path} ({size:,.0f} MB)."
         return CachedImages(self.files, reading.failed, description)
-
-    def _is_earlier(self, index: int, row: _Row) -> bool:
-        """Whether an image is in the earlier cache at its own index: its pixels, or that it could not be decoded."""
-        if self.earlier is None or row.cached is not None:
-            return self.earlier is not None and row.cached == index
-        return bool(row.failure) and self.earlier.has(index, row.digest) and self.earlier.get(index) is None
 
     def _begin(self, index: int) -> CacheWriter:
         """A new cache, with all images before that index taken from the earlier one. Raises `OSError`."""
-        needed = self._expected_bytes()
-        if needed >= self._budget:
+        if self._expected >= self._budget:
             raise OSError(self._too_large())
-        clean(self._folder, self._budget - needed)
-        self._writer = CacheWriter(self._folder, form_key(self.preprocessing), self._budget)
+        clean(self._folder, self._budget - self._expected)
+        self.writer = CacheWriter(self._folder, form_key(self.preprocessing), self._budget)
         for row in range(index if self.earlier is not None else 0):
-            self._writer.add(self.earlier.get(row) if self.earlier is not None else None)
-        return self._writer
-
-    def _expected_bytes(self) -> int:
-        return round(self.image_bytes * self._count)
+            self.writer.add(self.earlier.get(row) if self.earlier is not None else None)
+        return self.writer
 
     def _too_large(self) -> str:
-        return f"a cache would take {_megabytes(self._expected_bytes())} of the {_megabytes(self._budget)} allowed"
+        return f"a cache would take {self._expected / 1e6:,.0f} MB of the {self._budget / 1e6:,.0f} MB allowed"
 
     def _give_up(self, error: OSError) -> None:
         self.reason = f"the cache {self._folder} cannot be written ({error.strerror or error})"
-        self.close()
+        if self.writer is not None:
+            self.writer.close()
 
 
 def _read_all(images: Images, cache: _Cache, sample: _Sample, workers: int | None) -> _Reading:
@@ -301,12 +302,10 @@ def _read_all(images: Images, cache: _Cache, sample: _Sample, workers: int | Non
     failed: dict[int, str] = {}
     size = max(1, min(CHUNK, int(_CHUNK_BYTES / max(cache.image_bytes, 1))))
 
-    def read(indices: range) -> list[_Row]:
-        return [_read(images, index, cache, sample) for index in indices]
-
     try:
         with one_thread_each():
-            rows = in_order(read, chunks(len(images), size), workers)
+            parts = chunks(len(images), size)
+            rows = in_order(lambda part: [_read(images, index, cache, sample) for index in part], parts, workers)
             for index, row in enumerate(chain.from_iterable(rows)):
                 digests[index] = row.digest
                 if row.measurement is not None:
@@ -318,7 +317,8 @@ def _read_all(images: Images, cache: _Cache, sample: _Sample, workers: int | Non
                 cache.add(index, row)
         cache.finish(measurements, digests)
     finally:
-        cache.close()
+        if cache.writer is not None:
+            cache.writer.close()  # removes what has not been finished
     return _Reading(measurements, digests, failed)
 
 
@@ -326,25 +326,19 @@ def _read(images: Images, index: int, cache: _Cache, sample: _Sample) -> _Row:
     """One image, decoded where neither the sample nor the earlier cache has it."""
     if index in sample.rows:
         return sample.rows.pop(index)
-    digest, encoded = sample.known[index] if sample.known else b"", None
+    encoded: EncodedImage | None = None
+    digest = sample.known[index] if sample.known else b""
     try:
         if not digest:
-            encoded = _open(images, index, sample)
+            encoded = sample.opened.pop(index, None) or images.open(index)
             digest = encoded.digest
         cached = cache.earlier.find(digest, index) if cache.earlier is not None else None
         if cached is not None:
             return _Row(digest, cached=cached)
-        encoded = _open(images, index, sample) if encoded is None else encoded
+        encoded = encoded or images.open(index)
     except ImageError as error:
         return _Row(b"", failure=str(error))
     return _decode(encoded, None if cache.reason else cache.preprocessing)
-
-
-def _open(images: Images, index: int, sample: _Sample) -> EncodedImage:
-    encoded = sample.opened.pop(index, None)
-    if isinstance(encoded, str):
-        raise ImageError(encoded)
-    return images.open(index) if encoded is None else encoded
 
 
 def _decode(encoded: EncodedImage, preprocessing: Preprocessing | None) -> _Row:
@@ -355,7 +349,3 @@ def _decode(encoded: EncodedImage, preprocessing: Preprocessing | None) -> _Row:
         return _Row(encoded.digest, measure(pixels, encoded.size), resized)
     except ImageError as error:
         return _Row(encoded.digest, failure=str(error))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

@@ -13,8 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import TracebackType
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -48,6 +47,11 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_lock: Final = threading.Lock()
+_reading: Final[list[str]] = []
+"""The names of the images that are being read just now, by any thread."""
+_filters: Final = ExitStack()
+"""Restores the filters of warnings that there were before the first of them."""
 
 
 def decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
@@ -59,7 +63,25 @@ def decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
     Raises `ImageError` naming ``name`` when the bytes are no image, are cut short, or hold more than `MAX_PIXELS`.
     """
     with _naming_errors(blob, name):
-        return _decode(blob, name, at_least)
+        image: Image.Image = Image.open(io.BytesIO(blob), formats=FORMATS)
+        width = image.width
+        if at_least and image.format in ("JPEG", "MPO"):
+            image.draft(None, (at_least, at_least))
+        if image.width * image.height > MAX_PIXELS:
+            raise _too_large(name)
+        if image.format in ("JPEG", "MPO") and not _complete(blob):
+            raise ImageError(f"{name} is cut short (its end marker is missing); copy it again or delete it.")
+        plain = image.format == "JPEG" and image.mode in ("L", "RGB")
+        if not plain:
+            image.load()  # turns a TIFF upright by itself
+        turn = _UPRIGHT.get(_orientation(image))
+        if plain:
+            pixels = _plain_jpeg(blob, name, gray=image.mode == "L", scale=round(width / image.width))
+        else:
+            pixels = np.asarray(_eight_bits(image, name))
+        if turn is not None:
+            pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
+        return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 class Header(NamedTuple):
@@ -82,12 +104,19 @@ def read_header(blob: bytes, name: str) -> Header:
 
 @contextmanager
 def _naming_errors(blob: bytes, name: str) -> Iterator[None]:
-    """Whatever a decoder raises becomes an `ImageError` with the image's name, and its warnings are silent."""
+    """Whatever a decoder raises becomes an `ImageError` with the image's name, and its warnings are silent.
+
+    The filters of warnings belong to the whole process; the last of several readers to leave restores them.
+    """
     if not blob:
         raise ImageError(f"{name} is empty; copy it again or delete it.")
+    with _lock:
+        if not _reading:
+            _filters.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _reading.append(name)
     try:
-        with _quiet:
-            yield
+        yield
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -96,6 +125,11 @@ def _naming_errors(blob: bytes, name: str) -> Iterator[None]:
         raise _too_large(name) from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{name} is damaged or cut short ({error}); copy it again or delete it.") from error
+    finally:
+        with _lock:
+            _reading.remove(name)
+            if not _reading:
+                _filters.close()
 
 
 def to_channels(pixels: Pixels, channels: int) -> Pixels:
@@ -105,28 +139,6 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
     if channels == 3:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)[:, :, None]
-
-
-def _decode(blob: bytes, name: str, at_least: int) -> Pixels:
-    image: Image.Image = Image.open(io.BytesIO(blob), formats=FORMATS)
-    width = image.width
-    if at_least and image.format in ("JPEG", "MPO"):
-        image.draft(None, (at_least, at_least))
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name)
-    if image.format in ("JPEG", "MPO") and not _complete(blob):
-        raise ImageError(f"{name} is cut short (its end marker is missing); copy it again or delete it.")
-    plain = image.format == "JPEG" and image.mode in ("L", "RGB")
-    if not plain:
-        image.load()  # turns a TIFF upright by itself
-    turn = _UPRIGHT.get(_orientation(image))
-    if plain:
-        pixels = _plain_jpeg(blob, name, gray=image.mode == "L", scale=round(width / image.width))
-    else:
-        pixels = np.asarray(_eight_bits(image, name))
-    if turn is not None:
-        pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 def _plain_jpeg(blob: bytes, name: str, *, gray: bool, scale: int) -> Pixels:
@@ -184,31 +196,3 @@ def _from_deep(image: Image.Image, name: str) -> Image.Image:
     if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
         raise ImageError(f"{name} has 32 bits a channel; save it with 8 or 16.")
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
-
-
-@final
-class _Quiet:
-    """Silences Pillow's warnings while any thread decodes; the last one to leave restores what was there."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._readers = 0
-        self._filters = ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._readers:
-                self._filters.enter_context(warnings.catch_warnings())
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._readers += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._readers -= 1
-            if not self._readers:
-                self._filters.close()
-
-
-_quiet: Final = _Quiet()

@@ -348,10 +348,10 @@ def mask_digest(mask: Pixels) -> bytes:
 
 
 def warp_mask(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
-    """(height, width) a mask as its matrix (2, 3; see `geometry`) takes it to the network's input, by the nearest
+    """(height, width) a mask as its matrix (2, 3; see `preprocess`) takes it to the network's input, by the nearest
     pixel.
 
-    Beyond its edges it is reflected, as in `geometry.warp`; with `letterbox` it is `IGNORE` there.
+    Beyond its edges it is reflected, as in `preprocess.warp`; with `letterbox` it is `IGNORE` there.
     """
     centered = matrix.copy()  # OpenCV counts from the first pixel's center
     centered[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5

@@ -1,20 +1,46 @@
-"""Sources of the pixels that batches show: a cache on disk, an array in memory, or the files themselves."""
+"""Sources of the pixels that batches show: a cache on disk, an array in memory, or the files themselves.
+
+A cache is one folder, written under another name and renamed, so that it is whole or absent. There `pixels.bin` holds
+the images' bytes one after another, `index.npy` (N, 4) int64 their start, height, width and channels (start -1: could
+not be decoded), `digests.npy` (N, 16) uint8 the digest of what each was decoded from (zeros: could not be opened),
+`measurements.npy` (N,) what `survey.measure` says of each. Nothing in it can execute code.
+
+A folder's name is 32 hexadecimal digits: 8 depend on all that decides the cached pixels of an image, 24 on the images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Protocol, final
 
 import numpy as np
 
-from convolve.datasets.cachefiles import CacheFiles
 from convolve.datasets.decode import to_channels
-from convolve.datasets.images import ImageArray, JoinedImages, TakenImages
-from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
+from convolve.datasets.images import DIGEST_BYTES, ImageArray, JoinedImages, TakenImages
+from convolve.datasets.preprocess import CACHE_SCALE, cached_size, least_side, resize_for_cache
+from convolve.datasets.survey import MEASUREMENT, Measurements
 from convolve.errors import ImageError
+from convolve.files import fsync
 from convolve.values import Images, Indices, Pixels, Preprocessing
 
+_VERSION: Final = 3  # changes whenever the same images would give other bytes
+_FINISHED_NAME = re.compile(r"[0-9a-f]{32}")
+_UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
+_STALE = 3600.0  # seconds without a write after which an unfinished cache was given up
+_FREE = 0.05  # fraction of the disk that caches leave free
+_ALIKE = 0.5  # fraction of a sample's images that a cache must hold to be of use
+_NO_DIGEST = bytes(DIGEST_BYTES)
+_DAMAGE = (FileNotFoundError, ValueError, IndexError, EOFError)
 IN_MEMORY = 2**30
 """Bytes up to which small arrays are enlarged to the input size once, instead of at each use."""
 
@@ -50,33 +76,6 @@ class PixelSource(Protocol):
         `ImageError`.
         """
         ...
-
-
-@final
-class CachedImages:
-    """Images in a cache; ``failed`` says by index why some could not be decoded."""
-
-    def __init__(self, files: CacheFiles, failed: Mapping[int, str], description: str) -> None:
-        self.failed, self.description = failed, description
-        self._files = files
-        shapes = files.index[:, 1:]
-        uniform = len(shapes) > 0 and not failed and bool((shapes == shapes[0]).all())
-        self.whole = files.pixels.reshape(-1, *shapes[0].tolist()) if uniform else None
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Height and width in the cache. Raises `ImageError`."""
-        height, width = self.get(index).shape[:2]
-        return height, width
-
-    def get(self, index: int) -> Pixels:
-        """(H, W, channels), a view of the cache. Raises `ImageError`."""
-        pixels = self._files.get(index)
-        if pixels is None:
-            raise ImageError(self.failed[index])
-        return pixels
 
 
 @final
@@ -170,3 +169,208 @@ def in_memory(array: Pixels, preprocessing: Preprocessing) -> PixelSource:
         result[...] = resize_for_cache(pixels, preprocessing, enlarge=True)
     description = f"Images are in memory, resized once from {array.shape[2]}x{array.shape[1]} to {width}x{height}."
     return ArrayInMemory(ready, ready, preprocessing.channels, description)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CacheFiles:
+    """A finished cache, its ``pixels`` (bytes,) mapped into memory; the other arrays are as the module describes."""
+
+    path: Path
+    pixels: Pixels
+    index: Indices
+    digests: Pixels
+    measurements: Measurements
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def get(self, row: int) -> Pixels | None:
+        """(H, W, channels) of an image, read-only; None where it could not be decoded."""
+        start, height, width, channels = self.index[row].tolist()
+        if start < 0:
+            return None
+        pixels: Pixels = self.pixels[start : start + height * width * channels].reshape(height, width, channels)
+        return pixels
+
+    def has(self, row: int, digest: bytes) -> bool:
+        """Whether a row belongs to that digest (empty: of a file that cannot be opened)."""
+        return row < len(self) and self.digests[row].tobytes() == (digest or _NO_DIGEST)
+
+    def find(self, digest: bytes, row: int) -> int | None:
+        """A row with the pixels of that digest: the given one if it has them, else the first one that does."""
+        if self.has(row, digest) and self.index[row, 0] >= 0:
+            return row
+        return self._rows.get(digest)
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        rows = np.flatnonzero(self.index[:, 0] >= 0)[::-1].tolist()
+        return {self.digests[row].tobytes(): row for row in rows}
+
+
+@final
+class CachedImages:
+    """Images in a cache; ``failed`` says by index why some could not be decoded."""
+
+    def __init__(self, files: CacheFiles, failed: Mapping[int, str], description: str) -> None:
+        self.failed, self.description = failed, description
+        self._files = files
+        shapes = files.index[:, 1:]
+        uniform = len(shapes) > 0 and not failed and bool((shapes == shapes[0]).all())
+        self.whole = files.pixels.reshape(-1, *shapes[0].tolist()) if uniform else None
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width in the cache. Raises `ImageError`."""
+        height, width = self.get(index).shape[:2]
+        return height, width
+
+    def get(self, index: int) -> Pixels:
+        """(H, W, channels), a view of the cache. Raises `ImageError`."""
+        pixels = self._files.get(index)
+        if pixels is None:
+            raise ImageError(self.failed[index])
+        return pixels
+
+
+def form_key(preprocessing: Preprocessing) -> str:
+    """8 hexadecimal digits that depend on all that decides the cached pixels of an image."""
+    tiles = preprocessing.fit == "tiles"  # caches the original, whatever the input size
+    sides = (0, 0) if tiles else (preprocessing.height, preprocessing.width)
+    form = (_VERSION, CACHE_SCALE, *sides, preprocessing.channels, preprocessing.fit)
+    return hashlib.blake2b(repr(form).encode(), digest_size=4).hexdigest()
+
+
+def load(path: Path) -> CacheFiles | None:
+    """The cache in that folder, which counts as used now; None where there is none, or a damaged one: it is removed."""
+    try:
+        index = np.load(path / "index.npy", allow_pickle=False)
+        digests = np.load(path / "digests.npy", allow_pickle=False)
+        measurements = np.load(path / "measurements.npy", allow_pickle=False)
+        size = int(index[:, 1:].prod(axis=1).sum())
+        shapes = (index.shape, digests.shape, measurements.shape, measurements.dtype)
+        if shapes != ((len(index), 4), (len(index), DIGEST_BYTES), (len(index),), MEASUREMENT):
+            raise ValueError(path)
+        if (path / "pixels.bin").stat().st_size != size:
+            raise ValueError(path)
+        pixels = np.memmap(path / "pixels.bin", np.uint8, "r") if size else np.empty(0, np.uint8)
+        os.utime(path)
+    except _DAMAGE:
+        shutil.rmtree(path, ignore_errors=True)
+        return None
+    except OSError:  # no memory or no permission, say: it may be whole
+        return None
+    return CacheFiles(path, np.asarray(pixels), index, digests, measurements)
+
+
+def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "") -> CacheFiles | None:
+    """The cache, of that form if one is given, that holds most of some images by their digests, half of them at least;
+    of several the one with just ``count`` images, then the one used last.
+    """
+    wanted = np.unique(np.frombuffer(b"".join(digests), np.int64)[::2])  # of digests the first half tells enough here
+    found: list[tuple[int, bool, float, Path]] = []
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if not _FINISHED_NAME.fullmatch(entry.name) or not entry.name.startswith(form):
+            continue
+        try:
+            stored = np.load(entry / "digests.npy", allow_pickle=False)
+            hits = int(np.isin(wanted, stored.view(np.int64)[:, 0]).sum())
+            found.append((hits, len(stored) == count, entry.stat().st_mtime, entry))
+        except _DAMAGE:  # or another process is removing it just now
+            shutil.rmtree(entry, ignore_errors=True)
+        except OSError:
+            continue
+    for hits, _, _, entry in sorted(found, reverse=True):
+        files = load(entry) if hits >= max(1, _ALIKE * len(wanted)) else None
+        if files is not None:
+            return files
+    return None
+
+
+@final
+class CacheWriter:
+    """A cache in the making, which a killed program leaves under a name that does not count; close it at the end."""
+
+    def __init__(self, folder: Path, form: str, limit: int) -> None:
+        """Begin a cache of that form. It may take ``limit`` bytes and what the disk has. Raises `OSError`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        disk = shutil.disk_usage(folder)
+        self._limit = min(limit, max(0, int(disk.free - _FREE * disk.total)))
+        self._folder, self._form = folder, form
+        self._draft = Path(tempfile.mkdtemp(prefix=f".unfinished-{form}-", dir=folder))
+        self._file = (self._draft / "pixels.bin").open("wb")
+        self._rows: list[tuple[int, int, int, int]] = []
+        self._end = 0
+
+    def add(self, pixels: Pixels | None) -> None:
+        """Store the next image, or that it has no pixels. Raises `OSError` when the disk or the limit is full."""
+        if pixels is None:
+            self._rows.append((-1, 0, 0, 0))
+            return
+        if self._end + pixels.size > self._limit:
+            raise OSError(f"the {self._limit / 1e6:,.0f} MB that it may take are full")
+        self._file.write(np.ascontiguousarray(pixels).data)
+        height, width, channels = pixels.shape
+        self._rows.append((self._end, height, width, channels))
+        self._end += pixels.size
+
+    def finish(self, digests: Sequence[bytes], measurements: Measurements) -> CacheFiles:
+        """Give the cache its name. Of several writers of the same cache the first to finish wins, and the others read
+        its work. Raises `OSError`.
+        """
+        self._file.close()
+        index = np.array(self._rows, dtype=np.int64).reshape(-1, 4)
+        stored = np.frombuffer(b"".join(digest or _NO_DIGEST for digest in digests), np.uint8)
+        stored = stored.reshape(-1, DIGEST_BYTES)
+        for name, array in (("index", index), ("digests", stored), ("measurements", measurements)):
+            np.save(self._draft / f"{name}.npy", array, allow_pickle=False)
+        for path in (*self._draft.iterdir(), self._draft):
+            fsync(path)  # before the rename, so that a power cut leaves no cache with missing pixels
+        content = hashlib.blake2b(stored.tobytes(), digest_size=12)
+        content.update((index[:, 0] < 0).tobytes())
+        path = self._folder / (self._form + content.hexdigest())
+        try:
+            self._draft.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise  # otherwise another process was first
+        files = load(path)
+        if files is None:
+            raise OSError(f"{path} vanished")
+        return files
+
+    def close(self) -> None:
+        """Remove what has not been finished."""
+        with suppress(OSError):  # a full disk may refuse the last bytes
+            self._file.close()
+        shutil.rmtree(self._draft, ignore_errors=True)
+
+
+def clean(folder: Path, keep_bytes: int) -> int:
+    """Remove the longest unused caches until the others take at most ``keep_bytes``, and builds that were given up.
+
+    Returns the bytes that were freed. A cache in use by another process stays readable there.
+    """
+    caches: list[tuple[float, int, Path, bool]] = []  # when last used or written, bytes, and whether finished
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        finished = bool(_FINISHED_NAME.fullmatch(entry.name))
+        if not finished and not _UNFINISHED_NAME.fullmatch(entry.name):
+            continue
+        try:
+            files = [file.stat() for file in entry.iterdir()]
+            used = max(each.st_mtime for each in (entry.stat(), *(() if finished else files)))
+        except OSError:  # renamed or removed by another process just now
+            continue
+        caches.append((used, sum(file.st_size for file in files), entry, finished))
+    total = freed = 0
+    for used, size, entry, finished in sorted(caches, reverse=True):
+        if not finished and time.time() - used < _STALE:
+            continue
+        total += size if finished else 0
+        if total > keep_bytes or not finished:
+            shutil.rmtree(entry, ignore_errors=True)
+            freed += size
+    return freed

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.datasets.geometry import fit_matrix, warp
-from convolve.datasets.preprocess import least_side, normalize, resize_for_cache
+from convolve.datasets.preprocess import fit_matrix, least_side, normalize, resize_for_cache, warp
 from convolve.values import Dataset, Placement, Preprocessing
 
 

@@ -1,7 +1,7 @@
 """Areas of boxes and their intersection over union.
 
 Boxes are (…, 4) left, top, right, bottom in continuous coordinates that count from the outer edge of the first pixel,
-as in `convolve.datasets.geometry`: a box around the first pixel alone is 0, 0, 1, 1.
+as in `convolve.datasets.preprocess`: a box around the first pixel alone is 0, 0, 1, 1.
 
 >>> intersection_over_union(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])).round(3).tolist()
 [[0.333, 0.0]]

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from convolve.datasets.geometry import fit_matrix
-from convolve.datasets.preprocess import fit_to_input, least_side, normalize
+from convolve.datasets.preprocess import fit_matrix, fit_to_input, least_side, normalize
 from convolve.errors import ConvolveError, ImageError
 from convolve.explainers.methods import default_method, maps_of_targets, scale
 from convolve.explainers.score_targets import ClassScore

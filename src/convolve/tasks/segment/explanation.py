@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.masks import count_pixels, warp_mask
+from convolve.datasets.preprocess import fit_matrix
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.explainers.score_targets import RegionScore
 from convolve.tasks.segment.task import Segment

@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.decode import to_channels
-from convolve.datasets.geometry import fit_matrix
-from convolve.datasets.preprocess import fit_to_input, normalize
+from convolve.datasets.preprocess import fit_matrix, fit_to_input, normalize
 from convolve.runtime import Runtime
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.datasets.geometry import fit_matrix
 from convolve.datasets.parallel import reader_threads
-from convolve.datasets.preprocess import fit_to_input, least_side, normalize
+from convolve.datasets.preprocess import fit_matrix, fit_to_input, least_side, normalize
 from convolve.datasets.voc import read_voc
 from convolve.errors import DataError, ImageError
 from convolve.explainers.explanation_targets import ExplanationTargets
