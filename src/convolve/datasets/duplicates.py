@@ -11,10 +11,8 @@ never lengthens a distance, so no duplicate is missed that is among an image's n
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +20,6 @@ import numpy.typing as npt
 from convolve.datasets.parallel import reader_threads
 from convolve.values import Floats, Indices, Pixels
 
-Array = TypeVar("Array", Pixels, Indices)
 RATIO = 0.25
 FARTHEST = 0.45
 CLOSEST = 0.02
@@ -37,6 +34,7 @@ _USUAL_OF_FEW = 1.0
 _NEIGHBORS = 8
 _BLANK = 2.0
 _BLOCK = 4096
+"""Images, or pairs of them, whose thumbnails are converted to floats together."""
 _COMPONENTS = 10
 
 
@@ -50,9 +48,9 @@ def exact_groups(digests: Sequence[bytes]) -> list[Indices]:
 
 def blank(luma: Pixels) -> npt.NDArray[np.bool_]:
     """(N,) which images, given their thumbnails (N, S, S), are of one flat tone."""
-    deviations = [_flat(block).std(1) for block in _blocks(luma)]
-    flat: npt.NDArray[np.bool_] = np.concatenate([np.empty(0), *deviations]) < _BLANK
-    return flat
+    blocks = np.split(luma, range(_BLOCK, len(luma), _BLOCK))
+    deviations = np.concatenate([block.reshape(-1, luma.shape[1] * luma.shape[2]).std(1) for block in blocks])
+    return np.asarray(deviations < _BLANK)
 
 
 def near_groups(luma: Pixels, chroma: Pixels, workers: int | None = None) -> list[Indices]:
@@ -61,38 +59,40 @@ def near_groups(luma: Pixels, chroma: Pixels, workers: int | None = None) -> lis
     ``luma`` (N, S, S) and ``chroma`` (N, T, T, 2) are uint8 thumbnails of images whose digests differ. ``workers``
     threads search, `parallel.reader_threads` unless a number is given.
     """
-    workers = max(1, reader_threads() if workers is None else workers)
-    visible = np.flatnonzero(~blank(luma))
-    alike = exact_groups([luma[row].tobytes() + chroma[row].tobytes() for row in visible])
-    links = [np.stack([np.full(len(group) - 1, group[0]), group[1:]], 1) for group in alike]
-    distinct = np.delete(visible, np.concatenate([np.empty(0, np.int64), *(group[1:] for group in alike)]))
-    pairs = [visible[pair] for pair in links]
-    if len(distinct) > 1:
-        pairs.append(distinct[_near_pairs(luma[distinct], chroma[distinct], workers)])
-    return _connected_rows(np.concatenate([np.empty((0, 2), np.int64), *pairs]), len(luma))
-
-
-def _connected_rows(pairs: Indices, count: int) -> list[Indices]:
-    """Groups of all that pairs (P, 2) of the rows 0 … count - 1 connect, in order of their first rows."""
     # Here and below: scipy is slow to import, and `predict` imports this module without calling it.
     from scipy.sparse import coo_array  # type: ignore[import-untyped]
     from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    number, component = connected_components(links, directed=False)
+    workers = max(1, reader_threads() if workers is None else workers)
+    visible = np.flatnonzero(~blank(luma))
+    alike = exact_groups([luma[row].tobytes() + chroma[row].tobytes() for row in visible])
+    pairs = [visible[np.stack([np.full(len(group) - 1, group[0]), group[1:]], 1)] for group in alike]
+    distinct = np.delete(visible, np.concatenate([np.empty(0, np.int64), *(group[1:] for group in alike)]))
+    if len(distinct) > 1:
+        pairs.append(distinct[_near_pairs(luma[distinct], chroma[distinct], workers)])
+
+    first, second = np.concatenate([np.empty((0, 2), np.int64), *pairs]).T
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(luma), len(luma)))
+    number, component = connected_components(graph, directed=False)
     rows = np.argsort(component, kind="stable").astype(np.int64)
     groups = np.split(rows, np.cumsum(np.bincount(component, minlength=number))[:-1])
     return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
 
 
 def _near_pairs(luma: Pixels, chroma: Pixels, workers: int) -> Indices:
-    """(P, 2) rows that are near each other, the smaller first."""
+    """(P, 2) rows that are near each other, the smaller first, unless both have color and not the same."""
     sample = _unit_vectors(luma[np.sort(np.random.default_rng(0).permutation(len(luma))[:_SAMPLE])])
     limits = np.clip(RATIO * _usual_distances(luma, sample) ** 2, CLOSEST, FARTHEST)
     pairs = _candidate_pairs(luma, sample, limits, workers)
-    near = [_distances(luma, block) <= limits[block].min(1) for block in _blocks(pairs)]
-    pairs = pairs[np.flatnonzero(np.concatenate([np.empty(0, np.bool_), *near]))]
-    return pairs[~_differ_in_color(luma, chroma, pairs)]
+    near: list[Indices] = []
+    for block in np.split(pairs, range(_BLOCK, len(pairs), _BLOCK)):
+        first, second = (_unit_vectors(luma[rows]) for rows in block.T)
+        close = block[np.linalg.norm(first - second, axis=1) <= limits[block].min(1)]
+        contrast = luma[close].reshape(-1, 2, luma[0].size).std(2, keepdims=True)
+        colors = ((chroma[close].reshape(-1, 2, chroma[0].size).astype(np.float32) - 128) / contrast).astype(np.float32)
+        differ = np.sqrt(np.mean((colors[:, 0] - colors[:, 1]) ** 2, axis=1)) > CHROMA_TOLERANCE
+        near.append(close[~(colors.any(2).all(1) & differ)])
+    return np.concatenate(near)
 
 
 def _usual_distances(luma: Pixels, sample: Floats) -> Floats:
@@ -100,7 +100,8 @@ def _usual_distances(luma: Pixels, sample: Floats) -> Floats:
     rank = max(_MIN_RANK, round(_RANK * len(sample)))
     if rank >= len(sample):
         return np.full(len(luma), _USUAL_OF_FEW, np.float32)
-    against = [np.partition(_unit_vectors(block) @ -sample.T, rank, 1)[:, rank] for block in _blocks(luma)]
+    blocks = np.split(luma, range(_BLOCK, len(luma), _BLOCK))
+    against = [np.partition(_unit_vectors(block) @ -sample.T, rank, 1)[:, rank] for block in blocks]
     usual = np.sqrt(np.maximum(0, 2 + 2 * np.concatenate(against)))
     return np.asarray(np.maximum(usual, _MIN_USUAL * np.median(usual)), np.float32)
 
@@ -110,7 +111,8 @@ def _candidate_pairs(luma: Pixels, sample: Floats, limits: Floats, workers: int)
     from scipy.spatial import KDTree  # type: ignore[import-untyped]
 
     _, directions = np.linalg.eigh(sample.T @ sample)
-    points = np.concatenate([_unit_vectors(block) @ directions[:, -_COMPONENTS:] for block in _blocks(luma)])
+    blocks = np.split(luma, range(_BLOCK, len(luma), _BLOCK))
+    points = np.concatenate([_unit_vectors(block) @ directions[:, -_COMPONENTS:] for block in blocks])
     distances, nearest = KDTree(points).query(
         points, _NEIGHBORS + 1, distance_upper_bound=float(limits.max()), workers=workers
     )
@@ -120,36 +122,8 @@ def _candidate_pairs(luma: Pixels, sample: Floats, limits: Floats, workers: int)
     return np.unique(np.sort(pairs, 1), axis=0).astype(np.int64)
 
 
-def _distances(luma: Pixels, pairs: Indices) -> Floats:
-    """(P,) between the images of each pair."""
-    first, second = pairs.T
-    return np.asarray(np.linalg.norm(_unit_vectors(luma[first]) - _unit_vectors(luma[second]), axis=1), np.float32)
-
-
-def _differ_in_color(luma: Pixels, chroma: Pixels, pairs: Indices) -> npt.NDArray[np.bool_]:
-    """(P,) whether both images of a pair have color, and not the same."""
-    first, second = (_relative_chroma(luma[rows], chroma[rows]) for rows in pairs.T)
-    colored = first.any(1) & second.any(1)
-    differ: npt.NDArray[np.bool_] = colored & (np.sqrt(np.mean((first - second) ** 2, axis=1)) > CHROMA_TOLERANCE)
-    return differ
-
-
-def _relative_chroma(luma: Pixels, chroma: Pixels) -> Floats:
-    """(N, T * T * 2) chroma in units of the image's own contrast."""
-    contrast = _flat(luma).std(1, keepdims=True)
-    return np.asarray((_flat(chroma).astype(np.float32) - 128) / contrast, np.float32)
-
-
 def _unit_vectors(luma: Pixels) -> Floats:
     """(N, S * S) thumbnails as points on the unit sphere."""
-    values = _flat(luma).astype(np.float32)
+    values = luma.reshape(-1, luma.shape[1] * luma.shape[2]).astype(np.float32)
     values -= values.mean(1, keepdims=True)
     return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
-
-
-def _flat(thumbnails: Pixels) -> Pixels:
-    return thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:]))
-
-
-def _blocks(array: Array) -> Iterator[Array]:
-    return (array[start : start + _BLOCK] for start in range(0, len(array), _BLOCK))

@@ -100,7 +100,8 @@ class MaskArray:
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the shape and the class indices."""
-        return mask_digest(self.array[index])
+        mask = self.array[index]
+        return hashlib.blake2b(b"%d %d " % mask.shape + mask.tobytes(), digest_size=DIGEST_BYTES).digest()
 
 
 @final
@@ -126,7 +127,7 @@ class Masks:
 
     def __init__(
         self,
-        reader: MaskReader,
+        reader: MaskReader | _MaskMemory,
         classes: Sequence[str],
         colors: Sequence[Color],
         indices: Indices | None = None,
@@ -139,8 +140,8 @@ class Masks:
                 f"Masks of {len(classes)} classes have {len(colors)} colors; give each class one, 255 at most."
             )
         self.classes, self.colors = tuple(classes), tuple(colors)
-        self._reader = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes), counts)
-        self._indices: Indices = np.arange(len(reader)) if indices is None else indices
+        self._memory = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes), counts)
+        self._indices: Indices = np.arange(len(self._memory.reader)) if indices is None else indices
         self._table = np.arange(IGNORE + 1, dtype=np.uint8) if table is None else table
 
     def __len__(self) -> int:
@@ -153,14 +154,14 @@ class Masks:
 
     def read(self, index: int) -> Pixels:
         """(H, W) class indices, `IGNORE` where no class is meant. Raises `ImageError`, also where there is no mask."""
-        pixels: Pixels = self._table[self._reader.read(self._position(index))]
+        pixels: Pixels = self._table[self._memory.reader.read(self._position(index))]
         return pixels
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of what is stored and what it means; nothing where there is no mask. Raises `ImageError`."""
         if self._indices[index] < 0:
             return b""
-        content = self._table.tobytes() + self._reader.digest(self._position(index))
+        content = self._table.tobytes() + self._memory.reader.digest(self._position(index))
         return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
     def pixel_counts(self) -> Indices:
@@ -168,7 +169,7 @@ class Masks:
 
         Reads every mask when it is first asked for, by threads.
         """
-        stored = self._reader.counts().counts
+        stored = self._memory.counts().counts
         counts = np.zeros((len(self), len(self.classes)), dtype=np.int64)
         for old, new in enumerate(self._table[: stored.shape[1]].tolist()):
             if new != IGNORE:
@@ -181,7 +182,7 @@ class Masks:
 
     def findings(self) -> GroundTruthFindings:
         """The masks that cannot be read, and the `pixels` of each class in all others. Reads as `pixel_counts` does."""
-        failed = self._reader.counts().failed
+        failed = self._memory.counts().failed
         return GroundTruthFindings(
             failed={row: failed[index] for row, index in enumerate(self._indices.tolist()) if index in failed},
             totals={"pixels": tuple(self.pixel_counts().sum(0).tolist())},
@@ -190,7 +191,7 @@ class Masks:
     def take(self, indices: Indices) -> Masks:
         """The masks of some images, in the order asked; -1 stands for an image without a mask."""
         rows = np.where(indices >= 0, self._indices[indices], -1)
-        return Masks(self._reader, self.classes, self.colors, rows, self._table)
+        return Masks(self._memory, self.classes, self.colors, rows, self._table)
 
     def with_classes(self, names: Sequence[str]) -> Masks:
         """The masks with the classes ``names`` in that order; pixels of any other class become `IGNORE`. A class that
@@ -204,7 +205,7 @@ class Masks:
                 mapping[old] = names.index(name)
         own = dict(zip(self.classes, self.colors, strict=True))
         colors = [own.get(name, (0, 0, 0)) for name in names]
-        return Masks(self._reader, names, colors, self._indices, mapping[self._table])
+        return Masks(self._memory, names, colors, self._indices, mapping[self._table])
 
     def targets(self, indices: Indices, placement: Placement) -> ArrayTargets:
         """(M, height, width) uint8 class indices of the pixels of the input, resampled once, by the nearest pixel."""
@@ -213,7 +214,7 @@ class Masks:
         for index, matrix, size, target in zip(
             indices.tolist(), placement.matrices, placement.sizes, result, strict=True
         ):
-            mask = self._reader.cached(self._position(index))
+            mask = self._memory.cached(self._position(index))
             scales = np.array([size[1] / mask.shape[1], size[0] / mask.shape[0]])
             target[...] = warp_mask(mask, matrix * np.array([*scales, 1.0]), preprocessing)
         return ArrayTargets(self._table[result])
@@ -246,31 +247,22 @@ class _MaskMemory:
     """
 
     def __init__(self, reader: MaskReader, classes: int, counts: PixelCounts | None = None) -> None:
-        self._reader, self._classes, self._counts = reader, classes, counts
+        self.reader, self._classes, self._counts = reader, classes, counts
         self._masks: OrderedDict[int, Pixels] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
         self._counting = Lock()
 
     def __reduce__(self) -> tuple[type[_MaskMemory], tuple[MaskReader, int, PixelCounts | None]]:
         """Another process, such as a worker of PyTorch's `DataLoader`, begins without decoded masks."""
-        return _MaskMemory, (self._reader, self._classes, self._counts)
-
-    def __len__(self) -> int:
-        return len(self._reader)
-
-    def read(self, index: int) -> Pixels:
-        return self._reader.read(index)
-
-    def digest(self, index: int) -> bytes:
-        return self._reader.digest(index)
+        return _MaskMemory, (self.reader, self._classes, self._counts)
 
     def cached(self, index: int) -> Pixels:
-        """As `read`, from memory where it is there."""
+        """A mask as the reader gives it, from memory where it is there."""
         with self._lock:
             if index in self._masks:
                 self._masks.move_to_end(index)
                 return self._masks[index]
-        mask = self._reader.read(index)
+        mask = self.reader.read(index)
         with self._lock:
             if index not in self._masks:
                 self._masks[index] = mask
@@ -287,13 +279,13 @@ class _MaskMemory:
 
                 def count(index: int) -> Indices:
                     try:
-                        return count_pixels(self._reader.read(index), self._classes)
+                        return count_pixels(self.reader.read(index), self._classes)
                     except ImageError as error:
                         failed[index] = str(error)
                         return np.zeros(self._classes, dtype=np.int64)
 
-                rows = list(in_order(count, range(len(self))))
-                self._counts = PixelCounts(np.array(rows, dtype=np.int64).reshape(len(self), self._classes), failed)
+                rows = list(in_order(count, range(len(self.reader))))
+                self._counts = PixelCounts(np.array(rows, dtype=np.int64).reshape(len(rows), self._classes), failed)
             return self._counts
 
 
@@ -340,11 +332,6 @@ def _as_text(number: int) -> str:
     if number < 2**24:
         return str(number)
     return " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
-
-
-def mask_digest(mask: Pixels) -> bytes:
-    """BLAKE2b of the shape and the class indices."""
-    return hashlib.blake2b(b"%d %d " % mask.shape + mask.tobytes(), digest_size=DIGEST_BYTES).digest()
 
 
 def warp_mask(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:

@@ -68,35 +68,38 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
         if not given
         else np.sort(np.concatenate([given[word] for word in given if word not in fixed] or [_NONE]))
     )
-    test, train = (fixed["test"], free) if "test" in fixed else _draw_test(groups, free, plan)
+    if "test" in fixed:
+        test, train = fixed["test"], free
+    else:
+        test, train = _hold_out(groups, free, plan.test, "test", np.random.default_rng([plan.seed, _TEST]))
     if "validation" in fixed:
         validation = fixed["validation"]
     else:
         validation, train = _draw_validation(groups, train, plan, len(free))
     if not len(train):
         raise DataError(f"{dataset.root} leaves no image to learn from; add images to its training split.")
-    splits = Splits(train, validation, test, _origin(dataset, groups, plan))
-    groups.check(splits)
-    return splits
+    parts = [np.unique(groups.of_image[part]) for part in (train, validation, test)]
+    whole, times = np.unique(np.concatenate(parts), return_counts=True)
+    if (times > 1).any():
+        raise DataError(
+            f"The dataset's own splits separate {int((times > 1).sum())} of {len(whole)} groups; drop --group-by, "
+            "or those splits."
+        )
+    return Splits(train, validation, test, _origin(dataset, groups, plan))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _Contents:
     """Which classes groups contain, sparsely: ``group``, ``label`` and ``count`` (M,) in the groups' order; ``rows``
-    (n,) is the group of each image.
+    (n,) is the group of each image, ``carriers`` (classes,) how many groups contain each class.
     """
 
     rows: Indices
     group: Indices
     label: Indices
     count: Indices
-    classes: int
-
-    @property
-    def carriers(self) -> Indices:
-        """(classes,) how many groups contain each class."""
-        return np.bincount(self.label, minlength=self.classes)
+    carriers: Indices
 
 
 @final
@@ -113,24 +116,6 @@ class _Groups:
     grouped: bool
     single: bool
     stratified: bool
-
-    def contents(self, images: Indices) -> _Contents:
-        """Of the groups of some images."""
-        _, rows = np.unique(self.of_image[images], return_inverse=True)
-        classes = self.presence.shape[1]
-        image, label = np.nonzero(self.presence[images])
-        keys, count = np.unique(rows[image] * classes + label, return_counts=True)
-        return _Contents(rows, keys // classes, keys % classes, count, classes)
-
-    def check(self, splits: Splits) -> None:
-        """Raise `DataError` when a group is in two splits."""
-        parts = [np.unique(self.of_image[part]) for part in (splits.train, splits.validation, splits.test)]
-        groups, times = np.unique(np.concatenate(parts), return_counts=True)
-        if (times > 1).any():
-            raise DataError(
-                f"The dataset's own splits separate {int((times > 1).sum())} of {len(groups)} groups; drop --group-by, "
-                "or those splits."
-            )
 
 
 def _group(dataset: Dataset, ground_truth: GroundTruth, pattern: str | None, usable: Indices) -> _Groups:
@@ -158,10 +143,6 @@ def _groups_by_name(images: Images, pattern: str) -> Indices:
         )
     keys = [match[1 if match.re.groups else 0] or "" for match in matches if match]
     return np.unique(np.array(keys, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
-
-
-def _draw_test(groups: _Groups, images: Indices, plan: SplitPlan) -> tuple[Indices, Indices]:
-    return _hold_out(groups, images, plan.test, "test", np.random.default_rng([plan.seed, _TEST]))
 
 
 def _draw_validation(groups: _Groups, images: Indices, plan: SplitPlan, total: int) -> tuple[Indices, Indices]:
@@ -196,7 +177,12 @@ def _assign(
     """(n,) the part of each image; -1 for what is learned from whichever part is held out: a class's only group.
     ``learned`` is the part that is never held out, if there is one.
     """
-    contents = groups.contents(images)
+    _, rows = np.unique(groups.of_image[images], return_inverse=True)
+    classes = groups.presence.shape[1]
+    image, label = np.nonzero(groups.presence[images])
+    keys, count = np.unique(rows[image] * classes + label, return_counts=True)
+    group, label = np.divmod(keys, classes)
+    contents = _Contents(rows, group, label, count, np.bincount(label, minlength=classes))
     sole = np.isin(np.arange(contents.rows.max(initial=-1) + 1), contents.group[contents.carriers[contents.label] == 1])
     free = np.flatnonzero(~sole)
     if groups.single and not groups.grouped:
@@ -217,7 +203,8 @@ def _assign_by_largest_remainder(
     shuffled = random.permutation(free)
     shuffled = shuffled[np.argsort(contents.label[shuffled], kind="stable")]
     owed = np.zeros(len(fractions))
-    for members in np.split(shuffled, np.cumsum(np.bincount(contents.label[free], minlength=contents.classes))[:-1]):
+    class_sizes = np.bincount(contents.label[free], minlength=len(contents.carriers))
+    for members in np.split(shuffled, np.cumsum(class_sizes)[:-1]):
         exact = len(members) * fractions
         sizes = np.floor(exact + 1e-9).astype(np.int64)
         owed += exact - sizes
@@ -235,7 +222,7 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
     of all images, relative to that fraction (the rule of Sainte-Laguë, for several classes at once).
     """
     sizes = np.bincount(contents.rows)
-    totals = np.bincount(contents.label, contents.count, minlength=contents.classes)
+    totals = np.bincount(contents.label, contents.count, minlength=len(contents.carriers))
     weight = sizes / len(contents.rows)
     np.maximum.at(weight, contents.group, contents.count / totals[contents.label])
     shuffled = random.permutation(free)
@@ -257,7 +244,7 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
 def _return_complete_classes(parts: Indices, contents: _Contents, part: int) -> None:
     """Take from ``part`` the smallest group of each class that is in no other part, to be learned from."""
     held = contents.label[parts[contents.group] == part]
-    complete = (np.bincount(held, minlength=contents.classes) == contents.carriers) & (contents.carriers > 0)
+    complete = (np.bincount(held, minlength=len(contents.carriers)) == contents.carriers) & (contents.carriers > 0)
     sizes = np.bincount(contents.rows)
     for label in np.flatnonzero(complete):
         groups = contents.group[contents.label == label]

@@ -34,7 +34,6 @@ MEASUREMENT: Final = np.dtype(
 """What is measured of one image; the fields are those of `Survey`, in the singular."""
 Measurements = npt.NDArray[np.void]
 _GRAY_TOLERANCE = 8
-_NO_CHROMA = np.full((CHROMA_SIDE, CHROMA_SIDE, 2), 128, np.uint8)
 _NAMES_IN_ERRORS = 5
 
 
@@ -137,13 +136,28 @@ def as_survey(measurements: Measurements, digests: Sequence[bytes], failed: Mapp
 
 def measure(pixels: Pixels, size: tuple[int, int]) -> Measurements:
     """() the `MEASUREMENT` of a decoded image (H, W, 1 or 3), of ``size`` (height, width) before it was reduced."""
-    small = _reduce(pixels)
-    mean, deviation = (np.broadcast_to(value.ravel() / 255, 3).astype(np.float32) for value in cv2.meanStdDev(small))
+    # A JPEG that was decoded for the cache comes at another scale than one that is decoded for the survey alone, which
+    # moves its mean and thumbnails a little. Of 300 photographs no mean moved by more than 0.4 of 255 levels, and no
+    # thumbnail by more than 0.04 (see `duplicates`), for an input of 224 pixels; by 1.2 and 0.21 for one of 32.
+    height, width, channels = pixels.shape
+    scale = SHORTER_SIDE / min(height, width)
+    if scale < 1:
+        small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(small, np.uint8).reshape(small.shape[0], small.shape[1], channels)
+    mean, deviation = (np.broadcast_to(value.ravel() / 255, 3).astype(np.float32) for value in cv2.meanStdDev(pixels))
     measurement = np.zeros((), MEASUREMENT)
     measurement["size"] = size
-    measurement["color"] = small.shape[2] == 3 and _has_color(small)
     measurement["mean"], measurement["square"] = mean, mean**2 + deviation**2
-    measurement["luma"], measurement["chroma"] = _thumbnails(small)
+    thumbnail = cv2.resize(pixels, (LUMA_SIDE, LUMA_SIDE), interpolation=cv2.INTER_AREA)
+    if channels == 1:
+        measurement["luma"], measurement["chroma"] = thumbnail, 128
+        return measurement
+    red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
+    difference = max(cv2.norm(red, green, cv2.NORM_INF), cv2.norm(green, blue, cv2.NORM_INF))
+    measurement["color"] = difference > _GRAY_TOLERANCE
+    parts = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2YCrCb)
+    measurement["luma"] = parts[..., 0]
+    measurement["chroma"] = cv2.resize(parts[..., 1:], (CHROMA_SIDE, CHROMA_SIDE), interpolation=cv2.INTER_AREA)
     return measurement
 
 
@@ -153,33 +167,3 @@ def image_facts(count: int, sizes: Indices, color: Flags) -> ImageFacts:
         raise ValueError("no image is readable")
     shorter, longer = (int(np.median(sides)) for sides in (sizes.min(1), sizes.max(1)))
     return ImageFacts(count, 3 if color.any() else 1, shorter, longer)
-
-
-def _reduce(pixels: Pixels) -> Pixels:
-    """The image with a shorter side of `SHORTER_SIDE` pixels at most; always (H, W, C).
-
-    A JPEG that was decoded for the cache comes at another scale than one that is decoded for the survey alone, which
-    moves its mean and thumbnails a little. Of 300 photographs no mean moved by more than 0.4 of 255 levels, and no
-    thumbnail by more than 0.04 (see `duplicates`), for an input of 224 pixels; by 1.2 and 0.21 for one of 32.
-    """
-    height, width, channels = pixels.shape
-    scale = SHORTER_SIDE / min(height, width)
-    if scale >= 1:
-        return pixels
-    small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8).reshape(small.shape[0], small.shape[1], channels)
-
-
-def _has_color(pixels: Pixels) -> bool:
-    red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
-    return max(cv2.norm(red, green, cv2.NORM_INF), cv2.norm(green, blue, cv2.NORM_INF)) > _GRAY_TOLERANCE
-
-
-def _thumbnails(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """Luma (16, 16) and chroma (4, 4, 2) of an image, stretched to a square."""
-    small = cv2.resize(pixels, (LUMA_SIDE, LUMA_SIDE), interpolation=cv2.INTER_AREA)
-    if small.ndim == 2:
-        return np.asarray(small, np.uint8), _NO_CHROMA
-    parts = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)
-    chroma = cv2.resize(parts[..., 1:], (CHROMA_SIDE, CHROMA_SIDE), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(parts[..., 0], np.uint8), np.asarray(chroma, np.uint8)

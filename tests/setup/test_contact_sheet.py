@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageChops
 from sklearn.datasets import load_digits
 
-from convolve.datasets.sheet import TILE, contact_sheet
+from convolve.setup.contact_sheet import TILE, contact_sheet
 from convolve.values import Pixels
 
 TOP = LEFT = 24
