@@ -123,7 +123,9 @@ def recognize(path: Path) -> Dataset | None:
     """
     if not path.is_dir():
         return None
-    documents = {file: document for file in _files(path) if (document := _read(file))}
+    found = [file for layer in _LAYERS for file in sorted(path.glob(layer), key=lambda file: natural(file.name))]
+    instances = [file for file in found if file.name.startswith("instances")]
+    documents = {file: document for file in dict.fromkeys(instances or found) if (document := _read(file))}
     files = {file: document for file, document in documents.items() if _is_ground_truth(path, file, document)}
     if not files:
         return None
@@ -147,12 +149,6 @@ def recognize(path: Path) -> Dataset | None:
     }
     images = ImageFiles(path, tuple(entry.image for entry in entries))
     return build_dataset(path, "coco", reason, images, [entry.split for entry in entries], ground_truths)
-
-
-def _files(folder: Path) -> list[Path]:
-    found = [file for layer in _LAYERS for file in sorted(folder.glob(layer), key=lambda file: natural(file.name))]
-    found = list(dict.fromkeys(found))
-    return [file for file in found if file.name.startswith("instances")] or found
 
 
 def _is_ground_truth(folder: Path, file: Path, document: Mapping[str, Any]) -> bool:
