@@ -11,7 +11,7 @@ import numpy as np
 
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.mask_values import distinct_colors
+from convolve.datasets.layouts.masks import distinct_colors
 from convolve.datasets.layouts.parts import build_dataset, find, read_lines
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
