@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import cyclopts
 from rich.text import Text
 
-from convolve import __version__
+import convolve
 from convolve.command import NAMES, Command, find_command
 from convolve.console import open_console, report_progress
 from convolve.errors import ConvolveError, Interrupted
-from convolve.options import Flat, alias, fields
+from convolve.options import Flat, alias, fields, with_task_options
 from convolve.progress import silent
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -28,7 +28,11 @@ def application() -> cyclopts.App:
     """The command line with every command."""
     default = cyclopts.Parameter(negative_iterable=())  # no `--empty-images`
     app = cyclopts.App(
-        "convolve", version=__version__, help_epilogue=_EPILOGUE, help=_help(), default_parameter=default
+        "convolve",
+        version=convolve.__version__,
+        help=(convolve.__doc__ or "").partition("\n")[0],
+        help_epilogue=_EPILOGUE,
+        default_parameter=default,
     )
     app.suppress_keyboard_interrupt = False
     for name in NAMES:
@@ -62,12 +66,6 @@ def main() -> None:
         sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
 
 
-def _help() -> str:
-    import convolve
-
-    return (convolve.__doc__ or "").partition("\n")[0]
-
-
 def _function(command: Command[Any, Any]) -> Any:
     """A function with the command's options as its parameters, from which cyclopts makes the flags."""
 
@@ -75,9 +73,9 @@ def _function(command: Command[Any, Any]) -> Any:
         options: Any, task_flags: Any = None, *, json: bool = False, quiet: bool = False, debug: bool = False
     ) -> None:
         del debug
-        own = dataclasses.asdict(task_flags) if task_flags else {}
-        own = {name: value for name, value in own.items() if value is not None}
-        _run(command, command.with_task_options(options, own), as_json=json, quiet=quiet)
+        flags = dataclasses.asdict(task_flags) if task_flags else {}
+        own = {name: value for name, value in flags.items() if value is not None}
+        _run(command, with_task_options(options, own) if own else options, as_json=json, quiet=quiet)
 
     flag = cyclopts.Parameter(negative=())
     function.__annotations__ = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from convolve.options import build, fields, replace_at, task_options_path, unknown_option
+from convolve.options import build, fields, unknown_option, with_task_options
 from convolve.progress import Listener
 
 if typing.TYPE_CHECKING:
@@ -46,11 +46,6 @@ class Command(Generic[Options, R]):
         """The word on the command line."""
         return self.options.__name__.lower()
 
-    def with_task_options(self, options: Options, own: Mapping[str, object]) -> Options:
-        """The options with those of a task added."""
-        path = task_options_path(self.options)
-        return replace_at(options, path, dict(own)) if path and own else options
-
     def build_options(self, keywords: Mapping[str, object]) -> Options:
         """The options from keywords, a task's own among them. Raises `OptionError`."""
         known = {option.name for option in fields(self.options)}
@@ -58,7 +53,8 @@ class Command(Generic[Options, R]):
         own = {name: value for name, value in keywords.items() if name not in known and value is not None}
         if own and self.task_use is None:
             raise unknown_option(next(iter(own)), sorted(known))
-        return self.with_task_options(build(self.options, general), own)
+        options = build(self.options, general)
+        return with_task_options(options, own) if own else options
 
 
 def find_command(name: str) -> Command[Any, Any]:

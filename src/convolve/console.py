@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from rich.console import Console, RenderableType
@@ -130,19 +131,19 @@ class _NotebookBars:
             self._output.update(content, raw=True)
 
 
+@dataclass
 class _Lines:
     """A line every few seconds, and one at the end of each piece of work."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._last = time.monotonic()
+    console: Console
+    last: float = field(default_factory=time.monotonic)
 
     def __call__(self, event: ProgressEvent | Message) -> None:
         if isinstance(event, Message):
-            self._console.print(event.text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(event.text, markup=False, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()
-        if event.done >= event.total or now - self._last >= _SECONDS_BETWEEN_LINES:
-            self._last = now
+        if event.done >= event.total or now - self.last >= _SECONDS_BETWEEN_LINES:
+            self.last = now
             line = f"{event.work} {event.done}/{event.total} {event.detail}".rstrip()
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -47,21 +47,17 @@ class PathLike:
 
 @dataclass(frozen=True)
 class Option:
-    """One option: the ``path`` of field names that leads to it, its type, its default, whether it is positional,
-    other names of its flag, and whether it is text that is `PathLike`.
+    """One option: the ``name`` that people use, the ``path`` of field names that leads to it, its type, its default,
+    whether it is positional, other names of its flag, and whether it is text that is `PathLike`.
     """
 
+    name: str
     path: tuple[str, ...]
     type: Any
     default: object
     positional: bool
     aliases: tuple[str, ...] = ()
     path_like: bool = False
-
-    @property
-    def name(self) -> str:
-        """The name that people use."""
-        return self.path[-1]
 
 
 def fields(cls: type) -> Iterator[Option]:
@@ -77,19 +73,7 @@ def fields(cls: type) -> Iterator[Option]:
             marks = getattr(annotated[spec.name], "__metadata__", ())
             aliases = tuple(name for mark in marks if isinstance(mark, Parameter) for name in mark.alias or ())
             path_like = any(isinstance(mark, PathLike) for mark in marks)
-            yield Option((spec.name,), hint, spec.default, not spec.kw_only, aliases, path_like)
-
-
-def task_options_path(cls: type) -> tuple[str, ...]:
-    """The field names that lead to a dataclass's `TaskOptions`; empty where it has none."""
-    hints = typing.get_type_hints(cls)
-    for spec in dataclasses.fields(cls):
-        if spec.name == "task_options":
-            return (spec.name,)
-        hint = hints[spec.name]
-        if dataclasses.is_dataclass(hint) and (inner := task_options_path(cast(type, hint))):
-            return (spec.name, *inner)
-    return ()
+            yield Option(spec.name, (spec.name,), hint, spec.default, not spec.kw_only, aliases, path_like)
 
 
 def descriptions(cls: type) -> dict[str, str]:
@@ -177,11 +161,17 @@ def merge(base: Options, over: Options) -> Options:
     return cast(Options, dataclasses.replace(cast(Any, base), **changes))
 
 
-def replace_at(options: Options, path: Sequence[str], value: object) -> Options:
-    """The options with the field that ``path`` leads to replaced."""
-    if len(path) > 1:
-        value = replace_at(getattr(options, path[0]), path[1:], value)
-    return cast(Options, dataclasses.replace(cast(Any, options), **{path[0]: value}))
+def with_task_options(options: Options, own: Mapping[str, object]) -> Options:
+    """The options with those of a task in their field of type `TaskOptions`; unchanged where they have none."""
+    for spec in dataclasses.fields(cast(Any, options)):
+        value: Any = getattr(options, spec.name)
+        if spec.name == "task_options":
+            new: Any = dict(own)
+        else:
+            new = with_task_options(value, own) if dataclasses.is_dataclass(value) else value
+        if new is not value:
+            return cast(Options, dataclasses.replace(cast(Any, options), **{spec.name: new}))
+    return options
 
 
 def _make(cls: type[Options], nested: Mapping[str, Any]) -> Options:
@@ -194,12 +184,9 @@ def _make(cls: type[Options], nested: Mapping[str, Any]) -> Options:
         return cls(**values)
     except TypeError:
         specs = dataclasses.fields(cast(Any, cls))
-        missing = [spec.name for spec in specs if _required(spec) and spec.name not in values]
+        required = [spec.name for spec in specs if spec.default is spec.default_factory is dataclasses.MISSING]
+        missing = [name for name in required if name not in values]
         raise OptionError(f"Missing: {', '.join(missing)}.") from None
-
-
-def _required(spec: dataclasses.Field[Any]) -> bool:
-    return spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
 
 
 def _checked(name: str, value: object, hint: Any) -> object:

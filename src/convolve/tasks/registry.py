@@ -75,7 +75,8 @@ def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
     known = [option.name for option in fields(cls)]
     unknown = [name for name in values if name not in known]
     if unknown:
-        others = [name for name in task_names() if name != task and unknown[0] in _own_names(name, use)]
+        all_fields = {name: fields(_options_type(name, use)) for name in task_names() if name != task}
+        others = [name for name, own in all_fields.items() if unknown[0] in [option.name for option in own]]
         if others:
             flag = unknown[0].replace("_", "-")
             raise OptionError(f"--{flag} is an option of {' and '.join(others)}, not of {task}; omit it.")
@@ -85,20 +86,14 @@ def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class TaskFlag:
-    """An option that some tasks have: its type with all that any of them accepts, and its descriptions by the titles of
-    the tasks.
+    """An option that some tasks have: its type with all that any of them accepts, and its descriptions (``texts``) by
+    the titles of the tasks.
     """
 
     name: str
     type: Any
     texts: Mapping[str, str]
     aliases: tuple[str, ...] = ()
-
-    @property
-    def description(self) -> str:
-        """What the tasks share; where their descriptions differ, all with the tasks' titles."""
-        texts = set(self.texts.values())
-        return texts.pop() if len(texts) == 1 else self.qualified_description
 
     @property
     def qualified_description(self) -> str:
@@ -122,15 +117,15 @@ def task_flags(use: Use) -> Iterator[TaskFlag]:
 
 
 def flags_dataclass(use: Use) -> type:
-    """A dataclass of all `task_flags`, each None by default and under the heading of its tasks in the help."""
-    specs = [
-        (
-            flag.name,
-            Annotated[flag.type, Parameter(help=flag.description, group=", ".join(flag.texts), alias=flag.aliases)],
-            dataclasses.field(default=None),
-        )
-        for flag in task_flags(use)
-    ]
+    """A dataclass of all `task_flags`, each None by default and under the heading of its tasks in the help. It is
+    described as the tasks describe it; where they differ, with their titles.
+    """
+    specs: list[tuple[str, Any, Any]] = []
+    for flag in task_flags(use):
+        texts = set(flag.texts.values())
+        text = texts.pop() if len(texts) == 1 else flag.qualified_description
+        parameter = Parameter(help=text, group=", ".join(flag.texts), alias=flag.aliases)
+        specs.append((flag.name, Annotated[flag.type, parameter], dataclasses.field(default=None)))
     cls = dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
     cls.__module__ = __name__  # else that of `types`, whose classes the command line takes for one value each
     return cls
@@ -139,10 +134,6 @@ def flags_dataclass(use: Use) -> type:
 def _options_type(task: str, use: Use) -> type:
     info = task_info(task)
     return info.options if use == "train" else info.predict_options
-
-
-def _own_names(task: str, use: Use) -> list[str]:
-    return [option.name for option in fields(_options_type(task, use))]
 
 
 def _union(hints: Sequence[Any]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.mask_values import VOC
+from convolve.datasets.layouts.masks import VOC
 from convolve.datasets.masks import MaskFiles, count_pixels
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels

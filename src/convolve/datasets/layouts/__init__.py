@@ -51,7 +51,8 @@ def _recognize(path: Path) -> Dataset | None:
     for layout in LAYOUTS:
         dataset: Dataset | None = layout.recognize(path)
         if dataset is not None:
-            return dataset if "masks" in dataset.ground_truths else _with_masks(dataset, path)
+            complete = layout is folders or "masks" in dataset.ground_truths
+            return dataset if complete else _with_masks(dataset, path)
     inside = subfolders(path) if path.is_dir() else []
     return _recognize(inside[0]) if len(inside) == 1 else None
 
@@ -61,7 +62,7 @@ def _with_masks(dataset: Dataset, path: Path) -> Dataset:
     label is an image, even if it is called as masks are.
     """
     names = [dataset.images.name(index) for index in range(len(dataset))]
-    if not isinstance(dataset.images, ImageFiles) or dataset.layout == "folders" or any(map(masks.is_mask, names)):
+    if not isinstance(dataset.images, ImageFiles) or any(map(masks.is_mask, names)):
         return dataset
     for layout in _MASKED:
         try:

@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.mask_values import distinct_colors
-from convolve.datasets.layouts.masks import is_mask
+from convolve.datasets.layouts.masks import distinct_colors, is_mask
 from convolve.datasets.layouts.parts import build_dataset, image_files, natural, split_word
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
@@ -123,7 +122,9 @@ def recognize(path: Path) -> Dataset | None:
     """
     if not path.is_dir():
         return None
-    documents = {file: document for file in _files(path) if (document := _read(file))}
+    found = [file for layer in _LAYERS for file in sorted(path.glob(layer), key=lambda file: natural(file.name))]
+    instances = [file for file in found if file.name.startswith("instances")]
+    documents = {file: document for file in dict.fromkeys(instances or found) if (document := _read(file))}
     files = {file: document for file, document in documents.items() if _is_ground_truth(path, file, document)}
     if not files:
         return None
@@ -147,12 +148,6 @@ def recognize(path: Path) -> Dataset | None:
     }
     images = ImageFiles(path, tuple(entry.image for entry in entries))
     return build_dataset(path, "coco", reason, images, [entry.split for entry in entries], ground_truths)
-
-
-def _files(folder: Path) -> list[Path]:
-    found = [file for layer in _LAYERS for file in sorted(folder.glob(layer), key=lambda file: natural(file.name))]
-    found = list(dict.fromkeys(found))
-    return [file for file in found if file.name.startswith("instances")] or found
 
 
 def _is_ground_truth(folder: Path, file: Path, document: Mapping[str, Any]) -> bool:

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
-from convolve.datasets.layouts.parts import (
-    SPLITS,
-    compose,
-    image_files,
-    labeled_files,
-    natural,
-    split_word,
-    subfolders,
-)
+from convolve.datasets.layouts.parts import SPLITS, image_files, labeled_files, natural, split_word, subfolders
 from convolve.values import Dataset
 
 EXPECTED = "a folder of images per class (CLASS/*.jpg, or train/CLASS/*.jpg)"
@@ -32,7 +25,10 @@ def recognize(path: Path) -> Dataset | None:
     if "train" in splits.values() or (splits and len(splits) == len(children)):
         return _recognize_splits(path, splits)
     classes = _classes(path, "")
-    if len(classes) < 2 or not any(classes.values()) or _hold_something_else(classes):
+    if len(classes) < 2 or not any(classes.values()) or any(name.casefold() in _NOT_CLASSES for name in classes):
+        return None
+    below = {name.partition("/")[0] for files in classes.values() for _, name in files if "/" in name}
+    if any(split_word(name) == "train" for name in below):  # whole datasets side by side
         return None
     reason = f"a folder for each of {len(classes)} classes"
     return _dataset(path, reason, {None: classes})
@@ -58,15 +54,9 @@ def _classes(folder: Path, above: str) -> _Classes:
         files = image_files(child)
         if files or not any(child.iterdir()):
             prefix = f"{above}/{child.name}" if above else child.name
-            found.setdefault(compose(child.name), []).extend((prefix, name) for name in files)
+            label = normalize("NFC", child.name)  # one name from two systems is one class
+            found.setdefault(label, []).extend((prefix, name) for name in files)
     return found
-
-
-def _hold_something_else(classes: _Classes) -> bool:
-    """Whether the folders are those of images and their annotations, or whole datasets side by side."""
-    named = any(name.casefold() in _NOT_CLASSES for name in classes)
-    first = {name.partition("/")[0] for files in classes.values() for _, name in files if "/" in name}
-    return named or any(split_word(name) == "train" for name in first)
 
 
 def _dataset(root: Path, reason: str, parts: dict[str | None, _Classes]) -> Dataset:

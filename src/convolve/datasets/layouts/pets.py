@@ -11,7 +11,7 @@ import numpy as np
 
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.mask_values import distinct_colors
+from convolve.datasets.layouts.masks import distinct_colors
 from convolve.datasets.layouts.parts import build_dataset, find, read_lines
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
@@ -65,13 +65,14 @@ def _trimap(name: str) -> str:
 
 
 def _is_pets(folder: Path) -> bool:
-    lists = (folder / "annotations" / f"{name}.txt" for name in ("trainval", "list"))
-    return (folder / "images").is_dir() and any(path.is_file() and _is_list(path) for path in lists)
-
-
-def _is_list(path: Path) -> bool:
-    lines = [line.split() for line in read_lines(path) if not line.startswith("#")]
-    return bool(lines) and len(lines[0]) == 4 and "_" in lines[0][0] and all(word.isdecimal() for word in lines[0][1:])
+    if not (folder / "images").is_dir():
+        return False
+    for path in (folder / "annotations" / "trainval.txt", folder / "annotations" / "list.txt"):
+        lines = [line for line in read_lines(path) if not line.startswith("#")] if path.is_file() else []
+        name, *numbers = lines[0].split() if lines else [""]
+        if "_" in name and len(numbers) == 3 and all(number.isdecimal() for number in numbers):
+            return True
+    return False
 
 
 def _rows(path: Path) -> list[tuple[str, int]]:

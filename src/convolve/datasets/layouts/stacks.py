@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from convolve.datasets.images import ImageArray
-from convolve.datasets.layouts.mask_values import class_lists, interpret
+from convolve.datasets.layouts.masks import class_lists, interpret
 from convolve.datasets.layouts.parts import build_dataset, join_arrays, split_word
 from convolve.datasets.masks import MaskArray, Masks, class_indices
 from convolve.errors import DataError, ImageError

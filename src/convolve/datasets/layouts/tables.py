@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, build_dataset, compose, image_files, natural, split_word
+from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, build_dataset, image_files, natural, split_word
 from convolve.errors import DataError
 from convolve.values import Dataset
 
@@ -47,7 +48,9 @@ def recognize(path: Path) -> Dataset | None:
         if path.suffix.casefold() not in _SUFFIXES:
             return None
         return _dataset(path.parent, [(path, _rows(path, _ImageFinder(path.parent), None))])
-    tables = sorted((entry for entry in path.iterdir() if _may_be_table(entry)), key=lambda entry: natural(entry.name))
+    texts = [entry for entry in path.iterdir() if entry.suffix.casefold() in _SUFFIXES and entry.is_file()]
+    visible = [entry for entry in texts if not entry.name.startswith(".")]
+    tables = sorted(visible, key=lambda entry: natural(entry.name))
     images = _ImageFinder(path) if tables else None
     found = [(table, rows) for table in tables if images and (rows := _probe(table, images))]
     if len(found) > 1 and not all(_split_of(table) for table, _ in found):
@@ -76,10 +79,6 @@ class _ImageFinder:
             return None
         near = self._short.get(path) or self._short.get(PurePosixPath(path).name)
         return near or (path if PurePosixPath(path).suffix and (self.root / path).is_file() else None)
-
-
-def _may_be_table(path: Path) -> bool:
-    return path.is_file() and path.suffix.casefold() in _SUFFIXES and not path.name.startswith(".")
 
 
 def _split_of(table: Path) -> str | None:
@@ -131,7 +130,8 @@ def _columns(
 ) -> tuple[int, tuple[int, int, int | None]]:
     """Where the rows begin (after a header or not) and the columns of path, label and split."""
     header = [cell.casefold() for cell in cells[0]]
-    if images.find(cells[0][0]) or not (set(header) & (_PATHS | _LABELS) or _begins_below(cells, images)):
+    begins_below = len(cells) > 1 and images.find(cells[1][0]) is not None
+    if images.find(cells[0][0]) or not (set(header) & (_PATHS | _LABELS) or begins_below):
         split = 2 if len(header) == 3 and split_word(header[2]) else None
         if len(header) > (3 if split else 2):
             raise DataError(f"{table} has {len(header)} columns and no header; say which are path, label and split.")
@@ -143,10 +143,6 @@ def _columns(
     if not named and len(others) != 1:
         raise DataError(f"{table} has no column called label or class; it has {', '.join(cells[0][:6])}.")
     return 1, (path, (named or others)[0], split)
-
-
-def _begins_below(cells: Sequence[Sequence[str]], images: _ImageFinder) -> bool:
-    return len(cells) > 1 and images.find(cells[1][0]) is not None
 
 
 def _row(
@@ -171,7 +167,7 @@ def _dataset(root: Path, tables: Sequence[tuple[Path, list[_Row]]]) -> Dataset:
     cells = [_split_labels(row.label) if multi_label else [row.label] for row in rows]
     if not multi_label and (bare := next((row.path for row in rows if not row.label), None)):
         raise DataError(f"{names} in {root} gives {bare} no label; complete it.")
-    labels = _labels([[compose(label) for label in cell] for cell in cells], multi_label)
+    labels = _labels([[normalize("NFC", label) for label in cell] for cell in cells], multi_label)
     missing = sum(not row.exists for row in rows)
     reason = f"the table {names}" + (f"; {missing} of its images are missing" if missing else "")
     images = ImageFiles(root, tuple(row.path for row in rows))
