@@ -264,12 +264,3 @@ class Batch:
     images: Floats
     targets: Targets
     indices: Indices
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A task's answers, ``scores`` (N, …), the ``targets`` they should meet, and the examples' ``indices`` (N,)."""
-
-    scores: npt.NDArray[Any]
-    targets: Any
-    indices: Indices

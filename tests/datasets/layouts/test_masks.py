@@ -204,6 +204,12 @@ def test_masks_saved_as_jpeg_are_refused(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+def test_masks_that_are_ignored_everywhere_are_refused(tmp_path: Path) -> None:
+    side_by_side(tmp_path, np.full((8, 12), 255, dtype=np.uint8))
+    with pytest.raises(DataError, match=r"hold only ignored values; they show no class\."):
+        _ = open_dataset(tmp_path).ground_truths["masks"].classes
+
+
 def test_images_without_a_mask_are_left_out_and_named(tmp_path: Path) -> None:
     side_by_side(tmp_path, QUARTERS, 6)
     (tmp_path / "masks" / "2.png").unlink()

@@ -230,15 +230,17 @@ def interpret(values: Sequence[int], listed: Sequence[ListedClass], first: Path)
 def _interpret_numbers(values: Sequence[int], listed: Sequence[ListedClass], first: Path) -> Meaning:
     numbers = [value for value in values if value != IGNORE]
     palette = _palette(first)
-    if not listed and palette and numbers[-1] < len(VOC) and "SegmentationClass" in first.parts:
+    if not listed and palette and numbers and numbers[-1] < len(VOC) and "SegmentationClass" in first.parts:
         listed = [ListedClass(name, None) for name in VOC]
     if listed:
-        if numbers[-1] >= len(listed):
+        if numbers and numbers[-1] >= len(listed):
             raise DataError(f"A mask of {first.parent} holds {numbers[-1]}, but the list has {len(listed)} classes.")
         numbers = list(range(len(listed)))
     names = [entry.name for entry in listed] or [f"class {number}" for number in numbers]
     void = [number for number, name in zip(numbers, names, strict=True) if name.casefold() in _IGNORED]
     meant = [position for position, number in enumerate(numbers) if number not in void]
+    if not meant:
+        raise DataError(f"The masks of {first.parent} hold only ignored values; they show no class.")
     own = [entry.color for entry in listed] if listed and all(entry.color for entry in listed) else palette
     painted = [own[number] or (0, 0, 0) for number in numbers] if own else list(distinct_colors(len(numbers)))
     ignored = tuple(void) + ((IGNORE,) if values[-1] == IGNORE else ())
