@@ -212,7 +212,7 @@ def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
     Where stages are frozen, nothing augments their input and memory suffices, their maps are computed only once.
     """
     from convolve.runtime import memory_budget
-    from convolve.setup.batches import augments
+    from convolve.setup.prepare import augments
     from convolve.training.frozen import cache_features
 
     task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
