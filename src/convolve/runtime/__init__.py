@@ -132,7 +132,7 @@ def memory_budget() -> int:
 def describe_machine() -> dict[str, Any]:
     """Where a run was made, for its manifest: processor, cores, memory, system and versions."""
     return {
-        "processor": _processor(),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": _cores(),
         "memory_bytes": int(memory_budget() / _FRACTION_OF_MEMORY),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -182,7 +182,7 @@ def _fast_bfloat16(device: str) -> tuple[bool, str]:
         return fast, "the GPU multiplies in it" if fast else "the GPU has no bfloat16"
     if device == "mps":
         return False, "the safe choice on Apple's GPUs"
-    flags, processor = _flags(), _processor()
+    flags = {*_cpuinfo("flags").split(), *_cpuinfo("Features").split()}  # empty where the system is not Linux
     if "amx_bf16" in flags:
         return True, "the processor has AMX"
     if platform.machine().lower() in ("aarch64", "arm64"):
@@ -190,7 +190,7 @@ def _fast_bfloat16(device: str) -> tuple[bool, str]:
         return fast, "the processor has Arm BF16" if fast else "the processor has no bfloat16"
     if "avx512_bf16" not in flags:
         return False, "the processor has no bfloat16"
-    if "Intel" in processor:
+    if "Intel" in _cpuinfo("model name"):
         return False, "Intel's AVX512-BF16 without AMX is slower than its fp32"
     return True, "the processor has AVX512-BF16"
 
@@ -199,16 +199,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _flags() -> frozenset[str]:
-    """The processor's features, as Linux lists them; empty elsewhere."""
-    return frozenset(_cpuinfo("flags").split()) | frozenset(_cpuinfo("Features").split())
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
 def _cpuinfo(entry: str) -> str:
+    """What Linux says of the first processor; nothing elsewhere."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == entry), "")
