@@ -91,7 +91,13 @@ def choose(
     trained in, which is used again where this machine is fast in it. Raises `OptionError` for what this machine does
     not have.
     """
-    where, device_reason = _device(device)
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    devices = [name for name, available in present.items() if available]
+    if device is not None and device.partition(":")[0] not in devices:
+        raise OptionError(f"device '{device}' is not on this machine; choose {' or '.join(devices)}.")
+    where, device_reason = device or devices[0], "as requested"
+    if device is None:
+        device_reason = "the only device" if where == "cpu" else "a GPU is present"
     if threads is not None and threads < 1:
         raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_cores()}.")
     small = where == "cpu" and macs is not None and macs < SMALL
@@ -99,7 +105,7 @@ def choose(
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
     count = threads or _cores()
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as requested" if threads else "one per core")
-    runtime = Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
+    runtime = Runtime(where, chosen, not small, count, (f"{where}: {device_reason}", precision_reason, layout, counted))
     filtering = "wide 3x3 convolutions by Winograd's filtering: a quarter of the products"
     return replace(runtime, reasons=(*runtime.reasons, filtering)) if runtime.fast_convolutions else runtime
 
@@ -142,19 +148,6 @@ def describe_machine() -> dict[str, Any]:
         "numpy": np.__version__,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _device(requested: str | None) -> tuple[str, str]:
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if requested is None:
-        found = next(name for name, available in present.items() if available)
-        return found, f"{found}: " + ("the only device" if found == "cpu" else "a GPU is present")
-    if not present.get(requested.partition(":")[0], False):
-        raise OptionError(
-            f"device '{requested}' is not on this machine; choose "
-            f"{' or '.join(name for name, available in present.items() if available)}."
-        )
-    return requested, f"{requested}: as requested"
 
 
 def _precision(device: str, requested: str | None, small: bool, trained_in: Precision | None) -> tuple[Precision, str]:
