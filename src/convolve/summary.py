@@ -181,14 +181,21 @@ class _Tracer(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run the call; the fields of its outputs cover those of all its inputs."""
-        result = torch.empty_like(args[0]) if _keeps_shape(func, args) else func(*args, **(kwargs or {}))
+        if func is F.batch_norm and args[1] is not None and args[0].shape[1] == len(args[1]):
+            result = torch.empty_like(args[0])  # torch would take ten times as long to infer this shape
+        else:
+            result = func(*args, **(kwargs or {}))
+        sources = [source for source in _tensors(args) if id(source) in self._fields]
         for output in _tensors(result):
-            fields = [self._field(source, output) for source in _tensors(args) if id(source) in self._fields]
-            if fields:
-                down, across = fields[0]
-                for other in fields[1:]:
-                    down, across = down.union(other[0]), across.union(other[1])
-                self._fields[id(output)] = output, (down, across)
+            found: Fields | None = None
+            for source in sources:
+                down, across = self._fields[id(source)][1]
+                if source.dim() == 4 and (output.dim() != 4 or tuple(output.shape[2:]) == (1, 1)):
+                    # The output is not a map any more: its field is that of all units.
+                    down, across = down.over(source.shape[2]), across.over(source.shape[3])
+                found = (found[0].union(down), found[1].union(across)) if found else (down, across)
+            if found:
+                self._fields[id(output)] = output, found
         return result
 
     def note_field(self, name: str, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
@@ -208,6 +215,10 @@ class _Tracer(TorchFunctionMode):
         if window:
             sides = sides[0].through(window[0]), sides[1].through(window[1])
             self._fields[id(output)] = output, sides
+        # Every weight is used once at each position of the map, or of the rows of a dense layer's output.
+        positions = (args[0] if leaf.transposed else output).shape[2:]
+        if leaf.kind == "dense":
+            positions = output.shape[:-1]
         first_call = module not in self._counted
         self._counted.add(module)
         if output.untyped_storage() not in self._storages:
@@ -224,22 +235,10 @@ class _Tracer(TorchFunctionMode):
                 input=tuple(args[0].shape[1:]),
                 output=tuple(output.shape[1:]),
                 parameters=sum(parameter.numel() for parameter in module.parameters()) if first_call else 0,
-                macs=_macs(leaf, args[0], output),
+                macs=leaf.weights * math.prod(positions),
                 receptive_field=max(sides),
             )
         )
-
-    def _field(self, source: Tensor, output: Tensor) -> Fields:
-        """The field of ``output`` through ``source``: that of all its units where the output is not a map any more."""
-        down, across = self._fields[id(source)][1]
-        if source.dim() == 4 and (output.dim() != 4 or tuple(output.shape[2:]) == (1, 1)):
-            return down.over(source.shape[2]), across.over(source.shape[3])
-        return down, across
-
-
-def _keeps_shape(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
-    """Whether it is a batch normalization that fits its maps; torch would take ten times as long to infer its shape."""
-    return func is F.batch_norm and args[1] is not None and args[0].shape[1] == len(args[1])
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
@@ -248,11 +247,3 @@ def _tensors(value: object) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _tensors(item)
-
-
-def _macs(leaf: Leaf, source: Tensor, output: Tensor) -> int:
-    """Multiply-adds of one image: every weight is used once at each position of the map, or of the rows of a dense
-    layer's output.
-    """
-    positions = output.shape[:-1] if leaf.kind == "dense" else (source if leaf.transposed else output).shape[2:]
-    return leaf.weights * math.prod(positions)

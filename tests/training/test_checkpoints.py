@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from convolve.errors import RunError, TrainingError
 from convolve.training import checkpoints
-from convolve.training.state import State, from_json, step_seed, to_json
+from convolve.training.state import State, from_json, to_json
+from convolve.training.step import step_seed
 
 TENSORS = {
     "network.weight": torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last),

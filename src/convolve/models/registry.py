@@ -99,9 +99,11 @@ def counterpart(name: str, output: str) -> str | None:
 
 
 def _variant(name: str) -> Variant:
+    if name in _VARIANTS:
+        return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
-    variant = _VARIANTS.get(name) or dense.family(name) or fcn.family(name, _variant)
+    variant = dense.family(name) or fcn.family(name, _variant)
     if variant is None:
         begins = [known for known in names() if known.startswith(name)]
         near = begins or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)

@@ -93,7 +93,13 @@ def choose(
     trained in, which is used again where this machine is fast in it. Raises `OptionError` for what this machine does
     not have.
     """
-    where, device_reason = _device(device)
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    devices = [name for name, available in present.items() if available]
+    if device is not None and device.partition(":")[0] not in devices:
+        raise OptionError(f"device '{device}' is not on this machine; choose {' or '.join(devices)}.")
+    where, device_reason = device or devices[0], "as requested"
+    if device is None:
+        device_reason = "the only device" if where == "cpu" else "a GPU is present"
     if threads is not None and threads < 1:
         raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_cores()}.")
     small = where == "cpu" and macs is not None and macs < SMALL
@@ -101,7 +107,7 @@ def choose(
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
     count = threads or _cores()
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as requested" if threads else "one per core")
-    runtime = Runtime(where, chosen, not small, count, (device_reason, precision_reason, layout, counted))
+    runtime = Runtime(where, chosen, not small, count, (f"{where}: {device_reason}", precision_reason, layout, counted))
     filtering = "wide 3x3 convolutions by Winograd's filtering: a quarter of the products"
     return replace(runtime, reasons=(*runtime.reasons, filtering)) if runtime.fast_convolutions else runtime
 
@@ -134,7 +140,7 @@ def memory_budget() -> int:
 def describe_machine() -> dict[str, Any]:
     """Where a run was made, for its manifest: processor, cores, memory, system and versions."""
     return {
-        "processor": _processor(),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": _cores(),
         "memory_bytes": int(memory_budget() / _FRACTION_OF_MEMORY),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -144,19 +150,6 @@ def describe_machine() -> dict[str, Any]:
         "numpy": np.__version__,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-
-
-def _device(requested: str | None) -> tuple[str, str]:
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if requested is None:
-        found = next(name for name, available in present.items() if available)
-        return found, f"{found}: " + ("the only device" if found == "cpu" else "a GPU is present")
-    if not present.get(requested.partition(":")[0], False):
-        raise OptionError(
-            f"device '{requested}' is not on this machine; choose "
-            f"{' or '.join(name for name, available in present.items() if available)}."
-        )
-    return requested, f"{requested}: as requested"
 
 
 def _precision(device: str, requested: str | None, small: bool, trained_in: Precision | None) -> tuple[Precision, str]:
@@ -184,7 +177,7 @@ def _fast_bfloat16(device: str) -> tuple[bool, str]:
         return fast, "the GPU multiplies in it" if fast else "the GPU has no bfloat16"
     if device == "mps":
         return False, "the safe choice on Apple's GPUs"
-    flags, processor = _flags(), _processor()
+    flags = {*_cpuinfo("flags").split(), *_cpuinfo("Features").split()}  # empty where the system is not Linux
     if "amx_bf16" in flags:
         return True, "the processor has AMX"
     if platform.machine().lower() in ("aarch64", "arm64"):
@@ -192,7 +185,7 @@ def _fast_bfloat16(device: str) -> tuple[bool, str]:
         return fast, "the processor has Arm BF16" if fast else "the processor has no bfloat16"
     if "avx512_bf16" not in flags:
         return False, "the processor has no bfloat16"
-    if "Intel" in processor:
+    if "Intel" in _cpuinfo("model name"):
         return False, "Intel's AVX512-BF16 without AMX is slower than its fp32"
     return True, "the processor has AVX512-BF16"
 
@@ -201,16 +194,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _flags() -> frozenset[str]:
-    """The processor's features, as Linux lists them; empty elsewhere."""
-    return frozenset(_cpuinfo("flags").split()) | frozenset(_cpuinfo("Features").split())
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
 def _cpuinfo(entry: str) -> str:
+    """What Linux says of the first processor; nothing elsewhere."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == entry), "")

@@ -19,7 +19,17 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     `NetworkError` where the network is for another one.
     """
     dataset = open_dataset(recipe.data or "")
-    task, reason = _choose_task(recipe, dataset, card)
+    if recipe.task is not None:
+        task, reason = task_info(recipe.task), "as requested"
+    else:
+        tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
+        if not tasks:
+            raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
+        # The most specific ground truth that the network is for.
+        task = ([info for info in tasks if card is None or info.output == card.output] or tasks)[-1]
+        others = [info for info in tasks if info.ground_truth != task.ground_truth]
+        instead = f"; --task {others[-1].name} would use its {others[-1].ground_truth}" if others else ""
+        reason = f"the data has {task.ground_truth}{instead}"
     if card is not None and card.output != task.output:
         raise NetworkError(_network_advice(card, task))
     return restrict(dataset, task.ground_truth), task, reason
@@ -28,19 +38,6 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
 def restrict(dataset: Dataset, ground_truth: str) -> Dataset:
     """The images that a ground truth covers; all where there is none of that name, which a task may then compute."""
     return dataset.for_ground_truth(ground_truth) if ground_truth in dataset.ground_truths else dataset
-
-
-def _choose_task(recipe: Recipe, dataset: Dataset, card: Card | None) -> tuple[TaskInfo, str]:
-    """The task that the recipe names; else the one with the most specific ground truth that the network is for."""
-    if recipe.task is not None:
-        return task_info(recipe.task), "as requested"
-    tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
-    if not tasks:
-        raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
-    task = ([info for info in tasks if card is None or info.output == card.output] or tasks)[-1]
-    others = [info for info in tasks if info.ground_truth != task.ground_truth]
-    instead = f"; --task {others[-1].name} would use its {others[-1].ground_truth}" if others else ""
-    return task, f"the data has {task.ground_truth}{instead}"
 
 
 def _network_advice(card: Card, task: TaskInfo) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from convolve import models
@@ -89,20 +88,3 @@ def build_network(
     if has_gap(start.state):
         return pooled, start.load(pooled)
     return pooled, f"{start.load(network)}; then --gap gave it a randomly initialized head"
-
-
-def build_meta_network(recipe: Recipe, outputs: int, preprocessing: Preprocessing) -> Network:
-    """The same without weights, for what its shapes alone tell."""
-    with torch.device("meta"):
-        return build_network(recipe, outputs, preprocessing)[0]
-
-
-def check_network(recipe: Recipe) -> None:
-    """Raise `NetworkError` where the recipe's network cannot be built as it asks."""
-    if recipe.transfer.gap or recipe.save_memory:
-        with torch.device("meta"):
-            network = models.create(recipe.network or "")
-            if recipe.save_memory:
-                models.save_memory(network)
-            if recipe.transfer.gap:
-                with_gap(network, network.card.classes)

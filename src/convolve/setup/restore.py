@@ -15,10 +15,9 @@ from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError, RunError
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
-from convolve.setup.batches import evaluation_batches
 from convolve.setup.data import restrict
 from convolve.setup.network import StartingWeights, best_weights, build_network
-from convolve.setup.prepare import CACHE_BYTES, Prepared, build_task
+from convolve.setup.prepare import CACHE_BYTES, Prepared, build_task, evaluation_batches
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task

@@ -135,9 +135,11 @@ def _input(known: dict[str, object], facts: Facts, card: Card, task: TaskOptions
 
 
 def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    usual = 32 if int(str(known["size"])) > _SMALL_SIDE else 128
+    images, size = facts.images, int(str(known["size"]))
+    usual = 32 if size > _SMALL_SIDE else 128
     usual = usual if card.output == "image" else usual // 4
-    images = facts.images * _examples_per_image(known, facts)
+    if known["fit"] == "tiles":
+        images *= len(starts(facts.side, size)) * len(starts(max(facts.longer, facts.side), size))
     batch = max(min(usual, 2 ** int(math.log2(max(images, 16) / 8))), 8)
     yield "batch", batch, "usual for this input size" if batch == usual else "several steps per epoch on few images"
     per_epoch = math.ceil(images / int(str(known.get("batch", batch))))
@@ -157,7 +159,13 @@ def _optimization(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         yield "schedule", "constant", "the update rule as published"
     else:
         yield "schedule", "one-cycle", "the fewest epochs for the same accuracy"
-    factor, why = _learning_rate_factor(known, card)
+    factor, why = 1.0, ""
+    if known.get("weights"):
+        factor, why = 0.3, ", times 0.3 for pretrained weights"
+    elif is_small(card):
+        factor, why = 5.0, ", times 5 for a small network"
+    elif card.year < _BATCH_NORMALIZATION:
+        factor, why = 0.2, ", times 0.2 without batch normalization"
     yield "learning_rate", LEARNING_RATES[optimizer] * factor, f"usual for {optimizer}{why}"
     yield "bias_rate", 1.0, "as for the weights"
     yield "momentum", 0.0 if optimizer == "rmsprop" else 0.9, "usual"
@@ -174,16 +182,6 @@ def _optimization(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         yield "warmup", 0.0, "not needed"
     deep = card.year < _BATCH_NORMALIZATION and not is_small(card)
     yield "clip_norm", 1.0 if deep else 0.0, "deep and without normalization" if deep else "not needed by this network"
-
-
-def _learning_rate_factor(known: dict[str, object], card: Card) -> tuple[float, str]:
-    if known.get("weights"):
-        return 0.3, ", times 0.3 for pretrained weights"
-    if is_small(card):
-        return 5.0, ", times 5 for a small network"
-    if card.year < _BATCH_NORMALIZATION:
-        return 0.2, ", times 0.2 without batch normalization"
-    return 1.0, ""
 
 
 def _regularization(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
@@ -225,13 +223,6 @@ def _splitting(known: dict[str, object], facts: Facts, card: Card) -> Iterator[C
     yield "validation", fraction, "selects the best epoch"
     yield "test", fraction if fraction < 0.15 else 0.2, "used once, at the end"
     yield "folds", 1, "a single split"
-
-
-def _examples_per_image(known: dict[str, object], facts: Facts) -> int:
-    if known["fit"] != "tiles":
-        return 1
-    size = int(str(known["size"]))
-    return len(starts(facts.side, size)) * len(starts(max(facts.longer, facts.side), size))
 
 
 def is_small(card: Card) -> bool:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from convolve.training import optimizers
-from convolve.training.averaging import Average
-from convolve.training.recipe import Recipe
+from convolve.training.recipe import Optimization, Recipe
+
+_RULES: dict[str, Callable[..., Optimizer]] = {
+    "gradient-descent": torch.optim.SGD,
+    "sgd": torch.optim.SGD,
+    "momentum": torch.optim.SGD,
+    "nesterov": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+_FUSED = frozenset({"gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"})
+_WITH_BIAS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+_WITH_MOMENTUM = frozenset({"momentum", "nesterov", "rmsprop"})
 
 
 @final
@@ -20,7 +35,7 @@ class Learner:
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         self.network = network
-        self.optimizer = optimizers.build(network, recipe.optimization)
+        self.optimizer = build_optimizer(network, recipe.optimization)
         decay = recipe.regularization.ema_decay or 0.0
         self.ema = Average(network, decay) if decay else None
         self._clip_norm = recipe.optimization.clip_norm or 0.0
@@ -83,6 +98,62 @@ class Learner:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
         self.optimizer.zero_grad()
+
+
+@final
+class Average:
+    """A second network whose weights and running statistics follow a first one's.
+
+    After step n (from 1) each number moves by ``1 - min(decay, (1 + n) / (10 + n))`` of the way (the ramp of
+    TensorFlow's ExponentialMovingAverage), so that short trainings are not held back by where they started.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        self.decay = decay
+        self._followed = list(network.state_dict().values())
+        self._averaged = list(self.network.state_dict().values())
+
+    @torch.no_grad()
+    def follow(self, steps: int) -> None:
+        """Move, after the first network has made its step number ``steps``, counted from 1."""
+        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        for averaged, followed in zip(self._averaged, self._followed, strict=True):
+            if averaged.is_floating_point():
+                averaged.lerp_(followed, weight)
+            else:
+                averaged.copy_(followed)
+
+
+def build_optimizer(network: nn.Module, optimization: Optimization) -> Optimizer:
+    """The optimizer of every parameter that learns; ``optimization`` has no None left.
+
+    Biases of convolutions and fully connected layers have ``bias_rate`` times the learning rate. Weight decay acts on
+    parameters of two dimensions or more, so never on biases and normalization layers. It is added to the gradient,
+    except with `adamw`, which subtracts it from the weights (Loshchilov and Hutter 2019, algorithm 2). Each group of
+    parameters has a ``factor``, by which its learning rate is multiplied.
+    """
+    name = str(optimization.optimizer)
+    options: dict[str, Any] = {"lr": optimization.learning_rate}
+    if name in _FUSED:
+        options["fused"] = all(parameter.is_floating_point() for parameter in network.parameters())
+    if name in _WITH_MOMENTUM:
+        options["momentum"] = optimization.momentum
+    if name == "nesterov":
+        options["nesterov"] = bool(optimization.momentum)
+
+    decay = optimization.weight_decay or 0.0
+    factor = 1.0 if optimization.bias_rate is None else optimization.bias_rate
+    layers = [module for module in network.modules() if isinstance(module, _WITH_BIAS)]
+    biases = {layer.bias for layer in layers if layer.bias is not None}
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    flat = [parameter for parameter in learning if parameter.ndim < 2]
+    groups: list[dict[str, Any]] = [
+        {"params": [entry for entry in learning if entry.ndim >= 2], "weight_decay": decay, "factor": 1.0},
+        {"params": [entry for entry in flat if entry not in biases], "weight_decay": 0.0, "factor": 1.0},
+        {"params": [entry for entry in flat if entry in biases], "weight_decay": 0.0, "factor": factor},
+    ]
+    return _RULES[name]([group for group in groups if group["params"]], **options)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,8 @@
-"""How far a training is, apart from its tensors; and the seed of each step."""
+"""How far a training is, apart from its tensors."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import final
@@ -74,9 +73,3 @@ def from_json(text: str) -> State:
         return State(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise RunError(f"The checkpoint's state is damaged ({error}); train again.") from error
-
-
-def step_seed(seed: int, epoch: int, step: int) -> int:
-    """The 63-bit seed of one step's random draws: a function of these three numbers alone."""
-    text = f"{seed} {epoch} {step}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1

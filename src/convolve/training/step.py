@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from convolve.runtime import Runtime
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
 from convolve.training.schedules import learning_rate_at
-from convolve.training.state import State, step_seed
+from convolve.training.state import State
 from convolve.values import Batch
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -105,6 +106,12 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     elif state.step == count:
         learner.update(state.learning_rate, steps + 1, gradient_scale=1 / state.images_done)
     return True
+
+
+def step_seed(seed: int, epoch: int, step: int) -> int:
+    """The 63-bit seed of one step's random draws: a function of these three numbers alone."""
+    text = f"{seed} {epoch} {step}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
     Where stages are frozen, nothing augments their input and memory suffices, their maps are computed only once.
     """
     from convolve.runtime import memory_budget
-    from convolve.setup.batches import augments
+    from convolve.setup.prepare import augments
     from convolve.training.frozen import cache_features
 
     task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
@@ -252,31 +252,9 @@ def _manifest(preparation: Preparation) -> Manifest:
 
     prepared, findings = preparation.prepared, preparation.findings
     task, runtime = prepared.task, prepared.runtime
-    return Manifest(
-        task=task.info.name,
-        outputs=type(task).outputs(prepared.dataset),
-        macs=prepared.macs,
-        monitored=task.monitored,
-        state=task.state(),
-        preprocessing=prepared.preprocessing,
-        runtime={"device": runtime.device, "precision": runtime.precision, "threads": runtime.threads},
-        data={
-            "fingerprint": findings.fingerprint,
-            "warnings": findings.warnings,
-            "summary": _data_summary(preparation),
-        },
-        machine=describe_machine(),
-        reasons=preparation.reasons,
-        results={},
-    )
-
-
-def _data_summary(preparation: Preparation) -> dict[str, Any]:
-    """What a report says of the data."""
-    prepared, findings = preparation.prepared, preparation.findings
     dataset, splits, sizes = prepared.dataset, prepared.splits, findings.sizes
     classes = {"classes": len(findings.classes), "imbalance": findings.imbalance} if findings.classes else {}
-    return {
+    summary = {  # what a report says of the data
         "path": dataset.root,
         "layout": f"{dataset.layout} ({dataset.reason})",
         "images": len(findings.usable),
@@ -294,6 +272,19 @@ def _data_summary(preparation: Preparation) -> dict[str, Any]:
         "exact duplicates": findings.exact.redundant,
         "near duplicates": findings.near.redundant,
     }
+    return Manifest(
+        task=task.info.name,
+        outputs=type(task).outputs(dataset),
+        macs=prepared.macs,
+        monitored=task.monitored,
+        state=task.state(),
+        preprocessing=prepared.preprocessing,
+        runtime={"device": runtime.device, "precision": runtime.precision, "threads": runtime.threads},
+        data={"fingerprint": findings.fingerprint, "warnings": findings.warnings, "summary": summary},
+        machine=describe_machine(),
+        reasons=preparation.reasons,
+        results={},
+    )
 
 
 def _choices(preparation: Preparation) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -54,4 +54,4 @@ def test_multi_label_has_no_reject_threshold() -> None:
 )
 def test_it_survives_the_manifest(given: Predictions) -> None:
     found = confidence(given)
-    assert Confidence.from_json(json.loads(json.dumps(found.as_json()))) == found
+    assert Confidence.from_json(json.loads(json.dumps(asdict(found)))) == found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,13 +27,9 @@ class Confidence:
     temperature: float = 1.0
     reject: RejectThreshold | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The fields by name."""
-        return dataclasses.asdict(self)
-
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> Confidence:
-        """What `as_json` gave, as a value."""
+        """What `dataclasses.asdict` gave, as a value."""
         reject = document["reject"]
         return Confidence(document["temperature"], RejectThreshold(**reject) if reject else None)
 

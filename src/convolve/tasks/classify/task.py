@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -117,7 +117,7 @@ class Classify(Task):
 
     def state(self) -> dict[str, Any]:
         """Classes, whether they are multi-label, and the confidence fitted on the validation split."""
-        confidence = self.confidence.as_json()
+        confidence = asdict(self.confidence)
         return {"classes": list(self.classes), "multi_label": self.multi_label, "confidence": confidence}
 
     @property

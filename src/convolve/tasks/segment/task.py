@@ -69,7 +69,7 @@ class Segment(Task):
             )
         if len(classes) < 2:
             raise DataError(f"{dataset.root} has only one class, '{classes[0]}'; segmentation needs two.")
-        return _with_masks(dataset, masks.with_classes(classes))
+        return replace(dataset, ground_truths={**dataset.ground_truths, "masks": masks.with_classes(classes)})
 
     @classmethod
     def defaults(
@@ -157,7 +157,7 @@ class Segment(Task):
             raise DataError(
                 f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(self.classes)}."
             )
-        return _with_masks(dataset, masks.with_classes(self.classes))
+        return replace(dataset, ground_truths={**dataset.ground_truths, "masks": masks.with_classes(self.classes)})
 
     def evaluate(self, data: EvaluationData) -> Evaluation:
         """Every metric of whole images at the size of their masks."""
@@ -256,7 +256,3 @@ def _masks(dataset: Dataset) -> Masks:
     if not isinstance(masks, Masks):
         raise DataError(f"{dataset.root} has no masks; give images and masks of the same names, or --task classify.")
     return masks
-
-
-def _with_masks(dataset: Dataset, masks: Masks) -> Dataset:
-    return replace(dataset, ground_truths={**dataset.ground_truths, "masks": masks})

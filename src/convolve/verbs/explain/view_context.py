@@ -20,8 +20,8 @@ from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.files import atomic_write, write_bytes
 from convolve.models import Network
 from convolve.runtime import Runtime
-from convolve.setup.batches import evaluation_batch_size
 from convolve.setup.contact_sheet import denormalize
+from convolve.setup.prepare import evaluation_batch_size
 from convolve.setup.restore import run_examples
 from convolve.tasks.task import Task
 from convolve.training.run import Run

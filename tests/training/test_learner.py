@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convolve.training.learner import Learner
-from convolve.training.optimizers import build
+from convolve.training.learner import Learner, build_optimizer
 from convolve.training.recipe import Optimization, Recipe
 
 LEARNING_RATE, MOMENTUM, DECAY, STEPS = 0.05, 0.9, 0.02, 7
@@ -121,7 +120,7 @@ class Weights(nn.Module):
 def test_a_rule_is_its_formula_with_decay_on_matrices_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = Weights()
     start = {key: value.detach().clone() for key, value in weights.named_parameters()}
-    optimizer = build(weights, Optimization(name, LEARNING_RATE, MOMENTUM, DECAY))  # type: ignore[arg-type]
+    optimizer = build_optimizer(weights, Optimization(name, LEARNING_RATE, MOMENTUM, DECAY))  # type: ignore[arg-type]
     for _ in range(STEPS):
         optimizer.zero_grad()
         sum((w**4 / 4 + w).sum() for w in weights.parameters()).backward()  # type: ignore[union-attr]
@@ -137,12 +136,12 @@ def test_a_rule_is_its_formula_with_decay_on_matrices_only(name: str, monkeypatc
 def test_frozen_parameters_are_left_out() -> None:
     weights = Weights()
     weights.bias.requires_grad = False
-    groups = build(weights, Optimization("adam", LEARNING_RATE, MOMENTUM, DECAY)).param_groups
+    groups = build_optimizer(weights, Optimization("adam", LEARNING_RATE, MOMENTUM, DECAY)).param_groups
     assert [parameter.shape for group in groups for parameter in group["params"]] == [weights.matrix.shape]
 
 
 def test_without_momentum_nesterov_is_sgd() -> None:
-    optimizer = build(Weights(), Optimization("nesterov", LEARNING_RATE, 0.0, 0.0))
+    optimizer = build_optimizer(Weights(), Optimization("nesterov", LEARNING_RATE, 0.0, 0.0))
     assert not optimizer.defaults["nesterov"]
     assert math.isclose(optimizer.defaults["lr"], LEARNING_RATE)
 
