@@ -142,7 +142,7 @@ def test_the_recipe_has_the_options_of_train() -> None:
     for name, option in of_recipe.items():
         assert of_train[name] == Seen(members(option.type), option.default) == Seen(members(option.type), None)
     own = {option.name for task in task_names() for option in fields(find_task(task).info.options)}
-    about_the_run = {"recipe", "out", "resume", "tensorboard", "device", "precision", "threads"}
+    about_the_run = {"recipe", "out", "resume", "tensorboard", "device", "precision", "threads", "fast_convolutions"}
     assert of_train.keys() - of_recipe.keys() == own | about_the_run
 
 

@@ -129,6 +129,7 @@ def train(
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
+    fast_convolutions: bool | None = None,
     label_smoothing: float | None = None,
     mixup: float | None = None,
     balance: Literal["none", "weights", "sampler"] | None = None,
@@ -193,6 +194,8 @@ def train(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
+            many weights (fp32, CPU).
         label_smoothing: (Classification) Label smoothing: probability spread over all classes (0 to 1).
         mixup: (Classification) Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha,
             alpha); 0 disables it.
@@ -218,6 +221,7 @@ def evaluate(
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
+    fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Evaluated:
     """Evaluate a trained network on a split or on other data, and write a report.
@@ -231,6 +235,8 @@ def evaluate(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
+            many weights (fp32, CPU).
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -247,6 +253,7 @@ def predict(
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
+    fast_convolutions: bool | None = None,
     top: int | None = None,
     threshold: float | None = None,
     out: str | Path | None = None,
@@ -263,6 +270,8 @@ def predict(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
+            many weights (fp32, CPU).
         top: (Classification) Number of classes to list for each image, most likely first; 3 by default.
             (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
         threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
@@ -343,6 +352,7 @@ def explain(
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
+    fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Explanation:
     """Show which parts of images a trained network bases its predictions on, how far to trust that, and what its
@@ -372,6 +382,8 @@ def explain(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
+            many weights (fp32, CPU).
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -387,6 +399,7 @@ def compare(
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
+    fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Comparison:
     """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed.
@@ -398,6 +411,8 @@ def compare(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
+            many weights (fp32, CPU).
         progress: Report progress on the console or in the notebook.
 
     Raises:

@@ -104,7 +104,33 @@ def test_images_change_their_layout_and_not_their_numbers(channels_last: bool) -
     layout = torch.channels_last if channels_last else torch.contiguous_format
     assert images.is_contiguous(memory_format=layout)
     assert (images.data_ptr() == torch.from_numpy(batch).data_ptr()) == channels_last
-    assert torch.equal(chosen.targets(np.array([1, 2])), torch.tensor([1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("processor", "flags", "fast"),
+    [
+        ("AMD EPYC", "avx2 avx512f avx512_bf16", False),  # MKL does not use AVX-512 there, PyTorch does
+        ("AMD Ryzen 5 5600", "avx2", True),
+        ("Intel(R) Core(TM) i7", "avx2", True),
+        ("Intel(R) Xeon(R) Gold 6148", "avx2 avx512f", True),
+    ],
+)
+def test_fast_convolutions_where_they_are_faster(
+    processor: str, flags: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, processor, flags)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    assert choose("cpu", "fp32", macs=LARGE).fast_convolutions is fast
+    assert any("Winograd" in reason for reason in choose("cpu", "fp32", macs=LARGE).reasons) is fast
+    for requested in (True, False):
+        chosen = choose("cpu", "fp32", macs=LARGE, fast_convolutions=requested)
+        assert chosen.fast_convolutions is requested
+        assert chosen.reasons[-1].endswith("convolutions: as requested")
+    assert not choose("cpu", "bf16", macs=LARGE, fast_convolutions=True).fast_convolutions
+    assert not choose("cpu", "fp32", macs=1000, fast_convolutions=True).fast_convolutions
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
+    chosen = choose("cpu", "fp32", macs=LARGE, fast_convolutions=True)
+    assert (chosen.fast_convolutions, chosen.reasons[-1]) == (False, "the usual convolutions: this PyTorch has no MKL")
 
 
 def test_a_network_is_prepared_in_place() -> None:

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -42,12 +42,8 @@ class Runtime:
     channels_last: bool
     threads: int
     reasons: tuple[str, ...]
-
-    @property
-    def fast_convolutions(self) -> bool:
-        """Whether convolutions run as Winograd's filtering or unrolled where that is faster: in fp32 on a CPU."""
-        products: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-        return products and self.device == "cpu" and self.precision == "fp32" and self.channels_last
+    fast_convolutions: bool = False
+    """Whether wide 3x3 convolutions run as Winograd's filtering, and those with many weights as one product."""
 
     def prepare(self, network: nn.Module, *, learning: bool = False) -> nn.Module:
         """Move a network to the device and memory format, in place. On a CPU this also sets the number of threads and
@@ -67,14 +63,8 @@ class Runtime:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=layout).to(self.device, non_blocking=True)
 
-    def targets(self, batch: npt.NDArray[Any]) -> Tensor:
-        """TargetArray on the device."""
-        return torch.from_numpy(batch).to(self.device, non_blocking=True)
-
     def arithmetic(self) -> AbstractContextManager[object]:
-        """The context in which networks run: autocast to bfloat16 where chosen, in which weights and sums stay fp32;
-        with ``fast_convolutions``, the fastest algorithm for each convolution.
-        """
+        """The context in which networks run: autocast to bfloat16 where chosen, in which weights and sums stay fp32."""
         if self.precision == "fp32":
             return FastConvolutions() if self.fast_convolutions else nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
@@ -86,6 +76,7 @@ def choose(
     threads: int | None = None,
     macs: int | None = None,
     trained_in: Precision | None = None,
+    fast_convolutions: bool | None = None,
 ) -> Runtime:
     """Choose by rules, never by timing, so that the choice on a machine is always the same; explicit arguments win.
 
@@ -107,9 +98,10 @@ def choose(
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
     count = threads or _cores()
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as requested" if threads else "one per core")
-    runtime = Runtime(where, chosen, not small, count, (f"{where}: {device_reason}", precision_reason, layout, counted))
-    filtering = "wide 3x3 convolutions by Winograd's filtering: a quarter of the products"
-    return replace(runtime, reasons=(*runtime.reasons, filtering)) if runtime.fast_convolutions else runtime
+    possible = where == "cpu" and chosen == "fp32" and not small
+    fast, fast_reason = _fast_convolutions(fast_convolutions) if possible else (False, "")
+    reasons = f"{where}: {device_reason}", precision_reason, layout, counted, *([fast_reason] if fast_reason else [])
+    return Runtime(where, chosen, not small, count, reasons, fast)
 
 
 def keep_large_blocks(largest: int) -> bool:
@@ -188,6 +180,20 @@ def _fast_bfloat16(device: str) -> tuple[bool, str]:
     if "Intel" in _cpuinfo("model name"):
         return False, "Intel's AVX512-BF16 without AMX is slower than its fp32"
     return True, "the processor has AVX512-BF16"
+
+
+def _fast_convolutions(requested: bool | None) -> tuple[bool, str]:
+    """Whether `FastConvolutions` are faster than PyTorch's own in fp32, and why (docs/benchmarks.md has both).
+
+    They multiply by MKL, which uses AVX-512 on Intel's processors alone; PyTorch's own convolutions use it everywhere.
+    """
+    if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
+        return False, "the usual convolutions: this PyTorch has no MKL" if requested else ""
+    if requested is not None:
+        return requested, f"{'fast' if requested else 'the usual'} convolutions: as requested"
+    if "avx512f" in _cpuinfo("flags").split() and "Intel" not in _cpuinfo("model name"):
+        return False, ""
+    return True, "fast convolutions: wide 3x3 ones by Winograd's filtering, with a quarter of the products"
 
 
 def _cores() -> int:

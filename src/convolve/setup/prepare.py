@@ -106,7 +106,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         meta_network, _ = build_network(resolved, outputs, preprocessing)
     summary = summarize(meta_network, (preprocessing.channels, preprocessing.height, preprocessing.width))
-    runtime = choose(runtime_options.device, runtime_options.precision, runtime_options.threads, summary.macs)
+    runtime = choose(**vars(runtime_options), macs=summary.macs)
     requested, budget = resolved.batch or 1, memory_budget()
     batch = batch_for_memory(requested, summary, resolved.optimization.optimizer or "", runtime, budget)
     if recipe.batch is None and batch < requested:

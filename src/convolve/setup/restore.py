@@ -40,7 +40,7 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
             f"{run.weights} does not fit {run.recipe.network}; restore it from a backup or train again."
         ) from error
     trained_in = manifest.runtime["precision"]
-    runtime = choose(options.device, options.precision, options.threads, manifest.macs, trained_in)
+    runtime = choose(**vars(options), macs=manifest.macs, trained_in=trained_in)
     if listener and options.precision is None and runtime.precision != trained_in:
         listener(Message(next(reason for reason in runtime.reasons if reason.startswith(runtime.precision))))
     runtime.prepare(network)
@@ -66,7 +66,7 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
     size = manifest.preprocessing
     network, _ = build_network(recipe, task.outputs(dataset), size, start)
     instance = build_task(task, recipe, network, dataset, splits)
-    runtime = choose(options.device, options.precision, options.threads, manifest.macs)
+    runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)
     return Prepared(recipe, dataset, splits, size, runtime, manifest.macs, instance, examples)
 

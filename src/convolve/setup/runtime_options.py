@@ -17,3 +17,5 @@ class RuntimeOptions:
     """Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was trained."""
     threads: int | None = None
     """Number of processor threads."""
+    fast_convolutions: bool | None = None
+    """Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with many weights (fp32, CPU)."""

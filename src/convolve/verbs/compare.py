@@ -187,7 +187,7 @@ def _compare_card(card: Card, options: RuntimeOptions) -> ComparedNetwork:
 
     network = models.create(card.name).eval()
     summary = summarize(network, card.input)
-    runtime = choose(options.device, options.precision, options.threads, summary.macs)
+    runtime = choose(**vars(options), macs=summary.macs)
     runtime.prepare(network)
     channels, height, width = card.input
     latency, speed = _time(network, runtime, (height, width, channels))

@@ -279,7 +279,12 @@ def _manifest(preparation: Preparation) -> Manifest:
         monitored=task.monitored,
         state=task.state(),
         preprocessing=prepared.preprocessing,
-        runtime={"device": runtime.device, "precision": runtime.precision, "threads": runtime.threads},
+        runtime={
+            "device": runtime.device,
+            "precision": runtime.precision,
+            "threads": runtime.threads,
+            "fast_convolutions": runtime.fast_convolutions,
+        },
         data={"fingerprint": findings.fingerprint, "warnings": findings.warnings, "summary": summary},
         machine=describe_machine(),
         reasons=preparation.reasons,

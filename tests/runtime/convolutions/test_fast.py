@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convolve.runtime import Runtime
+from convolve.runtime import choose
 from convolve.runtime.convolutions import FastConvolutions, faster_algorithm, unrolled, winograd
 from tests.runtime.convolutions.tensors import random_tensor, relative_error
 
@@ -37,17 +37,17 @@ def test_wide_ones_are_done_in_the_context_alone() -> None:
     assert faster_algorithm(images, layer.weight, layer.bias, (1, 1), (1, 1), (1, 1), 1) is winograd.convolution
     with torch.no_grad():
         direct = layer(images)
-        with Runtime("cpu", "fp32", channels_last=True, threads=1, reasons=()).arithmetic():
+        with choose("cpu", "fp32", 1, fast_convolutions=True).arithmetic():
             filtered = nn.Sequential(layer, nn.ReLU(inplace=True))(images)
         assert torch.equal(layer(images), direct)
     assert not torch.equal(filtered, direct.relu())
     assert relative_error(filtered, direct.relu().double()) < 1e-4
 
 
-@pytest.mark.parametrize(("precision", "channels_last"), [("bf16", True), ("fp32", False)])
-def test_other_arithmetic_has_none_of_it(precision: str, channels_last: bool) -> None:
+@pytest.mark.parametrize(("precision", "macs"), [("bf16", 10**9), ("fp32", 1000)])
+def test_other_arithmetic_has_none_of_it(precision: str, macs: int) -> None:
     images, layer = random_tensor(2, 64, 48, 48), nn.Conv2d(64, 128, 3, padding=1)
-    runtime = Runtime("cpu", "bf16" if precision == "bf16" else "fp32", channels_last, 1, ())
+    runtime = choose("cpu", precision, 1, macs, fast_convolutions=True)
     with torch.no_grad(), runtime.arithmetic():
         found = layer(images)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
