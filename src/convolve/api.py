@@ -194,8 +194,8 @@ def train(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
-            many weights (fp32, CPU).
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
         label_smoothing: (Classification) Label smoothing: probability spread over all classes (0 to 1).
         mixup: (Classification) Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha,
             alpha); 0 disables it.
@@ -235,8 +235,8 @@ def evaluate(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
-            many weights (fp32, CPU).
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -270,8 +270,8 @@ def predict(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
-            many weights (fp32, CPU).
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
         top: (Classification) Number of classes to list for each image, most likely first; 3 by default.
             (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
         threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
@@ -382,8 +382,8 @@ def explain(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
-            many weights (fp32, CPU).
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -411,8 +411,8 @@ def compare(
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
         threads: Number of processor threads.
-        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with
-            many weights (fp32, CPU).
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
         progress: Report progress on the console or in the notebook.
 
     Raises:

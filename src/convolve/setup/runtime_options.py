@@ -18,4 +18,4 @@ class RuntimeOptions:
     threads: int | None = None
     """Number of processor threads."""
     fast_convolutions: bool | None = None
-    """Winograd's filtering for wide 3x3 convolutions, and one matrix product for those with many weights (fp32, CPU)."""
+    """Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many weights (fp32, CPU)."""

@@ -105,7 +105,8 @@ class Average:
     """A second network whose weights and running statistics follow a first one's.
 
     After step n (from 1) each number moves by ``1 - min(decay, (1 + n) / (10 + n))`` of the way (the ramp of
-    TensorFlow's ExponentialMovingAverage), so that short trainings are not held back by where they started.
+    TensorFlow's ExponentialMovingAverage), so that short trainings are not held back by where they started. PyTorch's
+    `AveragedModel` copies the weights at its first update, and averages integers too or no running statistics at all.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -27,7 +27,7 @@ from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, GroundTruth, Pixels
 
-EXPECTED = "annotations/*.json of COCO's kind, with polygons or run lengths"
+EXPECTED = "annotations/*.json in COCO's format, with polygons or RLE"
 _LAYERS = ("*.json", "annotations/*.json", "*/*.json")
 BACKGROUND = "background"
 PREDICTIONS = "predictions.json"
