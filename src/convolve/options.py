@@ -221,4 +221,4 @@ def _describe(choices: tuple[Any, ...]) -> str:
             names += [str(item) for item in typing.get_args(choice)]
         elif choice is not type(None):
             names.append(_TYPE_NAMES.get(choice, str(choice)))
-    return " or ".join(names)
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

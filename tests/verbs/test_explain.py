@@ -98,7 +98,7 @@ def test_what_is_broken_is_named_and_left_out(shapes_run: Path, images: Path, tm
     figures = [one.figure for one in found.images if one.figure]
     assert len(set(figures)) == len(figures) == 5
     assert str(tmp_path / "out" / "그림 0 2.png") in figures
-    with pytest.raises(DataError, match="None of the 1 images can be read"):
+    with pytest.raises(DataError, match="No image can be read"):
         explain(shapes_run, images / "bad.png", out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
@@ -181,12 +181,12 @@ def test_a_run_explains_wherever_it_is(shapes_run: Path, images: Path, tmp_path:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"method": "gradcam"}, "it must be cam or grad-cam"),
+        ({"method": "gradcam"}, "it must be cam, grad-cam"),
         ({"method": "cam"}, "has no global average pooling"),
         ({"stage": "stage9"}, "has no stage 'stage9'; its stages are stage1, stage2"),
         ({"method": "saliency", "stage": "stage1"}, "takes no stage or layer"),
         ({"classes": "rose"}, "does not know the class 'rose'; it knows a b, ünï, 꽃"),
-        ({"show": "filter"}, "it must be filters or "),
+        ({"show": "filter"}, "it must be filters, "),
         ({"images": "nowhere.png"}, "nowhere.png does not exist"),
     ],
 )

@@ -260,7 +260,7 @@ def test_the_doctor_counts_pixels_by_class_and_names_what_is_skipped(
     broken = copy / "masks" / "6.png"
     broken.write_bytes(broken.read_bytes()[:60])
     found = Command(monkeypatch, capsys)("data", copy, "--sheet", tmp_path / "sheet.png")
-    assert "1 images without a mask are left out, such as images/5.png" in " ".join(found.out.split())
+    assert "left out: 1 without a mask, such as images/5.png" in " ".join(found.out.split())
     assert "masks/6.png cannot be read as a mask" in " ".join(found.out.split())
     examined = convolve.data(str(copy), progress=False)
     masks = [np.asarray(Image.open(copy / "masks" / f"{n}.png")) for n in range(24) if n not in (5, 6)]

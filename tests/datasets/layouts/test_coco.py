@@ -124,7 +124,7 @@ def test_a_file_in_each_splits_folder(tmp_path: Path) -> None:
 def test_images_that_are_missing_are_left_out_and_named(tmp_path: Path) -> None:
     data = open_dataset(write(tmp_path / "a.json", document(), "images", (7, 9)))
     assert len(data) == 2
-    assert "1 that are missing are left out, such as 8.png" in data.reason
+    assert "left out: 1 missing, such as 8.png" in data.reason
     with pytest.raises(DataError, match=r"holds none of the images that a\.json names, such as 7\.png"):
         open_dataset(write(tmp_path / "other" / "a.json", document(), "images", ()))
 
@@ -157,7 +157,7 @@ def test_images_of_another_size_than_the_file_says_are_left_out_and_named(tmp_pa
     (root / "9.png").write_text("not an image")  # the doctor says so
     data = open_dataset(root)
     assert [data.images.name(index) for index in range(len(data))] == ["7.png", "9.png"]
-    assert "1 whose size is not the file's are left out, such as 8.png (12x6, not 10x6)" in data.reason
+    assert "left out: 1 whose size is not the file's, such as 8.png (12x6, not 10x6)" in data.reason
     for number in (7, 9):
         Image.new("RGB", (10, 7)).save(root / f"{number}.png")
     with pytest.raises(

@@ -216,7 +216,7 @@ def test_images_without_a_mask_are_left_out_and_named(tmp_path: Path) -> None:
     put(tmp_path / "masks" / "lonely.png", QUARTERS)
     data = open_dataset(tmp_path)
     assert len(data) == 5
-    assert "1 images without a mask are left out, such as images/2.jpg" in data.reason
+    assert "left out: 1 without a mask, such as images/2.jpg" in data.reason
     assert "images/2.jpg" not in names(data)
 
 
@@ -226,7 +226,7 @@ def test_pairs_of_different_shapes_are_left_out_and_named(tmp_path: Path) -> Non
     put(tmp_path / "masks" / "1.png", QUARTERS[::2, ::2].copy())  # smaller, but of the same shape
     data = open_dataset(tmp_path)
     assert names(data) == ["images/0.jpg", "images/1.jpg", "images/2.jpg"]
-    assert "1 pairs of different shapes are left out, such as images/3.jpg" in data.reason
+    assert "left out: 1 with a mask of another shape, such as images/3.jpg" in data.reason
     assert read(data, 1).shape == (4, 6)
     for number in range(3):
         put(tmp_path / "masks" / f"{number}.png", QUARTERS.T.copy())
@@ -273,9 +273,9 @@ def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
     (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"not an image")
     data = open_dataset(tmp_path)
     assert names(data) == [f"JPEGImages/{number}.jpg" for number in range(3)]
-    assert "1 names of the lists without a pair are left out, such as 77" in data.reason
-    assert "2 pairs that no list names are left out, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
-    assert "1 of those masks cannot be read and are left out, such as SegmentationClass/4.png" in data.reason
+    assert "left out: 1 listed but absent, such as 77" in data.reason
+    assert "left out: 2 that no list names, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
+    assert "left out: 1 of these with an unreadable mask, such as SegmentationClass/4.png" in data.reason
 
 
 @pytest.mark.parametrize("mode", ["gray", "color", "black and white", "named"])

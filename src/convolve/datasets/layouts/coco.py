@@ -138,9 +138,9 @@ def recognize(path: Path) -> Dataset | None:
             f"In {path} no image has the size that the file gives, such as {differing[0]}; export it again."
         )
     reason = f"COCO's {', '.join(file.name for file in files)}; {len(entries)} images with masks and labels"
-    for what, left_out in (("that are missing", missing), ("whose size is not the file's", differing)):
+    for what, left_out in (("missing", missing), ("whose size is not the file's", differing)):
         if left_out:
-            reason += f"; {len(left_out)} {what} are left out, such as {', '.join(left_out[:_NAMED])}"
+            reason += f"; left out: {len(left_out)} {what}, such as {', '.join(left_out[:_NAMED])}"
     flags = np.array([[index in entry.present for index in range(1, len(names))] for entry in entries], dtype=np.uint8)
     ground_truths: dict[str, GroundTruth] = {
         "masks": Masks(CocoMasks(tuple(entries)), names, distinct_colors(len(names))),

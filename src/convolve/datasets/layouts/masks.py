@@ -71,14 +71,14 @@ def recognize(path: Path) -> Dataset | None:
     reader = MaskFiles(path, tuple(pair.mask for pair in pairs), meaning.stored, meaning.ignored)
     reason = f"{len(pairs)} images with masks of the same names; {meaning.how}"
     for what, names in (
-        ("images without a mask", alone),
-        ("pairs of different shapes", differing),
-        ("names of the lists without a pair", absent),
-        ("pairs that no list names", [pair.image for pair in unlisted]),
-        ("of those masks cannot be read and", broken),
+        ("without a mask", alone),
+        ("with a mask of another shape", differing),
+        ("listed but absent", absent),
+        ("that no list names", [pair.image for pair in unlisted]),
+        ("of these with an unreadable mask", broken),
     ):
         if names:
-            reason += f"; {len(names)} {what} are left out, such as {', '.join(names[:_NAMED])}"
+            reason += f"; left out: {len(names)} {what}, such as {', '.join(names[:_NAMED])}"
     images = ImageFiles(path, tuple(pair.image for pair in pairs))
     ground_truths = {"masks": Masks(reader, meaning.names, meaning.colors, counts=counts)}
     return build_dataset(path, "masks", reason, images, [pair.split for pair in pairs], ground_truths)

@@ -58,7 +58,7 @@ def explain(options: Explain, listener: Listener) -> Explanation:
         listener(Progress("explain", len(output.images), len(images)))
     results = output.results()
     if all(image.error for image in results):
-        raise DataError(f"None of the {len(results)} images can be read; the first: {results[0].error}")
+        raise DataError(f"No image can be read; the first: {results[0].error}")
     measured = meter.results()
     arrays, page = output.write_arrays(), output.write_page(measured)
     views: dict[str, tuple[str, ...]] = {}
