@@ -189,6 +189,13 @@ def read_recipe(path: Path) -> Recipe:
     own = sections.pop(task, {})
     if not isinstance(own, dict):
         raise OptionError(f"{path}: {task} must be a section [{task}] with the task's own options.")
+    groups = {option.path[0] for option in fields(Recipe)}
+    for name, section in sections.items():
+        if isinstance(section, dict) and name not in groups:
+            raise OptionError(
+                f'{path} has an unknown section [{name}]; correct its name, or set task = "{name}" if it holds that '
+                "task's options."
+            )
     return replace(from_sections(Recipe, sections, str(path)), task_options=dict(own))
 
 
