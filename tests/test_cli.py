@@ -203,7 +203,8 @@ def test_an_error_is_one_sentence(
     [
         (
             "[segment]\nloss = 'dice'",
-            'has an unknown section [segment]; correct its name, or set task = "segment" if it holds that task\'s options.',
+            "has an unknown section [segment]; correct its name, or set "
+            'task = "segment" if it holds that task\'s options.',
         ),
         ("[classify]\nmixupp = 0.2", "There is no option 'mixupp'. Did you mean mixup?"),
         ("[classify]\nmixup = 'much'", "mixup cannot be 'much'; it must be a number."),
