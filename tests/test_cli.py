@@ -201,11 +201,7 @@ def test_an_error_is_one_sentence(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (
-            "[segment]\nloss = 'dice'",
-            "has an unknown section [segment]; correct its name, or set "
-            'task = "segment" if it holds that task\'s options.',
-        ),
+        ("[segment]\nloss = 'dice'", 'has an unknown section [segment]; correct it, or set task = "segment".'),
         ("[classify]\nmixupp = 0.2", "There is no option 'mixupp'. Did you mean mixup?"),
         ("[classify]\nmixup = 'much'", "mixup cannot be 'much'; it must be a number."),
         ("[classify]\nloss = 'dice'", "--loss is an option of segment, not of classify; omit it."),
