@@ -52,8 +52,8 @@ def test_the_tasks_own_options_are_a_section_with_the_tasks_name(tmp_path: Path)
         ("epochs = ", "is not a valid TOML file"),
         ("epochs = 3\nepoch = 4", "has an unknown entry 'epoch'; remove or correct it"),
         ("[optimization]\nlearning_rate = 'high'", "learning_rate cannot be 'high'; it must be a number"),
-        ("task = 'classify'\n[segment]\nloss = 'dice'", r"has an unknown section \[segment\]; correct its name"),
-        ("[classify]\nmixup = 0.2", r"section \[classify\]; correct its name, or set task = \"classify\""),
+        ("task = 'classify'\n[segment]\nloss = 'dice'", r"has an unknown section \[segment\]; correct it"),
+        ("[classify]\nmixup = 0.2", r"section \[classify\]; correct it, or set task = \"classify\""),
         ("task = 'classify'\nclassify = 3", "classify must be a section"),
     ],
 )

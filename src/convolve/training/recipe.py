@@ -192,10 +192,7 @@ def read_recipe(path: Path) -> Recipe:
     groups = {option.path[0] for option in fields(Recipe)}
     for name, section in sections.items():
         if isinstance(section, dict) and name not in groups:
-            raise OptionError(
-                f'{path} has an unknown section [{name}]; correct its name, or set task = "{name}" if it holds that '
-                "task's options."
-            )
+            raise OptionError(f'{path} has an unknown section [{name}]; correct it, or set task = "{name}".')
     return replace(from_sections(Recipe, sections, str(path)), task_options=dict(own))
 
 
