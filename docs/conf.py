@@ -37,7 +37,7 @@ autodoc_type_aliases = {
     "npt.ArrayLike": "ArrayLike",
 }
 html_theme = "furo"
-html_static_path = ["book/static"]
+html_static_path = ["book/static", "../src/convolve/fonts/ConvolveGothic-Regular.ttf"]
 html_css_files = ["book.css"]
 html_math_renderer = "mathml"
 html_copy_source = html_show_copyright = html_show_sphinx = False
