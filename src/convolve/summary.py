@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
 
@@ -24,6 +24,19 @@ _FLOAT_BYTES = 4
 _AUXILIARY = "auxiliary."  # heads that help in training only, and that no image passes
 Fields = tuple[ReceptiveField, ReceptiveField]
 """Receptive fields down and across."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one image costs in float32.
+
+    ``macs`` are the multiply-adds of each call of a layer in forward order; ``activation_bytes`` counts every layer's
+    output, except outputs that overwrite the input.
+    """
+
+    macs: tuple[int, ...]
+    weight_bytes: int
+    activation_bytes: int
 
 
 @dataclass(frozen=True)
@@ -73,17 +86,54 @@ def summarize(network: nn.Module, input: tuple[int, int, int]) -> Summary:  # no
     follow the windows of convolutions and poolings; where branches meet, a unit's field covers those of all branches.
     Raises `NetworkError` when the network cannot take such an image.
     """
-    tracer = _follow(network, input, ())
+    tracer, costs = _follow(network, input, ())
     used = [parameter for name, parameter in network.named_parameters() if not name.startswith(_AUXILIARY)]
-    sizes = [parameter.numel() for parameter in used]
     return Summary(
-        layers=tuple(tracer.rows),
-        parameters=sum(sizes),
+        layers=tuple(replace(row, macs=macs) for row, macs in zip(tracer.rows, costs.macs, strict=True)),
+        parameters=sum(parameter.numel() for parameter in used),
         trainable=sum(parameter.numel() for parameter in used if parameter.requires_grad),
-        macs=sum(row.macs for row in tracer.rows),
-        weight_bytes=_FLOAT_BYTES * sum(sizes),
-        activation_bytes=_FLOAT_BYTES * tracer.activations,
+        macs=sum(costs.macs),
+        weight_bytes=costs.weight_bytes,
+        activation_bytes=costs.activation_bytes,
     )
+
+
+def count_costs(skeleton: nn.Module, image: Tensor) -> Costs:
+    """What an image (1, channels, height, width) costs in a network that has, like the image, shapes but no values.
+
+    The network is in evaluation mode afterwards, and computes all that is published, also what `BorderOnce` does not.
+    Raises `NetworkError` when it cannot take such an image.
+    """
+    macs: list[int] = []
+    storages, activations = {image.untyped_storage()}, 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal activations
+        description = describe(layer)
+        leaf = description if isinstance(description, Leaf) else Leaf()
+        # Every weight is used once at each position of the map, or of the rows of a dense layer's output.
+        positions = output.shape[:-1] if leaf.kind == "dense" else (inputs[0] if leaf.transposed else output).shape[2:]
+        macs.append(leaf.weights * math.prod(positions))
+        if output.untyped_storage() not in storages:
+            storages.add(output.untyped_storage())
+            activations += output.numel()
+
+    for module in skeleton.eval().modules():
+        if isinstance(module, BorderOnce):
+            module.compute_all()
+        if not any(True for _ in module.children()):
+            module.register_forward_hook(count)
+    try:
+        with torch.no_grad():
+            skeleton(image)
+    except (RuntimeError, ValueError) as error:
+        size, reason = "x".join(map(str, image.shape[1:])), str(error).splitlines()[0]
+        raise NetworkError(
+            f"The network cannot take an input of {size}; choose one that fits it ({reason})."
+        ) from error
+    weights = (value for name, value in skeleton.named_parameters() if not name.startswith(_AUXILIARY))
+    weight_bytes = _FLOAT_BYTES * sum(value.numel() for value in weights)
+    return Costs(tuple(macs), weight_bytes, _FLOAT_BYTES * activations)
 
 
 @contextlib.contextmanager
@@ -101,43 +151,29 @@ def receptive_fields(
     """The receptive fields (down, across) of the units in the output maps of the modules with these names, in pixels of
     an image (channels, height, width); see `summarize`.
     """
-    return _follow(network, input, names).named_fields
+    tracer, _ = _follow(network, input, names)
+    return tracer.named_fields
 
 
-def _follow(network: nn.Module, shape: tuple[int, int, int], names: Iterable[str]) -> _Tracer:
-    image = torch.empty(1, *shape, device="meta")
-    tracer = _Tracer(image)
-    skeleton = _skeleton(network)
-    for name, module in skeleton.named_modules():
-        if not any(True for _ in module.children()):
-            module.register_forward_hook(partial(tracer.record, name))
-    for name in names:
-        skeleton.get_submodule(name).register_forward_hook(partial(tracer.note_field, name))
-    try:
-        with torch.no_grad(), tracer:
-            skeleton(image)
-    except (RuntimeError, ValueError) as error:
-        size, reason = "x".join(map(str, shape)), str(error).splitlines()[0]
-        raise NetworkError(
-            f"The network cannot take an input of {size}; choose one that fits it ({reason})."
-        ) from error
-    return tracer
-
-
-def _skeleton(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose tensors have shapes only, without the hooks of the original."""
+def _follow(network: nn.Module, shape: tuple[int, int, int], names: Iterable[str]) -> tuple[_Tracer, Costs]:
+    """Trace an image through a copy whose tensors have shapes only, without the hooks of the original."""
     shapes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in network.buffers()}
     for parameter in network.parameters():
         shapes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
     for module in network.modules():  # copying their many empty dictionaries would take half of the time
         shapes |= {id(value): type(value)() for value in vars(module).values() if isinstance(value, dict) and not value}
-    skeleton = copy.deepcopy(network, shapes).eval()
-    for module in skeleton.modules():
+    skeleton = copy.deepcopy(network, shapes)
+    image = torch.empty(1, *shape, device="meta")
+    tracer = _Tracer(image)
+    for name, module in skeleton.named_modules():
         module._forward_hooks.clear()  # noqa: SLF001
         module._forward_pre_hooks.clear()  # noqa: SLF001
-        if isinstance(module, BorderOnce):
-            module.compute_all()
-    return skeleton
+        if not any(True for _ in module.children()):
+            module.register_forward_hook(partial(tracer.record, name))
+    for name in names:
+        skeleton.get_submodule(name).register_forward_hook(partial(tracer.note_field, name))
+    with tracer:
+        return tracer, count_costs(skeleton, image)
 
 
 @final
@@ -165,12 +201,10 @@ class _Tracer(TorchFunctionMode):
         super().__init__()
         pixel = ReceptiveField(size=1, stride=1, offset=0)
         self.rows: list[LayerRow] = []
-        self.activations = 0
         self.named_fields: dict[str, Fields] = {}
         self._fields: dict[int, tuple[Tensor, Fields]] = {
             id(image): (image, (pixel, pixel))
         }  # the tensor too, so that its id stays taken
-        self._storages = {image.untyped_storage()}
         self._counted: set[nn.Module] = set()
 
     def __torch_function__(
@@ -215,15 +249,8 @@ class _Tracer(TorchFunctionMode):
         if window:
             sides = sides[0].through(window[0]), sides[1].through(window[1])
             self._fields[id(output)] = output, sides
-        # Every weight is used once at each position of the map, or of the rows of a dense layer's output.
-        positions = (args[0] if leaf.transposed else output).shape[2:]
-        if leaf.kind == "dense":
-            positions = output.shape[:-1]
         first_call = module not in self._counted
         self._counted.add(module)
-        if output.untyped_storage() not in self._storages:
-            self._storages.add(output.untyped_storage())
-            self.activations += output.numel()
         self.rows.append(
             LayerRow(
                 name=name,
@@ -235,7 +262,7 @@ class _Tracer(TorchFunctionMode):
                 input=tuple(args[0].shape[1:]),
                 output=tuple(output.shape[1:]),
                 parameters=sum(parameter.numel() for parameter in module.parameters()) if first_call else 0,
-                macs=leaf.weights * math.prod(positions),
+                macs=0,  # which `count_costs` counts
                 receptive_field=max(sides),
             )
         )

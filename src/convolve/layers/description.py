@@ -7,7 +7,7 @@ Neither the table nor a figure ever looks at a class name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -125,18 +125,14 @@ class _Sliding(Protocol):
 
 def sliding(layer: _Sliding) -> Windows:
     """The windows of a layer that has `kernel_size`, `stride` and perhaps `padding` and `dilation`, as torch's have."""
-    kernel = _pair(layer.kernel_size)
-    stride = _pair(layer.kernel_size if layer.stride is None else layer.stride)
-    dilation = _pair(getattr(layer, "dilation", 1))
-    padding = getattr(layer, "padding", 0)
+    sides: list[Any] = [layer.kernel_size, layer.kernel_size if layer.stride is None else layer.stride]
+    sides += [getattr(layer, "dilation", 1), getattr(layer, "padding", 0)]
+    kernel, stride, dilation, padding = ((side, side) if isinstance(side, int) else side for side in sides)
     if padding == "same":
         padding = tuple(step * (side - 1) // 2 for side, step in zip(kernel, dilation, strict=True))
-    padding = _pair(0 if padding == "valid" else padding)
+    if padding == "valid":
+        padding = (0, 0)
     return (
         Window(kernel[0], stride[0], padding[0], dilation[0]),
         Window(kernel[1], stride[1], padding[1], dilation[1]),
     )
-
-
-def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])

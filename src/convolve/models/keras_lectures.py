@@ -58,12 +58,9 @@ BATCHNORM = ((32, 1), (64, 1), (128, 2)), ((32, 1), (64, 1), (128, 2))  # widths
 def _lenet5(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     """LeNet-5 with dense maps, tanh and plain average pooling (lecture 004, the listing under LeNet-5)."""
     rows, columns = ((side // 2 - 4) // 2 for side in size)
-    conv1, conv2 = nn.Conv2d(channels, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
-    stages = {
-        "stage1": Stage(_sequence(conv1=conv1, tanh1=nn.Tanh(), pool1=nn.AvgPool2d(2)), 6, 2),
-        "stage2": Stage(_sequence(conv2=conv2, tanh2=nn.Tanh(), pool2=nn.AvgPool2d(2)), 16, 4),
-    }
-    head = _sequence(
+    stage1 = OrderedDict(conv1=nn.Conv2d(channels, 6, 5, padding=2), tanh1=nn.Tanh(), pool1=nn.AvgPool2d(2))
+    stage2 = OrderedDict(conv2=nn.Conv2d(6, 16, 5), tanh2=nn.Tanh(), pool2=nn.AvgPool2d(2))
+    head = OrderedDict(
         flatten=nn.Flatten(),
         dense3=nn.Linear(16 * rows * columns, 120),
         tanh3=nn.Tanh(),
@@ -71,25 +68,29 @@ def _lenet5(card: Card, classes: int, channels: int, size: tuple[int, int]) -> N
         tanh4=nn.Tanh(),
         dense5=nn.Linear(84, classes),
     )
-    return Network(card, stages, head).apply(glorot_uniform)
+    stages = {"stage1": Stage(nn.Sequential(stage1), 6, 2), "stage2": Stage(nn.Sequential(stage2), 16, 4)}
+    return Network(card, stages, nn.Sequential(head)).apply(glorot_uniform)
 
 
 def _simple_cnn(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     """Three 3x3 convolutions, a sigmoid layer and the scores (lecture 002, "Simple CNN example with Keras")."""
     rows, columns = ((side // 2 - 2) // 2 - 2 for side in size)
     conv1, conv2, conv3 = nn.Conv2d(channels, 8, 3, padding=1), nn.Conv2d(8, 16, 3), nn.Conv2d(16, 16, 3)
-    stages = {
-        "stage1": Stage(_sequence(conv1=conv1, relu1=nn.ReLU(inplace=True), pool1=nn.MaxPool2d(2)), 8, 2),
-        "stage2": Stage(_sequence(conv2=conv2, relu2=nn.ReLU(inplace=True), pool2=nn.MaxPool2d(2)), 16, 4),
-        "stage3": Stage(_sequence(conv3=conv3, relu3=nn.ReLU(inplace=True)), 16, 4),
-    }
-    head = _sequence(
+    stage1 = OrderedDict(conv1=conv1, relu1=nn.ReLU(inplace=True), pool1=nn.MaxPool2d(2))
+    stage2 = OrderedDict(conv2=conv2, relu2=nn.ReLU(inplace=True), pool2=nn.MaxPool2d(2))
+    stage3 = OrderedDict(conv3=conv3, relu3=nn.ReLU(inplace=True))
+    head = OrderedDict(
         flatten=nn.Flatten(),
         dense4=nn.Linear(16 * rows * columns, 64),
         sigmoid4=nn.Sigmoid(),
         dense5=nn.Linear(64, classes),
     )
-    return Network(card, stages, head).apply(glorot_uniform)
+    stages = {
+        "stage1": Stage(nn.Sequential(stage1), 8, 2),
+        "stage2": Stage(nn.Sequential(stage2), 16, 4),
+        "stage3": Stage(nn.Sequential(stage3), 16, 4),
+    }
+    return Network(card, stages, nn.Sequential(head)).apply(glorot_uniform)
 
 
 def _pooling_stages(table: tuple[tuple[int, tuple[int, ...]], ...], channels: int) -> dict[str, Stage]:
@@ -143,10 +144,6 @@ def _batchnorm(card: Card, classes: int, channels: int, size: tuple[int, int], *
             for value in (*network.stages.parameters(), dense3.weight):
                 value.mul_(1 / NEGATIVE_SLOPE)
     return network
-
-
-def _sequence(**layers: nn.Module) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(layers))
 
 
 def _card(name: str, title: str, input: tuple[int, int, int], least: int, counts: tuple[int, int, int]) -> Card:  # noqa: A002

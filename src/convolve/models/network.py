@@ -99,20 +99,18 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images to scores: (N, classes), of a segmentation network (N, classes, H, W)."""
-        return self._scores(images, list(self.stages), {}, images.shape[2:])
+        return self.forward_from("", images, {}, images.shape[2:])
 
     def forward_from(self, stage: str, values: Tensor, earlier: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
         """From a stage's map ``values`` to the scores of its images, whose (height, width) is ``size``.
 
         ``earlier`` holds the maps of the stages before it by name, at least those among ``head_inputs``. With
-        `maps = network.features(images)`, `forward_from(stage, maps[stage], maps, size)` gives the images' scores.
+        `maps = network.features(images)`, `forward_from(stage, maps[stage], maps, size)` gives the images' scores. No
+        stage, the empty name, is before the first: there ``values`` are the images themselves.
         """
-        names = list(self.stages)
-        return self._scores(values, names[names.index(stage) + 1 :], {**earlier, stage: values}, size)
-
-    def _scores(self, values: Tensor, names: Sequence[str], known: dict[str, Tensor], size: Sequence[int]) -> Tensor:
-        """From the input of the first of these stages to the scores; ``known`` are the maps of earlier stages."""
-        for name in names:
+        names = ["", *self.stages]
+        known = {**earlier, stage: values}
+        for name in names[names.index(stage) + 1 :]:
             values = self.stages[name](values)
             if name in self.head_inputs:
                 known[name] = values
