@@ -22,7 +22,7 @@ from convolve.choices import Fit
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.errors import DataError
 from convolve.options import descriptions, fields
-from convolve.setup.prepare import Prepared, prepare
+from convolve.setup.prepare import Prepared, evaluation_batches, prepare
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks import registry
 from convolve.tasks.registry import task_info, task_names
@@ -100,7 +100,7 @@ def predict(task: Task, prepared: Prepared, size: int = 8) -> list[Any]:
 
 def evaluation_data(prepared: Prepared, split: str) -> EvaluationData:
     part = getattr(prepared.splits, split)
-    found = prepared.evaluation(part)
+    found = evaluation_batches(prepared.examples, part, prepared.preprocessing)
     return EvaluationData(split, prepared.dataset, part, found, prepared.preprocessing, prepared.runtime)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Digits:
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
         order = np.random.default_rng([7, number]).permutation(len(self.images))
         for index in range(start, len(self)):
             chosen = order[index * self.batch : (index + 1) * self.batch]

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from convolve.errors import RunError, TrainingError
 from convolve.training import checkpoints
 from convolve.training.state import State, from_json, to_json
-from convolve.training.step import step_seed
 
 TENSORS = {
     "network.weight": torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last),
@@ -92,10 +91,3 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path: Path, monkeypat
 def test_a_damaged_state_is_a_sentence() -> None:
     with pytest.raises(RunError, match="damaged"):
         from_json('{"epoch": 1, "unknown": 2}')
-
-
-def test_each_step_has_a_seed_of_its_own() -> None:
-    seeds = {step_seed(*key) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (11, 1, 0), (1, 11, 0)]}
-    assert len(seeds) == 6
-    assert all(0 <= seed < 2**63 for seed in seeds)
-    assert step_seed(0, 0, 0) == step_seed(0, 0, 0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convolve.errors import RunError, TrainingError
@@ -37,6 +38,30 @@ def test_it_learns_and_leaves_the_best_epochs_weights(tmp_path: Path) -> None:
     assert lines[-1]["train_loss"] < lines[0]["train_loss"]
     assert state.best_epoch is not None
     assert lines[state.best_epoch - 1]["accuracy"] == state.best
+
+
+def test_each_step_has_a_seed_of_its_own_the_same_in_every_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: dict[str, list[int]] = {}
+    for name in ("one", "again", "other"):
+        recipe = replace(RECIPE, epochs=2, seed=11 if name == "other" else 1)
+        subject = training(recipe, images=12 * 16)
+        found: list[int] = []
+        loss = subject.task.loss
+
+        def record(images: Tensor, targets: Any, random: torch.Generator | None) -> dict[str, Tensor]:
+            assert random is not None
+            assert random.initial_seed() == torch.initial_seed()
+            found.append(random.initial_seed())  # noqa: B023
+            return loss(images, targets, random)  # noqa: B023
+
+        monkeypatch.setattr(subject.task, "loss", record)
+        fit(subject, RunFiles(tmp_path / name), Events())
+        seeds[name] = found
+    assert seeds["one"] == seeds["again"]
+    assert len({*seeds["one"], *seeds["other"]}) == 2 * 2 * 12
+    assert all(0 <= seed < 2**63 for seed in seeds["one"])
 
 
 def test_patience_ends_it(tmp_path: Path) -> None:
@@ -88,7 +113,7 @@ class Poisoned:
     def __len__(self) -> int:
         return len(self.source)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
         for index, batch in enumerate(self.source.epoch(number, start), start):
             if (number, index) == (self.epoch_number, self.number):
                 batch.images[0] = np.inf

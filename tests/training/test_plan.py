@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ import torch
 
 from convolve.errors import TrainingError
 from convolve.runtime import Runtime
-from convolve.summary import Summary
+from convolve.summary import Costs
 from convolve.training import loop, plan
 from convolve.training.loop import fit
 from convolve.training.plan import Plan, batch_for_memory, measure
@@ -23,7 +23,7 @@ from convolve.values import Batch
 from tests.training.small import RECIPE, Digits, digits, training
 from tests.verbs.synthetic import folders, train
 
-SUMMARY = Summary((), 10**6, 10**6, 10**9, weight_bytes=4 * 10**6, activation_bytes=10**8)
+COSTS = Costs((10**9,), weight_bytes=4 * 10**6, activation_bytes=10**8)
 FP32 = Runtime("cpu", "fp32", channels_last=True, threads=1, reasons=())
 
 
@@ -59,7 +59,7 @@ class Slow:
     def __len__(self) -> int:
         return len(self.source)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
         for batch in self.source.epoch(number, start):
             self.clock.now += self.seconds
             yield batch
@@ -153,12 +153,12 @@ def test_a_plan_is_a_sentence() -> None:
 
 
 def test_the_batch_is_halved_until_it_fits() -> None:
-    assert batch_for_memory(32, SUMMARY, "adamw", FP32, 64 << 30) == 32
-    smaller = batch_for_memory(32, SUMMARY, "adamw", FP32, 2 << 30)
+    assert batch_for_memory(32, COSTS, "adamw", FP32, 64 << 30) == 32
+    smaller = batch_for_memory(32, COSTS, "adamw", FP32, 2 << 30)
     assert smaller in (4, 8)
-    assert batch_for_memory(32, SUMMARY, "adamw", replace(FP32, precision="bf16"), 2 << 30) == 2 * smaller
+    assert batch_for_memory(32, COSTS, "adamw", replace(FP32, precision="bf16"), 2 << 30) == 2 * smaller
 
 
 def test_not_even_one_image_is_a_sentence() -> None:
     with pytest.raises(TrainingError, match=r"GiB for one image, but 0\.1 GiB may be used; use a smaller --size"):
-        batch_for_memory(32, SUMMARY, "sgd", FP32, 100 << 20)
+        batch_for_memory(32, COSTS, "sgd", FP32, 100 << 20)

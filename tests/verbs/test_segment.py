@@ -21,7 +21,7 @@ import convolve
 from convolve import models
 from convolve.datasets.masks import colorize
 from convolve.errors import DataError, NetworkError, OptionError, RunError
-from convolve.setup.network import find_starting_weights
+from convolve.setup.prepare import find_starting_weights
 from convolve.setup.restore import open_evaluation_data, restore_task
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.segment.evaluation import Evaluation

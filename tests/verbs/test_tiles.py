@@ -16,7 +16,7 @@ import convolve
 from convolve.choices import Fit
 from convolve.datasets.tiles import Tiles, starts
 from convolve.errors import OptionError
-from convolve.setup.prepare import prepare
+from convolve.setup.prepare import evaluation_batches, prepare
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.segment.evaluation import Evaluation
 from convolve.training.recipe import Recipe
@@ -61,8 +61,8 @@ def test_tiles_of_an_image_stay_in_its_split(data: Path) -> None:
     drawn = {
         name: np.unique(np.concatenate(batches.order(0)))
         for name, batches in (
-            ("train", prepared.training()),
-            ("validation", prepared.evaluation(prepared.splits.validation)),
+            ("train", prepared.batches),
+            ("validation", evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)),
         )
     }
     source = prepared.examples.source

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 import convolve
-from convolve.errors import ConvolveError, OptionError, RunError
+from convolve.errors import ConvolveError, Interrupted, OptionError, RunError, TrainingError
 from convolve.metrics.intervals import accuracy_interval
 from convolve.setup import run_report
 from convolve.setup.prepare import Prepared
 from convolve.targets import ArrayTargets
 from convolve.tasks.classify.task import Classify
+from convolve.training import loop, plan
 from convolve.training.run import open_run
 from convolve.verbs import train as train_command
 from convolve.verbs.train import Folds, Trained
@@ -67,6 +68,32 @@ def test_an_empty_folder_may_be_the_runs_and_a_full_one_not(shapes: Path, tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(ConvolveError, match="cannot be written"):
         train(shapes, **QUICK, out=tmp_path / "file")
+
+
+def test_a_training_whose_first_steps_fail_leaves_no_run(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        assert not (tmp_path / "run").exists()
+        raise TrainingError("There is not enough memory.")
+
+    monkeypatch.setattr(plan, "measure", fail)
+    with pytest.raises(TrainingError):
+        train(shapes, **QUICK, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_known_before_the_first_epoch_is_there_when_it_stops(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise Interrupted("Stopped.")
+
+    monkeypatch.setattr(loop, "fit", stop)
+    with pytest.raises(Interrupted):
+        train(shapes, **QUICK, out=tmp_path / "run")
+    found = {path.name for path in (tmp_path / "run").iterdir()}
+    assert found == {"contact_sheet.png", "manifest.json", "recipe.toml", "splits.json"}
 
 
 def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +151,7 @@ def test_unequal_classes_are_balanced(
     train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
     prepared, task = recorded[0], recorded[0].task
     assert isinstance(task, Classify)
-    targets = [batch.targets for epoch in range(8) for batch in prepared.training().epoch(epoch)]
+    targets = [batch.targets for epoch in range(8) for batch in prepared.batches.epoch(epoch)]
     drawn = np.concatenate([each.values for each in targets if isinstance(each, ArrayTargets)])
     fraction_of_few = float(np.mean(drawn == task.classes.index("few")))
     assert fraction_of_few == pytest.approx(0.5 if balance == "sampler" else 1 / 6, abs=0.08)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -73,6 +73,7 @@ class Batches:
         if not usable.any():
             raise DataError("None of the images to train or measure on can be read; `convolve data` says why.")
         self.preprocessing = options.preprocessing
+        self.augmented = options.augmentation is not None
         self._indices: Indices = indices[usable]
         self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
         self.targets: TargetSource = targets
@@ -93,9 +94,9 @@ class Batches:
         size, count = self._options.batch, len(self._indices)
         return max(1, count // size) if self._options.drop_last else -(-count // size)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
         """Yield one epoch's batches from the ``start``-th on: the same ones whatever came before, however many workers
-        there are. Close the iterator when leaving early. Raises `DataError` when no image of a batch can be read.
+        there are. Close the generator when leaving early. Raises `DataError` when no image of a batch can be read.
         """
         make = partial(self._make, self.order(number), number)
         if self._sliced:

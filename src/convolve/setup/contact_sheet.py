@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,6 @@ from PIL import Image, ImageDraw
 from convolve.datasets.batches import Batches
 from convolve.files import atomic_write
 from convolve.fonts import ellipsize, pillow_font
-from convolve.training.step import open_epoch
 from convolve.values import Floats, GroundTruth, Pixels, Preprocessing
 
 IMAGES = 40
@@ -33,7 +33,7 @@ def write_contact_sheet(path: Path, ground_truth: GroundTruth, batches: Batches,
     """Write a PNG of the first images of a training, with their ground truth. Raises `ConvolveError`."""
     images: list[Pixels] = []
     captions: list[str] = []
-    with open_epoch(batches, 0) as first:
+    with closing(batches.epoch(0)) as first:
         for batch in first:
             images += list(ground_truth.draw(denormalize(batch.images, preprocessing), batch.targets))
             captions += ground_truth.describe(batch.targets)

@@ -1,4 +1,6 @@
-"""From a recipe to everything that a training needs: data read and split, options resolved, a network built."""
+"""From a recipe to everything that a training needs: data read and split, options resolved, a network built and given
+the weights that it starts from.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +8,38 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from convolve import models
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import read_images
 from convolve.datasets.doctor import diagnose, readable
 from convolve.datasets.findings import Findings
+from convolve.datasets.layouts import open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts
-from convolve.errors import DataError, OptionError
-from convolve.models import Card
-from convolve.models.gap import with_gap
+from convolve.errors import DataError, NetworkError, OptionError, RunError
+from convolve.interop.weights import imagenet_weights, read_weights, rename
+from convolve.models import Card, Network
+from convolve.models.gap import has_gap, with_gap
+from convolve.models.weights import inherited_layers, load_weights, translate
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
-from convolve.setup.data import open_for_task
-from convolve.setup.network import StartingWeights, build_network, find_starting_weights
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.summary import summarize
-from convolve.tasks.registry import build_options, find_task
+from convolve.summary import count_costs
+from convolve.tasks.info import TaskInfo
+from convolve.tasks.registry import build_options, find_task, task_info, task_names
 from convolve.tasks.task import Task, imbalance
 from convolve.training.defaults import Facts, resolve
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
-from convolve.values import Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
+from convolve.training.run import Run, open_run
+from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
 _PHOTOGRAPH = 96
@@ -42,8 +49,10 @@ _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that has not begun, or a trained network about to be evaluated; ``recipe`` has nothing left open, and
-    ``macs`` are the network's multiply-adds of one image.
+    """A training that has not begun.
+
+    ``recipe`` has nothing left open; ``macs`` are the network's multiply-adds of one image; ``batches`` are those of
+    the training split, shuffled and augmented.
     """
 
     recipe: Recipe
@@ -54,17 +63,7 @@ class Prepared:
     macs: int
     task: Task
     examples: Examples
-
-    def training(self) -> Batches:
-        """The training split's batches, shuffled and augmented."""
-        task, part = type(self.task), self.splits.train
-        options = build_options(task.info.name, "train", self.recipe.task_options)
-        weights = task.sampling_weights(options, self.dataset, part)
-        return training_batches(self.recipe, self.examples, part, self.preprocessing, weights)
-
-    def evaluation(self, part: Indices) -> Batches:
-        """A split's batches, in order and without augmentation."""
-        return evaluation_batches(self.examples, part, self.preprocessing)
+    batches: Batches
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,29 @@ class Preparation:
     reasons: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class StartingWeights:
+    """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, where
+    they come from, and the run that they belong to, if any.
+    """
+
+    state: Mapping[str, Tensor]
+    channels: int
+    preprocessing: Preprocessing | None
+    source: str
+    run: Path | None = None
+
+    def load(self, network: Network) -> str:
+        """Load what fits, and say what that is. Raises `WeightsError`."""
+        state = translate(network, self.state, rename)
+        initialized = load_weights(network, state)
+        if not inherited_layers(network, state):
+            return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
+        loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
+        layers = ", ".join(name.split(".")[-2] for name in loaded)
+        return f"of a shallower network; {layers} are loaded as in the paper, the other layers are randomly initialized"
+
+
 def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> Preparation:
     """Read the data, resolve the recipe, split the data, build the network. Raises `ConvolveError`."""
     card = _check_before_reading(recipe)
@@ -84,7 +106,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     recipe, reasons = _as_in_run(recipe, start) if start else (recipe, {})
     dataset, info, task_reason = open_for_task(recipe, card)
     task = find_task(info.name)
-    dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
+    dataset = task.accept(dataset, build_options(info.name, "train", recipe.task_options))
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     if ground_truth.classes and not ground_truth.presence().any():
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
@@ -104,11 +126,12 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(dataset)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
-        meta_network, _ = build_network(resolved, outputs, preprocessing)
-    summary = summarize(meta_network, (preprocessing.channels, preprocessing.height, preprocessing.width))
-    runtime = choose(**vars(runtime_options), macs=summary.macs)
+        skeleton, _ = build_network(resolved, outputs, preprocessing)
+        costs = count_costs(skeleton, torch.empty(1, preprocessing.channels, preprocessing.height, preprocessing.width))
+    macs = sum(costs.macs)
+    runtime = choose(**vars(runtime_options), macs=macs)
     requested, budget = resolved.batch or 1, memory_budget()
-    batch = batch_for_memory(requested, summary, resolved.optimization.optimizer or "", runtime, budget)
+    batch = batch_for_memory(requested, costs, resolved.optimization.optimizer or "", runtime, budget)
     if recipe.batch is None and batch < requested:
         resolved = dataclasses.replace(resolved, batch=batch)
         reasons["batch"] = f"what fits into {budget / 2**30:.0f} GiB of memory"
@@ -116,8 +139,11 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     if start:
         reasons["weights"] = loaded if start.source == weights else f"{start.source}; {loaded}"
     examples = task.examples(dataset, source, preprocessing, CACHE_BYTES)
-    instance = build_task(task, resolved, network, dataset, splits)
-    prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, summary.macs, instance, examples)
+    batches = training_batches(resolved, task, dataset, examples, splits.train, preprocessing)
+    if resolved.transfer.freeze:
+        models.freeze(network, resolved.transfer.freeze)
+    instance = task.build(network, dataset, build_options(info.name, "train", resolved.task_options), splits)
+    prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, macs, instance, examples, batches)
     return Preparation(prepared, findings, reasons)
 
 
@@ -134,53 +160,120 @@ def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, 
     findings = diagnose(dataset, ground_truth, None, survey)
     preprocessing = _preprocessing(resolved, findings.channels, None, findings)
     examples = task.examples(dataset, source, preprocessing, 0)
-    options = build_options(task.info.name, "train", resolved.task_options)
-    weights = task.sampling_weights(options, dataset, survey.usable)
-    return training_batches(resolved, examples, survey.usable, preprocessing, weights), preprocessing
+    return training_batches(resolved, task, dataset, examples, survey.usable, preprocessing), preprocessing
 
 
-def build_task(task: type[Task], recipe: Recipe, network: models.Network, dataset: Dataset, splits: Splits) -> Task:
-    """The task of a resolved recipe, its network frozen as asked. Raises `NetworkError`."""
-    if recipe.transfer.freeze:
-        models.freeze(network, recipe.transfer.freeze)
-    return task.build(network, dataset, build_options(task.info.name, "train", recipe.task_options), splits)
+def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo, str]:
+    """The recipe's data with the images that have ground truth for its task, the task, and why it is that one.
+
+    ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
+    `NetworkError` where the network is for another one.
+    """
+    dataset = open_dataset(recipe.data or "")
+    if recipe.task is not None:
+        task, reason = task_info(recipe.task), "as requested"
+    else:
+        tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
+        if not tasks:
+            raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
+        # The most specific ground truth that the network is for.
+        task = ([info for info in tasks if card is None or info.output == card.output] or tasks)[-1]
+        others = [info for info in tasks if info.ground_truth != task.ground_truth]
+        instead = f"; --task {others[-1].name} would use its {others[-1].ground_truth}" if others else ""
+        reason = f"the data has {task.ground_truth}{instead}"
+    if card is not None and card.output != task.output:
+        instead = models.counterpart(card.name, task.output)
+        remedy = f"use --network {instead}" if instead else "choose another --network or --task"
+        given, needed = ("the whole image" if each == "image" else each for each in (card.output, task.output))
+        raise NetworkError(
+            f"{card.name} gives scores for {given}, but the task {task.name} needs them for {needed}; {remedy}."
+        )
+    if task.ground_truth in dataset.ground_truths:  # else the task may compute it
+        dataset = dataset.for_ground_truth(task.ground_truth)
+    return dataset, task, reason
+
+
+def find_starting_weights(weights: str, network: str) -> StartingWeights:
+    """The weights that ``--weights`` names. Raises `WeightsError`, and `RunError` for a folder that is no ended run."""
+    if weights == "imagenet":
+        found = imagenet_weights(models.card(network).classifier or network)
+        return StartingWeights(found.state, found.preprocessing.channels, found.preprocessing, found.source)
+    path = Path(weights)
+    if path.is_dir():
+        run = open_run(path)
+        preprocessing = run.manifest.preprocessing
+        return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
+    state = read_weights(path)
+    channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
+    return StartingWeights(state, channels, None, str(path))
+
+
+def best_weights(run: Run) -> Mapping[str, Tensor]:
+    """The weights of a run's best epoch. Raises `RunError` where the training has not ended, `WeightsError` for a
+    damaged file.
+    """
+    if not run.weights.is_file():
+        raise RunError(
+            f"{run.folder} has not ended its training; continue with `convolve train --resume {run.folder}`."
+        )
+    return read_weights(run.weights)
+
+
+def build_network(
+    recipe: Recipe, outputs: int, preprocessing: Preprocessing, start: StartingWeights | None = None
+) -> tuple[Network, str]:
+    """A resolved recipe's network, and what of the weights that it starts from was loaded.
+
+    Weights are loaded into the network as its paper has it, and ``--gap`` replaces the head afterwards; those of a
+    network whose head was replaced already are loaded into the new one. Raises `NetworkError`, `WeightsError`.
+    """
+    size, seed = (preprocessing.height, preprocessing.width), recipe.seed or 0
+    network = models.create(recipe.network or "", outputs, preprocessing.channels, size, seed=seed)
+    if recipe.save_memory:
+        models.save_memory(network)
+    if not recipe.transfer.gap:
+        return network, start.load(network) if start else ""
+    pooled = with_gap(network, outputs, seed)
+    if start is None:
+        return pooled, ""
+    if has_gap(start.state):
+        return pooled, start.load(pooled)
+    return pooled, f"{start.load(network)}; then --gap gave it a randomly initialized head"
 
 
 def training_batches(
-    recipe: Recipe, examples: Examples, images: Indices, preprocessing: Preprocessing, weights: Floats | None = None
+    recipe: Recipe,
+    task: type[Task],
+    dataset: Dataset,
+    examples: Examples,
+    images: Indices,
+    preprocessing: Preprocessing,
 ) -> Batches:
-    """Shuffled and augmented; drawn by ``weights`` if given."""
+    """Shuffled and augmented by a resolved recipe, and drawn as the task asks."""
     indices = examples.of(images)
+    task_options = build_options(task.info.name, "train", recipe.task_options)
+    augmentation = dataclasses.asdict(recipe.augmentation)
+    augments = augmentation.pop("crop") != 1.0 or any(augmentation.values())
     options = BatchOptions(
         preprocessing,
         recipe.batch or 1,
         recipe.seed or 0,
         shuffle=True,
-        augmentation=recipe.augmentation if augments(recipe) else None,
-        sampler_weights=weights,
+        augmentation=recipe.augmentation if augments else None,
+        sampler_weights=task.sampling_weights(task_options, dataset, images),
         workers=reader_threads(),
         drop_last=len(indices) % (recipe.batch or 1) == 1,  # batch normalization cannot learn from a single image
     )
     return Batches(examples.source, examples.targets, indices, options)
 
 
-def evaluation_batches(examples: Examples, images: Indices, preprocessing: Preprocessing) -> Batches:
-    """In order, without augmentation."""
-    options = BatchOptions(
-        preprocessing, evaluation_batch_size(preprocessing), seed=0, shuffle=False, workers=reader_threads()
-    )
+def evaluation_batches(
+    examples: Examples, images: Indices, preprocessing: Preprocessing, *, shuffle: bool = False
+) -> Batches:
+    """Without augmentation, and few enough images in each that the maps of a large network stay within 2 GB."""
+    size = min(_MOST_IMAGES, max(1, _MOST_PIXELS // (preprocessing.height * preprocessing.width)))
+    options = BatchOptions(preprocessing, size, seed=0, shuffle=shuffle, workers=reader_threads())
     return Batches(examples.source, examples.targets, examples.of(images), options)
-
-
-def evaluation_batch_size(preprocessing: Preprocessing) -> int:
-    """How many images are evaluated together: few enough that the maps of a large network stay within 2 GB."""
-    return min(_MOST_IMAGES, max(1, _MOST_PIXELS // (preprocessing.height * preprocessing.width)))
-
-
-def augments(recipe: Recipe) -> bool:
-    """Whether a recipe's augmentation changes anything."""
-    chosen = dataclasses.asdict(recipe.augmentation)
-    return chosen.pop("crop") != 1.0 or any(chosen.values())
 
 
 def _check_before_reading(recipe: Recipe) -> Card:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convolve import models
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
@@ -15,9 +16,15 @@ from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError, RunError
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
-from convolve.setup.data import restrict
-from convolve.setup.network import StartingWeights, best_weights, build_network
-from convolve.setup.prepare import CACHE_BYTES, Prepared, build_task, evaluation_batches
+from convolve.setup.prepare import (
+    CACHE_BYTES,
+    Prepared,
+    StartingWeights,
+    best_weights,
+    build_network,
+    evaluation_batches,
+    training_batches,
+)
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
@@ -57,18 +64,20 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
             f"The run's data is no longer at {data}; restore it there, or correct {run.folder / 'recipe.toml'}."
         )
     task = find_task(manifest.task)
-    dataset = restrict(open_dataset(data), task.info.ground_truth)
-    dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
+    dataset = _open_for_run(run, task, data)
     splits = read_splits(run.folder, dataset)
     digests = read_digests(dataset.images)
     if not _is_unchanged(run, dataset, splits, digests):
         raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
     size = manifest.preprocessing
     network, _ = build_network(recipe, task.outputs(dataset), size, start)
-    instance = build_task(task, recipe, network, dataset, splits)
+    if recipe.transfer.freeze:
+        models.freeze(network, recipe.transfer.freeze)
+    instance = task.build(network, dataset, build_options(task.info.name, "train", recipe.task_options), splits)
     runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)
-    return Prepared(recipe, dataset, splits, size, runtime, manifest.macs, instance, examples)
+    batches = training_batches(recipe, task, dataset, examples, splits.train, size)
+    return Prepared(recipe, dataset, splits, size, runtime, manifest.macs, instance, examples, batches)
 
 
 def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = None) -> Examples:
@@ -76,6 +85,14 @@ def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = N
     size = run.manifest.preprocessing
     source = open_cache(dataset.images, size, None, CACHE_BYTES, digests=digests)
     return find_task(run.manifest.task).examples(dataset, source, size, CACHE_BYTES)
+
+
+def _open_for_run(run: Run, task: type[Task], data: str) -> Dataset:
+    """Data as a run's task learns from it."""
+    dataset = open_dataset(data)
+    if task.info.ground_truth in dataset.ground_truths:  # else the task may compute it
+        dataset = dataset.for_ground_truth(task.info.ground_truth)
+    return task.accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
 
 
 def _is_unchanged(run: Run, dataset: Dataset, splits: Splits, digests: Sequence[bytes]) -> bool:
@@ -105,9 +122,7 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
         raise DataError(
             f"The run's data is no longer at {path}; pass its new path: convolve evaluate {run.folder} DATA."
         )
-    dataset = restrict(open_dataset(data or path), task.info.ground_truth)
-    dataset = type(task).accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
-    dataset = task.conform(dataset)
+    dataset = task.conform(_open_for_run(run, type(task), data or path))
     splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)
     if splits:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}

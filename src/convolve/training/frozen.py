@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import final
 
@@ -34,7 +34,7 @@ class CachedFeatures:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
         """The epoch's batches from number ``start`` on, in the order that the images would have had."""
         for chosen in self.batches.order(number)[start:]:
             rows = np.searchsorted(self.indices, chosen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from convolve.errors import Interrupted, TrainingError
 from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
@@ -10,7 +12,7 @@ from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
 from convolve.training.schedules import PLATEAU_FACTOR, PLATEAU_PATIENCE
 from convolve.training.state import State
-from convolve.training.step import Training, isolated, open_epoch, step
+from convolve.training.step import Training, isolated, step
 
 
 def fit(training: Training, files: RunFiles, events: Events) -> State:
@@ -24,7 +26,7 @@ def fit(training: Training, files: RunFiles, events: Events) -> State:
     with isolated(training), Interruption() as interruption:
         while not state.ended:
             learner.train()
-            with open_epoch(training.train, state.epoch, state.step) as batches:
+            with closing(training.train.epoch(state.epoch, state.step)) as batches:
                 for batch in batches:
                     if not step(training, learner, state, batch):
                         raise _non_finite(training, files, learner, state)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import final
 
 from convolve.errors import TrainingError
 from convolve.runtime import Runtime
-from convolve.summary import Summary
+from convolve.summary import Costs
 from convolve.training.events import format_duration
 from convolve.training.learner import Learner
 from convolve.training.state import State
-from convolve.training.step import Training, isolated, open_epoch, step
+from convolve.training.step import Training, isolated, step
 
 _WARM_UP, _STEPS, _SECONDS = 2, 8, 5.0
 _FORWARD_FRACTION = 1 / 3
@@ -47,7 +48,7 @@ def measure(training: Training, validation_images: int) -> Plan:
     learner.train()
     times: list[float] = []
     images = 0
-    with isolated(trial), open_epoch(trial.train, 0) as batches:
+    with isolated(trial), closing(trial.train.epoch(0)) as batches:
         began = since = time.perf_counter()
         for batch in islice(batches, _WARM_UP + _STEPS):
             if not step(trial, learner, state, batch):
@@ -64,14 +65,14 @@ def measure(training: Training, validation_images: int) -> Plan:
     return Plan(trial.recipe.epochs or 1, per_epoch, images / seconds)
 
 
-def batch_for_memory(requested: int, summary: Summary, optimizer: str, runtime: Runtime, budget: int) -> int:
+def batch_for_memory(requested: int, costs: Costs, optimizer: str, runtime: Runtime, budget: int) -> int:
     """``requested``, halved until a step fits into ``budget`` bytes: by arithmetic alone, so that it is repeatable.
 
     Counted are weights, gradients and the optimizer's moments in fp32, and for each image every layer's output with
     its gradient (held against `bench/memory.py`). Raises `TrainingError` when not even one image fits.
     """
-    bytes_each = summary.activation_bytes * (_ACTIVATIONS / 2 if runtime.precision == "bf16" else _ACTIVATIONS)
-    fixed = summary.weight_bytes * (2 + _MOMENTS.get(optimizer, 2)) + _PROGRAM
+    bytes_each = costs.activation_bytes * (_ACTIVATIONS / 2 if runtime.precision == "bf16" else _ACTIVATIONS)
+    fixed = costs.weight_bytes * (2 + _MOMENTS.get(optimizer, 2)) + _PROGRAM
     batch = requested
     while batch > 1 and fixed + batch * bytes_each > budget:
         batch //= 2

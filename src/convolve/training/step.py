@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, final
@@ -63,8 +63,11 @@ class BatchSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """An epoch's batches from number ``start`` on, the same whenever they are asked for."""
+    def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
+        """An epoch's batches from number ``start`` on, the same whenever they are asked for.
+
+        Closed early, it ends the threads that prepare them.
+        """
         ...
 
 
@@ -88,7 +91,8 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     recipe, runtime = training.recipe, training.runtime
     optimization, epochs, count = recipe.optimization, recipe.epochs or 1, len(training.train)
     whole = optimization.optimizer == "gradient-descent"
-    seed = step_seed(recipe.seed or 0, state.epoch, state.step)
+    key = f"{recipe.seed or 0} {state.epoch} {state.step}".encode()
+    seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) >> 1
     torch.manual_seed(seed)
     with runtime.arithmetic():
         random = torch.Generator(runtime.device).manual_seed(seed)
@@ -108,12 +112,6 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     return True
 
 
-def step_seed(seed: int, epoch: int, step: int) -> int:
-    """The 63-bit seed of one step's random draws: a function of these three numbers alone."""
-    text = f"{seed} {epoch} {step}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
-
-
 @contextmanager
 def isolated(training: Training) -> Iterator[None]:
     """Torch's random state is the training's own inside the block and is restored; out of memory becomes a sentence."""
@@ -128,15 +126,3 @@ def isolated(training: Training) -> Iterator[None]:
         raise TrainingError(
             f"There is not enough memory for {training.recipe.batch} images in a step; try --batch {smaller}."
         ) from error
-
-
-@contextmanager
-def open_epoch(source: BatchSource, epoch: int, start: int = 0) -> Iterator[Iterator[Batch]]:
-    """An epoch's batches from number ``start`` on; left early, the source's threads end too."""
-    batches = source.epoch(epoch, start=start)
-    try:
-        yield batches
-    finally:
-        close = getattr(batches, "close", None)
-        if close:
-            close()

@@ -75,7 +75,7 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve import models
     from convolve.datasets.doctor import diagnose
     from convolve.datasets.survey import survey
-    from convolve.setup.data import open_for_task
+    from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
     recipe = Recipe(data=options.path, task=options.task, network=options.network, size=options.size, fit=options.fit)
@@ -84,7 +84,6 @@ def run(options: Data, listener: Listener) -> Examined:
     findings = diagnose(dataset, ground_truth, None, survey(dataset.images))
     if options.sheet:
         from convolve.setup.contact_sheet import write_contact_sheet
-        from convolve.setup.prepare import preview
 
         network = models.counterpart(options.network, task.output) or options.network
         write_contact_sheet(options.sheet, ground_truth, *preview(replace(recipe, network=network), dataset, task.name))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convolve.tasks.task import Evaluation, Task
     from convolve.training.events import Events
     from convolve.training.run import Manifest, Run
-    from convolve.training.step import BatchSource
+    from convolve.training.step import BatchSource, Training
 
 
 @dataclass(frozen=True)
@@ -146,15 +146,16 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     sentences = (*findings.warnings, *_choices(preparation), *prepared.runtime.reasons)
     for sentence in (*sentences, prepared.examples.source.description):
         listener(Message(sentence))
+    training = _begin(prepared, listener)
     run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    write_contact_sheet(folder / "contact_sheet.png", ground_truth, prepared.training(), prepared.preprocessing)
-    return _fit(run, prepared, options, listener)
+    write_contact_sheet(folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)
+    return _fit(run, prepared, training, options, listener)
 
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
-    from convolve.setup.network import find_starting_weights
+    from convolve.setup.prepare import find_starting_weights
     from convolve.setup.restore import reopen_training
     from convolve.training.run import open_run
 
@@ -165,23 +166,28 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     weights = recipe.transfer.weights
     start = find_starting_weights(weights, recipe.network or "") if weights else None
     prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
-    return _fit(run, prepared, options, listener)
+    return _fit(run, prepared, _begin(prepared, listener), options, listener)
 
 
-def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Trained:
+def _begin(prepared: Prepared, listener: Listener) -> Training:
+    """Make a few steps on a copy, before anything is written, to tell how long the training will take."""
+    from convolve.training.plan import measure
+    from convolve.training.step import Training
+
+    prepared.runtime.prepare(prepared.task.network, learning=True)
+    task, train, validation = _learning_part(prepared)
+    validate = partial(_validate, task, validation, prepared)
+    training = Training(task, train, validate, prepared.recipe, prepared.runtime)
+    listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
+    return training
+
+
+def _fit(run: Run, prepared: Prepared, training: Training, options: Train, listener: Listener) -> Trained:
     """Train, take the best epoch, calibrate, use the test split once, and write the report."""
     from convolve.training.checkpoints import RunFiles
     from convolve.training.loop import fit
-    from convolve.training.plan import measure
     from convolve.training.run import save_weights, write_manifest
-    from convolve.training.step import Training
 
-    runtime, validation = prepared.runtime, prepared.splits.validation
-    runtime.prepare(prepared.task.network, learning=True)
-    task, train, measuring = _learning_part(prepared)
-    validate = partial(_validate, task, measuring, prepared)
-    training = Training(task, train, validate, prepared.recipe, runtime)
-    listener(Message(str(measure(training, len(prepared.examples.of(validation))))))
     state = fit(training, RunFiles(run.folder), _events(run.folder, prepared, options, listener))
     from convolve.setup.run_report import write_run_report  # which nothing needs before
 
@@ -191,18 +197,19 @@ def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Tr
     results = {"epoch": state.best_epoch, "ended": state.ended, evaluation.split: evaluation.as_json()}
     run = replace(run, manifest=replace(run.manifest, state=calibrated.state(), results=results))
     page = run.folder / "report.html"
-    headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, runtime)
+    headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, prepared.runtime)
     write_run_report(page, run, evaluation, headlines, sections)
     write_manifest(run.folder, run.manifest)
     epoch = state.best_epoch or 0
-    return Trained(run.folder, task.info.name, evaluation, epoch, page, headlines, sections)
+    return Trained(run.folder, prepared.task.info.name, evaluation, epoch, page, headlines, sections)
 
 
 def _evaluation_data(prepared: Prepared, split: str) -> Any:
+    from convolve.setup.prepare import evaluation_batches
     from convolve.tasks.task import EvaluationData
 
     part = getattr(prepared.splits, split)
-    batches = prepared.evaluation(part)
+    batches = evaluation_batches(prepared.examples, part, prepared.preprocessing)
     return EvaluationData(split, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
 
 
@@ -212,13 +219,14 @@ def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
     Where stages are frozen, nothing augments their input and memory suffices, their maps are computed only once.
     """
     from convolve.runtime import memory_budget
-    from convolve.setup.prepare import augments
+    from convolve.setup.prepare import evaluation_batches
     from convolve.training.frozen import cache_features
 
     task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
-    training, validation = prepared.training(), prepared.evaluation(splits.validation)
+    training = prepared.batches
+    validation = evaluation_batches(prepared.examples, splits.validation, input_size)
     stage, network = prepared.recipe.transfer.freeze, prepared.task.network
-    if not stage or augments(prepared.recipe) or task.changes_images or network.head_inputs:
+    if not stage or training.augmented or task.changes_images or network.head_inputs:
         return task, training, validation
     stride = network.strides[stage]
     cells = math.ceil(input_size.height / stride) * math.ceil(input_size.width / stride)
@@ -226,7 +234,10 @@ def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
     if 4 * network.channels[stage] * cells * examples > memory_budget() // 2:
         return task, training, validation
     cache = partial(cache_features, network, stage, runtime=prepared.runtime)
-    features = cache(training, prepared.evaluation(splits.train)), cache(validation, validation)
+    features = (
+        cache(training, evaluation_batches(prepared.examples, splits.train, input_size)),
+        cache(validation, validation),
+    )
     return task.with_network(network.tail(stage)), *features
 
 

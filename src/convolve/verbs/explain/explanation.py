@@ -13,7 +13,7 @@ from convolve.explainers.score_targets import check_image_output
 from convolve.models import Network
 from convolve.progress import Listener, Message, Progress
 from convolve.runtime import Runtime
-from convolve.setup.network import build_network
+from convolve.setup.prepare import build_network
 from convolve.setup.restore import restore_task
 from convolve.training.run import Run, open_run
 from convolve.verbs.explain import Explain

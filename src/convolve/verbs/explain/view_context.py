@@ -14,14 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from convolve.choices import View
-from convolve.datasets.batches import Batches, BatchOptions
 from convolve.errors import DataError
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.files import atomic_write, write_bytes
 from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.setup.contact_sheet import denormalize
-from convolve.setup.prepare import evaluation_batch_size
+from convolve.setup.prepare import evaluation_batches
 from convolve.setup.restore import run_examples
 from convolve.tasks.task import Task
 from convolve.training.run import Run
@@ -158,7 +157,5 @@ def _first_classes(run: Run, task: Task, indices: Indices) -> Indices:
 def _shuffled_batches(run: Run, task: Task, split: Literal["train"] | None) -> Iterator[Batch]:
     """A split of the run without augmentation, by default the one that it was evaluated on, in random order."""
     dataset, part = run_split(run, task, split)
-    preprocessing = run.manifest.preprocessing
-    examples = run_examples(run, dataset)
-    options = BatchOptions(preprocessing, evaluation_batch_size(preprocessing), seed=0, shuffle=True)
-    return iter(Batches(examples.source, examples.targets, examples.of(part), options).epoch(0))
+    batches = evaluation_batches(run_examples(run, dataset), part, run.manifest.preprocessing, shuffle=True)
+    return batches.epoch(0)

@@ -1,24 +1,41 @@
-"""Which task a dataset is for: the most specific ground truth that the network is for, unless a task is requested."""
+"""Which task a dataset is for: the most specific ground truth that the network is for, unless a task is requested.
+
+And which weights a network starts from.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from torchvision.models import WeightsEnum, squeezenet1_1
 
 from convolve import models
 from convolve.command import find_command
-from convolve.errors import DataError, NetworkError, OptionError
+from convolve.errors import DataError, NetworkError, OptionError, WeightsError
 from convolve.progress import Message, Progress
-from convolve.setup.data import open_for_task
+from convolve.setup.prepare import find_starting_weights, open_for_task
 from convolve.training.recipe import Recipe
+from convolve.training.run import open_run
 from tests.tasks.segment.small import folder
-from tests.verbs.synthetic import folders
+from tests.verbs.synthetic import folders, train
 
 CLASSIFIER, SEGMENTER = models.card("resnet20_cifar"), models.card("fcn1s_resnet20_cifar")
 LABELS = "the data has labels; --task segment would use its masks"
 MASKS = "the data has masks; --task classify would use its labels"
+
+NAME = "torchvision/squeezenet1_1"
+DENSE: dict[str, Any] = {
+    "network": "densenet40_cifar",
+    "size": 8,
+    "epochs": 1,
+    "batch": 8,
+    "threads": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +114,9 @@ def test_an_unknown_task_is_a_sentence(both: Path) -> None:
 
 def test_masks_that_are_missing_are_a_sentence(labels_only: Path) -> None:
     recipe = Recipe(str(labels_only), task="segment", network=SEGMENTER.name)
-    train = find_command("train")
+    command = find_command("train")
     with pytest.raises(DataError, match="has no masks"):
-        train.run(replace(train.options(), training=recipe), lambda _: None)
+        command.run(replace(command.options(), training=recipe), lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +134,59 @@ def test_the_first_line_of_a_training_says_it(options: dict[str, str], words: st
         if isinstance(event, Message):
             lines.append(event.text)
 
-    train = find_command("train")
+    command = find_command("train")
     keywords = {"data": both, "size": 32, "epochs": 1, "batch": 4, "threads": 1, "out": tmp_path / "run", **options}
-    train.run(train.build_options(keywords), listen)
+    command.run(command.build_options(keywords), listen)
     assert lines[0].startswith(f"{both}: ")
     assert lines[0].endswith(words)
+
+
+@pytest.fixture
+def twin(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """torchvision's network, whose weights are what it downloads."""
+    network = squeezenet1_1().eval()
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: network.state_dict())
+    return network
+
+
+@torch.no_grad()
+def test_a_file_and_a_download_give_the_same_network(twin: Any, tmp_path: Path) -> None:
+    torch.save(twin.state_dict(), tmp_path / "squeezenet.pth")
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    for weights, source in (
+        ("imagenet", f"{NAME}, IMAGENET1K_V1"),
+        (str(tmp_path / "squeezenet.pth"), str(tmp_path / "squeezenet.pth")),
+    ):
+        start, network = find_starting_weights(weights, NAME), models.create(NAME, seed=5).eval()
+        assert (start.source, start.channels) == (source, 3)
+        assert start.load(network) == "all of them fit"
+        assert torch.equal(network(images), twin(images))
+
+
+def test_weights_of_another_network_are_refused(twin: Any) -> None:
+    with pytest.raises(WeightsError, match=r"^The weights lack .* of torchvision/mnasnet0_5; they belong to another"):
+        find_starting_weights("imagenet", NAME).load(models.create("torchvision/mnasnet0_5", 2))
+
+
+def test_a_training_from_official_weights_names_their_source(twin: Any, tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    options: dict[str, Any] = {"size": 32, "epochs": 1, "batch": 8, "threads": 1, "test": 0, "freeze": "stage2"}
+    train(data, network=NAME, weights="imagenet", **options, out=tmp_path / "run")
+    manifest = open_run(tmp_path / "run").manifest
+    assert manifest.reasons["weights"].startswith(
+        f"{NAME}, IMAGENET1K_V1; randomly initialized: head.classifier.1.weight"
+    )
+    assert manifest.preprocessing.mean == (0.485, 0.456, 0.406)
+
+
+def test_saving_memory_gives_the_same_weights(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    for name, saving in (("plain", False), ("saving", True)):
+        train(data, **DENSE, save_memory=saving, out=tmp_path / name)
+    first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "saving"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_only_densenets_save_memory_so(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match="No part of resnet18 can recompute its values"):
+        train("digits", network="resnet18", save_memory=True, out=tmp_path / "no")
