@@ -41,8 +41,7 @@ from convolve.training.evaluation import evaluate_batches
 from convolve.training.events import Events
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
-from convolve.training.state import State
-from convolve.training.step import Training
+from convolve.training.step import State, Training
 from convolve.values import Indices, Pixels, Preprocessing
 
 _BATCH, _LEARNING_RATE, _SIDE = 128, 1e-3, 28

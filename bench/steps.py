@@ -21,8 +21,7 @@ from convolve.tasks.classify.task import Classify
 from convolve.tasks.segment.task import Segment
 from convolve.training.learner import Learner
 from convolve.training.recipe import Optimization, Recipe
-from convolve.training.state import State
-from convolve.training.step import Training, step
+from convolve.training.step import State, Training, step
 from convolve.values import Batch
 
 SIZE, CLASSES = 224, 1000

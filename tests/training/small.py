@@ -26,8 +26,7 @@ from convolve.training.evaluation import evaluate_batches
 from convolve.training.events import Events
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Recipe, Regularization
-from convolve.training.state import State
-from convolve.training.step import Training
+from convolve.training.step import State, Training
 from convolve.values import Batch, Floats, Indices
 
 RUNTIME = Runtime("cpu", "fp32", channels_last=True, threads=1, reasons=())

@@ -21,7 +21,7 @@ from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, OptimizerName, Regularization
-from convolve.training.state import State
+from convolve.training.step import State
 from tests.training.small import RECIPE, RUNTIME, network, training
 from tests.verbs.synthetic import train
 

@@ -22,8 +22,7 @@ from convolve.training.events import EpochTimes, Events, ProgressReporter, forma
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
-from convolve.training.state import State
-from convolve.training.step import step
+from convolve.training.step import State, step
 from convolve.values import Batch
 from tests.training.small import RECIPE, Digits, digits, linear, network, training
 

@@ -18,7 +18,7 @@ from convolve.summary import Costs
 from convolve.training import loop, plan
 from convolve.training.loop import fit
 from convolve.training.plan import Plan, batch_for_memory, measure
-from convolve.training.state import State
+from convolve.training.step import State
 from convolve.values import Batch
 from tests.training.small import RECIPE, Digits, digits, training
 from tests.verbs.synthetic import folders, train

@@ -18,7 +18,7 @@ from convolve.errors import Interrupted
 from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
 from convolve.training.loop import fit
-from convolve.training.state import State
+from convolve.training.step import State
 from tests.training.small import RECIPE, training
 
 FILES = ("metrics.jsonl", "checkpoints/best.safetensors", "checkpoints/last.safetensors")

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 import convolve
+from convolve import runtime
 from convolve.errors import NetworkError, OptionError, RunError
 from convolve.models import card
-from convolve.runtime import timing
 from convolve.verbs import compare
 from convolve.verbs.compare import ComparedNetwork, Comparison, render
 
@@ -20,7 +20,7 @@ from convolve.verbs.compare import ComparedNetwork, Comparison, render
 @pytest.fixture
 def no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timing, which has tests of its own, takes no time."""
-    monkeypatch.setattr(timing, "forward_seconds", lambda network, runtime, shape, count=16: 0.01 * count)
+    monkeypatch.setattr(runtime, "forward_seconds", lambda network, runtime, shape, count=16: 0.01 * count)
 
 
 def _lines(comparison: Comparison) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import statistics
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,10 @@ SMALL = 10_000_000
 reordering cost more than they save: a step of `simple_cnn` takes 1.2 times as long with casts, 1.1 times
 channels-last."""
 
+TIMED_BATCH = 16
+"""Images in a forward pass whose time is told to people."""
+_ROUNDS, _ENOUGH_SECONDS = 5, 2.0
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _FRACTION_OF_MEMORY = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BLOCK, _LARGEST_IN_FP32 = 1 << 30, 16 << 20
@@ -92,11 +98,11 @@ def choose(
     if device is None:
         device_reason = "the only device" if where == "cpu" else "a GPU is present"
     if threads is not None and threads < 1:
-        raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_cores()}.")
+        raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_CORES}.")
     small = where == "cpu" and macs is not None and macs < SMALL
     chosen, precision_reason = _precision(where, precision, small, trained_in)
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
-    count = threads or _cores()
+    count = threads or _CORES
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as requested" if threads else "one per core")
     possible = where == "cpu" and chosen == "fp32" and not small
     fast, fast_reason = _fast_convolutions(fast_convolutions) if possible else (False, "")
@@ -129,11 +135,35 @@ def memory_budget() -> int:
     return int(min(limits) * _FRACTION_OF_MEMORY)
 
 
+def forward_seconds(
+    network: nn.Module, runtime: Runtime, shape: tuple[int, int, int], count: int = TIMED_BATCH
+) -> float:
+    """Seconds of a forward pass of ``count`` images of ``shape`` (height, width, channels): the median of five rounds.
+
+    Slow networks have fewer: no round begins after two seconds. One round before them is not counted.
+    """
+
+    def round_trip() -> float:
+        images = runtime.images(np.zeros((count, *shape), dtype=np.float32))
+        began = time.perf_counter()
+        with torch.inference_mode(), runtime.arithmetic():
+            network(images)
+        if runtime.device.startswith("cuda"):
+            torch.cuda.synchronize(runtime.device)
+        return time.perf_counter() - began
+
+    round_trip()
+    rounds = [round_trip()]
+    while len(rounds) < _ROUNDS and sum(rounds) < _ENOUGH_SECONDS:
+        rounds.append(round_trip())
+    return statistics.median(rounds)
+
+
 def describe_machine() -> dict[str, Any]:
     """Where a run was made, for its manifest: processor, cores, memory, system and versions."""
     return {
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
-        "cores": _cores(),
+        "cores": _CORES,
         "memory_bytes": int(memory_budget() / _FRACTION_OF_MEMORY),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "system": platform.platform(),
@@ -194,10 +224,6 @@ def _fast_convolutions(requested: bool | None) -> tuple[bool, str]:
     if "avx512f" in _cpuinfo("flags").split() and "Intel" not in _cpuinfo("model name"):
         return False, ""
     return True, "fast convolutions: wide 3x3 ones by Winograd's filtering, with a quarter of the products"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpuinfo(entry: str) -> str:

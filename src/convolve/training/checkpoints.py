@@ -6,6 +6,7 @@ the best epoch. A digest in the header finds files that a power cut has left tor
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -22,7 +23,7 @@ from torch import Tensor
 from convolve.errors import ConvolveError, RunError, TrainingError
 from convolve.files import append_text, atomic_write, write_text
 from convolve.training.learner import Learner
-from convolve.training.state import State, from_json, to_json
+from convolve.training.step import State
 
 _LAST, _PREVIOUS, _BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 
@@ -138,7 +139,7 @@ def load_best(folder: Path) -> Checkpoint:
 
 def _write(path: Path, state: State, tensors: Mapping[str, Tensor], previous: Path | None = None) -> None:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = json.dumps({"digest": _digest(plain), "state": to_json(state)})
+    header = json.dumps({"digest": _digest(plain), "state": json.dumps(dataclasses.asdict(state))})
     try:
         with atomic_write(path) as draft:
             try:
@@ -156,7 +157,7 @@ def _read(path: Path) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["convolve"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        state, digest = from_json(header["state"]), header["digest"]
+        state, digest = State(**json.loads(header["state"])), header["digest"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read ({error}); restore it from a backup or train again.") from error
     if _digest(tensors) != digest:

@@ -99,10 +99,10 @@ def resolve(
     reasons: dict[str, str] = {}
     own = {option.name for option in fields(task.options)}
 
-    general_defaults = (_amount, _optimization, _regularization, _augmentation, _splitting)
     choices = (  # generators: each begins when the ones before it have ended, and knows what they chose
-        _input(known, facts, card, task),
-        *(defaults(known, facts, card) for defaults in general_defaults),
+        _data(known, facts, card, task),
+        _optimization(known, card),
+        _augmentation(known, facts, card),
         task_defaults(known, facts, card, ground_truth),
     )
     for name, value, reason in chain.from_iterable(choices):
@@ -118,7 +118,7 @@ def resolve(
     return resolved, reasons
 
 
-def _input(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsInfo) -> Iterator[Choice]:
+def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsInfo) -> Iterator[Choice]:
     yield "task", task.name, "what the annotations and the network are for"
     side = card.input[1]
     if facts.photographs or side <= _SMALL_SIDE:
@@ -129,12 +129,10 @@ def _input(known: dict[str, object], facts: Facts, card: Card, task: TaskOptions
     advice = "; --fit tiles would keep these large images at full scale" if large else ""
     fit, reason = ("crop", "keeps the aspect ratio") if facts.photographs else ("stretch", "keeps the whole image")
     yield "fit", fit, reason + advice
-    yield "seed", 0, "any number; makes the training repeatable"
-    yield "gap", False, "only on request"
-    yield "save_memory", False, "only on request"
-
-
-def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
+    fraction = 0.1 if facts.images >= 5_000 else 0.15
+    yield "validation", fraction, "selects the best epoch"
+    yield "test", fraction if fraction < 0.15 else 0.2, "used once, at the end"
+    yield "folds", 1, "a single split"
     images, size = facts.images, int(str(known["size"]))
     usual = 32 if size > _SMALL_SIDE else 128
     usual = usual if card.output == "image" else usual // 4
@@ -151,8 +149,10 @@ def _amount(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choi
         yield "epochs", max(15, min(math.ceil(2000 / per_epoch), 100)), "about 2,000 steps, within 15 to 100 epochs"
 
 
-def _optimization(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    del facts
+def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
+    yield "seed", 0, "any number; makes the training repeatable"
+    yield "gap", False, "only on request"
+    yield "save_memory", False, "only on request"
     yield "optimizer", "adamw", "trains most networks well at its usual learning rate"
     optimizer = str(known["optimizer"])
     if optimizer in ("gradient-descent", "adagrad", "adadelta"):
@@ -182,10 +182,6 @@ def _optimization(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         yield "warmup", 0.0, "not needed"
     deep = card.year < _BATCH_NORMALIZATION and not is_small(card)
     yield "clip_norm", 1.0 if deep else 0.0, "deep and without normalization" if deep else "not needed by this network"
-
-
-def _regularization(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    del facts, card
     yield "ema_decay", 0.0, "only on request; the falling learning rate has the same effect"
     fixed = known["schedule"] in ("constant", "plateau")
     patience = max(10, int(str(known["epochs"])) // 5) if fixed else 0
@@ -215,14 +211,6 @@ def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         reason = "small gray images may be characters, which must not be flipped"
         chosen |= {"rotate": 10.0, "scale": 0.1, "translate": 0.1}
     yield from ((name, value, reason) for name, value in chosen.items())
-
-
-def _splitting(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
-    del known, card
-    fraction = 0.1 if facts.images >= 5_000 else 0.15
-    yield "validation", fraction, "selects the best epoch"
-    yield "test", fraction if fraction < 0.15 else 0.2, "used once, at the end"
-    yield "folds", 1, "a single split"
 
 
 def is_small(card: Card) -> bool:

@@ -12,7 +12,7 @@ from typing import final
 
 from convolve.files import append_text
 from convolve.progress import Listener, Progress
-from convolve.training.state import State
+from convolve.training.step import State
 
 
 @final

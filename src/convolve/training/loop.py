@@ -11,8 +11,7 @@ from convolve.training.interrupt import Interruption
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
 from convolve.training.schedules import PLATEAU_FACTOR, PLATEAU_PATIENCE
-from convolve.training.state import State
-from convolve.training.step import Training, isolated, step
+from convolve.training.step import State, Training, isolated, step
 
 
 def fit(training: Training, files: RunFiles, events: Events) -> State:

@@ -15,8 +15,7 @@ from convolve.runtime import Runtime
 from convolve.summary import Costs
 from convolve.training.events import format_duration
 from convolve.training.learner import Learner
-from convolve.training.state import State
-from convolve.training.step import Training, isolated, step
+from convolve.training.step import State, Training, isolated, step
 
 _WARM_UP, _STEPS, _SECONDS = 2, 8, 5.0
 _FORWARD_FRACTION = 1 / 3

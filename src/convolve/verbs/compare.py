@@ -209,9 +209,9 @@ def _compare_card(card: Card, options: RuntimeOptions) -> ComparedNetwork:
 
 def _time(network: Network, runtime: Runtime, shape: tuple[int, int, int]) -> tuple[float, float]:
     """Milliseconds of one image, and images per second in batches."""
-    from convolve.runtime.timing import BATCH, forward_seconds
+    from convolve.runtime import TIMED_BATCH, forward_seconds
 
-    return 1000 * forward_seconds(network, runtime, shape, 1), BATCH / forward_seconds(network, runtime, shape)
+    return 1000 * forward_seconds(network, runtime, shape, 1), TIMED_BATCH / forward_seconds(network, runtime, shape)
 
 
 def _remarks(result: Comparison) -> Iterator[str]:

@@ -73,7 +73,7 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     """
     import torch
 
-    from convolve.runtime.timing import BATCH
+    from convolve.runtime import TIMED_BATCH
     from convolve.training.interrupt import Interruption
 
     speeds: dict[str, float] = {}
@@ -91,7 +91,7 @@ def measure(cards: Sequence[Card], listener: Listener) -> tuple[dict[str, float]
     finally:
         torch.set_num_threads(threads)
     listener(Progress("measure", len(speeds), len(cards)))
-    return speeds, f"inference with batches of {BATCH} at the listed input, on this machine; {'; '.join(reasons)}"
+    return speeds, f"inference with batches of {TIMED_BATCH} at the listed input, on this machine; {'; '.join(reasons)}"
 
 
 def render(result: Catalog) -> Iterator[RenderableType]:
@@ -121,11 +121,10 @@ def _searched_text(card: Card) -> str:
 
 def _speed(card: Card) -> tuple[float, tuple[str, ...]]:
     from convolve import models
-    from convolve.runtime import choose
-    from convolve.runtime.timing import BATCH, forward_seconds
+    from convolve.runtime import TIMED_BATCH, choose, forward_seconds
 
     network = models.create(card.name).eval()
     runtime = choose(macs=card.macs)
     runtime.prepare(network)
     channels, height, width = card.input
-    return BATCH / forward_seconds(network, runtime, (height, width, channels)), runtime.reasons
+    return TIMED_BATCH / forward_seconds(network, runtime, (height, width, channels)), runtime.reasons
