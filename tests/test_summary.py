@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convolve.errors import NetworkError
-from convolve.layers.border import BorderOnce
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
 from convolve.models import Network, card, create, names
-from convolve.summary import LayerRow, shapes_only, summarize
+from convolve.summary import LayerRow, count_costs, shapes_only, summarize
 
 
 def _skeleton(name: str) -> Network:
@@ -30,11 +29,12 @@ def test_totals_are_those_on_the_card_and_those_that_torch_counts(name: str) -> 
         value.numel() for name, value in network.named_parameters() if not name.startswith("auxiliary.")
     )
     assert summary.weight_bytes == 4 * summary.parameters
-    for module in network.modules():
-        if isinstance(module, BorderOnce):
-            module.compute_all()
+    image = torch.empty(1, *published.input, device="meta")
+    costs = count_costs(network.train(), image)  # computes all from now on, in evaluation mode
+    assert costs.macs == tuple(row.macs for row in summary.layers)
+    assert (costs.weight_bytes, costs.activation_bytes) == (summary.weight_bytes, summary.activation_bytes)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.empty(1, *published.input, device="meta"))
+        network(image)
     assert counter.get_total_flops() == 2 * (summary.macs + sum(map(_uncounted, summary.layers)))
 
 

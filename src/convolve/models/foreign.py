@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convolve.errors import NetworkError
 from convolve.models.cutting import Cuts, cut, find_cuts
@@ -144,6 +144,9 @@ def _build(build: _Builder, cuts: Cuts, card: Card, classes: int, channels: int,
 
 
 def _card(name: str, about: About, skeleton: nn.Module, minimum: int) -> Card:
+    shapes = (
+        [about.classes if side == _PROBE_CLASSES else side for side in value.shape] for value in skeleton.parameters()
+    )
     return Card(
         name=name,
         title=about.paper.title,
@@ -154,13 +157,8 @@ def _card(name: str, about: About, skeleton: nn.Module, minimum: int) -> Card:
         input=about.input,
         classes=about.classes,
         minimum=minimum,
-        parameters=sum(_size(value, about.classes) for value in skeleton.parameters()),
+        parameters=sum(math.prod(shape) for shape in shapes),
         top1_error=about.top1_error,
         top5_error=about.top5_error,
         evaluation=about.evaluation,
     )
-
-
-def _size(parameter: Tensor, classes: int) -> int:
-    """Values in a parameter of the skeleton if it had that many classes."""
-    return math.prod(classes if side == _PROBE_CLASSES else side for side in parameter.shape)
