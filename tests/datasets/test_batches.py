@@ -130,7 +130,7 @@ def test_leaving_early_leaves_no_thread_and_opencv_as_it_was(source: PixelSource
     before = cv2.getNumThreads()
     epoch = batches(source).epoch(0)
     next(epoch)
-    epoch.close()  # type: ignore[attr-defined]
+    epoch.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("convolve")]
     assert cv2.getNumThreads() == before
 

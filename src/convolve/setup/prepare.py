@@ -103,7 +103,11 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     card = _check_before_reading(recipe)
     weights = recipe.transfer.weights
     start = find_starting_weights(weights, card.name) if weights else None
-    recipe, reasons = _as_in_run(recipe, start) if start else (recipe, {})
+    reasons: dict[str, str] = {}
+    if start and start.run and start.preprocessing:  # a run's weights: its size and fit, where the person gives none
+        names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
+        reasons = dict.fromkeys(names, f"as {start.run} was trained")
+        recipe = merge(Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit), recipe)
     dataset, info, task_reason = open_for_task(recipe, card)
     task = find_task(info.name)
     dataset = task.accept(dataset, build_options(info.name, "train", recipe.task_options))
@@ -182,8 +186,8 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
         instead = f"; --task {others[-1].name} would use its {others[-1].ground_truth}" if others else ""
         reason = f"the data has {task.ground_truth}{instead}"
     if card is not None and card.output != task.output:
-        instead = models.counterpart(card.name, task.output)
-        remedy = f"use --network {instead}" if instead else "choose another --network or --task"
+        other = models.counterpart(card.name, task.output)
+        remedy = f"use --network {other}" if other else "choose another --network or --task"
         given, needed = ("the whole image" if each == "image" else each for each in (card.output, task.output))
         raise NetworkError(
             f"{card.name} gives scores for {given}, but the task {task.name} needs them for {needed}; {remedy}."
@@ -294,15 +298,6 @@ def _check_before_reading(recipe: Recipe) -> Card:
     if recipe.task is not None:
         build_options(recipe.task, "train", recipe.task_options)
     return card
-
-
-def _as_in_run(recipe: Recipe, start: StartingWeights) -> tuple[Recipe, dict[str, str]]:
-    """With a run's weights, the run's own size and fit where the person gives none, and the reasons."""
-    if start.run is None or start.preprocessing is None:
-        return recipe, {}
-    own = Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit)
-    names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
-    return merge(own, recipe), dict.fromkeys(names, f"as {start.run} was trained")
 
 
 def _resolve(

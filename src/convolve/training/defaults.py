@@ -119,6 +119,7 @@ def resolve(
 
 
 def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsInfo) -> Iterator[Choice]:
+    """What is read, how it becomes the network's input, and how much of it there is."""
     yield "task", task.name, "what the annotations and the network are for"
     side = card.input[1]
     if facts.photographs or side <= _SMALL_SIDE:
@@ -150,6 +151,7 @@ def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsI
 
 
 def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
+    """How the weights are updated, and when it ends."""
     yield "seed", 0, "any number; makes the training repeatable"
     yield "gap", False, "only on request"
     yield "save_memory", False, "only on request"
