@@ -18,7 +18,7 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
     `NetworkError` where the network is for another one.
     """
-    dataset = open_dataset(recipe.data or "")
+    dataset = open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
         task, reason = task_info(recipe.task), "as requested"
     else:

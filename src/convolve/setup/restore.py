@@ -57,7 +57,7 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
             f"The run's data is no longer at {data}; restore it there, or correct {run.folder / 'recipe.toml'}."
         )
     task = find_task(manifest.task)
-    dataset = restrict(open_dataset(data), task.info.ground_truth)
+    dataset = restrict(open_dataset(data, recipe.reading), task.info.ground_truth)
     dataset = task.accept(dataset, build_options(task.info.name, "train", recipe.task_options))
     splits = read_splits(run.folder, dataset)
     digests = read_digests(dataset.images)
@@ -105,7 +105,13 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
         raise DataError(
             f"The run's data is no longer at {path}; pass its new path: convolve evaluate {run.folder} DATA."
         )
-    dataset = restrict(open_dataset(data or path), task.info.ground_truth)
+    try:
+        dataset = open_dataset(data or path, run.recipe.reading)
+    except DataError:
+        if data is None:
+            raise
+        dataset = open_dataset(data)  # other data may be kept in another way
+    dataset = restrict(dataset, task.info.ground_truth)
     dataset = type(task).accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
     dataset = task.conform(dataset)
     splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)

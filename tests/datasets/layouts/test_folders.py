@@ -105,15 +105,26 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
         ("1.jpg", "2.jpg"),
         ("images/1.jpg", "labels/2.png"),
         ("image/1.jpg", "mask/2.png"),
-        ("train/1.jpg", "val/1.jpg", "trainannot/2.png"),
         ("one/train/cat/1.jpg", "two/train/cat/1.jpg"),
-        ("only/1.jpg",),
         ("empty",),
     ],
 )
 def test_what_is_no_folder_per_class(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(DataError, match="has none of the known layouts, which are"):
         open_dataset(put(tmp_path, *names))
+
+
+@pytest.mark.parametrize(
+    "names", [("train/1.jpg", "val/1.jpg", "trainannot/2.png"), ("training_set/1.jpg", "test_set/1.jpg")]
+)
+def test_splits_without_classes_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match="are called as splits, but hold no folder for each class"):
+        open_dataset(put(tmp_path, *names))
+
+
+def test_a_single_class_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has only one class, cat; put the images of each class into a folder"):
+        open_dataset(put(tmp_path, "cat/1.jpg", "cat/2.jpg"))
 
 
 def test_rows_and_labels_go_together(tmp_path: Path) -> None:
