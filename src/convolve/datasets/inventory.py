@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,21 @@ IMAGE_SUFFIXES = frozenset(
 """What counts as an image by its name. (HEIC counts, although it cannot be read, so that it is named and not lost.)"""
 _OTHER_SUFFIXES = frozenset(
     (".bin", ".bz2", ".cfg", ".csv", ".db", ".doc", ".docx", ".gz", ".h5", ".htm", ".html", ".ini", ".json", ".jsonl",
-     ".log", ".mat", ".md", ".mp4", ".npy", ".npz", ".onnx", ".parquet", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rar",
+     ".log", ".mat", ".md", ".npy", ".npz", ".onnx", ".parquet", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rar",
      ".safetensors", ".tar", ".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip")
 )  # fmt: skip
 """What is no image by its name. Any other file is looked into."""
+_UNREADABLE_SUFFIXES = frozenset(
+    (".arw", ".avi", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".mkv", ".mov", ".mp4", ".nef", ".nii", ".orf",
+     ".psd", ".raf", ".rw2", ".svg")
+)  # fmt: skip
+"""What people take for images, in formats that cannot be read."""
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"BM")
 _SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information", "__pycache__")
 )
-_RUN_FILES = frozenset(("manifest.json", "recipe.toml", "splits.json"))
+_RUN_FILES = frozenset(("contact_sheet.png", "recipe.toml", "report.html", "splits.json"))
+"""One of these beside a `manifest.json` makes a folder a run."""
 NAMED = 3
 """How many of the files that are left out a sentence names."""
 _natural_key = natsort_keygen(alg=ns.IGNORECASE)
@@ -75,7 +82,7 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
     Raises `DataError` for a folder that may not be opened.
     """
     images, others, found = [], [], []
-    skipped: dict[str, list[str]] = {"a run of convolve": [], "a link to a folder above it": []}
+    runs, loops, unreadable = [], [], []
 
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be opened ({error.strerror}); check its permissions.") from error
@@ -83,25 +90,40 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
     for parent, folders, files in os.walk(root, followlinks=True, onerror=refuse):
         below = os.path.relpath(parent, root).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
-        if prefix and set(files) >= _RUN_FILES:
+        if prefix and "manifest.json" in files and _RUN_FILES.intersection(files):
             folders.clear()
-            skipped["a run of convolve"].append(below)
+            runs.append(below)
             continue
         visible = [name for name in folders if not name.startswith(".") and name.casefold() not in _SYSTEM_FOLDERS]
-        loops = {name for name in visible if _contains_itself(Path(parent, name), root)}
-        skipped["a link to a folder above it"] += [prefix + name for name in sorted(loops)]
-        folders[:] = [name for name in visible if name not in loops]
+        folders[:] = [name for name in visible if not _contains_itself(Path(parent, name), root)]
+        loops += [prefix + name for name in visible if name not in folders]
         found += [prefix + name for name in folders]
         for name in files:
             if not name.startswith("."):
                 suffix = os.path.splitext(name)[1].casefold()  # noqa: PTH122 - 10x as fast
                 known = suffix in IMAGE_SUFFIXES or suffix in _OTHER_SUFFIXES
                 image = suffix in IMAGE_SUFFIXES if known else has_image_signature(Path(parent, name))
-                (images if image else others).append(prefix + name)
-    found = [folder for folder in found if folder not in set(skipped["a run of convolve"])]
-    notes = tuple(f"{', '.join(names[:NAMED])} left out: {what}" for what, names in skipped.items() if names)
-    listed = (tuple(sorted(paths, key=natural)) for paths in (images, others, found))
-    return Inventory(root, options, *listed, notes)
+                listed = unreadable if suffix in _UNREADABLE_SUFFIXES else images if image else others
+                listed.append(prefix + name)
+    emptied = {run[:end] for run in runs for end, mark in enumerate(f"{run}/") if mark == "/"}
+    filled = {path[:end] for path in (*images, *others) for end, mark in enumerate(path) if mark == "/"}
+    found = [folder for folder in found if folder not in emptied or folder in filled]
+    notes = tuple(
+        f"{_name(paths)} {what}"
+        for paths, what in (
+            (runs, "left out: convolve wrote it"),
+            (loops, "left out: a link to a folder that it lies in"),
+            (unreadable, "left out: the format cannot be read; convert it to PNG or JPEG"),
+        )
+        if paths
+    )
+    return Inventory(root, options, *(tuple(sorted(paths, key=natural)) for paths in (images, others, found)), notes)
+
+
+def _name(paths: Sequence[str]) -> str:
+    """The first few of some paths, and how many there are, for a sentence."""
+    rest = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+    return ", ".join(sorted(paths, key=natural)[:NAMED]) + rest
 
 
 def _contains_itself(folder: Path, root: Path) -> bool:

@@ -18,16 +18,19 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, masks, matlab, pets, stacks, tables
+from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, imagenet, masks, matlab, pets, stacks, tables
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset, Indices
 
-LAYOUTS = (idx, cifar, matlab, pets, tables, coco, stacks, masks, folders)
-"""Those with fixed names first, folders that could mean anything last."""
+_CERTAIN = (idx, cifar, matlab, pets, imagenet)
+"""Those with fixed names: what is wrong with their files is wrong with the data."""
+LAYOUTS = (*_CERTAIN, tables, coco, stacks, masks, folders)
+"""In the order in which they go first; folders that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
+_GUESSED = frozenset((tables.NAME, folders.NAME))  # what looks so can be something else
 _MOST = 0.5  # of the images that any layout explains, at least
 _ALIKE = 0.9
 """Two layouts that explain almost as many images as this fraction of each other's are equally likely."""
@@ -73,6 +76,8 @@ def _recognize(inventory: Inventory) -> Dataset:
             try:
                 dataset: Dataset | None = layout.recognize(inventory)
             except DataError as error:
+                if layout in _CERTAIN:
+                    raise
                 obstacles[layout.NAME] = str(error)
             else:
                 readings += [dataset] if dataset else []
@@ -80,10 +85,10 @@ def _recognize(inventory: Inventory) -> Dataset:
         return _choose(inventory, readings, obstacles)
     if obstacles:
         raise DataError(" ".join(obstacles.values()))
-    inside = inventory.subfolders()
+    inside = {path.partition("/")[0] for path in (*inventory.images, *inventory.files) if "/" in path}
     if len(inside) != 1:
         raise DataError(_no_such_layout(inventory))
-    return _recognize(inventory.below(inside[0]))
+    return _recognize(inventory.below(inside.pop()))
 
 
 def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:
@@ -94,11 +99,14 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     most = max(map(len, explained))
     index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
+    if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
+        raise DataError(obstacles[masks.NAME])
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items()]
     for other, others in zip(readings, explained, strict=True):
         if other is dataset:
             continue
-        if len(others) >= _ALIKE * len(images) and _differ(dataset, other):
+        rivals = {dataset.layout, other.layout} <= _GUESSED and len(others) >= _ALIKE * len(images)
+        if rivals and _differ(dataset, other):
             raise DataError(
                 f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
                 f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."

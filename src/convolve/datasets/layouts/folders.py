@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from unicodedata import normalize
 
@@ -16,6 +17,7 @@ MARK = None
 _NOT_CLASSES = frozenset(
     ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
 )
+_FOLD = re.compile(r"(fold|part|batch|split|cv|k)[-_ ]?[0-9]+", re.IGNORECASE)
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
 
@@ -36,8 +38,16 @@ def recognize(inventory: Inventory) -> Dataset | None:
     if len(set().union(*splits.values())) > 1 and ("train" in words.values() or plain == set(top)):
         return _read_splits(inventory, splits, words)
     classes = _classes(inventory, "")
+    if turned := _read_splits_in_classes(inventory, classes):
+        return turned
     if any(split_word(path.split("/")[1]) == "train" for path in inventory.folders if "/" in path):
         return None  # whole datasets side by side
+    folds = [set(_classes(inventory, folder)) for folder in top if _FOLD.fullmatch(folder)]
+    if len(folds) > 1 and len(folds) == len(classes) and set.intersection(*folds):
+        raise DataError(
+            f"{inventory.root} has folds, such as {top[0]}, which hold the same folders; join these, and use "
+            "--folds for cross-validation."
+        )
     if any(name.casefold().replace("_", " ") in _NOT_CLASSES for name in classes) or not any(classes.values()):
         return None
     if len(classes) == 1:
@@ -62,6 +72,21 @@ def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Ma
             merged.setdefault(name, []).extend(paths)
     used = sorted(splits, key=lambda folder: SPLITS.index(words[folder]))
     return _dataset(inventory, f"{', '.join(f'{folder}/' for folder in used)} with a folder per class", parts)
+
+
+def _read_splits_in_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
+    """The dataset of `CLASS/train/*.jpg`, where all images lie so in two classes or more."""
+    parts: dict[str | None, _Classes] = {}
+    for name, paths in classes.items():
+        for path in paths:
+            _, folder, *below = path.split("/")
+            word = split_word(folder)
+            if word is None or len(below) != 1:
+                return None
+            parts.setdefault(word, {}).setdefault(name, []).append(path)
+    if len(classes) < 2 or not parts:
+        return None
+    return _dataset(inventory, f"a folder for each of {len(classes)} classes with folders for the splits", parts)
 
 
 def _classes(inventory: Inventory, folder: str) -> _Classes:

@@ -83,7 +83,7 @@ def _part(split: str, path: Path, name: str) -> Part:
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
     stem = path.name.removesuffix(".gz").replace("-images", "-labels").replace("idx3", "idx1")
     candidates = (path.with_name(stem), path.with_name(f"{stem}.gz"))
-    labels = next((file for file in candidates if file.is_file()), None)
+    labels = next((file for file in candidates if file.exists()), None)
     if labels is None:
         raise DataError(f"{path} needs its labels next to it, as {stem} or {stem}.gz; found: {contents(path.parent)}.")
     values = _read(labels, dimensions=1).astype(np.int64)
@@ -93,7 +93,7 @@ def _part(split: str, path: Path, name: str) -> Part:
 def _read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """Two zero bytes, 8 for unsigned bytes, the number of dimensions, the sizes as big-endian 32 bits, the values."""
     try:
-        blob = path.read_bytes()
+        blob = (path / path.name if path.is_dir() else path).read_bytes()  # archives can unpack into such folders
         if blob[:2] == b"\x1f\x8b":
             blob = gzip.decompress(blob)
     except (OSError, EOFError, zlib.error) as error:
