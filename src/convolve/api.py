@@ -26,6 +26,7 @@ def data(
     layout: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    label_from: str | None = None,
     task: str | None = None,
     sheet: str | Path | None = None,
     network: str = "resnet18",
@@ -40,6 +41,7 @@ def data(
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
+        label_from: Regular expression on image paths; its first group (or match) is the label.
         task: Task whose annotations to examine, where there are labels and masks; by default the most specific
             ones.
         sheet: Write a PNG of what a network will see, after augmentation.
@@ -100,6 +102,7 @@ def train(
     layout: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    label_from: str | None = None,
     optimizer: Literal[
         "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
     ]
@@ -166,6 +169,7 @@ def train(
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
+        label_from: Regular expression on image paths; its first group (or match) is the label.
         optimizer: Update rule.
         learning_rate: Learning rate: the highest that the schedule reaches.
         momentum: Momentum of `momentum`, `nesterov` and `rmsprop` (0 to 1).

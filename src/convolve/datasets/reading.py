@@ -15,6 +15,8 @@ class ReadingOptions:
     """Column of a table that names the images."""
     label_column: str | None = None
     """Column of a table that holds the labels."""
+    label_from: str | None = None
+    """Regular expression on image paths; its first group (or match) is the label."""
 
 
 BY_LOOKING = ReadingOptions()

@@ -18,7 +18,20 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, imagenet, masks, matlab, pets, stacks, tables
+from convolve.datasets.layouts import (
+    catalog,
+    cifar,
+    coco,
+    folders,
+    idx,
+    imagenet,
+    masks,
+    matlab,
+    names,
+    pets,
+    stacks,
+    tables,
+)
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
@@ -27,10 +40,10 @@ from convolve.values import Dataset, Indices
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
-LAYOUTS = (*_CERTAIN, tables, coco, stacks, masks, folders)
+LAYOUTS = (*_CERTAIN, tables, coco, stacks, masks, names, folders)
 """In the order in which they go first; folders that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
-_GUESSED = frozenset((tables.NAME, folders.NAME))  # what looks so can be something else
+_GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
 _MOST = 0.5  # of the images that any layout explains, at least
 _ALIKE = 0.9
 """Two layouts that explain almost as many images as this fraction of each other's are equally likely."""
@@ -44,6 +57,8 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     """
     if options.layout is not None and options.layout not in LAYOUT_NAMES:
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
+    if options.label_from and options.layout is None:
+        options = replace(options, layout=names.NAME)
     folder = Path(path).expanduser()
     if not folder.exists():
         if str(path) == "digits":
@@ -101,7 +116,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     dataset, images = readings[index], explained[index]
     if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
         raise DataError(obstacles[masks.NAME])
-    notes = [f"{name} was not taken: {why}" for name, why in obstacles.items()]
+    notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
         if other is dataset:
             continue
