@@ -228,7 +228,7 @@ def test_a_recipe_may_be_used_for_another_task(command: Command, tmp_path: Path)
 def test_a_folder_without_a_dataset_is_described(command: Command, tmp_path: Path) -> None:
     assert "Found there: nothing." in command.refused("train", tmp_path, "--network", "lenet5_keras")
     folders(tmp_path, {"cats": 3})
-    assert "Found there: cats/." in command.refused("train", tmp_path, "--network", "lenet5_keras")
+    assert "has only one class, cats" in command.refused("train", tmp_path, "--network", "lenet5_keras")
     (tmp_path / "labels.csv").write_text("cats/0.png,cat\ncats/1.png,cat\ncats/2.png,cat")
     assert "has only one class, 'cat'" in command.refused("train", tmp_path, "--network", "lenet5_keras")
 

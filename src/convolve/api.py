@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 def data(
     path: str | Path,
     *,
+    layout: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    label_from: str | None = None,
     task: str | None = None,
     sheet: str | Path | None = None,
     network: str = "resnet18",
@@ -34,6 +38,10 @@ def data(
 
     Args:
         path: Folder, file, or built-in dataset such as digits.
+        layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
+        image_column: Column of a table that names the images.
+        label_column: Column of a table that holds the labels.
+        label_from: Regular expression on image paths; its first group (or match) is the label.
         task: Task whose annotations to examine, where there are labels and masks; by default the most specific
             ones.
         sheet: Write a PNG of what a network will see, after augmentation.
@@ -91,6 +99,10 @@ def train(
     size: int | None = None,
     save_memory: bool | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
+    layout: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    label_from: str | None = None,
     optimizer: Literal[
         "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
     ]
@@ -154,6 +166,10 @@ def train(
             weights.
         fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
             cuts large images into overlapping tiles at full scale.
+        layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
+        image_column: Column of a table that names the images.
+        label_column: Column of a table that holds the labels.
+        label_from: Regular expression on image paths; its first group (or match) is the label.
         optimizer: Update rule.
         learning_rate: Learning rate: the highest that the schedule reaches.
         momentum: Momentum of `momentum`, `nesterov` and `rmsprop` (0 to 1).

@@ -181,7 +181,8 @@ class Dataset:
 
     ``ground_truths`` has it by kind: `labels`, `masks`. ``given_splits`` maps `train`, `validation` and `test` to the
     indices that the layout itself assigns; it is empty when it assigns none. ``reason`` says by what the layout was
-    recognized and what was found.
+    recognized and what was found, ``notes`` what was left out or not taken, a sentence each; ``annotations`` are those
+    image files below the root that the ground truths are read from.
     """
 
     root: str
@@ -190,6 +191,8 @@ class Dataset:
     images: Images
     ground_truths: Mapping[str, GroundTruth]
     given_splits: Mapping[str, Indices]
+    notes: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, ground_truth in self.ground_truths.items():
@@ -216,7 +219,8 @@ class Dataset:
         """The images of which this ground truth says anything. Raises `DataError` where there is none of that name."""
         if name not in self.ground_truths:
             known = ", ".join(self.ground_truths) or "images"
-            raise DataError(f"{self.root} has no {name}, only {known} ({self.reason}); give a dataset that has them.")
+            found = "; ".join((self.reason, *self.notes))
+            raise DataError(f"{self.root} has no {name}, only {known} ({found}); give a dataset that has them.")
         covers = self.ground_truths[name].covers
         return self if covers.all() else self.take(np.flatnonzero(covers).astype(np.int64))
 

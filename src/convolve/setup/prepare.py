@@ -19,7 +19,7 @@ from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import read_images
 from convolve.datasets.doctor import diagnose, readable
 from convolve.datasets.findings import Findings
-from convolve.datasets.layouts import open_dataset
+from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts
@@ -120,6 +120,9 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     )
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
+    if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
+        reading = dataclasses.replace(resolved.reading, layout=dataset.layout)
+        resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
     own = resolved.splitting
     plan = SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, resolved.seed or 0, fold, own.folds or 1)
@@ -173,7 +176,7 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
     `NetworkError` where the network is for another one.
     """
-    dataset = open_dataset(recipe.data or "")
+    dataset = open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
         task, reason = task_info(recipe.task), "as requested"
     else:

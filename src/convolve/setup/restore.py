@@ -88,8 +88,13 @@ def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = N
 
 
 def _open_for_run(run: Run, task: type[Task], data: str) -> Dataset:
-    """Data as a run's task learns from it."""
-    dataset = open_dataset(data)
+    """Data as a run's task learns from it: its own read in the same way again, other data also in another way."""
+    try:
+        dataset = open_dataset(data, run.recipe.reading)
+    except DataError:
+        if data == run.recipe.data:
+            raise
+        dataset = open_dataset(data)
     if task.info.ground_truth in dataset.ground_truths:  # else the task may compute it
         dataset = dataset.for_ground_truth(task.info.ground_truth)
     return task.accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))

@@ -16,6 +16,7 @@ import tomli_w
 
 from convolve.choices import Fit
 from convolve.datasets.augmentation import Augmentation
+from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
 from convolve.files import write_text
 from convolve.options import PathLike, TaskOptions, alias, fields, flat, from_sections, merge, to_sections
@@ -109,6 +110,7 @@ class Recipe:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which cuts large
     images into overlapping tiles at full scale."""
+    reading: Annotated[ReadingOptions, flat("Reading the data")] = field(default_factory=ReadingOptions)
     optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)
     regularization: Annotated[Regularization, flat("Regularization")] = field(default_factory=Regularization)
     augmentation: Annotated[Augmentation, flat("Augmentation, in training only")] = field(default_factory=Augmentation)

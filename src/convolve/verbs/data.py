@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from convolve.choices import Fit
 from convolve.command import Command
-from convolve.options import PathLike
+from convolve.datasets.reading import ReadingOptions
+from convolve.options import PathLike, flat
 from convolve.progress import Listener
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Data:
     path: Annotated[str, PathLike()]
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
+    reading: Annotated[ReadingOptions, flat("Reading the data")] = field(default_factory=ReadingOptions)
     task: str | None = None
     """Task whose annotations to examine, where there are labels and masks; by default the most specific ones."""
     sheet: Path | None = None
@@ -59,6 +61,7 @@ class Examined:
             "path": self.dataset.root,
             "layout": self.dataset.layout,
             "reason": self.dataset.reason,
+            "notes": list(self.dataset.notes),
             "sheet": str(self.sheet) if self.sheet else None,
             **as_json(self.findings),
         }
@@ -78,7 +81,8 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
-    recipe = Recipe(data=options.path, task=options.task, network=options.network, size=options.size, fit=options.fit)
+    shown = Recipe(network=options.network, size=options.size, fit=options.fit)
+    recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
     ground_truth = dataset.ground_truths[task.ground_truth]
     findings = diagnose(dataset, ground_truth, None, survey(dataset.images))
@@ -97,6 +101,8 @@ def render(result: Examined) -> Iterator[RenderableType]:
     dataset, findings = result.dataset, result.findings
     height, width = findings.sizes.height, findings.sizes.width
     yield Text(f"{dataset.root}: {dataset.layout} ({dataset.reason})")
+    for note in dataset.notes:
+        yield Text(f"note: {note}", style="yellow")
     if findings.classes:
         yield _class_table(findings)
     colors = "gray" if findings.channels == 1 else "color"

@@ -113,7 +113,7 @@ def render(result: Predictions) -> Iterator[RenderableType]:
 def find_images(names: Sequence[str]) -> ImageFiles:
     """The images of files and folders, `-` for standard input. Raises `DataError` where there is none."""
     from convolve.datasets.images import ImageFiles
-    from convolve.datasets.layouts.parts import image_files
+    from convolve.datasets.inventory import take_inventory
 
     if "-" in names:
         names = [name for name in names if name != "-"] + [line.strip() for line in sys.stdin if line.strip()]
@@ -122,7 +122,7 @@ def find_images(names: Sequence[str]) -> ImageFiles:
         path = Path(name)
         if not path.exists():
             raise DataError(f"{name} does not exist; give images, or folders of images.")
-        files += [str(path / inner) for inner in image_files(path)] if path.is_dir() else [name]
+        files += [str(path / inner) for inner in take_inventory(path).images] if path.is_dir() else [name]
     if not files:
         raise DataError(f"There is no image in {', '.join(names) or 'the list on standard input'}.")
     return ImageFiles(Path(), tuple(files))

@@ -143,7 +143,12 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     listener(Message(f"{layout}; task {task.info.name}: {preparation.reasons['task']}"))
     classes = f", {len(findings.classes)} classes" if findings.classes else ""
     listener(Message(f"{len(findings.usable):,} images{classes}; {prepared.splits.origin}"))
-    sentences = (*findings.warnings, *_choices(preparation), *prepared.runtime.reasons)
+    sentences = (
+        *(f"note: {note}" for note in dataset.notes),
+        *findings.warnings,
+        *_choices(preparation),
+        *prepared.runtime.reasons,
+    )
     for sentence in (*sentences, prepared.examples.source.description):
         listener(Message(sentence))
     training = _begin(prepared, listener)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
+from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from tests.datasets.ground_truths import labels_of
 
@@ -105,15 +106,77 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
         ("1.jpg", "2.jpg"),
         ("images/1.jpg", "labels/2.png"),
         ("image/1.jpg", "mask/2.png"),
-        ("train/1.jpg", "val/1.jpg", "trainannot/2.png"),
         ("one/train/cat/1.jpg", "two/train/cat/1.jpg"),
-        ("only/1.jpg",),
         ("empty",),
     ],
 )
 def test_what_is_no_folder_per_class(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(DataError, match="has none of the known layouts, which are"):
         open_dataset(put(tmp_path, *names))
+
+
+@pytest.mark.parametrize(
+    "names", [("train/1.jpg", "val/1.jpg", "trainannot/2.png"), ("training_set/1.jpg", "test_set/1.jpg")]
+)
+def test_splits_without_classes_are_no_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match="are called as splits, but hold no folder for each class"):
+        open_dataset(put(tmp_path, *names))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training_set/training_set", "test_set/test_set"), ("seg_train/seg_train", "seg_test/seg_test"),
+     ("train_images", "test_images"), ("01_train", "02-test"), ("a train", "a test"), ("train (1)", "test")],
+)  # fmt: skip
+def test_splits_by_a_word_of_the_name(tmp_path: Path, train: str, test: str) -> None:
+    put(tmp_path, *(f"{folder}/{name}/1.jpg" for folder in (train, test) for name in ("cat", "dog")), "seg_pred/9.jpg")
+    data = open_dataset(tmp_path)
+    assert labels_of(data).classes == ("cat", "dog")
+    given = {word: [data.images.name(index) for index in indices] for word, indices in data.given_splits.items()}
+    assert given == {word: [f"{folder}/{name}/1.jpg" for name in ("cat", "dog")] for word, folder in
+                     (("train", train), ("test", test))}  # fmt: skip
+    assert data.notes == ("1 of 5 images left out, such as seg_pred/9.jpg",)
+
+
+def test_classes_called_as_splits_are(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "test_tubes/1.jpg", "training_shoes/1.jpg", "validators/1.jpg"))
+    assert labels_of(data).classes == ("test_tubes", "training_shoes", "validators")
+    (tmp_path / "trains").mkdir()
+    data = open_dataset(put(tmp_path / "trains", "train/1.jpg", "bus/1.jpg"))
+    assert labels_of(data).classes == ("bus", "train")
+
+
+def test_splits_inside_of_classes(tmp_path: Path) -> None:
+    data = open_dataset(put(tmp_path, "cat/train/1.jpg", "dog/train/1.jpg", "dog/test/2.jpg"))
+    assert labels_of(data).classes == ("cat", "dog")
+    given = {word: [data.images.name(index) for index in indices] for word, indices in data.given_splits.items()}
+    assert given == {"train": ["cat/train/1.jpg", "dog/train/1.jpg"], "test": ["dog/test/2.jpg"]}
+
+
+def test_folds_are_no_classes(tmp_path: Path) -> None:
+    put(tmp_path, *(f"fold_{number}/{name}/1.jpg" for number in (1, 2, 3) for name in ("cat", "dog")))
+    with pytest.raises(DataError, match=r"has folds, such as fold_1, .* use --folds for cross-validation"):
+        open_dataset(tmp_path)
+
+
+def test_a_table_that_says_otherwise(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.jpg", "cat/2.jpg", "dog/3.jpg", "dog/4.jpg")
+    (tmp_path / "labels.csv").write_text("path,label\ncat/1.jpg,x\ncat/2.jpg,x\ndog/3.jpg,y\ndog/4.jpg,y\n")
+    assert open_dataset(tmp_path).layout == "table"  # the same classes by other names
+    (tmp_path / "labels.csv").write_text("path,label\ncat/1.jpg,x\ncat/2.jpg,y\ndog/3.jpg,y\ndog/4.jpg,y\n")
+    with pytest.raises(DataError, match="choose --layout table or --layout folders"):
+        open_dataset(tmp_path)
+    for layout, classes in (("table", ("x", "y")), ("folders", ("cat", "dog"))):
+        assert labels_of(open_dataset(tmp_path, ReadingOptions(layout=layout))).classes == classes
+    with pytest.raises(DataError, match="cannot be read as masks"):
+        open_dataset(tmp_path, ReadingOptions(layout="masks"))
+    with pytest.raises(DataError, match="There is no layout 'tables'; choose one of idx"):
+        open_dataset(tmp_path, ReadingOptions(layout="tables"))
+
+
+def test_a_single_class_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has only one class, cat; put the images of each class into a folder"):
+        open_dataset(put(tmp_path, "cat/1.jpg", "cat/2.jpg"))
 
 
 def test_rows_and_labels_go_together(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_masks_that_cannot_be_used_do_not_cost_the_labels(tmp_path: Path) -> Non
         path.write_text("not an image")
     data = open_dataset(tmp_path)
     assert list(data.ground_truths) == ["labels"]
-    assert "its masks cannot be used: None of the 2 masks can be read" in data.reason
+    assert any("masks was not taken: None of the 2 masks can be read" in note for note in data.notes)
     with pytest.raises(DataError, match=r"has no masks, only labels .*None of the 2 masks can be read"):
         data.for_ground_truth("masks")
 

@@ -1,36 +1,64 @@
-"""Layouts: how datasets are kept on disk, recognized by looking. Each file has `recognize(path) -> Dataset | None` and
-``EXPECTED``, a few words on what it looks for.
+"""Layouts: how datasets are kept on disk, recognized by looking.
+
+Each file has its ``NAME``; ``EXPECTED``, a few words on what it looks for; ``MARK``, which one of the files in a folder
+must match for it to be asked at all; and `recognize(inventory) -> Dataset | None`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, masks, matlab, pets, stacks, tables
-from convolve.datasets.layouts.parts import contents, subfolders
+from convolve.datasets.inventory import NAMED, Inventory, take_inventory
+from convolve.datasets.labels import Labels
+from convolve.datasets.layouts import (
+    catalog,
+    cifar,
+    coco,
+    folders,
+    idx,
+    imagenet,
+    masks,
+    matlab,
+    names,
+    pets,
+    stacks,
+    tables,
+)
+from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
+from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset, Indices
 
-LAYOUTS = (idx, cifar, matlab, pets, tables, coco, stacks, masks, folders)
-"""In the order in which they are tried: those with fixed names first, folders that could mean anything last."""
-_MASKED = (coco, masks)
-"""Those that may find masks of images that another layout has given labels."""
+_CERTAIN = (idx, cifar, matlab, pets, imagenet)
+"""Those with fixed names: what is wrong with their files is wrong with the data."""
+LAYOUTS = (*_CERTAIN, tables, coco, stacks, masks, names, folders)
+"""In the order in which they go first; folders that could mean anything last."""
+LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
+_GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
+_MOST = 0.5  # of the images that any layout explains, at least
+_ALIKE = 0.9
+"""Two layouts that explain almost as many images as this fraction of each other's are equally likely."""
 
 
-def open_dataset(path: str | Path) -> Dataset:
+def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Dataset:
     """Open a folder, a table, an IDX file or a built-in dataset (`catalog.NAMES`); such a folder goes first.
 
-    `Dataset.reason` says by what the layout was recognized. Raises `DataError` naming what was expected and what is
-    there.
+    `Dataset.reason` says by what the layout was recognized, `Dataset.notes` what is left out. Raises `DataError` naming
+    what was expected and what is there, also where two layouts explain the data equally well.
     """
+    if options.layout is not None and options.layout not in LAYOUT_NAMES:
+        raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
+    if options.label_from and options.layout is None:
+        options = replace(options, layout=names.NAME)
     folder = Path(path).expanduser()
     if not folder.exists():
         if str(path) == "digits":
@@ -38,53 +66,115 @@ def open_dataset(path: str | Path) -> Dataset:
         if str(path) not in catalog.NAMES:
             raise DataError(_no_such_dataset(str(path)))
         folder = catalog.locate(str(path))
-    dataset = _recognize(folder)
-    if dataset is None:
-        raise DataError(_no_such_layout(folder))
+    dataset = _recognize(take_inventory(folder, options)) if folder.is_dir() else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
     return dataset
 
 
-def _recognize(path: Path) -> Dataset | None:
-    """By the first layout that fits; otherwise the same for the only folder inside, as archives are often unpacked."""
-    for layout in LAYOUTS:
-        dataset: Dataset | None = layout.recognize(path)
-        if dataset is not None:
-            complete = layout is folders or "masks" in dataset.ground_truths
-            return dataset if complete else _with_masks(dataset, path)
-    inside = subfolders(path) if path.is_dir() else []
-    return _recognize(inside[0]) if len(inside) == 1 else None
-
-
-def _with_masks(dataset: Dataset, path: Path) -> Dataset:
-    """A dataset of labeled files, with the masks of the same images that another layout finds there, if any. What has a
-    label is an image, even if it is called as masks are.
-    """
-    names = [dataset.images.name(index) for index in range(len(dataset))]
-    if not isinstance(dataset.images, ImageFiles) or any(map(masks.is_mask, names)):
+def _open_file(path: Path, options: ReadingOptions) -> Dataset:
+    if path.suffix.casefold() in tables.SUFFIXES:
+        return tables.open_file(path, options)
+    if dataset := idx.open_file(path):
         return dataset
-    for layout in _MASKED:
-        try:
-            other = layout.recognize(path)
-        except DataError as error:  # the labels can be used all the same
-            return replace(dataset, reason=f"{dataset.reason}; its masks cannot be used: {error}")
-        if other is not None:
-            return _join(dataset, other)
-    return dataset
+    raise DataError(f"{path} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first.")
+
+
+def _recognize(inventory: Inventory) -> Dataset:
+    """By the layout that explains most of the images; where none fits, the same for the only folder inside, as archives
+    are often unpacked.
+    """
+    readings, obstacles = [], {}
+    for layout in LAYOUTS:
+        marked = layout.MARK is None or any(map(layout.MARK.search, chain(inventory.files, inventory.images)))
+        if marked and inventory.options.layout in (None, layout.NAME):
+            try:
+                dataset: Dataset | None = layout.recognize(inventory)
+            except DataError as error:
+                if layout in _CERTAIN:
+                    raise
+                obstacles[layout.NAME] = str(error)
+            else:
+                readings += [dataset] if dataset else []
+    if readings:
+        return _choose(inventory, readings, obstacles)
+    if obstacles:
+        raise DataError(" ".join(obstacles.values()))
+    inside = {path.partition("/")[0] for path in (*inventory.images, *inventory.files) if "/" in path}
+    if len(inside) != 1:
+        raise DataError(_no_such_layout(inventory))
+    return _recognize(inventory.below(inside.pop()))
+
+
+def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:
+    """The first reading that explains most of the images, with the masks that another one has of them. Raises
+    `DataError` where a second one explains them as well and puts them into other classes.
+    """
+    explained = [_explained(inventory, dataset) for dataset in readings]
+    most = max(map(len, explained))
+    index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
+    dataset, images = readings[index], explained[index]
+    if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
+        raise DataError(obstacles[masks.NAME])
+    notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
+    for other, others in zip(readings, explained, strict=True):
+        if other is dataset:
+            continue
+        rivals = {dataset.layout, other.layout} <= _GUESSED and len(others) >= _ALIKE * len(images)
+        if rivals and _differ(dataset, other):
+            raise DataError(
+                f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
+                f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
+            )
+        if "masks" in other.ground_truths and dataset.layout != folders.NAME:
+            dataset = _join(dataset, other)
+        elif len(others) < _MOST * len(images):
+            notes.append(
+                f"{other.layout} was not taken: it explains {len(others):,} of {len(inventory.images):,} images"
+            )
+    left = [image for image in inventory.images if image not in images]
+    if left:
+        notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
+    return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
+
+
+def _explained(inventory: Inventory, dataset: Dataset) -> frozenset[str]:
+    """Those images in a folder that a reading uses, as images or as masks; all of them, where it reads other files."""
+    if not isinstance(dataset.images, ImageFiles):
+        return frozenset(inventory.images)
+    below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
+    names = (*dataset.images.names, *dataset.annotations)
+    return frozenset(names if below == "." else [f"{below}/{name}" for name in names]).intersection(inventory.images)
+
+
+def _differ(one: Dataset, other: Dataset) -> bool:
+    """Whether two readings put the images that both have into different classes, whatever these are called."""
+    labels = [
+        {path: int(value) for path, value in zip(_paths(dataset), found.values, strict=True)}
+        for dataset in (one, other)
+        if isinstance(found := dataset.ground_truths.get("labels"), Labels) and not found.multi_label
+    ]
+    if len(labels) < 2:
+        return False
+    pairs = {(value, labels[1][path]) for path, value in labels[0].items() if path in labels[1]}
+    return any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
 
 
 def _join(dataset: Dataset, other: Dataset) -> Dataset:
-    """A dataset with the masks that another one has of the same images."""
+    """A dataset with the masks that another one has of the same images. What has a label is an image, even if it is
+    called as masks are.
+    """
     own, found = _paths(dataset), other.ground_truths["masks"]
     position = {file: index for index, file in enumerate(_paths(other))}
     indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
-    if not isinstance(found, Masks) or not (indices >= 0).any():
+    whole = "masks" in dataset.ground_truths or any(map(masks.is_mask, own))
+    if whole or not isinstance(found, Masks) or not (indices >= 0).any():
         return dataset
     return replace(
         dataset,
         reason=f"{dataset.reason}; masks of {int((indices >= 0).sum())} of its images: {other.reason}",
         ground_truths={**dataset.ground_truths, "masks": found.take(indices)},
+        annotations=other.annotations,
     )
 
 
@@ -101,8 +191,10 @@ def _no_such_dataset(name: str) -> str:
     return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
-def _no_such_layout(path: Path) -> str:
-    if path.is_file():
-        return f"{path} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first."
-    expected = "; ".join(layout.EXPECTED for layout in reversed(LAYOUTS))
-    return f"{path} has none of the known layouts, which are: {expected}. Found there: {contents(path)}."
+def _no_such_layout(inventory: Inventory) -> str:
+    asked = [layout for layout in LAYOUTS if inventory.options.layout in (None, layout.NAME)]
+    expected = "; ".join(layout.EXPECTED for layout in reversed(asked))
+    found = f"Found there: {contents(inventory.root)}."
+    if len(asked) == 1:
+        return f"{inventory.root} cannot be read as {asked[0].NAME}, which is: {expected}. {found}"
+    return f"{inventory.root} has none of the known layouts, which are: {expected}. {found}"

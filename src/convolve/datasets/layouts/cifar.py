@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from convolve.datasets.layouts.parts import Part, find, labeled_arrays, read_lines
+from convolve.datasets.inventory import Inventory
+from convolve.datasets.layouts.parts import Part, find_folder, labeled_arrays, read_lines
 from convolve.errors import DataError
 from convolve.values import Dataset, Pixels
 
+NAME = "cifar"
 EXPECTED = "data_batch_1[.bin], or train, test and meta (CIFAR), or train_X.bin (STL-10)"
+MARK = re.compile(r"(^|/)(data_batch_1(\.bin)?|meta|fine_label_names\.txt|train_X\.bin)$")
 _BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEN = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _PIXELS = 3 * 32 * 32
 _Stem = tuple[str, str]  # split, file
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder or in one below it, or None. Raises `DataError` for missing and damaged files."""
-    if not path.is_dir():
-        return None
     for first, open_folder in _VERSIONS:
-        folder = find(path, lambda inside, names=first: all((inside / name).is_file() for name in names))  # type: ignore[misc]
+        folder = find_folder(inventory, frozenset(first).issubset)
         if folder is not None:
-            return open_folder(folder)
+            return open_folder(inventory.root / folder)
     return None
 
 
@@ -89,7 +91,7 @@ _VERSIONS: tuple[tuple[tuple[str, ...], Callable[[Path], Dataset]], ...] = (
 
 def _dataset(folder: Path, reason: str, parts: list[Part], classes: list[str] | tuple[str, ...]) -> Dataset:
     try:
-        return labeled_arrays(folder, "cifar", reason, parts, classes)
+        return labeled_arrays(folder, NAME, reason, parts, classes)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from None
 

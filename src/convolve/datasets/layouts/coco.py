@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,23 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
+from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts.masks import distinct_colors, is_mask
-from convolve.datasets.layouts.parts import build_dataset, image_files, natural, split_word
+from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
 from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, GroundTruth, Pixels
 
+NAME = "coco"
 EXPECTED = "annotations/*.json in COCO's format, with polygons or RLE"
-_LAYERS = ("*.json", "annotations/*.json", "*/*.json")
+MARK = re.compile(r"^([^/]+/)?[^/]+\.json$", re.IGNORECASE)
 BACKGROUND = "background"
 PREDICTIONS = "predictions.json"
 """What `convolve predict` writes: ground truth only where a person has put it next to the images, above them, or into
 `annotations`."""
 _MOST = 254
-_NAMED = 3  # images left out that are named
 Corners = npt.NDArray[np.float64]
 
 
@@ -113,23 +115,23 @@ def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
     return np.bitwise_xor.accumulate(crossed, axis=0)[:-1]
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder with such files, or None. Files called `instances…` go before others; the split is the
     word in the file's name or its folder's. Images that are missing, or of another size than the file says, are left
     out and named in the reason.
 
     Raises `DataError` for a damaged file, files that disagree on classes, or more than 254 classes.
     """
-    if not path.is_dir():
-        return None
-    found = [file for layer in _LAYERS for file in sorted(path.glob(layer), key=lambda file: natural(file.name))]
+    path = inventory.root
+    names = sorted(filter(MARK.search, inventory.files), key=_rank)
+    found = [path / name for name in names]
     instances = [file for file in found if file.name.startswith("instances")]
     documents = {file: document for file in dict.fromkeys(instances or found) if (document := _read(file))}
     files = {file: document for file, document in documents.items() if _is_ground_truth(path, file, document)}
     if not files:
         return None
     names = _classes(files)
-    entries, missing = _entries(_ImageFinder(path), files, names)
+    entries, missing = _entries(_ImageFinder(inventory.images), files, names)
     if not entries:
         raise DataError(f"{path} holds none of the images that {next(iter(files)).name} names, such as {missing[0]}.")
     entries, differing = _of_same_size(path, entries)
@@ -140,14 +142,20 @@ def recognize(path: Path) -> Dataset | None:
     reason = f"COCO's {', '.join(file.name for file in files)}; {len(entries)} images with masks and labels"
     for what, left_out in (("missing", missing), ("whose size is not the file's", differing)):
         if left_out:
-            reason += f"; left out: {len(left_out)} {what}, such as {', '.join(left_out[:_NAMED])}"
+            reason += f"; left out: {len(left_out)} {what}, such as {', '.join(left_out[:NAMED])}"
     flags = np.array([[index in entry.present for index in range(1, len(names))] for entry in entries], dtype=np.uint8)
     ground_truths: dict[str, GroundTruth] = {
         "masks": Masks(CocoMasks(tuple(entries)), names, distinct_colors(len(names))),
         "labels": Labels(flags, names[1:]),
     }
     images = ImageFiles(path, tuple(entry.image for entry in entries))
-    return build_dataset(path, "coco", reason, images, [entry.split for entry in entries], ground_truths)
+    return build_dataset(path, NAME, reason, images, [entry.split for entry in entries], ground_truths)
+
+
+def _rank(file: str) -> tuple[object, ...]:
+    """Files at the top first, then those in `annotations`, then the others; by name."""
+    folder, _, name = file.rpartition("/")
+    return bool(folder), folder != "annotations", natural(name), folder
 
 
 def _is_ground_truth(folder: Path, file: Path, document: Mapping[str, Any]) -> bool:
@@ -182,12 +190,12 @@ def _classes(files: Mapping[Path, dict[str, Any]]) -> tuple[str, ...]:
 class _ImageFinder:
     """The images below a folder, to be found by what a file calls them."""
 
-    folder: Path
+    images: Sequence[str]
 
     @cached_property
     def _by_name(self) -> Mapping[str, list[str]]:
         found = defaultdict(list)
-        for name in image_files(self.folder):
+        for name in self.images:
             found[Path(name).name].append(name)
         return found
 

@@ -2,70 +2,116 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Mapping
 from unicodedata import normalize
 
-from convolve.datasets.layouts.parts import SPLITS, image_files, labeled_files, natural, split_word, subfolders
+from convolve.datasets.inventory import Inventory, natural
+from convolve.datasets.layouts.parts import SPLITS, labeled_files, split_word, split_words
+from convolve.errors import DataError
 from convolve.values import Dataset
 
+NAME = "folders"
 EXPECTED = "a folder of images per class (CLASS/*.jpg, or train/CLASS/*.jpg)"
-_NOT_CLASSES = frozenset(("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations"))
-_Classes = dict[str, list[tuple[str, str]]]  # class -> (folder, path below it) of each image
+MARK = None
+_NOT_CLASSES = frozenset(
+    ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
+)
+_FOLD = re.compile(r"(fold|part|batch|split|cv|k)[-_ ]?[0-9]+", re.IGNORECASE)
+_Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder, or None. Classes are in natural order of their names; folders that hold other files
     than images are no classes, while an empty folder is an empty class.
+
+    Folders are splits where their names hold a split's usual word and they have folders of the same classes inside.
+    Raises `DataError` for a single class, and for folders of images that are called as splits.
     """
-    if not path.is_dir():
+    top = inventory.subfolders()
+    inside = {folder: _classes(inventory, folder) for folder in top if split_words(folder)}
+    inside = {folder: classes for folder, classes in inside.items() if any(classes.values())}
+    plain = {folder for folder in inside if split_word(folder)}
+    alike = len(inside) > 1 and bool(set.intersection(*map(set, inside.values())))
+    splits = inside if alike else {folder: inside[folder] for folder in plain}
+    words = {folder: split_word(folder) or split_words(folder)[0] for folder in splits}
+    if len(set().union(*splits.values())) > 1 and ("train" in words.values() or plain == set(top)):
+        return _read_splits(inventory, splits, words)
+    classes = _classes(inventory, "")
+    if turned := _read_splits_in_classes(inventory, classes):
+        return turned
+    if any(split_word(path.split("/")[1]) == "train" for path in inventory.folders if "/" in path):
+        return None  # whole datasets side by side
+    folds = [set(_classes(inventory, folder)) for folder in top if _FOLD.fullmatch(folder)]
+    if len(folds) > 1 and len(folds) == len(classes) and set.intersection(*folds):
+        raise DataError(
+            f"{inventory.root} has folds, such as {top[0]}, which hold the same folders; join these, and use "
+            "--folds for cross-validation."
+        )
+    if any(name.casefold().replace("_", " ") in _NOT_CLASSES for name in classes) or not any(classes.values()):
         return None
-    children = subfolders(path)
-    found = {child: word for child in children if (word := split_word(child.name))}
-    splits = dict(sorted(found.items(), key=lambda item: SPLITS.index(item[1])))
-    if "train" in splits.values() or (splits and len(splits) == len(children)):
-        return _recognize_splits(path, splits)
-    classes = _classes(path, "")
-    if len(classes) < 2 or not any(classes.values()) or any(name.casefold() in _NOT_CLASSES for name in classes):
-        return None
-    below = {name.partition("/")[0] for files in classes.values() for _, name in files if "/" in name}
-    if any(split_word(name) == "train" for name in below):  # whole datasets side by side
-        return None
-    reason = f"a folder for each of {len(classes)} classes"
-    return _dataset(path, reason, {None: classes})
+    if len(classes) == 1:
+        name = next(iter(classes))
+        if any(path.startswith(f"{name}/") for path in inventory.folders):
+            return None
+        raise DataError(f"{inventory.root} has only one class, {name}; put the images of each class into a folder.")
+    called = [name for name in classes if split_word(name)]
+    if len(called) > 1:
+        raise DataError(
+            f"In {inventory.root} the folders {' and '.join(called)} are called as splits, but hold no folder for each "
+            "class; add these, or a table of labels."
+        )
+    return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
 
 
-def _recognize_splits(path: Path, splits: dict[Path, str]) -> Dataset | None:
+def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> Dataset:
     parts: dict[str | None, _Classes] = {}
-    for folder, word in splits.items():
-        classes = _classes(folder, folder.name)
-        if any(classes.values()):
-            merged = parts.setdefault(word, {})
-            for name, files in classes.items():
-                merged.setdefault(name, []).extend(files)
-    if not parts or len(set().union(*parts.values())) < 2:
+    for folder in sorted(splits, key=lambda folder: SPLITS.index(words[folder])):
+        merged = parts.setdefault(words[folder], {})
+        for name, paths in splits[folder].items():
+            merged.setdefault(name, []).extend(paths)
+    used = sorted(splits, key=lambda folder: SPLITS.index(words[folder]))
+    return _dataset(inventory, f"{', '.join(f'{folder}/' for folder in used)} with a folder per class", parts)
+
+
+def _read_splits_in_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
+    """The dataset of `CLASS/train/*.jpg`, where all images lie so in two classes or more."""
+    parts: dict[str | None, _Classes] = {}
+    for name, paths in classes.items():
+        for path in paths:
+            _, folder, *below = path.split("/")
+            word = split_word(folder)
+            if word is None or len(below) != 1:
+                return None
+            parts.setdefault(word, {}).setdefault(name, []).append(path)
+    if len(classes) < 2 or not parts:
         return None
-    used = ", ".join(f"{folder.name}/" for folder, word in splits.items() if word in parts)
-    return _dataset(path, f"{used} with a folder per class", parts)
+    return _dataset(inventory, f"a folder for each of {len(classes)} classes with folders for the splits", parts)
 
 
-def _classes(folder: Path, above: str) -> _Classes:
-    found: _Classes = {}
-    for child in subfolders(folder):
-        files = image_files(child)
-        if files or not any(child.iterdir()):
-            prefix = f"{above}/{child.name}" if above else child.name
-            label = normalize("NFC", child.name)  # one name from two systems is one class
-            found.setdefault(label, []).extend((prefix, name) for name in files)
-    return found
+def _classes(inventory: Inventory, folder: str) -> _Classes:
+    """The folders in one of the folders, or in its only folder, by name in one Unicode form."""
+    part = inventory.below(folder) if folder else inventory
+    inner = part.subfolders()
+    while folder and len(inner) == 1 and not any("/" not in path.removeprefix(f"{inner[0]}/") for path in part.images):
+        folder, part = f"{folder}/{inner[0]}", part.below(inner[0])
+        inner = part.subfolders()
+    filled = {path.partition("/")[0] for path in (*part.files, *part.folders) if "/" in path}
+    found: _Classes = {normalize("NFC", name): [] for name in inner if name not in filled}
+    for path in part.images:
+        name, slash, _ = path.partition("/")
+        if slash:
+            found.setdefault(normalize("NFC", name), []).append(f"{folder}/{path}" if folder else path)
+    return dict(sorted(found.items(), key=lambda item: natural(item[0])))
 
 
-def _dataset(root: Path, reason: str, parts: dict[str | None, _Classes]) -> Dataset:
+def _dataset(inventory: Inventory, reason: str, parts: Mapping[str | None, _Classes]) -> Dataset:
     classes = sorted(set().union(*parts.values()), key=natural)
     indices = {name: index for index, name in enumerate(classes)}
     rows = [
-        (f"{folder}/{name}", split, indices[label])
+        (path, split, indices[name])
         for split, found in parts.items()
-        for label in sorted(found, key=natural)
-        for folder, name in found[label]
+        for name, paths in found.items()
+        for path in paths
     ]
-    return labeled_files(root, "folders", reason, rows, classes)
+    return labeled_files(inventory.root, NAME, reason, rows, classes)

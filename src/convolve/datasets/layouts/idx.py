@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from convolve.datasets.layouts.parts import Part, contents, find, labeled_arrays, read_lines, split_word
+from convolve.datasets.inventory import Inventory
+from convolve.datasets.layouts.parts import Part, contents, find_folder, labeled_arrays, read_lines, split_word
 from convolve.errors import DataError
 from convolve.values import Dataset, Pixels
 
+NAME = "idx"
 EXPECTED = "train-images-idx3-ubyte[.gz] (MNIST and its kind)"
 _IMAGES = re.compile(r"(?P<set>.*?)-?(?P<part>train|t10k|test)-images[-.]idx3-ubyte(\.gz)?")
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -32,21 +34,28 @@ _EMNIST: Mapping[str, str] = {
 }
 
 
-def recognize(path: Path) -> Dataset | None:
-    """The dataset in a folder, in `raw` or another folder below it, or next to the images file given; None where there
-    are no IDX images. Raises `DataError` for several sets in one folder, missing labels and damaged files.
+MARK = re.compile(r"-images[-.]idx3-ubyte(\.gz)?$")
+
+
+def recognize(inventory: Inventory) -> Dataset | None:
+    """The dataset in a folder, in `raw` or another folder below it. Raises `DataError` for several sets in one folder,
+    missing labels and damaged files.
     """
-    if path.is_file():
-        match = _IMAGES.fullmatch(path.name)
-        return _open(path.parent, match["set"]) if match else None
-    folder = find(path, lambda inside: bool(_sets(inside)))
-    if folder is None:
+    found = find_folder(inventory, lambda names: any(_IMAGES.fullmatch(name) for name in names))
+    if found is None:
         return None
+    folder = inventory.root / found
     sets = _sets(folder)
     if len(sets) > 1:
         files = ", ".join(str(next(iter(sets[name].values()))) for name in sorted(sets))
         raise DataError(f"{folder} holds {len(sets)} sets; give the images file of one: {files}.")
     return _open(folder, next(iter(sets)))
+
+
+def open_file(path: Path) -> Dataset | None:
+    """The set of an images file; None for another file."""
+    match = _IMAGES.fullmatch(path.name)
+    return _open(path.parent, match["set"]) if match else None
 
 
 def _sets(folder: Path) -> dict[str, dict[str, Path]]:
@@ -65,7 +74,7 @@ def _open(folder: Path, name: str) -> Dataset:
     classes = _classes(folder, name, parts)
     lowest = int(name == "emnist-letters")
     parts = [Part(part.split, part.label, part.images, part.values - lowest) for part in parts]
-    return labeled_arrays(folder, "idx", reason, parts, classes)
+    return labeled_arrays(folder, NAME, reason, parts, classes)
 
 
 def _part(split: str, path: Path, name: str) -> Part:
@@ -74,7 +83,7 @@ def _part(split: str, path: Path, name: str) -> Part:
         images = np.ascontiguousarray(images.transpose(0, 2, 1))
     stem = path.name.removesuffix(".gz").replace("-images", "-labels").replace("idx3", "idx1")
     candidates = (path.with_name(stem), path.with_name(f"{stem}.gz"))
-    labels = next((file for file in candidates if file.is_file()), None)
+    labels = next((file for file in candidates if file.exists()), None)
     if labels is None:
         raise DataError(f"{path} needs its labels next to it, as {stem} or {stem}.gz; found: {contents(path.parent)}.")
     values = _read(labels, dimensions=1).astype(np.int64)
@@ -84,7 +93,7 @@ def _part(split: str, path: Path, name: str) -> Part:
 def _read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """Two zero bytes, 8 for unsigned bytes, the number of dimensions, the sizes as big-endian 32 bits, the values."""
     try:
-        blob = path.read_bytes()
+        blob = (path / path.name if path.is_dir() else path).read_bytes()  # archives can unpack into such folders
         if blob[:2] == b"\x1f\x8b":
             blob = gzip.decompress(blob)
     except (OSError, EOFError, zlib.error) as error:

@@ -8,19 +8,22 @@ from __future__ import annotations
 import colorsys
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.layouts.parts import build_dataset, image_files, natural, read_lines, split_word
+from convolve.datasets.inventory import NAMED, Inventory, natural
+from convolve.datasets.layouts.parts import build_dataset, read_lines, split_word
 from convolve.datasets.masks import MaskFiles, Masks, PixelCounts, count_pixels, stored_number, stored_values
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Color, Dataset
 
+NAME = "masks"
+MARK = None
 EXPECTED = "images/ and masks/ with files of the same names"
 _MASKS = re.compile(
     r"(?:^|[-_ ])(masks?|labels?|labelids|annotations?|annots?|gt|ground[-_ ]?truths?|segmentation(?:class)?|trimaps?)$"
@@ -29,7 +32,6 @@ _MASKS = re.compile(
 _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb)$")
 _OBJECTS = "segmentationobject"  # Pascal VOC's masks of single objects
 _SUFFIX = re.compile(r"[-_. ](masks?|labels?|labelids|gt|seg|segmentation|trimap|l)$")
-_NAMED = 3  # missing masks that are named
 _MOST = 254  # classes
 _COLOR = 2**24
 _LISTS = re.compile(r"(classes|labels?|label_?colou?rs|codes|names|class_dict|colou?rs)\.(txt|csv)$")
@@ -49,7 +51,7 @@ class _Pair:
     split: str | None
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder, or None where fewer than half of the masks found belong to an image.
 
     A mask is a file in a folder called so (`masks`, `labels`, `annotations`, `trainannot`, `SegmentationClass` …) or
@@ -57,9 +59,8 @@ def recognize(path: Path) -> Dataset | None:
     `interpret_files`. Images without a mask, and pairs whose shapes differ, are left out and named in the
     reason. Raises `DataError` for values that cannot be interpreted.
     """
-    if not path.is_dir():
-        return None
-    pairs, alone = _pairs(image_files(path))
+    path = inventory.root
+    pairs, alone = _pairs(inventory.images)
     if not pairs:
         return None
     pairs, unlisted, absent = _assign_splits(path, pairs)
@@ -78,10 +79,11 @@ def recognize(path: Path) -> Dataset | None:
         ("of these with an unreadable mask", broken),
     ):
         if names:
-            reason += f"; left out: {len(names)} {what}, such as {', '.join(names[:_NAMED])}"
+            reason += f"; left out: {len(names)} {what}, such as {', '.join(names[:NAMED])}"
     images = ImageFiles(path, tuple(pair.image for pair in pairs))
     ground_truths = {"masks": Masks(reader, meaning.names, meaning.colors, counts=counts)}
-    return build_dataset(path, "masks", reason, images, [pair.split for pair in pairs], ground_truths)
+    dataset = build_dataset(path, NAME, reason, images, [pair.split for pair in pairs], ground_truths)
+    return replace(dataset, annotations=tuple(pair.mask for pair in pairs))
 
 
 def is_mask(name: str) -> bool:
@@ -89,7 +91,7 @@ def is_mask(name: str) -> bool:
     return _key(PurePosixPath(name))[1]
 
 
-def _pairs(names: list[str]) -> tuple[list[_Pair], list[str]]:
+def _pairs(names: Sequence[str]) -> tuple[list[_Pair], list[str]]:
     """Images with their masks in natural order, and the images that have none; nothing where that is most of them."""
     images: dict[tuple[str, ...], str] = {}
     masks: dict[tuple[str, ...], str] = {}

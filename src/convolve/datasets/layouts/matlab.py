@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convolve.datasets.layouts.parts import Part, find, labeled_arrays, labeled_files
+from convolve.datasets.inventory import Inventory
+from convolve.datasets.layouts.parts import Part, find_folder, labeled_arrays, labeled_files
 from convolve.errors import DataError
 from convolve.values import Dataset
 
+NAME = "matlab"
 EXPECTED = "jpg/ with imagelabels.mat (Oxford flowers), or train_32x32.mat (SVHN)"
+MARK = re.compile(r"(^|/)(imagelabels|(train|test)_32x32)\.mat$")
 _SETS = (("train", "trnid"), ("validation", "valid"), ("test", "tstid"))
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder or in one below it, or None. Raises `DataError` for damaged files."""
-    if not path.is_dir():
-        return None
-    folder = find(path, lambda inside: (inside / "imagelabels.mat").is_file() and (inside / "jpg").is_dir())
+    folder = find_folder(inventory, frozenset(("imagelabels.mat", "jpg")).issubset)
     if folder is not None:
-        return _flowers(folder)
-    folder = find(path, lambda inside: any((inside / f"{split}_32x32.mat").is_file() for split in ("train", "test")))
-    return _house_numbers(folder) if folder is not None else None
+        return _flowers(inventory.root / folder)
+    folder = find_folder(inventory, lambda names: bool({"train_32x32.mat", "test_32x32.mat"} & names))
+    return _house_numbers(inventory.root / folder) if folder is not None else None
 
 
 def flower_names() -> tuple[str, ...]:
@@ -41,7 +43,7 @@ def _flowers(folder: Path) -> Dataset:
     rows = [
         (f"jpg/image_{number:05d}.jpg", sets.get(number), int(label)) for number, label in enumerate(labels, start=1)
     ]
-    return labeled_files(folder, "flowers102", "the Oxford flowers' imagelabels.mat and jpg/", rows, flower_names())
+    return labeled_files(folder, NAME, "the Oxford flowers' imagelabels.mat and jpg/", rows, flower_names())
 
 
 def _house_numbers(folder: Path) -> Dataset:
@@ -52,7 +54,7 @@ def _house_numbers(folder: Path) -> Dataset:
             images, labels = _load(path, "X", "y")
             values = labels.ravel().astype(np.int64) % 10  # the digit 0 is stored as 10
             parts.append(Part(split, path.stem, np.ascontiguousarray(images.transpose(3, 0, 1, 2)), values))
-    return labeled_arrays(folder, "svhn", "SVHN's files of 32x32 digits", parts, [str(digit) for digit in range(10)])
+    return labeled_arrays(folder, NAME, "SVHN's files of 32x32 digits", parts, [str(digit) for digit in range(10)])
 
 
 def _load(path: Path, *keys: str) -> list[Any]:

@@ -1,96 +1,63 @@
-"""What the layouts share: the usual names of splits, the order of names, listing folders, building a dataset."""
+"""What the layouts share: the usual names of splits, finding a folder by its names, building a dataset."""
 
 from __future__ import annotations
 
-import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from natsort import natsort_keygen, ns
 
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
+from convolve.datasets.inventory import Inventory, natural
 from convolve.datasets.labels import Labels
 from convolve.errors import DataError
 from convolve.values import Dataset, GroundTruth, Images, Indices, Pixels
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif",
-     ".heic")
-)  # fmt: skip
-"""What counts as an image by its name. (HEIC counts, although it cannot be read, so that it is named and not lost.)"""
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training", "trainset"),
     "validation": ("val", "valid", "validation", "validate", "dev", "development"),
     "test": ("test", "testing", "testset", "eval", "evaluation", "t10k"),
 }
 SPLITS = tuple(_WORDS)
-_MOST_FOLDERS = 12  # a folder of more folders holds classes, not a dataset wrapped in folders
+_NEUTRAL = frozenset(("data", "dataset", "images", "imgs", "set", "split", "folder"))
+_DEPTH = 2  # folders around a dataset, at most
 
 
 def split_word(name: str) -> str | None:
-    """`train`, `validation` or `test`, when ``name`` is a usual word for it, perhaps with a year (`val2017`)."""
-    word = re.sub(r"[-_ ]?[0-9]+$", "", name.casefold())
-    return next((split for split, words in _WORDS.items() if word in words), None)
-
-
-_natural_key = natsort_keygen(alg=ns.IGNORECASE)
-
-
-def natural(name: str) -> tuple[Any, str]:
-    """A key that sorts `2` before `10`, and both before `a`, in upper or lower case; total, so that no order depends on
-    the file system.
+    """`train`, `validation` or `test`, when ``name`` is a usual word for it, perhaps with a number (`val2017`) or with
+    a word that adds nothing (`training_set`).
     """
-    return _natural_key(name), name
+    words = [word for word in re.split(r"[-_ .]+|(?<=[a-z])[0-9]+$", name.casefold()) if word and not word.isdecimal()]
+    telling = [word for word in words if word not in _NEUTRAL]
+    return next((split for split, usual in _WORDS.items() if len(telling) == 1 and telling[0] in usual), None)
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """The folders inside that are not hidden, in natural order."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be opened ({error.strerror}); check its permissions.") from error
-    return [folder / name for name in sorted(names, key=natural) if name != "__MACOSX"]
+def split_words(name: str) -> list[str]:
+    """The splits whose usual words are among the words of a name (`seg_train`)."""
+    words = set(re.split(r"[^a-z]+", name.casefold()))
+    return [split for split, usual in _WORDS.items() if words.intersection(usual)]
 
 
-def image_files(folder: Path) -> list[str]:
-    """Paths below ``folder`` of all images in it, however deep, in natural order; hidden ones are left out."""
-    found: list[str] = []
-    visited = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        visited.add(os.path.realpath(parent))
-        visible = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        paths = [os.path.join(parent, name) for name in visible]  # noqa: PTH118 - os.walk gives text
-        again = {path for path in paths if os.path.islink(path) and os.path.realpath(path) in visited}  # noqa: PTH114
-        folders[:] = [name for name, path in zip(visible, paths, strict=True) if path not in again]
-        below = os.path.relpath(parent, folder)
-        for name in files:
-            suffix = os.path.splitext(name)[1]  # noqa: PTH122 - 10x as fast
-            if suffix.casefold() in IMAGE_SUFFIXES and not name.startswith("."):
-                found.append(name if below == "." else f"{below}/{name}".replace(os.sep, "/"))
-    return sorted(found, key=natural)
-
-
-def find(root: Path, test: Callable[[Path], bool]) -> Path | None:
-    """The folder that passes the test: ``root``, or one inside it, or one inside that; the nearest.
+def find_folder(inventory: Inventory, test: Callable[[frozenset[str]], bool]) -> str | None:
+    """The folder whose names pass the test: the root, which is ``""``, or one in it, or one in that; the nearest.
 
     Raises `DataError` when two are equally near.
     """
-    level = [root]
-    for _ in range(3):
-        found = [folder for folder in level if test(folder)]
-        if len(found) > 1:
-            names = ", ".join(str(folder) for folder in found)
-            raise DataError(f"{root} holds {len(found)} datasets; give the one that you want: {names}.")
-        if found:
-            return found[0]
-        inside = [subfolders(folder) for folder in level]
-        level = [folder for folders in inside if len(folders) <= _MOST_FOLDERS for folder in folders]
-    return None
+    names: dict[str, set[str]] = defaultdict(set)
+    for path in (*inventory.files, *inventory.images, *inventory.folders):
+        folder, _, name = path.rpartition("/")
+        if folder.count("/") < _DEPTH:
+            names[folder].add(name)
+    found = [folder for folder, inside in names.items() if test(frozenset(inside))]
+    depth = min((f"{folder}/".count("/") * bool(folder) for folder in found), default=0)
+    nearest = sorted(folder for folder in found if f"{folder}/".count("/") * bool(folder) == depth)
+    if len(nearest) > 1:
+        paths = ", ".join(str(inventory.root / folder) for folder in nearest)
+        raise DataError(f"{inventory.root} holds {len(nearest)} datasets; give the one that you want: {paths}.")
+    return nearest[0] if nearest else None
 
 
 def contents(folder: Path) -> str:

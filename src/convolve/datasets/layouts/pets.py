@@ -4,33 +4,38 @@ have the breeds, and annotations/trimaps/, which are masks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
+from convolve.datasets.inventory import Inventory
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts.masks import distinct_colors
-from convolve.datasets.layouts.parts import build_dataset, find, read_lines
+from convolve.datasets.layouts.parts import build_dataset, find_folder, read_lines
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
 from convolve.values import Dataset, GroundTruth
 
+NAME = "pets"
 EXPECTED = "images/ with annotations/list.txt (Oxford-IIIT pets)"
+MARK = re.compile(r"(^|/)annotations/(trainval|list)\.txt$")
 _LISTS: tuple[tuple[str, str | None], ...] = (("trainval", "train"), ("test", "test"))
 _TRIMAP_CLASSES = ("background", "pet")
 _STORED, _BORDER = (2, 1), 3
 _NAMED = 3
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder or in one below it, or None. The label is the breed that begins a file's name, in the
     order of the lists' class numbers. The mask is the trimap, whose border is neither pet nor background and is
     ignored; an image may have none. Raises `DataError` for a line that is not `name class species breed`.
     """
-    folder = find(path, _is_pets) if path.is_dir() else None
-    if folder is None:
+    found = find_folder(inventory, frozenset(("images", "annotations")).issubset)
+    folder = inventory.root / (found or "")
+    if found is None or not _is_pets(folder):
         return None
     official = [(folder / "annotations" / f"{name}.txt", split) for name, split in _LISTS]
     lists = [(file, split) for file, split in official if file.is_file()]
@@ -50,7 +55,7 @@ def recognize(path: Path) -> Dataset | None:
         if alone:
             reason += f"; {len(alone)} images have no trimap, such as {', '.join(alone[:_NAMED])}"
     images = ImageFiles(folder, tuple(f"images/{name}.jpg" for name in names))
-    return build_dataset(folder, "pets", reason, images, [split for _, split, _ in rows], ground_truths)
+    return build_dataset(folder, NAME, reason, images, [split for _, split, _ in rows], ground_truths)
 
 
 def _masks(folder: Path, names: Sequence[str], present: Sequence[bool]) -> Masks:
@@ -65,8 +70,6 @@ def _trimap(name: str) -> str:
 
 
 def _is_pets(folder: Path) -> bool:
-    if not (folder / "images").is_dir():
-        return False
     for path in (folder / "annotations" / "trainval.txt", folder / "annotations" / "list.txt"):
         lines = [line for line in read_lines(path) if not line.startswith("#")] if path.is_file() else []
         name, *numbers = lines[0].split() if lines else [""]

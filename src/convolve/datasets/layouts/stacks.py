@@ -10,13 +10,16 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from convolve.datasets.images import ImageArray
+from convolve.datasets.inventory import Inventory
 from convolve.datasets.layouts.masks import class_lists, interpret
 from convolve.datasets.layouts.parts import build_dataset, join_arrays, split_word
 from convolve.datasets.masks import MaskArray, Masks, class_indices
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Pixels
 
+NAME = "stacks"
 EXPECTED = "train-volume.tif and train-labels.tif of as many pages"
+MARK = re.compile(r"^[^/]+\.tiff?$", re.IGNORECASE)
 _MASKS = re.compile(r"[-_. ]?(labels?|masks?|gt|ground[-_ ]?truths?|segmentation|seg)$")
 _IMAGES = re.compile(r"[-_. ]?(volumes?|images?|stack|raw)$")
 
@@ -28,13 +31,12 @@ class _Stack:
     word: str
 
 
-def recognize(path: Path) -> Dataset | None:
+def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder, or None where no two stacks are called alike but for `volume` and `labels` and the
     like. What is left of the name may be a split. Raises `DataError` where pages do not go together.
     """
-    if not path.is_dir():
-        return None
-    stacks = [stack for stack in _stacks(path) if _pages(stack.masks) > 1]
+    path = inventory.root
+    stacks = [stack for stack in _stacks(inventory) if _pages(stack.masks) > 1]
     if not stacks:
         return None
     images = [_read(stack.images) for stack in stacks]
@@ -55,12 +57,12 @@ def recognize(path: Path) -> Dataset | None:
     reason = f"{' and '.join(stack.images.name for stack in stacks)} with masks page by page; {meaning.how}"
     arrays = [ImageArray(pages, stack.images.stem) for stack, pages in zip(stacks, images, strict=True)]
     splits = [stack.word for stack, pages in zip(stacks, images, strict=True) for _ in pages]
-    return build_dataset(path, "stacks", reason, join_arrays(arrays), splits, {"masks": masks})
+    return build_dataset(path, NAME, reason, join_arrays(arrays), splits, {"masks": masks})
 
 
-def _stacks(folder: Path) -> list[_Stack]:
+def _stacks(inventory: Inventory) -> list[_Stack]:
     """The pairs, in the order of their names."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.casefold() in (".tif", ".tiff"))
+    files = [inventory.root / name for name in inventory.images if MARK.search(name)]
     bare = {path: _MASKS.sub("", path.stem.casefold()) for path in files}
     masks = {word: path for path, word in bare.items() if word != path.stem.casefold()}
     found = []

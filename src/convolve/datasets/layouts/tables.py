@@ -12,13 +12,17 @@ from unicodedata import normalize
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
+from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, natural, take_inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.parts import IMAGE_SUFFIXES, build_dataset, image_files, natural, split_word
+from convolve.datasets.layouts.parts import build_dataset, split_word
+from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset
 
+NAME = "table"
 EXPECTED = "labels.csv, .tsv or .txt (columns path, label and perhaps split)"
-_SUFFIXES = (".csv", ".tsv", ".txt")
+MARK = re.compile(r"^[^/]+\.(csv|tsv|txt)$", re.IGNORECASE)
+SUFFIXES = (".csv", ".tsv", ".txt")
 _PATHS = frozenset(
     ("path", "filepath", "file", "filename", "file_name", "image", "image_path", "image_name", "name", "id")
 )
@@ -37,34 +41,35 @@ class _Row:
     exists: bool
 
 
-def recognize(path: Path) -> Dataset | None:
-    """The dataset that a table describes, or that the tables in a folder describe; None where no table names images.
+def recognize(inventory: Inventory) -> Dataset | None:
+    """The dataset that the tables in a folder describe; None where no table names images.
 
     Paths count from the table's folder; an image's bare name, also without its suffix, is found anywhere below it. An
     image that is missing stays listed and fails when it is read. Labels separated by `;`, `|` or a comma without
-    space make a multi-label dataset. Raises `DataError` for a table that was given and cannot be understood.
+    space make a multi-label dataset.
     """
-    if path.is_file():
-        if path.suffix.casefold() not in _SUFFIXES:
-            return None
-        return _dataset(path.parent, [(path, _rows(path, _ImageFinder(path.parent), None))])
-    texts = [entry for entry in path.iterdir() if entry.suffix.casefold() in _SUFFIXES and entry.is_file()]
-    visible = [entry for entry in texts if not entry.name.startswith(".")]
-    tables = sorted(visible, key=lambda entry: natural(entry.name))
-    images = _ImageFinder(path) if tables else None
-    found = [(table, rows) for table in tables if images and (rows := _probe(table, images))]
+    path = inventory.root
+    tables = [path / name for name in inventory.files if MARK.search(name)]
+    images = _ImageFinder(inventory)
+    found = [(table, rows) for table in tables if (rows := _probe(table, images))]
     if len(found) > 1 and not all(_split_of(table) for table, _ in found):
         names = ", ".join(str(table) for table, _ in found)
         raise DataError(f"{path} holds {len(found)} tables of images; give the one that you want: {names}.")
     return _dataset(path, found) if found else None
 
 
+def open_file(path: Path, options: ReadingOptions) -> Dataset:
+    """The dataset that one table describes. Raises `DataError` for a table that cannot be understood."""
+    return _dataset(path.parent, [(path, _rows(path, _ImageFinder(take_inventory(path.parent, options)), None))])
+
+
 class _ImageFinder:
     """Finds an image by what a table calls it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._paths = set(files := image_files(root))
+    def __init__(self, inventory: Inventory) -> None:
+        self.root = inventory.root
+        files = inventory.images
+        self._paths = set(files)
         self._short: dict[str, str | None] = {}
         for path in files:
             pure = PurePosixPath(path)
@@ -171,7 +176,7 @@ def _dataset(root: Path, tables: Sequence[tuple[Path, list[_Row]]]) -> Dataset:
     missing = sum(not row.exists for row in rows)
     reason = f"the table {names}" + (f"; {missing} of its images are missing" if missing else "")
     images = ImageFiles(root, tuple(row.path for row in rows))
-    return build_dataset(root, "table", reason, images, [row.split for row in rows], {"labels": labels})
+    return build_dataset(root, NAME, reason, images, [row.split for row in rows], {"labels": labels})
 
 
 def _split_labels(cell: str) -> list[str]:

@@ -1,0 +1,148 @@
+"""What lies in a folder, listed once: images, other files, folders, and what does not count as data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from natsort import natsort_keygen, ns
+
+from convolve.datasets.reading import BY_LOOKING, ReadingOptions
+from convolve.errors import DataError
+
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif",
+     ".heic")
+)  # fmt: skip
+"""What counts as an image by its name. (HEIC counts, although it cannot be read, so that it is named and not lost.)"""
+_OTHER_SUFFIXES = frozenset(
+    (".bin", ".bz2", ".cfg", ".csv", ".db", ".doc", ".docx", ".gz", ".h5", ".htm", ".html", ".ini", ".json", ".jsonl",
+     ".log", ".mat", ".md", ".npy", ".npz", ".onnx", ".parquet", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rar",
+     ".safetensors", ".tar", ".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip")
+)  # fmt: skip
+"""What is no image by its name. Any other file is looked into."""
+_UNREADABLE_SUFFIXES = frozenset(
+    (".arw", ".avi", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".mkv", ".mov", ".mp4", ".nef", ".nii", ".orf",
+     ".psd", ".raf", ".rw2", ".svg")
+)  # fmt: skip
+"""What people take for images, in formats that cannot be read."""
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"BM")
+_SYSTEM_FOLDERS = frozenset(
+    ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information", "__pycache__")
+)
+_RUN_FILES = frozenset(("contact_sheet.png", "recipe.toml", "report.html", "splits.json"))
+"""One of these beside a `manifest.json` makes a folder a run."""
+NAMED = 3
+"""How many of the files that are left out a sentence names."""
+_natural_key = natsort_keygen(alg=ns.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What lies below ``root``: paths below it with `/`, each list in natural order.
+
+    ``options`` are what a person said about how to read it. ``images`` are known by their names or, where the name says
+    nothing, by their first bytes; ``files`` are all others, ``folders`` those that count. Hidden names are in none of
+    them. ``notes`` say in a sentence each what does not count although it might be expected to.
+    """
+
+    root: Path
+    options: ReadingOptions
+    images: tuple[str, ...]
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def below(self, folder: str) -> Inventory:
+        """What lies in one of the folders."""
+        parts = (self.images, self.files, self.folders)
+        images, files, folders = (
+            tuple(path.removeprefix(f"{folder}/") for path in paths if path.startswith(f"{folder}/")) for paths in parts
+        )
+        return Inventory(self.root / folder, self.options, images, files, folders, self.notes)
+
+    def subfolders(self) -> list[str]:
+        """The folders at the top."""
+        return [folder for folder in self.folders if "/" not in folder]
+
+
+def natural(name: str) -> tuple[Any, str]:
+    """A key that sorts `2` before `10`, and both before `a`, in upper or lower case; total, so that no order depends on
+    the file system.
+    """
+    return _natural_key(name), name
+
+
+def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventory:
+    """Walk through a folder once. Links to folders are followed, except to one that contains them.
+
+    Raises `DataError` for a folder that may not be opened.
+    """
+    images, others, found = [], [], []
+    runs, loops, unreadable = [], [], []
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be opened ({error.strerror}); check its permissions.") from error
+
+    for parent, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        below = os.path.relpath(parent, root).replace(os.sep, "/")
+        prefix = "" if below == "." else f"{below}/"
+        if prefix and "manifest.json" in files and _RUN_FILES.intersection(files):
+            folders.clear()
+            runs.append(below)
+            continue
+        visible = [name for name in folders if not name.startswith(".") and name.casefold() not in _SYSTEM_FOLDERS]
+        folders[:] = [name for name in visible if not _contains_itself(Path(parent, name), root)]
+        loops += [prefix + name for name in visible if name not in folders]
+        found += [prefix + name for name in folders]
+        for name in files:
+            if not name.startswith("."):
+                suffix = os.path.splitext(name)[1].casefold()  # noqa: PTH122 - 10x as fast
+                known = suffix in IMAGE_SUFFIXES or suffix in _OTHER_SUFFIXES
+                image = suffix in IMAGE_SUFFIXES if known else has_image_signature(Path(parent, name))
+                listed = unreadable if suffix in _UNREADABLE_SUFFIXES else images if image else others
+                listed.append(prefix + name)
+    emptied = {run[:end] for run in runs for end, mark in enumerate(f"{run}/") if mark == "/"}
+    filled = {path[:end] for path in (*images, *others) for end, mark in enumerate(path) if mark == "/"}
+    found = [folder for folder in found if folder not in emptied or folder in filled]
+    notes = tuple(
+        f"{_name(paths)} {what}"
+        for paths, what in (
+            (runs, "left out: convolve wrote it"),
+            (loops, "left out: a link to a folder that it lies in"),
+            (unreadable, "left out: the format cannot be read; convert it to PNG or JPEG"),
+        )
+        if paths
+    )
+    return Inventory(root, options, *(tuple(sorted(paths, key=natural)) for paths in (images, others, found)), notes)
+
+
+def _name(paths: Sequence[str]) -> str:
+    """The first few of some paths, and how many there are, for a sentence."""
+    rest = f" and {len(paths) - NAMED:,} more" if len(paths) > NAMED else ""
+    return ", ".join(sorted(paths, key=natural)[:NAMED]) + rest
+
+
+def _contains_itself(folder: Path, root: Path) -> bool:
+    """Whether a folder is a link to one of those that it lies in."""
+    if not folder.is_symlink():
+        return False
+    target = os.path.realpath(folder)
+    above = [folder.parent, *folder.parent.parents]
+    inside = above[: above.index(root) + 1]
+    return any(os.path.commonpath((target, os.path.realpath(each))) == target for each in inside)
+
+
+def has_image_signature(path: Path) -> bool:
+    """Whether a file begins as JPEG, PNG, GIF, TIFF, BMP, WebP or AVIF do."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP"
+    return start.startswith(_SIGNATURES) or start[4:12] in (b"ftypavif", b"ftypheic")

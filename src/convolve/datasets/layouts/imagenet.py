@@ -1,0 +1,83 @@
+"""ImageNet's folders of WordNet ids (Deng et al. 2009), with the validation images in one folder and a list of their
+classes: Tiny ImageNet (`val_annotations.txt`) and the ILSVRC of Kaggle (`LOC_val_solution.csv`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import PurePosixPath
+
+from convolve.datasets.inventory import Inventory
+from convolve.datasets.layouts.parts import labeled_files, read_lines, split_word
+from convolve.errors import DataError
+from convolve.values import Dataset
+
+NAME = "imagenet"
+EXPECTED = "train/n01440764/*.JPEG with val_annotations.txt or LOC_val_solution.csv (ImageNet)"
+MARK = re.compile(r"(^|/)(val_annotations\.txt|LOC_val_solution\.csv|LOC_synset_mapping\.txt)$")
+_ID = re.compile(r"n[0-9]{8}")
+_NAMES = re.compile(r"(^|/)(words|LOC_synset_mapping)\.txt$")
+_INDEX = re.compile(r"(^|/)imagenet_class_index\.json$")
+
+
+def recognize(inventory: Inventory) -> Dataset | None:
+    """The dataset in a folder, or None where no folder is called by a WordNet id. Classes are in the order of their ids
+    and are called as `words.txt` or `LOC_synset_mapping.txt` say. Images without a class are left out.
+    """
+    listed = _validation_classes(inventory)
+    rows: list[tuple[str, str | None, str]] = []
+    for image in inventory.images:
+        path = PurePosixPath(image)
+        split = next(filter(None, map(split_word, path.parts[:-1])), None)
+        identifier = next((part for part in path.parts[:-1] if _ID.fullmatch(part)), None)
+        if identifier is None and split == "validation":
+            identifier = listed.get(path.stem)
+        if identifier is not None:
+            rows.append((image, split, identifier))
+    identifiers = sorted({identifier for _, _, identifier in rows})
+    if len(identifiers) < 2:
+        return None
+    words = _words(inventory)
+    names = [words.get(identifier, identifier) for identifier in identifiers]
+    repeated = {name for name, times in Counter(names).items() if times > 1}
+    classes = [f"{name} ({one})" if name in repeated else name for name, one in zip(names, identifiers, strict=True)]
+    index = {identifier: number for number, identifier in enumerate(identifiers)}
+    reason = f"folders of {len(identifiers)} WordNet ids"
+    if listed:
+        reason += f", and a list of the classes of {len(listed):,} validation images"
+    return labeled_files(
+        inventory.root, NAME, reason, [(path, split, index[one]) for path, split, one in rows], classes
+    )
+
+
+def _validation_classes(inventory: Inventory) -> dict[str, str]:
+    """Stem of a validation image -> WordNet id. Raises `DataError` for a line of another form."""
+    found: dict[str, str] = {}
+    for file in inventory.files:
+        name = PurePosixPath(file).name
+        if name in ("val_annotations.txt", "LOC_val_solution.csv"):
+            lines = read_lines(inventory.root / file)
+            for line in lines[1:] if name.endswith("csv") else lines:
+                image, *rest = re.split(r"[\t, ]+", line)
+                if not rest or not _ID.fullmatch(rest[0]):
+                    raise DataError(f"{inventory.root / file} has a line without a WordNet id: {line!r}; correct it.")
+                found[PurePosixPath(image).stem] = rest[0]
+    return found
+
+
+def _words(inventory: Inventory) -> dict[str, str]:
+    """WordNet id -> the name of its class."""
+    found: dict[str, str] = {}
+    for file in inventory.files:
+        if _NAMES.search(file):
+            pairs = (line.split(None, 1) for line in read_lines(inventory.root / file))
+            found |= {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
+        elif _INDEX.search(file):
+            try:
+                document = json.loads((inventory.root / file).read_text(encoding="utf-8"))
+                found |= {str(one): str(name).replace("_", " ") for one, name in document.values()}
+            except (OSError, ValueError, AttributeError) as error:
+                raise DataError(f"{inventory.root / file} is damaged ({error}); copy it again.") from error
+    return found

@@ -1,0 +1,23 @@
+"""What a person may say about how a dataset is read, where looking alone does not decide it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a dataset is read, as far as it is not recognized by looking."""
+
+    layout: str | None = None
+    """Layout of the data, such as folders, table, masks or coco; by default recognized."""
+    image_column: str | None = None
+    """Column of a table that names the images."""
+    label_column: str | None = None
+    """Column of a table that holds the labels."""
+    label_from: str | None = None
+    """Regular expression on image paths; its first group (or match) is the label."""
+
+
+BY_LOOKING = ReadingOptions()
+"""Nothing said: all is recognized."""
