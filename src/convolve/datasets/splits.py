@@ -72,10 +72,17 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
         test, train = fixed["test"], free
     else:
         test, train = _hold_out(groups, free, plan.test, "test", np.random.default_rng([plan.seed, _TEST]))
+    random = np.random.default_rng([plan.seed, _VALIDATION])
     if "validation" in fixed:
         validation = fixed["validation"]
+    elif plan.folds == 1:  # the fraction counts on what test was taken from, too
+        fraction = plan.validation * len(free) / max(len(train), 1)
+        validation, train = _hold_out(groups, train, fraction, "validation", random)
     else:
-        validation, train = _draw_validation(groups, train, plan, len(free))
+        held = _assign(groups, train, np.full(plan.folds, 1 / plan.folds), random, learned=None) == plan.fold
+        if not held.any():
+            raise DataError(f"{len(train)} images, or their groups, are too few for {plan.folds} folds; ask for fewer.")
+        validation, train = train[held], train[~held]
     if not len(train):
         raise DataError(f"{dataset.root} leaves no image to learn from; add images to its training split.")
     parts = [np.unique(groups.of_image[part]) for part in (train, validation, test)]
@@ -145,17 +152,6 @@ def _groups_by_name(images: Images, pattern: str) -> Indices:
     return np.unique(np.array(keys, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def _draw_validation(groups: _Groups, images: Indices, plan: SplitPlan, total: int) -> tuple[Indices, Indices]:
-    """The validation split, its fraction counted on the ``total`` that test was taken from too; and the remainder."""
-    random = np.random.default_rng([plan.seed, _VALIDATION])
-    if plan.folds == 1:
-        return _hold_out(groups, images, plan.validation * total / max(len(images), 1), "validation", random)
-    held = _assign(groups, images, np.full(plan.folds, 1 / plan.folds), random, learned=None) == plan.fold
-    if not held.any():
-        raise DataError(f"{len(images)} images, or their groups, are too few for {plan.folds} folds; ask for fewer.")
-    return images[held], images[~held]
-
-
 def _hold_out(
     groups: _Groups, images: Indices, fraction: float, name: str, random: np.random.Generator
 ) -> tuple[Indices, Indices]:
@@ -174,25 +170,31 @@ def _hold_out(
 def _assign(
     groups: _Groups, images: Indices, fractions: Fractions, random: np.random.Generator, learned: int | None
 ) -> Indices:
-    """(n,) the part of each image; -1 for what is learned from whichever part is held out: a class's only group.
-    ``learned`` is the part that is never held out, if there is one.
+    """(n,) the part of each image; -1 for what is learned from whichever part is held out: a class's only group, and
+    the smallest one of a class that would be in that part alone. ``learned`` is the part that is never held out, if
+    there is one.
     """
     _, rows = np.unique(groups.of_image[images], return_inverse=True)
     classes = groups.presence.shape[1]
     image, label = np.nonzero(groups.presence[images])
     keys, count = np.unique(rows[image] * classes + label, return_counts=True)
     group, label = np.divmod(keys, classes)
-    contents = _Contents(rows, group, label, count, np.bincount(label, minlength=classes))
-    sole = np.isin(np.arange(contents.rows.max(initial=-1) + 1), contents.group[contents.carriers[contents.label] == 1])
+    carriers = np.bincount(label, minlength=classes)
+    contents = _Contents(rows, group, label, count, carriers)
+    sole = np.isin(np.arange(rows.max(initial=-1) + 1), group[carriers[label] == 1])
     free = np.flatnonzero(~sole)
     if groups.single and not groups.grouped:
         parts = _assign_by_largest_remainder(contents, free, fractions, random)
     else:
         parts = _assign_greedily(contents, free, fractions, random)
-    for part in range(len(fractions)):
-        if part != learned:
-            _return_complete_classes(parts, contents, part)
-    return parts[contents.rows]
+    sizes = np.bincount(rows)
+    for part in [part for part in range(len(fractions)) if part != learned]:
+        held = np.bincount(label[parts[group] == part], minlength=classes)
+        for complete in np.flatnonzero((held == carriers) & (carriers > 0)):
+            members = group[label == complete]
+            if (parts[members] == part).all():
+                parts[members[sizes[members].argmin()]] = -1
+    return parts[rows]
 
 
 def _assign_by_largest_remainder(
@@ -239,17 +241,6 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
         lacking[part, label] -= count
         space[part] -= size
     return parts
-
-
-def _return_complete_classes(parts: Indices, contents: _Contents, part: int) -> None:
-    """Take from ``part`` the smallest group of each class that is in no other part, to be learned from."""
-    held = contents.label[parts[contents.group] == part]
-    complete = (np.bincount(held, minlength=len(contents.carriers)) == contents.carriers) & (contents.carriers > 0)
-    sizes = np.bincount(contents.rows)
-    for label in np.flatnonzero(complete):
-        groups = contents.group[contents.label == label]
-        if (parts[groups] == part).all():
-            parts[groups[sizes[groups].argmin()]] = -1
 
 
 def _origin(dataset: Dataset, groups: _Groups, plan: SplitPlan) -> str:

@@ -13,8 +13,7 @@ import torch
 from convolve import models
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import read_images
-from convolve.datasets.doctor import diagnose, readable
-from convolve.datasets.findings import Findings
+from convolve.datasets.doctor import Findings, diagnose, readable
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts
