@@ -115,8 +115,11 @@ def test_noisy_copies_of_digits_are_found_among_all_others() -> None:
 
 def test_the_search_finds_what_comparing_all_pairs_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     luma, chroma = digits()
-    luma, chroma = luma[:600], chroma[:600]
+    noise = np.random.default_rng(0).normal(0, 5, (200, 4, 4)).repeat(4, 1).repeat(4, 2)
+    copies = np.clip(luma[:200] + noise, 0, 255).astype(np.uint8)
+    luma, chroma = np.concatenate([luma[:600], copies]), chroma[:800]
     searched = duplicates._near_pairs(luma, chroma, 1)
+    assert 50 < len(searched) < 150
 
     class AllPairs:
         """Everything is as near as can be to everything."""
