@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from convolve.datasets.images import MAX_PIXELS, EncodedFile, to_channels
 from convolve.errors import ImageError
@@ -257,6 +257,34 @@ def test_headers_tell_the_upright_size() -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
     assert EncodedFile(saved(picture(), "JPEG", exif=exif), "a").header == Header((40, 24), gray=False)
+
+
+@pytest.mark.parametrize("kind", ["eXIf", "iTXt"])
+def test_the_orientation_of_a_png_may_come_after_its_pixels(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    blob = saved(picture(), "PNG", **({"exif": exif} if kind == "eXIf" else {"pnginfo": text}))
+    start = blob.index(kind.encode()) - 4
+    end = start + 12 + int.from_bytes(blob[start : start + 4], "big")
+    last = blob.index(b"IEND") - 4
+    blob = blob[:start] + blob[end:last] + blob[start:end] + blob[last:]
+    assert EncodedFile(blob, "a").header == Header((40, 24), gray=False)
+    assert decode(blob, "a").shape == (40, 24, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+def test_headers_are_read_without_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[Image.Image] = []
+    file_class = type(Image.open(io.BytesIO(saved(picture(), kind))))
+
+    def load(image: Image.Image) -> None:
+        loads.append(image)
+
+    monkeypatch.setattr(file_class, "load", load)
+    assert EncodedFile(saved(picture(), kind), "a").header.size == (24, 40)
+    assert not loads
 
 
 def test_channels() -> None:

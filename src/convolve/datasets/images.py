@@ -41,6 +41,8 @@ _ORIENTATION: Final = 0x0112
 _GRAY_MODES: Final = frozenset({"1", "L", "LA", "I", "F"})
 _SIDEWAYS: Final = 5
 """The first of the orientations that exchange height and width."""
+_PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")
+"""What names everything in which Pillow looks for a PNG's orientation."""
 _JPEG_FLAGS: Final = {
     1: (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE),
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
@@ -96,7 +98,9 @@ class EncodedFile(EncodedImage):
         """What the file's header says. Raises `ImageError`."""
         with _opened(self.blob, self.name) as image:
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
-            sideways = _orientation(image) >= _SIDEWAYS
+            # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
+            bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
+            sideways = not bare and _orientation(image) >= _SIDEWAYS
             return Header(image.size if sideways else (image.height, image.width), gray)
 
     def decode(self, at_least: int = 0) -> Pixels:
@@ -339,21 +343,15 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     """The same image in mode L or RGB, without transparency."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        return _from_deep(image, name)
-    gray = image.mode in _GRAY_MODES or (image.mode == "P" and _gray_palette(image))
+        values = np.asarray(image)
+        if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+            raise ImageError(f"{name} has 32 bits a channel; save it with 8 or 16.")
+        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    gray = image.mode in _GRAY_MODES
+    if image.mode == "P":
+        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        gray = bool((palette == palette[:, :1]).all())
     if image.has_transparency_data:
         over = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("L" if gray else "RGB")
+        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return image.convert("L" if gray else "RGB")
-
-
-def _gray_palette(image: Image.Image) -> bool:
-    entries = np.array(image.getpalette("RGB")).reshape(-1, 3)
-    return bool((entries == entries[:, :1]).all())
-
-
-def _from_deep(image: Image.Image, name: str) -> Image.Image:
-    values = np.asarray(image)
-    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
-        raise ImageError(f"{name} has 32 bits a channel; save it with 8 or 16.")
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))

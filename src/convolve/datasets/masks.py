@@ -313,7 +313,9 @@ def class_indices(
         positions = np.searchsorted(known, band).clip(max=len(known) - 1)
         unknown = band[known[positions] != band]
         if len(unknown):
-            raise ImageError(f"{name} holds the value {_as_text(int(unknown[0]))}, which names no class.")
+            number = int(unknown[0])
+            color = " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
+            raise ImageError(f"{name} holds the value {number if number < 2**24 else color}, which names no class.")
         result[start : start + _BAND] = meaning[positions]
     return result.reshape(values.shape)
 
@@ -321,12 +323,6 @@ def class_indices(
 def stored_number(value: int | Color) -> int:
     """A gray level, palette index or color as `stored_values` gives it."""
     return value if isinstance(value, int) else 2**24 + 65536 * value[0] + 256 * value[1] + value[2]
-
-
-def _as_text(number: int) -> str:
-    if number < 2**24:
-        return str(number)
-    return " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
 
 
 def warp_mask(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:
