@@ -12,6 +12,7 @@ groups nor several labels, and neither it nor `StratifiedGroupKFold` leaves ever
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import final
 
@@ -60,7 +61,14 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
     outside of the splits used as given. Raises `DataError` when a split that is asked for would be empty, or groups
     cannot stay whole.
     """
-    groups = _group(dataset, ground_truth, plan.group_by, usable)
+    grouped, classes = plan.group_by is not None, ground_truth.classes
+    presence = ground_truth.presence() if classes else np.ones((len(dataset), 1), dtype=bool)
+    groups = _Groups(
+        of_image=np.arange(len(dataset)) if plan.group_by is None else _groups_by_name(dataset.images, plan.group_by),
+        presence=presence,
+        simple=not grouped and bool((presence[usable].sum(1) == 1).all()),
+        unit="groups" if grouped else "images of a class" if classes else "images",
+    )
     given = {word: np.intersect1d(indices, usable) for word, indices in dataset.given_splits.items()}
     fixed = {word: part for word, part in given.items() if word == "test" or (word == "validation" and plan.folds == 1)}
     free = (
@@ -92,7 +100,8 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
             f"The dataset's own splits separate {int((times > 1).sum())} of {len(whole)} groups; drop --group-by, "
             "or those splits."
         )
-    return Splits(train, validation, test, _origin(dataset, groups, plan))
+    how = ("stratified by class" if groups.simple else "iteratively stratified") if classes else "at random"
+    return Splits(train, validation, test, _origin(dataset.given_splits, plan, how))
 
 
 @final
@@ -114,25 +123,14 @@ class _Contents:
 class _Groups:
     """What is never split: single images, or groups of them.
 
-    ``of_image`` (N,) is the group of each image. ``presence`` (N, C) says which classes it has, ``single`` whether that
-    is one each. What has no classes is of a single one, and not ``stratified``.
+    ``of_image`` (N,) is the group of each image. ``presence`` (N, C) says which classes it has; what has no classes is
+    of a single one. ``simple`` are single images of one class each; ``unit`` is what messages call a group.
     """
 
     of_image: Indices
     presence: Flags
-    grouped: bool
-    single: bool
-    stratified: bool
-
-
-def _group(dataset: Dataset, ground_truth: GroundTruth, pattern: str | None, usable: Indices) -> _Groups:
-    presence = ground_truth.presence()
-    stratified = presence.shape[1] > 0
-    if not stratified:
-        presence = np.ones((len(dataset), 1), dtype=bool)
-    of_image = np.arange(len(dataset)) if pattern is None else _groups_by_name(dataset.images, pattern)
-    single = bool((presence[usable].sum(1) == 1).all())
-    return _Groups(of_image, presence, pattern is not None, single, stratified)
+    simple: bool
+    unit: str
 
 
 def _groups_by_name(images: Images, pattern: str) -> Indices:
@@ -162,8 +160,9 @@ def _hold_out(
     fraction = min(max(fraction, least), 1 - least)
     held = _assign(groups, images, np.array([1 - fraction, fraction]), random, learned=0) == 1
     if not held.any():
-        what = "groups" if groups.grouped else "images of a class" if groups.stratified else "images"
-        raise DataError(f"There are too few {what} to set some aside for {name}; add images, or set {name} to 0.")
+        raise DataError(
+            f"There are too few {groups.unit} to set some aside for {name}; add images, or set {name} to 0."
+        )
     return images[held], images[~held]
 
 
@@ -183,7 +182,7 @@ def _assign(
     contents = _Contents(rows, group, label, count, carriers)
     sole = np.isin(np.arange(rows.max(initial=-1) + 1), group[carriers[label] == 1])
     free = np.flatnonzero(~sole)
-    if groups.single and not groups.grouped:
+    if groups.simple:
         parts = _assign_by_largest_remainder(contents, free, fractions, random)
     else:
         parts = _assign_greedily(contents, free, fractions, random)
@@ -243,9 +242,8 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
     return parts
 
 
-def _origin(dataset: Dataset, groups: _Groups, plan: SplitPlan) -> str:
-    given = dataset.given_splits
-    if plan.folds == 1 and {"validation", "test"} <= set(given):
+def _origin(given: Collection[str], plan: SplitPlan, how: str) -> str:
+    if plan.folds == 1 and "validation" in given and "test" in given:
         return "as the dataset gives them"
     sizes = "the given test" if "test" in given else f"{100 * plan.test:g} % test"
     if plan.folds > 1:
@@ -254,7 +252,5 @@ def _origin(dataset: Dataset, groups: _Groups, plan: SplitPlan) -> str:
         sizes += ", the given validation"
     else:
         sizes += f", {100 * plan.validation:g} % validation"
-    how = "stratified by class" if groups.single and not groups.grouped else "iteratively stratified"
-    how = how if groups.stratified else "at random"
     whole = f", groups by '{plan.group_by}' whole" if plan.group_by else ""
     return f"{sizes}, the rest train; {how} with seed {plan.seed}{whole}"
