@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -63,12 +63,12 @@ class TargetSource(Protocol):
 class GroundTruthFindings:
     """What the doctor learns from reading all that is said of a dataset's images.
 
-    ``failed`` says by index why something cannot be read. ``totals`` has numbers for each class under a heading, such
-    as `pixels`.
+    ``failed`` says by index why something cannot be read. ``counts`` has (N, C) numbers for each image and class under
+    a heading, such as `pixels`.
     """
 
     failed: Mapping[int, str] = field(default_factory=dict)
-    totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    counts: Mapping[str, Indices] = field(default_factory=dict)
 
 
 class GroundTruth(TargetSource, Protocol):
@@ -84,14 +84,15 @@ class GroundTruth(TargetSource, Protocol):
         """(N,) of which images anything is said; see `Dataset.for_ground_truth`."""
         ...
 
+    @property
+    def findings(self) -> GroundTruthFindings:
+        """What cannot be read, and what there is to count beyond the images of each class."""
+        ...
+
     def __len__(self) -> int: ...
 
     def presence(self) -> Flags:
         """(N, C) which classes occur in which images: what splits are stratified by. None where it cannot be read."""
-        ...
-
-    def findings(self) -> GroundTruthFindings:
-        """What cannot be read, and what there is to count beyond the images of each class."""
         ...
 
     def digest(self, index: int) -> bytes:
@@ -108,13 +109,18 @@ class GroundTruth(TargetSource, Protocol):
         """
         ...
 
-    def draw(self, images: Pixels, targets: Targets) -> Pixels:
-        """(N, H, W, 1 or 3) images of a batch with their targets drawn into them."""
+    def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
+        """(N, H, W, 1 or 3) images of a batch with their targets drawn into them; and a few words on each, such as the
+        names of classes.
+        """
         ...
 
-    def describe(self, targets: Targets) -> list[str]:
-        """A few words on each of a batch's targets, such as the names of classes."""
-        ...
+
+class Header(NamedTuple):
+    """What an image's header says: ``size`` (height, width) of the upright image; ``gray`` where it rules out color."""
+
+    size: tuple[int, int]
+    gray: bool
 
 
 class EncodedImage(Protocol):
@@ -126,13 +132,8 @@ class EncodedImage(Protocol):
         ...
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the upright image, without decoding it. Raises `ImageError`."""
-        ...
-
-    @property
-    def gray(self) -> bool:
-        """Whether the header alone rules out color. Raises `ImageError`."""
+    def header(self) -> Header:
+        """What is known without decoding it. Raises `ImageError`."""
         ...
 
     def decode(self, at_least: int = 0) -> Pixels:
@@ -168,7 +169,7 @@ class Images(Protocol):
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of the upright image, without decoding it. Raises `ImageError`."""
-        return self.open(index).size
+        return self.open(index).header.size
 
     def digest(self, index: int) -> bytes:
         """16 bytes that depend on the stored content alone. Raises `ImageError` when the file cannot be opened."""

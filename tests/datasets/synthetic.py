@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from convolve.datasets.images import ImageFiles
-from convolve.values import EncodedImage, Images, Indices, Pixels, Preprocessing
+from convolve.values import EncodedImage, Header, Images, Indices, Pixels, Preprocessing
 
 
 def random_image(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
@@ -73,12 +73,8 @@ class CountedImage(EncodedImage):
         return self.encoded.digest
 
     @property
-    def size(self) -> tuple[int, int]:
-        return self.encoded.size
-
-    @property
-    def gray(self) -> bool:
-        return self.encoded.gray
+    def header(self) -> Header:
+        return self.encoded.header
 
     def decode(self, at_least: int = 0) -> Pixels:
         with self.counts.lock:

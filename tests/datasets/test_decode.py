@@ -11,12 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
-from convolve.datasets.decode import MAX_PIXELS, Header, decode, read_header, to_channels
+from convolve.datasets.images import MAX_PIXELS, EncodedFile, to_channels
 from convolve.errors import ImageError
+from convolve.values import Header, Pixels
 
 NEAR = 3  # levels that two decoders of JPEG may differ by
+
+
+def decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
+    return EncodedFile(blob, name).decode(at_least)
 
 
 def picture(height: int = 24, width: int = 40) -> Image.Image:
@@ -244,14 +249,42 @@ def test_threads_see_the_same_and_leave_the_filters_alone() -> None:
 )  # fmt: skip
 def test_headers_tell_the_size_and_whether_there_may_be_color(mode: str, kind: str, gray: bool) -> None:
     blob = saved(picture().convert("L").convert(mode) if mode == "I;16" else picture().convert(mode), kind)
-    assert read_header(blob, "a") == Header(24, 40, gray)
+    assert EncodedFile(blob, "a").header == Header((24, 40), gray)
     assert not gray or decode(blob, "a").shape[2] == 1
 
 
 def test_headers_tell_the_upright_size() -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
-    assert read_header(saved(picture(), "JPEG", exif=exif), "a") == Header(40, 24, gray=False)
+    assert EncodedFile(saved(picture(), "JPEG", exif=exif), "a").header == Header((40, 24), gray=False)
+
+
+@pytest.mark.parametrize("kind", ["eXIf", "iTXt"])
+def test_the_orientation_of_a_png_may_come_after_its_pixels(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    blob = saved(picture(), "PNG", **({"exif": exif} if kind == "eXIf" else {"pnginfo": text}))
+    start = blob.index(kind.encode()) - 4
+    end = start + 12 + int.from_bytes(blob[start : start + 4], "big")
+    last = blob.index(b"IEND") - 4
+    blob = blob[:start] + blob[end:last] + blob[start:end] + blob[last:]
+    assert EncodedFile(blob, "a").header == Header((40, 24), gray=False)
+    assert decode(blob, "a").shape == (40, 24, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+def test_headers_are_read_without_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[Image.Image] = []
+    file_class = type(Image.open(io.BytesIO(saved(picture(), kind))))
+
+    def load(image: Image.Image) -> None:
+        loads.append(image)
+
+    monkeypatch.setattr(file_class, "load", load)
+    assert EncodedFile(saved(picture(), kind), "a").header.size == (24, 40)
+    assert not loads
 
 
 def test_channels() -> None:

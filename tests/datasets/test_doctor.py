@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 from convolve.datasets import doctor
-from convolve.datasets.doctor import diagnose, fingerprint, readable
-from convolve.datasets.findings import Findings, as_json
+from convolve.datasets.doctor import Findings, as_json, diagnose, fingerprint, readable
 from convolve.datasets.images import ImageArray, ImageFiles, read_digests
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
-from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Indices, Pixels, Splits
+from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Pixels, Splits
 from tests.datasets.synthetic import CountedImages
 
 
@@ -36,7 +35,7 @@ def dataset(
 
 
 def examine(data: Dataset, name: str = "labels", splits: Splits | None = None, workers: int | None = None) -> Findings:
-    return doctor.examine(data, data.ground_truths[name], splits, workers)
+    return diagnose(data, data.ground_truths[name], splits, survey(data.images, workers), workers)
 
 
 def in_memory(count: int = 20, channels: int = 3) -> ImageArray:
@@ -243,8 +242,7 @@ def test_json_has_stable_keys_and_holds_what_json_can() -> None:
 
 def mark(data: Dataset, name: str = "labels", count: int = 20) -> str:
     """The fingerprint of the first images, by one of the ground truths."""
-    digests = read_digests(data.images)[:count]
-    return fingerprint(data, data.ground_truths[name], np.arange(count), digests)
+    return fingerprint(data, data.ground_truths[name], np.arange(count), read_digests(data.images))
 
 
 def test_the_fingerprint_changes_with_data_labels_and_selection_only(tmp_path: Path) -> None:
@@ -312,8 +310,9 @@ def test_an_image_whose_mask_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     assert len(examine(data).usable) == 20  # its label is known all the same
     seen = readable(data, data.ground_truths["masks"], survey(data.images))
     assert 7 not in seen.usable
-    assert len(seen.sizes) == len(seen.color) == len(seen.means) == len(seen.luma) == len(seen.digests) == 19
-    assert seen.digests[7] == data.images.digest(8)
+    assert len(seen.usable) == 19
+    assert len(seen.measurements) == len(seen.digests) == 20
+    assert seen.digests[8] == data.images.digest(8)
 
 
 def test_too_many_unreadable_masks_are_refused_by_name(tmp_path: Path) -> None:
@@ -328,15 +327,10 @@ class Captions:
     """A ground truth without classes."""
 
     classes = ()
+    findings = GroundTruthFindings()
 
     def presence(self) -> Flags:
         return np.zeros((20, 0), dtype=bool)
-
-    def findings(self) -> GroundTruthFindings:
-        return GroundTruthFindings()
-
-    def take(self, indices: Indices) -> Captions:
-        return self
 
     def digest(self, index: int) -> bytes:
         return b"a cat"
@@ -346,7 +340,7 @@ def test_without_classes_there_is_nothing_to_say_of_classes() -> None:
     array = in_memory().array.copy()
     array[3] = array[0]
     data = dataset(ImageArray(array, "x"), [0, 1] * 10, train=[*range(10)], test=[*range(10, 20)])
-    findings = doctor.examine(data, Captions())  # type: ignore[arg-type]
+    findings = diagnose(data, Captions(), None, survey(data.images))  # type: ignore[arg-type]
     assert (findings.classes, findings.counts) == ((), {"all": (), "train": (), "test": ()})
     assert (findings.imbalance, findings.missing, findings.empty_classes) == (1.0, {}, ())
     assert (findings.exact.groups, findings.exact.conflicts) == (1, 0)

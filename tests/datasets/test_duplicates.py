@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from convolve.datasets import duplicates
 from convolve.datasets.images import ImageArray
 from convolve.datasets.survey import survey
-from convolve.values import Indices, Pixels
+from convolve.values import Floats, Indices, Pixels
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -45,8 +45,8 @@ CHANGES: dict[str, Change] = {
 
 def groups(pictures: list[Image.Image]) -> list[list[int]]:
     seen = [survey(ImageArray(as_array(picture)[None], ""), 0) for picture in pictures]
-    luma, chroma = (np.concatenate([getattr(one, name) for one in seen]) for name in ("luma", "chroma"))
-    return [group.tolist() for group in duplicates.near_groups(luma, chroma)]
+    measured = np.concatenate([one.measurements for one in seen])
+    return [group.tolist() for group in duplicates.near_groups(measured["luma"], measured["chroma"])]
 
 
 def as_array(picture: Image.Image) -> Pixels:
@@ -115,13 +115,23 @@ def test_noisy_copies_of_digits_are_found_among_all_others() -> None:
 
 def test_the_search_finds_what_comparing_all_pairs_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     luma, chroma = digits()
-    luma, chroma = luma[:600], chroma[:600]
+    noise = np.random.default_rng(0).normal(0, 5, (200, 4, 4)).repeat(4, 1).repeat(4, 2)
+    copies = np.clip(luma[:200] + noise, 0, 255).astype(np.uint8)
+    luma, chroma = np.concatenate([luma[:600], copies]), chroma[:800]
     searched = duplicates._near_pairs(luma, chroma, 1)
+    assert 50 < len(searched) < 150
 
-    def all_pairs(luma: Pixels, *_: object) -> Indices:
-        return np.stack(np.triu_indices(len(luma), 1), 1).astype(np.int64)
+    class AllPairs:
+        """Everything is as near as can be to everything."""
 
-    monkeypatch.setattr(duplicates, "_candidate_pairs", all_pairs)
+        def __init__(self, points: Floats) -> None:
+            self.count = len(points)
+
+        def query(self, *_: object, **__: object) -> tuple[Floats, Indices]:
+            shape = self.count, self.count
+            return np.zeros(shape, np.float32), np.broadcast_to(np.arange(self.count), shape)
+
+    monkeypatch.setattr("scipy.spatial.KDTree", AllPairs)
     assert searched.tolist() == duplicates._near_pairs(luma, chroma, 1).tolist()
 
 

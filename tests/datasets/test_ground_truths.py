@@ -13,7 +13,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.masks import MaskArray, Masks
 from convolve.errors import DataError
 from convolve.targets import ArrayTargets
-from convolve.values import Dataset, GroundTruth, Placement, Preprocessing
+from convolve.values import Dataset, GroundTruth, Placement, Preprocessing, Targets
 from tests.datasets.ground_truths import placement
 
 CLASSES = ("cat", "dog", "emu")
@@ -49,6 +49,10 @@ def array(ground_truth: GroundTruth, indices: list[int]) -> np.ndarray:
     return found.values
 
 
+def words_for(ground_truth: GroundTruth, targets: Targets) -> list[str]:
+    return ground_truth.draw(np.zeros((len(targets), 8, 10, 3), np.uint8), targets)[1]
+
+
 @pytest.fixture(params=GROUND_TRUTHS)
 def ground_truth(request: pytest.FixtureRequest) -> GroundTruth:
     build: Callable[[], GroundTruth] = request.param
@@ -60,14 +64,14 @@ def test_presence_says_which_classes_the_targets_have(ground_truth: GroundTruth)
     presence = ground_truth.presence()
     assert presence.dtype == bool
     assert presence.shape == (len(ground_truth), 3) == (6, 3)
-    described = ground_truth.describe(ground_truth.targets(np.arange(6), unmoved(6)))
+    described = words_for(ground_truth, ground_truth.targets(np.arange(6), unmoved(6)))
     for flags, words in zip(presence, described, strict=True):
         assert words == " + ".join(name for name, flag in zip(CLASSES, flags, strict=True) if flag)
 
 
 def test_all_images_are_covered_and_nothing_fails(ground_truth: GroundTruth) -> None:
     assert ground_truth.covers.tolist() == [True] * 6
-    assert ground_truth.findings().failed == {}
+    assert ground_truth.findings.failed == {}
 
 
 def test_some_of_the_images_are_as_they_were(ground_truth: GroundTruth) -> None:
@@ -93,8 +97,8 @@ def test_more_classes_in_another_order(ground_truth: GroundTruth) -> None:
     np.testing.assert_array_equal(more.presence()[:, [2, 3, 0]], ground_truth.presence())
     assert not more.presence()[:, 1].any()
     before, after = (each.targets(np.arange(6), unmoved(6)) for each in (ground_truth, more))
-    assert [set(words.split(" + ")) for words in ground_truth.describe(before)] == [
-        set(words.split(" + ")) for words in more.describe(after)
+    assert [set(words.split(" + ")) for words in words_for(ground_truth, before)] == [
+        set(words.split(" + ")) for words in words_for(more, after)
     ]
     back = more.with_classes(("emu", "fox", "cat", "dog")).with_classes(more.classes)
     np.testing.assert_array_equal(array(back, [0, 1, 2, 3, 4, 5]), array(more, [0, 1, 2, 3, 4, 5]))
@@ -109,7 +113,7 @@ def test_targets_become_tensors_of_their_type(ground_truth: GroundTruth) -> None
 def test_drawing_keeps_the_images_shape_and_leaves_them_unchanged(ground_truth: GroundTruth) -> None:
     images = np.random.default_rng(1).integers(0, 255, (2, 8, 10, 3), dtype=np.uint8)
     before = images.copy()
-    drawn = ground_truth.draw(images, ground_truth.targets(np.array([0, 3]), unmoved(2)))
+    drawn, _ = ground_truth.draw(images, ground_truth.targets(np.array([0, 3]), unmoved(2)))
     assert drawn.shape == images.shape
     assert drawn.dtype == np.uint8
     np.testing.assert_array_equal(images, before)

@@ -100,8 +100,8 @@ def test_an_unknown_value_and_a_broken_file_are_one_sentence(tmp_path: Path) -> 
         masks.read(1)
     with pytest.raises(ImageError, match=r"c\.png cannot be opened"):
         masks.digest(2)
-    assert list(masks.findings().failed) == [0, 1, 2]
-    assert "b.png cannot be read as a mask" in masks.findings().failed[1]
+    assert list(masks.findings.failed) == [0, 1, 2]
+    assert "b.png cannot be read as a mask" in masks.findings.failed[1]
     assert not masks.presence().any()
 
 
@@ -137,12 +137,13 @@ def test_pixels_are_counted_once_and_views_share_the_counts() -> None:
     reader, masks = three()
     assert masks.pixel_counts().tolist() == [[2, 1, 3], [0, 5, 0], [5, 0, 1], [0, 0, 0]]
     assert masks.presence().tolist() == [[True] * 3, [False, True, False], [True, False, True], [False] * 3]
-    findings = masks.findings()
-    assert (findings.failed, findings.totals) == ({3: "the last mask is broken"}, {"pixels": (7, 6, 4)})
+    findings = masks.findings
+    assert findings.failed == {3: "the last mask is broken"}
+    assert findings.counts["pixels"].tolist() == masks.pixel_counts().tolist()
     part = masks.take(np.array([2, -1, 3, 0])).with_classes(("car", "boat", "sky"))
     assert part.pixel_counts().tolist() == [[1, 0, 5], [0, 0, 0], [0, 0, 0], [3, 0, 2]]
-    assert part.findings().failed == {2: "the last mask is broken"}
-    assert part.findings().totals == {"pixels": (4, 0, 7)}
+    assert part.findings.failed == {2: "the last mask is broken"}
+    assert part.findings.counts["pixels"].tolist() == part.pixel_counts().tolist()
     assert part.covers.tolist() == [True, False, True, True]
     assert reader.reads == [1, 1, 1, 1]
     whole = Masks(MaskArray(THREE), masks.classes, masks.colors)
@@ -206,7 +207,7 @@ def test_masks_are_drawn_over_their_images() -> None:
     _, masks = three()
     images = np.full((1, 2, 3, 1), 101, np.uint8)
     targets = masks.targets(np.array([1]), placement([(2, 3)], Preprocessing(2, 3, 1, "stretch", (0.0,), (1.0,))))
-    assert masks.draw(images, targets)[0, 0].tolist() == [[101] * 3, [52] * 3, [52] * 3]
+    assert masks.draw(images, targets)[0][0, 0].tolist() == [[101] * 3, [52] * 3, [52] * 3]
 
 
 @pytest.mark.parametrize("classes", [1, 3, 256])

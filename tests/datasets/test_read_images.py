@@ -14,9 +14,8 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.cache import SAMPLE, open_cache, read_images
-from convolve.datasets.decode import decode
 from convolve.datasets.duplicates import near_groups
-from convolve.datasets.images import ImageArray, ImageFiles, read_digests
+from convolve.datasets.images import EncodedFile, ImageArray, ImageFiles, read_digests
 from convolve.datasets.pixel_sources import PixelSource
 from convolve.datasets.preprocess import least_side, resize_for_cache
 from convolve.datasets.survey import ImageFacts, Survey, survey
@@ -66,18 +65,18 @@ def test_files_are_read_and_decoded_once_and_later_only_read(tmp_path: Path, mon
     images = jpegs(tmp_path / "images")
     shutil.copy(tmp_path / "images" / "003.jpg", tmp_path / "images" / "070.jpg")
     reads, decodes = Counter[str](), Counter[str]()
-    read_bytes = Path.read_bytes
+    read_bytes, decode = Path.read_bytes, EncodedFile.decode
 
     def counted_read(path: Path) -> bytes:
         reads[path.name] += 1
         return read_bytes(path)
 
-    def counted_decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
-        decodes[name] += 1
-        return decode(blob, name, at_least)
+    def counted_decode(file: EncodedFile, at_least: int = 0) -> Pixels:
+        decodes[file.name] += 1
+        return decode(file, at_least)
 
     monkeypatch.setattr(Path, "read_bytes", counted_read)
-    monkeypatch.setattr("convolve.datasets.images.decode", counted_decode)
+    monkeypatch.setattr(EncodedFile, "decode", counted_decode)
     cold, built = read(images, tmp_path / "caches")
     assert reads == decodes == Counter(images.names)
     reads.clear()
@@ -88,8 +87,8 @@ def test_files_are_read_and_decoded_once_and_later_only_read(tmp_path: Path, mon
     assert "decoded once" in built.description
     assert "earlier run" in found.description
     assert cold.digests == warm.digests
-    for name in ("usable", "sizes", "color", "means", "squares", "luma", "chroma"):
-        np.testing.assert_array_equal(getattr(cold, name), getattr(warm, name))
+    np.testing.assert_array_equal(cold.usable, warm.usable)
+    np.testing.assert_array_equal(cold.measurements, warm.measurements)
 
 
 def test_cached_pixels_are_those_of_a_reduced_decoding(tmp_path: Path) -> None:
@@ -114,11 +113,12 @@ def test_the_survey_is_nearly_that_of_a_survey_alone(tmp_path: Path) -> None:
     alone = survey(images, 2)
     assert found.digests == alone.digests
     np.testing.assert_array_equal(found.usable, alone.usable)
-    np.testing.assert_array_equal(found.sizes, alone.sizes)
-    np.testing.assert_array_equal(found.color, alone.color)
-    np.testing.assert_allclose(found.means, alone.means, atol=1 / 255)
-    np.testing.assert_allclose(found.squares, alone.squares, atol=0.02)
-    assert np.abs(found.luma.astype(int) - alone.luma).mean() < 2
+    one, other = found.measurements, alone.measurements
+    np.testing.assert_array_equal(one["size"], other["size"])
+    np.testing.assert_array_equal(one["color"], other["color"])
+    np.testing.assert_allclose(one["mean"], other["mean"], atol=1 / 255)
+    np.testing.assert_allclose(one["square"], other["square"], atol=0.02)
+    assert np.abs(one["luma"].astype(int) - other["luma"]).mean() < 2
     assert found.facts == ImageFacts(COUNT, 3, 337, 382)
 
 
@@ -130,7 +130,7 @@ def test_near_duplicates_are_found_whatever_the_scale_of_decoding(tmp_path: Path
     images = ImageFiles(tmp_path, (*files.names, "copy0.jpg", "copy1.png", "copy2.jpg"))
     for side in (32, 64, 224):
         found, _ = read_images(images, partial(square, side), 10**9, 2, tmp_path / "caches")
-        groups = [group.tolist() for group in near_groups(found.luma, found.chroma, 1)]
+        groups = [group.tolist() for group in near_groups(found.measurements["luma"], found.measurements["chroma"])]
         assert groups == [[0, 90], [1, 91], [2, 92]]
 
 
@@ -171,7 +171,7 @@ def test_what_the_sample_has_missed_is_decoded_again_but_in_one_run_only(tmp_pat
     again, source = read(images, tmp_path / "caches")
     assert images.opened == each_once()
     assert not images.decoded
-    np.testing.assert_array_equal(again.luma, found.luma)
+    np.testing.assert_array_equal(again.measurements["luma"], found.measurements["luma"])
     assert_same_pixels(source, images, preprocessing(64, 64, 3))
 
 
@@ -187,7 +187,7 @@ def test_only_what_is_new_is_decoded(tmp_path: Path) -> None:
     assert counted.opened == each_once(COUNT + 2)
     assert counted.decoded == Counter([names.index("images/009.jpg")])  # `more` has copies of the first three
     assert found.digests == read_digests(files)
-    np.testing.assert_array_equal(found.sizes, [files.size(index) for index in range(len(files))])
+    np.testing.assert_array_equal(found.measurements["size"], [files.size(index) for index in range(len(files))])
     assert_same_pixels(source, files, preprocessing(64, 64))
 
 
@@ -229,15 +229,15 @@ def test_what_has_been_repaired_is_decoded(tmp_path: Path) -> None:
 
 
 def test_what_a_better_decoder_can_read_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = jpegs(tmp_path / "images", 20)
+    files, decode = jpegs(tmp_path / "images", 20), EncodedFile.decode
 
-    def old_decode(blob: bytes, name: str, at_least: int = 0) -> Pixels:
-        if name == "007.jpg":
+    def old_decode(file: EncodedFile, at_least: int = 0) -> Pixels:
+        if file.name == "007.jpg":
             raise ImageError("007.jpg is in a format of the future")
-        return decode(blob, name, at_least)
+        return decode(file, at_least)
 
     with monkeypatch.context() as patch:
-        patch.setattr("convolve.datasets.images.decode", old_decode)
+        patch.setattr(EncodedFile, "decode", old_decode)
         assert set(read(files, tmp_path / "caches")[1].failed) == {7}
     _, source = read(files, tmp_path / "caches")
     assert "decoded once" in source.description

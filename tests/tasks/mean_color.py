@@ -74,14 +74,15 @@ class MeanColors:
     def covers(self) -> Flags:
         return np.ones(len(self.values), dtype=bool)
 
+    @property
+    def findings(self) -> GroundTruthFindings:
+        return GroundTruthFindings()
+
     def __len__(self) -> int:
         return len(self.values)
 
     def presence(self) -> Flags:
         return np.zeros((len(self.values), 0), dtype=bool)
-
-    def findings(self) -> GroundTruthFindings:
-        return GroundTruthFindings()
 
     def digest(self, index: int) -> bytes:
         return hashlib.blake2b(self.values[index].tobytes(), digest_size=16).digest()
@@ -97,13 +98,9 @@ class MeanColors:
         del placement
         return ArrayTargets(self.values[indices])
 
-    def draw(self, images: Pixels, targets: Targets) -> Pixels:
-        del targets
-        return images
-
-    def describe(self, targets: Targets) -> list[str]:
+    def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
         assert isinstance(targets, ArrayTargets)
-        return [as_text(row) for row in targets.values]
+        return images, [as_text(row) for row in targets.values]
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ from convolve.datasets.survey import (
     Measurements,
     Survey,
     as_survey,
-    check_readable,
     image_facts,
     measure,
     survey,
@@ -86,8 +85,7 @@ def read_images(
         return found, open_cache(images, choose(found.facts), folder, budget, workers)
     cache = _Cache(sample, len(images), guess, folder, budget)
     reading = _read_all(images, cache, sample, workers)
-    check_readable(images, reading.failed)
-    found = as_survey(*reading)
+    found = as_survey(images, *reading)
     preprocessing = choose(found.facts)
     if cache.files is not None and form_key(preprocessing) != form_key(guess):
         # All images together ask for other pixels than the sample did, such as three channels for the one colored image
@@ -95,8 +93,7 @@ def read_images(
         sample.known = reading.digests
         cache = _Cache(sample, len(images), preprocessing, folder, budget)
         reading = _read_all(images, cache, sample, workers)
-        check_readable(images, reading.failed)
-        found = as_survey(*reading)
+        found = as_survey(images, *reading)
     return found, cache.source(images, preprocessing, reading)
 
 
@@ -170,8 +167,8 @@ def _open_sample(images: Images) -> _Sample:
         try:
             encoded = sample.opened[index] = images.open(index)
             sample.digests.append(encoded.digest)
-            height, width = encoded.size
-            sample.gray &= encoded.gray
+            (height, width), gray = encoded.header
+            sample.gray &= gray
         except ImageError as error:
             if index not in sample.opened:
                 sample.rows[index] = _Row(b"", failure=str(error))
@@ -346,6 +343,6 @@ def _decode(encoded: EncodedImage, preprocessing: Preprocessing | None) -> _Row:
     try:
         pixels = encoded.decode(least_side(preprocessing) if preprocessing else SHORTER_SIDE)
         resized = resize_for_cache(pixels, preprocessing) if preprocessing else None
-        return _Row(encoded.digest, measure(pixels, encoded.size), resized)
+        return _Row(encoded.digest, measure(pixels, encoded.header.size), resized)
     except ImageError as error:
         return _Row(encoded.digest, failure=str(error))

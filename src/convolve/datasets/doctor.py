@@ -1,23 +1,21 @@
-"""What a person should know of a dataset before the first epoch: `examine` reads every image once and judges.
+"""What a person should know of a dataset before the first epoch: values for programs, and sentences for people.
 
-To read images once though splits are drawn in between: `survey`, then `readable`, then `splits.split` with its
-``usable``, then `diagnose`.
+`survey` reads every image once, `diagnose` judges. To draw splits in between, call `readable` after the survey, and
+`splits.split` with what is ``usable`` then.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import compress
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from convolve.datasets.duplicates import blank, exact_groups, near_groups
-from convolve.datasets.findings import Duplicate, DuplicateGroup, Duplicates, Findings, Sizes, Unreadable
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
-from convolve.datasets.survey import survey as survey_images
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, GroundTruth, Indices, Splits
 
@@ -28,22 +26,102 @@ MOST_MEMBERS = 10
 _NAMED = 5
 
 
-def examine(
-    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None = None, workers: int | None = None
-) -> Findings:
-    """Read every image of a dataset once, and one of its ground truths, and judge them; without ``splits`` by those
-    that the layout gives.
+@dataclass(frozen=True)
+class Unreadable:
+    """An image that is left out, and why."""
 
-    Raises `DataError` when more than `survey.MAX_UNREADABLE` of the images cannot be read, naming some.
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Upright heights and widths in pixels, each as (smallest, median, largest); ``distinct`` counts the pairs."""
+
+    height: tuple[int, int, int]
+    width: tuple[int, int, int]
+    distinct: int
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """One image of several that are the same: its name, its split (empty when in none) and its class or classes."""
+
+    name: str
+    split: str
+    label: str
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Images that are duplicates of each other; ``members`` has the first of ``count``, one of each split among them.
+
+    ``leak``: they are in several splits. ``conflict``: they have different classes.
     """
-    return diagnose(dataset, ground_truth, splits, survey_images(dataset.images, workers), workers)
+
+    count: int
+    leak: bool
+    conflict: bool
+    members: tuple[Duplicate, ...]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """All groups of duplicates of one kind. ``redundant``: how many images could go and leave one of each;
+    ``examples`` is a limited number of the groups, leaks and conflicts first.
+    """
+
+    groups: int
+    redundant: int
+    leaks: int
+    conflicts: int
+    examples: tuple[DuplicateGroup, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A dataset's state of health, of its readable images unless it says otherwise.
+
+    ``counts``: images per class, in the order of ``classes``, for `all` and each split. ``imbalance``: the largest
+    class over the smallest that has any. ``channels``: 1 when every image is gray, else 3; ``mean`` and ``std`` as
+    many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
+    lacks though others have them. ``blank`` counts images of a single color. ``fingerprint`` identifies the data.
+    ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
+    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks.
+    """
+
+    images: int
+    classes: tuple[str, ...]
+    counts: Mapping[str, tuple[int, ...]]
+    imbalance: float
+    empty_classes: tuple[str, ...]
+    single_classes: tuple[str, ...]
+    missing: Mapping[str, tuple[str, ...]]
+    sizes: Sizes
+    channels: int
+    gray: int
+    blank: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    unreadable: tuple[Unreadable, ...]
+    exact: Duplicates
+    near: Duplicates
+    fingerprint: str
+    warnings: tuple[str, ...]
+    usable: Indices
+    totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """The findings as JSON has them, under the fields' names; of ``usable`` only the number."""
+    return {**asdict(findings), "usable": len(findings.usable)}
 
 
 def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Survey:
     """A survey without the images whose ground truth cannot be read. Raises `DataError` when more than
     `survey.MAX_UNREADABLE` of the images are left out.
     """
-    unread = {index: why for index, why in ground_truth.findings().failed.items() if index not in survey.failed}
+    unread = {index: why for index, why in ground_truth.findings.failed.items() if index not in survey.failed}
     if not unread:
         return survey
     failed = dict(sorted({**survey.failed, **unread}.items()))
@@ -54,19 +132,7 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Sur
             f"{len(failed)} of {len(dataset)} images in {dataset.root}, or what belongs to them, cannot be read, more "
             f"than {MAX_UNREADABLE:.0%}; repair or remove them ({named}{more})."
         )
-    rows = np.flatnonzero(~np.isin(survey.usable, list(unread)))
-    return replace(
-        survey,
-        usable=survey.usable[rows],
-        sizes=survey.sizes[rows],
-        color=survey.color[rows],
-        means=survey.means[rows],
-        squares=survey.squares[rows],
-        luma=survey.luma[rows],
-        chroma=survey.chroma[rows],
-        digests=tuple(survey.digests[row] for row in rows.tolist()),
-        failed=failed,
-    )
+    return replace(survey, usable=np.setdiff1d(survey.usable, list(unread)), failed=failed)
 
 
 def diagnose(
@@ -85,15 +151,21 @@ def diagnose(
     counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey.usable, **parts}.items()}
     total = counts["all"]
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
-    labels = {
-        index: " + ".join(names[label] for label in np.flatnonzero(presence[index])) for index in survey.usable.tolist()
-    }
     split_of = {index: name for name, part in parts.items() for index in part.tolist()}
-    exact = exact_groups(survey.digests)
-    near = _near_groups(survey, exact, workers)
-    ordered = np.sort(survey.sizes, axis=0)
+    labels = [" + ".join(compress(names, flags)) for flags in presence[survey.usable]]
+    members = [
+        Duplicate(dataset.images.name(index), split_of.get(index, ""), label)
+        for index, label in zip(survey.usable.tolist(), labels, strict=True)
+    ]
+    measured = survey.measurements[survey.usable]
+    exact = exact_groups([survey.digests[index] for index in survey.usable.tolist()])
+    near = near_groups(measured["luma"], measured["chroma"], exact, workers)
+    ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
-    channels, mean, std = _statistics(survey, parts.get("train", survey.usable))
+    channels = 3 if measured["color"].any() else 1
+    learned = np.isin(survey.usable, parts.get("train", survey.usable))  # each image has the same weight
+    mean = measured["mean"][learned, :channels].mean(0, dtype=np.float64)
+    variance = measured["square"][learned, :channels].mean(0, dtype=np.float64) - mean**2
     findings = Findings(
         images=len(dataset),
         classes=names,
@@ -102,75 +174,49 @@ def diagnose(
         empty_classes=tuple(compress(names, total == 0)),
         single_classes=tuple(compress(names, total == 1)),
         missing={name: classes for name, classes in missing.items() if classes},
-        sizes=Sizes(heights, widths, len(np.unique(survey.sizes, axis=0))),
+        sizes=Sizes(heights, widths, len(np.unique(measured["size"], axis=0))),
         channels=channels,
-        gray=int(np.sum(~survey.color)),
-        blank=int(blank(survey.luma).sum()),
-        mean=mean,
-        std=std,
+        gray=int(np.sum(~measured["color"])),
+        blank=int(blank(measured["luma"]).sum()),
+        mean=tuple(mean.tolist()),
+        std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
-        exact=_summarize(dataset, survey.usable, exact, labels, split_of),
-        near=_summarize(dataset, survey.usable, near, labels, split_of),
+        exact=_summarize(members, exact),
+        near=_summarize(members, near),
         fingerprint=fingerprint(dataset, ground_truth, survey.usable, survey.digests),
         warnings=(),
         usable=survey.usable,
-        totals=ground_truth.take(survey.usable).findings().totals,
+        totals={
+            name: tuple(numbers[survey.usable].sum(0).tolist())
+            for name, numbers in ground_truth.findings.counts.items()
+        },
     )
     return replace(findings, warnings=tuple(_advice(findings)))
 
 
 def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
-    """32 hexadecimal digits that change with any name or stored byte of the usable images, of which the ``digests``
-    are given, with anything that any of the dataset's ground truths, or this one, says of them, and with their order.
+    """32 hexadecimal digits that change with any name or stored byte of the usable images, by the ``digests`` of all;
+    with anything that any of the dataset's ground truths, or this one, says of them; and with their order.
     """
     others = [dataset.ground_truths[name] for name in sorted(dataset.ground_truths)]
     ground_truths = [ground_truth, *(each for each in others if each is not ground_truth)]
     result = hashlib.blake2b(repr([each.classes for each in ground_truths]).encode(), digest_size=16)
-    for index, digest in zip(usable.tolist(), digests, strict=True):
+    for index in usable.tolist():
         said: list[bytes] = []
         for each in ground_truths:
             try:
                 said.append(each.digest(index))
             except ImageError:  # the file may be one that only another task needs
                 said.append(b"cannot be opened")
-        result.update(repr((dataset.images.name(index), digest, said)).encode())
+        result.update(repr((dataset.images.name(index), digests[index], said)).encode())
     return result.hexdigest()
 
 
-def _statistics(survey: Survey, part: Indices) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
-    """Channels, mean and standard deviation of a split's values, each image reduced and with the same weight."""
-    rows = np.isin(survey.usable, part)
-    channels = 3 if survey.color.any() else 1
-    mean = survey.means[rows, :channels].mean(0, dtype=np.float64)
-    variance = survey.squares[rows, :channels].mean(0, dtype=np.float64) - mean**2
-    return channels, tuple(mean.tolist()), tuple(np.sqrt(np.maximum(0, variance)).tolist())
-
-
-def _near_groups(survey: Survey, exact: Sequence[Indices], workers: int | None) -> Iterator[Indices]:
-    """Rows of nearly equal images; the exact duplicates of a member belong to its group."""
-    duplicates = {int(group[0]): group for group in exact}
-    redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])
-    distinct = np.delete(np.arange(len(survey.usable)), redundant)
-    for group in near_groups(survey.luma[distinct], survey.chroma[distinct], workers):
-        yield np.sort(np.concatenate([duplicates.get(int(row), np.array([row])) for row in distinct[group]]))
-
-
-def _summarize(
-    dataset: Dataset,
-    usable: Indices,
-    rows_of_groups: Iterable[Indices],
-    labels: Mapping[int, str],
-    split_of: Mapping[int, str],
-) -> Duplicates:
-    """The duplicates among the ``usable`` images, given each group's rows, and for each image its ``labels`` in words
-    and the split that it is in, if any.
-    """
+def _summarize(images: Sequence[Duplicate], rows_of_groups: Iterable[Indices]) -> Duplicates:
+    """The groups of duplicates among the ``images``, given the rows of each."""
     groups: list[DuplicateGroup] = []
     for rows in rows_of_groups:
-        members = [
-            Duplicate(dataset.images.name(index), split_of.get(index, ""), labels[index])
-            for index in usable[rows].tolist()
-        ]
+        members = [images[row] for row in rows.tolist()]
         by_split = {member.split: member for member in reversed(members)}
         by_label = {member.label: member for member in reversed(members)}
         first = dict.fromkeys([members[0], *by_split.values(), *by_label.values(), *members])

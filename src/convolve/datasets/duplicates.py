@@ -53,22 +53,27 @@ def blank(luma: Pixels) -> npt.NDArray[np.bool_]:
     return np.asarray(deviations < _BLANK)
 
 
-def near_groups(luma: Pixels, chroma: Pixels, workers: int | None = None) -> list[Indices]:
+def near_groups(
+    luma: Pixels, chroma: Pixels, exact: Sequence[Indices] = (), workers: int | None = None
+) -> list[Indices]:
     """Groups of rows that show nearly the same image; blank ones belong to none.
 
-    ``luma`` (N, S, S) and ``chroma`` (N, T, T, 2) are uint8 thumbnails of images whose digests differ. ``workers``
-    threads search, `parallel.reader_threads` unless a number is given.
+    ``luma`` (N, S, S) and ``chroma`` (N, T, T, 2) are uint8 thumbnails. Of ``exact`` duplicates (`exact_groups`) the
+    first is compared with others, and all belong to its group. ``workers`` threads search, `parallel.reader_threads`
+    unless a number is given.
     """
     # Here and below: scipy is slow to import, and `predict` imports this module without calling it.
     from scipy.sparse import coo_array  # type: ignore[import-untyped]
     from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
-    workers = max(1, reader_threads() if workers is None else workers)
-    visible = np.flatnonzero(~blank(luma))
-    alike = exact_groups([luma[row].tobytes() + chroma[row].tobytes() for row in visible])
-    pairs = [visible[np.stack([np.full(len(group) - 1, group[0]), group[1:]], 1)] for group in alike]
-    distinct = np.delete(visible, np.concatenate([np.empty(0, np.int64), *(group[1:] for group in alike)]))
+    visible = ~blank(luma)
+    visible[[row for group in exact for row in group[1:]]] = False
+    distinct = np.flatnonzero(visible)
+    alike = exact_groups([luma[row].tobytes() + chroma[row].tobytes() for row in distinct])
+    pairs = [distinct[np.stack([np.full(len(group) - 1, group[0]), group[1:]], 1)] for group in alike]
+    distinct = np.delete(distinct, np.concatenate([np.empty(0, np.int64), *(group[1:] for group in alike)]))
     if len(distinct) > 1:
+        workers = max(1, reader_threads() if workers is None else workers)
         pairs.append(distinct[_near_pairs(luma[distinct], chroma[distinct], workers)])
 
     first, second = np.concatenate([np.empty((0, 2), np.int64), *pairs]).T
@@ -76,50 +81,44 @@ def near_groups(luma: Pixels, chroma: Pixels, workers: int | None = None) -> lis
     number, component = connected_components(graph, directed=False)
     rows = np.argsort(component, kind="stable").astype(np.int64)
     groups = np.split(rows, np.cumsum(np.bincount(component, minlength=number))[:-1])
-    return sorted((group for group in groups if len(group) > 1), key=lambda group: int(group[0]))
+    same = {int(group[0]): group for group in exact}
+    found = [[same.get(row, np.array([row])) for row in group.tolist()] for group in groups if len(group) > 1]
+    return sorted((np.sort(np.concatenate(parts)) for parts in found), key=lambda group: int(group[0]))
 
 
 def _near_pairs(luma: Pixels, chroma: Pixels, workers: int) -> Indices:
     """(P, 2) rows that are near each other, the smaller first, unless both have color and not the same."""
-    sample = _unit_vectors(luma[np.sort(np.random.default_rng(0).permutation(len(luma))[:_SAMPLE])])
-    limits = np.clip(RATIO * _usual_distances(luma, sample) ** 2, CLOSEST, FARTHEST)
-    pairs = _candidate_pairs(luma, sample, limits, workers)
-    near: list[Indices] = []
-    for block in np.split(pairs, range(_BLOCK, len(pairs), _BLOCK)):
-        first, second = (_unit_vectors(luma[rows]) for rows in block.T)
-        close = block[np.linalg.norm(first - second, axis=1) <= limits[block].min(1)]
-        contrast = luma[close].reshape(-1, 2, luma[0].size).std(2, keepdims=True)
-        colors = ((chroma[close].reshape(-1, 2, chroma[0].size).astype(np.float32) - 128) / contrast).astype(np.float32)
-        differ = np.sqrt(np.mean((colors[:, 0] - colors[:, 1]) ** 2, axis=1)) > CHROMA_TOLERANCE
-        near.append(close[~(colors.any(2).all(1) & differ)])
-    return np.concatenate(near)
-
-
-def _usual_distances(luma: Pixels, sample: Floats) -> Floats:
-    """(N,) how far from each image others of its kind are: the distance of a low rank in a sample (S, pixels)."""
-    rank = max(_MIN_RANK, round(_RANK * len(sample)))
-    if rank >= len(sample):
-        return np.full(len(luma), _USUAL_OF_FEW, np.float32)
-    blocks = np.split(luma, range(_BLOCK, len(luma), _BLOCK))
-    against = [np.partition(_unit_vectors(block) @ -sample.T, rank, 1)[:, rank] for block in blocks]
-    usual = np.sqrt(np.maximum(0, 2 + 2 * np.concatenate(against)))
-    return np.asarray(np.maximum(usual, _MIN_USUAL * np.median(usual)), np.float32)
-
-
-def _candidate_pairs(luma: Pixels, sample: Floats, limits: Floats, workers: int) -> Indices:
-    """(P, 2) every row with its few nearest ones, where their first principal components are within the limit."""
     from scipy.spatial import KDTree  # type: ignore[import-untyped]
 
-    _, directions = np.linalg.eigh(sample.T @ sample)
-    blocks = np.split(luma, range(_BLOCK, len(luma), _BLOCK))
-    points = np.concatenate([_unit_vectors(block) @ directions[:, -_COMPONENTS:] for block in blocks])
+    sample = _unit_vectors(luma[np.sort(np.random.default_rng(0).permutation(len(luma))[:_SAMPLE])])
+    directions = np.linalg.eigh(sample.T @ sample)[1][:, -_COMPONENTS:]
+    rank = max(_MIN_RANK, round(_RANK * len(sample)))
+    usual = np.full(len(luma), _USUAL_OF_FEW, np.float32)  # how far from each image others of its kind are
+    points = np.empty((len(luma), directions.shape[1]), np.float32)
+    for start in range(0, len(luma), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        vectors = _unit_vectors(luma[block])
+        points[block] = vectors @ directions
+        if rank < len(sample):
+            usual[block] = np.sqrt(np.maximum(0, 2 + 2 * np.partition(vectors @ -sample.T, rank, 1)[:, rank]))
+    usual = np.maximum(usual, _MIN_USUAL * np.median(usual))
+    limits = np.clip(RATIO * usual**2, CLOSEST, FARTHEST)
+
     distances, nearest = KDTree(points).query(
         points, _NEIGHBORS + 1, distance_upper_bound=float(limits.max()), workers=workers
     )
     rows, ranks = np.nonzero(distances <= limits[:, None])
     pairs = np.stack([rows, nearest[rows, ranks]], 1)
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    return np.unique(np.sort(pairs, 1), axis=0).astype(np.int64)
+    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], 1), axis=0).astype(np.int64)
+    near: list[Indices] = []
+    for part in np.split(pairs, range(_BLOCK, len(pairs), _BLOCK)):
+        first, second = (_unit_vectors(luma[rows]) for rows in part.T)
+        close = part[np.linalg.norm(first - second, axis=1) <= limits[part].min(1)]
+        contrast = luma[close].reshape(-1, 2, luma[0].size).std(2, keepdims=True)
+        colors = ((chroma[close].reshape(-1, 2, chroma[0].size).astype(np.float32) - 128) / contrast).astype(np.float32)
+        differ = np.sqrt(np.mean((colors[:, 0] - colors[:, 1]) ** 2, axis=1)) > CHROMA_TOLERANCE
+        near.append(close[~(colors.any(2).all(1) & differ)])
+    return np.concatenate(near)
 
 
 def _unit_vectors(luma: Pixels) -> Floats:

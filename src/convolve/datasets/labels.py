@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast, final
 
 import numpy as np
@@ -15,36 +14,28 @@ from convolve.values import Flags, GroundTruthFindings, Indices, Pixels, Placeme
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class Labels:
-    """A `GroundTruth`: ``values`` (N,) int64 with one class index for each image; or (N, C) uint8 flags, where an image
-    may have several labels or none.
+    """A `GroundTruth`: ``values`` (N,) int64 with one class index for each image; or, if ``multi_label``, (N, C) uint8
+    flags, where an image may have several labels or none.
 
-    Raises `DataError` for a value outside of the classes.
+    It ``covers`` all images, since to have none of several labels is an answer too; and there are no ``findings``:
+    labels have been read already, and images are all there is to count.
     """
 
-    values: npt.NDArray[np.int64] | npt.NDArray[np.uint8]
-    classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
+    def __init__(self, values: npt.NDArray[np.int64] | npt.NDArray[np.uint8], classes: tuple[str, ...]) -> None:
+        """Raises `DataError` for a value outside of the classes."""
+        self.values, self.classes = values, classes
+        self.multi_label = values.ndim == 2
+        self.covers: Flags = np.ones(len(values), dtype=bool)
+        self.findings = GroundTruthFindings()
         if self.multi_label:
-            if self.values.shape[1] != len(self.classes):
-                raise DataError(f"Labels have {self.values.shape[1]} columns for {len(self.classes)} classes.")
-        elif len(self.values) and not 0 <= int(self.values.min()) <= int(self.values.max()) < len(self.classes):
-            raise DataError(f"A label lies outside the {len(self.classes)} classes; labels count from 0.")
+            if values.shape[1] != len(classes):
+                raise DataError(f"Labels have {values.shape[1]} columns for {len(classes)} classes.")
+        elif len(values) and not 0 <= int(values.min()) <= int(values.max()) < len(classes):
+            raise DataError(f"A label lies outside the {len(classes)} classes; labels count from 0.")
 
     def __len__(self) -> int:
         return len(self.values)
-
-    @property
-    def multi_label(self) -> bool:
-        """Whether an image may have several labels."""
-        return self.values.ndim == 2
-
-    @property
-    def covers(self) -> Flags:
-        """(N,) all of them: to have none of several labels is an answer too."""
-        return np.ones(len(self), dtype=bool)
 
     def counts(self) -> Indices:
         """(C,) how many images have each label."""
@@ -59,10 +50,6 @@ class Labels:
         flags = np.zeros((len(self), len(self.classes)), dtype=bool)
         flags[np.arange(len(self)), self.values] = True
         return flags
-
-    def findings(self) -> GroundTruthFindings:
-        """Nothing: labels have been read already, and images are all there is to count."""
-        return GroundTruthFindings()
 
     def digest(self, index: int) -> bytes:
         """The label or the flags, as text."""
@@ -94,12 +81,10 @@ class Labels:
         """(M,) int64 class indices or (M, C) uint8 flags, wherever the pixels are moved."""
         return ArrayTargets(self.values[indices])
 
-    def draw(self, images: Pixels, targets: Targets) -> Pixels:  # noqa: ARG002
-        """The images as they are: a label has no position in them."""
-        return images
-
-    def describe(self, targets: Targets) -> list[str]:
-        """The name of each image's class, or several joined by plus signs."""
+    def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
+        """The images as they are, for a label has no position in them; and the name of each one's class, or several
+        joined by plus signs.
+        """
         values = cast(ArrayTargets, targets).values
         found = [np.flatnonzero(value) if self.multi_label else [int(value)] for value in values]
-        return [" + ".join(self.classes[index] for index in indices) for indices in found]
+        return images, [" + ".join(self.classes[index] for index in indices) for indices in found]

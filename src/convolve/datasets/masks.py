@@ -120,9 +120,9 @@ class Masks:
     """A `GroundTruth`: the class of every pixel of N images, in files or in memory.
 
     Image i has mask ``indices[i]`` of the ``reader``, or none where that is -1; without ``indices`` (N,) they are in
-    the same order. ``table`` (256,) maps the reader's class indices to those of ``classes``. ``colors`` are those in
-    which the dataset paints each class. ``counts`` are those of the reader's masks, where they are known. `take` and
-    `with_classes` give views that share what was read.
+    the same order; ``covers`` (N,) says which images have one. ``table`` (256,) maps the reader's class indices to
+    those of ``classes``. ``colors`` are those in which the dataset paints each class. ``counts`` are those of the
+    reader's masks, where they are known. `take` and `with_classes` give views that share what was read.
     """
 
     def __init__(
@@ -142,15 +142,20 @@ class Masks:
         self.classes, self.colors = tuple(classes), tuple(colors)
         self._memory = reader if isinstance(reader, _MaskMemory) else _MaskMemory(reader, len(classes), counts)
         self._indices: Indices = np.arange(len(self._memory.reader)) if indices is None else indices
+        self.covers: Flags = self._indices >= 0
         self._table = np.arange(IGNORE + 1, dtype=np.uint8) if table is None else table
 
     def __len__(self) -> int:
         return len(self._indices)
 
     @property
-    def covers(self) -> Flags:
-        """(N,) which images have a mask."""
-        return self._indices >= 0
+    def findings(self) -> GroundTruthFindings:
+        """The masks that cannot be read, and the `pixels` of each class in all others. Reads as `pixel_counts` does."""
+        failed = self._memory.counts().failed
+        return GroundTruthFindings(
+            failed={row: failed[index] for row, index in enumerate(self._indices.tolist()) if index in failed},
+            counts={"pixels": self.pixel_counts()},
+        )
 
     def read(self, index: int) -> Pixels:
         """(H, W) class indices, `IGNORE` where no class is meant. Raises `ImageError`, also where there is no mask."""
@@ -179,14 +184,6 @@ class Masks:
     def presence(self) -> Flags:
         """(N, C) which classes occur in each mask; none where it cannot be read. Reads as `pixel_counts` does."""
         return self.pixel_counts() > 0
-
-    def findings(self) -> GroundTruthFindings:
-        """The masks that cannot be read, and the `pixels` of each class in all others. Reads as `pixel_counts` does."""
-        failed = self._memory.counts().failed
-        return GroundTruthFindings(
-            failed={row: failed[index] for row, index in enumerate(self._indices.tolist()) if index in failed},
-            totals={"pixels": tuple(self.pixel_counts().sum(0).tolist())},
-        )
 
     def take(self, indices: Indices) -> Masks:
         """The masks of some images, in the order asked; -1 stands for an image without a mask."""
@@ -219,17 +216,15 @@ class Masks:
             target[...] = warp_mask(mask, matrix * np.array([*scales, 1.0]), preprocessing)
         return ArrayTargets(self._table[result])
 
-    def draw(self, images: Pixels, targets: Targets) -> Pixels:
-        """(N, H, W, 3) the images (N, H, W, 1 or 3) half covered by their masks' colors."""
+    def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
+        """(N, H, W, 3) the images (N, H, W, 1 or 3) half covered by their masks' colors, and the names of the classes
+        that occur in each mask, joined by plus signs.
+        """
         masks = cast(ArrayTargets, targets).values.astype(np.uint8)
         rgb = np.broadcast_to(images, (*images.shape[:3], 3))
-        return np.stack([overlay(image, mask, self.colors) for image, mask in zip(rgb, masks, strict=True)])
-
-    def describe(self, targets: Targets) -> list[str]:
-        """The names of the classes that occur in each mask, joined by plus signs."""
-        masks = cast(ArrayTargets, targets).values.astype(np.uint8)
+        drawn = [overlay(image, mask, self.colors) for image, mask in zip(rgb, masks, strict=True)]
         present = [count_pixels(mask, len(self.classes)) > 0 for mask in masks]
-        return [" + ".join(compress(self.classes, flags)) for flags in present]
+        return np.stack(drawn), [" + ".join(compress(self.classes, flags)) for flags in present]
 
     def _position(self, index: int) -> int:
         """In the reader. Raises `ImageError`."""
@@ -318,7 +313,9 @@ def class_indices(
         positions = np.searchsorted(known, band).clip(max=len(known) - 1)
         unknown = band[known[positions] != band]
         if len(unknown):
-            raise ImageError(f"{name} holds the value {_as_text(int(unknown[0]))}, which names no class.")
+            number = int(unknown[0])
+            color = " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
+            raise ImageError(f"{name} holds the value {number if number < 2**24 else color}, which names no class.")
         result[start : start + _BAND] = meaning[positions]
     return result.reshape(values.shape)
 
@@ -326,12 +323,6 @@ def class_indices(
 def stored_number(value: int | Color) -> int:
     """A gray level, palette index or color as `stored_values` gives it."""
     return value if isinstance(value, int) else 2**24 + 65536 * value[0] + 256 * value[1] + value[2]
-
-
-def _as_text(number: int) -> str:
-    if number < 2**24:
-        return str(number)
-    return " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
 
 
 def warp_mask(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:

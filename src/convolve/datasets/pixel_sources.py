@@ -25,8 +25,7 @@ from typing import Final, Protocol, final
 
 import numpy as np
 
-from convolve.datasets.decode import to_channels
-from convolve.datasets.images import DIGEST_BYTES, ImageArray, JoinedImages, TakenImages
+from convolve.datasets.images import DIGEST_BYTES, ImageArray, JoinedImages, TakenImages, to_channels
 from convolve.datasets.preprocess import CACHE_SCALE, cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import MEASUREMENT, Measurements
 from convolve.errors import ImageError

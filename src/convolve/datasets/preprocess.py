@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from convolve.datasets.decode import to_channels
+from convolve.datasets.images import to_channels
 from convolve.values import Floats, Indices, Matrices, Pixels, Preprocessing
 
 ColorMatrices = npt.NDArray[np.float64]

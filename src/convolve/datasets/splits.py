@@ -12,6 +12,7 @@ groups nor several labels, and neither it nor `StratifiedGroupKFold` leaves ever
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import final
 
@@ -60,7 +61,14 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
     outside of the splits used as given. Raises `DataError` when a split that is asked for would be empty, or groups
     cannot stay whole.
     """
-    groups = _group(dataset, ground_truth, plan.group_by, usable)
+    grouped, classes = plan.group_by is not None, ground_truth.classes
+    presence = ground_truth.presence() if classes else np.ones((len(dataset), 1), dtype=bool)
+    groups = _Groups(
+        of_image=np.arange(len(dataset)) if plan.group_by is None else _groups_by_name(dataset.images, plan.group_by),
+        presence=presence,
+        simple=not grouped and bool((presence[usable].sum(1) == 1).all()),
+        unit="groups" if grouped else "images of a class" if classes else "images",
+    )
     given = {word: np.intersect1d(indices, usable) for word, indices in dataset.given_splits.items()}
     fixed = {word: part for word, part in given.items() if word == "test" or (word == "validation" and plan.folds == 1)}
     free = (
@@ -72,10 +80,17 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
         test, train = fixed["test"], free
     else:
         test, train = _hold_out(groups, free, plan.test, "test", np.random.default_rng([plan.seed, _TEST]))
+    random = np.random.default_rng([plan.seed, _VALIDATION])
     if "validation" in fixed:
         validation = fixed["validation"]
+    elif plan.folds == 1:  # the fraction counts on what test was taken from, too
+        fraction = plan.validation * len(free) / max(len(train), 1)
+        validation, train = _hold_out(groups, train, fraction, "validation", random)
     else:
-        validation, train = _draw_validation(groups, train, plan, len(free))
+        held = _assign(groups, train, np.full(plan.folds, 1 / plan.folds), random, learned=None) == plan.fold
+        if not held.any():
+            raise DataError(f"{len(train)} images, or their groups, are too few for {plan.folds} folds; ask for fewer.")
+        validation, train = train[held], train[~held]
     if not len(train):
         raise DataError(f"{dataset.root} leaves no image to learn from; add images to its training split.")
     parts = [np.unique(groups.of_image[part]) for part in (train, validation, test)]
@@ -85,7 +100,8 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
             f"The dataset's own splits separate {int((times > 1).sum())} of {len(whole)} groups; drop --group-by, "
             "or those splits."
         )
-    return Splits(train, validation, test, _origin(dataset, groups, plan))
+    how = ("stratified by class" if groups.simple else "iteratively stratified") if classes else "at random"
+    return Splits(train, validation, test, _origin(dataset.given_splits, plan, how))
 
 
 @final
@@ -107,25 +123,14 @@ class _Contents:
 class _Groups:
     """What is never split: single images, or groups of them.
 
-    ``of_image`` (N,) is the group of each image. ``presence`` (N, C) says which classes it has, ``single`` whether that
-    is one each. What has no classes is of a single one, and not ``stratified``.
+    ``of_image`` (N,) is the group of each image. ``presence`` (N, C) says which classes it has; what has no classes is
+    of a single one. ``simple`` are single images of one class each; ``unit`` is what messages call a group.
     """
 
     of_image: Indices
     presence: Flags
-    grouped: bool
-    single: bool
-    stratified: bool
-
-
-def _group(dataset: Dataset, ground_truth: GroundTruth, pattern: str | None, usable: Indices) -> _Groups:
-    presence = ground_truth.presence()
-    stratified = presence.shape[1] > 0
-    if not stratified:
-        presence = np.ones((len(dataset), 1), dtype=bool)
-    of_image = np.arange(len(dataset)) if pattern is None else _groups_by_name(dataset.images, pattern)
-    single = bool((presence[usable].sum(1) == 1).all())
-    return _Groups(of_image, presence, pattern is not None, single, stratified)
+    simple: bool
+    unit: str
 
 
 def _groups_by_name(images: Images, pattern: str) -> Indices:
@@ -145,17 +150,6 @@ def _groups_by_name(images: Images, pattern: str) -> Indices:
     return np.unique(np.array(keys, dtype=object).astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def _draw_validation(groups: _Groups, images: Indices, plan: SplitPlan, total: int) -> tuple[Indices, Indices]:
-    """The validation split, its fraction counted on the ``total`` that test was taken from too; and the remainder."""
-    random = np.random.default_rng([plan.seed, _VALIDATION])
-    if plan.folds == 1:
-        return _hold_out(groups, images, plan.validation * total / max(len(images), 1), "validation", random)
-    held = _assign(groups, images, np.full(plan.folds, 1 / plan.folds), random, learned=None) == plan.fold
-    if not held.any():
-        raise DataError(f"{len(images)} images, or their groups, are too few for {plan.folds} folds; ask for fewer.")
-    return images[held], images[~held]
-
-
 def _hold_out(
     groups: _Groups, images: Indices, fraction: float, name: str, random: np.random.Generator
 ) -> tuple[Indices, Indices]:
@@ -166,33 +160,40 @@ def _hold_out(
     fraction = min(max(fraction, least), 1 - least)
     held = _assign(groups, images, np.array([1 - fraction, fraction]), random, learned=0) == 1
     if not held.any():
-        what = "groups" if groups.grouped else "images of a class" if groups.stratified else "images"
-        raise DataError(f"There are too few {what} to set some aside for {name}; add images, or set {name} to 0.")
+        raise DataError(
+            f"There are too few {groups.unit} to set some aside for {name}; add images, or set {name} to 0."
+        )
     return images[held], images[~held]
 
 
 def _assign(
     groups: _Groups, images: Indices, fractions: Fractions, random: np.random.Generator, learned: int | None
 ) -> Indices:
-    """(n,) the part of each image; -1 for what is learned from whichever part is held out: a class's only group.
-    ``learned`` is the part that is never held out, if there is one.
+    """(n,) the part of each image; -1 for what is learned from whichever part is held out: a class's only group, and
+    the smallest one of a class that would be in that part alone. ``learned`` is the part that is never held out, if
+    there is one.
     """
     _, rows = np.unique(groups.of_image[images], return_inverse=True)
     classes = groups.presence.shape[1]
     image, label = np.nonzero(groups.presence[images])
     keys, count = np.unique(rows[image] * classes + label, return_counts=True)
     group, label = np.divmod(keys, classes)
-    contents = _Contents(rows, group, label, count, np.bincount(label, minlength=classes))
-    sole = np.isin(np.arange(contents.rows.max(initial=-1) + 1), contents.group[contents.carriers[contents.label] == 1])
+    carriers = np.bincount(label, minlength=classes)
+    contents = _Contents(rows, group, label, count, carriers)
+    sole = np.isin(np.arange(rows.max(initial=-1) + 1), group[carriers[label] == 1])
     free = np.flatnonzero(~sole)
-    if groups.single and not groups.grouped:
+    if groups.simple:
         parts = _assign_by_largest_remainder(contents, free, fractions, random)
     else:
         parts = _assign_greedily(contents, free, fractions, random)
-    for part in range(len(fractions)):
-        if part != learned:
-            _return_complete_classes(parts, contents, part)
-    return parts[contents.rows]
+    sizes = np.bincount(rows)
+    for part in [part for part in range(len(fractions)) if part != learned]:
+        held = np.bincount(label[parts[group] == part], minlength=classes)
+        for complete in np.flatnonzero((held == carriers) & (carriers > 0)):
+            members = group[label == complete]
+            if (parts[members] == part).all():
+                parts[members[sizes[members].argmin()]] = -1
+    return parts[rows]
 
 
 def _assign_by_largest_remainder(
@@ -241,20 +242,8 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
     return parts
 
 
-def _return_complete_classes(parts: Indices, contents: _Contents, part: int) -> None:
-    """Take from ``part`` the smallest group of each class that is in no other part, to be learned from."""
-    held = contents.label[parts[contents.group] == part]
-    complete = (np.bincount(held, minlength=len(contents.carriers)) == contents.carriers) & (contents.carriers > 0)
-    sizes = np.bincount(contents.rows)
-    for label in np.flatnonzero(complete):
-        groups = contents.group[contents.label == label]
-        if (parts[groups] == part).all():
-            parts[groups[sizes[groups].argmin()]] = -1
-
-
-def _origin(dataset: Dataset, groups: _Groups, plan: SplitPlan) -> str:
-    given = dataset.given_splits
-    if plan.folds == 1 and {"validation", "test"} <= set(given):
+def _origin(given: Collection[str], plan: SplitPlan, how: str) -> str:
+    if plan.folds == 1 and "validation" in given and "test" in given:
         return "as the dataset gives them"
     sizes = "the given test" if "test" in given else f"{100 * plan.test:g} % test"
     if plan.folds > 1:
@@ -263,7 +252,5 @@ def _origin(dataset: Dataset, groups: _Groups, plan: SplitPlan) -> str:
         sizes += ", the given validation"
     else:
         sizes += f", {100 * plan.validation:g} % validation"
-    how = "stratified by class" if groups.single and not groups.grouped else "iteratively stratified"
-    how = how if groups.stratified else "at random"
     whole = f", groups by '{plan.group_by}' whole" if plan.group_by else ""
     return f"{sizes}, the rest train; {how} with seed {plan.seed}{whole}"

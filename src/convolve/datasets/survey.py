@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from convolve.datasets.parallel import chunks, in_order, one_thread_each
 from convolve.errors import DataError, ImageError
-from convolve.values import Flags, Floats, Images, Indices, Pixels
+from convolve.values import Flags, Images, Indices, Pixels
 
 MAX_UNREADABLE = 0.1
 """Fraction of unreadable images above which a dataset is refused."""
@@ -31,7 +31,9 @@ MEASUREMENT: Final = np.dtype(
         ("chroma", np.uint8, (CHROMA_SIDE, CHROMA_SIDE, 2)),
     ]
 )
-"""What is measured of one image; the fields are those of `Survey`, in the singular."""
+"""What is measured of one image: ``size`` (height, width); ``color``, whether channels differ; ``mean`` and ``square``
+(3,) of its values and squared values between 0 and 1; ``luma`` (16, 16) and ``chroma`` (4, 4, 2) thumbnails.
+"""
 Measurements = npt.NDArray[np.void]
 _GRAY_TOLERANCE = 8
 _NAMES_IN_ERRORS = 5
@@ -51,37 +53,15 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class Survey:
-    """What one reading of every image found. Row r of each array, and digest r, belong to image ``usable[r]``.
-
-    ``sizes`` (U, 2) height and width; ``color`` (U,) whether channels differ; ``means`` and ``squares`` (U, 3) of each
-    image's values and squared values between 0 and 1; ``luma`` (U, 16, 16) and ``chroma`` (U, 4, 4, 2) thumbnails;
-    ``failed`` by index why an image cannot be read.
+    """What one reading of every image found: ``measurements`` (N,) and ``digests`` of all N, of which only those of the
+    ``usable`` ones count. ``failed`` says by index why another cannot be read. ``facts`` are of those that can.
     """
 
-    usable: Indices
-    sizes: Indices
-    color: Flags
-    means: Floats
-    squares: Floats
-    luma: Pixels
-    chroma: Pixels
+    measurements: Measurements
     digests: tuple[bytes, ...]
     failed: Mapping[int, str]
-
-    @property
-    def facts(self) -> ImageFacts:
-        """The facts of all usable images. Raises `ValueError` where there are none."""
-        return image_facts(len(self.usable), self.sizes, self.color)
-
-
-_ARRAYS: Final = {
-    "sizes": "size",
-    "color": "color",
-    "means": "mean",
-    "squares": "square",
-    "luma": "luma",
-    "chroma": "chroma",
-}
+    usable: Indices
+    facts: ImageFacts
 
 
 def survey(images: Images, workers: int | None = None) -> Survey:
@@ -95,7 +75,7 @@ def survey(images: Images, workers: int | None = None) -> Survey:
         for index in indices:
             try:
                 encoded = images.open(index)
-                found.append((measure(encoded.decode(SHORTER_SIDE), encoded.size), encoded.digest))
+                found.append((measure(encoded.decode(SHORTER_SIDE), encoded.header.size), encoded.digest))
             except ImageError as error:
                 found.append(str(error))
         return found
@@ -109,12 +89,13 @@ def survey(images: Images, workers: int | None = None) -> Survey:
                 failed[index] = found
             else:
                 measurements[index], digests[index] = found
-    check_readable(images, failed)
-    return as_survey(measurements, digests, failed)
+    return as_survey(images, measurements, digests, failed)
 
 
-def check_readable(images: Images, failed: Mapping[int, str]) -> None:
-    """Raise `DataError` when there are no images or more than `MAX_UNREADABLE` of them have ``failed``."""
+def as_survey(
+    images: Images, measurements: Measurements, digests: Sequence[bytes], failed: Mapping[int, str]
+) -> Survey:
+    """A survey from what is known of all images. Raises `DataError` as `survey` does."""
     if not len(images):
         raise DataError("There are no images; name a folder or file that has some.")
     if len(failed) > MAX_UNREADABLE * len(images):
@@ -125,13 +106,10 @@ def check_readable(images: Images, failed: Mapping[int, str]) -> None:
             f"{len(failed)} of {len(images)} images cannot be read, more than {MAX_UNREADABLE:.0%}; repair or remove "
             f"them ({names}{more})."
         )
-
-
-def as_survey(measurements: Measurements, digests: Sequence[bytes], failed: Mapping[int, str]) -> Survey:
-    """A survey from the measurements (N,) and digests of all images; those of ``failed`` ones do not count."""
-    usable = np.array([index for index in range(len(measurements)) if index not in failed], np.int64)
-    arrays: dict[str, Any] = {name: np.ascontiguousarray(measurements[one][usable]) for name, one in _ARRAYS.items()}
-    return Survey(usable, digests=tuple(digests[index] for index in usable), failed=failed, **arrays)
+    usable = np.array([index for index in range(len(images)) if index not in failed], np.int64)
+    measured = measurements[usable]
+    facts = image_facts(len(usable), measured["size"], measured["color"])
+    return Survey(measurements, tuple(digests), failed, usable, facts)
 
 
 def measure(pixels: Pixels, size: tuple[int, int]) -> Measurements:

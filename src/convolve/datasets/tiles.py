@@ -21,7 +21,7 @@ from convolve.datasets.images import DIGEST_BYTES, TakenImages
 from convolve.datasets.masks import Masks, warp_mask
 from convolve.errors import ImageError
 from convolve.targets import ArrayTargets
-from convolve.values import IGNORE, Images, Indices, Pixels, Placement, Preprocessing
+from convolve.values import IGNORE, Header, Images, Indices, Pixels, Placement, Preprocessing
 
 
 def starts(length: int, tile: int) -> Indices:
@@ -145,13 +145,16 @@ class _EncodedMask:
     masks: Masks
     index: int
     size: tuple[int, int]
-    gray = True
 
     @property
     def digest(self) -> bytes:
         """Of the stored mask, what its values mean, and the size. Raises `ImageError`."""
         content = b"%d %d " % self.size + self.masks.digest(self.index)
         return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+    @property
+    def header(self) -> Header:
+        return Header(self.size, gray=True)
 
     def decode(self, at_least: int = 0) -> Pixels:  # noqa: ARG002 - always at full size
         mask, (height, width) = self.masks.read(self.index), self.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from convolve.errors import DataError
+
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,17 @@ class NamedBoxes:
 
 
 def read_voc(path: Path) -> NamedBoxes:
-    """The boxes of one XML file, whose pixels count from 1; boxes without area are left out. Raises `DataError`."""
+    """The boxes of one XML file, which names the first and the last pixel of each, both counted from 1; boxes without
+    area are left out. Raises `DataError`.
+    """
+    names: list[str] = []
+    boxes: list[tuple[float, float, float, float]] = []
     try:
-        objects = fromstring(path.read_bytes(), forbid_dtd=True).findall("object")
-        found = [(each.findtext("name", "").strip(), _box(each)) for each in objects]
+        for each in fromstring(path.read_bytes(), forbid_dtd=True).findall("object"):
+            left, top, right, bottom = (float(each.findtext(f"bndbox/{edge}", "")) for edge in _EDGES)
+            if left - 1 < right and top - 1 < bottom:
+                names.append(each.findtext("name", "").strip())
+                boxes.append((left - 1, top - 1, right, bottom))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
     except DefusedXmlException as error:
@@ -40,11 +49,4 @@ def read_voc(path: Path) -> NamedBoxes:
         raise DataError(
             f"{path} is not an annotation in Pascal VOC's format ({error}); correct it or leave it out."
         ) from error
-    valid = [(name, box) for name, box in found if box[0] < box[2] and box[1] < box[3]]
-    return NamedBoxes(tuple(name for name, _ in valid), np.array([box for _, box in valid]).reshape(-1, 4))
-
-
-def _box(each: Element) -> list[float]:
-    """The edges: VOC names the first and the last pixel of the box, both counted from 1."""
-    left, top, right, bottom = (float(each.findtext(f"bndbox/{edge}", "")) for edge in ("xmin", "ymin", "xmax", "ymax"))
-    return [left - 1, top - 1, right, bottom]
+    return NamedBoxes(tuple(names), np.array(boxes).reshape(-1, 4))

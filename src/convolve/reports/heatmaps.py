@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from convolve.datasets.decode import to_channels
+from convolve.datasets.images import to_channels
 from convolve.reports.colors import PAPER, RIGHT, WRONG, mix
 from convolve.values import Color, Flags, Floats, Matrices, Pixels
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from convolve.datasets.decode import to_channels
+from convolve.datasets.images import to_channels
 from convolve.fonts import ellipsize, pillow_font
 from convolve.reports.colors import CELL, INK, MUTED, PAPER, diverging_colors, sequential_colors
 from convolve.reports.heatmaps import blend, heatmap_layer, overlay, region_layer

@@ -35,8 +35,9 @@ def write_contact_sheet(path: Path, ground_truth: GroundTruth, batches: Batches,
     captions: list[str] = []
     with closing(batches.epoch(0)) as first:
         for batch in first:
-            images += list(ground_truth.draw(denormalize(batch.images, preprocessing), batch.targets))
-            captions += ground_truth.describe(batch.targets)
+            drawn, words = ground_truth.draw(denormalize(batch.images, preprocessing), batch.targets)
+            images += list(drawn)
+            captions += words
             if len(images) >= IMAGES:
                 break
     with atomic_write(path) as draft:

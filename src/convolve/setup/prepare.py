@@ -17,8 +17,7 @@ from torch import Tensor
 from convolve import models
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import read_images
-from convolve.datasets.doctor import diagnose, readable
-from convolve.datasets.findings import Findings
+from convolve.datasets.doctor import Findings, diagnose, readable
 from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split

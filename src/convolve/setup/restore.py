@@ -104,9 +104,7 @@ def _is_unchanged(run: Run, dataset: Dataset, splits: Splits, digests: Sequence[
     """Whether a dataset, by the ``digests`` of its images, is to the last byte what the run was trained on."""
     usable = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
     ground_truth = dataset.ground_truths[find_task(run.manifest.task).info.ground_truth]
-    return fingerprint(dataset, ground_truth, usable, [digests[index] for index in usable.tolist()]) == str(
-        run.manifest.data["fingerprint"]
-    )
+    return fingerprint(dataset, ground_truth, usable, digests) == str(run.manifest.data["fingerprint"])
 
 
 def open_evaluation_data(run: Run, task: Task, runtime: Runtime, data: str | None, split: str | None) -> EvaluationData:

@@ -16,7 +16,7 @@ from convolve.progress import Listener
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.datasets.findings import Duplicates, Findings
+    from convolve.datasets.doctor import Duplicates, Findings
     from convolve.values import Dataset
 
 _SHOWN_CLASSES = 40
@@ -55,7 +55,7 @@ class Examined:
 
     def as_json(self) -> dict[str, Any]:
         """`path`, `layout`, `reason` and `sheet`, then the findings."""
-        from convolve.datasets.findings import as_json
+        from convolve.datasets.doctor import as_json
 
         return {
             "path": self.dataset.root,

@@ -294,7 +294,7 @@ def test_pixels_are_counted_while_masks_are_interpreted(
     data = open_dataset(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(MaskFiles, "read", lambda *_: pytest.fail("a mask is read again"))
-        counts, failed = masks_of(data).pixel_counts(), masks_of(data).findings().failed
+        counts, failed = masks_of(data).pixel_counts(), masks_of(data).findings.failed
     classes = len(masks_of(data).classes)
     assert counts[:2].tolist() == [count_pixels(read(data, index), classes).tolist() for index in range(2)]
     assert counts[:2].sum() == 2 * np.count_nonzero(read(data, 0) != IGNORE) > 0

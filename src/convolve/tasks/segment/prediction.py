@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from PIL import Image
 
-from convolve.datasets.decode import to_channels
+from convolve.datasets.images import to_channels
 from convolve.datasets.masks import count_pixels, overlay
 from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import atomic_write

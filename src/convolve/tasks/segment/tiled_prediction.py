@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.datasets.decode import to_channels
+from convolve.datasets.images import to_channels
 from convolve.datasets.preprocess import fit_matrix, fit_to_input, normalize
 from convolve.runtime import Runtime
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing

@@ -141,9 +141,9 @@ def _read(images: Images, preprocessing: Preprocessing, index: int) -> _Arrays |
         pixels = encoded.decode(least_side(preprocessing))
         network_input = fit_to_input(pixels, preprocessing)
         if preprocessing.fit == "tiles":  # a larger input would show more of the image
-            return network_input, network_input.repeat(factor, 0).repeat(factor, 1), encoded.size
+            return network_input, network_input.repeat(factor, 0).repeat(factor, 1), encoded.header.size
         visible = fit_to_input(encoded.decode(least_side(larger)), larger) if factor > 1 else network_input
-        return network_input, visible, encoded.size
+        return network_input, visible, encoded.header.size
     except ImageError as error:
         return str(error)
 

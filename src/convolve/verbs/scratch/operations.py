@@ -179,13 +179,13 @@ def filter_photograph(options: Scratch) -> tuple[FilteredImage, ...]:
     """The photograph through each filter, the page written if one is asked for. Raises `OptionError`, `ImageError`."""
     from PIL import Image
 
-    from convolve.datasets.decode import decode
+    from convolve.datasets.images import EncodedFile
 
     if options.input is None:
         raise OptionError("filters needs a photograph; name one with --input.")
     _check_options(options)
     try:
-        pixels = decode(Path(options.input).read_bytes(), options.input)
+        pixels = EncodedFile(Path(options.input).read_bytes(), options.input).decode()
     except OSError as error:
         raise OptionError(f"{options.input} cannot be read ({error.strerror or error}); check the path.") from None
     image = Image.fromarray(pixels.squeeze())
