@@ -81,8 +81,12 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
 
     Raises `DataError` for a folder that may not be opened.
     """
-    images, others, found = [], [], []
-    runs, loops, unreadable = [], [], []
+    images: list[str] = []
+    others: list[str] = []
+    found: list[str] = []
+    runs: list[str] = []
+    loops: list[str] = []
+    unreadable: list[str] = []
 
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be opened ({error.strerror}); check its permissions.") from error
@@ -117,7 +121,8 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
         )
         if paths
     )
-    return Inventory(root, options, *(tuple(sorted(paths, key=natural)) for paths in (images, others, found)), notes)
+    images, others, found = (sorted(paths, key=natural) for paths in (images, others, found))
+    return Inventory(root, options, tuple(images), tuple(others), tuple(found), notes)
 
 
 def _name(paths: Sequence[str]) -> str:

@@ -123,8 +123,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     Raises `DataError` for a damaged file, files that disagree on classes, or more than 254 classes.
     """
     path = inventory.root
-    names = sorted(filter(MARK.search, inventory.files), key=_rank)
-    found = [path / name for name in names]
+    found = [path / name for name in sorted(filter(MARK.search, inventory.files), key=_rank)]
     instances = [file for file in found if file.name.startswith("instances")]
     documents = {file: document for file in dict.fromkeys(instances or found) if (document := _read(file))}
     files = {file: document for file, document in documents.items() if _is_ground_truth(path, file, document)}
