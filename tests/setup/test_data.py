@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from convolve import models
-from convolve.command import find_command
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.progress import Message, Progress
 from convolve.setup.data import open_for_task
 from convolve.training.recipe import Recipe
+from convolve.verbs import COMMANDS
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import folders
 
@@ -97,7 +97,7 @@ def test_an_unknown_task_is_a_sentence(both: Path) -> None:
 
 def test_masks_that_are_missing_are_a_sentence(labels_only: Path) -> None:
     recipe = Recipe(str(labels_only), task="segment", network=SEGMENTER.name)
-    train = find_command("train")
+    train = COMMANDS["train"]
     with pytest.raises(DataError, match="has no masks"):
         train.run(replace(train.options(), training=recipe), lambda _: None)
 
@@ -117,7 +117,7 @@ def test_the_first_line_of_a_training_says_it(options: dict[str, str], words: st
         if isinstance(event, Message):
             lines.append(event.text)
 
-    train = find_command("train")
+    train = COMMANDS["train"]
     keywords = {"data": both, "size": 32, "epochs": 1, "batch": 4, "threads": 1, "out": tmp_path / "run", **options}
     train.run(train.build_options(keywords), listen)
     assert lines[0].startswith(f"{both}: ")

@@ -7,7 +7,7 @@ from convolve.datasets.layouts import open_dataset
 from convolve.errors import NetworkError, OptionError
 from convolve.models import Card
 from convolve.tasks.info import TaskInfo
-from convolve.tasks.registry import task_info, task_names
+from convolve.tasks.registry import find_task, task_infos
 from convolve.training.recipe import Recipe
 from convolve.values import Dataset
 
@@ -20,9 +20,9 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     """
     dataset = open_dataset(recipe.data or "")
     if recipe.task is not None:
-        task, reason = task_info(recipe.task), "as requested"
+        task, reason = find_task(recipe.task).info, "as requested"
     else:
-        tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
+        tasks = [info for info in task_infos() if info.ground_truth in dataset.ground_truths]
         if not tasks:
             raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
         # The most specific ground truth that the network is for.

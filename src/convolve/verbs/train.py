@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
 from convolve.command import Command
 from convolve.errors import Interrupted, OptionError, RunError
-from convolve.options import Flat, alias, flat, format_value
+from convolve.options import Flat, format_value
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.recipe import Recipe, override, read_recipe, values
@@ -40,13 +42,13 @@ class Train:
     _: KW_ONLY
     recipe: Path | None = None
     """Recipe to start from (a run's `recipe.toml`); other options override it."""
-    out: Annotated[Path | None, alias("-o")] = None
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder of the run; by default a new one in `runs`."""
     resume: Path | None = None
     """Continue this interrupted run; the weights will be the same, bit for bit."""
     tensorboard: bool = False
     """Also write the metrics for TensorBoard, into the run's folder."""
-    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+    runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
 @dataclass(frozen=True)
