@@ -28,7 +28,7 @@ from convolve.setup.network import StartingWeights, build_network, find_starting
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.summary import summarize
 from convolve.tasks.registry import build_options, find_task
-from convolve.tasks.task import Task, imbalance
+from convolve.tasks.task import Task
 from convolve.training.defaults import Facts, resolve
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
@@ -59,7 +59,7 @@ class Prepared:
         """The training split's batches, shuffled and augmented."""
         task, part = type(self.task), self.splits.train
         options = build_options(task.info.name, "train", self.recipe.task_options)
-        weights = task.sampling_weights(options, self.dataset, part)
+        weights = task.sampling_weights(options, self.dataset.ground_truths[task.info.ground_truth], part)
         return training_batches(self.recipe, self.examples, part, self.preprocessing, weights)
 
     def evaluation(self, part: Indices) -> Batches:
@@ -102,7 +102,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
-    outputs = task.outputs(dataset)
+    outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         meta_network, _ = build_network(resolved, outputs, preprocessing)
     summary = summarize(meta_network, (preprocessing.channels, preprocessing.height, preprocessing.width))
@@ -135,7 +135,7 @@ def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, 
     preprocessing = _preprocessing(resolved, findings.channels, None, findings)
     examples = task.examples(dataset, source, preprocessing, 0)
     options = build_options(task.info.name, "train", resolved.task_options)
-    weights = task.sampling_weights(options, dataset, survey.usable)
+    weights = task.sampling_weights(options, ground_truth, survey.usable)
     return training_batches(resolved, examples, survey.usable, preprocessing, weights), preprocessing
 
 
@@ -143,7 +143,8 @@ def build_task(task: type[Task], recipe: Recipe, network: models.Network, datase
     """The task of a resolved recipe, its network frozen as asked. Raises `NetworkError`."""
     if recipe.transfer.freeze:
         models.freeze(network, recipe.transfer.freeze)
-    return task.build(network, dataset, build_options(task.info.name, "train", recipe.task_options), splits)
+    options = build_options(task.info.name, "train", recipe.task_options)
+    return task.build(network, dataset.ground_truths[task.info.ground_truth], options, splits)
 
 
 def training_batches(
@@ -215,6 +216,8 @@ def _as_in_run(recipe: Recipe, start: StartingWeights) -> tuple[Recipe, dict[str
 def _resolve(
     recipe: Recipe, task: type[Task], dataset: Dataset, ground_truth: GroundTruth, facts: ImageFacts
 ) -> tuple[Recipe, dict[str, str]]:
+    counts = ground_truth.presence().sum(0)
+    counts = counts[counts > 0]
     trained = [part for name, part in dataset.given_splits.items() if name != "test"]
     return resolve(
         recipe,
@@ -224,7 +227,7 @@ def _resolve(
             side=facts.shorter_side,
             longer=facts.longer_side,
             photographs=facts.channels == 3 and facts.shorter_side >= _PHOTOGRAPH,
-            imbalance=imbalance(ground_truth.presence()),
+            imbalance=float(counts.max() / counts.min()) if len(counts) else 1.0,
         ),
         task.info,
         task.defaults,

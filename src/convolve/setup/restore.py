@@ -64,7 +64,7 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
     if not _is_unchanged(run, dataset, splits, digests):
         raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
     size = manifest.preprocessing
-    network, _ = build_network(recipe, task.outputs(dataset), size, start)
+    network, _ = build_network(recipe, task.outputs(dataset.ground_truths[task.info.ground_truth]), size, start)
     instance = build_task(task, recipe, network, dataset, splits)
     runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)

@@ -276,7 +276,7 @@ def _manifest(preparation: Preparation) -> Manifest:
     }
     return Manifest(
         task=task.info.name,
-        outputs=type(task).outputs(dataset),
+        outputs=task.outputs(dataset.ground_truths[task.info.ground_truth]),
         macs=prepared.macs,
         monitored=task.monitored,
         state=task.state(),
