@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from convolve.training.run import Manifest, Run
     from convolve.training.step import BatchSource
 
+    LearningParts = tuple[Task, BatchSource, BatchSource]
+    """What learns, its training batches, and its validation batches."""
+
 
 @dataclass(frozen=True)
 class Train:
@@ -180,7 +183,10 @@ def _fit(run: Run, prepared: Prepared, options: Train, listener: Listener) -> Tr
 
     runtime, validation = prepared.runtime, prepared.splits.validation
     runtime.prepare(prepared.task.network, learning=True)
-    task, train, measuring = _learning_part(prepared)
+    parts: LearningParts = (prepared.task, prepared.training(), prepared.evaluation(validation))
+    if prepared.recipe.transfer.freeze:
+        parts = _skip_frozen_stages(prepared, prepared.recipe.transfer.freeze) or parts
+    task, train, measuring = parts
     validate = partial(_validate, task, measuring, prepared)
     training = Training(task, train, validate, prepared.recipe, runtime)
     listener(Message(str(measure(training, len(prepared.examples.of(validation))))))
@@ -208,27 +214,26 @@ def _evaluation_data(prepared: Prepared, split: str) -> Any:
     return EvaluationData(split, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
 
 
-def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
-    """The task that is trained, its training batches, and its validation batches.
-
-    Where stages are frozen, nothing augments their input and memory suffices, their maps are computed only once.
+def _skip_frozen_stages(prepared: Prepared, stage: str) -> LearningParts | None:
+    """What is learned after the frozen ``stage``, whose maps are computed only once; None where its input is augmented,
+    a later stage needs earlier ones, or memory does not suffice.
     """
     from convolve.runtime import memory_budget
     from convolve.setup.prepare import augments
     from convolve.training.frozen import cache_features
 
     task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
-    training, validation = prepared.training(), prepared.evaluation(splits.validation)
-    stage, network = prepared.recipe.transfer.freeze, prepared.task.network
-    if not stage or augments(prepared.recipe) or task.changes_images or network.head_inputs:
-        return task, training, validation
+    network = task.network
+    if augments(prepared.recipe) or task.changes_images or network.head_inputs:
+        return None
     stride = network.strides[stage]
     cells = math.ceil(input_size.height / stride) * math.ceil(input_size.width / stride)
     examples = sum(len(prepared.examples.of(part)) for part in (splits.train, splits.validation))
     if 4 * network.channels[stage] * cells * examples > memory_budget() // 2:
-        return task, training, validation
+        return None
     cache = partial(cache_features, network, stage, runtime=prepared.runtime)
-    features = cache(training, prepared.evaluation(splits.train)), cache(validation, validation)
+    validation = prepared.evaluation(splits.validation)
+    features = cache(prepared.training(), prepared.evaluation(splits.train)), cache(validation, validation)
     return task.with_network(network.tail(stage)), *features
 
 
