@@ -75,7 +75,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except cyclopts.CycloptsError as error:
-        _print_error(_sentence(error))
+        sentence = " ".join(str(error).split())
+        if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
+            sentence = f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
+        _print_error(sentence)
         sys.exit(2)
     except ConvolveError as error:
         if debug:
@@ -105,12 +108,6 @@ def _run(
         return
     for part in command.render(result):
         console.print(part, soft_wrap=isinstance(part, str | Text))
-
-
-def _sentence(error: cyclopts.CycloptsError) -> str:
-    if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-        return f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
-    return " ".join(str(error).split())
 
 
 def _print_error(sentence: str) -> None:

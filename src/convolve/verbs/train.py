@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -106,8 +107,8 @@ class Folds:
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
     """Train, or continue a run. Raises `ConvolveError`."""
-    if options.tensorboard:
-        _check_tensorboard()
+    if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
     if options.resume:
         if options.training != Recipe() or options.recipe or options.out or options.runtime != RuntimeOptions():
             raise OptionError("A run continues with its own recipe and folder; give --resume without other options.")
@@ -318,14 +319,6 @@ def _with_lasting_paths(recipe: Recipe) -> Recipe:
         for name in (recipe.data, recipe.transfer.weights)
     )
     return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))
-
-
-def _check_tensorboard() -> None:
-    """Before anything is read, so that nobody waits for it."""
-    import importlib.util
-
-    if importlib.util.find_spec("tensorboard") is None:
-        raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
 
 
 def _new_folder(recipe: Recipe) -> Path:
