@@ -20,10 +20,10 @@ import tomli_w
 
 import convolve
 from convolve import api, cli
-from convolve.command import NAMES, find_command
 from convolve.options import fields, to_sections
-from convolve.tasks.registry import find_task, task_flags, task_names
+from convolve.tasks.registry import task_flags, task_infos
 from convolve.training.recipe import Recipe, read_recipe
+from convolve.verbs import COMMANDS
 from tools import generate_api
 
 GENERAL = {"json", "quiet", "debug"}
@@ -63,14 +63,14 @@ def members(hint: Any) -> frozenset[Any]:
 
 def declared(name: str) -> dict[str, Seen]:
     """The options as the command's dataclasses declare them, in order, and those of the tasks."""
-    command = find_command(name)
+    command = COMMANDS[name]
     found = {
         option.name: Seen(members(option.type), default, option.path_like)
         for option in fields(command.options)
         for default in [REQUIRED if option.default is dataclasses.MISSING else option.default]
     }
     flags = task_flags(command.task_use) if command.task_use else ()
-    return found | {flag.name: Seen(members(flag.type | None), None) for flag in flags}
+    return found | {flag.name: Seen(members(flag.type), None) for flag in flags}
 
 
 def on_command_line(name: str) -> dict[str, Seen]:
@@ -91,13 +91,11 @@ def on_command_line(name: str) -> dict[str, Seen]:
 
 def in_python(name: str) -> dict[str, Seen]:
     """The options as the function's signature has them, in order."""
-    parameters = inspect.signature(getattr(convolve, name)).parameters
-    found = {
-        parameter.name: Seen(members(eval(parameter.annotation, vars(api))), parameter.default)  # noqa: S307 - our own
-        for parameter in parameters.values()
-    }
+    function = getattr(convolve, name)
+    hints, parameters = typing.get_type_hints(function), inspect.signature(function).parameters
+    found = {option: Seen(members(hints[option]), parameter.default) for option, parameter in parameters.items()}
     assert found.pop("progress") == Seen(frozenset({bool}), True)
-    if find_command(name).task_use:
+    if COMMANDS[name].task_use:
         assert found.pop("task_options") == Seen(members(Mapping[str, object] | None), None)
     return found
 
@@ -119,12 +117,19 @@ def as_in_python(seen: Seen) -> frozenset[Any]:
     return frozenset(found)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_function_returns_what_its_command_does(name: str) -> None:
+    results = members(typing.get_type_hints(getattr(convolve, name))["return"])
+    assert {result.__name__ for result in results} == set(COMMANDS[name].run.__annotations__["return"].split(" | "))
+    assert all(hasattr(result, "as_json") for result in results)
+
+
 def test_the_functions_are_up_to_date() -> None:
     assert Path(api.__file__) == generate_api.PATH
     assert generate_api.source() == generate_api.PATH.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_command_line_and_python_have_the_same_names_types_and_defaults(name: str) -> None:
     options = declared(name)
     assert len(options) > 2
@@ -141,7 +146,7 @@ def test_the_recipe_has_the_options_of_train() -> None:
     assert of_recipe.keys() <= of_train.keys()
     for name, option in of_recipe.items():
         assert of_train[name] == Seen(members(option.type), option.default) == Seen(members(option.type), None)
-    own = {option.name for task in task_names() for option in fields(find_task(task).info.options)}
+    own = {option.name for task in task_infos() for option in fields(task.options)}
     about_the_run = {"recipe", "out", "resume", "tensorboard", "device", "precision", "threads", "fast_convolutions"}
     assert of_train.keys() - of_recipe.keys() == own | about_the_run
 
@@ -193,15 +198,13 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         del listener
         found.append(options)
 
-    for name in NAMES:
-        command = find_command(name)
+    for name, command in COMMANDS.items():
         replaced = dataclasses.replace(command, run=run, render=lambda _: iter(()))
-        monkeypatch.setattr(f"{type(command).__module__}.find_command", find_command)
-        monkeypatch.setattr(sys.modules[f"convolve.verbs.{name}"], "COMMAND", replaced)
+        monkeypatch.setitem(COMMANDS, name, replaced)
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_value_arrives_the_same_from_command_line_and_python(name: str, received: list[Any]) -> None:
     options = declared(name)
     needed = {option: next(samples(option, seen.type)) for option, seen in options.items() if seen.default is REQUIRED}
@@ -232,11 +235,11 @@ def test_every_value_arrives_the_same_from_a_recipe(received: list[Any], tmp_pat
             convolve.train(**{option.name: value}, progress=False)
             assert read_recipe(path) == received[-1].training
             assert tomllib.loads(path.read_text(encoding="utf-8")) == to_sections(received[-1].training)
-    for task in task_names():
-        for own in fields(find_task(task).info.options):
+    for task in task_infos():
+        for own in fields(task.options):
             for value in samples(own.name, members(own.type)):
-                path.write_text(tomli_w.dumps({"task": task, task: {own.name: value}}), encoding="utf-8")
-                convolve.train(task=task, **{own.name: value}, progress=False)
+                path.write_text(tomli_w.dumps({"task": task.name, task.name: {own.name: value}}), encoding="utf-8")
+                convolve.train(task=task.name, **{own.name: value}, progress=False)
                 assert read_recipe(path) == received[-1].training
                 assert received[-1].training.task_options == {own.name: value}
 
@@ -246,7 +249,7 @@ def test_an_option_of_a_task_from_outside_is_given_by_name(received: list[Any]) 
     assert received[-1].training == Recipe("x", task_options={"mixup": 0.1, "power": 2.0})
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_explains_every_option(name: str) -> None:
     page = pydoc.plain(pydoc.render_doc(getattr(convolve, name)))
     lines = [line.strip(" |") for line in page.partition("Args:")[2].splitlines()]

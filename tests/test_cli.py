@@ -17,9 +17,9 @@ import pytest
 import convolve
 import convolve.models
 from convolve import cli
-from convolve.command import NAMES, find_command
 from convolve.options import fields
 from convolve.tasks.registry import task_flags
+from convolve.verbs import COMMANDS
 from tests.verbs.synthetic import folders
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
@@ -69,7 +69,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"""
 import sys
 from convolve.cli import application
-for words in (["--help"], *([name, "--help"] for name in {NAMES!r})):
+for words in (["--help"], *([name, "--help"] for name in {list(COMMANDS)!r})):
     try:
         application()(words)
     except SystemExit as end:
@@ -86,12 +86,12 @@ def test_every_module_can_be_the_first_to_be_imported(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"from convolve import {module}"], check=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "500")
     rows = [re.split(r"\s{2,}", line.strip("│ ")) for line in command(name, "--help").out.splitlines() if " --" in line]
-    use = find_command(name).task_use
-    assert len(rows) >= len(list(fields(find_command(name).options))) + len(list(task_flags(use) if use else ()))
+    use = COMMANDS[name].task_use
+    assert len(rows) >= len(list(fields(COMMANDS[name].options))) + len(task_flags(use) if use else [])
     assert [row[0] for row in rows if len(row) < 2 or not row[-1].endswith((".", "]"))] == []
 
 
@@ -132,7 +132,7 @@ def test_flags_of_a_task_and_aliases_reach_the_recipe(command: Command, tmp_path
 
 
 def test_the_package_has_every_command() -> None:
-    assert set(NAMES) <= set(convolve.__all__) <= set(dir(convolve))
+    assert set(COMMANDS) <= set(convolve.__all__) <= set(dir(convolve))
     assert not hasattr(convolve, "trian")
 
 
@@ -276,7 +276,7 @@ def test_interrupted_it_leaves_with_130(command: Command, monkeypatch: pytest.Mo
     def interrupt(options: object, listener: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convolve.verbs.data.COMMAND", dataclasses.replace(find_command("data"), run=interrupt))
+    monkeypatch.setitem(COMMANDS, "data", dataclasses.replace(COMMANDS["data"], run=interrupt))
     done = command("data", "digits")
     assert (done.code, done.err.strip()) == (130, "Interrupted.")
 

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from convolve.command import NAMES, Command, find_command
+from convolve.command import Command
 from convolve.options import Option, descriptions, fields
 from convolve.tasks.registry import task_flags
+from convolve.verbs import COMMANDS
 
 PATH = Path(__file__).parents[1] / "src" / "convolve" / "api.py"
 _WIDTH = 112
@@ -29,22 +30,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from convolve.command import run_command
-
-if TYPE_CHECKING:
+from convolve.verbs import run_command
 '''
 
 
 def source() -> str:
     """The text of api.py."""
-    commands = [find_command(name) for name in NAMES]
     imports: dict[str, set[str]] = {}
-    for module, name in sorted({pair for command in commands for pair in _imports(command)}):
+    for module, name in sorted({pair for command in COMMANDS.values() for pair in _imports(command)}):
         imports.setdefault(module, set()).add(name)
-    lines = [f"    from {module} import {', '.join(sorted(names))}\n" for module, names in imports.items()]
-    body = "\n\n\n".join(_function(command) for command in commands)
+    lines = [f"from {module} import {', '.join(sorted(names))}\n" for module, names in imports.items()]
+    body = "\n\n\n".join(_function(command) for command in COMMANDS.values())
     return _format(_HEADER + "".join(lines) + "\n\n" + body + "\n")
 
 
@@ -63,7 +61,7 @@ def _function(command: Command[Any, Any]) -> str:
     lines += ["    *,"]
     lines += [f"    {_parameter(option)}," for option in keyword]
     if command.task_use:
-        lines += [f"    {flag.name}: {_annotation(flag.type | None)} = None," for flag in task_flags(command.task_use)]
+        lines += [f"    {flag.name}: {_annotation(flag.type)} = None," for flag in task_flags(command.task_use)]
         lines += ["    task_options: Mapping[str, object] | None = None,"]
     lines += ["    progress: bool = True,", f") -> {_result(command)}:"]
     lines += [textwrap.indent(_docstring(command, options), "    ")]
@@ -101,7 +99,10 @@ def _docstring(command: Command[Any, Any], options: list[Option]) -> str:
     texts = {name: text for cls in _dataclasses(command.options) for name, text in descriptions(cls).items()}
     entries = [(option.name, texts.get(option.name, "")) for option in options]
     if command.task_use:
-        entries += [(flag.name, flag.qualified_description) for flag in task_flags(command.task_use)]
+        entries += [
+            (flag.name, " ".join(f"({titles}) {text}" for titles, text in flag.descriptions.items()))
+            for flag in task_flags(command.task_use)
+        ]
         entries += [("task_options", "Options of a task that was registered with `convolve.register_task`, by name.")]
     entries += [("progress", "Report progress on the console or in the notebook.")]
     described = [

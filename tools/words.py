@@ -108,7 +108,7 @@ ALLOWED = {
     ("convolve/reports/", "figures"): "drawings",
     ("convolve/reports/", "frame"): _LINE,
     ("convolve/training/interrupt.py", "frame"): "Python's stack frame",
-    ("convolve/verbs/scratch/options.py", "average"): _POOLING,
+    ("convolve/verbs/scratch/__init__.py", "average"): _POOLING,
 }
 """Names that stay: the beginning of the file's path below the folder, the name; the reason."""
 

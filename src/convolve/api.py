@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from convolve.command import run_command
-
-if TYPE_CHECKING:
-    from convolve.verbs.compare import Comparison
-    from convolve.verbs.data import Examined
-    from convolve.verbs.evaluate import Evaluated
-    from convolve.verbs.explain.results import Explanation
-    from convolve.verbs.networks.catalog import Catalog
-    from convolve.verbs.networks.layer_table import Layers
-    from convolve.verbs.predict import Predictions
-    from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
-    from convolve.verbs.train import Folds, Trained
+from convolve.verbs import run_command
+from convolve.verbs.compare import Comparison
+from convolve.verbs.data import Examined
+from convolve.verbs.evaluate import Evaluated
+from convolve.verbs.explain.results import Explanation
+from convolve.verbs.networks.catalog import Catalog
+from convolve.verbs.networks.layer_table import Layers
+from convolve.verbs.predict import Predictions
+from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
+from convolve.verbs.train import Folds, Trained
 
 
 def data(

@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import io
-import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
+from json import dumps
 from typing import Annotated, Any
 
 import cyclopts
+from cyclopts import Parameter
 from rich.text import Text
 
 import convolve
-from convolve.command import NAMES, Command, find_command
+from convolve.command import Command
 from convolve.console import open_console, report_progress
 from convolve.errors import ConvolveError, Interrupted
-from convolve.options import Flat, alias, fields, with_task_options
+from convolve.options import Flat, fields, with_task_options
 from convolve.progress import silent
+from convolve.tasks.registry import task_flags
+from convolve.verbs import COMMANDS
 
 _INTERRUPTED = 128 + signal.SIGINT
+_FLAG = Parameter(negative=())
+_POSITIONAL, _KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 _EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `convolve.train(DATA)`."
 
 
 def application() -> cyclopts.App:
-    """The command line with every command."""
-    default = cyclopts.Parameter(negative_iterable=())  # no `--empty-images`
+    """The command line with every command, whose flags are made from its options and those of the tasks."""
     app = cyclopts.App(
         "convolve",
         version=convolve.__version__,
         help=(convolve.__doc__ or "").partition("\n")[0],
         help_epilogue=_EPILOGUE,
-        default_parameter=default,
+        default_parameter=Parameter(negative_iterable=()),  # no `--empty-images`
     )
     app.suppress_keyboard_interrupt = False
-    for name in NAMES:
-        command = find_command(name)
-        app.command(_function(command), name=name, help=command.options.__doc__)
+    general = [flag for flag in inspect.signature(_run).parameters.values() if flag.kind is _KEYWORD]
+    for name, command in COMMANDS.items():
+        required = any(option.default is dataclasses.MISSING for option in fields(command.options))
+        default = inspect.Parameter.empty if required else command.options()
+        hint: Any = Annotated[command.options, Flat]
+        flags = [inspect.Parameter("options", _POSITIONAL, default=default, annotation=hint)]
+        for own in task_flags(command.task_use) if command.task_use else ():
+            texts = [f"({titles}) {text}" for titles, text in own.descriptions.items()]
+            text = " ".join(texts) if len(texts) > 1 else next(iter(own.descriptions.values()))
+            hint = Annotated[own.type, Parameter(help=text, group=", ".join(own.descriptions), alias=own.aliases)]
+            flags.append(inspect.Parameter(own.name, _KEYWORD, default=None, annotation=hint))
+        function = functools.partial(_run, command)
+        function.__signature__ = inspect.Signature([*flags, *general])  # type: ignore[attr-defined]
+        app.command(function, name=name, help=command.options.__doc__)
     return app
 
 
@@ -57,7 +75,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except cyclopts.CycloptsError as error:
-        _print_error(_sentence(error))
+        sentence = " ".join(str(error).split())
+        if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
+            sentence = f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
+        _print_error(sentence)
         sys.exit(2)
     except ConvolveError as error:
         if debug:
@@ -66,60 +87,27 @@ def main() -> None:
         sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
 
 
-def _function(command: Command[Any, Any]) -> Any:
-    """A function with the command's options as its parameters, from which cyclopts makes the flags."""
-
-    def function(
-        options: Any, task_flags: Any = None, *, json: bool = False, quiet: bool = False, debug: bool = False
-    ) -> None:
-        del debug
-        flags = dataclasses.asdict(task_flags) if task_flags else {}
-        own = {name: value for name, value in flags.items() if value is not None}
-        _run(command, with_task_options(options, own) if own else options, as_json=json, quiet=quiet)
-
-    flag = cyclopts.Parameter(negative=())
-    function.__annotations__ = {
-        "options": Annotated[command.options, Flat],
-        "json": Annotated[bool, flag, cyclopts.Parameter(help="Print the result as JSON.")],
-        "quiet": Annotated[bool, flag, alias("-q"), cyclopts.Parameter(help="Print only the result.")],
-        "debug": Annotated[bool, flag, cyclopts.Parameter(help="Show the traceback of an error.")],
-    }
-    required = any(option.default is dataclasses.MISSING for option in fields(command.options))
-    defaults: list[Any] = [] if required else [command.options()]
-    if command.task_use:
-        from convolve.tasks.registry import flags_dataclass
-
-        flags = flags_dataclass(command.task_use)
-        function.__annotations__["task_flags"] = Annotated[flags, Flat]
-        function.__defaults__ = (*defaults, flags())
-        return function
-
-    def without_task_flags(options: Any, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
-        function(options, json=json, quiet=quiet, debug=debug)
-
-    without_task_flags.__annotations__ = function.__annotations__
-    without_task_flags.__defaults__ = tuple(defaults) or None
-    return without_task_flags
-
-
-def _run(command: Command[Any, Any], options: Any, *, as_json: bool, quiet: bool) -> None:
-    console = open_console(stderr=as_json)
-    if quiet:
-        result = command.run(options, silent)
-    else:
-        with report_progress(console) as listener:
-            result = command.run(options, listener)
-    if as_json:
-        sys.stdout.write(json.dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n")
+def _run(
+    command: Command[Any, Any],
+    given: Any = None,
+    /,
+    *,
+    json: Annotated[bool, _FLAG, Parameter(help="Print the result as JSON.")] = False,
+    quiet: Annotated[bool, _FLAG, Parameter(alias="-q", help="Print only the result.")] = False,
+    debug: Annotated[bool, _FLAG, Parameter(help="Show the traceback of an error.")] = False,
+    **own: object,
+) -> None:
+    """Run a command by the options that are ``given``, if any, and those of tasks (``own``); print its result."""
+    del debug  # which `main` looks for
+    options = given or command.options()
+    console = open_console(stderr=json)
+    with nullcontext(silent) if quiet else report_progress(console) as listener:
+        result = command.run(with_task_options(options, own) if own else options, listener)
+    if json:
+        sys.stdout.write(dumps(result.as_json(), ensure_ascii=False, indent=2) + "\n")
         return
     for part in command.render(result):
         console.print(part, soft_wrap=isinstance(part, str | Text))
-
-
-def _sentence(error: cyclopts.CycloptsError) -> str:
-    if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-        return f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
-    return " ".join(str(error).split())
 
 
 def _print_error(sentence: str) -> None:

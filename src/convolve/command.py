@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from convolve.progress import Listener
 
 if typing.TYPE_CHECKING:
     from rich.console import RenderableType
-
-NAMES = ("data", "networks", "train", "evaluate", "predict", "explain", "compare", "scratch")
 
 Options = TypeVar("Options")
 
@@ -55,27 +52,3 @@ class Command(Generic[Options, R]):
             raise unknown_option(next(iter(own)), sorted(known))
         options = build(self.options, general)
         return with_task_options(options, own) if own else options
-
-
-def find_command(name: str) -> Command[Any, Any]:
-    """The command of that name, its module imported only now."""
-    command: Command[Any, Any] = importlib.import_module(f"convolve.verbs.{name}").COMMAND
-    return command
-
-
-def run_command(name: str, keywords: Mapping[str, object]) -> Any:
-    """Run a command as `convolve.NAME(...)` does: with progress on the console unless ``progress`` is false.
-
-    Options of tasks that were registered from outside are in ``task_options``. Raises `ConvolveError`.
-    """
-    from convolve.console import open_console, report_progress
-    from convolve.progress import silent
-
-    command, values = find_command(name), dict(keywords)
-    values |= dict(typing.cast(Mapping[str, object], values.pop("task_options", None) or {}))
-    show = values.pop("progress")
-    options = command.build_options(values)
-    if not show:
-        return command.run(options, silent)
-    with report_progress(open_console()) as listener:
-        return command.run(options, listener)

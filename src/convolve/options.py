@@ -1,8 +1,8 @@
 """Options as frozen dataclasses: nested inside, flat outside.
 
-A dataclass whose field is annotated ``Annotated[Group, flat("Heading")]`` shows the group's fields as its own on the
-command line and as Python keywords; files keep the groups as sections. A field of type `TaskOptions` holds the options
-that only one task has: they are flags and keywords too, and are checked once the task is known.
+A dataclass whose field is annotated ``Annotated[Group, Flat, Parameter(group="Heading")]`` shows the group's fields as
+its own on the command line and as Python keywords; files keep the groups as sections. A field of type `TaskOptions`
+holds the options that only one task has: they are flags and keywords too, and are checked once the task is known.
 """
 
 from __future__ import annotations
@@ -28,16 +28,6 @@ TaskOptions = Annotated[Mapping[str, object], Parameter(parse=False)]
 """Options of one task by name, not yet checked."""
 Flat = Parameter(name="*")
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
-
-
-def flat(title: str) -> Parameter:
-    """`Flat`, under a heading of its own in the help."""
-    return Parameter(name="*", group=title)
-
-
-def alias(*flags: str) -> Parameter:
-    """Other names of a flag, such as `--lr` or `-o`."""
-    return Parameter(alias=flags)
 
 
 @dataclass(frozen=True)
@@ -90,15 +80,22 @@ def descriptions(cls: type) -> dict[str, str]:
 def build(cls: type[Options], keywords: Mapping[str, object]) -> Options:
     """Make a dataclass from flat keywords. Raises `OptionError` for an unknown name or a value of the wrong type."""
     known = {option.name: option for option in fields(cls)}
-    nested: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    groups: dict[str, dict[str, object]] = {}
     for name, value in keywords.items():
         if name not in known:
             raise unknown_option(name, list(known))
-        inner = nested
-        for part in known[name].path[:-1]:
-            inner = inner.setdefault(part, {})
-        inner[name] = _checked(name, value, known[name].type)
-    return _make(cls, nested)
+        first, *inner = known[name].path
+        if inner:
+            groups.setdefault(first, {})[name] = value
+        else:
+            values[name] = _checked(name, value, known[name].type)
+    hints = typing.get_type_hints(cls)
+    values |= {group: build(hints[group], inner) for group, inner in groups.items()}
+    missing = [name for name, option in known.items() if option.default is dataclasses.MISSING and name not in keywords]
+    if missing:
+        raise OptionError(f"Missing: {', '.join(missing)}.")
+    return cls(**values)
 
 
 def unknown_option(name: str, known: Sequence[str]) -> OptionError:
@@ -172,21 +169,6 @@ def with_task_options(options: Options, own: Mapping[str, object]) -> Options:
         if new is not value:
             return cast(Options, dataclasses.replace(cast(Any, options), **{spec.name: new}))
     return options
-
-
-def _make(cls: type[Options], nested: Mapping[str, Any]) -> Options:
-    hints = typing.get_type_hints(cls)
-    values = {
-        name: _make(cast(type, hints[name]), value) if isinstance(value, dict) else value
-        for name, value in nested.items()
-    }
-    try:
-        return cls(**values)
-    except TypeError:
-        specs = dataclasses.fields(cast(Any, cls))
-        required = [spec.name for spec in specs if spec.default is spec.default_factory is dataclasses.MISSING]
-        missing = [name for name in required if name not in values]
-        raise OptionError(f"Missing: {', '.join(missing)}.") from None
 
 
 def _checked(name: str, value: object, hint: Any) -> object:

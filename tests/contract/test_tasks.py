@@ -25,7 +25,7 @@ from convolve.options import descriptions, fields
 from convolve.setup.prepare import Prepared, evaluation_batches, prepare
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks import registry
-from convolve.tasks.registry import task_info, task_names
+from convolve.tasks.registry import find_task, task_infos
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.recipe import Recipe
 from convolve.values import Batch
@@ -105,7 +105,7 @@ def evaluation_data(prepared: Prepared, split: str) -> EvaluationData:
 
 
 def test_every_task_has_a_case() -> None:
-    assert {case.task for case in CASES} == set(task_names()) == {*BUILT_IN, "mean-color"}
+    assert {case.task for case in CASES} == {info.name for info in task_infos()} == {*BUILT_IN, "mean-color"}
 
 
 def test_restored_from_json_it_predicts_the_same(prepared: Prepared) -> None:
@@ -168,7 +168,7 @@ def test_two_batches_are_evaluated_as_one(prepared: Prepared) -> None:
 
 @pytest.mark.parametrize("name", [*BUILT_IN, MeanColor.info.name])
 def test_every_option_is_described_and_chosen_automatically(name: str) -> None:
-    info = task_info(name)
+    info = find_task(name).info
     for cls in (info.options, info.predict_options):
         texts = descriptions(cls)
         for option in fields(cls):

@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 from torchvision.models import WeightsEnum, squeezenet1_1
 
 from convolve import models
-from convolve.command import find_command
 from convolve.errors import DataError, NetworkError, OptionError, WeightsError
 from convolve.progress import Message, Progress
 from convolve.setup.prepare import find_starting_weights, open_for_task
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run
+from convolve.verbs import COMMANDS
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import folders, train
 
@@ -114,7 +114,7 @@ def test_an_unknown_task_is_a_sentence(both: Path) -> None:
 
 def test_masks_that_are_missing_are_a_sentence(labels_only: Path) -> None:
     recipe = Recipe(str(labels_only), task="segment", network=SEGMENTER.name)
-    command = find_command("train")
+    command = COMMANDS["train"]
     with pytest.raises(DataError, match="has no masks"):
         command.run(replace(command.options(), training=recipe), lambda _: None)
 
@@ -134,7 +134,7 @@ def test_the_first_line_of_a_training_says_it(options: dict[str, str], words: st
         if isinstance(event, Message):
             lines.append(event.text)
 
-    command = find_command("train")
+    command = COMMANDS["train"]
     keywords = {"data": both, "size": 32, "epochs": 1, "batch": 4, "threads": 1, "out": tmp_path / "run", **options}
     command.run(command.build_options(keywords), listen)
     assert lines[0].startswith(f"{both}: ")

@@ -191,13 +191,13 @@ class MeanColor(Task):
         yield "power", 2.0, "the mean squared error"
 
     @classmethod
-    def outputs(cls, dataset: Dataset) -> int:
-        del dataset
+    def outputs(cls, ground_truth: MeanColors) -> int:
+        del ground_truth
         return len(CHANNELS)
 
     @classmethod
-    def build(cls, network: Network, dataset: Dataset, options: MeanColorOptions, splits: Splits) -> MeanColor:
-        del dataset, splits
+    def build(cls, network: Network, ground_truth: MeanColors, options: MeanColorOptions, splits: Splits) -> MeanColor:
+        del ground_truth, splits
         return cls(network, options.power or 2.0)
 
     @classmethod

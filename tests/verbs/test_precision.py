@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from convolve import runtime
-from convolve.command import find_command
 from convolve.progress import Message, Progress
 from convolve.runtime import Runtime
 from convolve.training.checkpoints import RunFiles
+from convolve.verbs import COMMANDS
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import folders, train
 
@@ -50,7 +50,7 @@ def use(name: str, **keywords: Any) -> Used:
     def listen(event: Message | Progress) -> None:
         messages.extend([event.text] if isinstance(event, Message) else [])
 
-    command = find_command(name)
+    command = COMMANDS[name]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Runtime, "arithmetic", arithmetic)
         result = command.run(command.build_options({"threads": 1, **keywords}), listen)

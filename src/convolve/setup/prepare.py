@@ -32,8 +32,8 @@ from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.summary import count_costs
 from convolve.tasks.info import TaskInfo
-from convolve.tasks.registry import build_options, find_task, task_info, task_names
-from convolve.tasks.task import Task, imbalance
+from convolve.tasks.registry import build_options, find_task, task_infos
+from convolve.tasks.task import Task
 from convolve.training.defaults import Facts, resolve
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
@@ -130,7 +130,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
-    outputs = task.outputs(dataset)
+    outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
         costs = count_costs(skeleton, torch.empty(1, preprocessing.channels, preprocessing.height, preprocessing.width))
@@ -148,7 +148,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     batches = training_batches(resolved, task, dataset, examples, splits.train, preprocessing)
     if resolved.transfer.freeze:
         models.freeze(network, resolved.transfer.freeze)
-    instance = task.build(network, dataset, build_options(info.name, "train", resolved.task_options), splits)
+    instance = task.build(network, ground_truth, build_options(info.name, "train", resolved.task_options), splits)
     prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, macs, instance, examples, batches)
     return Preparation(prepared, findings, reasons)
 
@@ -177,9 +177,9 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     """
     dataset = open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
-        task, reason = task_info(recipe.task), "as requested"
+        task, reason = find_task(recipe.task).info, "as requested"
     else:
-        tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
+        tasks = [info for info in task_infos() if info.ground_truth in dataset.ground_truths]
         if not tasks:
             raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
         # The most specific ground truth that the network is for.
@@ -266,7 +266,7 @@ def training_batches(
         recipe.seed or 0,
         shuffle=True,
         augmentation=recipe.augmentation if augments else None,
-        sampler_weights=task.sampling_weights(task_options, dataset, images),
+        sampler_weights=task.sampling_weights(task_options, dataset.ground_truths[task.info.ground_truth], images),
         workers=reader_threads(),
         drop_last=len(indices) % (recipe.batch or 1) == 1,  # batch normalization cannot learn from a single image
     )
@@ -305,6 +305,8 @@ def _check_before_reading(recipe: Recipe) -> Card:
 def _resolve(
     recipe: Recipe, task: type[Task], dataset: Dataset, ground_truth: GroundTruth, facts: ImageFacts
 ) -> tuple[Recipe, dict[str, str]]:
+    counts = ground_truth.presence().sum(0)
+    counts = counts[counts > 0]
     trained = [part for name, part in dataset.given_splits.items() if name != "test"]
     return resolve(
         recipe,
@@ -314,7 +316,7 @@ def _resolve(
             side=facts.shorter_side,
             longer=facts.longer_side,
             photographs=facts.channels == 3 and facts.shorter_side >= _PHOTOGRAPH,
-            imbalance=imbalance(ground_truth.presence()),
+            imbalance=float(counts.max() / counts.min()) if len(counts) else 1.0,
         ),
         task.info,
         task.defaults,

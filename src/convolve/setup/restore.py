@@ -70,10 +70,12 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
     if not _is_unchanged(run, dataset, splits, digests):
         raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
     size = manifest.preprocessing
-    network, _ = build_network(recipe, task.outputs(dataset), size, start)
+    ground_truth = dataset.ground_truths[task.info.ground_truth]
+    network, _ = build_network(recipe, task.outputs(ground_truth), size, start)
     if recipe.transfer.freeze:
         models.freeze(network, recipe.transfer.freeze)
-    instance = task.build(network, dataset, build_options(task.info.name, "train", recipe.task_options), splits)
+    options_of_task = build_options(task.info.name, "train", recipe.task_options)
+    instance = task.build(network, ground_truth, options_of_task, splits)
     runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)
     batches = training_batches(recipe, task, dataset, examples, splits.train, size)

@@ -12,7 +12,7 @@ from convolve.options import to_sections
 from convolve.reports.page import write_report
 from convolve.reports.report import Epoch, Headline, Report, Section, Training, count_of, fact_lists
 from convolve.reports.sections import fact_section, training_section
-from convolve.tasks.registry import task_info
+from convolve.tasks.registry import find_task
 from convolve.tasks.task import Evaluation
 from convolve.training.run import Run
 
@@ -58,5 +58,5 @@ def read_training(run: Run) -> Training:
         Epoch(line["epoch"], line["train_loss"], line.get("loss"), line.get(monitored), line.get("learning_rate"))
         for line in lines
     )
-    title = task_info(run.manifest.task).metric_titles.get(monitored, monitored)
+    title = find_task(run.manifest.task).info.metric_titles.get(monitored, monitored)
     return Training(epochs, title, run.manifest.results.get("epoch"))

@@ -7,15 +7,11 @@ import difflib
 import functools
 import importlib
 import operator
-import types
-import typing
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from convolve.errors import OptionError
-from convolve.options import Option, build, descriptions, fields, unknown_option
+from convolve.options import Option, build, descriptions, fields
 from convolve.tasks.info import TaskInfo
 
 if TYPE_CHECKING:
@@ -44,105 +40,69 @@ def register_task(task: type[Task]) -> type[Task]:
     return task
 
 
-def task_names() -> list[str]:
-    """The names of all tasks, those with the most specific ground truth last."""
-    return [*_BUILT_IN, *_REGISTERED]
-
-
-def task_info(name: str) -> TaskInfo:
-    """What is known of a task without importing torch. Raises `OptionError` for an unknown one."""
-    if name in _REGISTERED or name not in _BUILT_IN:
-        return find_task(name).info
-    info: TaskInfo = importlib.import_module(f"convolve.tasks.{name}.options").INFO
-    return info
+def task_infos() -> list[TaskInfo]:
+    """What is known of each task without importing torch, those with the most specific ground truth last."""
+    built_in = [importlib.import_module(f"convolve.tasks.{name}.options").INFO for name in _BUILT_IN]
+    return [*built_in, *(task.info for task in _REGISTERED.values())]
 
 
 def find_task(name: str) -> type[Task]:
     """The task of that name, imported only now. Raises `OptionError` for an unknown one."""
+    if name in _BUILT_IN:
+        task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
+        return task
     if name in _REGISTERED:
         return _REGISTERED[name]
-    if name not in _BUILT_IN:
-        near = difflib.get_close_matches(name, task_names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(task_names())}."
-        raise OptionError(f"There is no task '{name}'; {hint}")
-    task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
-    return task
+    names = [*_BUILT_IN, *_REGISTERED]
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}."
+    raise OptionError(f"There is no task '{name}'; {hint}")
 
 
 def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
     """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
-    cls = _options_type(task, use)
-    known = [option.name for option in fields(cls)]
+    info = find_task(task).info
+    cls = info.options if use == "train" else info.predict_options
+    known = {option.name for option in fields(cls)}
     unknown = [name for name in values if name not in known]
     if unknown:
-        all_fields = {name: fields(_options_type(name, use)) for name in task_names() if name != task}
-        others = [name for name, own in all_fields.items() if unknown[0] in [option.name for option in own]]
-        if others:
+        others = [(other.name, other.options if use == "train" else other.predict_options) for other in task_infos()]
+        owners = [name for name, own in others if unknown[0] in {option.name for option in fields(own)}]
+        if owners:
             flag = unknown[0].replace("_", "-")
-            raise OptionError(f"--{flag} is an option of {' and '.join(others)}, not of {task}; omit it.")
-        raise unknown_option(unknown[0], known)
+            raise OptionError(f"--{flag} is an option of {' and '.join(owners)}, not of {task}; omit it.")
     return build(cls, values)
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskFlag:
-    """An option that some tasks have: its type with all that any of them accepts, and its descriptions (``texts``) by
-    the titles of the tasks.
+    """An option that some tasks have: its type, with None and all that any of them accepts, its descriptions by the
+    titles of the tasks, and other names of its flag.
     """
 
     name: str
     type: Any
-    texts: Mapping[str, str]
+    descriptions: Mapping[str, str]
     aliases: tuple[str, ...] = ()
 
-    @property
-    def qualified_description(self) -> str:
-        """Every description after the titles of the tasks that it is of."""
-        titles = {text: [title for title in self.texts if self.texts[title] == text] for text in self.texts.values()}
-        return " ".join(f"({', '.join(titles[text])}) {text}" for text in titles)
 
-
-def task_flags(use: Use) -> Iterator[TaskFlag]:
+def task_flags(use: Use) -> list[TaskFlag]:
     """The options of all tasks; one flag for those of the same name, whose type accepts what any of them does."""
-    found: dict[str, list[tuple[str, Option, str]]] = {}
-    for task in task_names():
-        cls = _options_type(task, use)
+    texts: dict[str, dict[str, list[str]]] = {}
+    found: dict[str, list[Option]] = {}
+    for info in task_infos():
+        cls = info.options if use == "train" else info.predict_options
         described = descriptions(cls)
         for option in fields(cls):
-            found.setdefault(option.name, []).append((task_info(task).title, option, described.get(option.name, "")))
-    for name, entries in found.items():
-        texts = {title: text for title, _, text in entries}
-        aliases = tuple(dict.fromkeys(alias for _, option, _ in entries for alias in option.aliases))
-        yield TaskFlag(name, _union([option.type for _, option, _ in entries]), texts, aliases)
-
-
-def flags_dataclass(use: Use) -> type:
-    """A dataclass of all `task_flags`, each None by default and under the heading of its tasks in the help. It is
-    described as the tasks describe it; where they differ, with their titles.
-    """
-    specs: list[tuple[str, Any, Any]] = []
-    for flag in task_flags(use):
-        texts = set(flag.texts.values())
-        text = texts.pop() if len(texts) == 1 else flag.qualified_description
-        parameter = Parameter(help=text, group=", ".join(flag.texts), alias=flag.aliases)
-        specs.append((flag.name, Annotated[flag.type, parameter], dataclasses.field(default=None)))
-    cls = dataclasses.make_dataclass("TaskFlags", specs, frozen=True, kw_only=True)
-    cls.__module__ = __name__  # else that of `types`, whose classes the command line takes for one value each
-    return cls
-
-
-def _options_type(task: str, use: Use) -> type:
-    info = task_info(task)
-    return info.options if use == "train" else info.predict_options
-
-
-def _union(hints: Sequence[Any]) -> Any:
-    """A type that accepts what any of the types does: one `Literal` with all their values, then the other members."""
-    members: dict[Any, None] = {}
-    for hint in hints:
-        union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-        members |= dict.fromkeys(typing.get_args(hint) if union else (hint,))
-    literals = [member for member in members if typing.get_origin(member) is Literal]
-    values = dict.fromkeys(value for literal in literals for value in typing.get_args(literal))
-    others = [member for member in members if member not in literals]
-    return functools.reduce(operator.or_, [Literal[tuple(values)], *others] if values else others)
+            texts.setdefault(option.name, {}).setdefault(described.get(option.name, ""), []).append(info.title)
+            found.setdefault(option.name, []).append(option)
+    flags: list[TaskFlag] = []
+    for name, options in found.items():
+        members = dict.fromkeys(member for option in options for member in get_args(option.type | None))
+        literals = tuple(member for member in members if get_origin(member) is Literal)
+        others = [member for member in members if member not in literals]
+        accepted = functools.reduce(operator.or_, [Literal[literals], *others] if literals else others)
+        aliases = dict.fromkeys(alias for option in options for alias in option.aliases)
+        described = {", ".join(titles): text for text, titles in texts[name].items()}
+        flags.append(TaskFlag(name, accepted, described, tuple(aliases)))
+    return flags

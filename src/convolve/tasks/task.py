@@ -21,7 +21,7 @@ from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.info import TaskInfo
 from convolve.training.defaults import Choice, Facts
-from convolve.values import Batch, Dataset, Flags, Floats, GroundTruth, Images, Indices, Preprocessing, Splits
+from convolve.values import Batch, Dataset, Floats, GroundTruth, Images, Indices, Preprocessing, Splits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -164,13 +164,15 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def outputs(cls, dataset: Dataset) -> int:
-        """How many scores the network gives (for an image, or for each of its pixels)."""
+    def outputs(cls, ground_truth: Any) -> int:
+        """How many scores the network gives (for an image, or for each of its pixels) to learn a ground truth that
+        `accept` has left under `TaskInfo.ground_truth`.
+        """
 
     @classmethod
-    def sampling_weights(cls, options: Any, dataset: Dataset, indices: Indices) -> Floats | None:
+    def sampling_weights(cls, options: Any, ground_truth: Any, indices: Indices) -> Floats | None:
         """(N,) weights by which training images are drawn; None draws each once an epoch. Raises `OptionError`."""
-        del options, dataset, indices
+        del options, ground_truth, indices
         return None
 
     @classmethod
@@ -183,7 +185,7 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, network: Network, dataset: Dataset, options: Any, splits: Splits) -> Self:
+    def build(cls, network: Network, ground_truth: Any, options: Any, splits: Splits) -> Self:
         """The task that is trained, by options of which none is None."""
 
     @classmethod
@@ -263,14 +265,7 @@ class Task(ABC):
     def probabilities(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) images to outputs between 0 and 1, of the shape of the network's own."""
 
-    def ground_truth_labels(self, dataset: Dataset, indices: Indices) -> tuple[str, ...]:
+    def ground_truth_labels(self, ground_truth: Any, indices: Indices) -> tuple[str, ...]:
         """What some images should be predicted as, in words; empty where that cannot be said in a few."""
-        del dataset
+        del ground_truth
         return ("",) * len(indices)
-
-
-def imbalance(presence: Flags) -> float:
-    """The images of the most frequent class over those of the rarest one that occurs; 1 without classes."""
-    counts = presence.sum(0)
-    counts = counts[counts > 0]
-    return float(counts.max() / counts.min()) if len(counts) else 1.0

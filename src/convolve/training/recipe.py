@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tomli_w
+from cyclopts import Parameter
 
 from convolve.choices import Fit
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
 from convolve.files import write_text
-from convolve.options import PathLike, TaskOptions, alias, fields, flat, from_sections, merge, to_sections
+from convolve.options import Flat, PathLike, TaskOptions, fields, from_sections, merge, to_sections
 
 OptimizerName = Literal[
     "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
@@ -33,7 +34,7 @@ class Optimization:
 
     optimizer: OptimizerName | None = None
     """Update rule."""
-    learning_rate: Annotated[float | None, alias("--lr")] = None
+    learning_rate: Annotated[float | None, Parameter(alias="--lr")] = None
     """Learning rate: the highest that the schedule reaches."""
     momentum: float | None = None
     """Momentum of `momentum`, `nesterov` and `rmsprop` (0 to 1)."""
@@ -110,12 +111,18 @@ class Recipe:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which cuts large
     images into overlapping tiles at full scale."""
-    reading: Annotated[ReadingOptions, flat("Reading the data")] = field(default_factory=ReadingOptions)
-    optimization: Annotated[Optimization, flat("Optimization")] = field(default_factory=Optimization)
-    regularization: Annotated[Regularization, flat("Regularization")] = field(default_factory=Regularization)
-    augmentation: Annotated[Augmentation, flat("Augmentation, in training only")] = field(default_factory=Augmentation)
-    splitting: Annotated[Splitting, flat("Splits")] = field(default_factory=Splitting)
-    transfer: Annotated[Transfer, flat("Transfer learning")] = field(default_factory=Transfer)
+    reading: Annotated[ReadingOptions, Flat, Parameter(group="Reading the data")] = field(
+        default_factory=ReadingOptions
+    )
+    optimization: Annotated[Optimization, Flat, Parameter(group="Optimization")] = field(default_factory=Optimization)
+    regularization: Annotated[Regularization, Flat, Parameter(group="Regularization")] = field(
+        default_factory=Regularization
+    )
+    augmentation: Annotated[Augmentation, Flat, Parameter(group="Augmentation, in training only")] = field(
+        default_factory=Augmentation
+    )
+    splitting: Annotated[Splitting, Flat, Parameter(group="Splits")] = field(default_factory=Splitting)
+    transfer: Annotated[Transfer, Flat, Parameter(group="Transfer learning")] = field(default_factory=Transfer)
     task_options: TaskOptions = field(default_factory=dict)
     """Options of the task's own, by name; in a recipe's file a section named as the task."""
 

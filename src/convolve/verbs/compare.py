@@ -7,9 +7,11 @@ from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
 from convolve.command import Command
 from convolve.errors import NetworkError, OptionError, RunError
-from convolve.options import flat
+from convolve.options import Flat
 from convolve.progress import Listener, Progress
 from convolve.setup.runtime_options import RuntimeOptions
 
@@ -35,7 +37,7 @@ class Compare:
     _: KW_ONLY
     figure: Path | None = None
     """Draw accuracy against cost into this file (.svg or .png)."""
-    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+    runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
 from convolve.choices import Fit
 from convolve.command import Command
 from convolve.datasets.reading import ReadingOptions
-from convolve.options import PathLike, flat
+from convolve.options import Flat, PathLike
 from convolve.progress import Listener
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Data:
     path: Annotated[str, PathLike()]
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
-    reading: Annotated[ReadingOptions, flat("Reading the data")] = field(default_factory=ReadingOptions)
+    reading: Annotated[ReadingOptions, Flat, Parameter(group="Reading data")] = field(default_factory=ReadingOptions)
     task: str | None = None
     """Task whose annotations to examine, where there are labels and masks; by default the most specific ones."""
     sheet: Path | None = None

@@ -7,8 +7,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from cyclopts import Parameter
+
 from convolve.command import Command
-from convolve.options import PathLike, flat
+from convolve.options import Flat, PathLike
 from convolve.progress import Listener
 from convolve.setup.runtime_options import RuntimeOptions
 
@@ -32,7 +34,7 @@ class Evaluate:
     """Split to evaluate on; by default the run's test split, and all of other data."""
     report: Path | None = None
     """File of the report; by default `evaluation.html` in the run's folder."""
-    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+    runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
 from convolve.command import Command
 from convolve.errors import DataError, ImageError
-from convolve.options import TaskOptions, flat
+from convolve.options import Flat, TaskOptions
 from convolve.progress import Listener, Progress
 from convolve.setup.runtime_options import RuntimeOptions
 
@@ -36,7 +38,7 @@ class Predict:
     _: KW_ONLY
     csv: Path | None = None
     """Also write the predictions to this file."""
-    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+    runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
     task_options: TaskOptions = field(default_factory=dict)
     """Options of the run's task."""
 

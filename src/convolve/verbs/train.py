@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
 from convolve.command import Command
 from convolve.errors import Interrupted, OptionError, RunError
-from convolve.options import Flat, alias, flat, format_value
+from convolve.options import Flat, format_value
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.recipe import Recipe, override, read_recipe, values
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from convolve.training.run import Manifest, Run
     from convolve.training.step import BatchSource, Training
 
+    LearningParts = tuple[Task, BatchSource, BatchSource]
+    """What learns, its training batches, and its validation batches."""
+
 
 @dataclass(frozen=True)
 class Train:
@@ -40,13 +46,13 @@ class Train:
     _: KW_ONLY
     recipe: Path | None = None
     """Recipe to start from (a run's `recipe.toml`); other options override it."""
-    out: Annotated[Path | None, alias("-o")] = None
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder of the run; by default a new one in `runs`."""
     resume: Path | None = None
     """Continue this interrupted run; the weights will be the same, bit for bit."""
     tensorboard: bool = False
     """Also write the metrics for TensorBoard, into the run's folder."""
-    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+    runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,8 @@ class Folds:
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
     """Train, or continue a run. Raises `ConvolveError`."""
-    if options.tensorboard:
-        _check_tensorboard()
+    if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
     if options.resume:
         if options.training != Recipe() or options.recipe or options.out or options.runtime != RuntimeOptions():
             raise OptionError("A run continues with its own recipe and folder; give --resume without other options.")
@@ -176,12 +182,17 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
 
 def _begin(prepared: Prepared, listener: Listener) -> Training:
     """Make a few steps on a copy, before anything is written, to tell how long the training will take."""
+    from convolve.setup.prepare import evaluation_batches
     from convolve.training.plan import measure
     from convolve.training.step import Training
 
     prepared.runtime.prepare(prepared.task.network, learning=True)
-    task, train, validation = _learning_part(prepared)
-    validate = partial(_validate, task, validation, prepared)
+    validation = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
+    parts: LearningParts = (prepared.task, prepared.batches, validation)
+    if prepared.recipe.transfer.freeze:
+        parts = _skip_frozen_stages(prepared, prepared.recipe.transfer.freeze) or parts
+    task, train, measured = parts
+    validate = partial(_validate, task, measured, prepared)
     training = Training(task, train, validate, prepared.recipe, prepared.runtime)
     listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
     return training
@@ -218,31 +229,27 @@ def _evaluation_data(prepared: Prepared, split: str) -> Any:
     return EvaluationData(split, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
 
 
-def _learning_part(prepared: Prepared) -> tuple[Task, BatchSource, BatchSource]:
-    """The task that is trained, its training batches, and its validation batches.
-
-    Where stages are frozen, nothing augments their input and memory suffices, their maps are computed only once.
+def _skip_frozen_stages(prepared: Prepared, stage: str) -> LearningParts | None:
+    """What is learned after the frozen ``stage``, whose maps are computed only once; None where its input is augmented,
+    a later stage needs earlier ones, or memory does not suffice.
     """
     from convolve.runtime import memory_budget
     from convolve.setup.prepare import evaluation_batches
     from convolve.training.frozen import cache_features
 
     task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
-    training = prepared.batches
-    validation = evaluation_batches(prepared.examples, splits.validation, input_size)
-    stage, network = prepared.recipe.transfer.freeze, prepared.task.network
-    if not stage or training.augmented or task.changes_images or network.head_inputs:
-        return task, training, validation
+    network = task.network
+    if prepared.batches.augmented or task.changes_images or network.head_inputs:
+        return None
     stride = network.strides[stage]
     cells = math.ceil(input_size.height / stride) * math.ceil(input_size.width / stride)
     examples = sum(len(prepared.examples.of(part)) for part in (splits.train, splits.validation))
     if 4 * network.channels[stage] * cells * examples > memory_budget() // 2:
-        return task, training, validation
+        return None
     cache = partial(cache_features, network, stage, runtime=prepared.runtime)
-    features = (
-        cache(training, evaluation_batches(prepared.examples, splits.train, input_size)),
-        cache(validation, validation),
-    )
+    evaluation = partial(evaluation_batches, prepared.examples, preprocessing=input_size)
+    validation = evaluation(splits.validation)
+    features = cache(prepared.batches, evaluation(splits.train)), cache(validation, validation)
     return task.with_network(network.tail(stage)), *features
 
 
@@ -290,7 +297,7 @@ def _manifest(preparation: Preparation) -> Manifest:
     }
     return Manifest(
         task=task.info.name,
-        outputs=type(task).outputs(dataset),
+        outputs=task.outputs(dataset.ground_truths[task.info.ground_truth]),
         macs=prepared.macs,
         monitored=task.monitored,
         state=task.state(),
@@ -327,14 +334,6 @@ def _with_lasting_paths(recipe: Recipe) -> Recipe:
         for name in (recipe.data, recipe.transfer.weights)
     )
     return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))
-
-
-def _check_tensorboard() -> None:
-    """Before anything is read, so that nobody waits for it."""
-    import importlib.util
-
-    if importlib.util.find_spec("tensorboard") is None:
-        raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
 
 
 def _new_folder(recipe: Recipe) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +9,7 @@ import torch
 from convolve.datasets.labels import Labels
 from convolve.explainers.score_targets import ClassScore
 from convolve.tasks.classify.task import Classify
-from convolve.values import Dataset, Preprocessing
-from tests.datasets.synthetic import files
+from convolve.values import Preprocessing
 from tests.explainers.small import images, network
 
 CLASSES = tuple("abcdef")
@@ -59,11 +56,10 @@ def test_some_of_the_images() -> None:
     assert (len(some.names), len(some.targets), len(some.targets[0])) == (2, 2, 2)
 
 
-def test_ground_truth_labels_are_the_labels(tmp_path: Path) -> None:
+def test_ground_truth_labels_are_the_labels() -> None:
     for labels, words in (
         (Labels(np.array([1, 2, 0]), CLASSES), ("c", "a")),
         (Labels(np.array([[0] * 6, [1, 0, 1, 0, 0, 0], [0] * 6], np.uint8), CLASSES), ("a;c", "")),
     ):
-        dataset = Dataset("", "folders", "", files(tmp_path, [(4, 4)] * 3), {"labels": labels}, {})
         task = Classify(network("resnet20_cifar"), CLASSES, labels.multi_label)
-        assert task.ground_truth_labels(dataset, np.array([1, 2])) == words
+        assert task.ground_truth_labels(labels, np.array([1, 2])) == words

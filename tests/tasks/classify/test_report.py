@@ -17,9 +17,8 @@ from convolve.reports.page import render
 from convolve.reports.report import Headline, Report, Section
 from convolve.runtime import choose
 from convolve.tasks.classify.confidence import Confidence
-from convolve.tasks.classify.console import console_output
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate
-from convolve.tasks.classify.report import chance_error, headlines, report_sections
+from convolve.tasks.classify.report import chance_error, console_output, headlines, report_sections
 from convolve.tasks.classify.task import Classify
 from convolve.values import Dataset, Floats, Preprocessing
 from tests.reports.sample import DIGITS, guesses

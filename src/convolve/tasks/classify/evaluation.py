@@ -127,7 +127,7 @@ class Evaluation:
 
     def to_console(self) -> Iterator[RenderableType]:
         """Headline metrics, the confusion matrix where it is small enough to print, and the metrics of each class."""
-        from convolve.tasks.classify.console import console_output
+        from convolve.tasks.classify.report import console_output
 
         yield from console_output(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.explainers.score_targets import ClassScore
 from convolve.tasks.classify.task import Classify
-from convolve.values import Floats, Indices, Preprocessing
+from convolve.values import Indices, Preprocessing
 
 _PRESENT = 0.5
 
@@ -29,16 +30,14 @@ def explanation_targets(
         scores = task.predict(inputs).cpu().numpy()
     best = np.asarray(scores.argmax(1), dtype=np.int64)
     explained = np.tile(np.array(classes, dtype=np.int64), (len(scores), 1)) if classes else best[:, None]
+    if task.multi_label:
+        predictions = [";".join(compress(task.classes, row >= _PRESENT)) for row in scores]
+    else:
+        predictions = [task.classes[index] for index in best.tolist()]
     return ExplanationTargets(
-        predictions=tuple(_prediction(task, row) for row in scores),
+        predictions=tuple(predictions),
         confidences=scores.max(1),
         names=tuple(tuple(task.classes[index] for index in row) for row in explained.tolist()),
         scores=np.take_along_axis(scores, explained, 1),
         targets=tuple(ClassScore(torch.from_numpy(column.copy()).to(inputs.device)) for column in explained.T),
     )
-
-
-def _prediction(task: Classify, scores: Floats) -> str:
-    if not task.multi_label:
-        return task.classes[int(scores.argmax())]
-    return ";".join(name for name, score in zip(task.classes, scores, strict=True) if score >= _PRESENT)

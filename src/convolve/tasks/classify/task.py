@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 import numpy.typing as npt
@@ -60,9 +60,13 @@ class Classify(Task):
 
     @classmethod
     def accept(cls, dataset: Dataset, options: ClassifyOptions) -> Dataset:
-        """The dataset as it is. Raises `DataError` for a single class."""
+        """The dataset as it is. Raises `DataError` where there are no labels or all are the same."""
         del options
-        labels = _labels(dataset)
+        labels = dataset.ground_truths.get("labels")
+        if not isinstance(labels, Labels):
+            raise DataError(
+                f"{dataset.root} has no labels; sort the images into one folder per class, or give a table."
+            )
         if len(labels.classes) < 2 and not labels.multi_label:
             raise DataError(f"{dataset.root} has only one class, '{labels.classes[0]}'; a classifier needs two.")
         return dataset
@@ -81,29 +85,28 @@ class Classify(Task):
         yield "balance", "weights" if facts.imbalance >= IMBALANCE else "none", ratio
 
     @classmethod
-    def outputs(cls, dataset: Dataset) -> int:
+    def outputs(cls, ground_truth: Labels) -> int:
         """One score for each class."""
-        return len(_labels(dataset).classes)
+        return len(ground_truth.classes)
 
     @classmethod
-    def sampling_weights(cls, options: ClassifyOptions, dataset: Dataset, indices: Indices) -> Floats | None:
+    def sampling_weights(cls, options: ClassifyOptions, ground_truth: Labels, indices: Indices) -> Floats | None:
         """Of `--balance sampler`, inverse to the frequency of each image's class. Raises `OptionError`."""
         if options.balance != "sampler":
             return None
-        labels = _labels(dataset).take(indices)
+        labels = ground_truth.take(indices)
         if labels.multi_label:
             raise OptionError("--balance sampler needs one label per image; use --balance weights.")
         return class_weights(labels)[labels.values]
 
     @classmethod
-    def build(cls, network: Network, dataset: Dataset, options: ClassifyOptions, splits: Splits) -> Classify:
-        """The classifier of a dataset's classes."""
-        labels = _labels(dataset)
-        weights = class_weights(labels.take(splits.train)) if options.balance == "weights" else None
+    def build(cls, network: Network, ground_truth: Labels, options: ClassifyOptions, splits: Splits) -> Classify:
+        """The classifier of the labels' classes."""
+        weights = class_weights(ground_truth.take(splits.train)) if options.balance == "weights" else None
         return cls(
             network,
-            labels.classes,
-            labels.multi_label,
+            ground_truth.classes,
+            ground_truth.multi_label,
             options.label_smoothing or 0.0,
             options.mixup or 0.0,
             None if weights is None else torch.from_numpy(weights),
@@ -161,7 +164,7 @@ class Classify(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this classifier's classes, as flags where it is multi-label. Raises `DataError`."""
-        labels = _labels(dataset)
+        labels = cast(Labels, dataset.ground_truths["labels"])
         if labels.multi_label and not self.multi_label:
             raise DataError(
                 f"{dataset.root} is multi-label, but the run was trained with one label per image; use other data."
@@ -211,9 +214,9 @@ class Classify(Task):
         """(N, C, H, W) to (N, classes)."""
         return self.predict(inputs)
 
-    def ground_truth_labels(self, dataset: Dataset, indices: Indices) -> tuple[str, ...]:
+    def ground_truth_labels(self, ground_truth: Labels, indices: Indices) -> tuple[str, ...]:
         """The class of each image, or all its labels joined by `;`."""
-        labels = _labels(dataset).take(indices)
+        labels = ground_truth.take(indices)
         rows = [np.flatnonzero(row) if labels.multi_label else [row] for row in labels.values]
         return tuple(";".join(labels.classes[index] for index in row) for row in rows)
 
@@ -283,14 +286,6 @@ def class_weights(labels: Labels) -> Floats:
     else:
         weights[present] = total / (present.sum() * counts[present])
     return weights.astype(np.float32)
-
-
-def _labels(dataset: Dataset) -> Labels:
-    """Raises `DataError` where there are none."""
-    labels = dataset.ground_truths.get("labels")
-    if not isinstance(labels, Labels):
-        raise DataError(f"{dataset.root} has no labels; sort the images into one folder per class, or give a table.")
-    return labels
 
 
 def _draw_mixup(count: int, alpha: float, random: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -74,7 +74,7 @@ class Evaluation:
 
     def to_console(self) -> Iterator[RenderableType]:
         """The metrics, then those of each class."""
-        from convolve.tasks.segment.console import console_output
+        from convolve.tasks.segment.report import console_output
 
         yield from console_output(self)
 
@@ -82,7 +82,8 @@ class Evaluation:
 def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
     """Predict the images one by one, whole and at the size of their masks; unreadable ones are left out."""
     count = len(task.classes)
-    matrix, boundaries, images = np.zeros((count, count), dtype=np.int64), _no_boundaries(count), 0
+    matrix, images = np.zeros((count, count), dtype=np.int64), 0
+    boundaries = BoundaryCounts(*np.zeros((4, count), dtype=np.int64))
     worst: list[tuple[float, int, EvaluatedImage]] = []
     for index, target, predicted in _predicted_masks(task, data):
         own = pixel_confusion(target, predicted, count)
@@ -111,10 +112,6 @@ def _predicted_masks(task: Segment, data: EvaluationData) -> Iterator[tuple[int,
         for index, image, target in filter(None, in_order(read, data.indices.tolist(), reader_threads())):
             size = (target.shape[0], target.shape[1])
             yield index, target, predict_image(image, size, task, data.runtime, data.preprocessing)
-
-
-def _no_boundaries(classes: int) -> BoundaryCounts:
-    return BoundaryCounts(*np.zeros((4, classes), dtype=np.int64))
 
 
 def _finite(value: float) -> float | None:

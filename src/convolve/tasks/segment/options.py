@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from convolve.options import alias
+from cyclopts import Parameter
+
 from convolve.tasks.info import TaskInfo, check_predict_options
 
 PixelLoss = Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"]
@@ -32,7 +33,7 @@ class SegmentPredictOptions:
     """Number of classes to list for each image, largest area first; 3 by default."""
     threshold: float | None = None
     """Minimum confidence: pixels below it are ignored."""
-    out: Annotated[Path | None, alias("-o")] = None
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder for each image's mask (an indexed PNG of the image's size), an overlay on the image, and
     `predictions.json`, all regions as COCO polygons."""
 

@@ -1,13 +1,18 @@
-"""What a report shows of a segmentation: headlines, confusion matrix, the worst images with their masks, classes."""
+"""What a report shows of a segmentation: headlines, confusion matrix, the worst images with their masks, classes; and
+what the console does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from convolve.datasets.masks import colorize
 from convolve.errors import ImageError
@@ -24,6 +29,7 @@ from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
 
 WRONG: Color = (214, 39, 40)
 _HOME = "convolve.tasks.segment"
+_MOST_CLASSES = 30
 _WIDTH = 1200
 _GAP = 4
 _IOU = "the pixels that ground truth and prediction have in common, of all that either has"
@@ -69,6 +75,23 @@ def report_sections(
     )
     sections.append(class_section(names, metrics.support, "pixels", columns))
     return headlines(evaluation), tuple(sections)
+
+
+def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
+    """The headline metrics, then each class."""
+    for position, headline in enumerate(headlines(evaluation)):
+        text = f"{evaluation.split} {headline.label} {headline.value} ({headline.note})"
+        yield Text(text, style="" if position else "bold")
+    table = Table("class", box=None, header_style="bold")
+    for heading in ("IoU", "boundary F", "pixels"):
+        table.add_column(heading, justify="right")
+    counts = evaluation.matrix.sum(1)
+    for index, name in enumerate(evaluation.names[:_MOST_CLASSES]):
+        values = (percent(column[index]) for column in (evaluation.iou, evaluation.boundary))
+        table.add_row(Text(name), *values, percent(counts[index] / max(counts.sum(), 1)))
+    if len(evaluation.names) > _MOST_CLASSES:
+        table.add_row(f"and {len(evaluation.names) - _MOST_CLASSES} more in the report")
+    yield table
 
 
 def compare_masks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 import torch
@@ -60,8 +60,12 @@ class Segment(Task):
 
     @classmethod
     def accept(cls, dataset: Dataset, options: SegmentOptions) -> Dataset:
-        """The dataset without the class to ignore. Raises `DataError` for fewer than two classes."""
-        masks = _masks(dataset)
+        """The dataset without the class to ignore. Raises `DataError` without masks or with fewer than two classes."""
+        masks = dataset.ground_truths.get("masks")
+        if not isinstance(masks, Masks):
+            raise DataError(
+                f"{dataset.root} has no masks; give images and masks of the same names, or --task classify."
+            )
         classes = tuple(name for name in masks.classes if name != options.ignore)
         if options.ignore is not None and options.ignore not in masks.classes:
             raise DataError(
@@ -82,28 +86,27 @@ class Segment(Task):
         yield "balance", "weights" if facts.imbalance >= IMBALANCE else "none", ratio
 
     @classmethod
-    def outputs(cls, dataset: Dataset) -> int:
+    def outputs(cls, ground_truth: Masks) -> int:
         """One score for each class."""
-        return len(_masks(dataset).classes)
+        return len(ground_truth.classes)
 
     @classmethod
     def examples(
         cls, dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, cache_bytes: int
     ) -> Examples:
         """Each image, or with `tiles` each tile, with its mask."""
-        masks = _masks(dataset)
+        masks = cast(Masks, dataset.ground_truths["masks"])
         if preprocessing.fit == "tiles":
             return tiles(dataset.images, masks, source, preprocessing, cache_bytes)
         return Examples(source, masks)
 
     @classmethod
-    def build(cls, network: Network, dataset: Dataset, options: SegmentOptions, splits: Splits) -> Segment:
-        """The task of a dataset's classes."""
-        masks = _masks(dataset)
+    def build(cls, network: Network, ground_truth: Masks, options: SegmentOptions, splits: Splits) -> Segment:
+        """The task of the masks' classes."""
         weights = None
         if options.balance == "weights":
-            weights = torch.from_numpy(median_frequency(masks.pixel_counts()[splits.train]))
-        return cls(network, masks.classes, masks.colors, options.loss or "cross-entropy", weights)
+            weights = torch.from_numpy(median_frequency(ground_truth.pixel_counts()[splits.train]))
+        return cls(network, ground_truth.classes, ground_truth.colors, options.loss or "cross-entropy", weights)
 
     @classmethod
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Segment:
@@ -151,7 +154,7 @@ class Segment(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this task's classes. Raises `DataError` when it has others."""
-        masks = _masks(dataset)
+        masks = cast(Masks, dataset.ground_truths["masks"])
         unknown = [name for name in masks.classes if name not in self.classes]
         if unknown:
             raise DataError(
@@ -248,11 +251,3 @@ def _weight_sum(targets: Tensor, counted: Tensor, weights: Tensor | None) -> Ten
     """Of all counted pixels; a little above 0 where a batch has none."""
     total = counted.sum() if weights is None else (weights[targets.where(counted, 0)] * counted).sum()
     return total.clamp(min=1e-6)
-
-
-def _masks(dataset: Dataset) -> Masks:
-    """Raises `DataError` where there are none."""
-    masks = dataset.ground_truths.get("masks")
-    if not isinstance(masks, Masks):
-        raise DataError(f"{dataset.root} has no masks; give images and masks of the same names, or --task classify.")
-    return masks

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from convolve.choices import AttributionMethod, View
 from convolve.command import Command
-from convolve.options import alias, flat
+from convolve.options import Flat
 from convolve.progress import Listener
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.verbs.explain.results import Explanation, format_score, legend
@@ -67,11 +67,11 @@ class Explain:
     """Stage whose maps are used, such as `stage3`; by default the last one with a map."""
     show: Annotated[tuple[View, ...], _SEVERAL] = ()
     """Views inside the network; each is an image file in the folder."""
-    out: Annotated[Path | None, alias("-o")] = None
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder for the heatmaps, `attributions.npz` and `explanations.html`; by default `explanations` in the run's
     folder."""
-    checks: Annotated[Checks, flat("How far to trust it")] = field(default_factory=Checks)
-    runtime: Annotated[RuntimeOptions, flat("Runtime")] = field(default_factory=RuntimeOptions)
+    checks: Annotated[Checks, Flat, Parameter(group="How far to trust it")] = field(default_factory=Checks)
+    runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
 def run(options: Explain, listener: Listener) -> Explanation:

@@ -71,7 +71,7 @@ def choose_images(names: Sequence[str], run: Run, task: Task) -> tuple[Images, t
         return images, ("",) * len(images)
     dataset, part = run_split(run, task)
     few = part[np.unique(np.linspace(0, len(part) - 1, _FEW).round().astype(np.int64))]
-    return dataset.images.take(few), task.ground_truth_labels(dataset, few)
+    return dataset.images.take(few), task.ground_truth_labels(dataset.ground_truths[task.info.ground_truth], few)
 
 
 def run_split(run: Run, task: Task, split: Literal["train"] | None = None) -> tuple[Dataset, Indices]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.progress import Listener
-from convolve.tasks.registry import task_info
+from convolve.tasks.registry import find_task
 from convolve.verbs.networks import catalog, layer_table
 from convolve.verbs.networks.catalog import Catalog, Order
 from convolve.verbs.networks.layer_table import Layers
@@ -62,7 +62,7 @@ def _list(options: Networks, listener: Listener) -> Catalog:
             raise OptionError(f"--{name} needs a network; write `convolve networks NAME --{name} {value}`.")
     if options.sort == "speed" and not options.speed:
         raise OptionError("--sort speed needs measured speeds; add --speed.")
-    output = task_info(options.task).output if options.task else None
+    output = find_task(options.task).info.output if options.task else None
     cards = catalog.find(options.find, output)
     speeds, measured = catalog.measure(cards, listener) if options.speed else ({}, "")
     return Catalog(catalog.sort(cards, options.sort or "year", speeds), speeds, measured)

@@ -47,7 +47,8 @@ def find(text: str | None = None, output: str | None = None) -> list[Card]:
     words = (text or "").casefold().split()
     cards = [models.card(name) for name in models.names()]
     cards = [card for card in cards if output is None or card.output == output]
-    found = [card for card in cards if all(word in _searched_text(card) for word in words)]
+    texts = [f"{card.name} {card.title} {card.authors} {card.venue} {card.year}".casefold() for card in cards]
+    found = [card for card, searched in zip(cards, texts, strict=True) if all(word in searched for word in words)]
     if not found:
         kind = f"network with the output '{output}'" if output else "network"
         raise NetworkError(f"No {kind} has '{text}' in its name, title, authors, venue or year; try fewer words.")
@@ -113,10 +114,6 @@ def render(result: Catalog) -> Iterator[RenderableType]:
     yield table
     if result.speeds:
         yield f"images/s: {result.measured}"
-
-
-def _searched_text(card: Card) -> str:
-    return " ".join((card.name, card.title, card.authors, card.venue, str(card.year))).casefold()
 
 
 def _speed(card: Card) -> tuple[float, tuple[str, ...]]:

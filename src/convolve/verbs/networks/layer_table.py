@@ -27,12 +27,15 @@ class Layers:
     def as_json(self) -> dict[str, Any]:
         """`name`, `input`, `parameters`, `macs` and the `layers` in forward order; then the other totals."""
         summary = self.summary
+        layers = [
+            dataclasses.asdict(row) | {"receptive_field": row.receptive_field._asdict()} for row in summary.layers
+        ]
         return {
             "name": self.card.name,
             "input": list(self.input),
             "parameters": summary.parameters,
             "macs": summary.macs,
-            "layers": [_as_json(row) for row in summary.layers],
+            "layers": layers,
             "trainable": summary.trainable,
             "weight_bytes": summary.weight_bytes,
             "activation_bytes": summary.activation_bytes,
@@ -68,10 +71,6 @@ def render(result: Layers) -> Iterator[RenderableType]:
     )
     if result.figure:
         yield f"figure  {result.figure}"
-
-
-def _as_json(row: LayerRow) -> dict[str, Any]:
-    return dataclasses.asdict(row) | {"receptive_field": row.receptive_field._asdict()}
 
 
 def _memory(size: int) -> str:

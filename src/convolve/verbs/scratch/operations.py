@@ -23,8 +23,8 @@ from convolve.from_scratch.traces.normalization import NormalizationInputs, norm
 from convolve.from_scratch.traces.trace import Trace
 from convolve.from_scratch.traces.windows import size_trace
 from convolve.from_scratch.windows import Sliding
+from convolve.verbs.scratch import Scratch
 from convolve.verbs.scratch.numbers import Numbers, bounded_integer, read_numbers
-from convolve.verbs.scratch.options import Scratch
 
 MOST_TERMS = 20_000
 """The most products of a forward pass, or values of the padded input, that are written out."""
