@@ -7,14 +7,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 from typing import final
 
 import numpy as np
 
 from convolve.datasets.decode import Header, decode, read_header
-from convolve.datasets.parallel import chunks, in_order
+from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
 from convolve.values import EncodedImage, Images, Indices, Pixels
 
@@ -24,16 +24,13 @@ DIGEST_BYTES = 16
 def read_digests(images: Images, workers: int | None = None) -> tuple[bytes, ...]:
     """The digest of every image, each file read once; empty bytes for a file that cannot be opened."""
 
-    def read(indices: range) -> list[bytes]:
-        digests: list[bytes] = []
-        for index in indices:
-            try:
-                digests.append(images.digest(index))
-            except ImageError:
-                digests.append(b"")
-        return digests
+    def read(index: int) -> bytes:
+        try:
+            return images.digest(index)
+        except ImageError:
+            return b""
 
-    return tuple(chain.from_iterable(in_order(read, chunks(len(images)), workers)))
+    return tuple(in_order(read, range(len(images)), workers, CHUNK))
 
 
 @final
