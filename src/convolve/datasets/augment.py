@@ -51,11 +51,7 @@ class Transforms:
 def draw_transforms(
     augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, axes: Draws, random: np.random.Generator
 ) -> Transforms:
-    """Draw transforms for images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `principal_axes`.
-
-    A crop of whole pixels is a random fraction of what the input shows, anywhere in the image; `letterbox` keeps its
-    shape. Flips, rotation, scaling (about the input's center) and translation follow.
-    """
+    """Draw transforms for images of ``sizes`` (N, 2: height, width); ``axes`` (C, C) are `principal_axes`."""
     count = len(sizes)
     crops, turns, colors = random.random((4, count)), random.random((6, count)), random.random((3, count))
     shift = (augmentation.pca or 0.0) * random.standard_normal((count, preprocessing.channels)) @ axes.T
@@ -63,7 +59,7 @@ def draw_transforms(
 
     boxes = source_boxes(sizes, preprocessing)
     smallest = 1.0 if augmentation.crop is None else augmentation.crop
-    if smallest < 1:
+    if smallest < 1:  # boxes of whole pixels, anywhere in the image; `letterbox` keeps their shape
         fraction = smallest + (1 - smallest) * crops[0]
         widest = 1.0 if preprocessing.fit == "letterbox" else min(WIDEST, 1 / max(smallest, 1 / WIDEST))
         stretch = widest ** (2 * crops[1] - 1)
@@ -72,19 +68,7 @@ def draw_transforms(
         extents = np.clip(np.rint(extents), 1, limits).astype(np.int64)
         corners = (crops[2:].T * (limits - extents + 1)).astype(np.int64)
         boxes = np.concatenate([corners, extents], axis=1)
-
-    either_way = 2 * turns - 1  # from draws between 0 and 1
-    angle = np.deg2rad((augmentation.rotate or 0.0) * either_way[0])
-    size = np.maximum(_SMALLEST, 1 + (augmentation.scale or 0.0) * either_way[1])
-    flip = np.where(either_way[2:4] < 0, -1.0, 1.0)
-    flip[[not augmentation.flip, not augmentation.vertical_flip]] = 1.0
-    cosine, sine = size * np.cos(angle), size * np.sin(angle)
-    linear = np.stack([cosine * flip[0], -sine * flip[1], sine * flip[0], cosine * flip[1]], axis=1)
-    linear = linear.reshape(-1, 2, 2)
-    extent = np.array([preprocessing.width, preprocessing.height])
-    offset = extent / 2 - linear @ (extent / 2) + (augmentation.translate or 0.0) * either_way[4:6].T * extent
-    matrices = linear @ box_matrices(boxes, preprocessing)
-    matrices[:, :, 2] += offset
+    matrices = _affine_matrices(augmentation, box_matrices(boxes, preprocessing), preprocessing, turns)
 
     strengths = (augmentation.brightness, augmentation.contrast, augmentation.saturation)
     if not any((*strengths, augmentation.pca)):
@@ -154,3 +138,20 @@ def principal_axes(images: Sequence[Pixels] | Pixels) -> Draws:
     )
     values, axes = np.linalg.eigh(np.atleast_2d(np.cov(colors / 255, rowvar=False)))
     return np.asarray(axes * np.maximum(values, 0))
+
+
+def _affine_matrices(augmentation: Augmentation, matrices: Draws, preprocessing: Preprocessing, draws: Draws) -> Draws:
+    """The matrices followed by flips, rotation, scaling (about the input's center) and translation."""
+    either_way = 2 * draws - 1  # from draws between 0 and 1
+    angle = np.deg2rad((augmentation.rotate or 0.0) * either_way[0])
+    size = np.maximum(_SMALLEST, 1 + (augmentation.scale or 0.0) * either_way[1])
+    flip = np.where(either_way[2:4] < 0, -1.0, 1.0)
+    flip[[not augmentation.flip, not augmentation.vertical_flip]] = 1.0
+    cosine, sine = size * np.cos(angle), size * np.sin(angle)
+    linear = np.stack([cosine * flip[0], -sine * flip[1], sine * flip[0], cosine * flip[1]], axis=1)
+    linear = linear.reshape(-1, 2, 2)
+    extent = np.array([preprocessing.width, preprocessing.height])
+    offset = extent / 2 - linear @ (extent / 2) + (augmentation.translate or 0.0) * either_way[4:6].T * extent
+    moved = linear @ matrices
+    moved[:, :, 2] += offset
+    return np.asarray(moved)
