@@ -162,7 +162,7 @@ class _Reading:
                 self.digests[index] = encoded.digest
                 height, width = encoded.size
                 self.gray &= encoded.gray
-            except ImageError as error:
+            except (ImageError, OSError) as error:
                 if index not in self.opened:
                     self.failed[index], self.decoded[index], self.digests[index] = str(error), None, b""
                 continue
