@@ -8,7 +8,6 @@ import torch
 from torchvision.transforms.v2 import functional as peer
 
 from convolve.datasets.augment import (
-    ColorChange,
     Transforms,
     apply_transforms,
     color_matrices,
@@ -17,7 +16,14 @@ from convolve.datasets.augment import (
     principal_axes,
 )
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.preprocess import fit_matrix, fit_to_input, normalization_matrix, normalize, transform_colors
+from convolve.datasets.preprocess import (
+    ColorMatrices,
+    fit_matrix,
+    fit_to_input,
+    normalization_matrix,
+    normalize,
+    transform_colors,
+)
 from convolve.values import Indices, Preprocessing
 from tests.datasets.synthetic import preprocessing, random_image
 
@@ -114,18 +120,16 @@ def test_noise_has_the_asked_strength_and_differs_between_images() -> None:
     assert np.abs(np.corrcoef(noise.reshape(50, -1)) - np.eye(50)).max() < 0.2
 
 
-def change(count: int, channels: int, **given: float) -> ColorChange:
+def changed(count: int, goal: Preprocessing, **given: float) -> ColorMatrices:
     ones = np.ones(count)
     factors = [given.get(name, 1.0) * ones for name in ("brightness", "contrast", "saturation")]
-    return ColorChange(factors[0], factors[1], factors[2], np.full((count, channels), given.get("shift", 0.0)))
+    return color_matrices(factors, np.full((count, goal.channels), given.get("shift", 0.0)), goal)
 
 
 def test_no_change_is_normalization() -> None:
     for channels in (1, 3):
         frame = preprocessing(8, 8, channels)
-        np.testing.assert_allclose(
-            color_matrices(change(2, channels), frame)[1], normalization_matrix(frame), atol=1e-12
-        )
+        np.testing.assert_allclose(changed(2, frame)[1], normalization_matrix(frame), atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_no_change_is_normalization() -> None:
 )
 def test_factors_are_torchvisions(name: str, peers: object) -> None:
     frame, source = preprocessing(40, 40), random_image(40, 40) // 2 + 32
-    result = transform_colors(source[None], color_matrices(change(1, 3, **{name: 0.8}), frame))[0]
+    result = transform_colors(source[None], changed(1, frame, **{name: 0.8}))[0]
     image = torch.from_numpy(source.transpose(2, 0, 1) / 255)
     expected = peers(image, 0.8).numpy().transpose(1, 2, 0)  # type: ignore[operator]
     np.testing.assert_allclose(result * frame.std + frame.mean, expected, atol=1e-3)  # its luma has four digits
@@ -142,14 +146,14 @@ def test_factors_are_torchvisions(name: str, peers: object) -> None:
 def test_contrast_turns_about_the_gray_of_the_mean() -> None:
     frame = preprocessing(8, 8)
     gray = np.array(frame.mean) @ [0.299, 0.587, 0.114]
-    matrix = color_matrices(change(1, 3, contrast=0.5), frame)[0]
+    matrix = changed(1, frame, contrast=0.5)[0]
     white = matrix @ [255, 255, 255, 1] * frame.std + frame.mean
     np.testing.assert_allclose(white, (1 + gray) / 2)
 
 
 def test_a_shift_is_added_last() -> None:
     frame = preprocessing(8, 8)
-    plain, moved = (color_matrices(change(1, 3, brightness=0.5, shift=shift), frame)[0] for shift in (0.0, 0.1))
+    plain, moved = (changed(1, frame, brightness=0.5, shift=shift)[0] for shift in (0.0, 0.1))
     np.testing.assert_allclose((moved - plain)[:, 3] * frame.std, 0.1)
 
 

@@ -158,12 +158,13 @@ from pathlib import Path
 from convolve.datasets import cache
 from tests.datasets.synthetic import files, preprocessing
 images, goal = files(Path(sys.argv[1]) / "images", [(40, 40)] * 100), preprocessing(32, 32)
-add = cache._Cache.add
-def add_some(self, index, row):
-    add(self, index, row)
-    if index == 90:
-        os._exit(9)
-cache._Cache.add = add_some
+in_order = cache.in_order
+def some_in_order(*arguments):
+    for number, pixels in enumerate(in_order(*arguments)):
+        if number == 91:
+            os._exit(9)
+        yield pixels
+cache.in_order = some_in_order
 cache.open_cache(images, goal, Path(sys.argv[1]) / "caches", 10**9)
 """
 
@@ -188,7 +189,7 @@ def test_an_exception_while_building_leaves_nothing(tmp_path: Path, monkeypatch:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("convolve.datasets.cache.CacheWriter.finish", fail)
+    monkeypatch.setattr("convolve.datasets.pixel_sources.fsync", fail)
     with pytest.raises(ZeroDivisionError):
         opened(files(tmp_path / "images", SIZES), tmp_path / "caches")
     assert not caches(tmp_path / "caches")

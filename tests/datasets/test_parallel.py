@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from convolve.datasets import parallel
-from convolve.datasets.parallel import MAX_READER_THREADS, chunks, in_order, one_thread_each, reader_threads
+from convolve.datasets.parallel import MAX_READER_THREADS, in_order, one_thread_each, reader_threads
 
 
 def own_threads() -> list[str]:
@@ -40,9 +40,22 @@ def test_without_a_number_there_are_as_many_threads_as_the_machine_suggests(monk
     assert sorted(in_order(lambda _: barrier.wait(), range(3))) == [0, 1, 2]
 
 
-def test_chunks_cover_all_indices() -> None:
-    assert chunks(7, 3) == [range(3), range(3, 6), range(6, 7)]
-    assert chunks(0) == []
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("count", [0, 2, 7])
+def test_chunks_cover_all_items(count: int, workers: int) -> None:
+    assert list(in_order(str, range(count), workers, 3)) == [str(number) for number in range(count)]
+
+
+def test_a_thread_takes_a_chunk_at_a_time() -> None:
+    barrier = threading.Barrier(2, timeout=10)  # the first items of both chunks are computed at once
+
+    def thread(number: int) -> int:
+        if number % 3 == 0:
+            barrier.wait()
+        return threading.get_ident()
+
+    found = list(in_order(thread, range(6), 2, 3))
+    assert found == [found[0]] * 3 + [found[3]] * 3
 
 
 def test_work_runs_ahead_but_not_far() -> None:

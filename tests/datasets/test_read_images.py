@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from convolve.datasets.pixel_sources import PixelSource
 from convolve.datasets.preprocess import least_side, resize_for_cache
 from convolve.datasets.survey import ImageFacts, Survey, survey
 from convolve.errors import DataError, ImageError
-from convolve.values import Images, Pixels, Preprocessing
+from convolve.values import EncodedImage, Images, Indices, Pixels, Preprocessing
 from tests.datasets.synthetic import CountedImages, preprocessing, random_image
 
 COUNT = 90  # more than the sample
@@ -189,6 +190,55 @@ def test_only_what_is_new_is_decoded(tmp_path: Path) -> None:
     assert found.digests == read_digests(files)
     np.testing.assert_array_equal(found.measurements["size"], [files.size(index) for index in range(len(files))])
     assert_same_pixels(source, files, preprocessing(64, 64))
+
+
+@pytest.mark.parametrize("count", [19, 21])
+def test_what_precedes_a_change_is_taken_over(tmp_path: Path, count: int) -> None:
+    files = jpegs(tmp_path / "images", 21)
+    (tmp_path / "images" / "003.jpg").write_bytes(b"no image")
+    read(ImageFiles(files.root, files.names[:20]), tmp_path / "caches")
+    images = CountedImages(ImageFiles(files.root, files.names[:count]))
+    _, source = read(images, tmp_path / "caches")
+    assert images.opened == each_once(count)
+    assert images.decoded == Counter([3, 20] if count == 21 else [3])
+    assert "decoded once" in source.description
+    for opened in (source, read(images, tmp_path / "caches")[1]):
+        assert len(opened) == count
+        assert opened.failed.keys() == {3}
+        for index in set(range(count)) - {3}:
+            expected = resize_for_cache(files.read(index, least_side(preprocessing(64, 64))), preprocessing(64, 64))
+            np.testing.assert_array_equal(opened.get(index), expected)
+    assert "earlier run" in opened.description
+
+
+@dataclass(frozen=True)
+class Unreliable(Images):
+    """Files of which some raise what a file system does."""
+
+    files: ImageFiles
+    unreliable: frozenset[int]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def name(self, index: int) -> str:
+        return self.files.name(index)
+
+    def open(self, index: int) -> EncodedImage:
+        if index in self.unreliable:
+            raise TimeoutError(f"{self.name(index)}: no answer")
+        return self.files.open(index)
+
+    def take(self, indices: Indices) -> Images:
+        return self.files.take(indices)
+
+
+def test_an_image_whose_disk_gives_up_has_failed_and_the_cache_goes_on(tmp_path: Path) -> None:
+    sampled = set(np.linspace(0, COUNT - 1, SAMPLE).astype(int).tolist())
+    missed = next(index for index in range(COUNT) if index not in sampled)
+    found, source = read(Unreliable(jpegs(tmp_path / "images"), frozenset([0, missed])), tmp_path / "caches")
+    assert found.failed == source.failed == {0: "000.jpg: no answer", missed: f"{missed:03}.jpg: no answer"}
+    assert "decoded once" in source.description
 
 
 def test_unreadable_images_are_told_once(tmp_path: Path) -> None:

@@ -48,18 +48,6 @@ class Transforms:
     noise: Indices
 
 
-@dataclass(frozen=True)
-class ColorChange:
-    """Per image, each (N,): factors of ``brightness``, ``contrast`` and ``saturation`` (1 changes nothing), and
-    ``shift`` (N, C) added to values between 0 and 1.
-    """
-
-    brightness: Draws
-    contrast: Draws
-    saturation: Draws
-    shift: Draws
-
-
 def draw_transforms(
     augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, axes: Draws, random: np.random.Generator
 ) -> Transforms:
@@ -68,14 +56,25 @@ def draw_transforms(
     crops, turns, colors = random.random((4, count)), random.random((6, count)), random.random((3, count))
     shift = (augmentation.pca or 0.0) * random.standard_normal((count, preprocessing.channels)) @ axes.T
     starts = random.integers(_STARTS, size=count)
-    boxes = _crops(augmentation, sizes, preprocessing, crops)
+
+    boxes = source_boxes(sizes, preprocessing)
+    smallest = 1.0 if augmentation.crop is None else augmentation.crop
+    if smallest < 1:  # boxes of whole pixels, anywhere in the image; `letterbox` keeps their shape
+        fraction = smallest + (1 - smallest) * crops[0]
+        widest = 1.0 if preprocessing.fit == "letterbox" else min(WIDEST, 1 / max(smallest, 1 / WIDEST))
+        stretch = widest ** (2 * crops[1] - 1)
+        limits = sizes[:, ::-1]
+        extents = boxes[:, 2:] * np.sqrt(np.stack([fraction * stretch, fraction / stretch], axis=1))
+        extents = np.clip(np.rint(extents), 1, limits).astype(np.int64)
+        corners = (crops[2:].T * (limits - extents + 1)).astype(np.int64)
+        boxes = np.concatenate([corners, extents], axis=1)
     matrices = _affine_matrices(augmentation, box_matrices(boxes, preprocessing), preprocessing, turns)
+
     strengths = (augmentation.brightness, augmentation.contrast, augmentation.saturation)
     if not any((*strengths, augmentation.pca)):
         return Transforms(matrices, normalization_matrix(preprocessing)[None], starts)
     factors = [1 + (strength or 0.0) * (2 * column - 1) for strength, column in zip(strengths, colors, strict=True)]
-    change = ColorChange(factors[0], factors[1], factors[2], shift)
-    return Transforms(matrices, color_matrices(change, preprocessing), starts)
+    return Transforms(matrices, color_matrices(factors, shift, preprocessing), starts)
 
 
 def apply_transforms(
@@ -110,20 +109,22 @@ def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Ge
     return random.standard_normal(shape, dtype=np.float32) * np.float32(sigma / np.array(preprocessing.std))
 
 
-def color_matrices(change: ColorChange, preprocessing: Preprocessing) -> ColorMatrices:
-    """(N, C, C + 1) the changes, and normalization after them.
+def color_matrices(factors: Sequence[Draws], shift: Draws, preprocessing: Preprocessing) -> ColorMatrices:
+    """(N, C, C + 1) changes of color, and normalization after them.
 
-    Contrast changes the distance from the gray of the dataset's mean, saturation that from each pixel's own gray.
+    ``factors`` are those of brightness, contrast and saturation, (N,) each, where 1 changes nothing; ``shift`` (N, C)
+    is added to values between 0 and 1. Contrast changes the distance from the gray of the dataset's mean, saturation
+    that from each pixel's own gray.
     """
+    brightness, contrast, saturation = factors
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
     channels = preprocessing.channels
     luma = _LUMA if channels == 3 else np.full(channels, 1 / channels)
-    factor, saturation = change.brightness * change.contrast, change.saturation
     if channels == 1:
         saturation = np.ones_like(saturation)
     linear = saturation[:, None, None] * np.eye(channels) + (1 - saturation)[:, None, None] * luma
-    offset = (1 - change.contrast)[:, None] * (mean @ luma) + change.shift - mean
-    scaled = factor[:, None, None] * linear / 255
+    offset = (1 - contrast)[:, None] * (mean @ luma) + shift - mean
+    scaled = (brightness * contrast)[:, None, None] * linear / 255
     return np.asarray(np.concatenate([scaled, offset[:, :, None]], axis=2) / std[:, None])
 
 
@@ -137,24 +138,6 @@ def principal_axes(images: Sequence[Pixels] | Pixels) -> Draws:
     )
     values, axes = np.linalg.eigh(np.atleast_2d(np.cov(colors / 255, rowvar=False)))
     return np.asarray(axes * np.maximum(values, 0))
-
-
-def _crops(augmentation: Augmentation, sizes: Indices, preprocessing: Preprocessing, draws: Draws) -> Indices:
-    """(N, 4) boxes of whole pixels, each a random fraction of what the input shows at a random position; `letterbox`
-    keeps their shape.
-    """
-    boxes = source_boxes(sizes, preprocessing)
-    smallest = 1.0 if augmentation.crop is None else augmentation.crop
-    if smallest >= 1:
-        return boxes
-    fraction = smallest + (1 - smallest) * draws[0]
-    widest = 1.0 if preprocessing.fit == "letterbox" else min(WIDEST, 1 / max(smallest, 1 / WIDEST))
-    stretch = widest ** (2 * draws[1] - 1)
-    limits = sizes[:, ::-1]
-    extents = boxes[:, 2:] * np.sqrt(np.stack([fraction * stretch, fraction / stretch], axis=1))
-    extents = np.clip(np.rint(extents), 1, limits).astype(np.int64)
-    corners = (draws[2:].T * (limits - extents + 1)).astype(np.int64)
-    return np.concatenate([corners, extents], axis=1)
 
 
 def _affine_matrices(augmentation: Augmentation, matrices: Draws, preprocessing: Preprocessing, draws: Draws) -> Draws:

@@ -13,7 +13,7 @@ from convolve.datasets.augment import apply_transforms, draw_transforms, noise_t
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.parallel import in_order, one_thread_each
-from convolve.datasets.preprocess import box_matrices, normalization_matrix, source_boxes, transform_colors, warp
+from convolve.datasets.preprocess import box_matrices, normalize, source_boxes, warp
 from convolve.errors import DataError, ImageError
 from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement, Preprocessing, TargetSource
 
@@ -81,7 +81,6 @@ class Batches:
         size = (options.preprocessing.height, options.preprocessing.width)
         whole = source.whole
         self._sliced = whole is not None and whole.shape[1:3] == size and options.augmentation is None
-        self._normalization = normalization_matrix(options.preprocessing)[None]
         self._axes = np.zeros((options.preprocessing.channels, options.preprocessing.channels))
         if options.augmentation and options.augmentation.pca:
             some = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
@@ -121,11 +120,11 @@ class Batches:
         indices, pixels = self._read(order[number])
         sizes = np.array([image.shape[:2] for image in pixels], dtype=np.int64)
         if self._sliced:
-            images = transform_colors(np.asarray(pixels), self._normalization)
+            images = normalize(np.asarray(pixels), preprocessing)
             matrices: Matrices = np.broadcast_to(_IDENTITY, (len(pixels), 2, 3))
         elif augmentation is None:
             matrices = box_matrices(source_boxes(sizes, preprocessing), preprocessing)
-            images = transform_colors(warp(pixels, matrices, preprocessing), self._normalization)
+            images = normalize(warp(pixels, matrices, preprocessing), preprocessing)
         else:
             random = self._random(epoch, number)
             transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, final
 
@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from convolve.datasets.parallel import chunks, in_order
+from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
 
@@ -68,16 +68,13 @@ _filters: Final = ExitStack()
 def read_digests(images: Images, workers: int | None = None) -> tuple[bytes, ...]:
     """The digest of every image, each file read once; empty bytes for a file that cannot be opened."""
 
-    def read(indices: range) -> list[bytes]:
-        digests: list[bytes] = []
-        for index in indices:
-            try:
-                digests.append(images.digest(index))
-            except ImageError:
-                digests.append(b"")
-        return digests
+    def read(index: int) -> bytes:
+        try:
+            return images.digest(index)
+        except ImageError:
+            return b""
 
-    return tuple(chain.from_iterable(in_order(read, chunks(len(images)), workers)))
+    return tuple(in_order(read, range(len(images)), workers, CHUNK))
 
 
 @final

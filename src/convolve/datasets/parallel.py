@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from threading import Lock
 from typing import TypeVar
 
@@ -31,31 +32,29 @@ def reader_threads() -> int:
     return min(cores or 1, MAX_READER_THREADS)
 
 
-def chunks(count: int, size: int = CHUNK) -> list[range]:
-    """The indices 0 to ``count`` - 1 in ranges of ``size``."""
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None, chunk: int = 1
+) -> Iterator[Result]:
+    """Yield `function(item)` for each item in turn, computed by ``workers`` threads up to ``2 * workers`` chunks ahead.
 
-
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
-    """Yield `function(item)` for each item in turn, computed by ``workers`` threads up to ``2 * workers`` items ahead.
-
-    There are `reader_threads` of them unless a number is given; with 0 the caller's own thread computes. What the
-    function raises comes out where its result would have. Closing the iterator early drops what has not begun and waits
-    for the rest, so no thread outlives it.
+    There are `reader_threads` of them unless a number is given; with 0 the caller's own thread computes. A thread takes
+    ``chunk`` items at a time. What the function raises comes out where the results of its chunk would have. Closing the
+    iterator early drops what has not begun and waits for the rest, so no thread outlives it.
     """
     workers = reader_threads() if workers is None else workers
     if workers < 1:
         yield from map(function, items)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="convolve")
-    waiting: deque[Future[Result]] = deque()
+    waiting: deque[Future[list[Result]]] = deque()
+    remaining = iter(items)
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
+        while part := list(islice(remaining, chunk)):
+            waiting.append(pool.submit(list, map(function, part)))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -16,8 +16,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +36,7 @@ _FINISHED_NAME = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up
 _FREE = 0.05  # fraction of the disk that caches leave free
-_ALIKE = 0.5  # fraction of a sample's images that a cache must hold to be of use
+_ALIKE = 0.5  # fraction of the images looked for that a cache must hold to be of use
 _NO_DIGEST = bytes(DIGEST_BYTES)
 _DAMAGE = (FileNotFoundError, ValueError, IndexError, EOFError)
 IN_MEMORY = 2**30
@@ -102,7 +101,9 @@ class ArrayInMemory:
 
 @final
 class StreamedImages:
-    """Decodes at each use, and remembers what failed. ``sizes`` (N, 2) of the images spare reading files for them."""
+    """Decodes at each use, and remembers what failed. ``sizes`` (N, 2) of the images, 0 where they are not known, spare
+    reading files for them.
+    """
 
     whole = None
 
@@ -127,7 +128,9 @@ class StreamedImages:
         """Height and width of what `get` gives, within a pixel. Raises `ImageError`."""
         if index in self.failed:
             raise ImageError(self.failed[index])
-        height, width = self._images.size(index) if self._sizes is None else self._sizes[index].tolist()
+        height, width = (0, 0) if self._sizes is None else self._sizes[index].tolist()
+        if not height:
+            height, width = self._images.size(index)
         return cached_size(height, width, self._preprocessing)
 
     def get(self, index: int) -> Pixels:
@@ -172,55 +175,22 @@ def in_memory(array: Pixels, preprocessing: Preprocessing) -> PixelSource:
 
 @final
 @dataclass(frozen=True, eq=False)
-class CacheFiles:
-    """A finished cache, its ``pixels`` (bytes,) mapped into memory; the other arrays are as the module describes."""
+class CachedImages:
+    """Images in a finished cache, its ``pixels`` (bytes,) mapped into memory; the other arrays are as the module
+    describes. ``failed`` says by index why some could not be decoded.
+    """
 
     path: Path
     pixels: Pixels
     index: Indices
     digests: Pixels
     measurements: Measurements
+    whole: Pixels | None
+    failed: Mapping[int, str] = field(default_factory=dict)
+    description: str = ""
 
     def __len__(self) -> int:
         return len(self.index)
-
-    def get(self, row: int) -> Pixels | None:
-        """(H, W, channels) of an image, read-only; None where it could not be decoded."""
-        start, height, width, channels = self.index[row].tolist()
-        if start < 0:
-            return None
-        pixels: Pixels = self.pixels[start : start + height * width * channels].reshape(height, width, channels)
-        return pixels
-
-    def has(self, row: int, digest: bytes) -> bool:
-        """Whether a row belongs to that digest (empty: of a file that cannot be opened)."""
-        return row < len(self) and self.digests[row].tobytes() == (digest or _NO_DIGEST)
-
-    def find(self, digest: bytes, row: int) -> int | None:
-        """A row with the pixels of that digest: the given one if it has them, else the first one that does."""
-        if self.has(row, digest) and self.index[row, 0] >= 0:
-            return row
-        return self._rows.get(digest)
-
-    @cached_property
-    def _rows(self) -> dict[bytes, int]:
-        rows = np.flatnonzero(self.index[:, 0] >= 0)[::-1].tolist()
-        return {self.digests[row].tobytes(): row for row in rows}
-
-
-@final
-class CachedImages:
-    """Images in a cache; ``failed`` says by index why some could not be decoded."""
-
-    def __init__(self, files: CacheFiles, failed: Mapping[int, str], description: str) -> None:
-        self.failed, self.description = failed, description
-        self._files = files
-        shapes = files.index[:, 1:]
-        uniform = len(shapes) > 0 and not failed and bool((shapes == shapes[0]).all())
-        self.whole = files.pixels.reshape(-1, *shapes[0].tolist()) if uniform else None
-
-    def __len__(self) -> int:
-        return len(self._files)
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width in the cache. Raises `ImageError`."""
@@ -229,10 +199,27 @@ class CachedImages:
 
     def get(self, index: int) -> Pixels:
         """(H, W, channels), a view of the cache. Raises `ImageError`."""
-        pixels = self._files.get(index)
-        if pixels is None:
+        start, height, width, channels = self.index[index].tolist()
+        if start < 0:
             raise ImageError(self.failed[index])
+        pixels: Pixels = self.pixels[start : start + height * width * channels].reshape(height, width, channels)
         return pixels
+
+    def has(self, row: int, digest: bytes, failed: bool = False) -> bool:
+        """Whether a row belongs to that digest (empty: of a file that cannot be opened), and has pixels unless the
+        image has ``failed``.
+        """
+        same = row < len(self) and self.digests[row].tobytes() == (digest or _NO_DIGEST)
+        return same and bool(self.index[row, 0] < 0) == failed
+
+    def find(self, digest: bytes, row: int) -> int | None:
+        """A row with the pixels of that digest: the given one if it has them, else the first one that does."""
+        return row if self.has(row, digest) else self._rows.get(digest)
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        rows = np.flatnonzero(self.index[:, 0] >= 0)[::-1].tolist()
+        return {self.digests[row].tobytes(): row for row in rows}
 
 
 def form_key(preprocessing: Preprocessing) -> str:
@@ -243,7 +230,7 @@ def form_key(preprocessing: Preprocessing) -> str:
     return hashlib.blake2b(repr(form).encode(), digest_size=4).hexdigest()
 
 
-def load(path: Path) -> CacheFiles | None:
+def load(path: Path) -> CachedImages | None:
     """The cache in that folder, which counts as used now; None where there is none, or a damaged one: it is removed."""
     try:
         index = np.load(path / "index.npy", allow_pickle=False)
@@ -262,10 +249,13 @@ def load(path: Path) -> CacheFiles | None:
         return None
     except OSError:  # no memory or no permission, say: it may be whole
         return None
-    return CacheFiles(path, np.asarray(pixels), index, digests, measurements)
+    shapes = index[:, 1:]
+    uniform = bool(len(index) and (index[:, 0] >= 0).all() and (shapes == shapes[0]).all())
+    whole = np.asarray(pixels).reshape(-1, *shapes[0].tolist()) if uniform else None
+    return CachedImages(path, np.asarray(pixels), index, digests, measurements, whole)
 
 
-def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "") -> CacheFiles | None:
+def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "") -> CachedImages | None:
     """The cache, of that form if one is given, that holds most of some images by their digests, half of them at least;
     of several the one with just ``count`` images, then the one used last.
     """
@@ -289,63 +279,57 @@ def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "
     return None
 
 
-@final
-class CacheWriter:
-    """A cache in the making, which a killed program leaves under a name that does not count; close it at the end."""
+def write_cache(
+    folder: Path,
+    form: str,
+    limit: int,
+    images: Iterable[Pixels | None],
+    digests: Sequence[bytes],
+    measurements: Measurements,
+) -> CachedImages:
+    """Write a cache of that form: the pixels of all images as they come, None for one that has none, and then their
+    digests and measurements, which may be filled in meanwhile.
 
-    def __init__(self, folder: Path, form: str, limit: int) -> None:
-        """Begin a cache of that form. It may take ``limit`` bytes and what the disk has. Raises `OSError`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        disk = shutil.disk_usage(folder)
-        self._limit = min(limit, max(0, int(disk.free - _FREE * disk.total)))
-        self._folder, self._form = folder, form
-        self._draft = Path(tempfile.mkdtemp(prefix=f".unfinished-{form}-", dir=folder))
-        self._file = (self._draft / "pixels.bin").open("wb")
-        self._rows: list[tuple[int, int, int, int]] = []
-        self._end = 0
-
-    def add(self, pixels: Pixels | None) -> None:
-        """Store the next image, or that it has no pixels. Raises `OSError` when the disk or the limit is full."""
-        if pixels is None:
-            self._rows.append((-1, 0, 0, 0))
-            return
-        if self._end + pixels.size > self._limit:
-            raise OSError(f"the {self._limit / 1e6:,.0f} MB that it may take are full")
-        self._file.write(np.ascontiguousarray(pixels).data)
-        height, width, channels = pixels.shape
-        self._rows.append((self._end, height, width, channels))
-        self._end += pixels.size
-
-    def finish(self, digests: Sequence[bytes], measurements: Measurements) -> CacheFiles:
-        """Give the cache its name. Of several writers of the same cache the first to finish wins, and the others read
-        its work. Raises `OSError`.
-        """
-        self._file.close()
-        index = np.array(self._rows, dtype=np.int64).reshape(-1, 4)
+    It may take ``limit`` bytes and what the disk has. A killed program leaves it under a name that does not count. Of
+    several writers of the same cache the first to finish wins, and the others read its work. Raises `OSError`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    disk = shutil.disk_usage(folder)
+    limit = min(limit, max(0, int(disk.free - _FREE * disk.total)))
+    draft = Path(tempfile.mkdtemp(prefix=f".unfinished-{form}-", dir=folder))
+    try:
+        rows, end = [], 0
+        with (draft / "pixels.bin").open("wb") as file:
+            for pixels in images:
+                if pixels is None:
+                    rows.append((-1, 0, 0, 0))
+                    continue
+                if end + pixels.size > limit:
+                    raise OSError(f"the {limit / 1e6:,.0f} MB that it may take are full")
+                file.write(np.ascontiguousarray(pixels).data)
+                rows.append((end, *pixels.shape))
+                end += pixels.size
+        index = np.array(rows, dtype=np.int64).reshape(-1, 4)
         stored = np.frombuffer(b"".join(digest or _NO_DIGEST for digest in digests), np.uint8)
         stored = stored.reshape(-1, DIGEST_BYTES)
         for name, array in (("index", index), ("digests", stored), ("measurements", measurements)):
-            np.save(self._draft / f"{name}.npy", array, allow_pickle=False)
-        for path in (*self._draft.iterdir(), self._draft):
+            np.save(draft / f"{name}.npy", array, allow_pickle=False)
+        for path in (*draft.iterdir(), draft):
             fsync(path)  # before the rename, so that a power cut leaves no cache with missing pixels
         content = hashlib.blake2b(stored.tobytes(), digest_size=12)
         content.update((index[:, 0] < 0).tobytes())
-        path = self._folder / (self._form + content.hexdigest())
+        finished = folder / (form + content.hexdigest())
         try:
-            self._draft.rename(path)
+            draft.rename(finished)
         except OSError:
-            if not path.is_dir():
+            if not finished.is_dir():
                 raise  # otherwise another process was first
-        files = load(path)
-        if files is None:
-            raise OSError(f"{path} vanished")
-        return files
-
-    def close(self) -> None:
-        """Remove what has not been finished."""
-        with suppress(OSError):  # a full disk may refuse the last bytes
-            self._file.close()
-        shutil.rmtree(self._draft, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # what has not been finished
+    cached = load(finished)
+    if cached is None:
+        raise OSError(f"{finished} vanished")
+    return cached
 
 
 def clean(folder: Path, keep_bytes: int) -> int:

@@ -50,12 +50,15 @@ def cached_size(height: int, width: int, preprocessing: Preprocessing, enlarge: 
 
     With ``enlarge`` an image smaller than the input is brought to the input's size.
     """
-    input_size = (preprocessing.height, preprocessing.width)
-    scales = _scales([math.ceil(CACHE_SCALE * side) for side in input_size], (height, width), preprocessing)
-    scales = [min(scale, 1.0) for scale in scales]
-    if enlarge:
-        scales = np.maximum(scales, _scales(input_size, (height, width), preprocessing)).tolist()
-    return max(1, round(height * scales[0])), max(1, round(width * scales[1]))
+    if preprocessing.fit == "tiles":
+        return height, width
+    sides = ((preprocessing.height, height), (preprocessing.width, width))
+    shrink = [min(math.ceil(CACHE_SCALE * side) / own, 1.0) for side, own in sides]
+    grow = [side / own if enlarge else 0.0 for side, own in sides]
+    if preprocessing.fit != "stretch":  # one factor for both sides: to cover the input, or to fit into it
+        choose = max if preprocessing.fit == "crop" else min
+        shrink, grow = 2 * [choose(shrink)], 2 * [choose(grow)]
+    return max(1, round(height * max(shrink[0], grow[0]))), max(1, round(width * max(shrink[1], grow[1])))
 
 
 def resize_for_cache(pixels: Pixels, preprocessing: Preprocessing, enlarge: bool = False) -> Pixels:
@@ -73,16 +76,6 @@ def resize_for_cache(pixels: Pixels, preprocessing: Preprocessing, enlarge: bool
     if blocks > 1:
         resized = cv2.resize(resized, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(resized.reshape(height, width, preprocessing.channels), dtype=np.uint8)
-
-
-def _scales(goal: Sequence[int], size: tuple[int, int], preprocessing: Preprocessing) -> list[float]:
-    """The factors that bring height and width to the goal: to cover it, or with `letterbox` to fit into it."""
-    ratios = [side / own for side, own in zip(goal, size, strict=True)]
-    if preprocessing.fit == "tiles":
-        return [1.0, 1.0]
-    if preprocessing.fit == "stretch":
-        return ratios
-    return 2 * [max(ratios) if preprocessing.fit == "crop" else min(ratios)]
 
 
 def fit_to_input(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from convolve.datasets.parallel import chunks, in_order, one_thread_each
+from convolve.datasets.parallel import CHUNK, in_order, one_thread_each
 from convolve.errors import DataError, ImageError
 from convolve.values import Flags, Images, Indices, Pixels
 
@@ -70,21 +69,18 @@ def survey(images: Images, workers: int | None = None) -> Survey:
     Raises `DataError` when there are no images or more than `MAX_UNREADABLE` of them cannot be read.
     """
 
-    def look(indices: range) -> list[tuple[Measurements, bytes] | str]:
-        found: list[tuple[Measurements, bytes] | str] = []
-        for index in indices:
-            try:
-                encoded = images.open(index)
-                found.append((measure(encoded.decode(SHORTER_SIDE), encoded.header.size), encoded.digest))
-            except ImageError as error:
-                found.append(str(error))
-        return found
+    def look(index: int) -> tuple[Measurements, bytes] | str:
+        try:
+            encoded = images.open(index)
+            return measure(encoded.decode(SHORTER_SIDE), encoded.header.size), encoded.digest
+        except ImageError as error:
+            return str(error)
 
     measurements = np.zeros(len(images), MEASUREMENT)
     digests = [b""] * len(images)
     failed: dict[int, str] = {}
     with one_thread_each():
-        for index, found in enumerate(chain.from_iterable(in_order(look, chunks(len(images)), workers))):
+        for index, found in enumerate(in_order(look, range(len(images)), workers, CHUNK)):
             if isinstance(found, str):
                 failed[index] = found
             else:
