@@ -189,7 +189,7 @@ def test_an_exception_while_building_leaves_nothing(tmp_path: Path, monkeypatch:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("convolve.datasets.pixel_sources.fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(ZeroDivisionError):
         opened(files(tmp_path / "images", SIZES), tmp_path / "caches")
     assert not caches(tmp_path / "caches")

@@ -231,7 +231,7 @@ def test_findings_are_the_same_with_any_number_of_threads() -> None:
 
 
 KEYS = """images classes counts imbalance empty_classes single_classes missing sizes channels gray blank mean std
-unreadable exact near fingerprint warnings usable totals"""
+unreadable exact near warnings usable totals"""
 
 
 def test_json_has_stable_keys_and_holds_what_json_can() -> None:
@@ -249,7 +249,6 @@ def test_the_fingerprint_changes_with_data_labels_and_selection_only(tmp_path: P
     data = dataset(on_disk(tmp_path), [0, 1] * 10)
     first = mark(data)
     assert len(first) == 32
-    assert examine(data).fingerprint == first
     (tmp_path / "elsewhere").mkdir()
     same = dataset(on_disk(tmp_path / "elsewhere"), [0, 1] * 10)
     assert mark(same) == first
@@ -279,7 +278,6 @@ def test_the_fingerprint_changes_with_every_ground_truth(tmp_path: Path) -> None
     data = with_masks(tmp_path)
     names = ("labels", "masks")
     before = [mark(data, name) for name in names]
-    assert before == [examine(data, name).fingerprint for name in names]
     assert before[0] != before[1]
     Image.fromarray(np.zeros((24, 32), np.uint8)).save(tmp_path / "07_mask.png")
     assert not set(before) & {mark(data, name) for name in names}

@@ -85,7 +85,7 @@ class Findings:
     ``counts``: images per class, in the order of ``classes``, for `all` and each split. ``imbalance``: the largest
     class over the smallest that has any. ``channels``: 1 when every image is gray, else 3; ``mean`` and ``std`` as
     many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
-    lacks though others have them. ``blank`` counts images of a single color. ``fingerprint`` identifies the data.
+    lacks though others have them. ``blank`` counts images of a single color.
     ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
     read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks.
     """
@@ -106,7 +106,6 @@ class Findings:
     unreadable: tuple[Unreadable, ...]
     exact: Duplicates
     near: Duplicates
-    fingerprint: str
     warnings: tuple[str, ...]
     usable: Indices
     totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -183,7 +182,6 @@ def diagnose(
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
         exact=_summarize(members, exact),
         near=_summarize(members, near),
-        fingerprint=fingerprint(dataset, ground_truth, survey.usable, survey.digests),
         warnings=(),
         usable=survey.usable,
         totals={

@@ -64,10 +64,6 @@ class Inventory:
         )
         return Inventory(self.root / folder, self.options, images, files, folders, self.notes)
 
-    def subfolders(self) -> list[str]:
-        """The folders at the top."""
-        return [folder for folder in self.folders if "/" not in folder]
-
 
 def natural(name: str) -> tuple[Any, str]:
     """A key that sorts `2` before `10`, and both before `a`, in upper or lower case; total, so that no order depends on
@@ -99,7 +95,8 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
             runs.append(below)
             continue
         visible = [name for name in folders if not name.startswith(".") and name.casefold() not in _SYSTEM_FOLDERS]
-        folders[:] = [name for name in visible if not _contains_itself(Path(parent, name), root)]
+        links = {name for name in visible if os.path.islink(f"{parent}/{name}")}  # noqa: PTH114 - 10x as fast
+        folders[:] = [name for name in visible if name not in links or not _contains_itself(Path(parent, name), root)]
         loops += [prefix + name for name in visible if name not in folders]
         found += [prefix + name for name in folders]
         for name in files:
@@ -132,9 +129,7 @@ def _name(paths: Sequence[str]) -> str:
 
 
 def _contains_itself(folder: Path, root: Path) -> bool:
-    """Whether a folder is a link to one of those that it lies in."""
-    if not folder.is_symlink():
-        return False
+    """Whether a link to a folder leads to one of those that it lies in."""
     target = os.path.realpath(folder)
     above = [folder.parent, *folder.parent.parents]
     inside = above[: above.index(root) + 1]

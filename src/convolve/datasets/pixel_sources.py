@@ -28,7 +28,6 @@ from convolve.datasets.images import DIGEST_BYTES, ImageArray, JoinedImages, Tak
 from convolve.datasets.preprocess import CACHE_SCALE, cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import MEASUREMENT, Measurements
 from convolve.errors import ImageError
-from convolve.files import fsync
 from convolve.values import Images, Indices, Pixels, Preprocessing
 
 _VERSION: Final = 3  # changes whenever the same images would give other bytes
@@ -314,8 +313,9 @@ def write_cache(
         stored = stored.reshape(-1, DIGEST_BYTES)
         for name, array in (("index", index), ("digests", stored), ("measurements", measurements)):
             np.save(draft / f"{name}.npy", array, allow_pickle=False)
-        for path in (*draft.iterdir(), draft):
-            fsync(path)  # before the rename, so that a power cut leaves no cache with missing pixels
+        for path in draft.iterdir():  # before the rename, so that a power cut leaves no cache with missing pixels
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
         content = hashlib.blake2b(stored.tobytes(), digest_size=12)
         content.update((index[:, 0] < 0).tobytes())
         finished = folder / (form + content.hexdigest())

@@ -21,7 +21,7 @@ from convolve.datasets.doctor import Findings, diagnose, readable
 from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
-from convolve.datasets.survey import ImageFacts
+from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError, RunError
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
@@ -67,9 +67,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What was prepared, what the doctor found, and why the options were resolved so."""
+    """What was prepared, what is known of the images, what the doctor found, and why the options were resolved so."""
 
     prepared: Prepared
+    survey: Survey
     findings: Findings
     reasons: Mapping[str, str]
 
@@ -150,7 +151,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         models.freeze(network, resolved.transfer.freeze)
     instance = task.build(network, ground_truth, build_options(info.name, "train", resolved.task_options), splits)
     prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, macs, instance, examples, batches)
-    return Preparation(prepared, findings, reasons)
+    return Preparation(prepared, survey, findings, reasons)
 
 
 def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, Preprocessing]:
@@ -286,7 +287,7 @@ def _check_before_reading(recipe: Recipe) -> Card:
     """Raise for what is wrong with any data, before a person waits for it to be read; the network's card."""
     if recipe.data is None:
         raise OptionError("Give the data to train on: a folder, a file, or a built-in dataset such as digits.")
-    check(recipe)
+    check(recipe, find_task(recipe.task).info.ranges if recipe.task else {})
     if recipe.network is None:
         raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     card = models.card(recipe.network)

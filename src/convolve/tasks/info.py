@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from convolve.choices import Fit
 from convolve.errors import OptionError
@@ -16,8 +16,9 @@ class TaskInfo:
     in which images may be fitted.
 
     ``options`` and ``predict_options`` are frozen dataclasses of its own options in training and in prediction: a
-    docstring under each field, and in training None for what is chosen automatically. ``metric_titles`` are the names
-    of its metrics for people, the headline first.
+    docstring under each field, and in training None for what is chosen automatically; ``ranges`` are the least and the
+    largest value of those that are numbers. ``metric_titles`` are the names of its metrics for people, the headline
+    first.
     """
 
     name: str
@@ -28,6 +29,7 @@ class TaskInfo:
     predict_options: type
     metric_titles: Mapping[str, str]
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def check_predict_options(top: int, threshold: float | None) -> None:

@@ -135,14 +135,12 @@ class Predictor(Protocol):
 class Task(ABC):
     """A network with a target.
 
-    The class has `info`, which describes it; ``monitored`` of an instance is the metric that selects the best epoch
-    (higher is better), ``classes`` are empty where the task has none.
+    The class has `info`, which describes it; ``classes`` of an instance are empty where the task has none.
     """
 
     info: ClassVar[TaskInfo]
 
     network: Network
-    monitored: str
     classes: tuple[str, ...]
 
     # Before there is a network: what to learn from, and how.
@@ -161,6 +159,11 @@ class Task(ABC):
 
         May also choose options of the recipe itself that nobody has set. Raises `OptionError` for a value out of range.
         """
+
+    @property
+    @abstractmethod
+    def monitored(self) -> str:
+        """The metric that selects the best epoch; higher is better."""
 
     @classmethod
     @abstractmethod

@@ -34,7 +34,7 @@ LEARNING_RATES: dict[str, float] = {
 """Learning rates that suit networks with normalization layers; others use a fraction or a multiple of them."""
 
 _SMALL_SIDE = 64
-_SMALL_NETWORK = 200_000
+SMALL_NETWORK = 200_000
 _BATCH_NORMALIZATION = 2015
 
 Choice = tuple[str, object, str]
@@ -63,6 +63,11 @@ class TaskOptionsInfo(Protocol):
         """The dataclass of its own options."""
         ...
 
+    @property
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """The least and the largest value of those that are numbers."""
+        ...
+
 
 @final
 @dataclass(frozen=True)
@@ -87,10 +92,10 @@ def resolve(
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reason for each choice by the option's name.
 
-    Only what may be absent stays None: data, group_by, weights, freeze, and what the task may leave so. Raises
-    `OptionError` for a number out of range and when no network is named, `NetworkError` for an unknown network.
+    Only what may be absent stays None: data and how it is read, group_by, weights, freeze, and what the task may leave
+    so. Raises `OptionError` for a number out of range and when no network is named, `NetworkError` for an unknown one.
     """
-    check(recipe)
+    check(recipe, task.ranges)
     if recipe.network is None:
         raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     known = {name: value for name, value in values(recipe).items() if value is not None}
@@ -114,7 +119,7 @@ def resolve(
     general: dict[str, Any] = {name: value for name, value in known.items() if name not in own}
     task_options = {name: value for name, value in known.items() if name in own}
     resolved = replace(build(Recipe, general), task_options=task_options)
-    check(resolved)
+    check(resolved, task.ranges)
     return resolved, reasons
 
 
@@ -164,7 +169,7 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
     factor, why = 1.0, ""
     if known.get("weights"):
         factor, why = 0.3, ", times 0.3 for pretrained weights"
-    elif is_small(card):
+    elif (card.parameters or SMALL_NETWORK) < SMALL_NETWORK:
         factor, why = 5.0, ", times 5 for a small network"
     elif card.year < _BATCH_NORMALIZATION:
         factor, why = 0.2, ", times 0.2 without batch normalization"
@@ -182,7 +187,7 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
         yield "warmup", min(1.0, 0.1 * epochs), "a gentle start"
     else:
         yield "warmup", 0.0, "not needed"
-    deep = card.year < _BATCH_NORMALIZATION and not is_small(card)
+    deep = card.year < _BATCH_NORMALIZATION and (card.parameters or SMALL_NETWORK) >= SMALL_NETWORK
     yield "clip_norm", 1.0 if deep else 0.0, "deep and without normalization" if deep else "not needed by this network"
     yield "ema_decay", 0.0, "only on request; the falling learning rate has the same effect"
     fixed = known["schedule"] in ("constant", "plateau")
@@ -204,7 +209,7 @@ def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         reason = f"photographs show the same {how}"
         chosen |= {"flip": True, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
         chosen |= {"crop": 0.35} if crops else {}
-    elif is_small(card) and facts.images >= 10_000:
+    elif (card.parameters or SMALL_NETWORK) < SMALL_NETWORK and facts.images >= 10_000:
         reason = f"the network is too small to overfit {facts.images:,} images"
     elif facts.channels == 3:
         reason = "small color images show the same shifted and flipped"
@@ -213,8 +218,3 @@ def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         reason = "small gray images may be characters, which must not be flipped"
         chosen |= {"rotate": 10.0, "scale": 0.1, "translate": 0.1}
     yield from ((name, value, reason) for name, value in chosen.items())
-
-
-def is_small(card: Card) -> bool:
-    """Whether a network has fewer than 200,000 parameters, as published."""
-    return card.parameters is not None and card.parameters < _SMALL_NETWORK

@@ -156,23 +156,21 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def check(recipe: Recipe) -> None:
-    """Raise `OptionError` for a number out of range, or for numbers that do not go together."""
-    check_ranges(values(recipe), _RANGES)
+def check(recipe: Recipe, ranges_of_task: Mapping[str, tuple[float, float]]) -> None:
+    """Raise `OptionError` for a number out of its range (both ends included), also of the task's own options, or for
+    numbers that do not go together.
+    """
+    ranges = {**_RANGES, **ranges_of_task}
+    for name, value in {**values(recipe), **recipe.task_options}.items():
+        low, high = ranges.get(name, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise OptionError(f"{name} cannot be {value}; it must be a number from {low:g} to {high:g}.")
     if (recipe.splitting.validation or 0) + (recipe.splitting.test or 0) > 0.95:
         raise OptionError("validation and test together leave too few training images; keep their sum at most 0.95.")
     if recipe.optimization.optimizer == "nesterov" and recipe.optimization.momentum == 0:
         raise OptionError("nesterov needs a momentum above 0; omit --momentum for 0.9, or use --optimizer sgd.")
     if recipe.epochs and (recipe.optimization.warmup or 0) > recipe.epochs:
         raise OptionError(f"warmup cannot exceed the {recipe.epochs} epochs of the training; reduce it.")
-
-
-def check_ranges(numbers: Mapping[str, object], ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raise `OptionError` for the first number outside its range (both ends included)."""
-    for name, value in numbers.items():
-        low, high = ranges.get(name, (-math.inf, math.inf))
-        if isinstance(value, int | float) and not low <= value <= high:
-            raise OptionError(f"{name} cannot be {value}; it must be a number from {low:g} to {high:g}.")
 
 
 def values(recipe: Recipe) -> dict[str, object]:

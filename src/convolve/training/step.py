@@ -25,7 +25,10 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 class Learnable(Protocol):
     """What training and measuring need of a task."""
 
-    monitored: str
+    @property
+    def monitored(self) -> str:
+        """The metric that selects the best epoch; higher is better."""
+        ...
 
     @property
     def network(self) -> nn.Module:

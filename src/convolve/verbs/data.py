@@ -48,11 +48,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, the ground truth that was examined, the findings, and the contact sheet, if requested."""
+    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, if
+    requested.
+    """
 
     dataset: Dataset
     ground_truth: str
     findings: Findings
+    fingerprint: str
     sheet: Path | None
 
     def as_json(self) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class Examined:
             "layout": self.dataset.layout,
             "reason": self.dataset.reason,
             "notes": list(self.dataset.notes),
+            "fingerprint": self.fingerprint,
             "sheet": str(self.sheet) if self.sheet else None,
             **as_json(self.findings),
         }
@@ -78,7 +82,7 @@ def run(options: Data, listener: Listener) -> Examined:
     """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
     del listener
     from convolve import models
-    from convolve.datasets.doctor import diagnose
+    from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
@@ -87,13 +91,15 @@ def run(options: Data, listener: Listener) -> Examined:
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
     ground_truth = dataset.ground_truths[task.ground_truth]
-    findings = diagnose(dataset, ground_truth, None, survey(dataset.images))
+    measured = survey(dataset.images)
+    findings = diagnose(dataset, ground_truth, None, measured)
+    identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
     if options.sheet:
         from convolve.setup.contact_sheet import write_contact_sheet
 
         network = models.counterpart(options.network, task.output) or options.network
         write_contact_sheet(options.sheet, ground_truth, *preview(replace(recipe, network=network), dataset, task.name))
-    return Examined(dataset, task.ground_truth, findings, options.sheet)
+    return Examined(dataset, task.ground_truth, findings, identity, options.sheet)
 
 
 def render(result: Examined) -> Iterator[RenderableType]:

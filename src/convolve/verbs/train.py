@@ -149,13 +149,16 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     listener(Message(f"{layout}; task {task.info.name}: {preparation.reasons['task']}"))
     classes = f", {len(findings.classes)} classes" if findings.classes else ""
     listener(Message(f"{len(findings.usable):,} images{classes}; {prepared.splits.origin}"))
-    sentences = (
-        *(f"note: {note}" for note in dataset.notes),
-        *findings.warnings,
-        *_choices(preparation),
-        *prepared.runtime.reasons,
-    )
-    for sentence in (*sentences, prepared.examples.source.description):
+    sentences = [f"note: {note}" for note in dataset.notes] + list(findings.warnings)
+    without_effect = {"crop": 1.0, "folds": 1, "bias_rate": 1.0}
+    resolved, reasons = prepared.recipe, preparation.reasons
+    if resolved.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
+        without_effect["momentum"] = resolved.optimization.momentum or 0.0
+    for name, value in {**values(resolved), **resolved.task_options}.items():
+        chosen = name in reasons and name != "task"
+        if chosen and value not in (None, 0, 0.0, False, "none", without_effect.get(name)):
+            sentences.append(f"{name} {format_value(value)}: {reasons[name]}")
+    for sentence in (*sentences, *prepared.runtime.reasons, prepared.examples.source.description):
         listener(Message(sentence))
     training = _begin(prepared, listener)
     run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
@@ -270,6 +273,7 @@ def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener
 
 
 def _manifest(preparation: Preparation) -> Manifest:
+    from convolve.datasets.doctor import fingerprint
     from convolve.runtime import describe_machine
     from convolve.training.run import Manifest
 
@@ -295,9 +299,11 @@ def _manifest(preparation: Preparation) -> Manifest:
         "exact duplicates": findings.exact.redundant,
         "near duplicates": findings.near.redundant,
     }
+    ground_truth = dataset.ground_truths[task.info.ground_truth]
+    identity = fingerprint(dataset, ground_truth, findings.usable, preparation.survey.digests)
     return Manifest(
         task=task.info.name,
-        outputs=task.outputs(dataset.ground_truths[task.info.ground_truth]),
+        outputs=task.outputs(ground_truth),
         macs=prepared.macs,
         monitored=task.monitored,
         state=task.state(),
@@ -308,23 +314,11 @@ def _manifest(preparation: Preparation) -> Manifest:
             "threads": runtime.threads,
             "fast_convolutions": runtime.fast_convolutions,
         },
-        data={"fingerprint": findings.fingerprint, "warnings": findings.warnings, "summary": summary},
+        data={"fingerprint": identity, "warnings": findings.warnings, "summary": summary},
         machine=describe_machine(),
         reasons=preparation.reasons,
         results={},
     )
-
-
-def _choices(preparation: Preparation) -> Iterator[str]:
-    """A sentence for each choice that was made and has an effect."""
-    recipe = preparation.prepared.recipe
-    without_effect = {"crop": 1.0, "folds": 1, "bias_rate": 1.0}
-    if recipe.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
-        without_effect["momentum"] = recipe.optimization.momentum or 0.0
-    for name, value in {**values(recipe), **recipe.task_options}.items():
-        chosen = name in preparation.reasons and name != "task"
-        if chosen and value not in (None, 0, 0.0, False, "none", without_effect.get(name)):
-            yield f"{name} {format_value(value)}: {preparation.reasons[name]}"
 
 
 def _with_lasting_paths(recipe: Recipe) -> Recipe:

@@ -87,7 +87,7 @@ def _recognize(inventory: Inventory) -> Dataset:
     readings, obstacles = [], {}
     for layout in LAYOUTS:
         marked = layout.MARK is None or any(map(layout.MARK.search, chain(inventory.files, inventory.images)))
-        if marked and inventory.options.layout in (None, layout.NAME):
+        if inventory.options.layout == layout.NAME or (marked and inventory.options.layout is None):
             try:
                 dataset: Dataset | None = layout.recognize(inventory)
             except DataError as error:
@@ -110,7 +110,14 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     """The first reading that explains most of the images, with the masks that another one has of them. Raises
     `DataError` where a second one explains them as well and puts them into other classes.
     """
-    explained = [_explained(inventory, dataset) for dataset in readings]
+    explained = []
+    for dataset in readings:
+        names: Sequence[str] = inventory.images  # all of them, where other files are read
+        if isinstance(dataset.images, ImageFiles):
+            below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
+            read = (*dataset.images.names, *dataset.annotations)
+            names = read if below == "." else [f"{below}/{name}" for name in read]
+        explained.append(frozenset(names).intersection(inventory.images))
     most = max(map(len, explained))
     index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
@@ -136,15 +143,6 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     if left:
         notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
-
-
-def _explained(inventory: Inventory, dataset: Dataset) -> frozenset[str]:
-    """Those images in a folder that a reading uses, as images or as masks; all of them, where it reads other files."""
-    if not isinstance(dataset.images, ImageFiles):
-        return frozenset(inventory.images)
-    below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
-    names = (*dataset.images.names, *dataset.annotations)
-    return frozenset(names if below == "." else [f"{below}/{name}" for name in names]).intersection(inventory.images)
 
 
 def _differ(one: Dataset, other: Dataset) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from unicodedata import normalize
 
 from convolve.datasets.inventory import Inventory, natural
-from convolve.datasets.layouts.parts import SPLITS, labeled_files, split_word, split_words
+from convolve.datasets.layouts.parts import SPLITS, labeled_files, split_word
 from convolve.errors import DataError
 from convolve.values import Dataset
 
@@ -28,20 +28,22 @@ def recognize(inventory: Inventory) -> Dataset | None:
     Folders are splits where their names hold a split's usual word and they have folders of the same classes inside.
     Raises `DataError` for a single class, and for folders of images that are called as splits.
     """
-    top = inventory.subfolders()
-    inside = {folder: _classes(inventory, folder) for folder in top if split_words(folder)}
+    top = [folder for folder in inventory.folders if "/" not in folder]
+    named = {folder: word for folder in top if (word := split_word(folder, alone=False))}
+    inside = {folder: _classes(inventory, folder) for folder in named}
     inside = {folder: classes for folder, classes in inside.items() if any(classes.values())}
     plain = {folder for folder in inside if split_word(folder)}
     alike = len(inside) > 1 and bool(set.intersection(*map(set, inside.values())))
     splits = inside if alike else {folder: inside[folder] for folder in plain}
-    words = {folder: split_word(folder) or split_words(folder)[0] for folder in splits}
+    words = {folder: named[folder] for folder in splits}
     if len(set().union(*splits.values())) > 1 and ("train" in words.values() or plain == set(top)):
         return _read_splits(inventory, splits, words)
     classes = _classes(inventory, "")
-    if turned := _read_splits_in_classes(inventory, classes):
-        return turned
-    if any(split_word(path.split("/")[1]) == "train" for path in inventory.folders if "/" in path):
-        return None  # whole datasets side by side
+    inner = {split_word(path.split("/")[1]) for path in inventory.folders if "/" in path} - {None}
+    if inner:
+        turned = _read_splits_in_classes(inventory, classes)
+        if turned or "train" in inner:  # whole datasets side by side
+            return turned
     folds = [set(_classes(inventory, folder)) for folder in top if _FOLD.fullmatch(folder)]
     if len(folds) > 1 and len(folds) == len(classes) and set.intersection(*folds):
         raise DataError(
@@ -92,10 +94,10 @@ def _read_splits_in_classes(inventory: Inventory, classes: _Classes) -> Dataset 
 def _classes(inventory: Inventory, folder: str) -> _Classes:
     """The folders in one of the folders, or in its only folder, by name in one Unicode form."""
     part = inventory.below(folder) if folder else inventory
-    inner = part.subfolders()
+    inner = [path for path in part.folders if "/" not in path]
     while folder and len(inner) == 1 and not any("/" not in path.removeprefix(f"{inner[0]}/") for path in part.images):
         folder, part = f"{folder}/{inner[0]}", part.below(inner[0])
-        inner = part.subfolders()
+        inner = [path for path in part.folders if "/" not in path]
     filled = {path.partition("/")[0] for path in (*part.files, *part.folders) if "/" in path}
     found: _Classes = {normalize("NFC", name): [] for name in inner if name not in filled}
     for path in part.images:

@@ -14,8 +14,7 @@ from convolve.values import Dataset
 
 NAME = "names"
 EXPECTED = "files called cat.0.jpg and dog.12.jpg (other names with --label-from)"
-MARK = None
-_DOTTED = re.compile(r"(?:^|/)([^/.]*[^\W\d_][^/.]*)\.\d+\.[^/.]+$")
+MARK = re.compile(r"(?:^|/)([^/.]*[^\W\d_][^/.]*)\.\d+\.[^/.]+$")
 _MOST = 0.5  # of the images must be called so
 
 
@@ -29,7 +28,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     """
     given = inventory.options.label_from
     try:
-        pattern = re.compile(given) if given else _DOTTED
+        pattern = re.compile(given) if given else MARK
     except re.error as error:
         raise DataError(f"--label-from {given!r} is not a regular expression ({error}); correct it.") from error
     found = {image: match for image in inventory.images if (match := pattern.search(normalize("NFC", image)))}

@@ -26,19 +26,15 @@ _NEUTRAL = frozenset(("data", "dataset", "images", "imgs", "set", "split", "fold
 _DEPTH = 2  # folders around a dataset, at most
 
 
-def split_word(name: str) -> str | None:
+def split_word(name: str, alone: bool = True) -> str | None:
     """`train`, `validation` or `test`, when ``name`` is a usual word for it, perhaps with a number (`val2017`) or with
-    a word that adds nothing (`training_set`).
+    a word that adds nothing (`training_set`); with others around it (`seg_train`) unless it has to be ``alone``.
     """
-    words = [word for word in re.split(r"[-_ .]+|(?<=[a-z])[0-9]+$", name.casefold()) if word and not word.isdecimal()]
-    telling = [word for word in words if word not in _NEUTRAL]
-    return next((split for split, usual in _WORDS.items() if len(telling) == 1 and telling[0] in usual), None)
-
-
-def split_words(name: str) -> list[str]:
-    """The splits whose usual words are among the words of a name (`seg_train`)."""
-    words = set(re.split(r"[^a-z]+", name.casefold()))
-    return [split for split, usual in _WORDS.items() if words.intersection(usual)]
+    words = re.split(r"[-_ .()]+|(?<=[a-z])[0-9]+$", name.casefold())
+    telling = [word for word in words if word and not word.isdecimal() and word not in _NEUTRAL]
+    if alone and len(telling) != 1:
+        return None
+    return next((split for split, usual in _WORDS.items() if set(usual).intersection(telling)), None)
 
 
 def find_folder(inventory: Inventory, test: Callable[[frozenset[str]], bool]) -> str | None:

@@ -7,8 +7,6 @@ from typing import Literal
 
 from convolve.tasks.info import TaskInfo, check_predict_options
 
-RANGES = {"label_smoothing": (0.0, 0.9999), "mixup": (0.0, 100.0)}
-
 
 @dataclass(frozen=True)
 class ClassifyOptions:
@@ -51,4 +49,5 @@ INFO = TaskInfo(
         "exact_match": "exact match",
         "macro_f1": "macro F1",
     },
+    ranges={"label_smoothing": (0.0, 0.9999), "mixup": (0.0, 100.0)},
 )

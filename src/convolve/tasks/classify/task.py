@@ -18,12 +18,11 @@ from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.classify.confidence import Confidence, fit_confidence
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate, measure
-from convolve.tasks.classify.options import INFO, RANGES, ClassifyOptions, ClassifyPredictOptions
+from convolve.tasks.classify.options import INFO, ClassifyOptions, ClassifyPredictOptions
 from convolve.tasks.classify.prediction import ClassPredictor
 from convolve.tasks.task import EvaluationData, Task
-from convolve.training.defaults import Choice, Facts, is_small
+from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
 from convolve.training.evaluation import evaluation_mode
-from convolve.training.recipe import check_ranges
 from convolve.values import Batch, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
 
 if TYPE_CHECKING:
@@ -55,8 +54,10 @@ class Classify(Task):
 
     info = INFO
 
-    def __post_init__(self) -> None:
-        self.monitored = "average_precision" if self.multi_label else "accuracy"
+    @property
+    def monitored(self) -> str:
+        """The metric that selects the best epoch."""
+        return "average_precision" if self.multi_label else "accuracy"
 
     @classmethod
     def accept(cls, dataset: Dataset, options: ClassifyOptions) -> Dataset:
@@ -76,9 +77,8 @@ class Classify(Task):
         cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
     ) -> Iterator[Choice]:
         """Label smoothing for large networks, class weights for imbalanced data."""
-        check_ranges(known, RANGES)
         multi_label = isinstance(ground_truth, Labels) and ground_truth.multi_label
-        smoothing = 0.1 if not multi_label and not is_small(card) else 0.0
+        smoothing = 0.1 if not multi_label and (card.parameters or SMALL_NETWORK) >= SMALL_NETWORK else 0.0
         yield "label_smoothing", smoothing, "keeps a large network from overconfidence" if smoothing else "not needed"
         yield "mixup", 0.0, "only on request"
         ratio = f"the most frequent class has {facts.imbalance:.1f} times the images of the rarest"
