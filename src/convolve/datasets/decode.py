@@ -97,7 +97,7 @@ def read_header(blob: bytes, name: str) -> Header:
     with _naming_errors(blob, name):
         image = Image.open(io.BytesIO(blob), formats=FORMATS)
         gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
-        if _orientation(image) >= _SIDEWAYS:
+        if image.format != "TIFF" and _orientation(image) >= _SIDEWAYS:  # a TIFF says its upright size
             return Header(image.width, image.height, gray)
         return Header(image.height, image.width, gray)
 

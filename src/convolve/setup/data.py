@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from convolve import models
 from convolve.datasets.layouts import open_dataset
-from convolve.errors import NetworkError, OptionError
+from convolve.errors import DataError, NetworkError, OptionError
 from convolve.models import Card
 from convolve.tasks.info import TaskInfo
 from convolve.tasks.registry import task_info, task_names
 from convolve.training.recipe import Recipe
 from convolve.values import Dataset
+
+_FROM_FILES = ("labels", "masks")
+"""Ground truth that only the data itself can have; a task may compute any other."""
 
 
 def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo, str]:
@@ -21,6 +24,8 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     dataset = open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
         task, reason = task_info(recipe.task), "as requested"
+        if task.ground_truth in _FROM_FILES and task.ground_truth not in dataset.ground_truths:
+            raise DataError(_missing(dataset, task))
     else:
         tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
         if not tasks:
@@ -38,6 +43,15 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
 def restrict(dataset: Dataset, ground_truth: str) -> Dataset:
     """The images that a ground truth covers; all where there is none of that name, which a task may then compute."""
     return dataset.for_ground_truth(ground_truth) if ground_truth in dataset.ground_truths else dataset
+
+
+def _missing(dataset: Dataset, task: TaskInfo) -> str:
+    """That a task has no ground truth in a dataset, how this was read, and why not otherwise."""
+    notes = "".join(f" Note: {note}." for note in dataset.notes)
+    return (
+        f"{dataset.root} has no {task.ground_truth} for --task {task.name}: it was read as {dataset.layout} "
+        f"({dataset.reason}), with {', '.join(dataset.ground_truths)}; choose another task or add them.{notes}"
+    )
 
 
 def _network_advice(card: Card, task: TaskInfo) -> str:

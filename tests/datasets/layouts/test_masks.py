@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.masks import VOC
+from convolve.datasets.layouts.mask_values import VOC
 from convolve.datasets.masks import MaskFiles, count_pixels
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels
@@ -185,7 +185,7 @@ def test_a_list_names_class_indices(tmp_path: Path) -> None:
     assert masks_of(data).classes == ("sky", "road", "tree house", "never seen")
     assert np.array_equal(read(data, 0), np.array([0, 1, IGNORE, 2])[QUARTERS])
     (tmp_path / "classes.txt").write_text("sky\nroad\n")
-    with pytest.raises(DataError, match=r"holds 3, but the list has 2 classes"):
+    with pytest.raises(DataError, match=r"holds 3, but classes\.txt lists 2 classes"):
         open_dataset(tmp_path)
 
 
@@ -200,7 +200,9 @@ def test_masks_saved_as_jpeg_are_refused(tmp_path: Path) -> None:
     for number in range(3):
         photograph(tmp_path / "images" / f"{number}.jpg", (64, 64))
         photograph(tmp_path / "masks" / f"{number}.jpg", (64, 64), seed=number + 9)
-    with pytest.raises(DataError, match=r"hold \d+ colors; export them as PNG, not as JPEG"):
+    with pytest.raises(
+        DataError, match=r"None of the 3 masks can be read.*0\.jpg is a mask saved as JPEG.*export it as PNG"
+    ):
         open_dataset(tmp_path)
 
 
@@ -216,7 +218,7 @@ def test_images_without_a_mask_are_left_out_and_named(tmp_path: Path) -> None:
     put(tmp_path / "masks" / "lonely.png", QUARTERS)
     data = open_dataset(tmp_path)
     assert len(data) == 5
-    assert "left out: 1 without a mask, such as images/2.jpg" in data.reason
+    assert "left out: 1 without a mask, such as images/2.jpg" in data.notes
     assert "images/2.jpg" not in names(data)
 
 
@@ -226,7 +228,7 @@ def test_pairs_of_different_shapes_are_left_out_and_named(tmp_path: Path) -> Non
     put(tmp_path / "masks" / "1.png", QUARTERS[::2, ::2].copy())  # smaller, but of the same shape
     data = open_dataset(tmp_path)
     assert names(data) == ["images/0.jpg", "images/1.jpg", "images/2.jpg"]
-    assert "left out: 1 with a mask of another shape, such as images/3.jpg" in data.reason
+    assert "left out: 1 with a mask of another shape, such as images/3.jpg" in data.notes
     assert read(data, 1).shape == (4, 6)
     for number in range(3):
         put(tmp_path / "masks" / f"{number}.png", QUARTERS.T.copy())
@@ -273,9 +275,9 @@ def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
     (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"not an image")
     data = open_dataset(tmp_path)
     assert names(data) == [f"JPEGImages/{number}.jpg" for number in range(3)]
-    assert "left out: 1 listed but absent, such as 77" in data.reason
-    assert "left out: 2 that no list names, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
-    assert "left out: 1 of these with an unreadable mask, such as SegmentationClass/4.png" in data.reason
+    assert "left out: 1 listed but absent, such as 77" in data.notes
+    assert "left out: 2 that no list names, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.notes
+    assert "left out: 1 of these with an unreadable mask, such as SegmentationClass/4.png" in data.notes
 
 
 @pytest.mark.parametrize("mode", ["gray", "color", "black and white", "named"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from unicodedata import normalize
 
@@ -16,6 +17,7 @@ MARK = None
 _NOT_CLASSES = frozenset(
     ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
 )
+_GROUND_TRUTH = re.compile(r"(?:^|[-_ ])ground[-_ ]?truths?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
 
@@ -38,7 +40,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     classes = _classes(inventory, "")
     if any(split_word(path.split("/")[1]) == "train" for path in inventory.folders if "/" in path):
         return None  # whole datasets side by side
-    if any(name.casefold().replace("_", " ") in _NOT_CLASSES for name in classes) or not any(classes.values()):
+    if any(_is_no_class(name) for name in classes) or not any(classes.values()):
         return None
     if len(classes) == 1:
         name = next(iter(classes))
@@ -52,6 +54,11 @@ def recognize(inventory: Inventory) -> Dataset | None:
             "class; add these, or a table of labels."
         )
     return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
+
+
+def _is_no_class(name: str) -> bool:
+    word = name.casefold().replace("_", " ")
+    return word in _NOT_CLASSES or bool(_GROUND_TRUTH.search(word))
 
 
 def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> Dataset:
