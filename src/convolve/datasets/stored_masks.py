@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from convolve.errors import ImageError
 from convolve.values import IGNORE, Color, Pixels
@@ -55,10 +56,11 @@ class StoredMask:
 def read_stored(path: Path) -> StoredMask:
     """Read a mask's file. Raises `ImageError`, also where the file is compressed so that its values are not exact."""
     try:
-        with Image.open(path) as file:
+        with Image.open(io.BytesIO(path.read_bytes())) as file:  # Pillow maps a file wrongly that lies on its side
             return store(file, str(path))
     except _DECODER_ERRORS as error:
-        raise ImageError(f"{path} cannot be read as a mask ({error}); restore it or leave its image out.") from error
+        reason = "no known format" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise ImageError(f"{path} cannot be read as a mask ({reason}); restore it or leave its image out.") from error
 
 
 def store(file: Image.Image, name: str) -> StoredMask:

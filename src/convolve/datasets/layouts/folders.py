@@ -17,7 +17,7 @@ MARK = None
 _NOT_CLASSES = frozenset(
     ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
 )
-_GROUND_TRUTH = re.compile(r"(?:^|[-_ ])ground[-_ ]?truths?$")
+_GROUND_TRUTH = re.compile(r"(?:^|[-_ /])ground[-_ ]?truths?$|/masks?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
 
@@ -40,6 +40,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
     classes = _classes(inventory, "")
     if any(split_word(path.split("/")[1]) == "train" for path in inventory.folders if "/" in path):
         return None  # whole datasets side by side
+    if any(_GROUND_TRUTH.search(path.casefold()) for path in inventory.folders if "/" in path):
+        return None  # masks below a folder for each image
     if any(_is_no_class(name) for name in classes) or not any(classes.values()):
         return None
     if len(classes) == 1:

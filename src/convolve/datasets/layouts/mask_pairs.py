@@ -23,6 +23,7 @@ _WORDS = (
 )
 _MASKS = re.compile(rf"(?:^|[-_ ])({_WORDS}|segmentationclass(?:png|raw|aug)?|gtfine|gtcoarse)$|(?<=[a-z])(annot)$")
 _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb|gtfine|gtcoarse)$")
+_CERTAIN = re.compile(r"(?:^|[-_ /])ground[-_ ]?truths?/")  # what else a word means can be a class too: with_mask
 _SUFFIX = re.compile(rf"^({_WORDS})$|[-_. ]({_WORDS})(?:[-_ ]?\d+)?$|[-_. ](l)$")
 _PREFIX = re.compile(rf"^(?:{_WORDS})[-_ ]?(?=\d)")
 _IMAGE_PREFIX = re.compile(r"^(?:images?|imgs?|photos?)[-_ ]?(?=\d)")
@@ -146,7 +147,9 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     groups = _group(names)
     called = {folder for folder in groups if any(map(_MASKS.search, folder.casefold().split("/")))}
     if called and len(called) < len(groups):
-        masks, agree = {folder for folder in called if _hold_masks(root, groups[folder])}, _AGREE_CALLED
+        certain = {folder for folder in called if _CERTAIN.search(folder.casefold())}
+        masks = {folder for folder in called if folder in certain or _hold_masks(root, groups[folder])}
+        agree = _AGREE_CALLED
         images = groups.keys() - called
     elif len(groups) <= _FOLDERS:
         alike = {each for each in groups for other in groups if each != other and _agree(groups, each, other) >= _AGREE}

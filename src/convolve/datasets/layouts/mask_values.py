@@ -255,7 +255,7 @@ def _interpret_colors(values: Sequence[int], listed: ClassList | None, first: Pa
             raise DataError(f"The masks of {folder} have a background both transparent and colored; make both alike.")
         meant = {TRANSPARENT: "background", **{key: name for key, name in meant.items() if key != listed_background}}
         painted[TRANSPARENT] = (0, 0, 0)
-        how += ", what is transparent is background"
+        how = f"{len(meant) - 1} colors and what is transparent, the background, are classes"
     if len(values) == 1 and not known:
         only = "transparent pixels" if transparent else f"one color, {found[0]}"
         raise DataError(f"The masks of {folder} hold only {only}; they tell nothing apart. Export them again.")
