@@ -56,7 +56,10 @@ class StoredMask:
 def read_stored(path: Path) -> StoredMask:
     """Read a mask's file. Raises `ImageError`, also where the file is compressed so that its values are not exact."""
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as file:  # Pillow maps a file wrongly that lies on its side
+        blob = path.read_bytes()  # a file that lies on its side Pillow maps into memory wrongly
+        with Image.open(io.BytesIO(blob)) as file:
+            if file.format == "WEBP" and b"VP8L" not in blob[:64]:
+                raise ImageError(_lossy(str(path), "lossy WebP"))
             return store(file, str(path))
     except _DECODER_ERRORS as error:
         reason = "no known format" if isinstance(error, UnidentifiedImageError) else str(error)
@@ -65,8 +68,8 @@ def read_stored(path: Path) -> StoredMask:
 
 def store(file: Image.Image, name: str) -> StoredMask:
     """What an opened image stores, upright. Raises `ImageError` for one whose values are not exact or no classes."""
-    if lossy := _lossy_format(file):
-        raise ImageError(f"{name} is a mask saved as {lossy}, which changes its values; export it as PNG.")
+    if file.format in ("JPEG", "MPO", "AVIF") or (file.format == "TIFF" and file.info.get("compression") == "jpeg"):
+        raise ImageError(_lossy(name, "AVIF" if file.format == "AVIF" else "JPEG"))
     file.load()  # turns a TIFF upright by itself
     image = ImageOps.exif_transpose(file)
     if image.mode == "P":
@@ -140,17 +143,8 @@ def _palette(image: Image.Image) -> Numbers:
     return np.where(entries[:, 3] == 0, np.int32(TRANSPARENT), colors)
 
 
-def _lossy_format(file: Image.Image) -> str | None:
-    """What a file is compressed by, where that changes pixels."""
-    if file.format in ("JPEG", "MPO") or (file.format == "TIFF" and file.info.get("compression") == "jpeg"):
-        return "JPEG"
-    if file.format == "WEBP" and file.fp is not None:
-        position = file.fp.tell()
-        file.fp.seek(0)
-        start = file.fp.read(64)
-        file.fp.seek(position)
-        return None if b"VP8L" in start else "lossy WebP"
-    return "AVIF" if file.format == "AVIF" else None
+def _lossy(name: str, compression: str) -> str:
+    return f"{name} is a mask saved as {compression}, which changes its values; export it as PNG."
 
 
 def _as_text(number: int) -> str:

@@ -401,7 +401,7 @@ def test_of_two_images_of_one_name_the_commoner_suffix_is_taken(tmp_path: Path) 
 
 def test_two_kinds_of_masks_are_refused(tmp_path: Path) -> None:
     side_by_side(side_by_side(tmp_path, QUARTERS), QUARTERS, masks="labels")
-    with pytest.raises(DataError, match=r"two kinds of masks, such as masks/0\.png and labels/0\.png; leave"):
+    with pytest.raises(DataError, match=r"two kinds of masks, such as labels/0\.png and masks/0\.png; leave"):
         open_dataset(tmp_path)
 
 

@@ -128,7 +128,7 @@ def _choose_masks(root: Path, names: Sequence[str], sources: Counter[tuple[str, 
     """An image's masks from the source that has the most, and the files left. Raises `DataError` where two have as
     many, as only one can be right.
     """
-    own = sorted({_source(name) for name in names}, key=lambda source: -sources[source])
+    own = sorted({_source(name) for name in names}, key=lambda source: (-sources[source], source))
     if len(own) > 1 and sources[own[0]] == sources[own[1]]:
         first, second = (next(name for name in names if _source(name) == source) for source in own[:2])
         raise DataError(f"{root} has two kinds of masks, such as {first} and {second}; leave one kind out.")

@@ -182,7 +182,7 @@ def _interpret_numbers(
         unknown = [value for value in values if value not in (*numbers, void)]
         if unknown or (void and values[0] == 0 and len(values) == 2 and void not in numbers):
             raise DataError(
-                f"A mask of {folder} holds {(unknown or [void])[-1]}, but {listed.source} lists {len(names)} classes; "
+                f"A mask of {folder} holds {unknown[-1] if unknown else void}, but {listed.source} lists {len(names)} classes; "
                 "add the number of each class to it."
             )
     else:

@@ -38,9 +38,9 @@ def refuse_soft_edges(paths: Sequence[Path], masks: Sequence[StoredMask] | None 
     soft = [value for value, count in total.items() if within[value] >= _WITHIN * count]
     area = sum(total[value] for value in soft)
     if len(soft) >= _LEAST and 2 * len(soft) >= len(total) and area <= _AREA * pixels:
-        value = f"color {stored_color(soft[0])}" if soft[0] >= COLOR else f"value {soft[0]}"
+        what = f"color {stored_color(soft[0])}" if soft[0] >= COLOR else f"value {soft[0]}"
         raise DataError(
-            f"The masks of {paths[0].parent} are smoothed, such as {paths[0].name}: the {value} lies between two "
+            f"The masks of {paths[0].parent} are smoothed, such as {paths[0].name}: the {what} lies between two "
             "others along their edges. Export them without smoothing, or list what all values mean in a classes.txt."
         )
 
