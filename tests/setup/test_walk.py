@@ -15,7 +15,7 @@ from tests.verbs.synthetic import folders
 
 MOST = 150, 30
 """Functions and files, apart from those that read images and those of the network."""
-MOST_IN_ALL = {"classify": (262, 55), "segment": (316, 62)}
+MOST_IN_ALL = {"classify": (262, 55), "segment": (326, 66)}
 """Today's numbers, so that they do not grow: `datasets` alone finds, reads, checks, splits and caches images in more
 than 120 functions.
 """

@@ -34,13 +34,6 @@ class StoredMask:
     values: Numbers
     palette: Numbers | None = None
 
-    @property
-    def kind(self) -> str:
-        """`palette`, `color` or `gray`."""
-        if self.palette is not None:
-            return "palette"
-        return "color" if self.values.size and self.values.max() >= COLOR else "gray"
-
     def translate(self, values: Numbers, by_color: bool) -> Numbers:
         """Some of the values as colors, or as numbers: gray v is the color (v, v, v), other colors stay."""
         if self.palette is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from convolve.datasets.inventory import take_inventory
-from convolve.datasets.layouts.class_lists import ListedClass, find_class_list, read_classes
+from convolve.datasets.layouts.class_lists import ClassList, ListedClass, find_class_list, read_classes
 from convolve.errors import DataError
 
 BLACK, RED = (0, 0, 0), (200, 0, 0)
@@ -72,8 +72,8 @@ def test_the_nearest_list_is_taken(tmp_path: Path) -> None:
     (tmp_path / "train" / "classes.txt").write_text("x\ny\n")
     found = find_class_list(take_inventory(tmp_path))
     assert found is not None
-    assert found.names == ["x", "y"]
+    assert found.names == ("x", "y")
     (tmp_path / "classes.txt").write_text("sky\ntree house\n")
     found = find_class_list(take_inventory(tmp_path))
     assert found is not None
-    assert (found.source, found.classes, found.numbers) == ("classes.txt", PLAIN, [0, 1])
+    assert found == ClassList("classes.txt", ("sky", "tree house"), (0, 1))

@@ -396,7 +396,7 @@ def test_of_two_images_of_one_name_the_commoner_suffix_is_taken(tmp_path: Path) 
     photograph(tmp_path / "images" / "1.bmp")
     data = open_dataset(tmp_path)
     assert names(data) == [f"images/{number}.jpg" for number in range(3)]
-    assert "left out: 1 of the same name as another, such as images/1.bmp (images/1.jpg was taken)" in data.notes
+    assert "left out: 1 called as another, such as images/1.bmp (images/1.jpg was taken)" in data.notes
 
 
 def test_two_kinds_of_masks_are_refused(tmp_path: Path) -> None:

@@ -69,25 +69,14 @@ class ListedClass:
 
 @dataclass(frozen=True)
 class ClassList:
-    """The classes that the file ``source`` lists; all of them have a number and a color, or none has."""
+    """What the file ``source`` lists: ``names``, the ``numbers`` that masks store for them, and their ``colors``, none
+    where it has none.
+    """
 
     source: str
-    classes: tuple[ListedClass, ...]
-
-    @property
-    def numbers(self) -> list[int]:
-        """What masks store for each class."""
-        return [index if each.number is None else each.number for index, each in enumerate(self.classes)]
-
-    @property
-    def colors(self) -> list[Color]:
-        """That of each class; none where the list has no colors."""
-        return [each.color for each in self.classes if each.color is not None]
-
-    @property
-    def names(self) -> list[str]:
-        """That of each class."""
-        return [each.name for each in self.classes]
+    names: tuple[str, ...]
+    numbers: tuple[int, ...]
+    colors: tuple[Color, ...] = ()
 
 
 def find_class_list(inventory: Inventory) -> ClassList | None:
@@ -97,14 +86,16 @@ def find_class_list(inventory: Inventory) -> ClassList | None:
     files = [file for file in inventory.files if file.count("/") <= _DEPTH and _LISTS.fullmatch(file.casefold())]
     for depth in range(_DEPTH + 1):
         near = [file for file in files if file.count("/") == depth]
-        found = [ClassList(file, read_classes(inventory.root / file)) for file in near]
-        found = [each for each in found if each.classes]
-        differing = [each for each in found if each.classes != found[0].classes]
+        found = [(file, classes) for file in near if (classes := read_classes(inventory.root / file))]
+        differing = [file for file, classes in found if classes != found[0][1]]
         if differing:
-            first, second = (inventory.root / each.source for each in (found[0], differing[0]))
+            first, second = inventory.root / found[0][0], inventory.root / differing[0]
             raise DataError(f"{first} and {second} list different classes; remove one of them.")
         if found:
-            return found[0]
+            source, classes = found[0]
+            numbers = tuple(index if each.number is None else each.number for index, each in enumerate(classes))
+            colors = tuple(each.color for each in classes if each.color is not None)
+            return ClassList(source, tuple(each.name for each in classes), numbers, colors)
     return None
 
 
@@ -128,6 +119,8 @@ def read_classes(path: Path) -> tuple[ListedClass, ...]:
 
 
 def _check(path: Path, classes: Sequence[ListedClass]) -> None:
+    if len({each.color is None for each in classes}) > 1:
+        raise DataError(f"{path} gives some classes a color and others none; give each its own.")
     meant = [each for each in classes if each.name.casefold() not in IGNORED]
     for what, values in (
         ("name", [each.name for each in meant]),

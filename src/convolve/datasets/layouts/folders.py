@@ -17,7 +17,7 @@ MARK = None
 _NOT_CLASSES = frozenset(
     ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
 )
-_GROUND_TRUTH = re.compile(r"(?:^|[-_ /])ground[-_ ]?truths?$|/masks?$")
+_GROUND_TRUTH = re.compile(r"(?:^|[- ])ground[- ]?truths?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
 
@@ -40,9 +40,11 @@ def recognize(inventory: Inventory) -> Dataset | None:
     classes = _classes(inventory, "")
     if any(split_word(path.split("/")[1]) == "train" for path in inventory.folders if "/" in path):
         return None  # whole datasets side by side
-    if any(_GROUND_TRUTH.search(path.casefold()) for path in inventory.folders if "/" in path):
-        return None  # masks below a folder for each image
-    if any(_is_no_class(name) for name in classes) or not any(classes.values()):
+    inner = {path.casefold() for path in inventory.folders if "/" in path}
+    if any(path.endswith("/masks") and path.removesuffix("masks") + "images" in inner for path in inner):
+        return None  # a folder for each image, with its masks
+    called = [name.casefold().replace("_", " ") for name in classes]
+    if _NOT_CLASSES.intersection(called) or any(map(_GROUND_TRUTH.search, called)) or not any(classes.values()):
         return None
     if len(classes) == 1:
         name = next(iter(classes))
@@ -56,11 +58,6 @@ def recognize(inventory: Inventory) -> Dataset | None:
             "class; add these, or a table of labels."
         )
     return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
-
-
-def _is_no_class(name: str) -> bool:
-    word = name.casefold().replace("_", " ")
-    return word in _NOT_CLASSES or bool(_GROUND_TRUTH.search(word))
 
 
 def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> Dataset:

@@ -86,20 +86,24 @@ def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
     for name in names:
         key, marked = _key(PurePosixPath(name))
         (masks if marked else images)[key].append(name)
-    _join_objects(images, masks)
+    if masks.keys() - images.keys():
+        _join_objects(images, masks)
     both = [key for key in images if key in masks]
     if not both or 2 * len(both) < len(masks):
         return Pairs()
     common = Counter(PurePosixPath(name).suffix for group in images.values() for name in group)
-    sources = Counter(_source(name) for key in both for name in masks[key])
-    pairs, spare = [], []
+    several = any(len(masks[key]) > 1 for key in both)
+    sources = Counter(_source(name) for key in both for name in masks[key]) if several else Counter()
+    pairs, redundant = [], []
     for key in both:
         image, *others = sorted(images[key], key=lambda name: -common[PurePosixPath(name).suffix])
-        chosen, left = _choose_masks(root, masks[key], sources)
-        spare += [f"{name} ({image} was taken)" for name in others]
-        spare += [f"{name} ({chosen[0]} was taken)" for name in left]
+        chosen, left = _choose_masks(root, masks[key], sources) if len(masks[key]) > 1 else (masks[key], [])
+        redundant += [f"{name} ({image} was taken)" for name in others]
+        redundant += [f"{name} ({chosen[0]} was taken)" for name in left]
         pairs.append(Pair(image, tuple(chosen), next(filter(None, map(split_word, key[:-1])), None)))
-    notes = [f"left out: {len(spare)} of the same name as another, such as {', '.join(spare[:NAMED])}"] if spare else []
+    notes = []
+    if redundant:
+        notes.append(f"left out: {len(redundant)} called as another, such as {', '.join(redundant[:NAMED])}")
     alone = [name for key, group in images.items() if key not in masks for name in group]
     return Pairs(sorted(pairs, key=lambda pair: natural(pair.image)), alone, notes)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convolve.datasets.layouts.class_lists import IGNORED, ClassList, ListedClass
-from convolve.datasets.layouts.soft_edges import refuse_soft_edges
+from convolve.datasets.layouts.class_lists import IGNORED, ClassList
+from convolve.datasets.layouts.soft_edges import FEWEST_SMOOTHED, refuse_soft_edges
 from convolve.datasets.masks import PixelCounts, count_pixels
 from convolve.datasets.parallel import in_order
 from convolve.datasets.stored_masks import (
@@ -52,11 +52,6 @@ class Meaning:
     ignored: tuple[int | Color, ...]
     how: str
 
-    @property
-    def by_color(self) -> bool:
-        """Whether masks are read as colors."""
-        return are_colors((*self.stored, *self.ignored))
-
 
 @dataclass(frozen=True, eq=False)
 class ValueCounts:
@@ -94,13 +89,15 @@ def interpret_files(masks: Sequence[Path], listed: ClassList | None) -> tuple[Me
     if not read:
         raise DataError(f"None of the {len(masks)} masks can be read, the first for this reason: {failed[0]}")
     counted = list(read.values())
-    if listed is None and (_palettes_differ(counted) or any(each.distinct.palette is None for each in counted)):
-        most = sorted(read, key=lambda index: -len(read[index].counts))[:_SAMPLE]
+    if listed is None and (any(each.distinct.palette is None for each in counted) or _palettes_differ(counted)):
+        several = [index for index, counts in read.items() if len(counts.counts) >= FEWEST_SMOOTHED]
+        most = sorted(several, key=lambda index: -len(read[index].counts))[:_SAMPLE]
         refuse_soft_edges([masks[index] for index in most])
     meaning = interpret(counted, listed, masks[0])
     pixels = np.zeros((len(masks), len(meaning.stored)), dtype=np.int64)
+    by_color = are_colors((*meaning.stored, *meaning.ignored))
     for index, counts in read.items():
-        by_value = counts.by_value(meaning.by_color)
+        by_value = counts.by_value(by_color)
         pixels[index] = [by_value.get(stored_number(value), 0) for value in meaning.stored]
     return meaning, PixelCounts(pixels, failed)
 
@@ -118,14 +115,14 @@ def interpret(found: Sequence[ValueCounts], listed: ClassList | None, first: Pat
         differ = "the files' palettes differ, so " if palettes and _palettes_differ(found) else ""
         return replace(meaning, how=differ + meaning.how)
     highest = values[-1] if values[-1] in _HIGHEST else IGNORE
-    if values == [0, highest] and (listed is None or listed.numbers in ([0, 1], [0, highest])):
-        names = tuple(listed.names) if listed else ("background", "foreground")
+    if values == [0, highest] and (listed is None or listed.numbers in ((0, 1), (0, highest))):
+        names = listed.names if listed else ("background", "foreground")
         how = f"0 and {highest} are two classes, not a class and a void"
         return Meaning(names, (0, highest), distinct_colors(2), (), how)
     painted = [stored_color(color) for color in palettes[0].tolist()] if palettes else []
     of_voc = palettes and any(part.startswith("SegmentationClass") for part in first.parts)
     if listed is None and of_voc and set(values) <= {*range(len(VOC)), IGNORE}:
-        listed = ClassList("Pascal VOC", tuple(map(ListedClass, VOC)))
+        listed = ClassList("Pascal VOC", VOC, tuple(range(len(VOC))))
     return _interpret_numbers(values, listed, painted, first)
 
 
@@ -143,7 +140,7 @@ def _are_read_by_color(found: Sequence[ValueCounts], listed: ClassList | None, f
         if deep:
             raise DataError(f"Some masks of {first.parent} hold colors, others 16 bits a pixel; export all alike.")
         return True
-    if _palettes_differ(indexed):
+    if indexed and _palettes_differ(indexed):
         return True
     if not gray or not indices or gray <= indices:
         return False
@@ -178,13 +175,11 @@ def _interpret_numbers(
     """Numbers of a list of classes, or of all values that there are; ``painted`` are the colors of a palette."""
     folder, void = first.parent, values[-1] if values[-1] in _HIGHEST else None
     if listed:
-        numbers, names = listed.numbers, listed.names
+        numbers, names = list(listed.numbers), list(listed.names)
         unknown = [value for value in values if value not in (*numbers, void)]
         if unknown or (void and values[0] == 0 and len(values) == 2 and void not in numbers):
-            raise DataError(
-                f"A mask of {folder} holds {unknown[-1] if unknown else void}, but {listed.source} lists {len(names)} classes; "
-                "add the number of each class to it."
-            )
+            value, many = unknown[-1] if unknown else void, f"{listed.source} lists {len(names)} classes"
+            raise DataError(f"A mask of {folder} holds {value}, but {many}; add the number of each class to it.")
     else:
         numbers = [value for value in values if value != void or _is_evenly_spaced(values)]
         names = [f"class {number}" for number in numbers]
@@ -194,7 +189,7 @@ def _interpret_numbers(
     ignored = (*void_numbers, *((void,) if void is not None and void not in numbers else ()))
     if not set(values).difference(ignored):
         raise DataError(f"The masks of {folder} hold only ignored values; they show no class.")
-    colors = listed.colors if listed and listed.colors else list(distinct_colors(len(numbers)))
+    colors = list(listed.colors) if listed and listed.colors else list(distinct_colors(len(numbers)))
     if not (listed and listed.colors) and painted and max(numbers) < len(painted):
         colors = [painted[number] for number in numbers]
     stored = tuple(numbers[position] for position in meant)
@@ -213,9 +208,9 @@ def _check_numbers(numbers: Sequence[int], void: int | None, folder: Path) -> No
     if void is not None and not numbers:
         raise DataError(f"The masks of {folder} hold only ignored values; they show no class.")
     if len(numbers) == 1:
-        beside = f" beside {void}, which is ignored" if void is not None and void not in numbers else ""
+        next_to = f" beside {void}, which is ignored" if void is not None and void not in numbers else ""
         raise DataError(
-            f"The masks of {folder} hold only one value, {numbers[0]}{beside}; they tell nothing apart. Export them "
+            f"The masks of {folder} hold only one value, {numbers[0]}{next_to}; they tell nothing apart. Export them "
             "again, or list what all values mean in a classes.txt."
         )
     gaps = [high - low for low, high in zip(numbers, (*numbers[1:], void or 2**16), strict=True)]
@@ -236,7 +231,7 @@ def _is_evenly_spaced(values: Sequence[int]) -> bool:
 def _interpret_colors(values: Sequence[int], listed: ClassList | None, first: Path) -> Meaning:
     transparent, folder = TRANSPARENT in values, first.parent
     found = [stored_color(value) for value in values if value != TRANSPARENT]
-    known = {each.color: each.name for each in listed.classes if each.color} if listed else {}
+    known = dict(zip(listed.colors, listed.names, strict=True)) if listed and listed.colors else {}
     unknown = [color for color in found if color not in known]
     if known and unknown:
         raise DataError(f"A mask of {folder} holds the color {unknown[0]}, which the list of classes lacks.")
@@ -255,7 +250,7 @@ def _interpret_colors(values: Sequence[int], listed: ClassList | None, first: Pa
             raise DataError(f"The masks of {folder} have a background both transparent and colored; make both alike.")
         meant = {TRANSPARENT: "background", **{key: name for key, name in meant.items() if key != listed_background}}
         painted[TRANSPARENT] = (0, 0, 0)
-        how = f"{len(meant) - 1} colors and what is transparent, the background, are classes"
+        how = f"{len(meant)} classes: colors, and what is transparent as background"
     if len(values) == 1 and not known:
         only = "transparent pixels" if transparent else f"one color, {found[0]}"
         raise DataError(f"The masks of {folder} hold only {only}; they tell nothing apart. Export them again.")

@@ -16,6 +16,8 @@ from convolve.errors import DataError
 from convolve.values import IGNORE, Floats
 
 _LEAST = 2  # soft values that make masks smoothed: a single one can be a thin class between two others
+FEWEST_SMOOTHED = 4
+"""Values of a smoothed mask, at least: two that lie between two others."""
 _CHECKED = 12  # values of a mask that are looked at, at most
 _SOLID = 16  # most frequent values that others may lie between
 _WITHIN = 0.9  # of the pixels of a soft value, at least, lie between lower and higher ones

@@ -16,7 +16,7 @@ from convolve.datasets.layouts.mask_values import count_values, interpret
 from convolve.datasets.layouts.parts import build_dataset, join_arrays, split_word
 from convolve.datasets.layouts.soft_edges import refuse_soft_edges
 from convolve.datasets.masks import MaskArray, Masks
-from convolve.datasets.stored_masks import StoredMask, class_indices, store
+from convolve.datasets.stored_masks import StoredMask, are_colors, class_indices, store
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Pixels
 
@@ -58,7 +58,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
         refuse_soft_edges([first], every[:: len(every) // _SAMPLE + 1])
     meaning = interpret([count_values(mask) for mask in every], listed, first)
     try:
-        pages_read = [mask.translate(mask.values, meaning.by_color) for mask in every]
+        by_color = are_colors((*meaning.stored, *meaning.ignored))
+        pages_read = [mask.translate(mask.values, by_color) for mask in every]
         array = class_indices(np.stack(pages_read), meaning.stored, meaning.ignored, first.name)
     except ImageError as error:
         raise DataError(str(error)) from error
