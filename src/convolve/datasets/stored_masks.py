@@ -64,19 +64,19 @@ def store(file: Image.Image, name: str) -> StoredMask:
     if file.format in ("JPEG", "MPO", "AVIF") or (file.format == "TIFF" and file.info.get("compression") == "jpeg"):
         raise ImageError(_lossy(name, "AVIF" if file.format == "AVIF" else "JPEG"))
     file.load()  # turns a TIFF upright by itself
-    image = ImageOps.exif_transpose(file)
-    if image.mode == "P":
-        return StoredMask(np.asarray(image), _palette(image))
-    if image.mode in ("1", "L"):
-        if image.has_transparency_data:
-            return StoredMask(_colors(image.convert("RGBA"), name))
-        return StoredMask(np.asarray(image.convert("L")))
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        deep = np.asarray(image)
+    ImageOps.exif_transpose(file, in_place=True)
+    if file.mode == "P":
+        return StoredMask(np.asarray(file), _palette(file))
+    if file.mode in ("1", "L"):
+        if file.has_transparency_data:
+            return StoredMask(_colors(file.convert("RGBA"), name))
+        return StoredMask(np.asarray(file.convert("L")))
+    if file.mode in ("I", "F") or file.mode.startswith("I;"):
+        deep = np.asarray(file)
         if deep.size and (deep.min() < 0 or deep.max() >= 2**16 or (deep != np.trunc(deep)).any()):
             raise ImageError(f"{name} holds values that are no whole numbers from 0 to 65535; export it as 8-bit PNG.")
         return StoredMask(deep.astype(np.int32))
-    return StoredMask(_colors(image.convert("RGBA" if image.has_transparency_data else "RGB"), name))
+    return StoredMask(_colors(file.convert("RGBA" if file.has_transparency_data else "RGB"), name))
 
 
 def class_indices(values: Numbers, stored: Sequence[int | Color], ignored: Sequence[int | Color], name: str) -> Pixels:

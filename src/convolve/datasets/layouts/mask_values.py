@@ -37,7 +37,7 @@ _HIGHEST = (IGNORE, 2**16 - 1)  # of 8 and of 16 bits: void, or white
 _SMALL, _APART, _FEW = 64, 16, 16
 """Numbers up to the first are certainly classes. A few larger ones, so far apart, are not: 255 next to them may be one
 of them too."""
-_SAMPLE = 8  # masks that are searched for soft edges
+_SAMPLE = 4  # masks that are searched for soft edges
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ _SOLID = 16  # most frequent values that others may lie between
 _WITHIN = 0.9  # of the pixels of a soft value, at least, lie between lower and higher ones
 _AREA = 0.25  # of all pixels, at most, are soft; what is more is noise
 _SMALL = 64  # class numbers up to this are small, and 255 next to them is void
+_WINDOW = 512  # height and width of the part of a mask that is looked at
 _TOLERANCE = 2.0  # levels by which an interpolated color may be off
 
 
@@ -32,7 +34,7 @@ def refuse_soft_edges(paths: Sequence[Path], masks: Sequence[StoredMask] | None 
     """
     within, total, pixels = Counter[int](), Counter[int](), 0
     for mask in masks or map(read_stored, paths):
-        stored = mask.translate(mask.values, by_color=mask.palette is not None)
+        stored = _window(mask.translate(mask.values, by_color=mask.palette is not None))
         pixels += stored.size
         for value, between, count in _values_between(stored):
             within[value] += between
@@ -47,7 +49,17 @@ def refuse_soft_edges(paths: Sequence[Path], masks: Sequence[StoredMask] | None 
         )
 
 
-def _values_between(stored: npt.NDArray[np.integer]) -> list[tuple[int, int, int]]:
+def _window(stored: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+    """A part of a large mask, around its rarest value, which is on an edge if any is."""
+    if stored.size <= _WINDOW**2:
+        return stored
+    values, counts = np.unique(stored, return_counts=True)
+    center = np.unravel_index(np.argmax(stored == values[np.argmin(counts)]), stored.shape)
+    top, left = (max(0, int(position) - _WINDOW // 2) for position in center)
+    return stored[top : top + _WINDOW, left : left + _WINDOW]
+
+
+def _values_between(stored: npt.NDArray[np.integer[Any]]) -> list[tuple[int, int, int]]:
     """Those values of a mask that could come from two others, with how many of their pixels lie between lower and
     higher ones, and how many they are.
     """
@@ -65,7 +77,7 @@ def _values_between(stored: npt.NDArray[np.integer]) -> list[tuple[int, int, int
     return found
 
 
-def _points(values: npt.NDArray[np.integer]) -> Floats:
+def _points(values: npt.NDArray[np.integer[Any]]) -> Floats:
     """(K, 3) the colors of some values; a number is its gray level."""
     channels = [np.where(values < COLOR, values, values >> shift & 255) for shift in (16, 8, 0)]
     return np.stack(channels, axis=1).astype(np.float32)
