@@ -24,8 +24,6 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
     dataset = open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
         task, reason = task_info(recipe.task), "as requested"
-        if task.ground_truth in _FROM_FILES and task.ground_truth not in dataset.ground_truths:
-            raise DataError(_missing(dataset, task))
     else:
         tasks = [info for info in map(task_info, task_names()) if info.ground_truth in dataset.ground_truths]
         if not tasks:
@@ -37,6 +35,8 @@ def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo,
         reason = f"the data has {task.ground_truth}{instead}"
     if card is not None and card.output != task.output:
         raise NetworkError(_network_advice(card, task))
+    if task.ground_truth in _FROM_FILES and task.ground_truth not in dataset.ground_truths:
+        raise DataError(_missing(dataset, task))
     return restrict(dataset, task.ground_truth), task, reason
 
 
