@@ -18,19 +18,8 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts import (
-    catalog,
-    cifar,
-    coco,
-    folders,
-    idx,
-    mask_pairs,
-    masks,
-    matlab,
-    pets,
-    stacks,
-    tables,
-)
+from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, masks, matlab, pets, stacks, tables
+from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
@@ -156,7 +145,7 @@ def _join(dataset: Dataset, other: Dataset) -> Dataset:
     own, found = _paths(dataset), other.ground_truths["masks"]
     position = {file: index for index, file in enumerate(_paths(other))}
     indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
-    whole = "masks" in dataset.ground_truths or any(map(mask_pairs.is_mask, own))
+    whole = "masks" in dataset.ground_truths or any(map(is_mask, own))
     if whole or not isinstance(found, Masks) or not (indices >= 0).any():
         return dataset
     return replace(
