@@ -119,6 +119,11 @@ def test_masks_that_are_missing_are_a_sentence(labels_only: Path) -> None:
         command.run(replace(command.options(), training=recipe), lambda _: None)
 
 
+def test_how_data_without_masks_was_read_is_said(labels_only: Path) -> None:
+    with pytest.raises(DataError, match=r"has no masks for --task segment: it was read as \w+ .*, with labels; choose"):
+        open_for_task(Recipe(str(labels_only), task="segment"), None)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

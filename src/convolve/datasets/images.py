@@ -97,7 +97,7 @@ class EncodedFile(EncodedImage):
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
-            sideways = not bare and _orientation(image) >= _SIDEWAYS
+            sideways = not bare and image.format != "TIFF" and _orientation(image) >= _SIDEWAYS
             return Header(image.size if sideways else (image.height, image.width), gray)
 
     def decode(self, at_least: int = 0) -> Pixels:

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, cast, final
+from typing import Protocol, cast, final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from convolve.datasets.images import DIGEST_BYTES
 from convolve.datasets.parallel import in_order
+from convolve.datasets.stored_masks import are_colors, class_indices, read_stored
 from convolve.errors import DataError, ImageError
 from convolve.targets import ArrayTargets
 from convolve.values import (
@@ -37,7 +36,6 @@ IN_MEMORY = 2**30
 """Bytes of decoded masks that stay in memory for the next epoch."""
 _BAND = 2**20  # pixels of a large mask that are processed together
 _OPACITY = 0.5  # of the classes' colors over an image
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 class MaskReader(Protocol):
@@ -71,7 +69,9 @@ class MaskFiles:
 
     def read(self, index: int) -> Pixels:
         """(H, W) class indices. Raises `ImageError`, also for a value that names no class."""
-        return class_indices(stored_values(self.root / self.names[index]), self.stored, self.ignored, self.names[index])
+        mask = read_stored(self.root / self.names[index])
+        values = mask.translate(mask.values, are_colors((*self.stored, *self.ignored)))
+        return class_indices(values, self.stored, self.ignored, self.names[index])
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the file's bytes and of what its values mean. Raises `ImageError`."""
@@ -282,47 +282,6 @@ class _MaskMemory:
                 rows = list(in_order(count, range(len(self.reader))))
                 self._counts = PixelCounts(np.array(rows, dtype=np.int64).reshape(len(rows), self._classes), failed)
             return self._counts
-
-
-def stored_values(path: Path) -> npt.NDArray[np.integer[Any]]:
-    """(H, W) what a mask's file stores: palette indices or gray levels as they are, colors as 65536 r + 256 g + b plus
-    2**24, so that no color is taken for a number. Raises `ImageError`.
-    """
-    try:
-        with Image.open(path) as file:
-            if file.mode in ("1", "P", "L", "I;16", "I"):
-                return np.asarray(file.convert("L") if file.mode == "1" else file)
-            red, green, blue = np.moveaxis(np.asarray(file.convert("RGB")), -1, 0)
-    except _DECODER_ERRORS as error:
-        raise ImageError(f"{path} cannot be read as a mask ({error}); restore it or leave its image out.") from error
-    return np.asarray(2**24 + (red.astype(np.int32) << 16) + (green.astype(np.int32) << 8) + blue, dtype=np.int32)
-
-
-def class_indices(
-    values: npt.NDArray[np.integer[Any]], stored: Sequence[int | Color], ignored: Sequence[int | Color], name: str
-) -> Pixels:
-    """The class index of every stored value, `IGNORE` for those that are ``ignored``. Raises `ImageError` for a value
-    that names no class; ``name`` is the mask's.
-    """
-    known = np.array([stored_number(value) for value in (*stored, *ignored)])
-    order = np.argsort(known)
-    known, meaning = known[order], np.array([*range(len(stored)), *[IGNORE] * len(ignored)], np.uint8)[order]
-    result = np.empty(values.size, np.uint8)
-    for start in range(0, values.size, _BAND):
-        band = values.reshape(-1)[start : start + _BAND]
-        positions = np.searchsorted(known, band).clip(max=len(known) - 1)
-        unknown = band[known[positions] != band]
-        if len(unknown):
-            number = int(unknown[0])
-            color = " ".join(str(number >> shift & 255) for shift in (16, 8, 0))
-            raise ImageError(f"{name} holds the value {number if number < 2**24 else color}, which names no class.")
-        result[start : start + _BAND] = meaning[positions]
-    return result.reshape(values.shape)
-
-
-def stored_number(value: int | Color) -> int:
-    """A gray level, palette index or color as `stored_values` gives it."""
-    return value if isinstance(value, int) else 2**24 + 65536 * value[0] + 256 * value[1] + value[2]
 
 
 def warp_mask(mask: Pixels, matrix: Matrices, preprocessing: Preprocessing) -> Pixels:

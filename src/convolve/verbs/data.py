@@ -90,6 +90,7 @@ def run(options: Data, listener: Listener) -> Examined:
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
+    dataset = dataset.for_ground_truth(task.ground_truth)
     ground_truth = dataset.ground_truths[task.ground_truth]
     measured = survey(dataset.images)
     findings = diagnose(dataset, ground_truth, None, measured)

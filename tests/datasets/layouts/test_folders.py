@@ -185,3 +185,13 @@ def test_rows_and_labels_go_together(tmp_path: Path) -> None:
     for index, label in enumerate(labels_of(data).values):
         assert data.images.name(index).startswith(f"{labels_of(data).classes[label]}/")
     assert np.all(np.diff(labels_of(data).values) >= 0)
+
+
+@pytest.mark.parametrize("folder", ["A_GroundTruth", "ground truth"])
+def test_ground_truth_is_no_class(folder: str, tmp_path: Path) -> None:
+    for name in ("A_Input", folder):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.new("RGB", (9, 9)).save(tmp_path / name / f"{name}{number}.png")
+    with pytest.raises(DataError, match="has none of the known layouts"):
+        open_dataset(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.masks import VOC
+from convolve.datasets.layouts.mask_values import VOC
 from convolve.datasets.masks import MaskFiles, count_pixels
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels
@@ -185,7 +185,7 @@ def test_a_list_names_class_indices(tmp_path: Path) -> None:
     assert masks_of(data).classes == ("sky", "road", "tree house", "never seen")
     assert np.array_equal(read(data, 0), np.array([0, 1, IGNORE, 2])[QUARTERS])
     (tmp_path / "classes.txt").write_text("sky\nroad\n")
-    with pytest.raises(DataError, match=r"holds 3, but the list has 2 classes"):
+    with pytest.raises(DataError, match=r"holds 3, but classes\.txt lists 2 classes"):
         open_dataset(tmp_path)
 
 
@@ -200,7 +200,9 @@ def test_masks_saved_as_jpeg_are_refused(tmp_path: Path) -> None:
     for number in range(3):
         photograph(tmp_path / "images" / f"{number}.jpg", (64, 64))
         photograph(tmp_path / "masks" / f"{number}.jpg", (64, 64), seed=number + 9)
-    with pytest.raises(DataError, match=r"hold \d+ colors; export them as PNG, not as JPEG"):
+    with pytest.raises(
+        DataError, match=r"None of the 3 masks can be read.*0\.jpg is a mask saved as JPEG.*export it as PNG"
+    ):
         open_dataset(tmp_path)
 
 
@@ -216,7 +218,7 @@ def test_images_without_a_mask_are_left_out_and_named(tmp_path: Path) -> None:
     put(tmp_path / "masks" / "lonely.png", QUARTERS)
     data = open_dataset(tmp_path)
     assert len(data) == 5
-    assert "left out: 1 without a mask, such as images/2.jpg" in data.reason
+    assert "left out: 1 without a mask, such as images/2.jpg" in data.notes
     assert "images/2.jpg" not in names(data)
 
 
@@ -226,7 +228,7 @@ def test_pairs_of_different_shapes_are_left_out_and_named(tmp_path: Path) -> Non
     put(tmp_path / "masks" / "1.png", QUARTERS[::2, ::2].copy())  # smaller, but of the same shape
     data = open_dataset(tmp_path)
     assert names(data) == ["images/0.jpg", "images/1.jpg", "images/2.jpg"]
-    assert "left out: 1 with a mask of another shape, such as images/3.jpg" in data.reason
+    assert "left out: 1 with a mask of another shape, such as images/3.jpg" in data.notes
     assert read(data, 1).shape == (4, 6)
     for number in range(3):
         put(tmp_path / "masks" / f"{number}.png", QUARTERS.T.copy())
@@ -273,9 +275,9 @@ def test_what_lies_beside_pascals_lists_is_named(tmp_path: Path) -> None:
     (tmp_path / "SegmentationClass" / "4.png").write_bytes(b"not an image")
     data = open_dataset(tmp_path)
     assert names(data) == [f"JPEGImages/{number}.jpg" for number in range(3)]
-    assert "left out: 1 listed but absent, such as 77" in data.reason
-    assert "left out: 2 that no list names, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.reason
-    assert "left out: 1 of these with an unreadable mask, such as SegmentationClass/4.png" in data.reason
+    assert "left out: 1 listed but absent, such as 77" in data.notes
+    assert "left out: 2 that no list names, such as JPEGImages/3.jpg, JPEGImages/4.jpg" in data.notes
+    assert "left out: 1 of these with an unreadable mask, such as SegmentationClass/4.png" in data.notes
 
 
 @pytest.mark.parametrize("mode", ["gray", "color", "black and white", "named"])
@@ -302,3 +304,249 @@ def test_pixels_are_counted_while_masks_are_interpreted(
     with pytest.raises(ImageError) as caught:
         read(data, 2)
     assert failed == {2: str(caught.value)}
+
+
+def several(root: Path, *values: int | Pixels) -> Path:
+    """Three images whose masks have these values, or colors, in the places of `QUARTERS`."""
+    return side_by_side(root, np.array(values, dtype=np.uint8)[QUARTERS])
+
+
+def fractions(dataset: Dataset) -> dict[str, float]:
+    """What fraction of the pixels each class has."""
+    counts = masks_of(dataset).pixel_counts().sum(0)
+    return dict(zip(masks_of(dataset).classes, (counts / counts.sum()).tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("ISIC_Task1-2_Training_Input/ISIC_{}.jpg", "ISIC_Task1_Training_GroundTruth/ISIC_{}_segmentation.png"),
+        ("x/{}.jpg", "y/{}.png"),
+        ("images/{}_training.png", "1st_manual/{}_manual1.png"),
+        ("images/image_{}.jpg", "masks/mask_{}.png"),
+        ("case{}/image.png", "case{}/mask.png"),
+        ("{}.jpg", "{}.png"),
+        ("leftImg8bit/train/aachen_{}_leftImg8bit.png", "gtFine/train/aachen_{}_gtFine_labelIds.png"),
+    ],
+)
+def test_folders_pair_by_the_names_in_them(image: str, mask: str, tmp_path: Path) -> None:
+    for number in range(21, 27):
+        photograph(tmp_path / image.format(number), seed=number)
+        put(tmp_path / mask.format(number), QUARTERS if number % 2 else QUARTERS[::-1].copy())
+    data = open_dataset(tmp_path)
+    assert (data.layout, names(data)) == ("masks", [image.format(number) for number in range(21, 27)])
+    for index in range(6):
+        assert np.array_equal(read(data, index), QUARTERS[::-1] if index % 2 else QUARTERS)
+
+
+def test_folders_called_by_no_splits_word_pair_with_the_nearest(tmp_path: Path) -> None:
+    for split, mask in (("train", QUARTERS), ("val", QUARTERS[::-1].copy())):
+        for number in range(4):
+            photograph(tmp_path / f"{split}_x" / f"{number}.jpg", seed=number)
+            put(tmp_path / f"{split}_y" / f"{number}.png", mask)
+    data = open_dataset(tmp_path)
+    assert {split: len(part) for split, part in data.given_splits.items()} == {"train": 4, "validation": 4}
+    for index in data.given_splits["validation"]:
+        assert np.array_equal(read(data, int(index)), QUARTERS[::-1])
+
+
+def test_classes_of_numbered_images_are_no_masks(tmp_path: Path) -> None:
+    for name in ("cat", "dog", "with_mask"):
+        for number in range(4):
+            photograph(tmp_path / name / f"{number}.png", seed=number)
+    assert open_dataset(tmp_path).layout == "folders"
+
+
+def test_ground_truth_is_no_class(tmp_path: Path) -> None:
+    for number in range(4):
+        photograph(tmp_path / "A_Input" / f"{number}.jpg")
+        photograph(tmp_path / "A_GroundTruth" / f"{number}.jpg")
+    with pytest.raises(DataError, match="is a mask saved as JPEG"):
+        open_dataset(tmp_path)
+
+
+def put_objects(root: Path, values: Sequence[int]) -> Path:
+    """As in the Data Science Bowl of 2018: a folder for each image, with a mask for each object."""
+    for image in range(3):
+        photograph(root / "stage1_train" / f"a{image}" / "images" / f"a{image}.png", seed=image)
+        for number in range(2):
+            mask = np.where(number == QUARTERS, values[number], 0).astype(np.uint8)
+            put(root / "stage1_train" / f"a{image}" / "masks" / f"{number}f.png", mask)
+    return root
+
+
+def test_masks_of_single_objects_are_joined(tmp_path: Path) -> None:
+    data = open_dataset(put_objects(tmp_path, (255, 255)))
+    assert (len(data), masks_of(data).classes) == (3, ("background", "object"))
+    assert np.array_equal(read(data, 1), QUARTERS < 2)
+    assert masks_of(data).pixel_counts().tolist() == [[48, 48]] * 3
+    assert len({masks_of(data).digest(index) for index in range(3)}) == 1
+    assert len(data.annotations) == 6
+    put(tmp_path / "stage1_train" / "a1" / "masks" / "1f.png", QUARTERS * 0)
+    assert masks_of(data).digest(1) != masks_of(data).digest(0)
+
+
+def test_masks_of_single_objects_with_other_values_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a0/images/a0\.png in .* has 2 masks, such as .*0f\.png; they are joined"):
+        open_dataset(put_objects(tmp_path, (1, 2)))
+
+
+def test_of_two_images_of_one_name_the_commoner_suffix_is_taken(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    photograph(tmp_path / "images" / "1.bmp")
+    data = open_dataset(tmp_path)
+    assert names(data) == [f"images/{number}.jpg" for number in range(3)]
+    assert "left out: 1 called as another, such as images/1.bmp (images/1.jpg was taken)" in data.notes
+
+
+def test_two_kinds_of_masks_are_refused(tmp_path: Path) -> None:
+    side_by_side(side_by_side(tmp_path, QUARTERS), QUARTERS, masks="labels")
+    with pytest.raises(DataError, match=r"two kinds of masks, such as labels/0\.png and masks/0\.png; leave"):
+        open_dataset(tmp_path)
+
+
+def test_palettes_that_differ_are_colors(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    for number, color in enumerate([(255, 0, 0), (0, 255, 0), (255, 0, 0)]):
+        put(tmp_path / "masks" / f"{number}.png", (QUARTERS > 2).astype(np.uint8), [(0, 0, 0), color])
+    data = open_dataset(tmp_path)
+    assert fractions(data) == {"#000000": 0.75, "#00ff00": pytest.approx(1 / 12), "#ff0000": pytest.approx(1 / 6)}
+    assert "the files' palettes differ" in data.reason
+    assert [read(data, index).max() for index in range(3)] == [2, 1, 2]
+
+
+def test_gray_masks_among_indexed_ones(tmp_path: Path) -> None:
+    """Gray 255 is white; where the palette has no white, what it means is not known."""
+    mask = (QUARTERS > 2).astype(np.uint8)
+    side_by_side(tmp_path, mask * 255)
+    put(tmp_path / "masks" / "1.png", mask, [(0, 0, 0), (255, 255, 255)])
+    assert fractions(open_dataset(tmp_path)) == {"#000000": 0.75, "#ffffff": 0.25}
+    put(tmp_path / "masks" / "1.png", mask, [(0, 0, 0), (255, 0, 0)])
+    with pytest.raises(DataError, match="indices of a palette and others gray, such as 255"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("values", [(0, 85, 170, 255), (0, 127, 255, 255), (0, 128, 255, 0)])
+def test_255_is_a_class_among_evenly_spaced_values(values: tuple[int, ...], tmp_path: Path) -> None:
+    data = open_dataset(several(tmp_path, *values))
+    assert masks_of(data).classes == tuple(f"class {value}" for value in sorted(set(values)))
+    assert not (read(data, 0) == IGNORE).any()
+
+
+def test_255_among_few_large_values_is_a_guess(tmp_path: Path) -> None:
+    several(tmp_path, 0, 100, 200, 255)
+    with pytest.raises(DataError, match=r"hold 0, 100, 200 and 255, which may be a class or mean void; list"):
+        open_dataset(tmp_path)
+    (tmp_path / "classes.txt").write_text("0 sky\n100 road\n200 car\n255 tree\n")
+    assert fractions(open_dataset(tmp_path)) == dict.fromkeys(("sky", "road", "car", "tree"), 0.25)
+
+
+def test_gray_colors_are_gray_levels(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    put(tmp_path / "masks" / "1.png", QUARTERS[..., None].repeat(3, -1))
+    (tmp_path / "classes.txt").write_text("sky\nroad\ncar\ntree\n")
+    data = open_dataset(tmp_path)
+    assert fractions(data) == dict.fromkeys(("sky", "road", "car", "tree"), 0.25)
+    assert np.array_equal(read(data, 1), QUARTERS)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [((0,) * 4, "hold only one value, 0;"), ((1, 1, 1, 255), "hold only one value, 1 beside 255, which is ignored;")],
+)
+def test_a_single_value_tells_nothing_apart(values: tuple[int, ...], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=sentence):
+        open_dataset(several(tmp_path, *values))
+
+
+def test_what_is_transparent_is_background(tmp_path: Path) -> None:
+    """The color below does not matter: the image of a single red object, saved with its shape as transparency."""
+    red = np.array([255, 0, 0, 0], np.uint8)
+    side_by_side(tmp_path, np.where(QUARTERS[..., None] > 2, red + np.array([0, 0, 0, 255], np.uint8), red))
+    data = open_dataset(tmp_path)
+    assert fractions(data) == {"background": 0.75, "#ff0000": 0.25}
+    put(tmp_path / "masks" / "1.png", np.zeros((8, 12, 3), np.uint8))
+    with pytest.raises(DataError, match="transparent in some places and black in others"):
+        open_dataset(tmp_path)
+
+
+def test_soft_transparency_is_refused(tmp_path: Path) -> None:
+    several(tmp_path, *(np.array([9, 9, 9, alpha]) for alpha in (0, 100, 200, 255)))
+    with pytest.raises(DataError, match="half-transparent edges; save it without smoothing"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("colors", [(0, 255, 255, 0), ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 0, 0))])
+def test_smoothed_masks_are_refused(colors: tuple[int | Pixels, ...], tmp_path: Path) -> None:
+    several(tmp_path, *colors)
+    for path in (tmp_path / "masks").iterdir():
+        image = Image.open(path)
+        image.resize((24, 16), Image.Resampling.BILINEAR).save(path)
+    with pytest.raises(DataError, match=r"are smoothed, such as \d\.png: the (value|color) .* lies between two others"):
+        open_dataset(tmp_path)
+
+
+def test_a_thin_class_between_two_others_is_a_class(tmp_path: Path) -> None:
+    mask = np.array([[0] * 5 + [1] + [2] * 6] * 8, np.uint8)
+    assert len(fractions(open_dataset(side_by_side(tmp_path, mask)))) == 3
+
+
+@pytest.mark.parametrize(("order", "top"), [(">", 1), ("<", 300)])
+def test_16_bits_are_class_indices(order: str, top: int, tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    for path in list((tmp_path / "masks").iterdir()):
+        path.unlink()
+        stored = np.where(QUARTERS > 2, top, 0).astype(f"{order}u2")
+        mode = "I;16B" if order == ">" else "I;16"
+        Image.frombytes(mode, (12, 8), stored.tobytes()).save(path.with_suffix(".tif"))
+    assert fractions(open_dataset(tmp_path)) == {"class 0": 0.75, f"class {top}": 0.25}
+
+
+def test_a_mask_that_lies_on_its_side_is_turned_upright(tmp_path: Path) -> None:
+    side_by_side(tmp_path, QUARTERS)
+    exif = Image.Exif()
+    exif[0x112] = 6
+    for path in list((tmp_path / "masks").iterdir()):
+        turned = Image.open(path).transpose(Image.Transpose.ROTATE_90)
+        path.unlink()
+        turned.save(path.with_suffix(".tif" if path.stem == "1" else ".png"), exif=exif)
+    data = open_dataset(tmp_path)
+    assert len(data) == 3
+    for index in range(3):
+        assert np.array_equal(read(data, index), QUARTERS)
+
+
+@pytest.mark.parametrize(
+    "form", ["my photo {}", "/data/JPEGImages/my photo {}.jpg", "my photo {}.jpg", "my photo {} 1"]
+)
+def test_a_line_of_pascals_lists_is_a_name(form: str, tmp_path: Path) -> None:
+    for number in range(4):
+        photograph(tmp_path / "JPEGImages" / f"my photo {number}.jpg", seed=number)
+        put(tmp_path / "SegmentationClass" / f"my photo {number}.png", QUARTERS)
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("\n".join(form.format(number) for number in range(3)))
+    (lists / "val.txt").write_text(form.format(3))
+    data = open_dataset(tmp_path)
+    assert {split: part.tolist() for split, part in data.given_splits.items()} == {
+        "train": [0, 1, 2],
+        "validation": [3],
+    }
+    (lists / "train.txt").write_text("elsewhere\n")
+    (lists / "val.txt").unlink()
+    with pytest.raises(DataError, match=r"train\.txt names no image that has a mask, such as 'elsewhere'; correct"):
+        open_dataset(tmp_path)
+
+
+def test_lists_name_colors_and_each_split_may_have_one(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        for number in range(3):
+            photograph(tmp_path / split / f"{number}.jpg", seed=number)
+            put(tmp_path / split / f"{number}_mask.png", QUARTERS)
+        (tmp_path / split / "_classes.csv").write_text("Pixel Value, Class\n3, car\n0, sky\n1, road\n2, tree\n")
+    data = open_dataset(tmp_path)
+    assert fractions(data) == dict.fromkeys(("car", "sky", "road", "tree"), 0.25)
+    assert np.array_equal(read(data, 0), np.array([1, 2, 3, 0])[QUARTERS])
+    (tmp_path / "valid" / "_classes.csv").write_text("Pixel Value, Class\n3, van\n0, sky\n1, road\n2, tree\n")
+    with pytest.raises(DataError, match=r"_classes\.csv and .*_classes\.csv list different classes"):
+        open_dataset(tmp_path)

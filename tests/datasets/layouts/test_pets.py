@@ -76,7 +76,7 @@ def test_images_without_a_trimap_are_named_and_keep_their_breed(tmp_path: Path) 
     (root / "annotations" / "trimaps" / "american_bulldog_10.png").unlink()
     Image.fromarray(np.full((3, 5), 2, np.uint8)).save(root / "annotations" / "trimaps" / "Bengal_4.png")
     data = open_dataset(root)
-    assert "1 images have no trimap, such as images/american_bulldog_10.jpg" in data.reason
+    assert data.notes == ("1 images have no trimap, such as images/american_bulldog_10.jpg",)
     assert len(data) == 4
     assert data.for_ground_truth("labels") is data
     part = data.for_ground_truth("masks")

@@ -64,3 +64,33 @@ def test_single_pages_are_pairs_of_files(tmp_path: Path) -> None:
         write(tmp_path / f"{number}_mask.tif", masks)
     data = open_dataset(tmp_path)
     assert (data.layout, len(data)) == ("masks", 3)
+
+
+def test_pages_in_color_keep_their_colors(tmp_path: Path) -> None:
+    """Red and a gray of the same brightness are two classes."""
+    images, masks = stack(4)
+    write(tmp_path / "train-volume.tif", images)
+    write(tmp_path / "train-labels.tif", np.array([[76, 76, 76], [255, 0, 0]], np.uint8)[masks])
+    write(tmp_path / "test-volume.tif", images)
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("#4c4c4c", "#ff0000")
+    assert np.array_equal(masks_of(data).read(2), masks[2])
+    assert "left out: 1 that belong to no pair of stacks, such as test-volume.tif" in data.notes
+
+
+def test_smoothed_pages_are_refused(tmp_path: Path) -> None:
+    images, masks = stack(4, (40, 48))
+    write(tmp_path / "volume.tif", images)
+    write(tmp_path / "labels.tif", masks * np.uint8(255))
+    assert open_dataset(tmp_path).layout == "stacks"
+    write(tmp_path / "labels.tif", np.stack([smooth(mask) for mask in masks]))
+    with pytest.raises(DataError, match=r"are smoothed, such as labels\.tif"):
+        open_dataset(tmp_path)
+
+
+def smooth(mask: Pixels) -> Pixels:
+    """A disc of 255 with an edge two pixels wide, shifted by what the mask begins with."""
+    rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
+    distance = np.hypot(rows - 20 - mask[0, 0], columns - 24)
+    soft: Pixels = np.clip(255 * (12 - distance) / 2, 0, 255).round(-1).astype(np.uint8)
+    return soft

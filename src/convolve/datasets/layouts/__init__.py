@@ -32,6 +32,7 @@ from convolve.datasets.layouts import (
     stacks,
     tables,
 )
+from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
@@ -165,7 +166,7 @@ def _join(dataset: Dataset, other: Dataset) -> Dataset:
     own, found = _paths(dataset), other.ground_truths["masks"]
     position = {file: index for index, file in enumerate(_paths(other))}
     indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
-    whole = "masks" in dataset.ground_truths or any(map(masks.is_mask, own))
+    whole = "masks" in dataset.ground_truths or any(map(is_mask, own))
     if whole or not isinstance(found, Masks) or not (indices >= 0).any():
         return dataset
     return replace(

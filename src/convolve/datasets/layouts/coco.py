@@ -21,7 +21,8 @@ import numpy.typing as npt
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.masks import distinct_colors, is_mask
+from convolve.datasets.layouts.mask_pairs import is_mask
+from convolve.datasets.layouts.mask_values import distinct_colors
 from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order

@@ -18,6 +18,7 @@ _NOT_CLASSES = frozenset(
     ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
 )
 _FOLD = re.compile(r"(fold|part|batch|split|cv|k)[-_ ]?[0-9]+", re.IGNORECASE)
+_GROUND_TRUTH = re.compile(r"(?:^|[- ])ground[- ]?truths?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
 
@@ -39,18 +40,23 @@ def recognize(inventory: Inventory) -> Dataset | None:
     if len(set().union(*splits.values())) > 1 and ("train" in words.values() or plain == set(top)):
         return _read_splits(inventory, splits, words)
     classes = _classes(inventory, "")
-    inner = {split_word(path.split("/")[1]) for path in inventory.folders if "/" in path} - {None}
-    if inner:
+    inner = [path for path in inventory.folders if "/" in path]
+    below = {split_word(path.split("/")[1]) for path in inner} - {None}
+    if below:
         turned = _read_splits_in_classes(inventory, classes)
-        if turned or "train" in inner:  # whole datasets side by side
+        if turned or "train" in below:  # whole datasets side by side
             return turned
+    lower = {path.casefold() for path in inner}
+    if any(path.endswith("/masks") and path.removesuffix("masks") + "images" in lower for path in lower):
+        return None  # a folder for each image, with its masks
     folds = [set(_classes(inventory, folder)) for folder in top if _FOLD.fullmatch(folder)]
     if len(folds) > 1 and len(folds) == len(classes) and set.intersection(*folds):
         raise DataError(
             f"{inventory.root} has folds, such as {top[0]}, which hold the same folders; join these, and use "
             "--folds for cross-validation."
         )
-    if any(name.casefold().replace("_", " ") in _NOT_CLASSES for name in classes) or not any(classes.values()):
+    called = [name.casefold().replace("_", " ") for name in classes]
+    if _NOT_CLASSES.intersection(called) or any(map(_GROUND_TRUTH.search, called)) or not any(classes.values()):
         return None
     if len(classes) == 1:
         name = next(iter(classes))

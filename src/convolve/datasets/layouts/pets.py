@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.inventory import Inventory
+from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.masks import distinct_colors
+from convolve.datasets.layouts.mask_values import distinct_colors
 from convolve.datasets.layouts.parts import build_dataset, find_folder, read_lines
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
@@ -25,7 +26,6 @@ MARK = re.compile(r"(^|/)annotations/(trainval|list)\.txt$")
 _LISTS: tuple[tuple[str, str | None], ...] = (("trainval", "train"), ("test", "test"))
 _TRIMAP_CLASSES = ("background", "pet")
 _STORED, _BORDER = (2, 1), 3
-_NAMED = 3
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
@@ -47,15 +47,18 @@ def recognize(inventory: Inventory) -> Dataset | None:
     ground_truths: dict[str, GroundTruth] = {"labels": Labels(labels, tuple(breeds[number] for number in order))}
     reason = "the Oxford-IIIT pets' " + " and ".join(f"annotations/{file.name}" for file, _ in lists)
     names = [name for name, _, _ in rows]
+    notes: list[str] = []
     present = [(folder / _trimap(name)).is_file() for name in names]
     if any(present):
         ground_truths["masks"] = _masks(folder, names, present)
         reason += " with the breeds, annotations/trimaps with masks: 1 is pet, 2 background, 3, the border, is ignored"
         alone = [f"images/{name}.jpg" for name, there in zip(names, present, strict=True) if not there]
         if alone:
-            reason += f"; {len(alone)} images have no trimap, such as {', '.join(alone[:_NAMED])}"
+            notes.append(f"{len(alone)} images have no trimap, such as {', '.join(alone[:NAMED])}")
     images = ImageFiles(folder, tuple(f"images/{name}.jpg" for name in names))
-    return build_dataset(folder, NAME, reason, images, [split for _, split, _ in rows], ground_truths)
+    dataset = build_dataset(folder, NAME, reason, images, [split for _, split, _ in rows], ground_truths)
+    annotations = tuple(_trimap(name) for name, there in zip(names, present, strict=True) if there)
+    return replace(dataset, notes=tuple(notes), annotations=annotations)
 
 
 def _masks(folder: Path, names: Sequence[str], present: Sequence[bool]) -> Masks:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageSequence
 
 from convolve.datasets.images import ImageArray
-from convolve.datasets.inventory import Inventory
-from convolve.datasets.layouts.masks import class_lists, interpret
+from convolve.datasets.inventory import NAMED, Inventory
+from convolve.datasets.layouts.class_lists import find_class_list
+from convolve.datasets.layouts.mask_values import count_values, interpret
 from convolve.datasets.layouts.parts import build_dataset, join_arrays, split_word
-from convolve.datasets.masks import MaskArray, Masks, class_indices
+from convolve.datasets.layouts.soft_edges import refuse_soft_edges
+from convolve.datasets.masks import MaskArray, Masks
+from convolve.datasets.stored_masks import StoredMask, are_colors, class_indices, store
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Pixels
 
@@ -22,6 +25,7 @@ EXPECTED = "train-volume.tif and train-labels.tif of as many pages"
 MARK = re.compile(r"^[^/]+\.tiff?$", re.IGNORECASE)
 _MASKS = re.compile(r"[-_. ]?(labels?|masks?|gt|ground[-_ ]?truths?|segmentation|seg)$")
 _IMAGES = re.compile(r"[-_. ]?(volumes?|images?|stack|raw)$")
+_SAMPLE = 8  # masks that are searched for soft edges
 
 
 @dataclass(frozen=True)
@@ -39,25 +43,35 @@ def recognize(inventory: Inventory) -> Dataset | None:
     stacks = [stack for stack in _stacks(inventory) if _pages(stack.masks) > 1]
     if not stacks:
         return None
-    images = [_read(stack.images) for stack in stacks]
-    stored = [_read(stack.masks, colors=False) for stack in stacks]
-    for stack, pages, values in zip(stacks, images, stored, strict=True):
-        if pages.shape[:3] != values.shape or values.shape[1:] != stored[0].shape[1:]:
+    images = [_read_images(stack.images) for stack in stacks]
+    stored = [_read_masks(stack.masks) for stack in stacks]
+    for stack, pages, masks in zip(stacks, images, stored, strict=True):
+        shape = (len(masks), *masks[0].values.shape)
+        if pages.shape[:3] != shape or shape[1:] != stored[0][0].values.shape:
             raise DataError(
-                f"{stack.images.name} has pages {pages.shape[:3]} and {stack.masks.name} {values.shape}; "
+                f"{stack.images.name} has pages {pages.shape[:3]} and {stack.masks.name} {shape}; "
                 "stacks go together when pages, height and width are the same."
             )
-    found = sorted({int(value) for values in stored for value in np.unique(values)})
-    meaning = interpret(found, class_lists(path), stacks[0].masks)
+    listed, first = find_class_list(inventory), stacks[0].masks
+    every = [mask for masks in stored for mask in masks]
+    if listed is None:
+        refuse_soft_edges([first], every[:: len(every) // _SAMPLE + 1])
+    meaning = interpret([count_values(mask) for mask in every], listed, first)
     try:
-        array = class_indices(np.concatenate(stored), meaning.stored, meaning.ignored, stacks[0].masks.name)
+        by_color = are_colors((*meaning.stored, *meaning.ignored))
+        pages_read = [mask.translate(mask.values, by_color) for mask in every]
+        array = class_indices(np.stack(pages_read), meaning.stored, meaning.ignored, first.name)
     except ImageError as error:
         raise DataError(str(error)) from error
-    masks = Masks(MaskArray(array), meaning.names, meaning.colors)
     reason = f"{' and '.join(stack.images.name for stack in stacks)} with masks page by page; {meaning.how}"
     arrays = [ImageArray(pages, stack.images.stem) for stack, pages in zip(stacks, images, strict=True)]
     splits = [stack.word for stack, pages in zip(stacks, images, strict=True) for _ in pages]
-    return build_dataset(path, NAME, reason, join_arrays(arrays), splits, {"masks": masks})
+    ground_truths = {"masks": Masks(MaskArray(array), meaning.names, meaning.colors)}
+    dataset = build_dataset(path, NAME, reason, join_arrays(arrays), splits, ground_truths)
+    used = {file.name for stack in stacks for file in (stack.images, stack.masks)}
+    left = [name for name in inventory.images if name not in used]
+    notes = [f"left out: {len(left)} that belong to no pair of stacks, such as {', '.join(left[:NAMED])}"]
+    return replace(dataset, notes=tuple(notes if left else ()))
 
 
 def _stacks(inventory: Inventory) -> list[_Stack]:
@@ -81,11 +95,11 @@ def _pages(path: Path) -> int:
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
 
 
-def _read(path: Path, colors: bool = True) -> Pixels:
-    """(pages, H, W, C) of images, (pages, H, W) of masks."""
+def _read_images(path: Path) -> Pixels:
+    """(pages, H, W, C)."""
     try:
         with Image.open(path) as file:
-            pages = [_page(page, colors) for page in ImageSequence.Iterator(file)]
+            pages = [_page(page) for page in ImageSequence.Iterator(file)]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
     if len({page.shape for page in pages}) > 1:
@@ -93,10 +107,22 @@ def _read(path: Path, colors: bool = True) -> Pixels:
     return np.stack(pages)
 
 
-def _page(page: Image.Image, colors: bool) -> Pixels:
-    if not colors:
-        return np.asarray(page.convert("L") if page.mode in ("1", "RGB") else page)
+def _page(page: Image.Image) -> Pixels:
     if page.mode.startswith("I;16"):
         return (np.asarray(page) // 257).astype(np.uint8)[..., None]
     pixels = np.asarray(page.convert("L" if page.mode in ("1", "L") else "RGB"))
     return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _read_masks(path: Path) -> list[StoredMask]:
+    """A mask of each page, all of one size."""
+    try:
+        with Image.open(path) as file:
+            masks = [store(page, str(path)) for page in ImageSequence.Iterator(file)]
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
+    if len({mask.values.shape for mask in masks}) > 1:
+        raise DataError(f"The pages of {path} have different sizes; save them as separate files.")
+    return masks
