@@ -6,7 +6,7 @@ import codecs
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,27 +132,30 @@ def split_labels(cells: Sequence[str], column: str, delimiter: str) -> tuple[lis
 
     Raises `DataError` where commas may be decimal signs as well as separators.
     """
-    filled = [cell for cell in cells if not is_empty(cell)]
-    listed = bool(filled) and all(cell[0] + cell[-1] in ("[]", "()", "{}") for cell in filled)
-    if listed:
-        found = [[part.strip(" '\"") for part in cell[1:-1].split(",")] for cell in cells]
-        return [[part for part in parts if part] for parts in found], "commas in brackets"
+    different = list(dict.fromkeys(cells))
+    filled = [cell for cell in different if not is_empty(cell)]
+    if filled and all(cell[0] + cell[-1] in ("[]", "()", "{}") for cell in filled):
+        inside = {cell: [part.strip(" '\"") for part in cell[1:-1].split(",")] for cell in filled}
+        lists = [[part for part in inside.get(cell, ()) if part] for cell in cells]
+        return lists, "commas in brackets" if any(len(labels) != 1 for labels in lists) else None
     plural = column.casefold() in _PLURALS
     for what, pattern in (_SEPARATORS | _IN_LISTS).items():
-        parts = [_parts(pattern, cell) for cell in cells]
-        if all(len(labels) < 2 for labels in parts) or (what in _IN_LISTS and not (plural and _recur(parts))):
+        parts = {cell: _parts(pattern, cell) for cell in different}
+        several = any(len(labels) > 1 for labels in parts.values())
+        if not several or (what in _IN_LISTS and not (plural and _recur(parts.values()))):
             continue
         if what == "commas" and _are_decimals(filled, column, plural, delimiter):
             continue
-        return parts, what
-    return [_parts(_SEPARATORS["semicolons or bars"], cell)[:1] for cell in cells], None
+        return [parts[cell] for cell in cells], what
+    parts = {cell: _parts(_SEPARATORS["semicolons or bars"], cell) for cell in different}
+    return [parts[cell] for cell in cells], None
 
 
 def _parts(pattern: re.Pattern[str], cell: str) -> list[str]:
     return [] if is_empty(cell) else [part.strip() for part in pattern.split(cell) if part.strip()]
 
 
-def _recur(cells: Sequence[Sequence[str]]) -> bool:
+def _recur(cells: Iterable[Sequence[str]]) -> bool:
     """Whether each label of a cell that has several is in another combination too, so that they are no name."""
     combinations = {tuple(labels) for labels in cells}
     count: dict[str, int] = defaultdict(int)

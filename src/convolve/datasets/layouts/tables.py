@@ -22,6 +22,7 @@ from convolve.datasets.layouts.table_columns import (
     ImageFinder,
     ImageIndex,
     find_columns,
+    flag_of,
     is_file_name,
     is_foreign,
     lists_classes,
@@ -84,7 +85,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         found: list[_Table] = []
         for name in names:
             try:
-                table = _read(inventory.root, name, index, inventory.options)
+                table = _read(inventory.root / name, index, inventory.options, predictions=False)
                 _check_labels(table)
             except NoTableError:
                 continue
@@ -102,7 +103,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
 def open_file(path: Path, options: ReadingOptions) -> Dataset:
     """The dataset that one table describes, whatever it names. Raises `DataError` where it cannot be understood."""
-    table = _read(path.parent, path.name, ImageIndex(take_inventory(path.parent, options)), options)
+    table = _read(path, ImageIndex(take_inventory(path.parent, options)), options, predictions=True)
     return _dataset(path.parent, [replace(table, rows=[replace(row, split=_own(table, row)) for row in table.rows])])
 
 
@@ -130,23 +131,27 @@ def _split_of(name: str) -> str | None:
     """The split of which a table's name, or else its folder's, says that it is one of its images."""
     folder, _, file = name.rpartition("/")
     for part in (file.rpartition(".")[0], folder):
-        words = {word for piece in re.split(r"[-_. ]", part) if (word := split_word(piece))}
+        words = {word for each in re.split(r"[-_. ]", part) if (word := split_word(each))}
         if words:
             return words.pop() if len(words) == 1 else None
     return None
 
 
-def _read(root: Path, name: str, index: ImageIndex, options: ReadingOptions) -> _Table:
-    path = root / name
+def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: bool) -> _Table:
+    """A table below the root of the images; `DataError` for ``predictions`` where they are not wanted."""
+    name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
     cells = read_cells(path, images.names_image)
     try:
+        if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
+            raise DataError("holds predictions of convolve; give the file itself to read them as labels.")
         columns = find_columns(cells.rows, images, options)
         body = cells.rows[columns.start :]
         if lists_classes(body, columns):
             raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
         origin = _find_origin([line[columns.image].replace("\\", "/") for line in body], images)
-        rows = [_row(columns, line, images, origin, _split_of(name)) for line in body]
+        split = _split_of(name)
+        rows = [_row(columns, line, images, origin, split) for line in body]
         if any(is_file_name(cell) for row in rows[:PROBED] for cell in row.cells):
             raise DataError("pairs images with images; a label for each is needed.")
         for row in rows:
@@ -155,7 +160,7 @@ def _read(root: Path, name: str, index: ImageIndex, options: ReadingOptions) -> 
         if not any(row.exists for row in rows):
             names = ", ".join(row.path for row in rows[:NAMED])
             remedy = "correct the paths" if index.paths else "give the folder that holds the images too"
-            raise DataError(f"names images that are not in {root}: {names}; {remedy}.")
+            raise DataError(f"names images that are not in {index.root}: {names}; {remedy}.")
     except DataError as error:
         raise type(error)(f"{path} {error}") from error
     return _Table(path, name, columns, cells.delimiter, cells.encoding, origin, rows)
@@ -191,8 +196,6 @@ def _row(columns: Columns, line: Sequence[str], images: ImageFinder, origin: str
 def _check_labels(table: _Table) -> None:
     """Raise `DataError` for a table that was not given by name and looks like something else than labels."""
     labels = {row.cells for row in table.rows}
-    if table.columns.start and set(table.columns.names) >= _PREDICTIONS:
-        raise DataError(f"{table.path} holds predictions of convolve; give the file itself to read them as labels.")
     if "submission" in table.name.casefold():
         raise DataError(f"{table.path} is called a submission; give the file itself to read it as labels.")
     if len(labels) == 1 and len(table.rows) >= _FEW and not is_empty(table.rows[0].cells[0]):
@@ -213,8 +216,9 @@ def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]
 
     Raises `DataError` where several remain that are not the splits of one dataset.
     """
-    if inventory.options.layout != NAME:
-        tables = [table for table in tables if table.split or _names_most(inventory, [table], obstacles)]
+    told, noted = inventory.options.layout == NAME, len(obstacles)
+    large = [table for table in tables if table.split or _names_most(inventory, [table], obstacles)]
+    tables = large or (tables if told else [])
     overlaps = any(
         one.split == other.split and {row.path for row in one.rows}.intersection(row.path for row in other.rows)
         for position, one in enumerate(tables)
@@ -223,9 +227,11 @@ def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]
     if len(tables) > 1 and (overlaps or not all(table.split for table in tables)):
         names = ", ".join(str(table.path) for table in tables)
         raise DataError(f"{inventory.root} holds {len(tables)} tables of images; give the one that you want: {names}.")
-    if inventory.options.layout != NAME and tables and not _names_most(inventory, tables, obstacles):
-        return []
-    return list(tables)
+    if large and _names_most(inventory, tables, obstacles):
+        return list(tables)
+    if told:
+        del obstacles[noted:]
+    return list(tables) if told else []
 
 
 def _names_most(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]) -> bool:
@@ -310,7 +316,7 @@ def _label_lists(tables: Sequence[_Table]) -> tuple[list[list[str]], bool, str]:
     if len(names) == 1:
         lists, separator = split_labels([row.cells[0] for row in rows], names[0], tables[0].delimiter)
         return lists, separator is not None, f"several labels in a cell, between {separator}" if separator else ""
-    lists = [[name for name, cell in zip(names, row.cells, strict=True) if float(cell)] for row in rows]
+    lists = [[name for name, cell in zip(names, row.cells, strict=True) if flag_of(cell)] for row in rows]
     return lists, any(len(labels) != 1 for labels in lists), f"a column of 0 and 1 for each of {len(names)} labels"
 
 
