@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 from unicodedata import normalize
 
 import pytest
@@ -14,6 +15,7 @@ from convolve.errors import DataError
 from convolve.values import Dataset
 from tests.datasets.ground_truths import labels_of
 
+Form = Literal["NFC", "NFD"]
 IMAGES = tuple(f"{number}.jpg" for number in range(12))
 NAMES = ("cat", "dog")
 FOLDERS = tuple(f"{NAMES[number % 2]}/{number}.jpg" for number in range(12))
@@ -146,7 +148,7 @@ def test_what_is_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("table", "files"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_unicode_forms(tmp_path: Path, table: str, files: str) -> None:
+def test_unicode_forms(tmp_path: Path, table: Form, files: Form) -> None:
     names = tuple(normalize(files, f"사진/é{number}.jpg") for number in range(4))
     lines = [
         "파일,라벨,기타",
@@ -202,6 +204,7 @@ def test_paths_of_another_machine(tmp_path: Path, folder: str, taken: bool) -> N
         ("classes.txt", ["0 cat", "1 dog"], None),
         ("classes.csv", ["id,name", "1,cat", "2,dog"], None),
         ("README.txt", ["Photographs, of animals.", "See 0.jpg, and others.", "Thanks, all."], None),
+        ("README.txt", ["long " * 100 + "sentence.", "very " * 100 + "long, and", "x" * 300 + ".jpg"], None),
         ("notes.csv", ["file,label", *rows("{n}.jpg,{l}ty", 5)], r"notes\.csv names only 5 of 12 images"),
         (
             "areas.csv",

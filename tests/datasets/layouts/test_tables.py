@@ -121,7 +121,11 @@ def test_a_missing_image_fails_when_it_is_read(tmp_path: Path) -> None:
         ("path,label\na.jpg,cat\nb.jpg,tench, Tinca\n", "a line with too many columns: b.jpg, tench, Tinca"),
         ("path,label\na.jpg,\nb.jpg,nan\n", "gives no image a label"),
         ("path,label\n", "has no line below its header"),
-        ('path,label\na.jpg,"cat\nb.jpg,dog\n', r"cannot be read as a table \(line 4: .*; close its quotation marks"),
+        (
+            'path,label\na.jpg,"cat\nb.jpg,dog\n',
+            r"cannot be read as a table \(line 4: .*; correct that line, or close its",
+        ),
+        ("path,label\na.jpg,cat\n,dog\n", "has a line that names no image: , dog"),
         ("path,x,y\na.jpg,1,2\n", "has no column called label or class; it has path, x, y"),
         ("a.jpg,1,2\n", "has 3 columns and no header"),
         ("a.jpg,b.jpg\n", "pairs images with images"),

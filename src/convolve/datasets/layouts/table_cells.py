@@ -123,7 +123,7 @@ def _cut(table: Path, lines: Sequence[str], delimiter: str) -> list[list[str]]:
         except csv.Error as error:
             kind = NoTableError if table.suffix.casefold() == ".txt" else DataError
             what = f"{table} cannot be read as a table (line {reader.line_num}: {error})"
-            raise kind(f"{what}; close its quotation marks.") from error
+            raise kind(f"{what}; correct that line, or close its quotation marks.") from error
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
 
 

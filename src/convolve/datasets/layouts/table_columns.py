@@ -87,11 +87,11 @@ class ImageFinder:
             return found
         if is_foreign(path):
             inside = path if Path(path).is_absolute() else os.path.normpath(below)
-            return inside if (self.index.root / inside).is_file() else self._find_ending(path)
+            return inside if self._exists(inside) else self._find_ending(path)
         if found := self._find_ending(path):
             return found
-        exists = PurePosixPath(path).suffix and (self.index.root / below).is_file()
-        return below if exists and not self.find_all(name) else None
+        named = PurePosixPath(path).suffix and not self.find_all(name)
+        return below if named and self._exists(below) else None
 
     def find_all(self, name: str) -> list[str]:
         """The images whose paths end as a name does; masks only where nothing else does, and those in another case."""
@@ -106,6 +106,9 @@ class ImageFinder:
     def names_image(self, cell: str) -> bool:
         """Whether there is an image of that name, or several."""
         return self.find(cell) is not None or bool(self.find_all(cell))
+
+    def _exists(self, path: str) -> bool:
+        return os.path.isfile(self.index.root / path)  # noqa: PTH113 - false for what is too long for a name
 
     def _find_ending(self, path: str) -> str | None:
         if ending := self.find_all(path):

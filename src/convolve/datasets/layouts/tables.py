@@ -185,6 +185,8 @@ def _find_origin(names: Sequence[str], images: ImageFinder) -> str:
 
 def _row(columns: Columns, line: Sequence[str], images: ImageFinder, origin: str, split: str | None) -> _Row:
     name = line[columns.image]
+    if is_empty(name):
+        raise DataError(f"has a line that names no image: {', '.join(line)}; complete it.")
     if columns.split is not None:
         split = split_word(line[columns.split])
         if split is None:
