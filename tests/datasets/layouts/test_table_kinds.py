@@ -63,6 +63,10 @@ def labels_by_image(data: Dataset) -> dict[str, list[str]]:
         rows("{l},{n}.jpg,{k}"),
         rows("{n}.jpg,{l},1"),
         rows("{n}.jpg|{l}"),
+        rows("{n}.jpg {l} {k}"),
+        rows("{n} {n}.jpg {l}"),
+        ["My table,", "file,label", *rows("{n}.jpg,{l}")],
+        ["# made by hand", "file,label", *rows("{n}.jpg,{l}")],
         ["sep=;", "file;label", *rows("{n}.jpg;{l}")],
         ['"SEP=,"', *rows("{n}.jpg,{l}")],
         ["image,cat,dog", *[f"{number}, {1 - number % 2}, {number % 2}" for number in range(12)]],
@@ -94,6 +98,8 @@ def test_columns(tmp_path: Path, lines: list[str]) -> None:
         (["file,cat,dog", *rows("{n}.jpg,0.{k},0.5")], "has no column called label or class"),
         (rows("{n}.jpg,{l},x{k}"), r"has 3 columns and no header; .* such as --label-column 2"),
         (["file,hash", *rows("{n}.jpg,x{n}")], "gives each image a label of its own in the column hash"),
+        (["id,label", *rows("x{n},{k}")], r"names images that are not in .*: x0, x1, x2; correct the paths"),
+        (["url,label", *rows("https://x.org/x{n},{l}")], r"names images that are not in .*: https://x.org/x0"),
         (["path,label", *rows("x{n}.jpg,{l}")], r"names images that are not in .*: x0\.jpg, x1\.jpg, x2\.jpg"),
     ],
 )
@@ -213,7 +219,7 @@ def test_paths_of_another_machine(tmp_path: Path, folder: str, taken: bool) -> N
         ),
         ("answers.csv", ["image,label,confidence,error", *rows("{n}.jpg,{l},0.9,")], "holds predictions of convolve"),
         ("sample_submission.csv", ["id,label", *rows("{n},{l}")], "is called a submission"),
-        ("answer.csv", ["id,label", *rows("{n},0.5")], "gives all of its images the one label '0.5'"),
+        ("answer.csv", ["id,label", *rows("{n},0.5")], "has only one class, '0.5', for all of its images"),
     ],
 )
 def test_texts_that_do_not_take_over(tmp_path: Path, table: str, lines: list[str], reason: str | None) -> None:

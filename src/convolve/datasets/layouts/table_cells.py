@@ -15,6 +15,8 @@ from convolve.errors import DataError
 PROBED = 100
 """Rows at the beginning of a table by which its form is judged."""
 _DELIMITERS = "\t,;|"
+_LAST_WORD, _FIRST_WORD, _ALL_WORDS = " ", "  ", "   "
+"""Spaces before the last word, after the first, or between all of them."""
 _EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """The line by which Excel says what separates the cells."""
 _EMPTY = frozenset(("", "nan", "-nan", "null", "n/a", "#n/a", "<na>"))
@@ -41,7 +43,7 @@ class Cells:
 
 def read_cells(table: Path, names_image: Callable[[str], bool]) -> Cells:
     """A table's cells, cut at that delimiter which cuts out most names of images: tabs, commas, semicolons or bars; or,
-    in plain text, the spaces before the last or after the first word.
+    in plain text, the spaces before the last or after the first word, or between all where the first or last is a number.
 
     Raises `DataError` for what is no text, and for quotation marks that are not closed (`NoTableError` in plain text).
     """
@@ -57,7 +59,7 @@ def read_cells(table: Path, names_image: Callable[[str], bool]) -> Cells:
     first = next((line for line in lines if line.strip()), "")
     marks = [mark for mark in _DELIMITERS if any(mark in line for line in start)]
     marks.sort(key=lambda mark: mark not in first)
-    ways = (*marks, " ", "  ")
+    ways = (*marks, _ALL_WORDS, _LAST_WORD, _FIRST_WORD)
     best = max(ways, key=lambda mark: _count_images(start, mark, names_image))  # the first one of those that tie
     return Cells(_cut(table, lines, best), best.strip(" ") or " ", encoding)
 
@@ -91,6 +93,11 @@ def _is_usual(character: str) -> bool:
         return False
 
 
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number with a decimal point or none."""
+    return re.fullmatch(r"[-+]?[\d.]+", cell) is not None
+
+
 def is_empty(cell: str) -> bool:
     """Whether a cell holds nothing, as a spreadsheet or a program writes it."""
     return cell.casefold() in _EMPTY
@@ -100,7 +107,10 @@ def _count_images(lines: Sequence[str], delimiter: str, names_image: Callable[[s
     """How many different names of images one of the columns has."""
     named: dict[int, set[str]] = defaultdict(set)
     try:
-        for row in _cut(Path(), lines, delimiter):
+        rows = _cut(Path(), lines, delimiter)
+        if delimiter == _ALL_WORDS and not _has_numbers(rows):
+            return 0
+        for row in rows:
             for column, cell in enumerate(row):
                 if names_image(cell):
                     named[column].add(cell)
@@ -109,11 +119,19 @@ def _count_images(lines: Sequence[str], delimiter: str, names_image: Callable[[s
     return max(map(len, named.values()), default=0)
 
 
+def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether lines have three words or more each, of which the last or the first one is a number everywhere."""
+    lengths = set(map(len, rows))
+    return len(lengths) == 1 and min(lengths) > 2 and any(all(is_number(row[end]) for row in rows) for end in (0, -1))
+
+
 def _cut(table: Path, lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    if delimiter == " ":
+    if delimiter == _LAST_WORD:
         rows = [line.rsplit(None, 1) for line in lines]
-    elif delimiter == "  ":
+    elif delimiter == _FIRST_WORD:
         rows = [line.split(None, 1) for line in lines]
+    elif delimiter == _ALL_WORDS:
+        rows = [line.split() for line in lines]
     else:
         reader = csv.reader(
             (f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True

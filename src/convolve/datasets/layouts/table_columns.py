@@ -13,14 +13,15 @@ from unicodedata import normalize
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory
 from convolve.datasets.layouts.masks import is_mask
 from convolve.datasets.layouts.parts import split_word
-from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty
+from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, is_number
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 
 _FILES = frozenset(
     ("path", "paths", "filepath", "file_path", "file", "files", "filename", "file_name", "filenames", "image", "images",
      "image_path", "image_name", "image_file", "image_filename", "image_id", "imageid", "img", "img_path", "img_name",
-     "img_id", "img_file", "picture", "photo", "파일", "파일명", "파일이름", "이미지", "이미지명", "사진", "경로")
+     "img_id", "img_file", "url", "picture", "photo", "파일", "파일명", "파일이름", "이미지", "이미지명", "사진",
+     "경로")
 )  # fmt: skip
 _IDENTIFIERS = frozenset(("id", "name"))
 """What may name images, or anything else."""
@@ -35,6 +36,7 @@ _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "tru
 _SPLIT_FLAG = re.compile(r"is_?(train|valid|val|test)")
 _FOREIGN = re.compile(r"/|[A-Za-z]:/|[a-z0-9]+://|~/|\.\./")
 _DISTINCT = 5  # rows in which no value recurs, at least, where a column cannot hold labels
+_TITLE = 5  # lines, among which the header is
 _MOST = 0.5
 
 
@@ -173,10 +175,13 @@ def find_columns(rows: list[list[str]], images: ImageFinder, options: ReadingOpt
     """
     if max(map(len, rows), default=0) < 2:
         raise NoTableError("has no two columns; a path and a label on each line are needed.")
+    title = next((number for number, row in enumerate(rows[:_TITLE]) if len(_KNOWN.intersection(_words(row))) > 1), 0)
+    if not any(is_file_name(cell) for row in rows[:title] for cell in row):
+        del rows[:title]
     if len(rows) > 2 and all(len(row) == len(rows[0]) + 1 for row in rows[1:]) and _counts_rows(rows[1:], 0):
         rows[0].insert(0, "")  # programs for statistics give the column of row numbers no name
     rows[0] = [normalize("NFC", cell) for cell in rows[0]]
-    header = [re.sub(r"[ -]", "_", cell.casefold()) for cell in rows[0]]
+    header = _words(rows[0])
     numbers = tuple(str(number + 1) for number in range(len(header)))
     asked = {
         normalize("NFC", name).casefold() for name in (options.image_column, options.label_column) if name is not None
@@ -200,6 +205,11 @@ def find_columns(rows: list[list[str]], images: ImageFinder, options: ReadingOpt
     else:
         labels = _label_columns(body, header, columns, split)
     return replace(columns, labels=labels, split=None if split in labels else split)
+
+
+def _words(row: Sequence[str]) -> list[str]:
+    """The cells of a header as they are compared with usual words."""
+    return [re.sub(r"[ -]", "_", normalize("NFC", cell).casefold()) for cell in row]
 
 
 def _check_lengths(rows: Sequence[list[str]]) -> None:
@@ -231,7 +241,8 @@ def _image_columns(rows: Sequence[Sequence[str]], header: Sequence[str], images:
         for column in range(len(header))
     }
     most = max(map(len, named.values()))
-    if not most:
+    likely = _FILES.union(_IDENTIFIERS).intersection(header)
+    if not most or (likely and all(header[column] in _LABELS for column, cells in named.items() if cells)):
         return [_unfound_column(sample, header)]
     candidates = [column for column, cells in named.items() if len(cells) >= _MOST * most]
     unlikely = _LABELS | _SPLITS | _INDICES
@@ -319,7 +330,7 @@ def _label_columns(
         return tuple(classes)
     if len(body) >= _DISTINCT and len(telling) > 1:
         telling = [column for column in telling if 1 < len(values[column]) < len(body)]
-        telling = [column for column in telling if len(telling) > 1 or not all(map(_is_number, values[column]))]
+        telling = [column for column in telling if len(telling) > 1 or not all(map(is_number, values[column]))]
     same = telling[0] if len(telling) == 1 else _name_of_pair(body, telling)
     if same is not None:
         return (same,)
@@ -333,16 +344,12 @@ def _label_columns(
 
 def _name_of_pair(body: Sequence[Sequence[str]], columns: Sequence[int]) -> int | None:
     """Of columns that say the same in names and in numbers, the one with names."""
-    numeric = [all(_is_number(row[column]) for row in body) for column in columns]
+    numeric = [all(is_number(row[column]) for row in body) for column in columns]
     pairs = {tuple(row[column] for column in columns) for row in body}
     sizes = {len({pair[side] for pair in pairs}) for side in range(len(columns))}
     if sizes != {len(pairs)} or len(pairs) < 2 or numeric.count(False) != 1:
         return None
     return columns[numeric.index(False)]
-
-
-def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"[-+]?[\d.]+", cell) is not None
 
 
 def _counts_rows(body: Sequence[Sequence[str]], column: int) -> bool:

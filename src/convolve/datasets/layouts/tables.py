@@ -202,9 +202,7 @@ def _check_labels(table: _Table) -> None:
         raise DataError(f"{table.path} is called a submission; give the file itself to read it as labels.")
     if len(labels) == 1 and len(table.rows) >= _FEW and not is_empty(table.rows[0].cells[0]):
         label = ", ".join(table.rows[0].cells)
-        raise DataError(
-            f"{table.path} gives all of its images the one label '{label}'; give the file itself to read it."
-        )
+        raise DataError(f"{table.path} has only one class, '{label}', for all of its images; label others too.")
     if len(labels) == len(table.rows) >= _MANY and len(table.columns.labels) == 1:
         name = table.label_names[0]
         raise DataError(
