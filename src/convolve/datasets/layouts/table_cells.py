@@ -43,7 +43,7 @@ class Cells:
 
 def read_cells(table: Path, names_image: Callable[[str], bool]) -> Cells:
     """A table's cells, cut at that delimiter which cuts out most names of images: tabs, commas, semicolons or bars; or,
-    in plain text, the spaces before the last or after the first word, or between all where the first or last is a number.
+    in plain text, the spaces before the last or after the first word, or all of them where a word is a number.
 
     Raises `DataError` for what is no text, and for quotation marks that are not closed (`NoTableError` in plain text).
     """
