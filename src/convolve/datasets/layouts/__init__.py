@@ -58,7 +58,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     """
     if options.layout is not None and options.layout not in LAYOUT_NAMES:
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
-    if options.label_from and options.layout is None:
+    if options.layout is None and (options.image_column or options.label_column):
+        options = replace(options, layout=tables.NAME)
+    if options.layout is None and options.label_from:
         options = replace(options, layout=names.NAME)
     folder = Path(path).expanduser()
     if not folder.exists():

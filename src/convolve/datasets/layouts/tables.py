@@ -2,194 +2,351 @@
 
 from __future__ import annotations
 
-import csv
+import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, natural, take_inventory
+from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import Labels
+from convolve.datasets.layouts.masks import is_mask
 from convolve.datasets.layouts.parts import build_dataset, split_word
+from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, split_labels
+from convolve.datasets.layouts.table_columns import (
+    Columns,
+    ImageFinder,
+    ImageIndex,
+    find_columns,
+    flag_of,
+    is_file_name,
+    is_foreign,
+    lists_classes,
+)
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset
 
 NAME = "table"
 EXPECTED = "labels.csv, .tsv or .txt (columns path, label and perhaps split)"
-MARK = re.compile(r"^[^/]+\.(csv|tsv|txt)$", re.IGNORECASE)
+MARK = re.compile(r"^([^/]+/)?[^/]+\.(csv|tsv|txt)$", re.IGNORECASE)
 SUFFIXES = (".csv", ".tsv", ".txt")
-_PATHS = frozenset(
-    ("path", "filepath", "file", "filename", "file_name", "image", "image_path", "image_name", "name", "id")
-)
-_LABELS = frozenset(
-    ("label", "labels", "class", "classes", "class_name", "target", "category", "tag", "tags", "species")
-)
-_SPLITS = frozenset(("split", "set", "subset", "partition", "part"))
-_PROBED = 20  # rows in which at least one image must exist
+_MOST_TABLES = 20  # of one folder; a folder that holds more of them keeps notes on single images
+_HALF = 0.5  # of the images in a folder, which a table names at least
+_FEW = 3  # rows that may have the same label by chance
+_MANY = 10  # rows that cannot all have a label of their own
+_PREDICTIONS = frozenset(("image", "error"))
+"""Columns of each table that `convolve predict` writes."""
+_CONFLICTS = 0.1  # of the images in a table, which may have two labels at most
 
 
 @dataclass(frozen=True)
 class _Row:
     path: str
-    label: str
+    cells: tuple[str, ...]
     split: str | None
     exists: bool
 
 
-def recognize(inventory: Inventory) -> Dataset | None:
-    """The dataset that the tables in a folder describe; None where no table names images.
+@dataclass(frozen=True)
+class _Table:
+    path: Path
+    name: str
+    columns: Columns
+    delimiter: str
+    encoding: str
+    origin: str
+    """Folder of another machine that the paths count from."""
+    rows: list[_Row]
 
-    Paths count from the table's folder; an image's bare name, also without its suffix, is found anywhere below it. An
-    image that is missing stays listed and fails when it is read. Labels separated by `;`, `|` or a comma without
-    space make a multi-label dataset.
+    @property
+    def split(self) -> str | None:
+        return _split_of(self.name)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return tuple(self.columns.names[column] for column in self.columns.labels)
+
+
+def recognize(inventory: Inventory) -> Dataset | None:
+    """The dataset that the tables in a folder, or else those one folder below, describe; None where none names images.
+
+    An image that is missing stays listed and fails when it is read. Several labels in a cell, or columns of 0 and 1 for
+    each class, make a multi-label dataset. Raises `DataError` that says of each table of images why it is not taken:
+    it cannot be understood, names less than half of the images, or holds predictions instead of the ground truth.
     """
-    path = inventory.root
-    tables = [path / name for name in inventory.files if MARK.search(name)]
-    images = _ImageFinder(inventory)
-    found = [(table, rows) for table in tables if (rows := _probe(table, images))]
-    if len(found) > 1 and not all(_split_of(table) for table, _ in found):
-        names = ", ".join(str(table) for table, _ in found)
-        raise DataError(f"{path} holds {len(found)} tables of images; give the one that you want: {names}.")
-    return _dataset(path, found) if found else None
+    index = ImageIndex(inventory)
+    obstacles: list[str] = []
+    for names in _candidates(inventory):
+        found: list[_Table] = []
+        for name in names:
+            try:
+                table = _read(inventory.root / name, index, inventory.options, predictions=False)
+                _check_labels(table)
+            except NoTableError:
+                continue
+            except DataError as error:
+                obstacles.append(str(error))
+            else:
+                found.append(table)
+        if found := _select(inventory, found, obstacles):
+            dataset = _dataset(inventory.root, found)
+            return replace(dataset, notes=(*dataset.notes, *obstacles))
+    if obstacles:
+        raise DataError(" ".join(obstacles))
+    return None
 
 
 def open_file(path: Path, options: ReadingOptions) -> Dataset:
-    """The dataset that one table describes. Raises `DataError` for a table that cannot be understood."""
-    return _dataset(path.parent, [(path, _rows(path, _ImageFinder(take_inventory(path.parent, options)), None))])
+    """The dataset that one table describes, whatever it names. Raises `DataError` where it cannot be understood."""
+    table = _read(path, ImageIndex(take_inventory(path.parent, options)), options, predictions=True)
+    return _dataset(path.parent, [replace(table, rows=[replace(row, split=_own(table, row)) for row in table.rows])])
 
 
-class _ImageFinder:
-    """Finds an image by what a table calls it."""
-
-    def __init__(self, inventory: Inventory) -> None:
-        self.root = inventory.root
-        files = inventory.images
-        self._paths = set(files)
-        self._short: dict[str, str | None] = {}
-        for path in files:
-            pure = PurePosixPath(path)
-            for short in {pure.name, pure.stem, str(pure.with_suffix(""))}:
-                self._short[short] = None if short in self._short else path
-
-    def find(self, name: str) -> str | None:
-        path = name.replace("\\", "/").removeprefix("./")
-        if path in self._paths:
-            return path
-        if not path:
-            return None
-        near = self._short.get(path) or self._short.get(PurePosixPath(path).name)
-        return near or (path if PurePosixPath(path).suffix and (self.root / path).is_file() else None)
+def _own(table: _Table, row: _Row) -> str | None:
+    """The split that a column says, while the table's name says nothing of one table alone."""
+    return row.split if table.columns.split is not None else None
 
 
-def _split_of(table: Path) -> str | None:
-    words = [split_word(word) for word in re.split(r"[-_. ]", table.stem)]
-    return next((word for word in words if word), None)
+def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
+    """The tables at the top, less plain texts on single images, and those in folders there that are no plain text."""
+    images = {image.rpartition(".")[0] for image in inventory.images}
+    folders: dict[str, list[str]] = {}
+    for name in filter(MARK.search, inventory.files):
+        folder = name.rpartition("/")[0]
+        if not name.casefold().endswith(".txt") or not (folder or name[: -len(".txt")] in images):
+            folders.setdefault(folder, []).append(name)
+    for folder, names in folders.items():
+        if len(names) > _MOST_TABLES:
+            folders[folder] = [name for name in names if name.rpartition(".")[0] not in images][:_MOST_TABLES]
+    below = [name for folder, names in folders.items() if folder for name in names]
+    return folders.get("", []), below if len(below) <= _MOST_TABLES else []
 
 
-def _probe(table: Path, images: _ImageFinder) -> list[_Row] | None:
-    """The rows of a file that may be something else altogether."""
+def _split_of(name: str) -> str | None:
+    """The split of which a table's name, or else its folder's, says that it is one of its images."""
+    folder, _, file = name.rpartition("/")
+    for part in (file.rpartition(".")[0], folder):
+        words = {word for each in re.split(r"[-_. ]", part) if (word := split_word(each))}
+        if words:
+            return words.pop() if len(words) == 1 else None
+    return None
+
+
+def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: bool) -> _Table:
+    """A table below the root of the images; `DataError` for ``predictions`` where they are not wanted."""
+    name = path.relative_to(index.root).as_posix()
+    images = ImageFinder(index, name.rpartition("/")[0])
+    cells = read_cells(path, images.names_image)
     try:
-        return _rows(table, images, _split_of(table))
-    except DataError:
-        return None
+        if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
+            raise DataError("holds predictions of convolve; give the file itself to read them as labels.")
+        columns = find_columns(cells.rows, images, options)
+        body = cells.rows[columns.start :]
+        if lists_classes(body, columns):
+            raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
+        origin = _find_origin([line[columns.image].replace("\\", "/") for line in body], images)
+        split = _split_of(name)
+        rows = [_row(columns, line, images, origin, split) for line in body]
+        if any(is_file_name(cell) for row in rows[:PROBED] for cell in row.cells):
+            raise DataError("pairs images with images; a label for each is needed.")
+        for row in rows:
+            if not row.exists and len(several := images.find_all(row.path)) > 1:
+                raise DataError(f"names {row.path}, which may be {' or '.join(several[:NAMED])}; write its path.")
+        if not any(row.exists for row in rows):
+            names = ", ".join(row.path for row in rows[:NAMED])
+            remedy = "correct the paths" if index.paths else "give the folder that holds the images too"
+            raise DataError(f"names images that are not in {index.root}: {names}; {remedy}.")
+    except DataError as error:
+        raise type(error)(f"{path} {error}") from error
+    return _Table(path, name, columns, cells.delimiter, cells.encoding, origin, rows)
 
 
-def _rows(table: Path, images: _ImageFinder, split: str | None) -> list[_Row]:
-    cells = _cells(table)
-    start, columns = _columns(table, cells, images)
-    rows = [_row(table, columns, line, images, split) for line in cells[start:]]
-    if not any(row.exists for row in rows[:_PROBED]):
-        names = ", ".join(row.path for row in rows[:3])
-        raise DataError(f"{table} names images that are not in {images.root}: {names}; correct the paths.")
-    if any(PurePosixPath(row.label).suffix.casefold() in IMAGE_SUFFIXES for row in rows[:_PROBED]):
-        raise DataError(f"{table} pairs images with images; a label for each is needed.")
-    return rows
+def _find_origin(names: Sequence[str], images: ImageFinder) -> str:
+    """The folder of another machine that the paths in a table have in common; nothing where some of them are found as
+    they are, or where the folders below do not tell that the images here are the same.
+    """
+    if not all(map(is_foreign, names)) or any(map(images.find, names)):
+        return ""
+    origin = posixpath.dirname(posixpath.commonprefix([f"{posixpath.dirname(name)}/" for name in names]))
+    inside = [name.removeprefix(f"{origin}/") for name in names]
+    found = [(name, image) for name in inside if "/" in name and (image := images.find(name))]
+    above = {tuple(image.split("/")[: -len(name.split("/"))]) for name, image in found}
+    if len(above) != 1 or len(found) < _HALF * len(names):
+        return ""
+    here = next(iter(above))
+    split = split_word(here[-1]) if here else None
+    return origin if split in (None, split_word(posixpath.basename(origin))) else ""
 
 
-def _cells(table: Path) -> list[list[str]]:
-    """The table's lines, cut at tabs, commas, semicolons or, in plain text, before the last word."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{table} cannot be read as text ({error}); save it as UTF-8.") from error
-    lines = text.splitlines()
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = next((mark for mark in "\t,;" if mark in first), None)
-    if delimiter is None:
-        cells = [line.rsplit(None, 1) for line in lines]
-    else:
-        cells = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
-    cells = [[cell.strip() for cell in line] for line in cells if any(cell.strip() for cell in line)]
-    if not cells or len(cells[0]) < 2:
-        raise DataError(f"{table} has no two columns; a path and a label on each line are needed.")
-    return cells
+def _row(columns: Columns, line: Sequence[str], images: ImageFinder, origin: str, split: str | None) -> _Row:
+    name = line[columns.image]
+    if is_empty(name):
+        raise DataError(f"has a line that names no image: {', '.join(line)}; complete it.")
+    if columns.split is not None:
+        split = split_word(line[columns.split])
+        if split is None:
+            raise DataError(f"puts {name} into a split called '{line[columns.split]}'; write train, val or test.")
+    found = images.find(name.replace("\\", "/").removeprefix(f"{origin}/") if origin else name)
+    return _Row(found or name, tuple(line[column] for column in columns.labels), split, found is not None)
 
 
-def _columns(
-    table: Path, cells: Sequence[Sequence[str]], images: _ImageFinder
-) -> tuple[int, tuple[int, int, int | None]]:
-    """Where the rows begin (after a header or not) and the columns of path, label and split."""
-    header = [cell.casefold() for cell in cells[0]]
-    begins_below = len(cells) > 1 and images.find(cells[1][0]) is not None
-    if images.find(cells[0][0]) or not (set(header) & (_PATHS | _LABELS) or begins_below):
-        split = 2 if len(header) == 3 and split_word(header[2]) else None
-        if len(header) > (3 if split else 2):
-            raise DataError(f"{table} has {len(header)} columns and no header; say which are path, label and split.")
-        return 0, (0, 1, split)
-    path = next((column for column, word in enumerate(header) if word in _PATHS), 0)
-    split = next((column for column, word in enumerate(header) if word in _SPLITS), None)
-    others = [column for column in range(len(header)) if column not in (path, split)]
-    named = [column for column in others if header[column] in _LABELS]
-    if not named and len(others) != 1:
-        raise DataError(f"{table} has no column called label or class; it has {', '.join(cells[0][:6])}.")
-    return 1, (path, (named or others)[0], split)
-
-
-def _row(
-    table: Path, columns: tuple[int, int, int | None], line: Sequence[str], images: _ImageFinder, split: str | None
-) -> _Row:
-    path, label, split_column = columns
-    if len(line) <= max(path, label, split_column or 0):
-        raise DataError(f"{table} has a line with too few columns: {', '.join(line)}; complete it.")
-    word = split if split_column is None else split_word(line[split_column])
-    if split_column is not None and word is None:
+def _check_labels(table: _Table) -> None:
+    """Raise `DataError` for a table that was not given by name and looks like something else than labels."""
+    labels = {row.cells for row in table.rows}
+    if "submission" in table.name.casefold():
+        raise DataError(f"{table.path} is called a submission; give the file itself to read it as labels.")
+    if len(labels) == 1 and len(table.rows) >= _FEW and not is_empty(table.rows[0].cells[0]):
+        label = ", ".join(table.rows[0].cells)
+        raise DataError(f"{table.path} has only one class, '{label}', for all of its images; label others too.")
+    if len(labels) == len(table.rows) >= _MANY and len(table.columns.labels) == 1:
+        name = table.label_names[0]
         raise DataError(
-            f"{table} puts {line[path]} into a split called '{line[split_column]}'; write train, val or test."
+            f"{table.path} gives each image a label of its own in the column {name}; choose another one with "
+            "--label-column."
         )
-    found = images.find(line[path])
-    return _Row(found or line[path], line[label], word, found is not None)
 
 
-def _dataset(root: Path, tables: Sequence[tuple[Path, list[_Row]]]) -> Dataset:
-    rows = [row for _, found in tables for row in found]
-    names = " and ".join(table.name for table, _ in tables)
-    multi_label = any(len(_split_labels(row.label)) > 1 for row in rows)
-    cells = [_split_labels(row.label) if multi_label else [row.label] for row in rows]
-    if not multi_label and (bare := next((row.path for row in rows if not row.label), None)):
-        raise DataError(f"{names} in {root} gives {bare} no label; complete it.")
-    labels = _labels([[normalize("NFC", label) for label in cell] for cell in cells], multi_label)
-    missing = sum(not row.exists for row in rows)
-    reason = f"the table {names}" + (f"; {missing} of its images are missing" if missing else "")
-    images = ImageFiles(root, tuple(row.path for row in rows))
-    return build_dataset(root, NAME, reason, images, [row.split for row in rows], {"labels": labels})
+def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]) -> list[_Table]:
+    """The one table, or those of splits, that name at least half of the images; the others become ``obstacles``.
+
+    Raises `DataError` where several remain that are not the splits of one dataset.
+    """
+    told, noted = inventory.options.layout == NAME, len(obstacles)
+    large = [table for table in tables if table.split or _names_most(inventory, [table], obstacles)]
+    tables = large or (tables if told else [])
+    overlaps = any(
+        one.split == other.split and {row.path for row in one.rows}.intersection(row.path for row in other.rows)
+        for position, one in enumerate(tables)
+        for other in tables[:position]
+    )
+    if len(tables) > 1 and (overlaps or not all(table.split for table in tables)):
+        names = ", ".join(str(table.path) for table in tables)
+        raise DataError(f"{inventory.root} holds {len(tables)} tables of images; give the one that you want: {names}.")
+    if large and _names_most(inventory, tables, obstacles):
+        return list(tables)
+    if told:
+        del obstacles[noted:]
+    return list(tables) if told else []
 
 
-def _split_labels(cell: str) -> list[str]:
-    """The labels in one cell; a comma followed by a space belongs to a name."""
-    return [label.strip() for label in re.split(r"[;|]|,(?! )", cell) if label.strip()]
+def _names_most(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]) -> bool:
+    """Whether tables name half of the images, of which masks do not count, nor test images where there are others."""
+    rows = [row for table in tables for row in table.rows if row.exists]
+    named = {row.path for row in rows}
+    parts = {path.partition("/")[0] for path in named}
+    others = [image for image in inventory.images if image not in named and not is_mask(image)]
+    tests = all(row.split == "test" or split_word(row.path.partition("/")[0]) == "test" for row in rows)
+    unlabeled = [
+        image for image in others if split_word(part := image.partition("/")[0]) == "test" and part not in parts
+    ]
+    count = len(others) - (0 if tests else len(unlabeled))
+    if len(named) >= _HALF * (len(named) + count) and not (tests and others):
+        return True
+    names = " and ".join(str(table.path) for table in tables)
+    total = f"{len(named) + count:,} images{', those of tests' * tests}"
+    obstacles.append(
+        f"{names} names only {len(named):,} of {total}; give the file itself, or --layout {NAME}, to read it."
+    )
+    return False
 
 
-def _labels(cells: Sequence[Sequence[str]], multi_label: bool) -> Labels:
-    classes = sorted({label for cell in cells for label in cell}, key=natural)
-    indices = {label: index for index, label in enumerate(classes)}
+def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
+    rows = [row for table in tables for row in table.rows]
+    names = " and ".join(table.name for table in tables)
+    notes = [note for table in tables for note in _describe(table)]
+    try:
+        lists, multi_label, what = _label_lists(tables)
+    except DataError as error:
+        raise DataError(f"In {names} in {root} {error}") from error
+    notes += [f"{names}: {what}"] if what else []
+    bare = [row.path for row, labels in zip(rows, lists, strict=True) if not labels]
+    if len(bare) == len(rows):
+        raise DataError(f"{names} in {root} gives no image a label; complete it.")
+    notes += _count(names, "gives no label to", bare, "as images with none of them" if multi_label else "left out")
     if not multi_label:
-        return Labels(np.array([indices[cell[0]] for cell in cells], dtype=np.int64), tuple(classes))
-    flags = np.zeros((len(cells), len(classes)), dtype=np.uint8)
-    for row, cell in zip(flags, cells, strict=True):
-        row[[indices[label] for label in cell]] = 1
+        rows = [row for row, labels in zip(rows, lists, strict=True) if labels]
+        lists = [labels for labels in lists if labels]
+    kept = _merge(names, rows, lists, notes)
+    rows, lists = [rows[index] for index in kept], [lists[index] for index in kept]
+    notes += _count(names, "names", [row.path for row in rows if not row.exists], "missing")
+    classes = {label for labels in lists for label in labels}
+    if len(tables[0].columns.labels) > 1:
+        classes.update(tables[0].label_names)
+    labels = _labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
+    images = ImageFiles(root, tuple(row.path for row in rows))
+    dataset = build_dataset(root, NAME, f"the table {names}", images, [row.split for row in rows], {"labels": labels})
+    return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def _describe(table: _Table) -> list[str]:
+    """What was interpreted: an encoding, and the columns where there are more than those used."""
+    columns, notes = table.columns, []
+    if table.encoding != "UTF-8":
+        notes.append(f"{table.name} is not UTF-8 and was read as {table.encoding}")
+    if table.origin:
+        notes.append(f"{table.name}: paths counted from {table.origin}")
+    if columns.others:
+        labels = ", ".join(table.label_names[:NAMED]) + " and others" * (len(columns.labels) > NAMED)
+        notes.append(
+            f"{table.name}: images by the column {columns.names[columns.image]}, labels by {labels}; not used: "
+            f"{', '.join(columns.others[:NAMED])}{' and others' * (len(columns.others) > NAMED)}"
+        )
+    return notes
+
+
+def _count(names: str, what: str, paths: Sequence[str], state: str) -> list[str]:
+    """A note on images, if there are any."""
+    if not paths:
+        return []
+    images = f"{len(paths):,} image{'s' * (len(paths) > 1)}"
+    return [f"{names} {what} {images}, {state}: {', '.join(paths[:NAMED])}{' and others' * (len(paths) > NAMED)}"]
+
+
+def _label_lists(tables: Sequence[_Table]) -> tuple[list[list[str]], bool, str]:
+    """The labels of each row, whether an image may have several, and in what way they are told apart, if in any."""
+    if len({table.label_names if len(table.columns.labels) > 1 else None for table in tables}) > 1:
+        raise DataError("the columns of labels differ; write the same ones into each table.")
+    rows = [row for table in tables for row in table.rows]
+    names = tables[0].label_names
+    if len(names) == 1:
+        lists, separator = split_labels([row.cells[0] for row in rows], names[0], tables[0].delimiter)
+        return lists, separator is not None, f"several labels in a cell, between {separator}" if separator else ""
+    lists = [[name for name, cell in zip(names, row.cells, strict=True) if flag_of(cell)] for row in rows]
+    return lists, any(len(labels) != 1 for labels in lists), f"a column of 0 and 1 for each of {len(names)} labels"
+
+
+def _merge(names: str, rows: Sequence[_Row], lists: Sequence[list[str]], notes: list[str]) -> list[int]:
+    """The rows without those that repeat another one, and without images that have different labels.
+
+    Raises `DataError` where these are many.
+    """
+    labels: dict[str, set[frozenset[str]]] = {}
+    for row, found in zip(rows, lists, strict=True):
+        labels.setdefault(row.path, set()).add(frozenset(found))
+    conflicts = [path for path, found in labels.items() if len(found) > 1]
+    if len(conflicts) > _CONFLICTS * len(labels):
+        raise DataError(
+            f"{names} gives {len(conflicts):,} of {len(labels):,} images different labels in several lines, such as "
+            f"{', '.join(conflicts[:NAMED])}; write the labels of an image into one cell, between semicolons."
+        )
+    notes += _count(names, "gives different labels in several lines to", conflicts, "left out")
+    first = {(row.path, row.split): index for index, row in reversed(list(enumerate(rows)))}
+    again = dict.fromkeys(row.path for index, row in enumerate(rows) if first[row.path, row.split] != index)
+    notes += _count(names, "repeats", [path for path in again if len(labels[path]) == 1], "counted once")
+    return sorted(index for (path, _), index in first.items() if len(labels[path]) == 1)
+
+
+def _labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
+    indices = {label: index for index, label in enumerate(classes)}
+    found = [[indices[normalize("NFC", label)] for label in labels] for labels in lists]
+    if not multi_label:
+        return Labels(np.array([each[0] for each in found], dtype=np.int64), tuple(classes))
+    flags = np.zeros((len(lists), len(classes)), dtype=np.uint8)
+    for row, each in zip(flags, found, strict=True):
+        row[each] = 1
     return Labels(flags, tuple(classes))
