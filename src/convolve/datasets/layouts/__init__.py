@@ -57,9 +57,14 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
     if path.suffix.casefold() in tables.SUFFIXES:
         return tables.open_file(path, options)
+    if path.suffix.casefold() == ".json" and (found := coco.open_file(path, options)):
+        return found
     if dataset := idx.open_file(path):
         return dataset
-    raise DataError(f"{path} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first.")
+    raise DataError(
+        f"{path} is neither a table (.csv, .tsv, .txt), nor annotations (.json), nor an IDX images file; unpack an "
+        "archive first."
+    )
 
 
 def _recognize(inventory: Inventory) -> Dataset:

@@ -1,0 +1,212 @@
+"""Images whose objects are outlined in annotation files: the masks and the labels that follow from the objects."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+from unicodedata import normalize
+
+import numpy as np
+
+from convolve.datasets.images import DIGEST_BYTES, ImageFiles
+from convolve.datasets.inventory import NAMED, Inventory
+from convolve.datasets.labels import Labels
+from convolve.datasets.layouts.masks import distinct_colors
+from convolve.datasets.layouts.parts import build_dataset
+from convolve.datasets.layouts.shapes import Shape
+from convolve.datasets.masks import Masks
+from convolve.datasets.parallel import in_order
+from convolve.errors import DataError, ImageError
+from convolve.values import IGNORE, Dataset, GroundTruth, Pixels
+
+BACKGROUND = "background"
+IGNORED = "__ignore__"
+"""What LabelMe calls a region that belongs to no class."""
+BOX = "box"
+"""The kind of an object of which only a box around it is known: what it covers is not."""
+_MOST = 254
+
+
+@dataclass(frozen=True)
+class NamedObject:
+    """An object of the class ``name``; where its ``shape`` cannot be painted it has none, and is of a ``kind``."""
+
+    name: str
+    shape: Shape | None
+    kind: str = BOX
+
+
+@dataclass(frozen=True)
+class OutlinedImage:
+    """An image below the root with its objects, as the annotation file ``source`` says; ``size`` is its height and
+    width, where the file has them.
+    """
+
+    image: str
+    source: str
+    objects: tuple[NamedObject, ...]
+    size: tuple[int, int] | None = None
+    split: str | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class OutlineMasks:
+    """Objects painted over the background, which is class 0: larger ones first, so that smaller ones remain visible."""
+
+    entries: tuple[OutlinedImage, ...]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def read(self, index: int) -> Pixels:
+        """(H, W) class indices. Raises `ImageError`."""
+        entry = self.entries[index]
+        if entry.size is None:
+            raise ImageError(f"{entry.image} cannot be read, so that the size of its mask is unknown; restore it.")
+        mask = np.zeros(entry.size, np.uint8)
+        try:
+            shapes = [(one.shape, self._index(one.name)) for one in entry.objects if one.shape is not None]
+            for shape, value in sorted(shapes, key=lambda pair: -pair[0].area()):
+                mask[shape.paint(entry.size) > 0] = value
+        except DataError as error:
+            raise ImageError(f"An object of {entry.image} cannot be drawn ({error}); correct it.") from error
+        return mask
+
+    def digest(self, index: int) -> bytes:
+        """BLAKE2b of the objects and the size."""
+        entry = self.entries[index]
+        content = (entry.size, entry.objects, self.classes)
+        return hashlib.blake2b(repr(content).encode(), digest_size=DIGEST_BYTES).digest()
+
+    def _index(self, name: str) -> int:
+        return IGNORE if name == IGNORED else self.classes.index(name)
+
+
+def class_name(text: object) -> str:
+    """A class as a file calls it, in one Unicode form; all spellings of the background are one."""
+    name = normalize("NFC", str(text)).strip()
+    return BACKGROUND if name.strip("_").casefold() == BACKGROUND else name
+
+
+def outlined_dataset(
+    inventory: Inventory, layout: str, reason: str, found: Sequence[OutlinedImage], classes: Iterable[str]
+) -> Dataset:
+    """A dataset of annotated images, whose masks and labels have the ``classes``; the background is always the first.
+
+    An image that a file lists twice has the objects of both. Images of another size than the file says are left out. An
+    image with an object of which only a box is known has labels, but no mask. The notes say all of this.
+
+    Raises `DataError` where nothing can be painted, where files disagree on an image, and for more than 254 classes.
+    """
+    names = (BACKGROUND, *dict.fromkeys(name for name in classes if name not in (BACKGROUND, IGNORED)))
+    if len(names) - 1 > _MOST:
+        raise DataError(f"{found[0].source} has {len(names) - 1} categories; masks hold {_MOST} at most.")
+    entries, notes = _unique(inventory, found)
+    entries, differing = _of_true_size(inventory, entries)
+    if not entries:
+        raise DataError(
+            f"In {inventory.root} no image has the size that the file gives, such as {differing[0]}; export it again."
+        )
+    if differing:
+        notes.append(f"left out: {len(differing)} whose size is not the file's, such as {list_names(differing)}")
+    boxed = [any(one.shape is None and one.kind == BOX for one in entry.objects) for entry in entries]
+    notes += _without_outline(inventory, entries)
+    present = [{one.name for one in entry.objects} for entry in entries]
+    flags = np.array([[name in each for name in names[1:]] for each in present], dtype=np.uint8)
+    masks = Masks(OutlineMasks(tuple(entries), names), names, distinct_colors(len(names)))
+    if any(boxed):
+        masks = masks.take(np.where(boxed, -1, np.arange(len(entries))).astype(np.int64))
+    ground_truths: dict[str, GroundTruth] = {
+        "masks": masks,
+        "labels": Labels(flags.reshape(len(entries), len(names) - 1), names[1:]),
+    }
+    images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
+    reason = f"{reason}; {len(entries)} images with masks and labels"
+    dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
+    return replace(dataset, notes=tuple(notes))
+
+
+def list_names(names: Sequence[str]) -> str:
+    """The first few of them, for a sentence."""
+    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], list[str]]:
+    """Each image once, and a note where it was listed more often. Raises `DataError` where two files differ on it."""
+    groups: dict[str, list[OutlinedImage]] = defaultdict(list)
+    for entry in found:
+        groups[entry.image].append(entry)
+    entries = []
+    for image, group in groups.items():
+        by_source: dict[str, list[NamedObject]] = defaultdict(list)
+        for entry in group:
+            by_source[entry.source] += entry.objects
+        first, *others = by_source
+        for other in others:
+            if {repr(one) for one in by_source[other]} != {repr(one) for one in by_source[first]}:
+                raise DataError(
+                    f"{first} and {other} in {inventory.root} annotate {image} differently; leave one of them, or give "
+                    "the file that you want."
+                )
+        split = next((entry.split for entry in group if entry.split), None)
+        entries.append(replace(group[0], objects=tuple(by_source[first]), split=split))
+    repeated = [image for image, group in groups.items() if len(group) > 1]
+    notes = [f"listed twice and taken once: {count_of(len(repeated), 'image')}, such as {list_names(repeated)}"]
+    return entries, notes if repeated else []
+
+
+def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], list[str]]:
+    """The entries whose images are as large as the file says, or of which it does not say it, with their sizes; and the
+    names and sizes of the others.
+    """
+    images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
+
+    def size(index: int) -> tuple[int, int] | None:
+        try:
+            return images.size(index)
+        except ImageError:
+            return entries[index].size  # the doctor names what cannot be read
+
+    fitting, differing = [], []
+    for entry, actual in zip(entries, in_order(size, range(len(entries))), strict=True):
+        if entry.size is None or actual is None or entry.size == actual:
+            fitting.append(replace(entry, size=actual))
+        else:
+            sizes = f"{actual[1]}x{actual[0]}, not {entry.size[1]}x{entry.size[0]}"
+            differing.append(f"{entry.image} ({sizes})")
+    return fitting, differing
+
+
+def _without_outline(inventory: Inventory, entries: Sequence[OutlinedImage]) -> list[str]:
+    """A note on each kind of objects that are not painted. Raises `DataError` where there is nothing else."""
+    kinds: Counter[str] = Counter()
+    images: dict[str, dict[str, None]] = defaultdict(dict)
+    for entry in entries:
+        for one in entry.objects:
+            if one.shape is None:
+                kinds[one.kind] += 1
+                images[one.kind][entry.image] = None
+    if not any(one.shape is not None for entry in entries for one in entry.objects):
+        first = entries[0].source
+        if not kinds:
+            raise DataError(f"{first} in {inventory.root} has no object in any image; annotate some.")
+        kind, count = kinds.most_common(1)[0]
+        raise DataError(
+            f"{first} in {inventory.root} has no outlines, but {count_of(count, 'object')} with only a {kind}, such as "
+            f"in {list_names(list(images[kind]))}; draw polygons, or export them."
+        )
+    return [
+        f"not painted: {count_of(count, 'object')} with only a {kind}, such as in {list_names(list(images[kind]))}"
+        + (f"; labels, but no mask: {count_of(len(images[kind]), 'image')}" if kind == BOX else "")
+        for kind, count in kinds.items()
+    ]
