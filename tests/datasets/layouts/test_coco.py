@@ -447,3 +447,12 @@ def test_what_convolve_predicted_is_no_ground_truth_unless_it_is_given(tmp_path:
         "b.json is not read: convolve predicted it; give the file itself where it is meant as ground truth"
         in data.notes
     )
+
+
+@pytest.mark.parametrize("outline", [[[]], [[2, 1, 8, 5]], [[], [1, 1]]])
+def test_an_empty_outline_covers_nothing_and_is_counted(tmp_path: Path, outline: object) -> None:
+    content = simple()
+    content["annotations"][1]["segmentation"] = outline
+    data = open_dataset(write(tmp_path / "a.json", content))
+    assert masks_of(data).pixel_counts().tolist() == [[36, 24], [60, 0], [60, 0]]
+    assert data.notes == ("not painted: 1 object with only an empty outline, such as in 8.png",)

@@ -18,14 +18,32 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts import catalog, cifar, coco, folders, idx, masks, matlab, pets, stacks, tables
+from convolve.datasets.layouts import (
+    catalog,
+    cifar,
+    coco,
+    cvat,
+    folders,
+    idx,
+    label_studio,
+    labelme,
+    masks,
+    matlab,
+    pets,
+    stacks,
+    supervisely,
+    tables,
+    via,
+)
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset, Indices
 
-LAYOUTS = (idx, cifar, matlab, pets, tables, coco, stacks, masks, folders)
+LAYOUTS = (
+    idx, cifar, matlab, pets, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, folders,
+)  # fmt: skip
 """Those with fixed names first, folders that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
 _MOST = 0.5  # of the images that any layout explains, at least

@@ -17,6 +17,9 @@ from typing import Any
 from convolve.datasets.inventory import Inventory, natural, take_inventory
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
+    BOX,
+    EMPTY,
+    OUTLINE,
     NamedObject,
     OutlinedImage,
     class_name,
@@ -160,7 +163,7 @@ def _read(root: Path, name: str) -> _Document | None:
             raise DataError(f"{path} has COCO's keys, but its {key} are no list of objects; export it again.")
     info = document.get("info")
     predicted = isinstance(info, dict) and str(info.get("description")).startswith(PREDICTED)
-    return _Document(name, *(document[key] for key in _KEYS), predicted=predicted)
+    return _Document(name, document["images"], document["annotations"], document["categories"], predicted)
 
 
 def _obstacle(document: _Document) -> str:
@@ -289,7 +292,8 @@ def _objects(path: Path, document: _Document, categories: Mapping[str, str]) -> 
         outline, name = one.get("segmentation"), categories[_id(one["category_id"])]
         shape = _shape(outline) if is_outline(outline) else None
         polygons += [shape] if isinstance(shape, Polygons) else []
-        found[_id(one.get("image_id"))].append(NamedObject(name, shape))
+        kind = OUTLINE if shape else EMPTY if outline else BOX
+        found[_id(one.get("image_id"))].append(NamedObject(name, shape, kind))
     if polygons and all(map(_is_fraction, polygons)):
         raise DataError(f"{path} has corners that are fractions of the image; export them in pixels.")
     return found

@@ -15,7 +15,7 @@ from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts.masks import distinct_colors
-from convolve.datasets.layouts.parts import build_dataset
+from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.shapes import Shape
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
@@ -25,24 +25,27 @@ from convolve.values import IGNORE, Dataset, GroundTruth, Pixels
 BACKGROUND = "background"
 IGNORED = "__ignore__"
 """What LabelMe calls a region that belongs to no class."""
-BOX = "box"
-"""The kind of an object of which only a box around it is known: what it covers is not."""
+OUTLINE, BOX, EMPTY = "an outline", "a box", "an empty outline"
+"""Kinds of objects; what one with only a box covers is not known."""
 _MOST = 254
 
 
 @dataclass(frozen=True)
 class NamedObject:
-    """An object of the class ``name``; where its ``shape`` cannot be painted it has none, and is of a ``kind``."""
+    """An object of the class ``name``; where its ``kind`` cannot be painted it has no ``shape``. Those in a higher
+    ``layer`` lie on top.
+    """
 
     name: str
     shape: Shape | None
-    kind: str = BOX
+    kind: str = OUTLINE
+    layer: int = 0
 
 
 @dataclass(frozen=True)
 class OutlinedImage:
     """An image below the root with its objects, as the annotation file ``source`` says; ``size`` is its height and
-    width, where the file has them.
+    width, where the file has them; ``tags`` are labels of the whole image.
     """
 
     image: str
@@ -50,6 +53,7 @@ class OutlinedImage:
     objects: tuple[NamedObject, ...]
     size: tuple[int, int] | None = None
     split: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @final
@@ -70,8 +74,8 @@ class OutlineMasks:
             raise ImageError(f"{entry.image} cannot be read, so that the size of its mask is unknown; restore it.")
         mask = np.zeros(entry.size, np.uint8)
         try:
-            shapes = [(one.shape, self._index(one.name)) for one in entry.objects if one.shape is not None]
-            for shape, value in sorted(shapes, key=lambda pair: -pair[0].area()):
+            shapes = [(one.layer, one.shape, self._index(one.name)) for one in entry.objects if one.shape is not None]
+            for _, shape, value in sorted(shapes, key=lambda each: (each[0], -each[1].area())):
                 mask[shape.paint(entry.size) > 0] = value
         except DataError as error:
             raise ImageError(f"An object of {entry.image} cannot be drawn ({error}); correct it.") from error
@@ -114,8 +118,10 @@ def outlined_dataset(
         )
     if differing:
         notes.append(f"left out: {len(differing)} whose size is not the file's, such as {list_names(differing)}")
-    boxed = [any(one.shape is None and one.kind == BOX for one in entry.objects) for entry in entries]
     notes += _without_outline(inventory, entries)
+    boxed = [any(one.shape is None and one.kind == BOX for one in entry.objects) for entry in entries]
+    tagged = [entry.image for entry in entries if entry.tags]
+    notes += [f"not read: tags of {count_of(len(tagged), 'image')}, such as {list_names(tagged)}"] if tagged else []
     present = [{one.name for one in entry.objects} for entry in entries]
     flags = np.array([[name in each for name in names[1:]] for each in present], dtype=np.uint8)
     masks = Masks(OutlineMasks(tuple(entries), names), names, distinct_colors(len(names)))
@@ -129,6 +135,29 @@ def outlined_dataset(
     reason = f"{reason}; {len(entries)} images with masks and labels"
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
     return replace(dataset, notes=tuple(notes))
+
+
+def tagged_dataset(
+    inventory: Inventory, layout: str, reason: str, found: Sequence[OutlinedImage], classes: Iterable[str]
+) -> Dataset:
+    """A dataset of images whose tags are their labels: one label each where every image has a single tag."""
+    names = tuple(dict.fromkeys(classes))
+    entries, notes = _unique(inventory, found)
+    bare = [entry.image for entry in entries if not entry.tags]
+    notes += [f"no label: {count_of(len(bare), 'image')}, such as {list_names(bare)}"] if bare else []
+    if all(len(entry.tags) == 1 for entry in entries):
+        values: Labels = Labels(np.array([names.index(entry.tags[0]) for entry in entries], dtype=np.int64), names)
+    else:
+        values = Labels(np.array([[name in entry.tags for name in names] for entry in entries], dtype=np.uint8), names)
+    images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
+    splits = [entry.split for entry in entries]
+    dataset = build_dataset(inventory.root, layout, reason, images, splits, {"labels": values})
+    return replace(dataset, notes=tuple(notes))
+
+
+def find_split(path: str) -> str | None:
+    """The split after which one of the folders of a path is called."""
+    return next(filter(None, map(split_word, path.split("/")[:-1])), None)
 
 
 def list_names(names: Sequence[str]) -> str:
@@ -149,17 +178,20 @@ def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[
     entries = []
     for image, group in groups.items():
         by_source: dict[str, list[NamedObject]] = defaultdict(list)
+        tags: dict[str, dict[str, None]] = defaultdict(dict)
         for entry in group:
             by_source[entry.source] += entry.objects
+            tags[entry.source] |= dict.fromkeys(entry.tags)
         first, *others = by_source
         for other in others:
-            if {repr(one) for one in by_source[other]} != {repr(one) for one in by_source[first]}:
+            objects = [{repr(one) for one in by_source[source]} for source in (first, other)]
+            if objects[0] != objects[1] or tags[first].keys() != tags[other].keys():
                 raise DataError(
                     f"{first} and {other} in {inventory.root} annotate {image} differently; leave one of them, or give "
                     "the file that you want."
                 )
         split = next((entry.split for entry in group if entry.split), None)
-        entries.append(replace(group[0], objects=tuple(by_source[first]), split=split))
+        entries.append(replace(group[0], objects=tuple(by_source[first]), split=split, tags=tuple(tags[first])))
     repeated = [image for image, group in groups.items() if len(group) > 1]
     notes = [f"listed twice and taken once: {count_of(len(repeated), 'image')}, such as {list_names(repeated)}"]
     return entries, notes if repeated else []
@@ -188,25 +220,31 @@ def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tup
 
 
 def _without_outline(inventory: Inventory, entries: Sequence[OutlinedImage]) -> list[str]:
-    """A note on each kind of objects that are not painted. Raises `DataError` where there is nothing else."""
-    kinds: Counter[str] = Counter()
-    images: dict[str, dict[str, None]] = defaultdict(dict)
+    """A note on each kind of objects that are not painted, or painted although they are boxes. Raises `DataError` where
+    there is nothing else.
+    """
+    counts: Counter[tuple[str, bool]] = Counter()
+    images: dict[tuple[str, bool], dict[str, None]] = defaultdict(dict)
     for entry in entries:
         for one in entry.objects:
-            if one.shape is None:
-                kinds[one.kind] += 1
-                images[one.kind][entry.image] = None
-    if not any(one.shape is not None for entry in entries for one in entry.objects):
-        first = entries[0].source
-        if not kinds:
-            raise DataError(f"{first} in {inventory.root} has no object in any image; annotate some.")
-        kind, count = kinds.most_common(1)[0]
+            counts[one.kind, one.shape is not None] += 1
+            images[one.kind, one.shape is not None][entry.image] = None
+    if not counts[OUTLINE, True]:
+        first = f"{entries[0].source} in {inventory.root}"
+        if not counts:
+            raise DataError(f"{first} has no object in any image; annotate some.")
+        most = counts.most_common(1)[0][0]
         raise DataError(
-            f"{first} in {inventory.root} has no outlines, but {count_of(count, 'object')} with only a {kind}, such as "
-            f"in {list_names(list(images[kind]))}; draw polygons, or export them."
+            f"{first} has no outlines, but {count_of(counts[most], 'object')} with only {most[0]}, such as in "
+            f"{list_names(list(images[most]))}; draw polygons, or export them."
         )
-    return [
-        f"not painted: {count_of(count, 'object')} with only a {kind}, such as in {list_names(list(images[kind]))}"
-        + (f"; labels, but no mask: {count_of(len(images[kind]), 'image')}" if kind == BOX else "")
-        for kind, count in kinds.items()
-    ]
+    notes = []
+    for (kind, painted), count in counts.items():
+        named = list(images[kind, painted])
+        note = f"{count_of(count, 'object')} with only {kind}, such as in {list_names(named)}"
+        if painted and kind == BOX:
+            notes.append(f"painted as rectangles: {note}")
+        elif not painted:
+            alone = f"; labels, but no mask: {count_of(len(named), 'image')}" if kind == BOX else ""
+            notes.append(f"not painted: {note}{alone}")
+    return notes

@@ -158,7 +158,9 @@ def corner_lists(shape: Any) -> list[Corners]:
 
 
 def is_outline(shape: Any) -> bool:
-    """Whether a COCO `segmentation` outlines anything; what is damaged does, so that it will be named."""
+    """Whether a COCO `segmentation` outlines anything; what is damaged does, so that it will be named. (A polygon needs
+    three corners.)
+    """
     if not isinstance(shape, list) or not shape:
         return bool(shape)
     parts = (
@@ -173,9 +175,17 @@ def polygon_area(corners: Corners) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
 
 
-def rectangle(left: float, top: float, right: float, bottom: float) -> Polygons:
-    """An upright rectangle, from edge to edge."""
-    return Polygons([[left, top, right, top, right, bottom, left, bottom]])
+def rectangle(
+    edges: tuple[float, float, float, float], pivot: tuple[float, float] = (0.0, 0.0), angle: float = 0.0
+) -> Polygons:
+    """A rectangle between its ``edges`` (left, top, right, bottom), turned clockwise about a point by degrees."""
+    left, top, right, bottom = edges
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    if angle:
+        cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        offsets = [(x - pivot[0], y - pivot[1]) for x, y in corners]
+        corners = [(pivot[0] + x * cosine - y * sine, pivot[1] + x * sine + y * cosine) for x, y in offsets]
+    return Polygons([[value for corner in corners for value in corner]])
 
 
 def paste(flags: Flags, origin: tuple[int, int], size: tuple[int, int]) -> Pixels:
