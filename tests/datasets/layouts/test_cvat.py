@@ -91,6 +91,21 @@ def test_tags_alone_are_labels(tmp_path: Path) -> None:
     assert "not read: tags of 3 images, such as a.png, b.png, c.png" in data.notes
 
 
+def test_the_file_alone_finds_its_images(tmp_path: Path) -> None:
+    make_images(tmp_path, "images/a.png", "images/b.png")
+    (tmp_path / "annotations").mkdir()
+    write(tmp_path / "annotations", image("a.png", SQUARE.format(0)), name="one.xml")
+    write(tmp_path / "annotations", image("a.png", SQUARE.format(1)), name="two.xml")
+    assert pixels(open_dataset(tmp_path / "annotations" / "two.xml")) == {"images/a.png": [36, 0, 24]}
+    with pytest.raises(
+        DataError, match=r"annotations/one\.xml and annotations/two\.xml in .* annotate images/a\.png diff"
+    ):
+        open_dataset(tmp_path)
+    (tmp_path / "images/a.png").unlink()
+    with pytest.raises(DataError, match=r"holds none of the images that two\.xml names, such as a\.png"):
+        open_dataset(tmp_path / "annotations" / "two.xml")
+
+
 def test_splits_are_cvats_subsets(tmp_path: Path) -> None:
     make_images(tmp_path, "a.png", "b.png")
     subsets = (' subset="Train"', ' subset="Validation"')

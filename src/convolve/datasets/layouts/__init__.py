@@ -75,14 +75,33 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
     if path.suffix.casefold() in tables.SUFFIXES:
         return tables.open_file(path, options)
-    if path.suffix.casefold() == ".json" and (found := coco.open_file(path, options)):
-        return found
+    suffix = path.suffix.casefold()
+    if suffix == ".json" and (dataset := coco.open_file(path, options)):
+        return dataset
+    if suffix in (".json", ".xml") and (dataset := _open_annotations(path, options)):
+        return dataset
     if dataset := idx.open_file(path):
         return dataset
     raise DataError(
-        f"{path} is neither a table (.csv, .tsv, .txt), nor annotations (.json), nor an IDX images file; unpack an "
-        "archive first."
+        f"{path} is neither a table (.csv, .tsv, .txt), nor annotations (.json, .xml), nor an IDX images file; unpack "
+        "an archive first."
     )
+
+
+def _open_annotations(path: Path, options: ReadingOptions) -> Dataset | None:
+    """The dataset of one file of annotations, whose images are next to it or one folder above."""
+    obstacles: list[DataError] = []
+    for root in (path.parent, path.parent.parent):
+        inventory = replace(take_inventory(root, options), files=(path.relative_to(root).as_posix(),))
+        for layout in (labelme, cvat, via, label_studio):
+            try:
+                if layout.MARK.search(path.name) and (found := layout.recognize(inventory)):
+                    return found
+            except DataError as error:
+                obstacles.append(error)
+    if obstacles:
+        raise obstacles[0]
+    return None
 
 
 def _recognize(inventory: Inventory) -> Dataset:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural, take_inventory
+from convolve.datasets.layouts.documents import mentioned
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -143,11 +144,10 @@ def _read(root: Path, name: str) -> _Document | None:
     path = root / name
     try:
         content = path.read_bytes()
-        text = content.decode(json.detect_encoding(content), errors="replace")
     except OSError as error:
         raise _NoJSONError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
-    keys = [key for key in _KEYS if f'"{key}"' in text]
-    parsed = len(keys) == len(_KEYS) or not text.rstrip().endswith(("}", "]"))
+    keys = mentioned(content, _KEYS)
+    parsed = len(keys) == len(_KEYS) or not content.rstrip().endswith((b"}", b"]"))
     try:
         document = json.loads(content) if parsed else None
     except UnicodeDecodeError as error:

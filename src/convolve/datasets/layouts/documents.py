@@ -14,6 +14,15 @@ from defusedxml.ElementTree import fromstring
 from convolve.errors import DataError
 
 
+def mentioned(content: bytes, keys: Sequence[str]) -> list[str]:
+    """Those keys that occur in a JSON text, in quotes, without parsing it."""
+    encoding = json.detect_encoding(content)
+    if encoding.startswith("utf-8"):
+        return [key for key in keys if f'"{key}"'.encode() in content]
+    text = content.decode(encoding, errors="replace")
+    return [key for key in keys if f'"{key}"' in text]
+
+
 def read_json(path: Path, keys: Sequence[str]) -> Any:
     """The document of a file; None, without parsing it, where its text does not mention all the keys. Raises
     `DataError` for a damaged file with the keys.
@@ -22,8 +31,7 @@ def read_json(path: Path, keys: Sequence[str]) -> Any:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
-    text = content.decode(json.detect_encoding(content), errors="replace")
-    if not all(f'"{key}"' in text for key in keys):
+    if len(mentioned(content, keys)) < len(keys):
         return None
     try:
         return json.loads(content)

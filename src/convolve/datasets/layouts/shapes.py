@@ -143,17 +143,18 @@ def corner_lists(shape: Any) -> list[Corners]:
     """
     if not isinstance(shape, Sequence) or isinstance(shape, str):
         raise DataError("its outline is no list of polygons")
-    polygons = [shape] if shape and (_are_numbers(shape) or all(map(_is_corner, shape))) else shape
     found = []
-    for polygon in polygons:
-        pairs = isinstance(polygon, Sequence) and all(map(_is_corner, polygon))
-        flat = [value for corner in polygon for value in corner] if pairs else polygon
-        if not isinstance(flat, Sequence) or not _are_numbers(flat):
+    for polygon in shape if _is_list_of_polygons(shape) else [shape]:
+        try:
+            numbers = np.array(polygon, np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError("its polygon does not consist of numbers") from error
+        if not np.isfinite(numbers).all() or numbers.ndim > 2 or numbers.shape[1:] not in ((), (2,)):
             raise DataError("its polygon does not consist of numbers")
-        if len(flat) % 2:
-            raise DataError(f"its polygon of {len(flat)} numbers ends in the middle of a corner")
-        if len(flat) >= 2 * _CORNERS:
-            found.append(np.array(flat, np.float64).reshape(-1, 2))
+        if numbers.size % 2:
+            raise DataError(f"its polygon of {numbers.size} numbers ends in the middle of a corner")
+        if numbers.size >= 2 * _CORNERS:
+            found.append(numbers.reshape(-1, 2))
     return found
 
 
@@ -163,10 +164,20 @@ def is_outline(shape: Any) -> bool:
     """
     if not isinstance(shape, list) or not shape:
         return bool(shape)
-    parts = (
-        shape if all(isinstance(part, list) for part in shape) and any(len(part) != 2 for part in shape) else [shape]
+    parts = shape if _is_list_of_polygons(shape) else [shape]
+    return any(
+        not isinstance(part, list) or len(part) >= (_CORNERS if isinstance(part[0], list) else 2 * _CORNERS)
+        for part in parts
+        if part
     )
-    return any(len(part) >= (_CORNERS if isinstance(part[0], list) else 2 * _CORNERS) for part in parts if part)
+
+
+def _is_list_of_polygons(shape: Sequence[Any]) -> bool:
+    """Whether it is not one polygon, of numbers or of corners that are pairs of numbers."""
+    first = shape[0] if shape else []
+    if not isinstance(first, list | tuple | dict):
+        return isinstance(first, str)
+    return any(not isinstance(part, list | tuple) or len(part) != 2 for part in shape)
 
 
 def polygon_area(corners: Corners) -> float:
@@ -211,11 +222,3 @@ def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
             rows = np.ceil(heights - 0.5).clip(0, size[0]).astype(np.int64)
             crossed[rows, columns] ^= 1
     return np.bitwise_xor.accumulate(crossed, axis=0)[:-1]
-
-
-def _are_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
-
-
-def _is_corner(value: Any) -> bool:
-    return isinstance(value, Sequence) and len(value) == 2 and _are_numbers(value)
