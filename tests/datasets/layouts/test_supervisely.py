@@ -64,6 +64,24 @@ def test_polygons_with_holes_and_bitmaps(tmp_path: Path) -> None:
     )
 
 
+def test_the_bitmap_of_superviselys_own_documentation(tmp_path: Path) -> None:
+    """The docstring of `supervisely.Bitmap.base64_2_data` has it: a square of 3x3 pixels without its center."""
+    text = (
+        "eJzrDPBz5+WS4mJgYOD19HAJAtLMIMwIInOeqf8BUmwBPiGuQPr///9Lb86/C2QxlgT5BTM4PLuRBuTwebo4hlTMSa44sKHhISMDuxpTYrr03F6g"
+        "DIOnq5/LOqeEJgDM5ht6"
+    )
+    make_images(tmp_path, "img/a.jpg", "img/b.jpg")
+    plain = base64.b64encode(zlib.decompress(base64.b64decode(text))).decode()
+    for name, data in (("a", text), ("b", plain)):
+        bitmap = {"data": data, "origin": [2, 1]}
+        write_json(tmp_path / f"ann/{name}.jpg.json", document(one("disc", "bitmap", bitmap=bitmap)))
+    found = open_dataset(tmp_path)
+    for index in range(2):
+        mask = masks_of(found).read(index)
+        assert mask.sum() == 8
+        assert mask[1:4, 2:5].tolist() == [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
+
+
 def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
     make_images(tmp_path, "img/a.jpg")
     for broken in ({"data": "%%", "origin": [0, 0]}, {"data": base64.b64encode(b"no zlib").decode(), "origin": [0, 0]}):

@@ -79,8 +79,8 @@ def test_a_project_and_version_1_and_a_table_say_the_same(tmp_path: Path) -> Non
             for index, each in enumerate(one["regions"]):
                 cells = (json.dumps(each["shape_attributes"]), json.dumps(each["region_attributes"]))
                 writer.writerow((one["filename"], 123, "{}", len(one["regions"]), index, *cells))
-    found.append(pixels(open_dataset(tmp_path / "1")))
-    assert found == [{"a.jpg": [36, 24, 0], "b.jpg": [36, 16, 8]}] * 4
+    found += [pixels(open_dataset(tmp_path / "1")), pixels(open_dataset(tmp_path / "1/via_region_data.csv"))]
+    assert found == [{"a.jpg": [36, 24, 0], "b.jpg": [36, 16, 8]}] * 5
 
 
 def test_the_class_is_the_only_attribute_or_the_one_that_is_asked_for(tmp_path: Path) -> None:

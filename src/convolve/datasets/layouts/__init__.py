@@ -73,9 +73,14 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
 
 
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
-    if path.suffix.casefold() in tables.SUFFIXES:
-        return tables.open_file(path, options)
     suffix = path.suffix.casefold()
+    if suffix in tables.SUFFIXES:
+        try:
+            return tables.open_file(path, options)
+        except DataError:
+            if suffix == ".csv" and (dataset := _open_annotations(path, options)):
+                return dataset
+            raise
     if suffix == ".json" and (dataset := coco.open_file(path, options)):
         return dataset
     if suffix in (".json", ".xml") and (dataset := _open_annotations(path, options)):
@@ -99,9 +104,9 @@ def _open_annotations(path: Path, options: ReadingOptions) -> Dataset | None:
                     return found
             except DataError as error:
                 obstacles.append(error)
-    if obstacles:
-        raise obstacles[0]
-    return None
+        if not obstacles:
+            return None
+    raise obstacles[0]
 
 
 def _recognize(inventory: Inventory) -> Dataset:

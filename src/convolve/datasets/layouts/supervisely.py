@@ -1,7 +1,7 @@
 """Supervisely's annotations: `ann/IMAGE.json` next to `img/IMAGE`, with the classes in `meta.json`.
 
-The format: https://docs.supervisely.com/customization-and-integration/00_ann_format_navi; points are pixels, and a
-polygon covers those on its edges too. Later objects lie on top of earlier ones.
+The format: https://docs.supervisely.com/customization-and-integration/00_ann_format_navi. As in its own package
+(`supervisely/geometry`), points are pixels, and what lies on the edges is covered too; later objects lie on top.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ NAME = "supervisely"
 EXPECTED = "Supervisely's ann/*.json next to img/"
 MARK = re.compile(r"(^|/)ann/[^/]+\.json$", re.IGNORECASE)
 _MOST_BYTES = 2**28  # of a bitmap
+_PNG = b"\x89PNG"
 
 
 @final
@@ -120,9 +121,9 @@ def _object(one: Mapping[str, Any], layer: int) -> NamedObject:
 
 
 def _decode(text: str) -> bytes:
-    """A PNG out of base64 and zlib."""
+    """A PNG out of base64 and zlib, or out of base64 alone."""
     try:
         packed = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError from error
-    return zlib.decompressobj().decompress(packed, _MOST_BYTES)
+    return packed if packed.startswith(_PNG) else zlib.decompressobj().decompress(packed, _MOST_BYTES)

@@ -1,7 +1,7 @@
 """The VGG Image Annotator's regions (VIA 1 and 2): a JSON or CSV file with polygons, rectangles, circles and ellipses.
 
-Dutta and Zisserman 2019, "The VIA Annotation Software for Images, Audio and Video"; the format:
-https://www.robots.ox.ac.uk/~vgg/software/via/docs/face_track_annotation.html and `via.js` (`pack_via_metadata`).
+Dutta and Zisserman 2019, "The VIA Annotation Software for Images, Audio and Video"; the format is what `via.js` writes
+in `pack_via_metadata` (https://www.robots.ox.ac.uk/~vgg/software/via). Angles are radians, as the canvas takes them.
 """
 
 from __future__ import annotations
