@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -262,12 +262,15 @@ def test_names_from_other_machines(tmp_path: Path, name: str) -> None:
     check_simple(open_dataset(write(tmp_path / "annotations" / "instances.json", content, "images")))
 
 
-def test_names_are_compared_in_one_unicode_form(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("here", "there"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_are_compared_in_one_unicode_form(
+    tmp_path: Path, here: Literal["NFC", "NFD"], there: Literal["NFC", "NFD"]
+) -> None:
     root = write(tmp_path / "a.json", simple())
     content = simple()
     for image in content["images"]:
-        (root / image["file_name"]).rename(root / normalize("NFD", f"사진{image['file_name']}"))
-        image["file_name"] = normalize("NFC", f"사진{image['file_name']}")
+        (root / image["file_name"]).rename(root / normalize(here, f"사진{image['file_name']}"))
+        image["file_name"] = normalize(there, f"사진{image['file_name']}")
     check_simple(open_dataset(write(root / "a.json", content, numbers=())))
 
 
@@ -440,11 +443,12 @@ def test_what_convolve_predicted_is_no_ground_truth_unless_it_is_given(tmp_path:
     with pytest.raises(DataError, match=r"b\.json is not read: convolve predicted it; give the file itself"):
         open_dataset(root)
     check_simple(open_dataset(root / "b.json"))
+    (root / "b.json").rename(root / "instances_b.json")
     write(root / "a.json", document())
     data = open_dataset(root)
     assert masks_of(data).classes == ("background", "car", "bottle")
     assert (
-        "b.json is not read: convolve predicted it; give the file itself where it is meant as ground truth"
+        "instances_b.json is not read: convolve predicted it; give the file itself where it is meant as ground truth"
         in data.notes
     )
 

@@ -19,9 +19,9 @@ from tests.datasets.layouts.annotated import make_images, pixels, write_json
 
 
 def bitmap(mask: np.ndarray[Any, Any]) -> str:
-    """As Supervisely's own program packs it: black is transparent."""
+    """As Supervisely's own package packs it: the first color is transparent, whatever it is."""
     image = Image.fromarray(mask.astype(np.uint8), "P")
-    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.putpalette([255, 255, 0, 255, 255, 255])
     stream = BytesIO()
     image.save(stream, "PNG", transparency=0, optimize=0)
     return base64.b64encode(zlib.compress(stream.getvalue())).decode()

@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,13 @@ class _Document:
     categories: Sequence[Mapping[str, Any]]
     predicted: bool
 
-    @property
+    @cached_property
     def outlined(self) -> bool:
         return any(is_outline(one.get("segmentation")) for one in self.annotations)
+
+    @property
+    def is_ground_truth(self) -> bool:
+        return self.outlined and not self.predicted
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,9 @@ def recognize(inventory: Inventory) -> Dataset | None:
     documents: list[_Document] = []
     unreadable: list[DataError] = []
     for group in (instances, others):
-        if not any(document.outlined for document in documents):
+        if not any(document.is_ground_truth for document in documents):
             documents += _read_all(inventory, group, unreadable)
-    taken = [document for document in documents if document.outlined and not document.predicted]
+    taken = [document for document in documents if document.is_ground_truth]
     if taken:
         left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if one not in taken]
         return _dataset(inventory, taken, left)

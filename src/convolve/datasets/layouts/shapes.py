@@ -38,24 +38,20 @@ class Shape(Protocol):
 @final
 @dataclass(frozen=True)
 class Polygons:
-    """One or several polygons as a file has them (see `corner_lists`), without what lies in the ``holes``."""
+    """One or several polygons as a file has them (see `corner_lists`)."""
 
     outlines: Any
-    holes: Any = ()
 
     def area(self) -> float:
         """By Gauss's formula; that of an outline which crosses itself is smaller."""
-        outer, inner = (sum(map(polygon_area, corner_lists(part))) for part in (self.outlines, self.holes))
-        return outer - inner
+        return sum(map(polygon_area, corner_lists(self.outlines)))
 
     def paint(self, size: tuple[int, int]) -> Pixels:
-        """What lies inside one of the polygons and in no hole."""
-        filled, empty = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+        """What lies inside one of the polygons."""
+        filled = np.zeros(size, np.uint8)
         for polygon in corner_lists(self.outlines):
             filled |= inside(polygon, size)
-        for polygon in corner_lists(self.holes):
-            empty |= inside(polygon, size)
-        return filled & (1 - empty)
+        return filled
 
 
 @final
