@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -22,39 +22,7 @@ from convolve.tasks.segment.annotations import AnnotatedImage as PredictedImage
 from convolve.tasks.segment.annotations import document as predicted_document
 from convolve.values import Dataset, Pixels
 from tests.datasets.ground_truths import labels_of, masks_of
-
-SQUARE = [[2.0, 1.0, 8.0, 1.0, 8.0, 5.0, 2.0, 5.0]]
-STRIPE = np.zeros((6, 10), np.uint8)
-STRIPE[2:4] = 1
-
-
-def counts(mask: Pixels) -> Any:
-    return coco.encode(np.asfortranarray(mask))
-
-
-def document(**more: Any) -> dict[str, Any]:
-    crowd = {"size": [6, 10], "counts": [0, 6, 54]}
-    compressed = counts(STRIPE)
-    text = {"size": [6, 10], "counts": compressed["counts"].decode()}
-    return {
-        "images": [{"id": number, "file_name": f"{number}.png", "height": 6, "width": 10} for number in (7, 8, 9)],
-        "categories": [{"id": 44, "name": "bottle"}, {"id": 3, "name": "car"}],
-        "annotations": [
-            {"image_id": 7, "category_id": 44, "segmentation": SQUARE, "area": 24},
-            {"image_id": 7, "category_id": 3, "segmentation": text, "area": 20, "iscrowd": 1},
-            {"image_id": 8, "category_id": 3, "segmentation": crowd, "area": 6, "iscrowd": 1},
-        ],
-    } | more
-
-
-def write(place: Path, content: object, images: str = "", numbers: tuple[int, ...] = (7, 8, 9)) -> Path:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(content))
-    root = place.parent.parent if place.parent.name == "annotations" else place.parent
-    for number in numbers:
-        (root / images).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (10, 6)).save(root / images / f"{number}.png")
-    return root
+from tests.datasets.layouts.coco_documents import SQUARE, check_simple, document, simple, write
 
 
 def read(data: Dataset, index: int) -> Pixels:
@@ -172,18 +140,6 @@ def test_images_of_another_size_than_the_file_says_are_left_out_and_named(tmp_pa
         open_dataset(root)
 
 
-def simple(**more: Any) -> dict[str, Any]:
-    """Three images, the first two with the same square of the only category."""
-    squares = [{"image_id": number, "category_id": 3, "segmentation": SQUARE, "area": 24} for number in (7, 8)]
-    return document(categories=[{"id": 3, "name": "car"}], annotations=squares) | more
-
-
-def check_simple(data: Dataset) -> None:
-    assert masks_of(data).classes == ("background", "car")
-    assert masks_of(data).pixel_counts().tolist() == [[36, 24], [36, 24], [60, 0]]
-    assert labels_of(data).values.tolist() == [[1], [1], [0]]
-
-
 @pytest.mark.parametrize(("image", "category"), [(str, str), (float, float), (lambda number: f" {number}", str)])
 def test_ids_are_compared_as_text(tmp_path: Path, image: Any, category: Any) -> None:
     content = simple()
@@ -248,72 +204,6 @@ def test_two_categories_of_one_name_are_one_class(tmp_path: Path) -> None:
     data = open_dataset(write(tmp_path / "a.json", content))
     assert labels_of(data).classes == (composed,)
     assert labels_of(data).values.tolist() == [[1], [1], [0]]
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["images\\{}.png", "..\\..\\images\\{}.png", "./images/{}.png", "/home/me/images/{}.png", "C:\\set\\{}.png",
-     "file:///data/images/{}.png", "https://host/images/{}.png?token=1", "{}.PNG", "{}", "im%61ges/{}%2Epng"],
-)  # fmt: skip
-def test_names_from_other_machines(tmp_path: Path, name: str) -> None:
-    content = simple()
-    for image in content["images"]:
-        image["file_name"] = name.format(image["id"])
-    check_simple(open_dataset(write(tmp_path / "annotations" / "instances.json", content, "images")))
-
-
-@pytest.mark.parametrize(("here", "there"), [("NFD", "NFC"), ("NFC", "NFD")])
-def test_names_are_compared_in_one_unicode_form(
-    tmp_path: Path, here: Literal["NFC", "NFD"], there: Literal["NFC", "NFD"]
-) -> None:
-    root = write(tmp_path / "a.json", simple())
-    content = simple()
-    for image in content["images"]:
-        (root / image["file_name"]).rename(root / normalize(here, f"사진{image['file_name']}"))
-        image["file_name"] = normalize(there, f"사진{image['file_name']}")
-    check_simple(open_dataset(write(root / "a.json", content, numbers=())))
-
-
-def test_an_escape_in_a_files_own_name_is_part_of_it(tmp_path: Path) -> None:
-    content = simple()
-    root = write(tmp_path / "a.json", content)
-    (root / "7.png").rename(root / "100%25.png")
-    content["images"][0]["file_name"] = "100%25.png"
-    check_simple(open_dataset(write(root / "a.json", content, numbers=())))
-
-
-def test_an_address_alone_names_the_image(tmp_path: Path) -> None:
-    content = simple()
-    for image in content["images"]:
-        image["coco_url"] = f"http://images.cocodataset.org/val2017/{image.pop('file_name')}"
-    data = open_dataset(write(tmp_path / "a.json", content, "images"))
-    check_simple(data)
-    first = "http://images.cocodataset.org/val2017/7.png"
-    assert data.notes == (f"in another folder than a.json says: 3 images, such as {first}, which is images/7.png",)
-
-
-def test_an_image_in_another_splits_folder_is_another_image(tmp_path: Path) -> None:
-    content = simple()
-    with pytest.raises(DataError, match=r"holds none of the images that instances_train\.json names, such as 7\.png"):
-        open_dataset(write(tmp_path / "instances_train.json", content, "test"))
-    for image in content["images"]:
-        image["file_name"] = f"train/{image['file_name']}"
-    with pytest.raises(DataError, match=r"holds none of the images that a\.json names, such as train/7\.png"):
-        open_dataset(write(tmp_path / "other" / "a.json", content, "test"))
-
-
-def test_two_names_of_one_image_and_one_name_of_two(tmp_path: Path) -> None:
-    content = simple()
-    for image in content["images"]:
-        image["file_name"] = f"{'a' if image['id'] < 9 else 'b'}/7.png" if image["id"] != 8 else "8.png"
-    data = open_dataset(write(tmp_path / "a.json", content, "images"))
-    assert [data.images.name(index) for index in range(len(data))] == ["images/8.png"]
-    assert "left out: 2 missing, such as a/7.png, b/7.png" in data.notes
-    (root := tmp_path / "two").mkdir()
-    write(root / "a.json", simple(), "images")
-    write(root / "a.json", simple(), "images/small")
-    with pytest.raises(DataError, match=r"a\.json names 7\.png, which may be images/7\.png or images/small/7\.png"):
-        open_dataset(root)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -102,7 +102,7 @@ def test_the_file_alone_finds_its_images(tmp_path: Path) -> None:
     ):
         open_dataset(tmp_path)
     (tmp_path / "images/a.png").unlink()
-    with pytest.raises(DataError, match=r"holds none of the images that two\.xml names, such as a\.png"):
+    with pytest.raises(DataError, match=r"holds none of the images that annotations/two\.xml names, such as a\.png"):
         open_dataset(tmp_path / "annotations" / "two.xml")
 
 

@@ -35,6 +35,7 @@ from convolve.datasets.layouts import (
     tables,
     via,
 )
+from convolve.datasets.layouts.image_finder import folders_of_images
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
@@ -96,14 +97,17 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
 def _open_annotations(path: Path, options: ReadingOptions) -> Dataset | None:
     """The dataset of one file of annotations, whose images are next to it or one folder above."""
     obstacles: list[DataError] = []
-    for root in (path.parent, path.parent.parent):
+    for root in folders_of_images(path):
         inventory = replace(take_inventory(root, options), files=(path.relative_to(root).as_posix(),))
         for layout in (labelme, cvat, via, label_studio):
-            try:
-                if layout.MARK.search(path.name) and (found := layout.recognize(inventory)):
-                    return found
-            except DataError as error:
-                obstacles.append(error)
+            if layout.MARK.search(path.name):
+                try:
+                    dataset: Dataset | None = layout.recognize(inventory)
+                except DataError as error:
+                    obstacles.append(error)
+                else:
+                    if dataset:
+                        return dataset
         if not obstacles:
             return None
     raise obstacles[0]

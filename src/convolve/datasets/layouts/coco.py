@@ -17,7 +17,7 @@ from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural, take_inventory
 from convolve.datasets.layouts.documents import mentioned
-from convolve.datasets.layouts.image_finder import ImageFinder
+from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
 from convolve.datasets.layouts.outlines import (
     BOX,
     EMPTY,
@@ -105,11 +105,12 @@ def open_file(path: Path, options: ReadingOptions) -> Dataset | None:
         return None
     if not document.outlined:
         raise DataError(f"{path} is not read: {_obstacle(replace(document, predicted=False))}.")
-    inventory = take_inventory(path.parent, options)
-    if not ImageFinder(inventory.images).find(_names(document), path.name).paths:
-        inventory = take_inventory(path.parent.parent, options)
-        document = replace(document, name=path.relative_to(path.parent.parent).as_posix())
-    return _dataset(inventory, [document], [])
+    for folder in folders_of_images(path):
+        inventory = take_inventory(folder, options)
+        named = replace(document, name=path.relative_to(folder).as_posix())
+        if ImageFinder(inventory.images).find(_names(named), named.name).paths:
+            break
+    return _dataset(inventory, [named], [])
 
 
 def _rank(file: str) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
@@ -91,6 +91,14 @@ class ImageFinder:
         for path in self.images:
             found[normalize("NFC", PurePosixPath(path).stem).casefold()].append(path)
         return found
+
+
+def folders_of_images(file: Path) -> tuple[Path, ...]:
+    """Where the images of an annotation file may lie: next to it, unless its folder is called as those of masks and
+    annotations are, or else one folder above.
+    """
+    above = file.parent.parent
+    return (above,) if is_mask(f"{file.parent.name}/{file.name}") else (file.parent, above)
 
 
 def path_parts(name: str) -> tuple[str, ...]:
