@@ -57,8 +57,7 @@ def test_cocos_own_program_reads_the_same_masks(tmp_path: Path) -> None:
 
 def test_the_reader_of_cocos_layout_reads_it_back(tmp_path: Path) -> None:
     images = masks(tmp_path)
-    write_annotations(tmp_path, [annotated(*one) for one in images], CLASSES)
-    dataset = open_dataset(tmp_path)
+    dataset = open_dataset(write_annotations(tmp_path, [annotated(*one) for one in images], CLASSES))
     found = dataset.ground_truths["masks"]
     assert isinstance(found, Masks)
     assert (dataset.layout, found.classes) == ("coco", CLASSES)
@@ -68,7 +67,7 @@ def test_the_reader_of_cocos_layout_reads_it_back(tmp_path: Path) -> None:
         assert count_pixels(mask, 3)[1:].all()
 
 
-def test_predictions_below_a_dataset_are_not_its_ground_truth(tmp_path: Path) -> None:
+def test_predictions_are_ground_truth_only_where_the_file_itself_is_given(tmp_path: Path) -> None:
     images = masks(tmp_path)
     write_annotations(tmp_path / "predicted", [annotated(*one) for one in images], CLASSES)
     for path, mask in images:
@@ -79,7 +78,10 @@ def test_predictions_below_a_dataset_are_not_its_ground_truth(tmp_path: Path) ->
     for name in ("images", "annotations", ""):
         path = write_annotations(tmp_path / name, [annotated(*one) for one in images], CLASSES)
         data = open_dataset(tmp_path)
-        assert (data.layout, data.images.name(0)) == ("coco", "images/a/x.png")
+        assert data.layout == "masks"
+        assert any("predictions.json is not read: convolve predicted it" in note for note in data.notes)
+        given = open_dataset(path)
+        assert (given.layout, Path(given.root, given.images.name(0))) == ("coco", tmp_path / "images/a/x.png")
         path.unlink()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from convolve.datasets.layouts.coco import region
+from convolve.datasets.layouts.shapes import Polygons
 from convolve.tasks.segment.polygons import Flags, Polygon, find_polygons
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 def draw(found: list[Polygon], shape: tuple[int, int]) -> Flags:
     polygons = [polygon.flat() for polygon in found]
-    assert np.array_equal(region(polygons, shape), coco.decode(coco.merge(coco.frPyObjects(polygons, *shape))))
-    return np.asarray(region(polygons, shape) > 0)
+    assert np.array_equal(Polygons(polygons).paint(shape), coco.decode(coco.merge(coco.frPyObjects(polygons, *shape))))
+    return np.asarray(Polygons(polygons).paint(shape) > 0)
 
 
 def check(inside: Flags) -> None:

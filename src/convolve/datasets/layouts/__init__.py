@@ -22,16 +22,22 @@ from convolve.datasets.layouts import (
     catalog,
     cifar,
     coco,
+    cvat,
     folders,
     idx,
     imagenet,
+    label_studio,
+    labelme,
     masks,
     matlab,
     names,
     pets,
     stacks,
+    supervisely,
     tables,
+    via,
 )
+from convolve.datasets.layouts.image_finder import folders_of_images
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import contents
 from convolve.datasets.masks import Masks
@@ -41,7 +47,9 @@ from convolve.values import Dataset, Indices
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
-LAYOUTS = (*_CERTAIN, tables, coco, stacks, masks, names, folders)
+LAYOUTS = (
+    *_CERTAIN, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, names, folders,
+)  # fmt: skip
 """In the order in which they go first; folders that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
 _GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
@@ -76,11 +84,43 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
 
 
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
-    if path.suffix.casefold() in tables.SUFFIXES:
-        return tables.open_file(path, options)
+    suffix = path.suffix.casefold()
+    if suffix in tables.SUFFIXES:
+        try:
+            return tables.open_file(path, options)
+        except DataError:
+            if suffix == ".csv" and (dataset := _open_annotations(path, options)):
+                return dataset
+            raise
+    if suffix == ".json" and (dataset := coco.open_file(path, options)):
+        return dataset
+    if suffix in (".json", ".xml") and (dataset := _open_annotations(path, options)):
+        return dataset
     if dataset := idx.open_file(path):
         return dataset
-    raise DataError(f"{path} is neither a table (.csv, .tsv, .txt) nor an IDX images file; unpack an archive first.")
+    raise DataError(
+        f"{path} is neither a table (.csv, .tsv, .txt), nor annotations (.json, .xml), nor an IDX images file; unpack "
+        "an archive first."
+    )
+
+
+def _open_annotations(path: Path, options: ReadingOptions) -> Dataset | None:
+    """The dataset of one file of annotations, whose images are next to it or one folder above."""
+    obstacles: list[DataError] = []
+    for root in folders_of_images(path):
+        inventory = replace(take_inventory(root, options), files=(path.relative_to(root).as_posix(),))
+        for layout in (labelme, cvat, via, label_studio):
+            if layout.MARK.search(path.name):
+                try:
+                    dataset: Dataset | None = layout.recognize(inventory)
+                except DataError as error:
+                    obstacles.append(error)
+                else:
+                    if dataset:
+                        return dataset
+        if not obstacles:
+            return None
+    raise obstacles[0]
 
 
 def _recognize(inventory: Inventory) -> Dataset:

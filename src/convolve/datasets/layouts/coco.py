@@ -1,155 +1,116 @@
 """COCO's annotations: JSON files whose objects are outlined by polygons or run-length encoded.
 
-They give masks, and labels: which categories occur in an image.
+They give masks, and labels: which categories occur in an image. Lin et al. 2014, "Microsoft COCO: Common Objects in
+Context"; the format: https://cocodataset.org/#format-data.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from convolve.datasets.images import DIGEST_BYTES, ImageFiles
-from convolve.datasets.inventory import NAMED, Inventory, natural
-from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.mask_pairs import is_mask
-from convolve.datasets.layouts.mask_values import distinct_colors
-from convolve.datasets.layouts.parts import build_dataset, split_word
-from convolve.datasets.masks import Masks
-from convolve.datasets.parallel import in_order
-from convolve.datasets.rle import decode, from_text
-from convolve.errors import DataError, ImageError
-from convolve.values import Dataset, GroundTruth, Pixels
+from convolve.datasets.inventory import Inventory, natural, take_inventory
+from convolve.datasets.layouts.documents import mentioned
+from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
+from convolve.datasets.layouts.outlines import (
+    BOX,
+    EMPTY,
+    OUTLINE,
+    NamedObject,
+    OutlinedImage,
+    class_name,
+    count_of,
+    list_names,
+    outlined_dataset,
+)
+from convolve.datasets.layouts.parts import split_word
+from convolve.datasets.layouts.shapes import Polygons, Rle, corner_lists, is_outline
+from convolve.datasets.reading import ReadingOptions
+from convolve.errors import DataError
+from convolve.values import Dataset
 
 NAME = "coco"
 EXPECTED = "annotations/*.json in COCO's format, with polygons or RLE"
 MARK = re.compile(r"^([^/]+/)?[^/]+\.json$", re.IGNORECASE)
-BACKGROUND = "background"
-PREDICTIONS = "predictions.json"
-"""What `convolve predict` writes: ground truth only where a person has put it next to the images, above them, or into
-`annotations`."""
-_MOST = 254
-Corners = npt.NDArray[np.float64]
+PREDICTED = "predicted by convolve"
+"""How the description in a file begins that `convolve predict` wrote: ground truth only where a person gives it."""
+_KEYS = ("images", "annotations", "categories")
 
 
 @dataclass(frozen=True)
-class _Object:
-    """An object of a class, by its index; ``shape`` is its `segmentation` as the file has it."""
+class _Document:
+    """A file below the root that has COCO's three lists."""
 
-    index: int
-    shape: Any
-    area: float
+    name: str
+    images: Sequence[Mapping[str, Any]]
+    annotations: Sequence[Mapping[str, Any]]
+    categories: Sequence[Mapping[str, Any]]
+    predicted: bool
+
+    @cached_property
+    def outlined(self) -> bool:
+        return any(is_outline(one.get("segmentation")) for one in self.annotations)
+
+    @property
+    def is_ground_truth(self) -> bool:
+        return self.outlined and not self.predicted
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """An image with the class indices of all its objects (``present``), and those objects that have an outline."""
+class _Images:
+    """Those of a document: entries whose images are here, a name of each that is ``missing``, and what to say."""
 
-    image: str
-    split: str | None
-    size: tuple[int, int]
-    present: frozenset[int]
-    objects: tuple[_Object, ...]
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class CocoMasks:
-    """Objects painted over the background, which is class 0: larger ones first, so that smaller ones remain visible."""
-
-    entries: tuple[_Entry, ...]
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def read(self, index: int) -> Pixels:
-        """(H, W) class indices. Raises `ImageError`."""
-        entry = self.entries[index]
-        mask = np.zeros(entry.size, np.uint8)
-        for one in sorted(entry.objects, key=lambda one: -one.area):
-            try:
-                mask[region(one.shape, entry.size) > 0] = one.index
-            except (DataError, TypeError, ValueError, KeyError) as error:
-                raise ImageError(f"An object of {entry.image} cannot be drawn ({error}); correct it.") from error
-        return mask
-
-    def digest(self, index: int) -> bytes:
-        """BLAKE2b of the objects and the size."""
-        content = (self.entries[index].size, self.entries[index].objects)
-        return hashlib.blake2b(repr(content).encode(), digest_size=DIGEST_BYTES).digest()
-
-
-def region(shape: Any, size: tuple[int, int]) -> Pixels:
-    """(H, W) zeros and ones of an object: a list of polygons, or `counts` as a list or as text. Raises `DataError`."""
-    if isinstance(shape, Mapping):
-        counts = shape["counts"]
-        if list(shape["size"]) != list(size):
-            raise DataError(f"its run lengths are of {shape['size']}, the image is {list(size)}")
-        return decode(from_text(counts) if isinstance(counts, str) else counts, size)
-    filled = np.zeros(size, np.uint8)
-    for polygon in shape:
-        filled |= inside(np.asarray(polygon, np.float64).reshape(-1, 2), size)
-    return filled
-
-
-def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
-    """(H, W) 1 where a pixel's center lies inside a polygon (corners, 2) of x, y that count from the outer edge of the
-    first pixel: where a line up from there crosses its edges an odd number of times.
-    """
-    crossed = np.zeros((size[0] + 1, size[1]), np.uint8)
-    for (left, top), (right, bottom) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        low, high = sorted((left, right))
-        columns = np.arange(max(0, np.ceil(low - 0.5)), min(size[1], np.ceil(high - 0.5)), dtype=np.int64)
-        if len(columns):
-            heights = top + (columns + 0.5 - left) / (right - left) * (bottom - top)
-            rows = np.ceil(heights - 0.5).clip(0, size[0]).astype(np.int64)
-            crossed[rows, columns] ^= 1
-    return np.bitwise_xor.accumulate(crossed, axis=0)[:-1]
+    entries: list[OutlinedImage]
+    missing: list[str]
+    notes: list[str]
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder with such files, or None. Files called `instances…` go before others; the split is the
-    word in the file's name or its folder's. Images that are missing, or of another size than the file says, are left
-    out and named in the reason.
+    word in the file's name or its folder's. Files that convolve itself predicted do not count.
 
-    Raises `DataError` for a damaged file, files that disagree on classes, or more than 254 classes.
+    Raises `DataError` for a damaged file, files that disagree on classes, or whatever else hinders reading them.
     """
-    path = inventory.root
-    found = [path / name for name in sorted(filter(MARK.search, inventory.files), key=_rank)]
-    instances = [file for file in found if file.name.startswith("instances")]
-    documents = {file: document for file in dict.fromkeys(instances or found) if (document := _read(file))}
-    files = {file: document for file, document in documents.items() if _is_ground_truth(path, file, document)}
-    if not files:
+    names = sorted(filter(MARK.search, inventory.files), key=_rank)
+    instances = [name for name in names if Path(name).name.startswith("instances")]
+    others = [name for name in names if name not in instances]
+    documents: list[_Document] = []
+    unreadable: list[DataError] = []
+    for group in (instances, others):
+        if not any(document.is_ground_truth for document in documents):
+            documents += _read_all(inventory, group, unreadable)
+    taken = [document for document in documents if document.is_ground_truth]
+    if taken:
+        left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if one not in taken]
+        return _dataset(inventory, taken, left)
+    if documents:
+        raise DataError(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")
+    if unreadable:
+        raise unreadable[0]
+    return None
+
+
+def open_file(path: Path, options: ReadingOptions) -> Dataset | None:
+    """The dataset of one such file, whoever wrote it; None for other JSON. The images are next to it or one folder
+    above. Raises `DataError` as `recognize` does.
+    """
+    document = _read(path.parent, path.name)
+    if document is None:
         return None
-    names = _classes(files)
-    entries, missing = _entries(_ImageFinder(inventory.images), files, names)
-    if not entries:
-        raise DataError(f"{path} holds none of the images that {next(iter(files)).name} names, such as {missing[0]}.")
-    entries, differing = _of_same_size(path, entries)
-    if not entries:
-        raise DataError(
-            f"In {path} no image has the size that the file gives, such as {differing[0]}; export it again."
-        )
-    reason = f"COCO's {', '.join(file.name for file in files)}; {len(entries)} images with masks and labels"
-    for what, left_out in (("missing", missing), ("whose size is not the file's", differing)):
-        if left_out:
-            reason += f"; left out: {len(left_out)} {what}, such as {', '.join(left_out[:NAMED])}"
-    flags = np.array([[index in entry.present for index in range(1, len(names))] for entry in entries], dtype=np.uint8)
-    ground_truths: dict[str, GroundTruth] = {
-        "masks": Masks(CocoMasks(tuple(entries)), names, distinct_colors(len(names))),
-        "labels": Labels(flags, names[1:]),
-    }
-    images = ImageFiles(path, tuple(entry.image for entry in entries))
-    return build_dataset(path, NAME, reason, images, [entry.split for entry in entries], ground_truths)
+    if not document.outlined:
+        raise DataError(f"{path} is not read: {_obstacle(replace(document, predicted=False))}.")
+    for folder in folders_of_images(path):
+        inventory = take_inventory(folder, options)
+        named = replace(document, name=path.relative_to(folder).as_posix())
+        if ImageFinder(inventory.images).find(_names(named), named.name).paths:
+            break
+    return _dataset(inventory, [named], [])
 
 
 def _rank(file: str) -> tuple[object, ...]:
@@ -158,104 +119,226 @@ def _rank(file: str) -> tuple[object, ...]:
     return bool(folder), folder != "annotations", natural(name), folder
 
 
-def _is_ground_truth(folder: Path, file: Path, document: Mapping[str, Any]) -> bool:
-    """Whether a file is not what `convolve predict` left in a folder of its own."""
-    if file.name != PREDICTIONS or file.parent in (folder, folder / "annotations"):
-        return True
-    return any((file.parent / str(image.get("file_name", ""))).is_file() for image in document["images"])
+def _read_all(inventory: Inventory, names: Sequence[str], unreadable: list[DataError]) -> list[_Document]:
+    """The documents among the files. What is no JSON and mentions none of COCO's keys goes to the ``unreadable``,
+    unless it is called as the image next to it.
+    """
+    stems = {image.rpartition(".")[0] for image in inventory.images}
+    found = []
+    for name in names:
+        try:
+            document = _read(inventory.root, name)
+        except _NoJSONError as error:
+            if error.has_keys:
+                raise
+            unreadable += [] if name.rpartition(".")[0] in stems else [error]
+        else:
+            found += [document] if document else []
+    return found
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """The document, or None where it is none of this kind."""
+class _NoJSONError(DataError):
+    """A file is not JSON; whether it mentions one of COCO's keys."""
+
+    def __init__(self, message: str, *, has_keys: bool = False) -> None:
+        super().__init__(message)
+        self.has_keys = has_keys
+
+
+def _read(root: Path, name: str) -> _Document | None:
+    """A file's document, or None where it is none of this kind; one without the keys is not parsed."""
+    path = root / name
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}); copy or save it again.") from error
-    if not isinstance(document, dict) or not {"images", "annotations", "categories"} <= document.keys():
+        content = path.read_bytes()
+    except OSError as error:
+        raise _NoJSONError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+    keys = mentioned(content, _KEYS)
+    parsed = len(keys) == len(_KEYS) or not content.rstrip().endswith((b"}", b"]"))
+    try:
+        document = json.loads(content) if parsed else None
+    except UnicodeDecodeError as error:
+        raise _NoJSONError(f"{path} is not in UTF-8, as JSON is; save it so.", has_keys=bool(keys)) from error
+    except (ValueError, RecursionError) as error:
+        raise _NoJSONError(
+            f"{path} cannot be read as JSON ({error}); copy or save it again.", has_keys=bool(keys)
+        ) from error
+    if not isinstance(document, dict) or not document.keys() >= set(_KEYS):
         return None
-    return document if any(one.get("segmentation") for one in document["annotations"]) else None
+    for key in _KEYS:
+        if not isinstance(document[key], list) or not all(isinstance(one, dict) for one in document[key]):
+            raise DataError(f"{path} has COCO's keys, but its {key} are no list of objects; export it again.")
+    info = document.get("info")
+    predicted = isinstance(info, dict) and str(info.get("description")).startswith(PREDICTED)
+    return _Document(name, document["images"], document["annotations"], document["categories"], predicted)
 
 
-def _classes(files: Mapping[Path, dict[str, Any]]) -> tuple[str, ...]:
-    """Background, then the categories in the order of their ids."""
-    lists = [{int(one["id"]): str(one["name"]) for one in document["categories"]} for document in files.values()]
-    if any(other != lists[0] for other in lists):
-        raise DataError(f"{' and '.join(path.name for path in files)} have different categories; use one list.")
-    if len(lists[0]) > _MOST:
-        raise DataError(f"{next(iter(files))} has {len(lists[0])} categories; masks hold {_MOST} at most.")
-    return (BACKGROUND, *(lists[0][key] for key in sorted(lists[0])))
+def _obstacle(document: _Document) -> str:
+    """Why a document is not taken, the end of a sentence."""
+    if document.predicted:
+        return "convolve predicted it; give the file itself where it is meant as ground truth"
+    if not document.annotations:
+        return "it has no annotations"
+    images = {_id(image.get("id")): _name(image) for image in document.images}
+    named = dict.fromkeys(images.get(_id(one.get("image_id")), "no image") for one in document.annotations)
+    boxes = count_of(len(document.annotations), "object")
+    return (
+        f"of its {boxes} it has only boxes, no outlines, such as in {list_names(list(named))}; export polygons or RLE"
+    )
 
 
-@dataclass(frozen=True)
-class _ImageFinder:
-    """The images below a folder, to be found by what a file calls them."""
-
-    images: Sequence[str]
-
-    @cached_property
-    def _by_name(self) -> Mapping[str, list[str]]:
-        found = defaultdict(list)
-        for name in self.images:
-            found[Path(name).name].append(name)
-        return found
-
-    def find(self, name: str, words: Sequence[str]) -> str | None:
-        """The path of that ending, of several the one in a folder that is called as one of the words."""
-        ending = Path(name).as_posix().lstrip("./")
-        fits = [path for path in self._by_name.get(Path(name).name, []) if f"/{path}".endswith(f"/{ending}")]
-        fits.sort(key=is_mask)  # of an image and its mask the image
-        near = [path for path in fits if set(Path(path).parts) & set(words) and not is_mask(path)]
-        return next(iter(near or fits), None)
+def _dataset(inventory: Inventory, documents: Sequence[_Document], notes: Sequence[str]) -> Dataset:
+    root = inventory.root
+    tables = [_categories(root, document) for document in documents]
+    names, more = _classes(documents, tables)
+    finder = ImageFinder(inventory.images)
+    read = [_read_images(root, document, finder, table) for document, table in zip(documents, tables, strict=True)]
+    entries = [entry for one in read for entry in one.entries]
+    missing = [name for one in read for name in one.missing]
+    if not entries:
+        raise DataError(f"{root} holds none of the images that {documents[0].name} names, such as {missing[0]}.")
+    reason = f"COCO's {', '.join(Path(document.name).name for document in documents)}"
+    dataset = outlined_dataset(inventory, NAME, reason, entries, names)
+    absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
+    said = [*notes, *more, *(note for one in read for note in one.notes), *absent]
+    return replace(dataset, notes=(*said, *dataset.notes))
 
 
-def _entries(
-    images: _ImageFinder, files: Mapping[Path, dict[str, Any]], names: Sequence[str]
-) -> tuple[list[_Entry], list[str]]:
-    """The images that exist, in the files' order, and the names of those that do not."""
-    entries: list[_Entry] = []
-    missing: list[str] = []
-    for path, document in files.items():
-        try:
-            found = list(_parse(images, path, document, names))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} is damaged: {type(error).__name__} {error}; export it again.") from error
-        entries += [entry for entry in found if isinstance(entry, _Entry)]
-        missing += [name for name in found if isinstance(name, str)]
-    return entries, missing
-
-
-def _of_same_size(folder: Path, entries: Sequence[_Entry]) -> tuple[list[_Entry], list[str]]:
-    """The entries whose images are as large as the file says, and the names and sizes of the others."""
-    images = ImageFiles(folder, tuple(entry.image for entry in entries))
-
-    def size(index: int) -> tuple[int, int]:
-        try:
-            return images.size(index)
-        except ImageError:
-            return entries[index].size  # the doctor names what cannot be read
-
-    sizes = list(in_order(size, range(len(entries))))
-    pairs = list(zip(entries, sizes, strict=True))
-    differing = [
-        f"{entry.image} ({actual[1]}x{actual[0]}, not {entry.size[1]}x{entry.size[0]})"
-        for entry, actual in pairs
-        if entry.size != actual
+def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
+    """The categories in the order of their ids, without those that only head others; and what to say of them."""
+    if any(set(table.values()) != set(tables[0].values()) for table in tables):
+        files = " and ".join(Path(document.name).name for document in documents)
+        raise DataError(f"{files} have different categories; use one list.")
+    used = {
+        table[_id(one["category_id"])]
+        for table, document in zip(tables, documents, strict=True)
+        for one in document.annotations
+    }
+    heads = {
+        class_name(one["supercategory"])
+        for document in documents
+        for one in document.categories
+        if one.get("supercategory") and class_name(one["supercategory"]) != class_name(one["name"])
+    }
+    names = [tables[0][key] for key in sorted(tables[0], key=natural)]
+    unused = [name for name in names if name in heads and name not in used]
+    notes = [f"no object has the category {name}, to which others belong; it is no class" for name in unused]
+    notes += [
+        f"{count} categories are called {name}; they are one class"
+        for name, count in Counter(names).items()
+        if count > 1
     ]
-    return [entry for entry, actual in pairs if entry.size == actual], differing
+    return [name for name in names if name not in unused], notes
 
 
-def _parse(images: _ImageFinder, path: Path, document: dict[str, Any], names: Sequence[str]) -> Iterator[_Entry | str]:
-    """Every image of a file; of one that does not exist, its name."""
-    words = (*path.stem.split("_"), path.parent.name)
+def _categories(root: Path, document: _Document) -> dict[str, str]:
+    """The names of the categories by id. Raises `DataError` for one without, for ids that several have, and for objects
+    that name none of them.
+    """
+    path = root / document.name
+    names: dict[str, str] = {}
+    for one in document.categories:
+        key = _id(one.get("id"))
+        if not key or not one.get("name"):
+            raise DataError(f"{path} has a category without id or name; complete it.")
+        if names.setdefault(key, class_name(one["name"])) != class_name(one["name"]):
+            raise DataError(f"{path} has two categories of the same id {key}; give each its own.")
+    unknown = [key for one in document.annotations if (key := _id(one.get("category_id"))) not in names]
+    if unknown:
+        raise DataError(
+            f"{path} has {count_of(len(unknown), 'object')} whose category_id is none of its categories' ids, such as "
+            f"{unknown[0] or 'none'}; correct it."
+        )
+    return names
+
+
+def _read_images(root: Path, document: _Document, finder: ImageFinder, categories: Mapping[str, str]) -> _Images:
+    """The images of a document with their objects. Raises `DataError` where the two do not belong together."""
+    path = root / document.name
+    words = (*Path(document.name).stem.split("_"), path.parent.name)
     split = next(filter(None, map(split_word, words)), None)
-    indices = {one["id"]: names.index(str(one["name"])) for one in document["categories"]}
-    objects, present = defaultdict(list), defaultdict(set)
-    for one in document["annotations"]:
-        index = indices[one["category_id"]]
-        present[one["image_id"]].add(index)
-        if one.get("segmentation"):
-            objects[one["image_id"]].append(_Object(index, one["segmentation"], float(one.get("area", 0))))
-    for image in document["images"]:
-        name, size, key = str(image["file_name"]), (int(image["height"]), int(image["width"])), image["id"]
-        file = images.find(name, words)
-        yield _Entry(file, split, size, frozenset(present[key]), tuple(objects[key])) if file else name
+    objects = _objects(path, document, categories)
+    ids: dict[str, set[str]] = defaultdict(set)
+    for image in document.images:
+        if not _name(image) or not _id(image.get("id")):
+            raise DataError(f"{path} has an image without id or file_name ({_name(image) or 'no name'}); complete it.")
+        ids[_id(image["id"])].add(_name(image))
+    found = finder.find(_names(document), document.name)
+    doubled = {key: sorted(names) for key, names in ids.items() if len(names) > 1}
+    entries = [
+        OutlinedImage(found.paths[name], document.name, tuple(objects.get(key, ())), _size(image), split)
+        for image in document.images
+        if (name := _name(image)) in found.paths and (key := _id(image["id"])) not in doubled
+    ]
+    notes = []
+    for key, names in list(doubled.items())[:1]:
+        if not entries and found.paths:
+            raise DataError(f"{path} gives the same id {key} to {list_names(names)}; number the images anew.")
+        count = sum(map(len, doubled.values()))
+        notes.append(f"left out: {count} images of the same id, such as {list_names(names)} ({key})")
+    orphans = {key or "none": len(each) for key, each in objects.items() if key not in ids}
+    for key in list(orphans)[:1]:
+        if not objects.keys() & ids.keys():
+            raise DataError(f"In {path} no image has an id that an object names, such as {key}; correct image_id.")
+        notes.append(
+            f"left out: {count_of(sum(orphans.values()), 'object')} with an image_id that no image has, such as {key}"
+        )
+    notes += [
+        f"in another folder than {path.name} says: {count_of(len(found.moved), 'image')}, such as {name}, which is "
+        f"{found.paths[name]}"
+        for name in found.moved[:1]
+    ]
+    return _Images(entries, list(found.missing), notes)
+
+
+def _objects(path: Path, document: _Document, categories: Mapping[str, str]) -> dict[str, list[NamedObject]]:
+    """The objects of the images by their ids. Raises `DataError` where all corners are fractions of the image."""
+    found: dict[str, list[NamedObject]] = defaultdict(list)
+    polygons = []
+    for one in document.annotations:
+        outline, name = one.get("segmentation"), categories[_id(one["category_id"])]
+        shape = _shape(outline) if is_outline(outline) else None
+        polygons += [shape] if isinstance(shape, Polygons) else []
+        kind = OUTLINE if shape else EMPTY if outline else BOX
+        found[_id(one.get("image_id"))].append(NamedObject(name, shape, kind))
+    if polygons and all(map(_is_fraction, polygons)):
+        raise DataError(f"{path} has corners that are fractions of the image; export them in pixels.")
+    return found
+
+
+def _is_fraction(shape: Polygons) -> bool:
+    """Whether all corners lie between 0 and 1."""
+    try:
+        return all(0 <= corners.min() <= corners.max() <= 1 for corners in corner_lists(shape.outlines))
+    except DataError:
+        return False
+
+
+def _shape(segmentation: Any) -> Polygons | Rle:
+    if isinstance(segmentation, Mapping):
+        return Rle(segmentation.get("counts"), segmentation.get("size"))
+    return Polygons(segmentation)
+
+
+def _names(document: _Document) -> list[str]:
+    return [_name(image) for image in document.images]
+
+
+def _name(image: Mapping[str, Any]) -> str:
+    """What an image is called; LVIS has only its address."""
+    return str(image.get("file_name") or image.get("coco_url") or "")
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width, where the file has both."""
+    try:
+        height, width = (int(float(image.get(side) or 0)) for side in ("height", "width"))
+    except (TypeError, ValueError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _id(value: object) -> str:
+    """An id as text: `7`, `7.0` and `"7"` are one; none where there is none."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()

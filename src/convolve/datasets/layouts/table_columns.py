@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory
-from convolve.datasets.layouts.masks import is_mask
+from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, is_number
 from convolve.datasets.reading import ReadingOptions

@@ -14,7 +14,7 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.masks import is_mask
+from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, split_labels
 from convolve.datasets.layouts.table_columns import (

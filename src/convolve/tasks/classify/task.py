@@ -77,6 +77,7 @@ class Classify(Task):
         cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
     ) -> Iterator[Choice]:
         """Label smoothing for large networks, class weights for imbalanced data."""
+        del known
         multi_label = isinstance(ground_truth, Labels) and ground_truth.multi_label
         smoothing = 0.1 if not multi_label and (card.parameters or SMALL_NETWORK) >= SMALL_NETWORK else 0.0
         yield "label_smoothing", smoothing, "keeps a large network from overconfidence" if smoothing else "not needed"

@@ -10,9 +10,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from convolve import __version__
-from convolve.datasets.layouts.coco import BACKGROUND, PREDICTIONS
+from convolve.datasets.layouts.coco import PREDICTED
+from convolve.datasets.layouts.outlines import BACKGROUND
 from convolve.files import write_text
 from convolve.tasks.segment.polygons import Polygon
+
+_FILE = "predictions.json"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class AnnotatedImage:
 
 def write_annotations(folder: Path, images: Sequence[AnnotatedImage], classes: Sequence[str]) -> Path:
     """Write `predictions.json`; its path. Raises `ConvolveError`."""
-    path = folder / PREDICTIONS
+    path = folder / _FILE
     write_text(path, json.dumps(document(images, classes), ensure_ascii=False))
     return path
 
@@ -42,7 +45,7 @@ def document(images: Sequence[AnnotatedImage], classes: Sequence[str]) -> dict[s
     above = os.path.commonpath([path.parent for path in paths])
     found = [one for number, image in enumerate(images, 1) for one in _annotations(image, number, numbers)]
     return {
-        "info": {"description": f"predicted by convolve {__version__}"},
+        "info": {"description": f"{PREDICTED} {__version__}"},
         "licenses": [],
         "categories": [{"id": number, "name": name, "supercategory": ""} for name, number in numbers.items()],
         "images": [

@@ -1,0 +1,220 @@
+"""Outlines of objects as annotation files have them, and the pixels that they cover.
+
+Coordinates count from the outer edge of the first pixel; a pixel is covered where its center lies inside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Protocol, final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from convolve.datasets.rle import decode, from_text
+from convolve.errors import DataError
+from convolve.values import Flags, Pixels
+
+Corners = npt.NDArray[np.float64]
+_CORNERS = 3  # of a polygon, at least
+
+
+class Shape(Protocol):
+    """What an object covers; its `repr` has all of it."""
+
+    def area(self) -> float:
+        """About how many pixels it covers. Raises `DataError` for a damaged one."""
+        ...
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """(H, W) zeros and ones. Raises `DataError` for a damaged one."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Polygons:
+    """One or several polygons as a file has them (see `corner_lists`)."""
+
+    outlines: Any
+
+    def area(self) -> float:
+        """By Gauss's formula; that of an outline which crosses itself is smaller."""
+        return sum(map(polygon_area, corner_lists(self.outlines)))
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """What lies inside one of the polygons."""
+        filled = np.zeros(size, np.uint8)
+        for polygon in corner_lists(self.outlines):
+            filled |= inside(polygon, size)
+        return filled
+
+
+@final
+@dataclass(frozen=True)
+class Rle:
+    """COCO's run lengths: ``counts`` as a list or as compressed text, ``size`` the height and width they fill."""
+
+    counts: Any
+    size: Any
+
+    def area(self) -> float:
+        """The pixels inside."""
+        return float(sum(self._lengths()[1::2]))
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """The pixels inside; the image must have the same size."""
+        if not isinstance(self.size, list) or self.size != list(size):
+            raise DataError(f"its run lengths are of {self.size}, the image is {list(size)}")
+        return decode(self._lengths(), size)
+
+    def _lengths(self) -> list[int]:
+        counts = self.counts
+        if isinstance(counts, str):
+            return from_text(counts)
+        if not isinstance(counts, list) or not all(isinstance(count, int) for count in counts):
+            raise DataError("its run lengths are neither whole numbers nor text")
+        return counts
+
+
+@final
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse about ``center`` (x, y) of ``radii`` (horizontal, vertical), turned clockwise by ``angle`` degrees."""
+
+    center: tuple[float, float]
+    radii: tuple[float, float]
+    angle: float = 0.0
+
+    def area(self) -> float:
+        """Of the whole ellipse."""
+        return math.pi * self.radii[0] * self.radii[1]
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """The pixels whose centers lie inside."""
+        if not all(map(math.isfinite, (*self.center, *self.radii, self.angle))) or min(self.radii) <= 0:
+            raise DataError("its ellipse has no size")
+        rows, columns = np.ogrid[: size[0], : size[1]]
+        right, down = columns + 0.5 - self.center[0], rows + 0.5 - self.center[1]
+        cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
+        along, across = right * cosine + down * sine, down * cosine - right * sine
+        return ((along / self.radii[0]) ** 2 + (across / self.radii[1]) ** 2 <= 1).astype(np.uint8)
+
+
+@final
+@dataclass(frozen=True)
+class Bitmap:
+    """A small image file (``content``) whose upper left pixel lies on pixel ``origin`` (x, y): what is not black, or
+    not transparent where it has an alpha channel, belongs to the object.
+    """
+
+    content: bytes
+    origin: tuple[int, int]
+
+    def area(self) -> float:
+        """The pixels of the object."""
+        return float(np.count_nonzero(self._flags()))
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """The pixels of the object that lie in the image."""
+        return paste(self._flags(), self.origin, size)
+
+    def _flags(self) -> Flags:
+        try:
+            with Image.open(BytesIO(self.content)) as file:
+                alpha = "A" in file.getbands() or "transparency" in file.info
+                pixels = np.asarray(file.convert("RGBA").getchannel("A") if alpha else file.convert("L"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataError("its bitmap is not a readable PNG") from error
+        return np.asarray(pixels > 0)
+
+
+def corner_lists(shape: Any) -> list[Corners]:
+    """The polygons of at least three corners in a list of `[x, y, x, y …]` or of `[[x, y], [x, y] …]`, or in one of
+    those alone: (corners, 2) x and y. Raises `DataError` for anything else.
+    """
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        raise DataError("its outline is no list of polygons")
+    found = []
+    for polygon in shape if _is_list_of_polygons(shape) else [shape]:
+        try:
+            numbers = np.array(polygon, np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError("its polygon does not consist of numbers") from error
+        if not np.isfinite(numbers).all() or numbers.ndim > 2 or numbers.shape[1:] not in ((), (2,)):
+            raise DataError("its polygon does not consist of numbers")
+        if numbers.size % 2:
+            raise DataError(f"its polygon of {numbers.size} numbers ends in the middle of a corner")
+        if numbers.size >= 2 * _CORNERS:
+            found.append(numbers.reshape(-1, 2))
+    return found
+
+
+def is_outline(shape: Any) -> bool:
+    """Whether a COCO `segmentation` outlines anything; what is damaged does, so that it will be named. (A polygon needs
+    three corners.)
+    """
+    if not isinstance(shape, list) or not shape:
+        return bool(shape)
+    parts = shape if _is_list_of_polygons(shape) else [shape]
+    return any(
+        not isinstance(part, list) or len(part) >= (_CORNERS if isinstance(part[0], list) else 2 * _CORNERS)
+        for part in parts
+        if part
+    )
+
+
+def _is_list_of_polygons(shape: Sequence[Any]) -> bool:
+    """Whether it is not one polygon, of numbers or of corners that are pairs of numbers."""
+    first = shape[0] if shape else []
+    if not isinstance(first, list | tuple | dict):
+        return isinstance(first, str)
+    return any(not isinstance(part, list | tuple) or len(part) != 2 for part in shape)
+
+
+def polygon_area(corners: Corners) -> float:
+    """Of a polygon (corners, 2)."""
+    x, y = corners.T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def rectangle(
+    edges: tuple[float, float, float, float], pivot: tuple[float, float] = (0.0, 0.0), angle: float = 0.0
+) -> Polygons:
+    """A rectangle between its ``edges`` (left, top, right, bottom), turned clockwise about a point by degrees."""
+    left, top, right, bottom = edges
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    if angle:
+        cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        offsets = [(x - pivot[0], y - pivot[1]) for x, y in corners]
+        corners = [(pivot[0] + x * cosine - y * sine, pivot[1] + x * sine + y * cosine) for x, y in offsets]
+    return Polygons([[value for corner in corners for value in corner]])
+
+
+def paste(flags: Flags, origin: tuple[int, int], size: tuple[int, int]) -> Pixels:
+    """(H, W) zeros and ones with a small region (h, w) on pixel ``origin`` (x, y); what lies outside is cut off."""
+    result = np.zeros(size, np.uint8)
+    left, top = origin
+    part = flags[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
+    top, left = max(0, top), max(0, left)
+    result[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return result
+
+
+def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
+    """(H, W) 1 where a pixel's center lies inside a polygon (corners, 2) of x, y that count from the outer edge of the
+    first pixel: where a line up from there crosses its edges an odd number of times.
+    """
+    crossed = np.zeros((size[0] + 1, size[1]), np.uint8)
+    for (left, top), (right, bottom) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        low, high = sorted((left, right))
+        columns = np.arange(max(0, np.ceil(low - 0.5)), min(size[1], np.ceil(high - 0.5)), dtype=np.int64)
+        if len(columns):
+            heights = top + (columns + 0.5 - left) / (right - left) * (bottom - top)
+            rows = np.ceil(heights - 0.5).clip(0, size[0]).astype(np.int64)
+            crossed[rows, columns] ^= 1
+    return np.bitwise_xor.accumulate(crossed, axis=0)[:-1]

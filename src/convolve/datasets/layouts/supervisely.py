@@ -1,0 +1,129 @@
+"""Supervisely's annotations: `ann/IMAGE.json` next to `img/IMAGE`, with the classes in `meta.json`.
+
+The format: https://docs.supervisely.com/customization-and-integration/00_ann_format_navi. As in its own package
+(`supervisely/geometry`), points are pixels, and what lies on the edges is covered too; later objects lie on top.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import cv2
+import numpy as np
+
+from convolve.datasets.inventory import Inventory, natural
+from convolve.datasets.layouts.documents import read_json
+from convolve.datasets.layouts.image_finder import ImageFinder
+from convolve.datasets.layouts.outlines import (
+    BOX,
+    OUTLINE,
+    NamedObject,
+    OutlinedImage,
+    class_name,
+    count_of,
+    find_split,
+    list_names,
+    outlined_dataset,
+)
+from convolve.datasets.layouts.shapes import Bitmap, polygon_area, rectangle
+from convolve.errors import DataError
+from convolve.values import Dataset, Pixels
+
+NAME = "supervisely"
+EXPECTED = "Supervisely's ann/*.json next to img/"
+MARK = re.compile(r"(^|/)ann/[^/]+\.json$", re.IGNORECASE)
+_MOST_BYTES = 2**28  # of a bitmap
+_PNG = b"\x89PNG"
+
+
+@final
+@dataclass(frozen=True)
+class PixelPolygon:
+    """A polygon through the pixels ``exterior`` (x, y), which it covers, without those of the ``interior`` polygons."""
+
+    exterior: tuple[tuple[int, int], ...]
+    interior: tuple[tuple[tuple[int, int], ...], ...]
+
+    def area(self) -> float:
+        """Of the polygon through the pixels' centers, without the holes."""
+        return polygon_area(np.array(self.exterior)) - sum(polygon_area(np.array(hole)) for hole in self.interior)
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """The pixels of the exterior, without those of the holes."""
+        filled: Pixels = np.zeros(size, np.uint8)
+        cv2.fillPoly(filled, [np.array(self.exterior, np.int32)], [1])
+        for hole in self.interior:
+            cv2.fillPoly(filled, [np.array(hole, np.int32)], [0])
+        return filled
+
+
+def recognize(inventory: Inventory) -> Dataset | None:
+    """The dataset in a folder with such files, or None. Raises `DataError` for a damaged file."""
+    finder = ImageFinder(inventory.images)
+    entries, missing = [], []
+    for name in filter(MARK.search, inventory.files):
+        document = read_json(inventory.root / name, ("objects", "size"))
+        if isinstance(document, dict) and isinstance(document.get("objects"), list):
+            folder, _, file = name.rpartition("/")
+            target = f"{folder.rpartition('/')[0]}/img/{file[: -len('.json')]}".lstrip("/")
+            found = finder.find([target], name).paths
+            if found:
+                entries.append(_entry(inventory, name, found[target], document))
+            else:
+                missing.append(name)
+    if not entries and not missing:
+        return None
+    if not entries:
+        raise DataError(f"{inventory.root} holds none of the images of {list_names(missing)}; put them there.")
+    used = sorted({one.name for entry in entries for one in entry.objects}, key=natural)
+    reason = f"{count_of(len(entries), 'file')} of Supervisely, such as {entries[0].source}"
+    dataset = outlined_dataset(inventory, NAME, reason, entries, [*_listed(inventory), *used])
+    absent = [f"left out: {count_of(len(missing), 'file')} without an image, such as {list_names(missing)}"]
+    return replace(dataset, notes=(*(absent if missing else ()), *dataset.notes))
+
+
+def _listed(inventory: Inventory) -> list[str]:
+    """The classes of the project's `meta.json`, where there is one."""
+    names = [name for name in inventory.files if name.rpartition("/")[2] == "meta.json"]
+    documents = [read_json(inventory.root / name, ("classes",)) for name in names]
+    lists = [document["classes"] for document in documents if isinstance(document, dict)]
+    return [class_name(one["title"]) for found in lists if isinstance(found, list) for one in found if "title" in one]
+
+
+def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> OutlinedImage:
+    try:
+        objects = tuple(_object(one, layer) for layer, one in enumerate(document["objects"]))
+        size = (int(document["size"]["height"]), int(document["size"]["width"]))
+    except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
+        raise DataError(f"{inventory.root / file} has an object without class or outline; export it again.") from error
+    return OutlinedImage(image, file, objects, size, find_split(file))
+
+
+def _object(one: Mapping[str, Any], layer: int) -> NamedObject:
+    name, kind = class_name(one["classTitle"]), str(one["geometryType"])
+    if kind == "bitmap":
+        left, top = one["bitmap"]["origin"]
+        return NamedObject(name, Bitmap(_decode(one["bitmap"]["data"]), (int(left), int(top))), OUTLINE, layer)
+    if kind not in ("polygon", "rectangle"):
+        return NamedObject(name, None, f"a {kind}", layer)
+    outer = tuple((round(x), round(y)) for x, y in one["points"]["exterior"])
+    if kind == "rectangle":
+        (left, right), (top, bottom) = (sorted(side) for side in zip(*outer, strict=True))
+        return NamedObject(name, rectangle((left, top, right + 1, bottom + 1)), BOX, layer)
+    inner = tuple(tuple((round(x), round(y)) for x, y in hole) for hole in one["points"].get("interior", ()))
+    return NamedObject(name, PixelPolygon(outer, inner), OUTLINE, layer)
+
+
+def _decode(text: str) -> bytes:
+    """A PNG out of base64 and zlib, or out of base64 alone."""
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError from error
+    return packed if packed.startswith(_PNG) else zlib.decompressobj().decompress(packed, _MOST_BYTES)
