@@ -18,6 +18,7 @@ from convolve import models
 from convolve.errors import DataError, NetworkError, OptionError, WeightsError
 from convolve.progress import Message, Progress
 from convolve.setup.prepare import find_starting_weights, open_for_task
+from convolve.tasks.registry import build_options, find_task
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run
 from convolve.verbs import COMMANDS
@@ -120,8 +121,9 @@ def test_masks_that_are_missing_are_a_sentence(labels_only: Path) -> None:
 
 
 def test_how_data_without_masks_was_read_is_said(labels_only: Path) -> None:
-    with pytest.raises(DataError, match=r"has no masks for --task segment: it was read as \w+ .*, with labels; choose"):
-        open_for_task(Recipe(str(labels_only), task="segment"), None)
+    dataset, task, _ = open_for_task(Recipe(str(labels_only), task="segment"), None)
+    with pytest.raises(DataError, match=r"has no masks, only labels \(.*\); give a dataset that has them"):
+        find_task(task.name).accept(dataset, build_options(task.name, "train", {}))
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,7 @@ class Segment(Task):
     @classmethod
     def accept(cls, dataset: Dataset, options: SegmentOptions) -> Dataset:
         """The dataset without the class to ignore. Raises `DataError` without masks or with fewer than two classes."""
-        masks = dataset.ground_truths.get("masks")
-        if not isinstance(masks, Masks):
-            raise DataError(
-                f"{dataset.root} has no masks; give images and masks of the same names, or --task classify."
-            )
+        masks = cast(Masks, dataset.for_ground_truth("masks").ground_truths["masks"])
         classes = tuple(name for name in masks.classes if name != options.ignore)
         if options.ignore is not None and options.ignore not in masks.classes:
             raise DataError(
