@@ -87,7 +87,8 @@ class Findings:
     many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
     lacks though others have them. ``blank`` counts images of a single color.
     ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
-    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks.
+    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks. ``exact_rows`` and
+    ``near_rows`` are the indices of the images of all groups of duplicates.
     """
 
     images: int
@@ -109,11 +110,15 @@ class Findings:
     warnings: tuple[str, ...]
     usable: Indices
     totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    exact_rows: tuple[Indices, ...] = ()
+    near_rows: tuple[Indices, ...] = ()
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """The findings as JSON has them, under the fields' names; of ``usable`` only the number."""
-    return {**asdict(findings), "usable": len(findings.usable)}
+    """The findings as JSON has them, under the fields' names; of ``usable`` only the number, and no indices."""
+    document = asdict(replace(findings, exact_rows=(), near_rows=()))
+    del document["exact_rows"], document["near_rows"]
+    return {**document, "usable": len(findings.usable)}
 
 
 def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Survey:
@@ -188,6 +193,8 @@ def diagnose(
             name: tuple(numbers[survey.usable].sum(0).tolist())
             for name, numbers in ground_truth.findings.counts.items()
         },
+        exact_rows=tuple(survey.usable[group] for group in exact),
+        near_rows=tuple(survey.usable[group] for group in near),
     )
     return replace(findings, warnings=tuple(_advice(findings)))
 
