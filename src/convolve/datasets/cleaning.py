@@ -149,7 +149,7 @@ def _choose(
 
 
 def _with_followers(count: int, drawn: Splits, near: Sequence[Indices]) -> Words:
-    """(N,) the split of each image or an empty text, those of a group of ``near`` duplicates in that of the first of them."""
+    """(N,) the split of each image or an empty text; all of a group of ``near`` duplicates are in that of the first."""
     parts = {"train": drawn.train, "validation": drawn.validation, "test": drawn.test}
     splits: Words = np.full(count, "", dtype=object)
     for name, part in parts.items():

@@ -87,7 +87,6 @@ class Examined:
 
 def run(options: Data, listener: Listener) -> Examined:
     """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
-    del listener
     from convolve import models
     from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
@@ -102,8 +101,8 @@ def run(options: Data, listener: Listener) -> Examined:
     ground_truth = dataset.ground_truths[task.ground_truth]
     if options.fix:
         check_table(options.fix, dataset, ground_truth)
-    measured = survey(dataset.images)
-    findings = diagnose(dataset, ground_truth, None, measured)
+    measured = survey(dataset.images, listener=listener)
+    findings = diagnose(dataset, ground_truth, None, measured, listener=listener)
     identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
     if options.sheet:
         from convolve.setup.contact_sheet import write_contact_sheet

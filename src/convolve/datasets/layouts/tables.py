@@ -140,7 +140,7 @@ def _split_of(name: str) -> str | None:
 
 
 def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: bool) -> _Table:
-    """A table below the root of the images; `DataError` for one that convolve wrote where ``predictions`` are not wanted."""
+    """A table below the root of the images; `DataError` for what convolve wrote unless ``predictions`` are wanted."""
     name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
     cells = read_cells(path, images.names_image)
