@@ -28,6 +28,7 @@ def data(
     task: str | None = None,
     fix: str | Path | None = None,
     sheet: str | Path | None = None,
+    report: str | Path | None = None,
     network: str = "resnet18",
     size: int | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
@@ -47,6 +48,7 @@ def data(
             validation before train), those with different labels go, near duplicates stay in one split, unreadable
             images are left out, and missing splits are drawn.
         sheet: Write a PNG of what a network will see, after augmentation.
+        report: Write a page (.html) with all that was found, duplicates side by side, and the contact sheet.
         network: Network whose training the contact sheet shows.
         size: Height and width of its input in pixels; by default as in training.
         fit: How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default

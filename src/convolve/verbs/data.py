@@ -42,6 +42,8 @@ class Data:
     and missing splits are drawn."""
     sheet: Path | None = None
     """Write a PNG of what a network will see, after augmentation."""
+    report: Path | None = None
+    """Write a page (.html) with all that was found, duplicates side by side, and the contact sheet."""
     network: str = "resnet18"
     """Network whose training the contact sheet shows."""
     size: int | None = None
@@ -53,8 +55,8 @@ class Data:
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet and
-    the cleaned table, if requested.
+    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, the
+    cleaned table and the page, if requested.
     """
 
     dataset: Dataset
@@ -63,9 +65,10 @@ class Examined:
     fingerprint: str
     sheet: Path | None
     cleaned: Cleaned | None
+    report: Path | None
 
     def as_json(self) -> dict[str, Any]:
-        """`path`, `layout`, `reason`, `sheet` and `cleaned`, then the findings."""
+        """`path`, `layout`, `reason`, `sheet`, `report` and `cleaned`, then the findings."""
         from convolve.datasets.doctor import as_json
 
         return {
@@ -75,6 +78,7 @@ class Examined:
             "notes": list(self.dataset.notes),
             "fingerprint": self.fingerprint,
             "sheet": str(self.sheet) if self.sheet else None,
+            "report": str(self.report) if self.report else None,
             "cleaned": self.cleaned.as_json() if self.cleaned else None,
             **as_json(self.findings),
         }
@@ -91,9 +95,12 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
+    from convolve.setup.data_report import check_page, write_data_report
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
+    if options.report:
+        check_page(options.report)
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
@@ -104,13 +111,16 @@ def run(options: Data, listener: Listener) -> Examined:
     measured = survey(dataset.images, listener=listener)
     findings = diagnose(dataset, ground_truth, None, measured, listener=listener)
     identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
-    if options.sheet:
+    cleaned = clean(options.fix, dataset, ground_truth, findings) if options.fix else None
+    if options.sheet or options.report:
         from convolve.setup.contact_sheet import write_contact_sheet
 
         network = models.counterpart(options.network, task.output) or options.network
-        write_contact_sheet(options.sheet, ground_truth, *preview(replace(recipe, network=network), dataset, task.name))
-    cleaned = clean(options.fix, dataset, ground_truth, findings) if options.fix else None
-    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned)
+        first = preview(replace(recipe, network=network), dataset, task.name, measured, findings)
+        sheet = write_contact_sheet(options.sheet, ground_truth, *first)
+        if options.report:
+            write_data_report(options.report, dataset, measured, findings, sheet, cleaned)
+    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report)
 
 
 def render(result: Examined) -> Iterator[RenderableType]:
@@ -139,6 +149,8 @@ def render(result: Examined) -> Iterator[RenderableType]:
         yield Text(f"! {sentence}", style="bold yellow")
     if result.sheet:
         yield f"contact sheet  {result.sheet}"
+    if result.report:
+        yield Text(f"report  {result.report}")
     if result.cleaned:
         yield from _cleaned(result.cleaned)
 
