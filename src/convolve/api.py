@@ -26,7 +26,9 @@ def data(
     label_column: str | None = None,
     label_from: str | None = None,
     task: str | None = None,
+    fix: str | Path | None = None,
     sheet: str | Path | None = None,
+    report: str | Path | None = None,
     network: str = "resnet18",
     size: int | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
@@ -42,7 +44,11 @@ def data(
         label_from: Regular expression on image paths; its first group (or match) is the label.
         task: Task whose annotations to examine, where there are labels and masks; by default the most specific
             ones.
+        fix: Write a cleaned table (.csv) to train from: of exact copies with one label one stays (test before
+            validation before train), those with different labels go, near duplicates stay in one split, unreadable
+            images are left out, and missing splits are drawn.
         sheet: Write a PNG of what a network will see, after augmentation.
+        report: Write a page (.html) with all that was found, duplicates side by side, and the contact sheet.
         network: Network whose training the contact sheet shows.
         size: Height and width of its input in pixels; by default as in training.
         fit: How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default

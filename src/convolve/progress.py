@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, final
+
+_SECONDS_BETWEEN_REPORTS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,38 @@ class Message:
 
 
 Listener = Callable[[Progress | Message], None]
+
+
+@final
+class Pace:
+    """Reports how much of some work is done, ten times a second at most and at the end, with its speed and time left.
+
+    ``unit`` is what is counted, such as `images`.
+    """
+
+    def __init__(self, listener: Listener, work: str, total: int, unit: str) -> None:
+        self._listener, self._work, self._total, self._unit = listener, work, total, unit
+        self._started = self._reported = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        """Report, if it is time."""
+        now = time.monotonic()
+        if now - self._reported < _SECONDS_BETWEEN_REPORTS and done < self._total:
+            return
+        self._reported, speed = now, done / max(now - self._started, 1e-9)
+        words = [f"{speed:,.0f} {self._unit}/s"]
+        words += [f"{format_duration((self._total - done) / speed)} left"] if 0 < done < self._total else []
+        self._listener(Progress(self._work, done, self._total, ", ".join(words)))
+
+
+def format_duration(seconds: float) -> str:
+    """A length of time: `8 s`, `3 min 40 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{max(whole, 1)} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def silent(event: Progress | Message) -> None:

@@ -118,13 +118,13 @@ def test_the_search_finds_what_comparing_all_pairs_finds(monkeypatch: pytest.Mon
     noise = np.random.default_rng(0).normal(0, 5, (200, 4, 4)).repeat(4, 1).repeat(4, 2)
     copies = np.clip(luma[:200] + noise, 0, 255).astype(np.uint8)
     luma, chroma = np.concatenate([luma[:600], copies]), chroma[:800]
-    searched = duplicates._near_pairs(luma, chroma, 1)
+    searched = duplicates._near_pairs(luma, chroma, np.arange(len(luma)), 1, None)
     assert 50 < len(searched) < 150
 
     class AllPairs:
         """Everything is as near as can be to everything."""
 
-        def __init__(self, points: Floats) -> None:
+        def __init__(self, points: Floats, leafsize: int) -> None:
             self.count = len(points)
 
         def query(self, *_: object, **__: object) -> tuple[Floats, Indices]:
@@ -132,7 +132,7 @@ def test_the_search_finds_what_comparing_all_pairs_finds(monkeypatch: pytest.Mon
             return np.zeros(shape, np.float32), np.broadcast_to(np.arange(self.count), shape)
 
     monkeypatch.setattr("scipy.spatial.KDTree", AllPairs)
-    assert searched.tolist() == duplicates._near_pairs(luma, chroma, 1).tolist()
+    assert searched.tolist() == duplicates._near_pairs(luma, chroma, np.arange(len(luma)), 1, None).tolist()
 
 
 def test_thousands_alike_are_one_group_and_take_no_time() -> None:

@@ -66,17 +66,17 @@ def test_files_are_read_and_decoded_once_and_later_only_read(tmp_path: Path, mon
     images = jpegs(tmp_path / "images")
     shutil.copy(tmp_path / "images" / "003.jpg", tmp_path / "images" / "070.jpg")
     reads, decodes = Counter[str](), Counter[str]()
-    read_bytes, decode = Path.read_bytes, EncodedFile.decode
+    open_image, decode = ImageFiles.open, EncodedFile.decode
 
-    def counted_read(path: Path) -> bytes:
-        reads[path.name] += 1
-        return read_bytes(path)
+    def counted_open(files: ImageFiles, index: int) -> EncodedFile:
+        reads[files.names[index]] += 1
+        return open_image(files, index)
 
     def counted_decode(file: EncodedFile, at_least: int = 0) -> Pixels:
         decodes[file.name] += 1
         return decode(file, at_least)
 
-    monkeypatch.setattr(Path, "read_bytes", counted_read)
+    monkeypatch.setattr(ImageFiles, "open", counted_open)
     monkeypatch.setattr(EncodedFile, "decode", counted_decode)
     cold, built = read(images, tmp_path / "caches")
     assert reads == decodes == Counter(images.names)

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from convolve.errors import RunError, TrainingError
 from convolve.models import freeze
-from convolve.progress import Message, Progress
+from convolve.progress import Message, Progress, format_duration
 from convolve.training.checkpoints import RunFiles
-from convolve.training.events import EpochTimes, Events, ProgressReporter, format_duration
+from convolve.training.events import EpochTimes, Events, ProgressReporter
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization

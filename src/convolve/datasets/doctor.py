@@ -17,6 +17,7 @@ import numpy as np
 from convolve.datasets.duplicates import blank, exact_groups, near_groups
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
+from convolve.progress import Listener
 from convolve.values import Dataset, GroundTruth, Indices, Splits
 
 IMBALANCE = 10.0
@@ -87,7 +88,8 @@ class Findings:
     many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
     lacks though others have them. ``blank`` counts images of a single color.
     ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
-    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks.
+    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks. ``exact_rows`` and
+    ``near_rows`` are the indices of the images of all groups of duplicates.
     """
 
     images: int
@@ -109,11 +111,15 @@ class Findings:
     warnings: tuple[str, ...]
     usable: Indices
     totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    exact_rows: tuple[Indices, ...] = ()
+    near_rows: tuple[Indices, ...] = ()
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """The findings as JSON has them, under the fields' names; of ``usable`` only the number."""
-    return {**asdict(findings), "usable": len(findings.usable)}
+    """The findings as JSON has them, under the fields' names; of ``usable`` only the number, and no indices."""
+    document = asdict(replace(findings, exact_rows=(), near_rows=()))
+    del document["exact_rows"], document["near_rows"]
+    return {**document, "usable": len(findings.usable)}
 
 
 def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Survey:
@@ -135,9 +141,15 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Sur
 
 
 def diagnose(
-    dataset: Dataset, ground_truth: GroundTruth, splits: Splits | None, survey: Survey, workers: int | None = None
+    dataset: Dataset,
+    ground_truth: GroundTruth,
+    splits: Splits | None,
+    survey: Survey,
+    workers: int | None = None,
+    listener: Listener | None = None,
 ) -> Findings:
-    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again.
+    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again. The
+    ``listener`` is told of the search for near duplicates.
 
     Raises `DataError` as `readable` does.
     """
@@ -150,15 +162,16 @@ def diagnose(
     counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey.usable, **parts}.items()}
     total = counts["all"]
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
-    split_of = {index: name for name, part in parts.items() for index in part.tolist()}
-    labels = [" + ".join(compress(names, flags)) for flags in presence[survey.usable]]
-    members = [
-        Duplicate(dataset.images.name(index), split_of.get(index, ""), label)
-        for index, label in zip(survey.usable.tolist(), labels, strict=True)
-    ]
-    measured = survey.measurements[survey.usable]
+    measured = survey.measurements if len(survey.usable) == len(dataset) else survey.measurements[survey.usable]
     exact = exact_groups([survey.digests[index] for index in survey.usable.tolist()])
-    near = near_groups(measured["luma"], measured["chroma"], exact, workers)
+    near = near_groups(measured["luma"], measured["chroma"], exact, workers, listener)
+    exact_rows, near_rows = (tuple(survey.usable[group] for group in groups) for groups in (exact, near))
+    grouped = np.unique(np.concatenate([survey.usable[:0], *exact_rows, *near_rows]))
+    split_of = {index: name for name, part in parts.items() for index in np.intersect1d(part, grouped).tolist()}
+    members = {
+        index: Duplicate(dataset.images.name(index), split_of.get(index, ""), " + ".join(compress(names, flags)))
+        for index, flags in zip(grouped.tolist(), presence[grouped], strict=True)
+    }
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
@@ -180,14 +193,16 @@ def diagnose(
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
-        exact=_summarize(members, exact),
-        near=_summarize(members, near),
+        exact=_summarize(members, exact_rows),
+        near=_summarize(members, near_rows),
         warnings=(),
         usable=survey.usable,
         totals={
             name: tuple(numbers[survey.usable].sum(0).tolist())
             for name, numbers in ground_truth.findings.counts.items()
         },
+        exact_rows=exact_rows,
+        near_rows=near_rows,
     )
     return replace(findings, warnings=tuple(_advice(findings)))
 
@@ -210,8 +225,8 @@ def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, di
     return result.hexdigest()
 
 
-def _summarize(images: Sequence[Duplicate], rows_of_groups: Iterable[Indices]) -> Duplicates:
-    """The groups of duplicates among the ``images``, given the rows of each."""
+def _summarize(images: Mapping[int, Duplicate], rows_of_groups: Iterable[Indices]) -> Duplicates:
+    """The groups of duplicates among the ``images`` (by index), given the indices of each."""
     groups: list[DuplicateGroup] = []
     for rows in rows_of_groups:
         members = [images[row] for row in rows.tolist()]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 import threading
 import warnings
 from bisect import bisect_right
@@ -26,6 +27,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from convolve.datasets.jpeg import END, SIGNATURE, JpegHeader, read_jpeg_header
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
@@ -93,6 +95,8 @@ class EncodedFile(EncodedImage):
     @cached_property
     def header(self) -> Header:
         """What the file's header says. Raises `ImageError`."""
+        if self._plain:
+            return Header((self._plain.height, self._plain.width), self._plain.gray)
         with _opened(self.blob, self.name) as image:
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
@@ -109,6 +113,10 @@ class EncodedFile(EncodedImage):
         threads. Raises `ImageError` naming the file when the bytes are no image, are cut short, or hold more than
         `MAX_PIXELS`.
         """
+        if plain := self._plain:
+            if self.blob.rfind(END, plain.scan) < 0:
+                raise _cut_short(self.name)
+            return _decode_jpeg(self.blob, self.name, gray=plain.gray, scale=plain.reduction(at_least))
         with _opened(self.blob, self.name) as image:
             width, jpeg = image.width, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
@@ -116,9 +124,9 @@ class EncodedFile(EncodedImage):
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(self.name)
             if jpeg and not _complete(self.blob):
-                raise ImageError(f"{self.name} is cut short (its end marker is missing); copy it again or delete it.")
+                raise _cut_short(self.name)
             if image.format == "JPEG" and image.mode in ("L", "RGB"):
-                pixels = _plain_jpeg(self.blob, self.name, gray=image.mode == "L", scale=round(width / image.width))
+                pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=round(width / image.width))
             else:
                 image.load()  # turns a TIFF upright by itself
                 plain = image.mode in ("L", "RGB") and not image.has_transparency_data
@@ -127,6 +135,10 @@ class EncodedFile(EncodedImage):
             if turn is not None:
                 pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
             return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+    @cached_property
+    def _plain(self) -> JpegHeader | None:
+        return read_jpeg_header(self.blob) if self.blob.startswith(SIGNATURE) else None
 
 
 @final
@@ -172,7 +184,8 @@ class ImageFiles(Images):
         """Read a file. Raises `ImageError`."""
         name = self.names[index]
         try:
-            return EncodedFile((self.root / name).read_bytes(), name)
+            with open(os.path.join(self.root, name), "rb", buffering=0) as file:  # noqa: PTH118, PTH123 - 3x as fast
+                return EncodedFile(file.read(), name)
         except OSError as error:
             reason = error.strerror or str(error)
             raise ImageError(f"{name} cannot be opened ({reason}); restore it or leave it out.") from error
@@ -305,13 +318,20 @@ def _opened(blob: bytes, name: str) -> Iterator[Image.Image]:
                 _filters.close()
 
 
-def _plain_jpeg(blob: bytes, name: str, *, gray: bool, scale: int) -> Pixels:
-    """(H, W) or (H, W, 3), at 1 / ``scale`` (1, 2, 4 or 8) of the size, as it lies in the file."""
+def _decode_jpeg(blob: bytes, name: str, *, gray: bool, scale: int) -> Pixels:
+    """(H, W, 1 or 3), at 1 / ``scale`` (1, 2, 4 or 8) of the size, as it lies in the file."""
     flag = _JPEG_FLAGS[scale][gray] | cv2.IMREAD_IGNORE_ORIENTATION
-    decoded = cv2.imdecode(np.frombuffer(blob, np.uint8), flag)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(blob, np.uint8), flag)
+    except cv2.error as error:
+        raise ImageError(f"{name} is damaged or cut short ({error}); copy it again or delete it.") from error
     if decoded is None:
         raise ImageError(f"{name} is damaged; copy it again or delete it.")
-    return np.asarray(decoded if gray else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(decoded[:, :, None] if gray else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _cut_short(name: str) -> ImageError:
+    return ImageError(f"{name} is cut short (its end marker is missing); copy it again or delete it.")
 
 
 def _too_large(name: str) -> ImageError:
@@ -326,7 +346,7 @@ def _complete(blob: bytes) -> bool:
     while blob[position : position + 1] == b"\xff" and blob[position + 1] != 0xDA:
         padding = blob[position + 1] == 0xFF
         position += 1 if padding else 2 + int.from_bytes(blob[position + 2 : position + 4], "big")
-    return blob.rfind(b"\xff\xd9", position) >= 0
+    return blob.rfind(END, position) >= 0
 
 
 def _orientation(image: Image.Image) -> int:

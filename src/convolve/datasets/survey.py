@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from convolve.datasets.parallel import CHUNK, in_order, one_thread_each
 from convolve.errors import DataError, ImageError
+from convolve.progress import Listener, Pace
 from convolve.values import Flags, Images, Indices, Pixels
 
 MAX_UNREADABLE = 0.1
@@ -63,8 +64,9 @@ class Survey:
     facts: ImageFacts
 
 
-def survey(images: Images, workers: int | None = None) -> Survey:
-    """Read and decode every image once and measure it, by ``workers`` threads (see `parallel.in_order`).
+def survey(images: Images, workers: int | None = None, listener: Listener | None = None) -> Survey:
+    """Read and decode every image once and measure it, by ``workers`` threads (see `parallel.in_order`), which the
+    ``listener`` is told of.
 
     Raises `DataError` when there are no images or more than `MAX_UNREADABLE` of them cannot be read.
     """
@@ -79,12 +81,15 @@ def survey(images: Images, workers: int | None = None) -> Survey:
     measurements = np.zeros(len(images), MEASUREMENT)
     digests = [b""] * len(images)
     failed: dict[int, str] = {}
+    report = Pace(listener, "read", len(images), "images") if listener else None
     with one_thread_each():
         for index, found in enumerate(in_order(look, range(len(images)), workers, CHUNK)):
             if isinstance(found, str):
                 failed[index] = found
             else:
                 measurements[index], digests[index] = found
+            if report and ((index + 1) % CHUNK == 0 or index + 1 == len(images)):
+                report(index + 1)
     return as_survey(images, measurements, digests, failed)
 
 
@@ -103,8 +108,7 @@ def as_survey(
             f"them ({names}{more})."
         )
     usable = np.array([index for index in range(len(images)) if index not in failed], np.int64)
-    measured = measurements[usable]
-    facts = image_facts(len(usable), measured["size"], measured["color"])
+    facts = image_facts(len(usable), measurements["size"][usable], measurements["color"][usable])
     return Survey(measurements, tuple(digests), failed, usable, facts)
 
 
@@ -118,7 +122,7 @@ def measure(pixels: Pixels, size: tuple[int, int]) -> Measurements:
     if scale < 1:
         small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
         pixels = np.asarray(small, np.uint8).reshape(small.shape[0], small.shape[1], channels)
-    mean, deviation = (np.broadcast_to(value.ravel() / 255, 3).astype(np.float32) for value in cv2.meanStdDev(pixels))
+    mean, deviation = (np.float32(value[:, 0] / 255) for value in cv2.meanStdDev(pixels))  # of one channel or three
     measurement = np.zeros((), MEASUREMENT)
     measurement["size"] = size
     measurement["mean"], measurement["square"] = mean, mean**2 + deviation**2
@@ -126,7 +130,7 @@ def measure(pixels: Pixels, size: tuple[int, int]) -> Measurements:
     if channels == 1:
         measurement["luma"], measurement["chroma"] = thumbnail, 128
         return measurement
-    red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
+    red, green, blue = cv2.split(pixels)
     difference = max(cv2.norm(red, green, cv2.NORM_INF), cv2.norm(green, blue, cv2.NORM_INF))
     measurement["color"] = difference > _GRAY_TOLERANCE
     parts = cv2.cvtColor(thumbnail, cv2.COLOR_RGB2YCrCb)

@@ -29,8 +29,12 @@ _MOUNT: Final = "#f1f3f5"
 _INK: Final = "#343a40"
 
 
-def write_contact_sheet(path: Path, ground_truth: GroundTruth, batches: Batches, preprocessing: Preprocessing) -> None:
-    """Write a PNG of the first images of a training, with their ground truth. Raises `ConvolveError`."""
+def write_contact_sheet(
+    path: Path | None, ground_truth: GroundTruth, batches: Batches, preprocessing: Preprocessing
+) -> Image.Image:
+    """The first images of a training with their ground truth, also written as a PNG where there is a ``path``. Raises
+    `ConvolveError`.
+    """
     images: list[Pixels] = []
     captions: list[str] = []
     with closing(batches.epoch(0)) as first:
@@ -40,8 +44,11 @@ def write_contact_sheet(path: Path, ground_truth: GroundTruth, batches: Batches,
             captions += words
             if len(images) >= IMAGES:
                 break
-    with atomic_write(path) as draft:
-        contact_sheet(images[:IMAGES], captions[:IMAGES]).save(draft, "PNG")
+    sheet = contact_sheet(images[:IMAGES], captions[:IMAGES])
+    if path is not None:
+        with atomic_write(path) as draft:
+            sheet.save(draft, "PNG")
+    return sheet
 
 
 def contact_sheet(images: Sequence[Pixels], captions: Sequence[str]) -> Image.Image:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convolve import models
 from convolve.datasets.batches import Batches, BatchOptions, Examples
-from convolve.datasets.cache import read_images
+from convolve.datasets.cache import open_cache, read_images
 from convolve.datasets.doctor import Findings, diagnose, readable
 from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
 from convolve.datasets.parallel import reader_threads
@@ -154,20 +154,17 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     return Preparation(prepared, survey, findings, reasons)
 
 
-def preview(recipe: Recipe, dataset: Dataset, task_name: str) -> tuple[Batches, Preprocessing]:
+def preview(
+    recipe: Recipe, dataset: Dataset, task_name: str, survey: Survey, findings: Findings
+) -> tuple[Batches, Preprocessing]:
     """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
     task = find_task(task_name)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    choices = partial(_resolve, recipe, task, dataset, ground_truth)
-    survey, source = read_images(
-        dataset.images, lambda facts: _preprocessing(choices(facts)[0], facts.channels, None), 0
-    )
-    resolved, _ = choices(survey.facts)
-    survey = readable(dataset, ground_truth, survey)
-    findings = diagnose(dataset, ground_truth, None, survey)
+    resolved, _ = _resolve(recipe, task, dataset, ground_truth, survey.facts)
     preprocessing = _preprocessing(resolved, findings.channels, None, findings)
+    source = open_cache(dataset.images, preprocessing, None, budget=0)
     examples = task.examples(dataset, source, preprocessing, 0)
-    return training_batches(resolved, task, dataset, examples, survey.usable, preprocessing), preprocessing
+    return training_batches(resolved, task, dataset, examples, findings.usable, preprocessing), preprocessing
 
 
 def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo, str]:

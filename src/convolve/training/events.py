@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import final
 
 from convolve.files import append_text
-from convolve.progress import Listener, Progress
+from convolve.progress import Listener, Progress, format_duration
 from convolve.training.step import State
 
 
@@ -100,16 +100,6 @@ class TensorBoardWriter:
             if name != "epoch":
                 self._writer.add_scalar(name, value, int(metrics["epoch"]))
         self._writer.flush()
-
-
-def format_duration(seconds: float) -> str:
-    """A length of time: `8 s`, `3 min 40 s`, `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{max(whole, 1)} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _name(call: object) -> str:

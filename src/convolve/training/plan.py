@@ -11,9 +11,9 @@ from itertools import islice
 from typing import final
 
 from convolve.errors import TrainingError
+from convolve.progress import format_duration
 from convolve.runtime import Runtime
 from convolve.summary import Costs
-from convolve.training.events import format_duration
 from convolve.training.learner import Learner
 from convolve.training.step import State, Training, isolated, step
 

@@ -18,6 +18,7 @@ from convolve.progress import Listener
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from convolve.datasets.cleaning import Cleaned
     from convolve.datasets.doctor import Duplicates, Findings
     from convolve.values import Dataset
 
@@ -35,8 +36,14 @@ class Data:
     reading: Annotated[ReadingOptions, Flat, Parameter(group="Reading data")] = field(default_factory=ReadingOptions)
     task: str | None = None
     """Task whose annotations to examine, where there are labels and masks; by default the most specific ones."""
+    fix: Path | None = None
+    """Write a cleaned table (.csv) to train from: of exact copies with one label one stays (test before validation
+    before train), those with different labels go, near duplicates stay in one split, unreadable images are left out,
+    and missing splits are drawn."""
     sheet: Path | None = None
     """Write a PNG of what a network will see, after augmentation."""
+    report: Path | None = None
+    """Write a page (.html) with all that was found, duplicates side by side, and the contact sheet."""
     network: str = "resnet18"
     """Network whose training the contact sheet shows."""
     size: int | None = None
@@ -48,8 +55,8 @@ class Data:
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, if
-    requested.
+    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, the
+    cleaned table and the page, if requested.
     """
 
     dataset: Dataset
@@ -57,9 +64,11 @@ class Examined:
     findings: Findings
     fingerprint: str
     sheet: Path | None
+    cleaned: Cleaned | None
+    report: Path | None
 
     def as_json(self) -> dict[str, Any]:
-        """`path`, `layout`, `reason` and `sheet`, then the findings."""
+        """`path`, `layout`, `reason`, `sheet`, `report` and `cleaned`, then the findings."""
         from convolve.datasets.doctor import as_json
 
         return {
@@ -69,6 +78,8 @@ class Examined:
             "notes": list(self.dataset.notes),
             "fingerprint": self.fingerprint,
             "sheet": str(self.sheet) if self.sheet else None,
+            "report": str(self.report) if self.report else None,
+            "cleaned": self.cleaned.as_json() if self.cleaned else None,
             **as_json(self.findings),
         }
 
@@ -80,27 +91,36 @@ class Examined:
 
 def run(options: Data, listener: Listener) -> Examined:
     """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
-    del listener
     from convolve import models
+    from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
+    from convolve.setup.data_report import check_page, write_data_report
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
+    if options.report:
+        check_page(options.report)
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
     dataset = dataset.for_ground_truth(task.ground_truth)
     ground_truth = dataset.ground_truths[task.ground_truth]
-    measured = survey(dataset.images)
-    findings = diagnose(dataset, ground_truth, None, measured)
+    if options.fix:
+        check_table(options.fix, dataset, ground_truth)
+    measured = survey(dataset.images, listener=listener)
+    findings = diagnose(dataset, ground_truth, None, measured, listener=listener)
     identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
-    if options.sheet:
+    cleaned = clean(options.fix, dataset, ground_truth, findings) if options.fix else None
+    if options.sheet or options.report:
         from convolve.setup.contact_sheet import write_contact_sheet
 
         network = models.counterpart(options.network, task.output) or options.network
-        write_contact_sheet(options.sheet, ground_truth, *preview(replace(recipe, network=network), dataset, task.name))
-    return Examined(dataset, task.ground_truth, findings, identity, options.sheet)
+        first = preview(replace(recipe, network=network), dataset, task.name, measured, findings)
+        sheet = write_contact_sheet(options.sheet, ground_truth, *first)
+        if options.report:
+            write_data_report(options.report, dataset, measured, findings, sheet, cleaned)
+    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report)
 
 
 def render(result: Examined) -> Iterator[RenderableType]:
@@ -129,6 +149,10 @@ def render(result: Examined) -> Iterator[RenderableType]:
         yield Text(f"! {sentence}", style="bold yellow")
     if result.sheet:
         yield f"contact sheet  {result.sheet}"
+    if result.report:
+        yield Text(f"report  {result.report}")
+    if result.cleaned:
+        yield from _cleaned(result.cleaned)
 
 
 def _class_table(findings: Findings) -> RenderableType:
@@ -161,6 +185,20 @@ def _duplicates(kind: str, duplicates: Duplicates) -> Iterator[RenderableType]:
     for group in duplicates.examples[:_SHOWN_GROUPS]:
         names = ", ".join(f"{member.name} ({member.label})" for member in group.members[:4])
         yield Text(f"  {group.count}: {names}", style="dim")
+
+
+def _cleaned(cleaned: Cleaned) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from convolve.datasets.cleaning import RULES
+
+    parts = ", ".join(f"{count:,} {name}" for name, count in cleaned.images.items())
+    yield Text(f"cleaned table  {cleaned.table}: {sum(cleaned.images.values()):,} images ({parts}; {cleaned.origin})")
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in cleaned.left_out.items())
+    yield Text(f"left out: {left_out or 'nothing'}")
+    yield Text(f"rules: {'; '.join(RULES)}", style="dim")
+    if cleaned.lost_classes:
+        yield Text(f"! No image of {', '.join(cleaned.lost_classes)} is left.", style="bold yellow")
 
 
 COMMAND = Command(Data, run, render)

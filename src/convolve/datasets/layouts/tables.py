@@ -27,7 +27,7 @@ from convolve.datasets.layouts.table_columns import (
     is_foreign,
     lists_classes,
 )
-from convolve.datasets.reading import ReadingOptions
+from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset
 
@@ -41,6 +41,8 @@ _FEW = 3  # rows that may have the same label by chance
 _MANY = 10  # rows that cannot all have a label of their own
 _PREDICTIONS = frozenset(("image", "error"))
 """Columns of each table that `convolve predict` writes."""
+CLEANED = "cleaned_path"
+"""First column of each table that `convolve data --fix` writes."""
 _CONFLICTS = 0.1  # of the images in a table, which may have two labels at most
 
 
@@ -101,7 +103,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     return None
 
 
-def open_file(path: Path, options: ReadingOptions) -> Dataset:
+def open_file(path: Path, options: ReadingOptions = BY_LOOKING) -> Dataset:
     """The dataset that one table describes, whatever it names. Raises `DataError` where it cannot be understood."""
     table = _read(path, ImageIndex(take_inventory(path.parent, options)), options, predictions=True)
     return _dataset(path.parent, [replace(table, rows=[replace(row, split=_own(table, row)) for row in table.rows])])
@@ -138,13 +140,15 @@ def _split_of(name: str) -> str | None:
 
 
 def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: bool) -> _Table:
-    """A table below the root of the images; `DataError` for ``predictions`` where they are not wanted."""
+    """A table below the root of the images; `DataError` for what convolve wrote unless ``predictions`` are wanted."""
     name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
     cells = read_cells(path, images.names_image)
     try:
         if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
             raise DataError("holds predictions of convolve; give the file itself to read them as labels.")
+        if not predictions and cells.rows and cells.rows[0][0] == CLEANED:
+            raise DataError("was written by --fix; give the file itself to read it.")
         columns = find_columns(cells.rows, images, options)
         body = cells.rows[columns.start :]
         if lists_classes(body, columns):

@@ -1,0 +1,59 @@
+"""The report of a dataset as a page, made of sections like the report of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from PIL import Image
+
+from convolve import __version__
+from convolve.datasets.cleaning import Cleaned
+from convolve.datasets.doctor import Findings
+from convolve.datasets.survey import Survey
+from convolve.errors import DataError
+from convolve.reports.data_sections import (
+    cleaned_section,
+    count_section,
+    duplicate_section,
+    headlines,
+    image_section,
+    left_out_section,
+    sheet_section,
+    warning_section,
+)
+from convolve.reports.page import write_report
+from convolve.reports.report import Report
+from convolve.values import Dataset
+
+
+def check_page(path: Path) -> None:
+    """Raise `DataError` where a page would replace what is none."""
+    if path.suffix.casefold() not in (".html", ".htm"):
+        raise DataError(f"{path} must be called .html, as pages are; rename it.")
+
+
+def write_data_report(
+    path: Path, dataset: Dataset, survey: Survey, findings: Findings, sheet: Image.Image, cleaned: Cleaned | None
+) -> None:
+    """Write the page of a dataset: warnings, classes, images, duplicates, what is left out, the cleaned table if there
+    is one, and the contact sheet. Raises `ConvolveError` when it cannot be written.
+    """
+    found = findings.exact.groups or findings.near.groups
+    sections = (
+        *((warning_section(findings),) if findings.warnings else ()),
+        *((count_section(findings),) if findings.classes else ()),
+        image_section(survey.measurements["size"][findings.usable], findings),
+        *((duplicate_section(dataset, findings),) if found else ()),
+        *((left_out_section(dataset.notes, findings),) if dataset.notes or findings.unreadable else ()),
+        *((cleaned_section(cleaned),) if cleaned else ()),
+        sheet_section(sheet),
+    )
+    report = Report(
+        title=Path(dataset.root).name or dataset.root,
+        subtitle=f"{dataset.root}: {dataset.layout} ({dataset.reason})",
+        headlines=headlines(findings),
+        sections=sections,
+        footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
+    )
+    write_report(path, report)
