@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from convolve.choices import Fit
 from convolve.command import Command
 from convolve.datasets.reading import ReadingOptions
+from convolve.errors import OptionError
 from convolve.options import Flat, PathLike
 from convolve.progress import Listener
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from convolve.datasets.doctor import Duplicates, Findings
     from convolve.values import Dataset
+    from convolve.verbs.label_errors import JudgedLabels
 
 _SHOWN_CLASSES = 40
 _SHOWN_GROUPS = 5
@@ -44,12 +46,17 @@ class Data:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default as in
     training."""
+    label_errors: bool = False
+    """List labels that are likely wrong; PATH is then a run, or a folder of folds, whose data is examined."""
+    folds: int = 5
+    """For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the images that
+    the run has not learned from are judged."""
 
 
 @dataclass(frozen=True)
 class Examined:
-    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, if
-    requested.
+    """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet and
+    the likely label errors, if requested.
     """
 
     dataset: Dataset
@@ -57,9 +64,10 @@ class Examined:
     findings: Findings
     fingerprint: str
     sheet: Path | None
+    label_errors: JudgedLabels | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`path`, `layout`, `reason` and `sheet`, then the findings."""
+        """`path`, `layout`, `reason` and `sheet`, then the findings; `label_errors` if requested."""
         from convolve.datasets.doctor import as_json
 
         return {
@@ -70,6 +78,7 @@ class Examined:
             "fingerprint": self.fingerprint,
             "sheet": str(self.sheet) if self.sheet else None,
             **as_json(self.findings),
+            **({"label_errors": self.label_errors.as_json()} if self.label_errors else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -79,14 +88,20 @@ class Examined:
 
 
 def run(options: Data, listener: Listener) -> Examined:
-    """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
-    del listener
+    """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken, `RunError` for
+    label errors without a run.
+    """
     from convolve import models
     from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
+    judged = None
+    if options.label_errors:
+        judged = _judge_labels(options, listener)
+        trained = judged.recipe
+        options = replace(options, path=trained.data or "", task=trained.task, reading=trained.reading)
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
@@ -100,7 +115,7 @@ def run(options: Data, listener: Listener) -> Examined:
 
         network = models.counterpart(options.network, task.output) or options.network
         write_contact_sheet(options.sheet, ground_truth, *preview(replace(recipe, network=network), dataset, task.name))
-    return Examined(dataset, task.ground_truth, findings, identity, options.sheet)
+    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, judged)
 
 
 def render(result: Examined) -> Iterator[RenderableType]:
@@ -129,6 +144,18 @@ def render(result: Examined) -> Iterator[RenderableType]:
         yield Text(f"! {sentence}", style="bold yellow")
     if result.sheet:
         yield f"contact sheet  {result.sheet}"
+    if result.label_errors:
+        from convolve.verbs import label_errors
+
+        yield from label_errors.render(result.label_errors)
+
+
+def _judge_labels(options: Data, listener: Listener) -> JudgedLabels:
+    from convolve.verbs.label_errors import judge_labels
+
+    if options.reading != ReadingOptions():
+        raise OptionError("A run's data is read as its recipe says; give --label-errors without options of reading.")
+    return judge_labels(Path(options.path), options.folds, listener)
 
 
 def _class_table(findings: Findings) -> RenderableType:
