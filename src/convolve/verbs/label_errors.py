@@ -103,10 +103,10 @@ def render(judged: JudgedLabels) -> Iterator[RenderableType]:
 
 def _summary(judged: JudgedLabels) -> str:
     count, not_judged = len(judged.held_out.labels), judged.held_out.not_judged
-    networks = f"{judged.networks} networks, each of" if judged.networks > 1 else "the network, of"
-    others = f"; {not_judged:,} others are learned from and not judged" if not_judged else ""
+    networks = f"{judged.networks} networks predict" if judged.networks > 1 else "the network predicts"
+    others = f"; {not_judged:,} images that were learned from are not judged" if not_judged else ""
     return (
-        f"{len(judged.errors):,} of {count:,} labels are likely wrong, by {networks} images that it has not learned "
+        f"{len(judged.errors):,} of {count:,} labels are likely wrong, by what {networks} for images not learned "
         f"from{others}"
     )
 
@@ -169,7 +169,7 @@ def _open_runs(folder: Path, folds: int, listener: Listener) -> list[Run]:
     if not (train.fold_folder(home, 0) / "manifest.json").is_file():
         listener(Message(_announce(run, home, folds)))
         recipe = replace(run.recipe, splitting=replace(run.recipe.splitting, folds=folds))
-        train.run(train.Train(recipe, out=home), listener)
+        train.run(train.Train(recipe, out=home, runtime=RuntimeOptions(**run.manifest.runtime)), listener)
     elif len(_ended_folds(home)[0]) < folds:
         listener(Message(f"Continuing with the folds in {home}."))
         train.run(train.Train(resume=home), listener)
