@@ -133,8 +133,8 @@ def _write_page(judged: JudgedLabels) -> None:
 
     found, held_out = judged.found, judged.held_out
     headlines = (
-        Headline("listed", f"{len(judged.errors):,}", f"of {count_of(len(held_out.labels), 'images')}"),
-        Headline("estimated", percent(found.estimated), "of the labels, by the confident joint"),
+        Headline("likely wrong", f"{len(judged.errors):,}", f"of {count_of(len(held_out.labels), 'images')}"),
+        Headline("estimated wrong", percent(found.estimated), "of the labels, by the confident joint"),
     )
     data = str(judged.recipe.data)
     report = Report(
