@@ -32,6 +32,8 @@ def data(
     network: str = "resnet18",
     size: int | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
+    label_errors: bool = False,
+    folds: int = 5,
     progress: bool = True,
 ) -> Examined:
     """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits.
@@ -53,6 +55,10 @@ def data(
         size: Height and width of its input in pixels; by default as in training.
         fit: How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default
             as in training.
+        label_errors: List labels that are likely wrong; PATH is then a run, or a folder of folds, whose data is
+            examined.
+        folds: For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the
+            images that the run has not learned from are judged.
         progress: Report progress on the console or in the notebook.
 
     Raises:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from convolve.choices import Fit
 from convolve.command import Command
 from convolve.datasets.reading import ReadingOptions
+from convolve.errors import OptionError
 from convolve.options import Flat, PathLike
 from convolve.progress import Listener
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from convolve.datasets.cleaning import Cleaned
     from convolve.datasets.doctor import Duplicates, Findings
     from convolve.values import Dataset
+    from convolve.verbs.label_errors import JudgedLabels
 
 _SHOWN_CLASSES = 40
 _SHOWN_GROUPS = 5
@@ -51,12 +53,17 @@ class Data:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default as in
     training."""
+    label_errors: bool = False
+    """List labels that are likely wrong; PATH is then a run, or a folder of folds, whose data is examined."""
+    folds: int = 5
+    """For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the images that
+    the run has not learned from are judged."""
 
 
 @dataclass(frozen=True)
 class Examined:
     """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, the
-    cleaned table and the page, if requested.
+    cleaned table, the page and the likely label errors, if requested.
     """
 
     dataset: Dataset
@@ -66,9 +73,10 @@ class Examined:
     sheet: Path | None
     cleaned: Cleaned | None
     report: Path | None
+    label_errors: JudgedLabels | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`path`, `layout`, `reason`, `sheet`, `report` and `cleaned`, then the findings."""
+        """`path`, `layout`, `reason`, `sheet`, `report` and `cleaned`, then the findings; `label_errors` if requested."""
         from convolve.datasets.doctor import as_json
 
         return {
@@ -81,6 +89,7 @@ class Examined:
             "report": str(self.report) if self.report else None,
             "cleaned": self.cleaned.as_json() if self.cleaned else None,
             **as_json(self.findings),
+            **({"label_errors": self.label_errors.as_json()} if self.label_errors else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -90,7 +99,9 @@ class Examined:
 
 
 def run(options: Data, listener: Listener) -> Examined:
-    """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken."""
+    """Read every image once. Raises `DataError` when the layout is unknown or too much of it is broken, `RunError` for
+    label errors without a run.
+    """
     from convolve import models
     from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
@@ -99,6 +110,11 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
+    judged = None
+    if options.label_errors:
+        judged = _judge_labels(options, listener)
+        trained = judged.recipe
+        options = replace(options, path=trained.data or "", task=trained.task, reading=trained.reading)
     if options.report:
         check_page(options.report)
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
@@ -120,7 +136,7 @@ def run(options: Data, listener: Listener) -> Examined:
         sheet = write_contact_sheet(options.sheet, ground_truth, *first)
         if options.report:
             write_data_report(options.report, dataset, measured, findings, sheet, cleaned)
-    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report)
+    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report, judged)
 
 
 def render(result: Examined) -> Iterator[RenderableType]:
@@ -153,6 +169,18 @@ def render(result: Examined) -> Iterator[RenderableType]:
         yield Text(f"report  {result.report}")
     if result.cleaned:
         yield from _cleaned(result.cleaned)
+    if result.label_errors:
+        from convolve.verbs import label_errors
+
+        yield from label_errors.render(result.label_errors)
+
+
+def _judge_labels(options: Data, listener: Listener) -> JudgedLabels:
+    from convolve.verbs.label_errors import judge_labels
+
+    if options.reading != ReadingOptions():
+        raise OptionError("A run's data is read as its recipe says; give --label-errors without options of reading.")
+    return judge_labels(Path(options.path), options.folds, listener)
 
 
 def _class_table(findings: Findings) -> RenderableType:

@@ -112,7 +112,7 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
     if options.resume:
         if options.training != Recipe() or options.recipe or options.out or options.runtime != RuntimeOptions():
             raise OptionError("A run continues with its own recipe and folder; give --resume without other options.")
-        if _fold_folder(options.resume, 0).is_dir():
+        if fold_folder(options.resume, 0).is_dir():
             return _resume_folds(options.resume, options, listener)
         return _resume(options.resume, options, listener)
     recipe = override(read_recipe(options.recipe), options.training) if options.recipe else options.training
@@ -336,7 +336,8 @@ def _new_folder(recipe: Recipe) -> Path:
     return next(folder for folder in numbers if not folder.exists())
 
 
-def _fold_folder(folder: Path, fold: int) -> Path:
+def fold_folder(folder: Path, fold: int) -> Path:
+    """Where one of the folds in a folder is; ``fold`` counts from 0."""
     return folder / f"fold-{fold + 1}"
 
 
@@ -353,10 +354,10 @@ def _resume_folds(folder: Path, options: Train, listener: Listener) -> Folds:
     """Continue where the folds were stopped: those that have ended are only evaluated again."""
     from convolve.training.run import open_run
 
-    first = open_run(_fold_folder(folder, 0))
+    first = open_run(fold_folder(folder, 0))
     recipe, options = first.recipe, replace(options, runtime=RuntimeOptions(**first.manifest.runtime))
     folds = recipe.splitting.folds or 1
-    begun = [path for fold in range(folds) if (path := _fold_folder(folder, fold) / "manifest.json").is_file()]
+    begun = [path for fold in range(folds) if (path := fold_folder(folder, fold) / "manifest.json").is_file()]
     finished = [path for path in begun if open_run(path.parent).manifest.results]
     if len(finished) == folds:
         raise RunError(f"All {folds} folds in {folder} have already ended; train into another --out.")
@@ -376,7 +377,7 @@ def _each_fold(folds: int, folder: Path, listener: Listener, train: Callable[[Pa
     for fold in range(folds):
         listener(Message(f"Fold {fold + 1} of {folds}"))
         try:
-            runs.append(train(_fold_folder(folder, fold), fold))
+            runs.append(train(fold_folder(folder, fold), fold))
         except Interrupted as error:
             sentence = str(error).partition(";")[0]
             raise Interrupted(f"{sentence}; continue with: convolve train --resume {folder}") from error
