@@ -17,6 +17,7 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import Labels
+from convolve.datasets.layouts import class_index
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import build_dataset, split_word
@@ -101,6 +102,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
                 found.append(table)
         if found := _select(inventory, found, obstacles):
             dataset = _dataset(inventory.root, found)
+            if any(map(class_index.MARK.search, inventory.files)):
+                dataset = class_index.name_classes(inventory, dataset)
             return replace(dataset, notes=(*dataset.notes, *obstacles))
     if obstacles:
         raise DataError(" ".join(obstacles))
