@@ -140,9 +140,13 @@ def has_image_signature(path: Path) -> bool:
     """Whether a file begins as JPEG, PNG, GIF, TIFF, BMP, WebP or AVIF do."""
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            return starts_as_image(file.read(16))
     except OSError:
         return False
+
+
+def starts_as_image(start: bytes) -> bool:
+    """Whether bytes begin as an image file of those formats does."""
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
     return start.startswith(_SIGNATURES) or start[4:12] in (b"ftypavif", b"ftypheic")

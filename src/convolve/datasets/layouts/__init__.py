@@ -31,6 +31,7 @@ from convolve.datasets.layouts import (
     masks,
     matlab,
     names,
+    parquet,
     pets,
     stacks,
     supervisely,
@@ -48,7 +49,7 @@ from convolve.values import Dataset, Indices
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
 LAYOUTS = (
-    *_CERTAIN, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, names, folders,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, names, folders,
 )  # fmt: skip
 """In the order in which they go first; folders that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
@@ -92,6 +93,8 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
             if suffix == ".csv" and (dataset := _open_annotations(path, options)):
                 return dataset
             raise
+    if parquet.MARK.search(suffix):
+        return parquet.open_file(path, options)
     if suffix == ".json" and (dataset := coco.open_file(path, options)):
         return dataset
     if suffix in (".json", ".xml") and (dataset := _open_annotations(path, options)):
@@ -99,8 +102,8 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
     if dataset := idx.open_file(path):
         return dataset
     raise DataError(
-        f"{path} is neither a table (.csv, .tsv, .txt), nor annotations (.json, .xml), nor an IDX images file; unpack "
-        "an archive first."
+        f"{path} is neither a table (.csv, .tsv, .txt, .jsonl, .parquet), nor annotations (.json, .xml), nor an IDX "
+        "images file; unpack an archive first."
     )
 
 

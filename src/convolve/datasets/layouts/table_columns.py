@@ -26,12 +26,12 @@ _FILES = frozenset(
 _IDENTIFIERS = frozenset(("id", "name"))
 """What may name images, or anything else."""
 _INDICES = frozenset(("", "index", "unnamed:_0", "idx", "row"))
-_LABELS = frozenset(
+LABELS = frozenset(
     ("label", "labels", "class", "classes", "class_name", "target", "category", "tag", "tags", "species", "라벨",
      "레이블", "클래스", "분류", "정답")
 )  # fmt: skip
 _SPLITS = frozenset(("split", "set", "subset", "partition", "part"))
-_KNOWN = _FILES | _IDENTIFIERS | _LABELS | _SPLITS
+_KNOWN = _FILES | _IDENTIFIERS | LABELS | _SPLITS
 _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 _SPLIT_FLAG = re.compile(r"is_?(train|training|valid|validation|val|test)(?:_?(?:set|image))?")
 """A column that says of each image whether it is in a split, as fastai's `is_valid` does."""
@@ -256,10 +256,10 @@ def _image_columns(rows: Sequence[Sequence[str]], header: Sequence[str], images:
     }
     most = max(map(len, named.values()))
     likely = _FILES.union(_IDENTIFIERS).intersection(header)
-    if not most or (likely and all(header[column] in _LABELS for column, cells in named.items() if cells)):
+    if not most or (likely and all(header[column] in LABELS for column, cells in named.items() if cells)):
         return [_unfound_column(sample, header)]
     candidates = [column for column, cells in named.items() if len(cells) >= _MOST * most]
-    unlikely = _LABELS | _SPLITS | _INDICES
+    unlikely = LABELS | _SPLITS | _INDICES
     preferences: tuple[Callable[[int], bool], ...] = (
         lambda column: 2 * sum(map(is_file_name, named[column])) > len(named[column]),
         lambda column: header[column] not in unlikely,
@@ -294,7 +294,7 @@ def _unfound_column(rows: Sequence[Sequence[str]], header: Sequence[str]) -> int
         if _MOST * len(rows) <= sum(is_file_name(row[column]) for row in rows):
             return column
     known = [column for column, word in enumerate(header) if word in _FILES | _IDENTIFIERS]
-    if known and _LABELS.intersection(header):
+    if known and LABELS.intersection(header):
         return next((column for column in known if header[column] in _FILES), known[0])
     raise NoTableError("names no images; a path and a label on each line are needed.")
 
@@ -335,7 +335,7 @@ def _label_columns(
     """The column called so, the only one, the columns of flags, or the only one whose values recur and differ."""
     values = {column: {row[column] for row in body} for column in range(len(header))}
     others = [column for column in values if column not in (columns.image, split)]
-    named = [column for column in others if columns.start and header[column] in _LABELS]
+    named = [column for column in others if columns.start and header[column] in LABELS]
     named = [column for column in named if not all(map(is_empty, values[column]))] or named
     listed = ", ".join(name for name in columns.names if name)
     if len(named) == 1 or len(others) == 1:

@@ -46,7 +46,7 @@ _FEW = 3  # rows that may have the same label by chance
 _MANY = 10  # rows that cannot all have a label of their own
 _PREDICTIONS = frozenset(("image", "error"))
 """Columns of each table that `convolve predict` writes."""
-_TEXTS = frozenset(("text", "caption", "captions", "description", "prompt", "sentence"))
+TEXTS = frozenset(("text", "caption", "captions", "description", "prompt", "sentence"))
 """Columns that describe an image in words of their own."""
 _CONFLICTS = 0.1  # of the images in a table, which may have two labels at most
 
@@ -72,7 +72,7 @@ class _Table:
 
     @property
     def split(self) -> str | None:
-        return _split_of(self.name)
+        return split_of(self.name)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -136,10 +136,10 @@ def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
     return folders.get("", []), below if len(below) <= _MOST_TABLES else []
 
 
-def _split_of(name: str) -> str | None:
-    """The split of which a table's name, or else its folder's, says that it is one of its images."""
+def split_of(name: str) -> str | None:
+    """The split of which a table's name, or else that of a folder around it, says that it is one of its images."""
     folder, _, file = name.rpartition("/")
-    for part in (file.rpartition(".")[0], folder):
+    for part in (file.rpartition(".")[0], *reversed(folder.split("/"))):
         words = {word for each in re.split(r"[-_. ]", part) if (word := split_word(each))}
         if words:
             return words.pop() if len(words) == 1 else None
@@ -160,7 +160,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
         if lists_classes(body, columns):
             raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
         origin = _find_origin([line[columns.image].replace("\\", "/") for line in body], images)
-        split = _split_of(name)
+        split = split_of(name)
         rows = [_row(columns, line, images, origin, split) for line in body]
         if columns.split is None and split is None:
             rows = _split_by_folders(rows)
@@ -224,7 +224,7 @@ def _check_labels(table: _Table) -> None:
         label = ", ".join(table.rows[0].cells)
         raise DataError(f"{table.path} has only one class, '{label}', for all of its images; label others too.")
     name = table.label_names[0]
-    if name.casefold() in _TEXTS and len(labels) > _HALF * len(table.rows):
+    if name.casefold() in TEXTS and len(labels) > _HALF * len(table.rows):
         raise DataError(
             f"{table.path} has a text on each image in the column {name} and no labels; choose a column of labels with "
             "--label-column, or give the file itself to read the texts as labels."
@@ -302,7 +302,7 @@ def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
     classes = {label for labels in lists for label in labels}
     if len(tables[0].columns.labels) > 1:
         classes.update(tables[0].label_names)
-    labels = _labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
+    labels = as_labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
     images = ImageFiles(root, tuple(row.path for row in rows))
     dataset = build_dataset(root, NAME, f"the table {names}", images, [row.split for row in rows], {"labels": labels})
     return replace(dataset, notes=(*dataset.notes, *notes))
@@ -369,7 +369,8 @@ def _merge(names: str, rows: Sequence[_Row], lists: Sequence[list[str]], notes: 
     return sorted(index for (path, _), index in first.items() if len(labels[path]) == 1)
 
 
-def _labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
+def as_labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
+    """Labels from the names that each image has, one or, if ``multi_label``, any number of them."""
     indices = {label: index for index, label in enumerate(classes)}
     found = [[indices[normalize("NFC", label)] for label in labels] for labels in lists]
     if not multi_label:
