@@ -21,7 +21,7 @@ from convolve.datasets.images import EncodedFile, TakenImages
 from convolve.errors import ImageError
 from convolve.values import Images, Indices
 
-KEPT_BYTES: Final = 2**28
+KEPT_BYTES: Final = 2**27
 """Of the groups of rows in memory; each is at most a quarter of it."""
 _BATCH = 32  # rows that are read at a time
 _BUFFER = 2**20

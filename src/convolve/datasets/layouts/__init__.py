@@ -36,6 +36,7 @@ from convolve.datasets.layouts import (
     stacks,
     supervisely,
     tables,
+    tiff_pages,
     via,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
@@ -67,10 +68,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     """
     if options.layout is not None and options.layout not in LAYOUT_NAMES:
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
-    if options.layout is None and (options.image_column or options.label_column):
-        options = replace(options, layout=tables.NAME)
-    if options.layout is None and options.label_from:
-        options = replace(options, layout=names.NAME)
+    columns = options.image_column or options.label_column
+    implied = tables.NAME if columns else names.NAME if options.label_from else None
+    options = replace(options, layout=options.layout or implied)
     folder = Path(path).expanduser()
     if not folder.exists():
         if str(path) == "digits":
@@ -81,6 +81,11 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     dataset = _recognize(take_inventory(folder, options)) if folder.is_dir() else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
+    if isinstance(dataset.images, ImageFiles):
+        files = (*dataset.images.names, *dataset.annotations)
+        if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
+            pages = tiff_pages.describe_pages(dataset.images.root, tiffs)
+            dataset = replace(dataset, notes=(*dataset.notes, *pages))
     return dataset
 
 
