@@ -1,9 +1,9 @@
 """Images on disk or in memory, behind one protocol (`values.Images`): read one at a time, from any thread.
 
 Files become pixels: upright, 8 bits a channel, gray or RGB, or an error that says why not. Pillow reads the header of
-everything and decodes all but plain JPEGs, which OpenCV decodes a quarter faster to the same pixels. Both release the
-interpreter lock. The price is that the library behind OpenCV may write a line about a slightly damaged JPEG to the
-error stream; one that is cut short is refused before.
+everything but DICOM, and decodes all but that and plain JPEGs, which OpenCV decodes a quarter faster to the same
+pixels. Both release the interpreter lock. The price is that the library behind OpenCV may write a line about a slightly
+damaged JPEG to the error stream; one that is cut short is refused before.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import logging
 import threading
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, final
+from typing import IO, Final, TypeVar, final
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from convolve.datasets import dicom
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
@@ -58,6 +59,8 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_Opened = TypeVar("_Opened")
+_open_image: Final = partial(Image.open, formats=FORMATS)
 _lock: Final = threading.Lock()
 _reading: Final[list[str]] = []
 """The names of the images that are being read just now, by any thread."""
@@ -93,7 +96,10 @@ class EncodedFile(EncodedImage):
     @cached_property
     def header(self) -> Header:
         """What the file's header says. Raises `ImageError`."""
-        with _opened(self.blob, self.name) as image:
+        if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
+            with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
+                return dicom.header_of(document)
+        with _opened(self.blob, self.name, _open_image) as image:
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
@@ -109,7 +115,12 @@ class EncodedFile(EncodedImage):
         threads. Raises `ImageError` naming the file when the bytes are no image, are cut short, or hold more than
         `MAX_PIXELS`.
         """
-        with _opened(self.blob, self.name) as image:
+        if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
+            with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
+                if np.prod(dicom.header_of(document).size) > MAX_PIXELS:
+                    raise _too_large(self.name)
+                return dicom.decode_dicom(document, self.name)
+        with _opened(self.blob, self.name, _open_image) as image:
             width, jpeg = image.width, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
@@ -275,9 +286,9 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 @contextmanager
-def _opened(blob: bytes, name: str) -> Iterator[Image.Image]:
-    """The image in a file's bytes, its header read. Whatever a decoder raises becomes an `ImageError` with the image's
-    name, and its warnings are silent.
+def _opened(blob: bytes, name: str, read: Callable[[IO[bytes]], _Opened]) -> Iterator[_Opened]:
+    """What ``read`` makes of a file's bytes, such as an image whose header is known. Whatever a decoder raises becomes
+    an `ImageError` with the image's name, and its warnings are silent.
 
     The filters of warnings belong to the whole process; the last of several readers to leave restores them.
     """
@@ -286,10 +297,10 @@ def _opened(blob: bytes, name: str) -> Iterator[Image.Image]:
     with _lock:
         if not _reading:
             _filters.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
         _reading.append(name)
     try:
-        yield Image.open(io.BytesIO(blob), formats=FORMATS)
+        yield read(io.BytesIO(blob))
     except ImageError:
         raise
     except UnidentifiedImageError:
