@@ -28,9 +28,9 @@ def read_dicom(stream: IO[bytes], name: str) -> Any:
     document = dcmread(stream, force=True)
     if not any(element in document for element in _PIXELS):
         raise ImageError(f"{name} is a DICOM file without an image; leave it out.")
-    frames = int(document.get("NumberOfFrames") or 1)
-    if frames > 1:
-        raise ImageError(f"{name} has {frames} frames; save the ones that you want as images.")
+    count = int(document.get("NumberOfFrames") or 1)
+    if count > 1:
+        raise ImageError(f"{name} has {count} frames; save the ones that you want as images.")
     return document
 
 
@@ -45,7 +45,8 @@ def decode_dicom(document: Any, name: str) -> Pixels:
     file names, or else the range of the values, becomes 0 to 255; where black means much (`MONOCHROME1`), it is turned
     round. Raises `ImageError` for a compression that needs a decoder of its own.
     """
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
 
     try:
         values = pixel_array(document)
@@ -59,7 +60,7 @@ def decode_dicom(document: Any, name: str) -> Pixels:
         values = apply_color_lut(values, document)
         bits = values.dtype.itemsize * 8
     if values.ndim == 3:
-        scaled = values[..., :3].astype(np.float64) * (255 / (2**bits - 1))
+        scaled: _Values = values[..., :3].astype(np.float64) * (255 / (2**bits - 1))
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
     gray = _to_window(np.asarray(apply_modality_lut(values, document), dtype=np.float64), document)
     if document.PhotometricInterpretation == "MONOCHROME1":
@@ -69,7 +70,7 @@ def decode_dicom(document: Any, name: str) -> Pixels:
 
 def _to_window(values: _Values, document: Any) -> _Values:
     """Values between 0 and 1 by the first window or table of the file (DICOM PS3.3, C.11.2.1), or by their range."""
-    from pydicom.pixels import apply_voi_lut
+    from pydicom.pixels.processing import apply_voi_lut
 
     center, width = (_first(document.get(element)) for element in ("WindowCenter", "WindowWidth"))
     function = str(document.get("VOILUTFunction") or "LINEAR")

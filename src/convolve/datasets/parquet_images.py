@@ -85,7 +85,7 @@ class ParquetImages(Images):
     def _forget(self) -> None:
         self._process: int = os.getpid()
         self._lock: AbstractContextManager[Any] = Lock()
-        self._kept: OrderedDict[int, list[bytes | None]] = OrderedDict()
+        self._memory: OrderedDict[int, list[bytes | None]] = OrderedDict()
         self._unpacked: dict[int, list[tuple[int, int] | None]] = {}
         self._file: IO[bytes] | None = None
 
@@ -95,12 +95,12 @@ class ParquetImages(Images):
             if number not in self._unpacked:
                 self._unpacked[number] = self._unpack(shard, group)
             return self._read_unpacked(self._unpacked[number][row])
-        if number not in self._kept:
-            self._kept[number] = list(_read_group(self.root, shard, group))
-            while sum(self._size(other) for other in self._kept) > KEPT_BYTES:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(number)
-        return self._kept[number][row]
+        if number not in self._memory:
+            self._memory[number] = list(_read_group(self.root, shard, group))
+            while sum(self._size(other) for other in self._memory) > KEPT_BYTES:
+                self._memory.popitem(last=False)
+        self._memory.move_to_end(number)
+        return self._memory[number][row]
 
     def _size(self, number: int) -> int:
         shard, group = self._groups[number]
@@ -108,7 +108,7 @@ class ParquetImages(Images):
 
     def _unpack(self, shard: Shard, group: int) -> list[tuple[int, int] | None]:
         """Where the images of a group begin in the file, and how long they are."""
-        places: list[tuple[int, int] | None] = []
+        positions: list[tuple[int, int] | None] = []
         try:
             if self._file is None:
                 cache_folder().mkdir(parents=True, exist_ok=True)
@@ -116,19 +116,19 @@ class ParquetImages(Images):
                 weakref.finalize(self, self._file.close)
             self._file.seek(0, os.SEEK_END)
             for blob in _read_group(self.root, shard, group):
-                places.append(None if blob is None else (self._file.tell(), len(blob)))
+                positions.append(None if blob is None else (self._file.tell(), len(blob)))
                 self._file.write(blob or b"")
         except OSError as error:
             raise ImageError(
                 f"{shard.path} cannot be unpacked into {cache_folder()} ({error.strerror or error}); make room there."
             ) from error
-        return places
+        return positions
 
-    def _read_unpacked(self, place: tuple[int, int] | None) -> bytes | None:
-        if place is None or self._file is None:
+    def _read_unpacked(self, position: tuple[int, int] | None) -> bytes | None:
+        if position is None or self._file is None:
             return None
-        self._file.seek(place[0])
-        return self._file.read(place[1])
+        self._file.seek(position[0])
+        return self._file.read(position[1])
 
 
 def read_shard(root: Path, path: str, column: str, structured: bool) -> Shard:

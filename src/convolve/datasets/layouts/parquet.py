@@ -87,8 +87,7 @@ def _read(root: Path, paths: Sequence[str], options: ReadingOptions) -> Dataset:
     labels = as_labels([lists[index] for index in kept], declared or found, multi_label)
     images = ParquetImages(root, tuple(shards), names).take(np.array(kept, dtype=np.int64))
     reason = f"{_name_files(paths)} with images in the column {files[0].image} and labels in {label}"
-    truths = {"labels": labels}
-    dataset = build_dataset(root, NAME, reason, images, [splits[index] for index in kept], truths)
+    dataset = build_dataset(root, NAME, reason, images, [splits[index] for index in kept], {"labels": labels})
     return replace(dataset, notes=tuple(_notes(files, label, len(lists) - len(kept))))
 
 

@@ -165,7 +165,7 @@ class Columns:
         """
         flag = self.start and self.split is not None and _SPLIT_FLAG.fullmatch(_words(self.names)[self.split])
         word = split_word(flag[1]) if flag else None
-        return word and ("test" if word == "train" else "train", word)
+        return None if word is None else ("test" if word == "train" else "train", word)
 
     def split_of(self, cell: str) -> str | None:
         """The split that a cell of the split's column names; None where it names none."""

@@ -42,9 +42,9 @@ def _count(file: IO[bytes]) -> int:
     if order is None:
         return 1
     big = struct.unpack(f"{order}H", head[2:4])[0] == _BIG
-    many, place, at, length = ("Q", "Q", 8, 20) if big else ("H", "I", 4, 12)
-    many, place = order + many, order + place
-    (start,) = struct.unpack_from(place, head, at)
+    many, offset, at, length = ("Q", "Q", 8, 20) if big else ("H", "I", 4, 12)
+    many, offset = order + many, order + offset
+    (start,) = struct.unpack_from(offset, head, at)
     pages, seen = 0, set[int]()
     while start and start not in seen:
         seen.add(start)
@@ -52,10 +52,10 @@ def _count(file: IO[bytes]) -> int:
         (tags,) = struct.unpack(many, file.read(struct.calcsize(many)))
         entries = file.read(tags * length)
         kinds = [
-            struct.unpack_from(f"{order}I", entries, tag * length + length - struct.calcsize(place))[0]
+            struct.unpack_from(f"{order}I", entries, tag * length + length - struct.calcsize(offset))[0]
             for tag in range(tags)
             if struct.unpack_from(f"{order}H", entries, tag * length)[0] == _KIND
         ]
         pages += not any(kind & _NO_PAGE for kind in kinds)
-        (start,) = struct.unpack(place, file.read(struct.calcsize(place)))
+        (start,) = struct.unpack(offset, file.read(struct.calcsize(offset)))
     return pages
