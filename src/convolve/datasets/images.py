@@ -1,9 +1,9 @@
 """Images on disk or in memory, behind one protocol (`values.Images`): read one at a time, from any thread.
 
 Files become pixels: upright, 8 bits a channel, gray or RGB, or an error that says why not. Pillow reads the header of
-everything and decodes all but plain JPEGs, which OpenCV decodes a quarter faster to the same pixels. Both release the
-interpreter lock. The price is that the library behind OpenCV may write a line about a slightly damaged JPEG to the
-error stream; one that is cut short is refused before.
+everything but DICOM, and decodes all but that and plain JPEGs, which OpenCV decodes a quarter faster to the same
+pixels. Both release the interpreter lock. The price is that the library behind OpenCV may write a line about a slightly
+damaged JPEG to the error stream; one that is cut short is refused before.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import os
 import threading
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, final
+from typing import IO, Final, TypeVar, final
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from convolve.datasets import dicom
 from convolve.datasets.jpeg import END, SIGNATURE, JpegHeader, read_jpeg_header
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
@@ -60,6 +61,8 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_Opened = TypeVar("_Opened")
+_open_image: Final = partial(Image.open, formats=FORMATS)
 _lock: Final = threading.Lock()
 _reading: Final[list[str]] = []
 """The names of the images that are being read just now, by any thread."""
@@ -97,7 +100,10 @@ class EncodedFile(EncodedImage):
         """What the file's header says. Raises `ImageError`."""
         if self._plain:
             return Header((self._plain.height, self._plain.width), self._plain.gray)
-        with _opened(self.blob, self.name) as image:
+        if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
+            with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
+                return dicom.header_of(document)
+        with _opened(self.blob, self.name, _open_image) as image:
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
@@ -117,7 +123,12 @@ class EncodedFile(EncodedImage):
             if self.blob.rfind(END, plain.scan) < 0:
                 raise _cut_short(self.name)
             return _decode_jpeg(self.blob, self.name, gray=plain.gray, scale=plain.reduction(at_least))
-        with _opened(self.blob, self.name) as image:
+        if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
+            with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
+                if np.prod(dicom.header_of(document).size) > MAX_PIXELS:
+                    raise _too_large(self.name)
+                return dicom.decode_dicom(document, self.name)
+        with _opened(self.blob, self.name, _open_image) as image:
             width, jpeg = image.width, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
@@ -129,8 +140,8 @@ class EncodedFile(EncodedImage):
                 pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=round(width / image.width))
             else:
                 image.load()  # turns a TIFF upright by itself
-                plain = image.mode in ("L", "RGB") and not image.has_transparency_data
-                pixels = np.asarray(image if plain else _eight_bits(image, self.name))
+                eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
+                pixels = np.asarray(image if eight_bits else _eight_bits(image, self.name))
             turn = _UPRIGHT.get(_orientation(image))
             if turn is not None:
                 pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
@@ -288,9 +299,9 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 @contextmanager
-def _opened(blob: bytes, name: str) -> Iterator[Image.Image]:
-    """The image in a file's bytes, its header read. Whatever a decoder raises becomes an `ImageError` with the image's
-    name, and its warnings are silent.
+def _opened(blob: bytes, name: str, read: Callable[[IO[bytes]], _Opened]) -> Iterator[_Opened]:
+    """What ``read`` makes of a file's bytes, such as an image whose header is known. Whatever a decoder raises becomes
+    an `ImageError` with the image's name, and its warnings are silent.
 
     The filters of warnings belong to the whole process; the last of several readers to leave restores them.
     """
@@ -299,10 +310,10 @@ def _opened(blob: bytes, name: str) -> Iterator[Image.Image]:
     with _lock:
         if not _reading:
             _filters.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
         _reading.append(name)
     try:
-        yield Image.open(io.BytesIO(blob), formats=FORMATS)
+        yield read(io.BytesIO(blob))
     except ImageError:
         raise
     except UnidentifiedImageError:

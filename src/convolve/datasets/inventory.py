@@ -15,9 +15,11 @@ from convolve.errors import DataError
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif",
-     ".heic")
+     ".heic", ".dcm", ".dicom")
 )  # fmt: skip
-"""What counts as an image by its name. (HEIC counts, although it cannot be read, so that it is named and not lost.)"""
+"""What counts as an image by its name. (HEIC counts, although it cannot be read, so that it is named and not lost; and
+DICOM, which needs pydicom.)
+"""
 _OTHER_SUFFIXES = frozenset(
     (".bin", ".bz2", ".cfg", ".csv", ".db", ".doc", ".docx", ".gz", ".h5", ".htm", ".html", ".ini", ".json", ".jsonl",
      ".log", ".mat", ".md", ".npy", ".npz", ".onnx", ".parquet", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rar",
@@ -25,11 +27,12 @@ _OTHER_SUFFIXES = frozenset(
 )  # fmt: skip
 """What is no image by its name. Any other file is looked into."""
 _UNREADABLE_SUFFIXES = frozenset(
-    (".arw", ".avi", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".mkv", ".mov", ".mp4", ".nef", ".nii", ".orf",
+    (".arw", ".avi", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".mkv", ".mov", ".mp4", ".nef", ".nii", ".orf",
      ".psd", ".raf", ".rw2", ".svg")
 )  # fmt: skip
 """What people take for images, in formats that cannot be read."""
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"BM")
+_START = 132  # bytes that tell
 _SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information", "__pycache__")
 )
@@ -137,12 +140,18 @@ def _contains_itself(folder: Path, root: Path) -> bool:
 
 
 def has_image_signature(path: Path) -> bool:
-    """Whether a file begins as JPEG, PNG, GIF, TIFF, BMP, WebP or AVIF do."""
+    """Whether a file begins as JPEG, PNG, GIF, TIFF, BMP, WebP, AVIF or DICOM do, and is no list of such files."""
+    if path.name.casefold() == "dicomdir":
+        return False
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            return starts_as_image(file.read(_START))
     except OSError:
         return False
+
+
+def starts_as_image(start: bytes) -> bool:
+    """Whether bytes begin as an image file of those formats does."""
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
-    return start.startswith(_SIGNATURES) or start[4:12] in (b"ftypavif", b"ftypheic")
+    return start[128:132] == b"DICM" or start.startswith(_SIGNATURES) or start[4:12] in (b"ftypavif", b"ftypheic")

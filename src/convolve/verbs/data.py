@@ -76,7 +76,7 @@ class Examined:
     label_errors: JudgedLabels | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`path`, `layout`, `reason`, `sheet`, `report` and `cleaned`, then the findings; `label_errors` if requested."""
+        """What was written and recognized, then the findings; `label_errors` if requested."""
         from convolve.datasets.doctor import as_json
 
         return {

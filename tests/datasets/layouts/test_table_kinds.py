@@ -346,3 +346,44 @@ def test_an_image_in_two_lines(tmp_path: Path) -> None:
     write(tmp_path, "labels.csv", [*lines, "5.jpg,cat", "6.jpg,dog"])
     with pytest.raises(DataError, match=r"gives 3 of 12 images different labels in several lines, such as 4\.jpg"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "flags", "splits"),
+    [
+        ("is_valid", ("False", "True"), {"train": 6, "validation": 6}),
+        ("isValidation", ("0", "1"), {"train": 6, "validation": 6}),
+        ("is_test", ("0.0", "1.0"), {"train": 6, "test": 6}),
+        ("is_training_image", ("0", "1"), {"train": 6, "test": 6}),
+        ("is_valid", ("", "True"), {}),
+    ],
+)
+def test_a_column_that_flags_a_split(
+    tmp_path: Path, column: str, flags: tuple[str, str], splits: dict[str, int]
+) -> None:
+    lines = [f"{number}.jpg,{NAMES[number % 2]},{flags[number // 6]}" for number in range(12)]
+    data = open_dataset(write(tmp_path, "train.csv", [f"fname,labels,{column}", *lines]))
+    assert labels_by_image(data) == WANTED
+    assert {split: len(indices) for split, indices in data.given_splits.items()} == splits
+    last = [data.images.name(index) for index in data.given_splits.get("validation", ())]
+    assert last in ([], [f"{number}.jpg" for number in range(6, 12)])
+    said = f"{column} puts images into " if splits else f"not used: {column}"
+    assert said in data.notes[0]
+
+
+def test_a_flag_of_a_split_is_no_label(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no column called label or class; it has image, is_valid"):
+        open_dataset(write(tmp_path, "labels.csv", ["image,is_valid", *rows("{n}.jpg,{k}")]))
+    lines = ["image,is_car,is_train,is_bus", *[f"{n},{n % 3 == 0},{n % 3 == 1},{n % 3 == 2}" for n in range(12)]]
+    data = open_dataset(write(tmp_path, "labels.csv", lines))
+    assert (labels_of(data).classes, data.given_splits) == (("is_bus", "is_car", "is_train"), {})
+
+
+def test_folders_tell_the_splits_of_a_table(tmp_path: Path) -> None:
+    images = tuple(f"{'train' if number < 8 else 'test'}/{number}.jpg" for number in range(12))
+    lines = ["path,label", *[f"{image},{NAMES[number % 2]}" for number, image in enumerate(images)]]
+    data = open_dataset(write(tmp_path, "labels.csv", lines, images))
+    assert {split: indices.tolist() for split, indices in data.given_splits.items()} == {
+        "train": [*range(8)],
+        "test": [*range(8, 12)],
+    }

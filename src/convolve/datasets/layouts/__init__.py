@@ -31,10 +31,12 @@ from convolve.datasets.layouts import (
     masks,
     matlab,
     names,
+    parquet,
     pets,
     stacks,
     supervisely,
     tables,
+    tiff_pages,
     via,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
@@ -48,7 +50,7 @@ from convolve.values import Dataset, Indices
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
 LAYOUTS = (
-    *_CERTAIN, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, names, folders,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, names, folders,
 )  # fmt: skip
 """In the order in which they go first; folders that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
@@ -66,10 +68,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     """
     if options.layout is not None and options.layout not in LAYOUT_NAMES:
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
-    if options.layout is None and (options.image_column or options.label_column):
-        options = replace(options, layout=tables.NAME)
-    if options.layout is None and options.label_from:
-        options = replace(options, layout=names.NAME)
+    columns = options.image_column or options.label_column
+    implied = tables.NAME if columns else names.NAME if options.label_from else None
+    options = replace(options, layout=options.layout or implied)
     folder = Path(path).expanduser()
     if not folder.exists():
         if str(path) == "digits":
@@ -80,6 +81,11 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     dataset = _recognize(take_inventory(folder, options)) if folder.is_dir() else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
+    if isinstance(dataset.images, ImageFiles):
+        files = (*dataset.images.names, *dataset.annotations)
+        if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
+            pages = tiff_pages.describe_pages(dataset.images.root, tiffs)
+            dataset = replace(dataset, notes=(*dataset.notes, *pages))
     return dataset
 
 
@@ -92,6 +98,8 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
             if suffix == ".csv" and (dataset := _open_annotations(path, options)):
                 return dataset
             raise
+    if parquet.MARK.search(suffix):
+        return parquet.open_file(path, options)
     if suffix == ".json" and (dataset := coco.open_file(path, options)):
         return dataset
     if suffix in (".json", ".xml") and (dataset := _open_annotations(path, options)):
@@ -99,8 +107,8 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
     if dataset := idx.open_file(path):
         return dataset
     raise DataError(
-        f"{path} is neither a table (.csv, .tsv, .txt), nor annotations (.json, .xml), nor an IDX images file; unpack "
-        "an archive first."
+        f"{path} is neither a table (.csv, .tsv, .txt, .jsonl, .parquet), nor annotations (.json, .xml), nor an IDX "
+        "images file; unpack an archive first."
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from unicodedata import normalize
 
 from convolve.datasets.inventory import Inventory, natural
+from convolve.datasets.layouts import class_index
 from convolve.datasets.layouts.parts import SPLITS, labeled_files, split_word
 from convolve.errors import DataError
 from convolve.values import Dataset
@@ -122,4 +123,6 @@ def _dataset(inventory: Inventory, reason: str, parts: Mapping[str | None, _Clas
         for name, paths in found.items()
         for path in paths
     ]
-    return labeled_files(inventory.root, NAME, reason, rows, classes)
+    dataset = labeled_files(inventory.root, NAME, reason, rows, classes)
+    listed = any(map(class_index.MARK.search, inventory.files))
+    return class_index.name_classes(inventory, dataset) if listed else dataset

@@ -26,14 +26,15 @@ _FILES = frozenset(
 _IDENTIFIERS = frozenset(("id", "name"))
 """What may name images, or anything else."""
 _INDICES = frozenset(("", "index", "unnamed:_0", "idx", "row"))
-_LABELS = frozenset(
+LABELS = frozenset(
     ("label", "labels", "class", "classes", "class_name", "target", "category", "tag", "tags", "species", "라벨",
      "레이블", "클래스", "분류", "정답")
 )  # fmt: skip
 _SPLITS = frozenset(("split", "set", "subset", "partition", "part"))
-_KNOWN = _FILES | _IDENTIFIERS | _LABELS | _SPLITS
+_KNOWN = _FILES | _IDENTIFIERS | LABELS | _SPLITS
 _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
-_SPLIT_FLAG = re.compile(r"is_?(train|valid|val|test)")
+_SPLIT_FLAG = re.compile(r"is_?(train|training|valid|validation|val|test)(?:_?(?:set|image))?")
+"""A column that says of each image whether it is in a split, as fastai's `is_valid` does."""
 _FOREIGN = re.compile(r"/|[A-Za-z]:/|[a-z0-9]+://|~/|\.\./")
 _DISTINCT = 5  # rows in which no value recurs, at least, where a column cannot hold labels
 _TITLE = 5  # lines, among which the header is
@@ -158,6 +159,19 @@ class Columns:
     split: int | None
 
     @property
+    def flagged_splits(self) -> tuple[str, str] | None:
+        """The splits of the images of which a column such as `is_valid` says no and yes; None without such a column.
+        What is not for training is for the test where nothing tells what else.
+        """
+        flag = self.start and self.split is not None and _SPLIT_FLAG.fullmatch(_words(self.names)[self.split])
+        word = split_word(flag[1]) if flag else None
+        return None if word is None else ("test" if word == "train" else "train", word)
+
+    def split_of(self, cell: str) -> str | None:
+        """The split that a cell of the split's column names; None where it names none."""
+        return self.flagged_splits[flag_of(cell)] if self.flagged_splits else split_word(cell)
+
+    @property
     def others(self) -> list[str]:
         """The columns that are not used."""
         used = {self.image, *self.labels, self.split}
@@ -242,10 +256,10 @@ def _image_columns(rows: Sequence[Sequence[str]], header: Sequence[str], images:
     }
     most = max(map(len, named.values()))
     likely = _FILES.union(_IDENTIFIERS).intersection(header)
-    if not most or (likely and all(header[column] in _LABELS for column, cells in named.items() if cells)):
+    if not most or (likely and all(header[column] in LABELS for column, cells in named.items() if cells)):
         return [_unfound_column(sample, header)]
     candidates = [column for column, cells in named.items() if len(cells) >= _MOST * most]
-    unlikely = _LABELS | _SPLITS | _INDICES
+    unlikely = LABELS | _SPLITS | _INDICES
     preferences: tuple[Callable[[int], bool], ...] = (
         lambda column: 2 * sum(map(is_file_name, named[column])) > len(named[column]),
         lambda column: header[column] not in unlikely,
@@ -280,7 +294,7 @@ def _unfound_column(rows: Sequence[Sequence[str]], header: Sequence[str]) -> int
         if _MOST * len(rows) <= sum(is_file_name(row[column]) for row in rows):
             return column
     known = [column for column, word in enumerate(header) if word in _FILES | _IDENTIFIERS]
-    if known and _LABELS.intersection(header):
+    if known and LABELS.intersection(header):
         return next((column for column in known if header[column] in _FILES), known[0])
     raise NoTableError("names no images; a path and a label on each line are needed.")
 
@@ -301,9 +315,18 @@ def _has_header(rows: Sequence[Sequence[str]], header: Sequence[str], image: int
 def _split_column(body: Sequence[Sequence[str]], header: Sequence[str], columns: Columns) -> int | None:
     others = [column for column in range(len(header)) if column != columns.image]
     if columns.start:
-        return next((column for column in others if header[column] in _SPLITS), None)
+        named = next((column for column in others if header[column] in _SPLITS), None)
+        flags = [column for column in _split_flags(header) if all(row[column].casefold() in _FLAGS for row in body)]
+        return flags[0] if named is None and len(flags) == 1 else named
     found = [column for column in others if all(split_word(row[column]) for row in body)]
     return found[0] if len(found) == 1 and len(others) > 1 else None
+
+
+def _split_flags(header: Sequence[str]) -> list[int]:
+    """The columns called `is_valid` and the like, unless others are called `is_car`: then each is a class."""
+    flags = [column for column, word in enumerate(header) if _SPLIT_FLAG.fullmatch(word)]
+    classes = [column for column, word in enumerate(header) if word.startswith("is_") and column not in flags]
+    return [] if classes else flags
 
 
 def _label_columns(
@@ -312,7 +335,7 @@ def _label_columns(
     """The column called so, the only one, the columns of flags, or the only one whose values recur and differ."""
     values = {column: {row[column] for row in body} for column in range(len(header))}
     others = [column for column in values if column not in (columns.image, split)]
-    named = [column for column in others if columns.start and header[column] in _LABELS]
+    named = [column for column in others if columns.start and header[column] in LABELS]
     named = [column for column in named if not all(map(is_empty, values[column]))] or named
     listed = ", ".join(name for name in columns.names if name)
     if len(named) == 1 or len(others) == 1:
@@ -324,7 +347,7 @@ def _label_columns(
         return (same,)
     telling = [column for column in others if header[column] not in _INDICES or not columns.start]
     telling = [column for column in telling if not _counts_rows(body, column)]
-    classes = [column for column in telling if not _SPLIT_FLAG.match(header[column])]
+    classes = [column for column in telling if column not in _split_flags(header)]
     flags = {cell.casefold() for column in classes for cell in values[column]}
     if columns.start and len(classes) > 1 and flags <= set(_FLAGS):
         return tuple(classes)

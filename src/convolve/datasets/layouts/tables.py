@@ -1,4 +1,7 @@
-"""Tables of images: CSV, TSV or plain text with a path, a label (or several) and perhaps a split on each line."""
+"""Tables of images: CSV, TSV, plain text or JSON Lines with a path, a label (or several), perhaps a split on each line.
+
+The `metadata.csv` and `metadata.jsonl` of Hugging Face's `ImageFolder` are such tables.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ import numpy as np
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import Labels
+from convolve.datasets.layouts import class_index
+from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, split_labels
@@ -32,9 +37,9 @@ from convolve.errors import DataError
 from convolve.values import Dataset
 
 NAME = "table"
-EXPECTED = "labels.csv, .tsv or .txt (columns path, label and perhaps split)"
-MARK = re.compile(r"^([^/]+/)?[^/]+\.(csv|tsv|txt)$", re.IGNORECASE)
-SUFFIXES = (".csv", ".tsv", ".txt")
+EXPECTED = "labels.csv, .tsv, .txt or metadata.jsonl (columns path, label and perhaps split)"
+MARK = re.compile(r"^([^/]+/)?[^/]+\.(csv|tsv|txt|jsonl)$", re.IGNORECASE)
+SUFFIXES = (".csv", ".tsv", ".txt", SUFFIX)
 _MOST_TABLES = 20  # of one folder; a folder that holds more of them keeps notes on single images
 _HALF = 0.5  # of the images in a folder, which a table names at least
 _FEW = 3  # rows that may have the same label by chance
@@ -43,6 +48,8 @@ _PREDICTIONS = frozenset(("image", "error"))
 """Columns of each table that `convolve predict` writes."""
 CLEANED = "cleaned_path"
 """First column of each table that `convolve data --fix` writes."""
+TEXTS = frozenset(("text", "caption", "captions", "description", "prompt", "sentence"))
+"""Columns that describe an image in words of their own."""
 _CONFLICTS = 0.1  # of the images in a table, which may have two labels at most
 
 
@@ -67,7 +74,7 @@ class _Table:
 
     @property
     def split(self) -> str | None:
-        return _split_of(self.name)
+        return split_of(self.name)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -97,6 +104,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
                 found.append(table)
         if found := _select(inventory, found, obstacles):
             dataset = _dataset(inventory.root, found)
+            if any(map(class_index.MARK.search, inventory.files)):
+                dataset = class_index.name_classes(inventory, dataset)
             return replace(dataset, notes=(*dataset.notes, *obstacles))
     if obstacles:
         raise DataError(" ".join(obstacles))
@@ -110,8 +119,8 @@ def open_file(path: Path, options: ReadingOptions = BY_LOOKING) -> Dataset:
 
 
 def _own(table: _Table, row: _Row) -> str | None:
-    """The split that a column says, while the table's name says nothing of one table alone."""
-    return row.split if table.columns.split is not None else None
+    """The split that a column or folders say, while the table's name says nothing of one table alone."""
+    return row.split if table.columns.split is not None or table.split is None else None
 
 
 def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
@@ -129,10 +138,10 @@ def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
     return folders.get("", []), below if len(below) <= _MOST_TABLES else []
 
 
-def _split_of(name: str) -> str | None:
-    """The split of which a table's name, or else its folder's, says that it is one of its images."""
+def split_of(name: str) -> str | None:
+    """The split of which a table's name, or else that of a folder around it, says that it is one of its images."""
     folder, _, file = name.rpartition("/")
-    for part in (file.rpartition(".")[0], folder):
+    for part in (file.rpartition(".")[0], *reversed(folder.split("/"))):
         words = {word for each in re.split(r"[-_. ]", part) if (word := split_word(each))}
         if words:
             return words.pop() if len(words) == 1 else None
@@ -143,7 +152,8 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     """A table below the root of the images; `DataError` for what convolve wrote unless ``predictions`` are wanted."""
     name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
-    cells = read_cells(path, images.names_image)
+    lines = path.suffix.casefold() == SUFFIX
+    cells = read_json_lines(path) if lines else read_cells(path, images.names_image)
     try:
         if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
             raise DataError("holds predictions of convolve; give the file itself to read them as labels.")
@@ -154,8 +164,10 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
         if lists_classes(body, columns):
             raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
         origin = _find_origin([line[columns.image].replace("\\", "/") for line in body], images)
-        split = _split_of(name)
+        split = split_of(name)
         rows = [_row(columns, line, images, origin, split) for line in body]
+        if columns.split is None and split is None:
+            rows = _split_by_folders(rows)
         if any(is_file_name(cell) for row in rows[:PROBED] for cell in row.cells):
             raise DataError("pairs images with images; a label for each is needed.")
         for row in rows:
@@ -192,11 +204,19 @@ def _row(columns: Columns, line: Sequence[str], images: ImageFinder, origin: str
     if is_empty(name):
         raise DataError(f"has a line that names no image: {', '.join(line)}; complete it.")
     if columns.split is not None:
-        split = split_word(line[columns.split])
+        split = columns.split_of(line[columns.split])
         if split is None:
             raise DataError(f"puts {name} into a split called '{line[columns.split]}'; write train, val or test.")
     found = images.find(name.replace("\\", "/").removeprefix(f"{origin}/") if origin else name)
     return _Row(found or name, tuple(line[column] for column in columns.labels), split, found is not None)
+
+
+def _split_by_folders(rows: list[_Row]) -> list[_Row]:
+    """The rows with the splits after which the folders of all of their images are called, where these are several."""
+    found = [next(filter(None, map(split_word, row.path.split("/")[:-1])), None) for row in rows]
+    if None in found or len(set(found)) < 2:
+        return rows
+    return [replace(row, split=split) for row, split in zip(rows, found, strict=True)]
 
 
 def _check_labels(table: _Table) -> None:
@@ -207,8 +227,13 @@ def _check_labels(table: _Table) -> None:
     if len(labels) == 1 and len(table.rows) >= _FEW and not is_empty(table.rows[0].cells[0]):
         label = ", ".join(table.rows[0].cells)
         raise DataError(f"{table.path} has only one class, '{label}', for all of its images; label others too.")
+    name = table.label_names[0]
+    if name.casefold() in TEXTS and len(labels) > _HALF * len(table.rows):
+        raise DataError(
+            f"{table.path} has a text on each image in the column {name} and no labels; choose a column of labels with "
+            "--label-column, or give the file itself to read the texts as labels."
+        )
     if len(labels) == len(table.rows) >= _MANY and len(table.columns.labels) == 1:
-        name = table.label_names[0]
         raise DataError(
             f"{table.path} gives each image a label of its own in the column {name}; choose another one with "
             "--label-column."
@@ -281,7 +306,7 @@ def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
     classes = {label for labels in lists for label in labels}
     if len(tables[0].columns.labels) > 1:
         classes.update(tables[0].label_names)
-    labels = _labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
+    labels = as_labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
     images = ImageFiles(root, tuple(row.path for row in rows))
     dataset = build_dataset(root, NAME, f"the table {names}", images, [row.split for row in rows], {"labels": labels})
     return replace(dataset, notes=(*dataset.notes, *notes))
@@ -292,6 +317,9 @@ def _describe(table: _Table) -> list[str]:
     columns, notes = table.columns, []
     if table.encoding != "UTF-8":
         notes.append(f"{table.name} is not UTF-8 and was read as {table.encoding}")
+    if columns.flagged_splits and columns.split is not None:
+        no, yes = columns.flagged_splits
+        notes.append(f"{table.name}: {columns.names[columns.split]} puts images into {yes}, all others into {no}")
     if table.origin:
         notes.append(f"{table.name}: paths counted from {table.origin}")
     if columns.others:
@@ -345,7 +373,8 @@ def _merge(names: str, rows: Sequence[_Row], lists: Sequence[list[str]], notes: 
     return sorted(index for (path, _), index in first.items() if len(labels[path]) == 1)
 
 
-def _labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
+def as_labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
+    """Labels from the names that each image has, one or, if ``multi_label``, any number of them."""
     indices = {label: index for index, label in enumerate(classes)}
     found = [[indices[normalize("NFC", label)] for label in labels] for labels in lists]
     if not multi_label:

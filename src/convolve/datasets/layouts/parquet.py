@@ -1,0 +1,264 @@
+"""Parquet files with the bytes of images and their labels, as Hugging Face keeps datasets."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convolve.datasets.inventory import NAMED, Inventory, natural, starts_as_image
+from convolve.datasets.layouts.parts import build_dataset, split_word
+from convolve.datasets.layouts.table_cells import is_empty
+from convolve.datasets.layouts.table_columns import LABELS
+from convolve.datasets.layouts.tables import TEXTS, as_labels, split_of
+from convolve.datasets.parquet_images import ParquetImages, read_shard
+from convolve.datasets.reading import ReadingOptions
+from convolve.errors import DataError
+from convolve.values import Dataset
+
+NAME = "parquet"
+EXPECTED = "train-00000-of-00001.parquet with image bytes and labels (Hugging Face)"
+MARK = re.compile(r"\.parquet$", re.IGNORECASE)
+_NUMBERED = re.compile(r"-(\d{5})-of-(\d{5})(?=[-.])")
+_MANY = 10  # rows that cannot all have a label of their own
+_POINTER = b"version https://git-lfs"
+_Column = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file's columns: ``image`` with the bytes, perhaps in structures (``structured``) with the ``paths`` too; all of
+    them by name with their type as Arrow writes it; and what Hugging Face says of them.
+    """
+
+    path: str
+    image: str
+    structured: bool
+    paths: bool
+    types: Mapping[str, str]
+    features: Mapping[str, Any]
+
+
+def recognize(inventory: Inventory) -> Dataset | None:
+    """The dataset in a folder of Parquet files; None where there is none. A file belongs to the split that its name or
+    else its folder says. Raises `DataError` without pyarrow, for damaged files, and where it is not certain which
+    column to take; `--image-column` and `--label-column` choose one.
+    """
+    files = [file for file in inventory.files if MARK.search(file)]
+    if not files:
+        return None
+    dataset = _read(inventory.root, files, inventory.options)
+    if inventory.images:
+        some = ", ".join(inventory.images[:NAMED])
+        note = f"left out: {len(inventory.images):,} image files beside the Parquet files, such as {some}"
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    return dataset
+
+
+def open_file(path: Path, options: ReadingOptions) -> Dataset:
+    """The dataset in one file. Raises `DataError`."""
+    return _read(path.parent, [path.name], options)
+
+
+def _read(root: Path, paths: Sequence[str], options: ReadingOptions) -> Dataset:
+    files = [_read_schema(root, path, options) for path in paths]
+    _check_alike(root, files)
+    label = _label_column(root, files[0], options)
+    shards = [read_shard(root, file.path, file.image, file.structured) for file in files]
+    values = [value for file in files for value in _read_column(root / file.path, label)]
+    names = _names(root, files, [sum(shard.rows) for shard in shards])
+    splits = [split_of(file.path) for file, shard in zip(files, shards, strict=True) for _ in range(sum(shard.rows))]
+    declared = _declared_classes(files[0].features.get(label))
+    try:
+        lists = _label_lists(values, declared)
+    except DataError as error:
+        raise DataError(f"In the column {label} of {_name_files(paths)} in {root}: {error}") from error
+    multi_label = "list" in files[0].types[label]
+    _check_labels(root / files[0].path, label, lists, options)
+    kept = [index for index, labels in enumerate(lists) if labels or multi_label]
+    found = sorted({name for labels in lists for name in labels}, key=natural)
+    labels = as_labels([lists[index] for index in kept], declared or found, multi_label)
+    images = ParquetImages(root, tuple(shards), names).take(np.array(kept, dtype=np.int64))
+    reason = f"{_name_files(paths)} with images in the column {files[0].image} and labels in {label}"
+    dataset = build_dataset(root, NAME, reason, images, [splits[index] for index in kept], {"labels": labels})
+    return replace(dataset, notes=tuple(_notes(files, label, len(lists) - len(kept))))
+
+
+def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import read_schema
+    except ImportError as error:
+        raise DataError(f"{root / path} needs pyarrow; run `pip install convolve[parquet]`.") from error
+    try:
+        schema = read_schema(root / path)
+        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    except (OSError, ValueError, ArrowException) as error:
+        with (root / path).open("rb") as file:
+            pointer = file.read(len(_POINTER)) == _POINTER
+        remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{error}; copy it again"
+        raise DataError(f"{root / path} cannot be read as Parquet ({remedy}).") from error
+    features: Mapping[str, Any] = told.get("info", {}).get("features") or {}
+    types = {field.name: str(field.type) for field in schema}
+    image = _image_column(root / path, types, features, options)
+    fields = re.findall(r"(\w+): ", types[image]) if types[image].startswith("struct") else []
+    return _File(path, image, bool(fields), "path" in fields, types, features)
+
+
+def _image_column(file: Path, types: Mapping[str, str], features: Mapping[str, Any], options: ReadingOptions) -> str:
+    """The chosen column; or the only one that holds image files, or of several the one called `image` or `img`."""
+    listed = ", ".join(types)
+    if options.image_column is not None:
+        if options.image_column not in types:
+            raise DataError(f"{file} has no column {options.image_column}; choose one of {listed}.")
+        return options.image_column
+    found = [name for name, value in types.items() if re.match(r"struct<.*\bbytes: (large_)?binary", value)]
+    binary = [name for name, value in types.items() if value in ("binary", "large_binary")]
+    found += [name for name in binary if starts_as_image(next(iter(_read_column(file, name, rows=1)), None) or b"")]
+    told = [name for name in found if features.get(name, {}).get("_type") == "Image"]
+    for candidates in (told, found):
+        usual = [name for name in candidates if name in ("image", "img")]
+        if len(candidates) == 1 or len(usual) == 1:
+            return (usual or candidates)[0]
+    if found:
+        raise DataError(
+            f"{file} has images in the columns {', '.join(found)}; choose one with --layout {NAME} --image-column."
+        )
+    raise DataError(f"{file} has no column with the bytes of image files; it has {listed}.")
+
+
+def _check_alike(root: Path, files: Sequence[_File]) -> None:
+    """Raise `DataError` for files of several datasets."""
+    folders = defaultdict(list)
+    for file in files:
+        folder = "/".join(part for part in file.path.split("/")[:-1] if not split_word(part, alone=False))
+        folders[folder].append(file.path)
+    if len(folders) > 1:
+        names = ", ".join(str(root / folder) for folder in folders)
+        raise DataError(f"{root} holds {len(folders)} datasets of Parquet files; give the one that you want: {names}.")
+    first = files[0]
+    for file in files[1:]:
+        if (file.types, file.features) != (first.types, first.features):
+            raise DataError(f"{root / first.path} and {root / file.path} have different columns or classes.")
+
+
+def _label_column(root: Path, file: _File, options: ReadingOptions) -> str:
+    """The chosen column; or the only one of classes, or one that is called as labels are, or the only other one."""
+    others = [name for name, value in file.types.items() if name != file.image and not value.startswith("struct")]
+    if options.label_column is not None:
+        if options.label_column not in file.types:
+            raise DataError(f"{root / file.path} has no column {options.label_column}; it has {', '.join(others)}.")
+        return options.label_column
+    declared = [name for name in others if _declared_classes(file.features.get(name))]
+    called = [name for name in others if name.casefold() in LABELS]
+    for found in (declared, [name for name in declared if name in called], called, others):
+        if len(found) == 1 and "binary" not in file.types[found[0]]:
+            return found[0]
+    listed = ", ".join(file.types)
+    raise DataError(
+        f"It is not certain which column of {root / file.path} holds the labels; it has {listed}; choose one with "
+        f"--layout {NAME} --label-column."
+    )
+
+
+def _declared_classes(feature: Any) -> tuple[str, ...]:
+    """The names that Hugging Face's description of a column gives its numbers, or those in its lists."""
+    if isinstance(feature, list):
+        feature = feature[0] if feature else None
+    if not isinstance(feature, dict):
+        return ()
+    if feature.get("_type") == "ClassLabel":
+        return tuple(map(str, feature.get("names") or ()))
+    return _declared_classes(feature.get("feature"))
+
+
+def _read_column(file: Path, column: str, rows: int | None = None) -> _Column:
+    """The values of a column, or only the first ``rows``. Raises `DataError`."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(file, pre_buffer=False) as source:
+            if rows is None:
+                values: _Column = source.read([column]).column(0).to_pylist()
+                return values
+            batch = next(source.iter_batches(rows, columns=[column]), None)
+            return [] if batch is None else batch.column(0).to_pylist()
+    except (OSError, ArrowException) as error:
+        raise DataError(f"{file} cannot be read ({error}); copy it again.") from error
+
+
+def _names(root: Path, files: Sequence[_File], lengths: Sequence[int]) -> list[str]:
+    """What the files call their images, where that is different everywhere, or else the files and numbers of rows."""
+    if all(file.paths for file in files):
+        values = [value for file in files for value in _read_column(root / file.path, f"{file.image}.path")]
+        names = [value and value["path"] for value in values]
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return [f"{file.path}#{row}" for file, length in zip(files, lengths, strict=True) for row in range(length)]
+
+
+def _label_lists(values: _Column, declared: Sequence[str]) -> list[list[str]]:
+    """The names of each image's classes; a number below 0 or nothing at all is none. Raises `DataError`."""
+    lists = []
+    for value in values:
+        numbers = [] if value is None else value if isinstance(value, list) else [value]
+        numbers = [each for each in numbers if each is not None and not (isinstance(each, int) and each < 0)]
+        if any(isinstance(each, int) and each >= len(declared) for each in numbers if declared):
+            raise DataError(f"A label of {max(numbers)} is outside of the {len(declared)} classes that are declared.")
+        names = [declared[each] if declared and isinstance(each, int) else _as_name(each) for each in numbers]
+        lists.append([name for name in names if not is_empty(name)])
+    return lists
+
+
+def _as_name(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, float) and not math.isnan(value):
+        raise DataError(f"A label is {value}; labels are names or whole numbers.")
+    return str(value).strip()
+
+
+def _check_labels(file: Path, label: str, lists: Sequence[Sequence[str]], options: ReadingOptions) -> None:
+    """Raise `DataError` where nothing is labeled, or a column that was not chosen holds something else than labels."""
+    labels = {tuple(each) for each in lists if each}
+    if not labels:
+        raise DataError(f"{file} gives no image a label in the column {label}; choose another one with --label-column.")
+    text = label.casefold() in TEXTS and 2 * len(labels) > len(lists)
+    if options.label_column is None and (text or len(labels) == len(lists) >= _MANY):
+        raise DataError(
+            f"{file} gives each image a label of its own in the column {label}; choose another one with "
+            f"--layout {NAME} --label-column."
+        )
+
+
+def _name_files(paths: Sequence[str]) -> str:
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} other Parquet files"
+
+
+def _notes(files: Sequence[_File], label: str, unlabeled: int) -> list[str]:
+    """What is left out: columns, images without a label, and files that others announce."""
+    notes = []
+    others = [name for name in files[0].types if name not in (files[0].image, label)]
+    if others:
+        notes.append(f"columns not used: {', '.join(others[:NAMED])}{' and others' * (len(others) > NAMED)}")
+    if unlabeled:
+        notes.append(f"left out: {unlabeled:,} images without a label")
+    announced = {}
+    there = Counter[str]()
+    for file in files:
+        if match := _NUMBERED.search(file.path):
+            stem = file.path[: match.start()]
+            announced[stem] = int(match[2])
+            there[stem] += 1
+    for stem, count in announced.items():
+        if there[stem] < count:
+            notes.append(f"only {there[stem]} of the {count} files {stem}-*.parquet are there")
+    return notes
