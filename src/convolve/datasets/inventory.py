@@ -29,7 +29,7 @@ _UNREADABLE_SUFFIXES = frozenset(
      ".psd", ".raf", ".rw2", ".svg")
 )  # fmt: skip
 """What people take for images, in formats that cannot be read."""
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"BM")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
 _SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information", "__pycache__")
 )
@@ -140,9 +140,15 @@ def has_image_signature(path: Path) -> bool:
     """Whether a file begins as JPEG, PNG, GIF, TIFF, BMP, WebP or AVIF do."""
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            return begins_as_image(file.read(16))
     except OSError:
         return False
+
+
+def begins_as_image(start: bytes) -> bool:
+    """Whether bytes begin as those of an image do."""
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
+    if start[:2] == b"BM":  # as text does that begins with "BMW"
+        return start[6:10] == bytes(4)
     return start.startswith(_SIGNATURES) or start[4:12] in (b"ftypavif", b"ftypheic")

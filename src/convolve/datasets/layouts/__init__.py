@@ -70,7 +70,7 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
         options = replace(options, layout=tables.NAME)
     if options.layout is None and options.label_from:
         options = replace(options, layout=names.NAME)
-    folder = Path(path).expanduser()
+    folder = Path(os.path.expanduser(path))  # noqa: PTH111 - of an unknown user it stays as it is
     if not folder.exists():
         if str(path) == "digits":
             return catalog.digits()
