@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import inspect
 import io
 import os
 import signal
 import sys
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from json import dumps
 from typing import Annotated, Any
 
@@ -21,12 +23,14 @@ import convolve
 from convolve.command import Command
 from convolve.console import open_console, report_progress
 from convolve.errors import ConvolveError, Interrupted
+from convolve.files import shell_quote
 from convolve.options import Flat, fields, with_task_options
 from convolve.progress import silent
 from convolve.tasks.registry import task_flags
 from convolve.verbs import COMMANDS
 
 _INTERRUPTED = 128 + signal.SIGINT
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 _FLAG = Parameter(negative=())
 _POSITIONAL, _KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 _EPILOGUE = "Every command is a Python function too: `convolve train DATA` is `convolve.train(DATA)`."
@@ -61,30 +65,79 @@ def application() -> cyclopts.App:
 
 def main() -> None:
     """Run one command; exit with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
-    debug = "--debug" in sys.argv
+    words, debug = sys.argv[1:], "--debug" in sys.argv
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     try:
-        application()(sys.argv[1:], exit_on_error=False, print_error=False)
+        application()(_move_dashes(words) if "-" in words else words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
         _print_error("Interrupted.")
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(1)
     except cyclopts.CycloptsError as error:
-        sentence = " ".join(str(error).split())
-        if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-            sentence = f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
-        _print_error(sentence)
+        _print_error(_explain_usage(error, words))
         sys.exit(2)
-    except ConvolveError as error:
+    except (ConvolveError, OSError, MemoryError) as error:
         if debug:
             raise
-        _print_error(str(error))
+        if isinstance(error, OSError):
+            _discard_output()  # which may be what could not be written
+        _print_error(str(error) if isinstance(error, ConvolveError) else _explain_refusal(error))
         sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
+
+
+def _open_closed_streams() -> None:
+    """Let output go nowhere where the caller has closed it, lest a file be opened in its place and take it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - until the end
+
+
+def _discard_output() -> None:
+    """Write what is still buffered nowhere, so that nothing fails at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _move_dashes(words: Sequence[str]) -> list[str]:
+    """The words with every lone `-`, which stands for standard input, at their end, where no option is expected."""
+    end = words.index("--") if "--" in words else len(words)
+    dashes = ["-"] * words[:end].count("-")
+    before = [word for word in words[:end] if word != "-"]
+    return [*before, "--", *words[end + 1 :], *dashes] if dashes else list(words)
+
+
+def _explain_usage(error: cyclopts.CycloptsError, words: Sequence[str]) -> str:
+    """What is wrong with the words of a command."""
+    if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
+        return f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
+    sentence = " ".join(str(error).split())
+    with suppress(OSError):
+        for word in words:
+            if word.startswith("-") and word not in ("-", "--") and os.path.lexists(word):
+                return f"{sentence} The file of that name is written {shell_quote(word)}."
+    return sentence
+
+
+def _explain_refusal(error: OSError | MemoryError) -> str:
+    """What the system does not allow."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; close other programs, or use smaller or fewer images."
+    why = error.strerror or str(error)
+    if error.filename is None and error.errno in _NOT_WRITTEN:
+        return f"The output cannot be written ({why}); free some space or write it elsewhere."
+    return f"{error.filename or 'A file'} cannot be used ({why}); check its path, its permissions and the disk."
 
 
 def _run(
@@ -111,4 +164,5 @@ def _run(
 
 
 def _print_error(sentence: str) -> None:
-    open_console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    with suppress(OSError):  # an exit code is left
+        open_console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,17 +17,23 @@ from convolve.errors import ConvolveError
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder to write to, which replaces ``path`` when the block ends without error.
 
-    Raises `ConvolveError` with one sentence when the disk is full or the folder cannot be written; the old file stays.
+    A device, a pipe and a link stay what they are, and take what was written. Raises `ConvolveError` with one sentence
+    when the disk is full or the folder cannot be written; the old file stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        lasting = path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir())
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=None if lasting else path.parent)
     except OSError as error:
         raise ConvolveError(_sentence(path, error)) from error
     os.close(handle)
     draft = Path(name)
     try:
         yield draft
+        if lasting:
+            with draft.open("rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            return
         draft.chmod(0o644)
         fsync(draft)
         draft.replace(path)
@@ -71,6 +79,12 @@ def fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def shell_quote(path: Path | str) -> str:
+    """A path as it is written in a command: quoted where a shell would take it apart, and never like an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _sentence(path: Path, error: OSError) -> str:

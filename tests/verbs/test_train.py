@@ -93,7 +93,7 @@ def test_what_is_known_before_the_first_epoch_is_there_when_it_stops(
     with pytest.raises(Interrupted):
         train(shapes, **QUICK, out=tmp_path / "run")
     found = {path.name for path in (tmp_path / "run").iterdir()}
-    assert found == {"contact_sheet.png", "manifest.json", "recipe.toml", "splits.json"}
+    assert found == {"checkpoints", "contact_sheet.png", "manifest.json", "recipe.toml", "splits.json"}
 
 
 def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ from convolve.datasets.survey import (
     measure,
     survey,
 )
-from convolve.errors import ImageError
+from convolve.errors import DataError, ImageError
 from convolve.values import EncodedImage, Images, Pixels, Preprocessing
 
 __all__ = ["PixelSource", "cache_folder", "clean", "open_cache", "read_images"]
@@ -53,9 +53,17 @@ _CHUNK_BYTES = 2**22  # of cached pixels that a thread prepares before it hands 
 
 
 def cache_folder() -> Path:
-    """Where caches live unless told otherwise: $CONVOLVE_CACHE, or `~/.cache/convolve/pixels`."""
+    """Where caches live unless told otherwise: $CONVOLVE_CACHE, or `~/.cache/convolve/pixels`.
+
+    Raises `DataError` where there is neither.
+    """
     chosen = os.environ.get("CONVOLVE_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "convolve" / "pixels"
+    try:
+        return Path(chosen) if chosen else Path.home() / ".cache" / "convolve" / "pixels"
+    except RuntimeError as error:  # as Path.home has it
+        raise DataError(
+            "This user has no home directory for the cache of pixels; set CONVOLVE_CACHE to a folder for it."
+        ) from error
 
 
 def read_images(

@@ -31,7 +31,7 @@ _UNREADABLE_SUFFIXES = frozenset(
      ".psd", ".raf", ".rw2", ".svg")
 )  # fmt: skip
 """What people take for images, in formats that cannot be read."""
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"BM")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
 _START = 132  # bytes that tell
 _SYSTEM_FOLDERS = frozenset(
     ("__macosx", "@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information", "__pycache__")
@@ -145,13 +145,15 @@ def has_image_signature(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return starts_as_image(file.read(_START))
+            return begins_as_image(file.read(_START))
     except OSError:
         return False
 
 
-def starts_as_image(start: bytes) -> bool:
-    """Whether bytes begin as an image file of those formats does."""
+def begins_as_image(start: bytes) -> bool:
+    """Whether bytes begin as those of an image do."""
     if start[:4] == b"RIFF":
         return start[8:12] == b"WEBP"
+    if start[:2] == b"BM":  # as text does that begins with "BMW"
+        return start[6:10] == bytes(4)
     return start[128:132] == b"DICM" or start.startswith(_SIGNATURES) or start[4:12] in (b"ftypavif", b"ftypheic")

@@ -95,7 +95,7 @@ def library(name: str) -> Library:
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise
-        raise NetworkError("timm is not installed; run `pip install convolve[timm]`.") from error
+        raise NetworkError("timm is not installed; run `pip install 'convolve[timm]'`.") from error
     return timm_networks
 
 

@@ -23,6 +23,7 @@ from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError, RunError
+from convolve.files import shell_quote
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
@@ -217,9 +218,8 @@ def best_weights(run: Run) -> Mapping[str, Tensor]:
     damaged file.
     """
     if not run.weights.is_file():
-        raise RunError(
-            f"{run.folder} has not ended its training; continue with `convolve train --resume {run.folder}`."
-        )
+        command = f"convolve train --resume {shell_quote(run.folder)}"
+        raise RunError(f"{run.folder} has not ended its training; continue with `{command}`.")
     return read_weights(run.weights)
 
 

@@ -14,6 +14,7 @@ from convolve.datasets.doctor import fingerprint
 from convolve.datasets.images import read_digests
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError, RunError
+from convolve.files import shell_quote
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
 from convolve.setup.prepare import (
@@ -125,7 +126,8 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
     path = run.recipe.data or ""
     if data is None and Path(path).is_absolute() and not Path(path).exists():
         raise DataError(
-            f"The run's data is no longer at {path}; pass its new path: convolve evaluate {run.folder} DATA."
+            f"The run's data is no longer at {path}; pass its new path: "
+            f"convolve evaluate {shell_quote(run.folder)} DATA."
         )
     dataset = task.conform(_open_for_run(run, type(task), data or path))
     splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)

@@ -21,8 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from convolve.errors import ConvolveError, RunError, TrainingError
-from convolve.files import append_text, atomic_write, write_text
+from convolve.files import append_text, atomic_write, shell_quote, write_text
 from convolve.training.learner import Learner
+from convolve.training.run import CHECKPOINTS
 from convolve.training.step import State
 
 _LAST, _PREVIOUS, _BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
@@ -48,7 +49,7 @@ class RunFiles:
 
     def __init__(self, run: Path, seconds: float = 60.0, fraction: float = 0.05) -> None:
         self.run = run
-        self._folder = run / "checkpoints"
+        self._folder = run / CHECKPOINTS
         self._metrics = run / "metrics.jsonl"
         self._seconds, self._fraction = seconds, fraction
         self._saved_at = time.monotonic()
@@ -149,7 +150,8 @@ def _write(path: Path, state: State, tensors: Mapping[str, Tensor], previous: Pa
             if previous is not None and path.exists():
                 path.replace(previous)
     except ConvolveError as error:
-        raise TrainingError(f"{error} Then continue with: convolve train --resume {path.parent.parent}") from error
+        run = shell_quote(path.parent.parent)
+        raise TrainingError(f"{error} Then continue with: convolve train --resume {run}") from error
 
 
 def _read(path: Path) -> Checkpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from convolve.errors import Interrupted, TrainingError
+from convolve.files import shell_quote
 from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
 from convolve.training.interrupt import Interruption
@@ -53,7 +54,7 @@ def _after_step(
     if interruption.requested:
         raise Interrupted(
             f"Stopped in epoch {state.epoch + 1} after step {state.step} of {len(training.train)}; "
-            f"continue with: convolve train --resume {files.run}"
+            f"continue with: convolve train --resume {shell_quote(files.run)}"
         )
 
 

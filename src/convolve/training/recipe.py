@@ -6,6 +6,7 @@ A field that is None is chosen automatically by `training.defaults.resolve`, whi
 from __future__ import annotations
 
 import math
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -220,3 +221,12 @@ def override(recipe: Recipe, changes: Recipe) -> Recipe:
     if changes.epochs not in (None, recipe.epochs):
         recipe = replace(recipe, optimization=replace(recipe.optimization, warmup=None))
     return merge(recipe, changes)
+
+
+def with_lasting_paths(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths, which hold wherever it is read again."""
+    data, weights = (
+        str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
+        for name in (recipe.data, recipe.transfer.weights)
+    )
+    return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))

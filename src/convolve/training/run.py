@@ -7,8 +7,10 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from convolve.errors import RunError
-from convolve.files import atomic_write, write_text
+from convolve.files import atomic_write, shell_quote, write_text
 from convolve.training.recipe import Recipe, read_recipe, write_recipe
 from convolve.values import Dataset, Preprocessing, Splits
 
+CHECKPOINTS = "checkpoints"
 _PARTS = ("train", "validation", "test")
 
 
@@ -64,14 +67,68 @@ class Run:
         return self.folder / "weights.safetensors"
 
 
+def new_folder(name: str) -> Path:
+    """Make a folder in `runs`, numbered where the name is taken; no other training gets it. Raises `RunError`."""
+    number, folder = 1, Path("runs", name)
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            folder = Path("runs", f"{name}-{number}")
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made ({error.strerror}); choose another --out.") from error
+        else:
+            return folder
+
+
+def taken(folder: Path) -> RunError:
+    """What to raise where a folder holds a run."""
+    resume = f"--resume {shell_quote(folder)}"
+    return RunError(f"{folder} already holds a run; choose another --out, or continue it with {resume}.")
+
+
 def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Dataset, splits: Splits) -> Run:
-    """Create the folder with everything that is known before the first step."""
+    """Create the folder with everything that is known before the first step. Raises `RunError` where another training
+    has done so meanwhile.
+    """
+    try:
+        (folder / CHECKPOINTS).mkdir(parents=True)
+    except FileExistsError:
+        raise taken(folder) from None
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
     write_recipe(folder / "recipe.toml", recipe)
     own = _names(dataset)
     names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
     write_text(folder / "splits.json", json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
     write_manifest(folder, manifest)
     return Run(folder, recipe, manifest)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in this run's folder. Raises `RunError` where one does so already.
+
+    The system releases the lock when the process ends, however that happens; where there are no such locks, nothing is
+    kept.
+    """
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{folder} is being trained by another process; wait for it, or stop it first.") from error
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

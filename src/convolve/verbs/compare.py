@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from convolve.command import Command
 from convolve.errors import NetworkError, OptionError, RunError
+from convolve.files import shell_quote
 from convolve.options import Flat
 from convolve.progress import Listener, Progress
 from convolve.setup.runtime_options import RuntimeOptions
@@ -162,7 +163,8 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
     results, size = run.manifest.results, run.manifest.preprocessing
     split = next((name for name in ("test", "validation") if name in results), None)
     if split is None:
-        raise RunError(f"{run.folder} has not ended; continue with `convolve train --resume {run.folder}`.")
+        command = f"convolve train --resume {shell_quote(run.folder)}"
+        raise RunError(f"{run.folder} has not ended; continue with `{command}`.")
     task, runtime = restore_task(run, options, listener)
     summary = summarize(task.network, (size.channels, size.height, size.width))
     latency, speed = _time(task.network, runtime, (size.height, size.width, size.channels))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -118,7 +121,7 @@ def find_images(names: Sequence[str]) -> ImageFiles:
     from convolve.datasets.inventory import take_inventory
 
     if "-" in names:
-        names = [name for name in names if name != "-"] + [line.strip() for line in sys.stdin if line.strip()]
+        names = [name for name in names if name != "-"] + _read_names()
     files: list[str] = []
     for name in names:
         path = Path(name)
@@ -128,6 +131,28 @@ def find_images(names: Sequence[str]) -> ImageFiles:
     if not files:
         raise DataError(f"There is no image in {', '.join(names) or 'the list on standard input'}.")
     return ImageFiles(Path(), tuple(files))
+
+
+def _read_names() -> list[str]:
+    """The names on standard input: one per line, or between zero bytes, as `find -print0` writes them.
+
+    They are decoded as the system's file names are, so that each one names its file; a byte order mark is none of them.
+    Raises `DataError` where standard input is closed or is no list of names.
+    """
+    from convolve.datasets.inventory import begins_as_image
+
+    if sys.stdin is None:
+        raise DataError("Standard input is closed; give the images' names, or a list of them on standard input.")
+    source = getattr(sys.stdin, "buffer", None)  # which a notebook's has not
+    content = source.read() if source else os.fsencode(sys.stdin.read())
+    if begins_as_image(content):
+        raise DataError("Standard input is an image; give its name, or a list of names on standard input.")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes
+        text = content.decode("utf-16", "replace")
+    else:
+        text = os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
+    lines = text.split("\0") if "\0" in text else re.split(r"[\r\n]+", text)
+    return [line if os.path.lexists(line) else line.strip() for line in lines if line.strip()]
 
 
 def _read(predictor: Predictor, images: ImageFiles, index: int) -> Any:

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,11 @@ from cyclopts import Parameter
 
 from convolve.command import Command
 from convolve.errors import Interrupted, OptionError, RunError
+from convolve.files import shell_quote
 from convolve.options import Flat, format_value
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.training.recipe import Recipe, override, read_recipe, values
+from convolve.training.recipe import Recipe, override, read_recipe, values, with_lasting_paths
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -107,8 +108,10 @@ class Folds:
 
 def run(options: Train, listener: Listener) -> Trained | Folds:
     """Train, or continue a run. Raises `ConvolveError`."""
+    from convolve.training.run import CHECKPOINTS, new_folder, taken
+
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise OptionError("TensorBoard is not installed; run `pip install convolve[tensorboard]`.")
+        raise OptionError("TensorBoard is not installed; run `pip install 'convolve[tensorboard]'`.")
     if options.resume:
         if options.training != Recipe() or options.recipe or options.out or options.runtime != RuntimeOptions():
             raise OptionError("A run continues with its own recipe and folder; give --resume without other options.")
@@ -116,13 +119,16 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
             return _resume_folds(options.resume, options, listener)
         return _resume(options.resume, options, listener)
     recipe = override(read_recipe(options.recipe), options.training) if options.recipe else options.training
-    folder = options.out or _new_folder(recipe)
-    taken = [name for name in ("manifest.json", "checkpoints", "fold-1") if (folder / name).exists()]
-    if taken:
-        raise RunError(f"{folder} already holds a run; choose another --out, or continue it with --resume {folder}.")
-    if (recipe.splitting.folds or 1) > 1:
-        return _train_folds(recipe, folder, options, listener)
-    return _train(recipe, folder, options, listener)
+    if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
+        raise taken(options.out)
+
+    @cache
+    def folder() -> Path:  # made when something is written, since it may lie in the data
+        name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}"
+        return options.out or new_folder(name.replace("/", "-"))
+
+    train = _train_folds if (recipe.splitting.folds or 1) > 1 else _train
+    return train(recipe, folder, options, listener)
 
 
 def render(result: Trained | Folds) -> Iterator[RenderableType]:
@@ -136,11 +142,11 @@ def render(result: Trained | Folds) -> Iterator[RenderableType]:
         yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
 
 
-def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fold: int = 0) -> Trained:
+def _train(recipe: Recipe, folder: Callable[[], Path], options: Train, listener: Listener, fold: int = 0) -> Trained:
     """Train from the beginning."""
     from convolve.setup.contact_sheet import write_contact_sheet
     from convolve.setup.prepare import prepare
-    from convolve.training.run import create_run
+    from convolve.training.run import create_run, lock
 
     preparation = prepare(recipe, options.runtime, fold)
     prepared, findings = preparation.prepared, preparation.findings
@@ -161,26 +167,28 @@ def _train(recipe: Recipe, folder: Path, options: Train, listener: Listener, fol
     for sentence in (*sentences, *prepared.runtime.reasons, prepared.examples.source.description):
         listener(Message(sentence))
     training = _begin(prepared, listener)
-    run = create_run(folder, _with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
+    run = create_run(folder(), with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    write_contact_sheet(folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)
-    return _fit(run, prepared, training, options, listener)
+    write_contact_sheet(run.folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)
+    with lock(run.folder):
+        return _fit(run, prepared, training, options, listener)
 
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
     from convolve.setup.prepare import find_starting_weights
     from convolve.setup.restore import reopen_training
-    from convolve.training.run import open_run
+    from convolve.training.run import lock, open_run
 
     run = open_run(folder)
     recipe = run.recipe
     if run.manifest.results:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
     weights = recipe.transfer.weights
-    start = find_starting_weights(weights, recipe.network or "") if weights else None
-    prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
-    return _fit(run, prepared, _begin(prepared, listener), options, listener)
+    with lock(folder):
+        start = find_starting_weights(weights, recipe.network or "") if weights else None
+        prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
+        return _fit(run, prepared, _begin(prepared, listener), options, listener)
 
 
 def _begin(prepared: Prepared, listener: Listener) -> Training:
@@ -321,31 +329,16 @@ def _manifest(preparation: Preparation) -> Manifest:
     )
 
 
-def _with_lasting_paths(recipe: Recipe) -> Recipe:
-    """The recipe with absolute paths, which hold wherever it is read again."""
-    data, weights = (
-        str(Path(name).expanduser().resolve()) if name and Path(name).expanduser().exists() else name
-        for name in (recipe.data, recipe.transfer.weights)
-    )
-    return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))
-
-
-def _new_folder(recipe: Recipe) -> Path:
-    name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}".replace("/", "-")
-    numbers = (Path("runs") / (f"{name}-{number}" if number > 1 else name) for number in range(1, 10**6))
-    return next(folder for folder in numbers if not folder.exists())
-
-
 def fold_folder(folder: Path, fold: int) -> Path:
     """Where one of the folds in a folder is; ``fold`` counts from 0."""
     return folder / f"fold-{fold + 1}"
 
 
-def _train_folds(recipe: Recipe, folder: Path, options: Train, listener: Listener) -> Folds:
+def _train_folds(recipe: Recipe, folder: Callable[[], Path], options: Train, listener: Listener) -> Folds:
     """Train every fold from the beginning."""
 
-    def train_fold(path: Path, fold: int) -> Trained:
-        return _train(recipe, path, options, listener, fold)
+    def train_fold(fold: int) -> Trained:
+        return _train(recipe, lambda: fold_folder(folder(), fold), options, listener, fold)
 
     return _each_fold(recipe.splitting.folds or 1, folder, listener, train_fold)
 
@@ -362,25 +355,26 @@ def _resume_folds(folder: Path, options: Train, listener: Listener) -> Folds:
     if len(finished) == folds:
         raise RunError(f"All {folds} folds in {folder} have already ended; train into another --out.")
 
-    def continue_fold(path: Path, fold: int) -> Trained:
+    def continue_fold(fold: int) -> Trained:
+        path = fold_folder(folder, fold)
         if path / "manifest.json" in finished:
             return _evaluate_again(path)
         if path / "manifest.json" in begun:
             return _resume(path, options, listener)
-        return _train(recipe, path, options, listener, fold)
+        return _train(recipe, lambda: path, options, listener, fold)
 
-    return _each_fold(folds, folder, listener, continue_fold)
+    return _each_fold(folds, lambda: folder, listener, continue_fold)
 
 
-def _each_fold(folds: int, folder: Path, listener: Listener, train: Callable[[Path, int], Trained]) -> Folds:
+def _each_fold(folds: int, folder: Callable[[], Path], listener: Listener, train: Callable[[int], Trained]) -> Folds:
     runs: list[Trained] = []
     for fold in range(folds):
         listener(Message(f"Fold {fold + 1} of {folds}"))
         try:
-            runs.append(train(fold_folder(folder, fold), fold))
+            runs.append(train(fold))
         except Interrupted as error:
             sentence = str(error).partition(";")[0]
-            raise Interrupted(f"{sentence}; continue with: convolve train --resume {folder}") from error
+            raise Interrupted(f"{sentence}; continue with: convolve train --resume {shell_quote(folder())}") from error
     return Folds(tuple(runs))
 
 

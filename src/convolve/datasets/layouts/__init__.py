@@ -71,7 +71,7 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     columns = options.image_column or options.label_column
     implied = tables.NAME if columns else names.NAME if options.label_from else None
     options = replace(options, layout=options.layout or implied)
-    folder = Path(path).expanduser()
+    folder = Path(os.path.expanduser(path))  # noqa: PTH111 - of an unknown user it stays as it is
     if not folder.exists():
         if str(path) == "digits":
             return catalog.digits()

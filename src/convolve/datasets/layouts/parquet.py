@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convolve.datasets.inventory import NAMED, Inventory, natural, starts_as_image
+from convolve.datasets.inventory import NAMED, Inventory, begins_as_image, natural
 from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.table_cells import is_empty
 from convolve.datasets.layouts.table_columns import LABELS
@@ -121,7 +121,7 @@ def _image_column(file: Path, types: Mapping[str, str], features: Mapping[str, A
         return options.image_column
     found = [name for name, value in types.items() if re.match(r"struct<.*\bbytes: (large_)?binary", value)]
     binary = [name for name, value in types.items() if value in ("binary", "large_binary")]
-    found += [name for name in binary if starts_as_image(next(iter(_read_column(file, name, rows=1)), None) or b"")]
+    found += [name for name in binary if begins_as_image(next(iter(_read_column(file, name, rows=1)), None) or b"")]
     told = [name for name in found if features.get(name, {}).get("_type") == "Image"]
     for candidates in (told, found):
         usual = [name for name in candidates if name in ("image", "img")]
