@@ -21,9 +21,10 @@ import numpy as np
 import convolve
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import open_dataset
+from convolve.metrics.confusion import Fractions
 from convolve.metrics.label_errors import normalized_margins
 from convolve.metrics.ranking import average_precision
-from convolve.values import Dataset, Flags, Floats, Indices
+from convolve.values import Dataset, Flags, Indices
 from convolve.verbs.label_errors import JudgedLabels
 
 _FILES = {"train": "train", "test": "t10k"}
@@ -75,7 +76,7 @@ def _print_metrics(judged: JudgedLabels, flipped: Flags) -> None:
     margins = normalized_margins(held_out.probabilities, held_out.labels)
     first = np.zeros(len(rows), np.float64)
     first[listed] = 2.0
-    scores: dict[str, Floats] = {
+    scores: dict[str, Fractions] = {
         "confident learning": first - margins,
         "margin of all images": -margins,
         "probability of the label": -held_out.probabilities[rows, held_out.labels].astype(np.float64),

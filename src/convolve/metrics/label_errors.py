@@ -78,7 +78,8 @@ def class_thresholds(probabilities: Scores, labels: Indices) -> Fractions:
     """(C,) the mean of each class's probability over the images with its label (equation 2); inf without any."""
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     sums = np.bincount(labels, _of_labels(probabilities, labels), minlength=probabilities.shape[1])
-    return np.divide(sums, counts, out=np.full(len(counts), np.inf), where=counts > 0)
+    thresholds: Fractions = np.divide(sums, counts, out=np.full(len(counts), np.inf), where=counts > 0)
+    return thresholds
 
 
 def confident_classes(probabilities: Scores, thresholds: Fractions) -> Indices:
