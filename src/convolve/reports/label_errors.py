@@ -31,14 +31,11 @@ _ESTIMATED = "the fraction of the images labeled so that belongs to another clas
 
 @dataclass(frozen=True)
 class LabelError:
-    """An image whose label is likely wrong: the ``label``, the class ``suggested`` for it, and the probability of each;
-    ``margin`` is that of the label less that of the most probable other class.
-    """
+    """An image whose label is likely wrong, the class ``suggested`` instead, and the probability of each."""
 
     image: str
     label: str
     suggested: str
-    margin: float
     label_probability: float
     suggested_probability: float
 
