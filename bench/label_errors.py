@@ -5,8 +5,8 @@
 Of the training and of the test images, a fraction gets the label of another class, drawn at random. The folder gets the
 data so changed and a run of LeNet on it, whose labels are then judged; what is there already is used again. Printed are
 precision and recall among as many images as there are flipped labels, for the list and for simpler rankings: by the
-probability of the label alone, and by the margin of all images. Fashion-MNIST has label errors of its own, which count
-as mistakes here.
+probability of the label alone, and by the normalized margin (that of the label less that of the most probable other
+class). Fashion-MNIST has label errors of its own, which count as mistakes here.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 import convolve
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import open_dataset
-from convolve.metrics.label_errors import normalized_margins
+from convolve.metrics.confusion import Fractions
 from convolve.metrics.ranking import average_precision
-from convolve.values import Dataset, Flags, Floats, Indices
+from convolve.values import Dataset, Flags, Indices
 from convolve.verbs.label_errors import JudgedLabels
 
 _FILES = {"train": "train", "test": "t10k"}
@@ -72,13 +72,15 @@ def _flags(dataset: Dataset, indices: Indices, names: set[str]) -> Flags:
 def _print_metrics(judged: JudgedLabels, flipped: Flags) -> None:
     held_out, listed = judged.held_out, judged.found.indices
     rows = np.arange(len(held_out.labels))
-    margins = normalized_margins(held_out.probabilities, held_out.labels)
+    confidence = held_out.probabilities[rows, held_out.labels].astype(np.float64)
+    others = held_out.probabilities.astype(np.float64)
+    others[rows, held_out.labels] = -np.inf
     first = np.zeros(len(rows), np.float64)
     first[listed] = 2.0
-    scores: dict[str, Floats] = {
-        "confident learning": first - margins,
-        "margin of all images": -margins,
-        "probability of the label": -held_out.probabilities[rows, held_out.labels].astype(np.float64),
+    scores: dict[str, Fractions] = {
+        "the list, then the others": first - confidence,
+        "probability of the label": -confidence,
+        "normalized margin": others.max(1) - confidence,
     }
     count = int(flipped.sum())
     print(

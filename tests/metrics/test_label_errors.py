@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convolve.errors import DataError
-from convolve.metrics.label_errors import LabelErrors, find_label_errors, normalized_margins
+from convolve.metrics.label_errors import LabelErrors, find_label_errors
 from convolve.values import Floats, Indices
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "cleanlab.json").read_text())["cases"]
@@ -69,9 +69,8 @@ def test_properties(seed: int, images: int, classes: int) -> None:
     found = find_label_errors(probabilities, labels)
     assert len(np.unique(found.indices)) == len(found.indices)
     assert (found.suggested != labels[found.indices]).all()
-    assert (np.diff(found.margins) >= 0).all()
-    assert (found.margins <= 0).all()
-    np.testing.assert_allclose(found.margins, normalized_margins(probabilities, labels)[found.indices])
+    assert (np.diff(found.self_confidence) >= 0).all()
+    np.testing.assert_allclose(found.self_confidence, probabilities[found.indices, labels[found.indices]])
     np.testing.assert_allclose(found.joint.sum(1), np.bincount(labels, minlength=classes) / images, atol=1e-12)
     assert 0 <= found.estimated < 1
 

@@ -22,7 +22,7 @@ from convolve.reports.thumbnails import thumbnail
 from convolve.values import Images, Indices
 
 _HOME = "convolve.reports"
-_SHOWN, _BYTES, _SIDE = 240, 6_000_000, 160
+_MOST_CARDS, _BYTES, _SIDE = 240, 6_000_000, 160
 _PAIRS = 12
 _THRESHOLD = "the mean probability that the networks give the class on the images labeled so"
 _LISTED = "the fraction of the images labeled so that is listed here"
@@ -31,14 +31,11 @@ _ESTIMATED = "the fraction of the images labeled so that belongs to another clas
 
 @dataclass(frozen=True)
 class LabelError:
-    """An image whose label is likely wrong: the ``label``, the class ``suggested`` for it, and the probability of each;
-    ``margin`` is that of the label less that of the most probable other class.
-    """
+    """An image whose label is likely wrong, the class ``suggested`` instead, and the probability of each."""
 
     image: str
     label: str
     suggested: str
-    margin: float
     label_probability: float
     suggested_probability: float
 
@@ -90,14 +87,15 @@ def _column(heading: str, values: Fractions, definition: str, counts: Indices) -
 
 
 def _divide(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> Fractions:
-    """Nan for a class without images."""
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    """The fraction of each class; nan for one without images."""
+    fractions: Fractions = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return fractions
 
 
 def _cards(errors: Sequence[LabelError], images: Images) -> Iterator[ErrorCard]:
     """The first that fit; an image that cannot be read any more is left out."""
     size = 0
-    for index, error in enumerate(errors[:_SHOWN]):
+    for index, error in enumerate(errors[:_MOST_CARDS]):
         with suppress(ImageError):
             image = thumbnail(images.read(index, at_least=_SIDE), _SIDE)
             size += len(image)

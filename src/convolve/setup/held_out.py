@@ -79,6 +79,6 @@ def predict_held_out(runs: Sequence[Run], listener: Listener) -> HeldOut:
                 done += len(batch.indices)
                 listener(Progress("judging labels", done, total))
     indices = np.flatnonzero(times)
-    means = sums[indices] / times[indices, None]
+    means = (sums[indices] / times[indices, None]).astype(np.float32)
     learned = np.setdiff1d(np.concatenate([each.train for each in splits]), indices)
     return HeldOut(dataset, task.classes, indices, labels.values[indices].astype(np.int64), means, len(learned))

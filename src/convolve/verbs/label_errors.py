@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convolve.training.recipe import Recipe
     from convolve.training.run import Run
 
-_SHOWN = 20
+_MOST_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ def render(judged: JudgedLabels) -> Iterator[RenderableType]:
 
     yield Text(_summary(judged), style="bold")
     table = Table("image", "label", "", "rather", "", box=None, header_style="bold")
-    for error in judged.errors[:_SHOWN]:
+    for error in judged.errors[:_MOST_ROWS]:
         probabilities = percent(error.label_probability), percent(error.suggested_probability)
         cells = error.image, error.label, probabilities[0], error.suggested, probabilities[1]
         table.add_row(*map(Text, cells))
     if judged.errors:
         yield table
-    if len(judged.errors) > _SHOWN:
-        yield f"and {len(judged.errors) - _SHOWN:,} more, which --json lists"
+    if len(judged.errors) > _MOST_ROWS:
+        yield f"and {len(judged.errors) - _MOST_ROWS:,} more, which --json lists"
     yield f"label errors  {judged.report}"
 
 
@@ -114,13 +114,12 @@ def _summary(judged: JudgedLabels) -> str:
 def _list_errors(held_out: HeldOut, found: LabelErrors) -> Iterator[LabelError]:
     from convolve.reports.label_errors import LabelError
 
-    for row, suggested, margin in zip(found.indices, found.suggested, found.margins.tolist(), strict=True):
+    for row, suggested in zip(found.indices, found.suggested, strict=True):
         label, probabilities = held_out.labels[row], held_out.probabilities[row]
         yield LabelError(
             held_out.dataset.images.name(int(held_out.indices[row])),
             held_out.classes[label],
             held_out.classes[suggested],
-            margin,
             float(probabilities[label]),
             float(probabilities[suggested]),
         )
