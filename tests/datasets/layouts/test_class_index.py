@@ -33,6 +33,7 @@ def write(root: Path, document: Any, file: str = "class_indices.json") -> Path:
         (("0", "1"), {"dog": 0, "cat": 1}, "class_to_idx.json"),
         (("0", "1"), {"dog": "0", "cat": "1"}, "label_map.json"),
         (("000", "001"), {"0": "dog", "1": "cat"}, "id2label.json"),
+        (("0", "1"), {"id2label": {"0": "dog", "1": "cat"}, "label2id": {"dog": 0, "cat": 1}}, "labels.json"),
         (("0", "1"), ["dog", "cat"], "classes.json"),
         (("21", "3"), {"21": "dog", "3": "cat"}, "cat_to_name.json"),
         (("n02085620", "n02123045"), {"0": ["n02085620", "dog"], "1": ["n02123045", "cat"]}, "imagenet_index.json"),
