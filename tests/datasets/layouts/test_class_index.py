@@ -56,6 +56,12 @@ def test_splits_and_a_file_in_one_of_them(tmp_path: Path) -> None:
     assert labels_by_image(data)["val/0/val.jpg"] == ["dog"]
 
 
+def test_a_file_above_the_only_folder(tmp_path: Path) -> None:
+    put(tmp_path / "flowers", *(f"{split}/{code}/{split}.jpg" for split in ("train", "valid") for code in "12"))
+    data = open_dataset(write(tmp_path, {"1": "pink primrose", "2": "orchid"}, "cat_to_name.json"))
+    assert labels_of(data).classes == ("orchid", "pink primrose")
+
+
 def test_a_table_of_numbers(tmp_path: Path) -> None:
     put(tmp_path, *(f"{number}.jpg" for number in range(4)))
     (tmp_path / "labels.csv").write_text("path,label\n0.jpg,0\n1.jpg,1\n2.jpg,0\n3.jpg,1\n")

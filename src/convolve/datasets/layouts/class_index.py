@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 from unicodedata import normalize
 
 from convolve.datasets.inventory import NAMED, Inventory, natural
@@ -36,8 +35,8 @@ def name_classes(inventory: Inventory, dataset: Dataset) -> Dataset:
     them, or is damaged, is said.
     Raises `DataError` where two files give different names.
     """
-    labels = cast(Labels, dataset.ground_truths["labels"])
-    if not all(any(map(str.isdecimal, name)) for name in labels.classes):
+    labels = dataset.ground_truths.get("labels")
+    if not isinstance(labels, Labels) or not all(any(map(str.isdecimal, name)) for name in labels.classes):
         return dataset
     found: dict[str, dict[str, str]] = {}
     notes = list(dataset.notes)
