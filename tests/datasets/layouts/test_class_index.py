@@ -33,6 +33,7 @@ def write(root: Path, document: Any, file: str = "class_indices.json") -> Path:
         (("0", "1"), {"dog": 0, "cat": 1}, "class_to_idx.json"),
         (("0", "1"), {"dog": "0", "cat": "1"}, "label_map.json"),
         (("000", "001"), {"0": "dog", "1": "cat"}, "id2label.json"),
+        (("0", "1"), {"id2label": {"0": "dog", "1": "cat"}, "label2id": {"dog": 0, "cat": 1}}, "labels.json"),
         (("0", "1"), ["dog", "cat"], "classes.json"),
         (("21", "3"), {"21": "dog", "3": "cat"}, "cat_to_name.json"),
         (("n02085620", "n02123045"), {"0": ["n02085620", "dog"], "1": ["n02123045", "cat"]}, "imagenet_index.json"),
@@ -53,6 +54,12 @@ def test_splits_and_a_file_in_one_of_them(tmp_path: Path) -> None:
     put(tmp_path, *(f"{split}/{code}/{split}.jpg" for split in ("train", "val") for code in "01"))
     data = open_dataset(write(tmp_path, NAMES, "train/class_indices.json"))
     assert labels_by_image(data)["val/0/val.jpg"] == ["dog"]
+
+
+def test_a_file_above_the_only_folder(tmp_path: Path) -> None:
+    put(tmp_path / "flowers", *(f"{split}/{code}/{split}.jpg" for split in ("train", "valid") for code in "12"))
+    data = open_dataset(write(tmp_path, {"1": "pink primrose", "2": "orchid"}, "cat_to_name.json"))
+    assert labels_of(data).classes == ("orchid", "pink primrose")
 
 
 def test_a_table_of_numbers(tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def test_one_table_of_images_in_the_folders_of_splits(tmp_path: Path) -> None:
         assert {split: len(indices) for split, indices in data.given_splits.items()} == {"train": 4, "validation": 4}
 
 
+def test_tables_of_splits_with_other_columns(tmp_path: Path) -> None:
+    write(tmp_path, [entry(number, label="ab"[number % 2]) for number in range(4)], "train/metadata.jsonl")
+    write(tmp_path, [entry(number, id=number) for number in range(4)], "test/metadata.jsonl")
+    with pytest.raises(DataError, match="the columns of labels differ"):
+        open_dataset(tmp_path)
+
+
 def test_several_labels_and_none(tmp_path: Path) -> None:
     entries = [entry(0, labels=["cat", "dog"]), entry(1, labels=["dog"]), entry(2, labels=[]), entry(3, size=7)]
     assert read(write(tmp_path, entries)) == {

@@ -158,6 +158,13 @@ def test_what_is_refused(tmp_path: Path, columns: dict[str, Any], sentence: str)
         open_dataset(write(tmp_path, "x.parquet", columns))
 
 
+def test_a_file_without_images_beside_others(tmp_path: Path) -> None:
+    write(tmp_path, "embeddings.parquet", {"x": [0.5, 1.5]})
+    data = open_dataset(write(tmp_path, "train.parquet", {"image": images([1, 2]), "label": [0, 1]}))
+    assert len(data) == 2
+    assert data.notes == ("embeddings.parquet was not taken: it has no column with the bytes of image files",)
+
+
 def test_a_label_that_is_not_declared(tmp_path: Path) -> None:
     columns = {"image": images([1, 2]), "label": [0, 2]}
     with pytest.raises(DataError, match="A label of 2 is outside of the 2 classes that are declared"):

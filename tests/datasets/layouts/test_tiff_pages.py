@@ -11,6 +11,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.tiff_pages import count_pages
+from tests.datasets.ground_truths import masks_of
 from tests.datasets.layouts.test_folders import put
 
 
@@ -86,3 +87,29 @@ def test_a_table_given_by_name(tmp_path: Path) -> None:
     save(tmp_path / "1.tif", 2)
     (tmp_path / "x.csv").write_text("path,label\n1.tif,a\n2.tif,b\n")
     assert "1.tif (2 pages)" in open_dataset(tmp_path / "x.csv").notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("scan_{:03}.tif", "mask_{:03}.tif"),
+        ("slice{:03}.tif", "label{:03}.tif"),
+        ("scans/scan_{:03}.tif", "masks/mask_{:03}.tif"),
+        ("volume/slice_{:04}.tif", "segmentation/slice_{:04}.tif"),
+        ("frame_{}.tif", "frame_{}_mask.tif"),
+    ],
+)
+def test_numbered_slices(tmp_path: Path, image: str, mask: str) -> None:
+    noise = np.random.default_rng(0)
+    for number in range(4):
+        pixels = noise.integers(0, 256, (16, 16), dtype=np.uint8)
+        for name, array in ((image, pixels), (mask, (pixels > 99 + 9 * number).astype(np.uint8))):
+            path = tmp_path / name.format(number)
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(array).save(path)
+    data = open_dataset(tmp_path)
+    masks = masks_of(data)
+    assert [data.images.name(index) for index in range(len(data))] == [image.format(number) for number in range(4)]
+    for index in range(4):
+        wanted = data.images.read(index)[..., 0] > 99 + 9 * index
+        assert masks.read(index).tolist() == wanted.tolist()

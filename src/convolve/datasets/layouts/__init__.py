@@ -21,6 +21,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import (
     catalog,
     cifar,
+    class_index,
     coco,
     cvat,
     folders,
@@ -154,7 +155,9 @@ def _recognize(inventory: Inventory) -> Dataset:
     inside = {path.partition("/")[0] for path in (*inventory.images, *inventory.files) if "/" in path}
     if len(inside) != 1:
         raise DataError(_no_such_layout(inventory))
-    return _recognize(inventory.below(inside.pop()))
+    dataset = _recognize(inventory.below(inside.pop()))
+    lists = [file for file in inventory.files if "/" not in file and class_index.MARK.search(file)]
+    return class_index.name_classes(replace(inventory, files=tuple(lists)), dataset) if lists else dataset
 
 
 def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 from unicodedata import normalize
 
 from convolve.datasets.inventory import NAMED, Inventory, natural
@@ -31,12 +30,13 @@ def name_classes(inventory: Inventory, dataset: Dataset) -> Dataset:
     """The dataset with the names that a file gives its classes, in their natural order; as it was where these have no
     digits in them, or where no file names them.
 
-    These forms are known: `{"cat": 0}`, `{"0": "cat"}`, `{"0": ["n02123045", "cat"]}`, `{"n02123045": "cat"}`, and a
-    list of names. A file is taken where it names every class; one that names only some of them, or is damaged, is said.
+    These forms are known: `{"cat": 0}`, `{"0": "cat"}`, `{"0": ["n02123045", "cat"]}`, `{"n02123045": "cat"}`, a list
+    of names, and Hugging Face's `id2label`. A file is taken where it names every class; one that names only some of
+    them, or is damaged, is said.
     Raises `DataError` where two files give different names.
     """
-    labels = cast(Labels, dataset.ground_truths["labels"])
-    if not all(any(map(str.isdecimal, name)) for name in labels.classes):
+    labels = dataset.ground_truths.get("labels")
+    if not isinstance(labels, Labels) or not all(any(map(str.isdecimal, name)) for name in labels.classes):
         return dataset
     found: dict[str, dict[str, str]] = {}
     notes = list(dataset.notes)
@@ -71,6 +71,8 @@ def _read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
     """
     document = read_json(file, ()) if file.stat().st_size <= _LARGEST else None
     entries = dict(enumerate(document)) if isinstance(document, list) else document
+    if isinstance(entries, dict) and isinstance(entries.get("id2label"), dict):
+        entries = entries["id2label"]
     if not isinstance(entries, dict) or not entries:
         return {}
     pairs = [_as_pair(str(key), value) for key, value in entries.items()]

@@ -26,7 +26,7 @@ _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|
 _CERTAIN = re.compile(r"(?:^|[-_ /])ground[-_ ]?truths?/")  # what else a word means can be a class too: with_mask
 _SUFFIX = re.compile(rf"^({_WORDS})$|[-_. ]({_WORDS})(?:[-_ ]?\d+)?$|[-_. ](l)$")
 _PREFIX = re.compile(rf"^(?:{_WORDS})[-_ ]?(?=\d)")
-_IMAGE_PREFIX = re.compile(r"^(?:images?|imgs?|photos?)[-_ ]?(?=\d)")
+_IMAGE_PREFIX = re.compile(r"^(?:images?|imgs?|photos?|scans?|slices?|frames?)[-_ ]?(?=\d)")
 _NOT_CLASSES = re.compile(r"segmentationobject|_gt(?:fine|coarse)_(?:color|instance\w*)\.\w+$")
 """Pascal VOC's and Cityscapes' files next to the masks of classes."""
 _FOLDERS = 12  # whose images are looked at, at most, where no name says which are masks

@@ -34,8 +34,8 @@ _Column = Sequence[Any]
 
 @dataclass(frozen=True)
 class _File:
-    """A file's columns: ``image`` with the bytes, perhaps in structures (``structured``) with the ``paths`` too; all of
-    them by name with their type as Arrow writes it; and what Hugging Face says of them.
+    """A file's columns: ``image`` with the bytes, or nothing, perhaps in structures (``structured``) with the ``paths``
+    too; all of them by name with their type as Arrow writes it; and what Hugging Face says of them.
     """
 
     path: str
@@ -68,7 +68,13 @@ def open_file(path: Path, options: ReadingOptions) -> Dataset:
 
 
 def _read(root: Path, paths: Sequence[str], options: ReadingOptions) -> Dataset:
-    files = [_read_schema(root, path, options) for path in paths]
+    schemas = [_read_schema(root, path, options) for path in paths]
+    files = [file for file in schemas if file.image]
+    if not files:
+        listed = ", ".join(schemas[0].types)
+        raise DataError(
+            f"{root / paths[0]} has no column with the bytes of image files; it has {listed}. Save paths as CSV."
+        )
     _check_alike(root, files)
     label = _label_column(root, files[0], options)
     shards = [read_shard(root, file.path, file.image, file.structured) for file in files]
@@ -79,16 +85,19 @@ def _read(root: Path, paths: Sequence[str], options: ReadingOptions) -> Dataset:
     try:
         lists = _label_lists(values, declared)
     except DataError as error:
-        raise DataError(f"In the column {label} of {_name_files(paths)} in {root}: {error}") from error
+        raise DataError(f"In the column {label} of {_name_files(files)} in {root}: {error}") from error
     multi_label = "list" in files[0].types[label]
     _check_labels(root / files[0].path, label, lists, options)
     kept = [index for index, labels in enumerate(lists) if labels or multi_label]
     found = sorted({name for labels in lists for name in labels}, key=natural)
     labels = as_labels([lists[index] for index in kept], declared or found, multi_label)
     images = ParquetImages(root, tuple(shards), names).take(np.array(kept, dtype=np.int64))
-    reason = f"{_name_files(paths)} with images in the column {files[0].image} and labels in {label}"
+    reason = f"{_name_files(files)} with images in the column {files[0].image} and labels in {label}"
     dataset = build_dataset(root, NAME, reason, images, [splits[index] for index in kept], {"labels": labels})
-    return replace(dataset, notes=tuple(_notes(files, label, len(lists) - len(kept))))
+    notes = _notes(files, label, len(lists) - len(kept))
+    notes += [f"{file.path} was not taken: it has no column with the bytes of image files"
+              for file in schemas if not file.image]  # fmt: skip
+    return replace(dataset, notes=tuple(notes))
 
 
 def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
@@ -108,16 +117,17 @@ def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
     features: Mapping[str, Any] = told.get("info", {}).get("features") or {}
     types = {field.name: str(field.type) for field in schema}
     image = _image_column(root / path, types, features, options)
-    fields = re.findall(r"(\w+): ", types[image]) if types[image].startswith("struct") else []
+    fields = re.findall(r"(\w+): ", types[image]) if types.get(image, "").startswith("struct") else []
     return _File(path, image, bool(fields), "path" in fields, types, features)
 
 
 def _image_column(file: Path, types: Mapping[str, str], features: Mapping[str, Any], options: ReadingOptions) -> str:
-    """The chosen column; or the only one that holds image files, or of several the one called `image` or `img`."""
-    listed = ", ".join(types)
+    """The chosen column; or the only one that holds image files, or of several the one called `image` or `img`; nothing
+    where none does. Raises `DataError`.
+    """
     if options.image_column is not None:
         if options.image_column not in types:
-            raise DataError(f"{file} has no column {options.image_column}; choose one of {listed}.")
+            raise DataError(f"{file} has no column {options.image_column}; choose one of {', '.join(types)}.")
         return options.image_column
     found = [name for name, value in types.items() if re.match(r"struct<.*\bbytes: (large_)?binary", value)]
     binary = [name for name, value in types.items() if value in ("binary", "large_binary")]
@@ -131,7 +141,7 @@ def _image_column(file: Path, types: Mapping[str, str], features: Mapping[str, A
         raise DataError(
             f"{file} has images in the columns {', '.join(found)}; choose one with --layout {NAME} --image-column."
         )
-    raise DataError(f"{file} has no column with the bytes of image files; it has {listed}.")
+    return ""
 
 
 def _check_alike(root: Path, files: Sequence[_File]) -> None:
@@ -239,8 +249,9 @@ def _check_labels(file: Path, label: str, lists: Sequence[Sequence[str]], option
         )
 
 
-def _name_files(paths: Sequence[str]) -> str:
-    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} other Parquet files"
+def _name_files(files: Sequence[_File]) -> str:
+    others = len(files) - 1
+    return files[0].path + f" and {others} other Parquet file{'s' * (others > 1)}" * (others > 0)
 
 
 def _notes(files: Sequence[_File], label: str, unlabeled: int) -> list[str]:

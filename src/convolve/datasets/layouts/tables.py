@@ -341,7 +341,7 @@ def _count(names: str, what: str, paths: Sequence[str], state: str) -> list[str]
 
 def _label_lists(tables: Sequence[_Table]) -> tuple[list[list[str]], bool, str]:
     """The labels of each row, whether an image may have several, and in what way they are told apart, if in any."""
-    if len({table.label_names if len(table.columns.labels) > 1 else None for table in tables}) > 1:
+    if len({table.label_names for table in tables if table.columns.start or len(table.columns.labels) > 1}) > 1:
         raise DataError("the columns of labels differ; write the same ones into each table.")
     rows = [row for table in tables for row in table.rows]
     names = tables[0].label_names
