@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from convolve.values import IGNORE, Pixels
 from tests.datasets.mutations.coco_file import CocoStyle, render_coco
 from tests.datasets.mutations.mask_style import ClassList, MaskStyle
-from tests.datasets.mutations.pixels import class_mask, encoded, suffix_of
+from tests.datasets.mutations.pixels import class_mask, suffix_of
 from tests.datasets.mutations.sample import Sample
 from tests.datasets.mutations.table import Table, render_table
 
@@ -27,8 +29,9 @@ class Listing:
 
 @dataclass
 class Case:
-    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one, and ``alternatives``
-    other labels by number that are right too, if the words of ``remarks`` are said.
+    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one. ``alternatives`` are
+    other labels by number that are right too, and the masks of the numbers in ``uncertain`` may be others, if the words
+    of ``remarks`` are said, each one of several separated by bars.
     """
 
     layout: str
@@ -47,6 +50,7 @@ class Case:
     optional_classes: set[str] = field(default_factory=set)
     culprits: set[str] = field(default_factory=set)
     alternatives: list[dict[int, frozenset[str]]] = field(default_factory=list)
+    uncertain: set[int] = field(default_factory=set)
     remarks: set[str] = field(default_factory=set)
     opened: str = ""
 
@@ -72,6 +76,7 @@ class Case:
             one.path = new(one.path)
         self.files = {new(path): content for path, content in self.files.items()}
         self.folders = {new(path) for path in self.folders}
+        self.opened = new(self.opened) if self.opened else ""
         self.links = {new(path): target for path, target in self.links.items()}
 
     def rename_class(self, old: str, name: str) -> None:
@@ -93,6 +98,10 @@ class Case:
     def expected_mask(self, sample: Sample) -> Pixels:
         """(H, W) class indices, `IGNORE` where it is void."""
         mask = class_mask(sample.number, self.style.classes if self.style else 3)
+        if self.coco and not sample.classes:
+            mask[:] = 0
+        if self.style and self.style.joined:
+            mask = np.minimum(mask, 1).astype(np.uint8)
         if self.style and self.style.void and sample.number % 2 == 0:
             mask[:, -1] = IGNORE
         return mask
@@ -112,8 +121,7 @@ class Case:
             found[self.class_list.path] = self.class_list.render(count)
         for sample in self.samples:
             if sample.path and sample.exists:
-                content = encoded(sample.number, suffix_of(sample.path))
-                found[sample.path] = content[: len(content) // 3] if sample.damaged else content
+                found[sample.path] = sample.render()
             if sample.mask_path and self.style and sample.masked:
                 content = self.style.render(self.expected_mask(sample), sample.number, suffix_of(sample.mask_path))
                 found[sample.mask_path] = content[: len(content) // 3] if sample.mask_damaged else content

@@ -19,7 +19,7 @@ SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "backslash": lambda name: name.replace("/", "\\"),
     "absolute": lambda name: f"/home/kim/project/{name}",
     "windows": lambda name: "D:\\project\\" + name.replace("/", "\\"),
-    "percent": lambda name: quote(name),
+    "percent": quote,
     "percent bare": lambda name: quote(PurePosixPath(name).name),
 }
 """How an image's path below the root is written, by a word for it."""

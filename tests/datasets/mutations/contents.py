@@ -17,7 +17,7 @@ from tests.datasets.mutations.registry import (
     in_class_folders,
     mutation,
 )
-from tests.datasets.mutations.sample import Sample
+from tests.datasets.mutations.sample import DAMAGES, Sample
 
 _CLASS_NAMES = {
     "Korean": ("고양이", "강아지", "새"),
@@ -30,6 +30,13 @@ _CLASS_NAMES = {
     "like a layout": ("images", "boat", "car"),
     "decimal commas": ("0,5", "1,0", "1,5"),
     "names with commas": ("Hound, large", "Hound, small", "emu"),
+    "words for nothing": ("None", "NA", "null"),
+    "leading zeros": ("1", "01", "001"),
+    "upper and lower case": ("cat", "Cat", "CAT"),
+    "marks": ("_misc_", "-none-", "~other"),
+    "like a run": ("runs", "walks", "sits"),
+    "like thumbnails": ("thumbnails", "cache", "tmp"),
+    "words of splits inside": ("train station", "test tube", "valley"),
 }
 _ALONE = ("spaces", "punctuation", "Korean", "accented")
 _SPLIT_STYLES = {
@@ -67,6 +74,8 @@ def class_names(case: Case, choose: Choose) -> str:
         case.rename_class(old, new)
     if style == "like a layout":
         case.culprits.add("images")
+    if style in ("words for nothing", "leading zeros", "upper and lower case"):
+        case.culprits |= set(_CLASS_NAMES[style])
     if style == "decimal commas" or (style == "names with commas" and case.tables):
         case.culprits |= {"comma", "decimal", "label", *(table.path for table in case.tables)}
     return style
@@ -75,7 +84,7 @@ def class_names(case: Case, choose: Choose) -> str:
 @mutation(CONTENT, has_files)
 def missing_files(case: Case, choose: Choose) -> str:
     """Some images are lost; annotations still name them."""
-    count = choose((1, 2))
+    count = min(choose((1, 2)), len(case.samples) // 4 or 1)
     for sample in case.samples[:: max(2, len(case.samples) // count)][:count]:
         if sample.annotated and not sample.damaged:
             sample.exists = False
@@ -85,12 +94,25 @@ def missing_files(case: Case, choose: Choose) -> str:
 
 @mutation(CONTENT, has_files)
 def damaged_file(case: Case, choose: Choose) -> str:
-    """An image that is cut short."""
+    """An image that is cut short, empty or no image at all."""
     sample = case.samples[choose((1, 2))]
+    damage = choose(sorted(DAMAGES)[1:])
     if sample.exists:
-        sample.damaged = True
+        sample.damage = damage
         case.culprits |= {sample.path, PurePosixPath(sample.path).stem}
-    return sample.split or ""
+    return damage
+
+
+@mutation(CONTENT, has_files)
+def image_format(case: Case, choose: Choose) -> str:
+    """Images of another format than their suffix says, or turned by their orientation."""
+    style = choose(("PNG inside", "JPEG inside", "turned", "some turned"))
+    for sample in case.samples:
+        if style in ("PNG inside", "JPEG inside"):
+            sample.suffix = ".png" if style == "PNG inside" else ".jpg"
+        elif style == "turned" or sample.number % 2:
+            sample.turned = PurePosixPath(sample.path).suffix in (".jpg", ".png", ".tif")
+    return style
 
 
 @mutation(CONTENT, has_files)
@@ -145,7 +167,7 @@ def same_file_names(case: Case, choose: Choose) -> None:
     for sample in case.samples:
         path = PurePosixPath(sample.path)
         number = counts[str(path.parent)] = counts.get(str(path.parent), 0) + 1
-        sample.path = f"{path.parent}/{number:03}{path.suffix}"
+        sample.path = str(path.with_name(f"{number:03}{path.suffix}"))
 
 
 @mutation(NAMES, has_tables)
@@ -211,7 +233,13 @@ def no_suffix(case: Case, choose: Choose) -> str:
 @mutation(NAMES, has_files)
 def file_names(case: Case, choose: Choose) -> str:
     """Names of images in other scripts and with unusual characters; masks are called alike."""
-    prefixes = {"Korean": "사진 각", "accented": "été_Ü", "spaces": "my photo ", "percent": "50%25 a", "dots": "v1.2.x_"}
+    prefixes = {
+        "Korean": "사진 각",
+        "accented": "été_Ü",
+        "spaces": "my photo ",
+        "percent": "50%25 a",
+        "dots": "v1.2.x_",
+    }
     style = choose(list(prefixes))
 
     def new(path: str) -> str:
@@ -228,14 +256,16 @@ def file_names(case: Case, choose: Choose) -> str:
 
 
 @mutation(WHOLE, has_files)
-def decomposed(case: Case, choose: Choose) -> None:
+def decomposed(case: Case, choose: Choose) -> str:
     """Files and folders are called in the decomposed form, as macOS does; annotations remain in the composed one."""
-    for sample in case.samples:
+    some = choose(("all", "some"))
+    for sample in case.samples[:: 1 if some == "all" else 2]:
         sample.listed = sample.name
         sample.path = normalize("NFD", sample.path)
         sample.mask_path = normalize("NFD", sample.mask_path)
     annotations = {one.path for one in (*case.tables, *case.coco, *case.listings)}
     case.culprits |= {*annotations, *(path.rpartition("/")[2] for path in annotations)}
+    return some
 
 
 @mutation(WHOLE, always)

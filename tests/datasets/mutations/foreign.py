@@ -18,7 +18,7 @@ from tests.datasets.mutations.registry import (
     mutation,
 )
 from tests.datasets.mutations.sample import Sample
-from tests.datasets.mutations.table import Table
+from tests.datasets.mutations.table import Table, render_table
 
 _APPLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(30)
 _PLOT = 61
@@ -183,8 +183,6 @@ def second_table(case: Case, choose: Choose) -> str:
 
 def _freeze(case: Case, table: Table) -> None:
     """Write the table as things are now."""
-    from tests.datasets.mutations.table import render_table
-
     rows = [sample for sample in case.samples if sample.annotated]
     case.files[table.path] = render_table(table, rows)
     case.culprits.add(table.path)
@@ -219,3 +217,24 @@ def box_folder(case: Case, choose: Choose) -> None:
     for sample in case.samples:
         stem = PurePosixPath(sample.path).stem
         case.files[f"Annotations/{stem}.xml"] = b"<annotation><filename>0.jpg</filename></annotation>"
+
+
+@mutation(FOREIGN, always)
+def foreign_folder(case: Case, choose: Choose) -> str:
+    """A folder without any image."""
+    path = choose(
+        ("scripts/train.py", "__pycache__/a.pyc", "weights/best.pt", "logs/log.txt", "docs/index.html", ".git/HEAD")
+    )
+    case.files[path] = b"# nothing\n"
+    return path
+
+
+@mutation(FOREIGN, lambda case: len(case.tables) == 1)
+def table_copy(case: Case, choose: Choose) -> str:
+    """A second table of the same content, as it is left by programs and people."""
+    stem, _, suffix = case.tables[0].path.rpartition(".")
+    name = choose((f"{stem} (1).{suffix}", f"{stem}.{suffix}.bak", f"{stem}_old.{suffix}", f"~${stem}.{suffix}"))
+    rows = [sample for sample in case.samples if sample.annotated]
+    case.files[name] = render_table(case.tables[0], rows)
+    case.culprits |= {name, case.tables[0].path}
+    return name

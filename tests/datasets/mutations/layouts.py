@@ -73,7 +73,9 @@ def _with_objects(samples: Sequence[Sample]) -> list[Sample]:
 def coco(count: int) -> Case:
     """COCO with a file and a folder for each of two splits."""
     splits = [split for split in ("train", "validation") for _ in range(3 * count)]
-    samples = [Sample(number, f"{_WORDS[split]}2017/{number:012}.jpg", split=split) for number, split in enumerate(splits)]
+    samples = [
+        Sample(number, f"{_WORDS[split]}2017/{number:012}.jpg", split=split) for number, split in enumerate(splits)
+    ]
     files = [CocoStyle(f"annotations/instances_{_WORDS[split]}2017.json", split) for split in ("train", "validation")]
     names = ("background", "disc", "wall")
     return Case("coco", _with_objects(samples), ("labels", "masks"), coco=files, style=MaskStyle(), mask_names=names)

@@ -19,14 +19,15 @@ _BORDER = 3  # of a pet
 @dataclass
 class MaskStyle:
     """``classes`` is their number, ``values`` what is stored for each; ``mode`` one of gray, palette, palettes (another
-    order in each file), bits, 16 bits, colors and trimap.
+    order in each file), bits, 16 bits, colors, gray colors, mixed (gray in some files, gray colors in others),
+    transparent (where there is no object) and trimap. If ``joined``, all objects are of one class.
     """
 
     classes: int = 3
     values: tuple[int, ...] = (0, 1, 2)
     mode: str = "gray"
     void: bool = False
-    suffix: str = ".png"
+    joined: bool = False
 
     def render(self, mask: Pixels, number: int, suffix: str) -> bytes:
         """The file of a mask of class indices."""
@@ -35,6 +36,11 @@ class MaskStyle:
         if self.mode == "colors":
             colors = np.full((256, 3), _VOID_COLOR, np.uint8)
             colors[: self.classes] = COLORS[: self.classes]
+            return encode(colors[mask], suffix)
+        if self.mode in ("gray colors", "mixed") and (number % 2 or self.mode == "gray colors"):
+            return encode(np.repeat(table[mask][..., None], 3, axis=-1), suffix)
+        if self.mode == "transparent":
+            colors = np.array([(200, 200, 200, 0), (128, 0, 0, 255), (0, 128, 0, 255)], np.uint8)
             return encode(colors[mask], suffix)
         if self.mode in ("palette", "palettes"):
             return self._indexed(mask, number, suffix)

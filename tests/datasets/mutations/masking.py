@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from tests.datasets.mutations.case import Case
 from tests.datasets.mutations.layouts import MASK_CLASSES
 from tests.datasets.mutations.mask_style import ClassList
-from tests.datasets.mutations.registry import ANNOTATION, CONTENT, NAMES, Choose, has_files, has_mask_files, mutation
+from tests.datasets.mutations.pixels import class_mask, encode, encoded, rectangles
+from tests.datasets.mutations.registry import (
+    ANNOTATION,
+    CONTENT,
+    FOREIGN,
+    NAMES,
+    Choose,
+    has_files,
+    has_mask_files,
+    mutation,
+)
 
 _FOLDERS = (
     "labels", "Masks", "annotations", "gt", "GroundTruth", "ground_truth", "mask_images", "SegmentationClass",
     "label_masks", "annotated", "targets",
 )  # fmt: skip
 _SUFFIXES = ("_mask", "_seg", "_gt", "_label", "-mask", ".mask", "_Mask", "_segmentation", "_GT", "_annotation", "_m")
+_MODES = ("palette", "palettes", "bits", "16 bits", "colors", "gray colors", "mixed", "transparent")
+_VALUES = {"0 and 255": (0, 255), "0 and 1": (0, 1), "spaced": (0, 127, 255), "from 1": (1, 2, 3)}
 
 
 def _in_gray(case: Case) -> bool:
@@ -29,15 +43,13 @@ def stored_values(case: Case, choose: Choose) -> str:
     """How class indices are stored."""
     style = case.style
     assert style is not None
-    styles = ("palette", "palettes", "0 and 255", "0 and 1", "spaced", "bits", "16 bits", "colors", "from 1")
-    how = choose(styles)
-    if how in ("0 and 255", "0 and 1", "bits"):
-        style.classes = 2
-    style.values = {"0 and 255": (0, 255), "spaced": (0, 127, 255), "from 1": (1, 2, 3)}.get(how, (0, 1, 2))
-    style.mode = how if how in ("palette", "palettes", "bits", "16 bits", "colors") else "gray"
-    style.void = style.void and style.mode != "bits" and 255 not in style.values
-    if how in ("palettes", "spaced"):
-        _blame(case, "palette", "255")
+    how = choose((*_MODES, *_VALUES))
+    style.classes = 2 if how in ("0 and 255", "0 and 1", "bits", "mixed") else 3
+    style.mode = how if how in _MODES else "gray"
+    style.values = (0, 255) if how == "mixed" else _VALUES.get(how, (0, 1, 2))
+    style.void = style.void and how not in ("bits", "gray colors", "transparent") and 255 not in style.values
+    if how in ("palettes", "spaced", "transparent", "mixed"):
+        _blame(case, "palette", "255", "transparent", "color")
     return how
 
 
@@ -89,9 +101,9 @@ def mask_format(case: Case, choose: Choose) -> str:
     suffix = choose((".tif", ".tiff", ".bmp", ".PNG", ".jpg", ".gif"))
     if suffix == ".gif" and case.style and case.style.mode != "gray":
         suffix = ".tif"
-    if suffix == ".bmp" and case.style and case.style.mode == "16 bits":
+    if suffix == ".bmp" and case.style and case.style.mode in ("16 bits", "transparent"):
         suffix = ".tif"
-    if suffix == ".jpg" and case.style and case.style.mode in ("palette", "palettes", "16 bits"):
+    if suffix == ".jpg" and case.style and case.style.mode in ("palette", "palettes", "16 bits", "transparent"):
         suffix = ".tiff"
     for sample in case.samples:
         if sample.mask_path:
@@ -104,7 +116,7 @@ def mask_format(case: Case, choose: Choose) -> str:
 @mutation(CONTENT, has_mask_files)
 def images_without_masks(case: Case, choose: Choose) -> str:
     """Masks that are lost."""
-    count = choose((1, 2))
+    count = min(choose((1, 2)), len(case.samples) // 4 or 1)
     for sample in case.samples[:count]:
         sample.masked = False
         sample.annotated = False
@@ -182,3 +194,40 @@ def list_writing(case: Case, choose: Choose) -> str:
         listing.newline = "\n" if how == "byte order mark" else "\r\n"
         listing.mark = b"" if how == "crlf" else b"\xef\xbb\xbf"
     return how
+
+
+@mutation(NAMES, _in_gray)
+def mask_for_each_object(case: Case, choose: Choose) -> None:
+    """Several masks of an image, 0 and 255, for the objects of one class."""
+    assert case.style is not None
+    case.style.joined, case.style.void = True, False
+    _blame(case, "several", "objects")
+    for sample in case.samples:
+        path = PurePosixPath(sample.mask_path)
+        for index, _ in enumerate(rectangles(sample.number, 3) if sample.mask_path and sample.masked else ()):
+            one = np.where(class_mask(sample.number, 3) == index + 1, np.uint8(255), np.uint8(0))
+            case.files[f"{path.parent}/{path.stem}_{index}.png".removeprefix("./")] = encode(one, ".png")
+        sample.mask_path = ""
+    case.class_list = None
+
+
+@mutation(FOREIGN, has_mask_files)
+def overlays(case: Case, choose: Choose) -> str:
+    """A third set of images of the same names, for people to look at."""
+    folder = choose(("overlays", "visualization", "preview", "images_with_masks"))
+    for sample in case.samples:
+        if sample.exists and not sample.damaged:
+            path = PurePosixPath(sample.path)
+            case.files[f"{path.parent.parent}/{folder}/{path.name}".removeprefix("./")] = encoded(sample.number, ".png")
+    case.culprits |= {folder, "mask", "masks"}
+    return folder
+
+
+@mutation(FOREIGN, lambda case: case.layout == "voc")
+def object_masks(case: Case, choose: Choose) -> None:
+    """Pascal VOC's masks of single objects, and its lists for other tasks."""
+    for sample in case.annotated():
+        content = encode(class_mask(sample.number, 3), ".png", palette=bytes(range(256)) * 3)
+        case.files[sample.mask_path.replace("SegmentationClass", "SegmentationObject")] = content
+    names = [PurePosixPath(sample.path).stem for sample in case.samples]
+    case.files["ImageSets/Main/aeroplane_train.txt"] = "".join(f"{name}  1\n" for name in names).encode()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import PurePosixPath
+
 from tests.datasets.mutations.case import Case
 from tests.datasets.mutations.coco_file import SPELLINGS
-from tests.datasets.mutations.registry import ANNOTATION, Choose, has_coco, mutation
+from tests.datasets.mutations.registry import ANNOTATION, FOREIGN, NAMES, Choose, has_coco, mutation
 
 
 def _blame(case: Case, *words: str) -> None:
@@ -111,6 +114,7 @@ def boxes_among_outlines(case: Case, choose: Choose) -> str:
     numbers = {sample.number for sample in case.samples[1::3]}
     for style in case.coco:
         style.boxes_only = numbers
+    case.uncertain, case.remarks = numbers, {"box|boxes"}
     _blame(case, "box", "boxes")
     return str(len(numbers))
 
@@ -137,3 +141,37 @@ def images_without_objects(case: Case, choose: Choose) -> None:
     for sample in case.samples[2::4]:
         if sample.annotated:
             sample.classes = frozenset()
+
+
+@mutation(FOREIGN, has_coco)
+def other_coco_files(case: Case, choose: Choose) -> str:
+    """COCO's other files of the same images: captions, keypoints, results."""
+    name = choose(("captions_val2017.json", "person_keypoints_val2017.json", "results.json", "image_info_test.json"))
+    images = [{"id": 1, "file_name": PurePosixPath(case.samples[0].path).name, "height": 8, "width": 8}]
+    box = {"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2], "area": 4, "iscrowd": 0}
+    person = {**box, "keypoints": [1, 1, 2], "num_keypoints": 1, "segmentation": [[0, 0, 2, 0, 2, 2]]}
+    document: object = {
+        "captions_val2017.json": {"images": images, "annotations": [{"image_id": 1, "id": 5, "caption": "A cat."}]},
+        "person_keypoints_val2017.json": {
+            "images": images,
+            "annotations": [person],
+            "categories": [{"id": 1, "name": "person", "keypoints": ["nose"]}],
+        },
+        "results.json": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2], "score": 0.5}],
+        "image_info_test.json": {"images": images, "categories": [{"id": 1, "name": "person"}]},
+    }[name]
+    case.files[f"annotations/{name}"] = json.dumps(document).encode()
+    case.culprits.add(name)
+    return name
+
+
+@mutation(NAMES, has_coco)
+def same_image_names(case: Case, choose: Choose) -> None:
+    """Images of one name in the folders of two splits, or in two folders."""
+    counts: dict[str, int] = {}
+    for sample in case.samples:
+        path = PurePosixPath(sample.path)
+        folder = str(path.parent) if len(case.coco) > 1 else f"{path.parent}/{'ab'[sample.number % 2]}"
+        number = counts[folder] = counts.get(folder, 0) + 1
+        sample.path = f"{folder}/{number}{path.suffix}"
+        case.culprits |= {sample.path, str(number), f"{number}{path.suffix}"}

@@ -18,6 +18,7 @@ MASKED = 18
 _LEVELS = np.array([40, 100, 160, 220])
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
 _FORMATS |= {".gif": "GIF", ".webp": "WEBP"}
+_ORIENTATION, _TO_THE_RIGHT = 0x0112, 6
 Rectangle = tuple[int, int, int, int, int]
 """Class index, top, left, bottom, right."""
 
@@ -56,9 +57,16 @@ def identify(image: Pixels) -> int:
 
 
 @cache
-def encoded(number: int, suffix: str) -> bytes:
-    """The file of an image; JPEG where the suffix says nothing."""
-    return encode(pixels(number), suffix)
+def encoded(number: int, suffix: str, turned: bool = False) -> bytes:
+    """The file of an image; JPEG where the suffix says nothing. It may lie on its side, with an orientation."""
+    if not turned:
+        return encode(pixels(number), suffix)
+    image = Image.fromarray(np.rot90(pixels(number)))
+    exif = Image.Exif()
+    exif[_ORIENTATION] = _TO_THE_RIGHT
+    buffer = io.BytesIO()
+    image.save(buffer, _FORMATS.get(suffix, "JPEG"), exif=exif)
+    return buffer.getvalue()
 
 
 def encode(array: npt.NDArray[np.generic], suffix: str, mode: str | None = None, palette: bytes = b"") -> bytes:

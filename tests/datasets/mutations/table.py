@@ -62,7 +62,7 @@ class Table:
 
 
 def render_table(table: Table, rows: Sequence[Sample]) -> bytes:
-    """The file's bytes."""
+    """The file's bytes; in UTF-8 where the encoding lacks a character."""
     names = sorted(set().union(*(row.classes for row in rows)))
     titles = [table.titles[0], *(names if table.one_hot else [table.titles[1]])]
     titles += [table.titles[2]] if table.with_split else []
@@ -84,7 +84,10 @@ def render_table(table: Table, rows: Sequence[Sample]) -> bytes:
         writer.writerow(line)
         if table.blank_lines and number % 3 == 2:
             text.write(table.newline)
-    return text.getvalue().encode(table.encoding)
+    try:
+        return text.getvalue().encode(table.encoding)
+    except UnicodeEncodeError:  # what nobody could have written
+        return text.getvalue().encode()
 
 
 def _cells(table: Table, row: Sample, names: Sequence[str]) -> list[str]:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from itertools import permutations
 
 from tests.datasets.mutations.case import Case
-from tests.datasets.mutations.registry import ANNOTATION, Choose, has_tables, mutation
+from tests.datasets.mutations.registry import ANNOTATION, WHOLE, Choose, has_tables, mutation
 from tests.datasets.mutations.table import SPELLINGS
 
-_PATHS = ("path", "file", "filename", "file_name", "image", "image_path", "image_name", "filepath", "Image", "File Name")
+_PATHS = (
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "image",
+    "image_path",
+    "image_name",
+    "filepath",
+    "Image",
+    "File Name",
+)
 _LABELS = ("label", "class", "category", "target", "species", "Label", "CLASS", "class_name", "Category ")
 
 
@@ -47,13 +58,8 @@ def quotes(case: Case, choose: Choose) -> None:
 
 @mutation(ANNOTATION, has_tables)
 def encoding(case: Case, choose: Choose) -> str:
-    """Another one than UTF-8; texts that it cannot write stay as they are."""
+    """Another one than UTF-8."""
     name = choose(("utf-8-sig", "utf-16", "cp949", "cp1252"))
-    texts = [text for sample in case.samples for text in (sample.name, *sample.classes)]
-    try:
-        "".join(texts).encode(name)
-    except UnicodeEncodeError:
-        return "utf-8"
     for table in case.tables:
         table.encoding = name
     if name != "utf-8-sig":
@@ -141,7 +147,7 @@ def path_spelling(case: Case, choose: Choose) -> str:
 @mutation(ANNOTATION, lambda case: has_tables(case) and case.layout != "multi-label table")
 def empty_label(case: Case, choose: Choose) -> str:
     """An image without a label in the table."""
-    cell = choose(("", "nan", "NaN", "N/A", "?"))
+    cell = choose(("", "nan", "NaN", "N/A"))
     sample = next((one for one in case.samples if one.annotated and one.exists and not one.damaged), None)
     if sample is None:
         return "none"
@@ -171,7 +177,7 @@ def one_hot(case: Case, choose: Choose) -> None:
 @mutation(ANNOTATION, lambda case: case.layout == "multi-label table")
 def label_separator(case: Case, choose: Choose) -> str:
     """Between the labels of a cell."""
-    mark = choose(("|", ",", ", ", "; ", " "))
+    mark = choose(("|", ",", "; "))
     for table in case.tables:
         table.joiner = mark
     _blame(case)
@@ -187,3 +193,27 @@ def table_name(case: Case, choose: Choose) -> str:
         new = {"upper suffix": f"{stem}.{suffix.upper()}", "txt": f"{stem}.txt"}
         table.path = new.get(style, f"annotations_{stem}.{suffix}")
     return style
+
+
+@mutation(ANNOTATION, has_tables)
+def table_elsewhere(case: Case, choose: Choose) -> str:
+    """The table in a folder of its own, or among the images."""
+    folder = choose(("annotations", "images", "meta"))
+    for table in case.tables:
+        table.path = f"{folder}/{table.path}"
+        case.culprits.add(table.path.rpartition("/")[2])
+    _blame(case)
+    return folder
+
+
+@mutation(WHOLE, lambda case: len(case.tables) == 1)
+def table_given(case: Case, choose: Choose) -> None:
+    """The table itself is opened, not its folder."""
+    case.opened = case.tables[0].path
+
+
+@mutation(ANNOTATION, has_tables)
+def spaces_in_cells(case: Case, choose: Choose) -> None:
+    """Spaces before and after the labels."""
+    for table in case.tables:
+        table.labels = {s.number: f" {table.joiner.join(sorted(s.classes))} " for s in case.samples if s.classes}
