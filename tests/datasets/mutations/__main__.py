@@ -26,6 +26,7 @@ from tests.datasets.mutations.runner import (
     shrink,
 )
 
+Key = tuple[str, tuple[str, ...], str]
 _LISTED = 12  # files of a tree that are printed
 
 
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args(arguments)
     layouts = options.layout or list(LAYOUTS)
-    found: dict[tuple[str, tuple[str, ...], str], Failure] = {}
-    counts: Counter[tuple[str, tuple[str, ...], str]] = Counter()
+    found: dict[Key, Failure] = {}
+    counts: Counter[Key] = Counter()
     outcomes: Counter[str] = Counter()
     refusals: Counter[str] = Counter()
     start = time.perf_counter()
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_failure(number, found[key], count)
         if options.keep:
             _keep(options.keep / f"{number:03}", found[key], count)
+    _print_kinds(counts)
     _print_totals(outcomes, refusals, seconds)
     return int(bool(counts))
 
@@ -67,6 +69,19 @@ def _print_failure(number: int, failure: Failure, count: int) -> None:
     print(f"{number:3}  {count:5}x  {kind}: {layout} + {' + '.join(applied) or 'nothing'}")  # noqa: T201
     print(f"             {failure.outcome.detail}")  # noqa: T201
     print(f"             {_tree(build(failure.example)[0])}")  # noqa: T201
+
+
+def _print_kinds(counts: Counter[Key]) -> None:
+    """The same failures by their kind and the mutations, whatever these chose and whatever the layout."""
+    totals: Counter[tuple[str, str]] = Counter()
+    layouts: dict[tuple[str, str], set[str]] = {}
+    for (layout, applied, kind), count in counts.items():
+        group = kind, " + ".join(one.partition(":")[0] for one in applied)
+        totals[group] += count
+        layouts.setdefault(group, set()).add(layout)
+    print("\nby kind and mutations:")  # noqa: T201
+    for group, count in totals.most_common():
+        print(f"  {count:5}x  {group[0]}: {group[1]}  [{', '.join(sorted(layouts[group]))}]")  # noqa: T201
 
 
 def _tree(case: Case) -> str:

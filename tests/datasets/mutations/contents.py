@@ -74,7 +74,8 @@ def class_names(case: Case, choose: Choose) -> str:
         case.rename_class(old, new)
     if style == "like a layout":
         case.culprits.add("images")
-    if style in ("words for nothing", "leading zeros", "upper and lower case"):
+    unclear = ("words for nothing", "leading zeros", "upper and lower case")
+    if style in unclear or (case.layout == "split folders" and "split words" in style):
         case.culprits |= set(_CLASS_NAMES[style])
     if style == "decimal commas" or (style == "names with commas" and case.tables):
         case.culprits |= {"comma", "decimal", "label", *(table.path for table in case.tables)}
@@ -106,11 +107,13 @@ def damaged_file(case: Case, choose: Choose) -> str:
 @mutation(CONTENT, has_files)
 def image_format(case: Case, choose: Choose) -> str:
     """Images of another format than their suffix says, or turned by their orientation."""
-    style = choose(("PNG inside", "JPEG inside", "turned", "some turned"))
+    style = choose(("PNG inside", "JPEG inside", "turned", "some turned", "turned TIFF"))
     for sample in case.samples:
+        if style == "turned TIFF" and case.layout not in ("pets", "flowers"):
+            sample.path = str(PurePosixPath(sample.path).with_suffix(".tif"))
         if style in ("PNG inside", "JPEG inside"):
             sample.suffix = ".png" if style == "PNG inside" else ".jpg"
-        elif style == "turned" or sample.number % 2:
+        elif style != "some turned" or sample.number % 2:
             sample.turned = PurePosixPath(sample.path).suffix in (".jpg", ".png", ".tif")
     return style
 
@@ -138,6 +141,34 @@ def unlabeled_split(case: Case, choose: Choose) -> str:
         case.samples.append(Sample(case.next_number(), f"{folder}/{900 + position}.jpg", annotated=False))
     case.culprits.add(folder.split("/")[0])
     return folder
+
+
+@mutation(CONTENT, lambda case: case.layout == "table")
+def competition(case: Case, choose: Choose) -> str:
+    """As competitions have it: the images of `train` in `train.csv`, those of `test` without labels, and guesses."""
+    others = choose(("test images", "test.csv", "sample_submission.csv", "all"))
+    (table,) = case.tables
+    table.path, table.spelling, table.titles = "train.csv", choose(("bare", "stem")), ("id", "label", "split")
+    case.move(lambda path: path.replace("images/", "train/"))
+    first = case.next_number()
+    for number in range(first, first + 4):
+        case.samples.append(Sample(number, f"test/{number}.jpg", annotated=False))
+    stems = range(first, first + 4)
+    guesses = "".join(f"{number},{case.classes()[0]}\n" for number in stems)
+    if others in ("test.csv", "all"):
+        case.files["test.csv"] = ("id\n" + "".join(f"{number}\n" for number in stems)).encode()
+    if others in ("sample_submission.csv", "all"):
+        case.files["sample_submission.csv"] = f"id,label\n{guesses}".encode()
+        case.culprits.add("sample_submission.csv")
+    return others
+
+
+@mutation(CONTENT, in_class_folders)
+def single_class(case: Case, choose: Choose) -> None:
+    """The images of one class only, from which nothing can be learned."""
+    first = case.classes()[0]
+    case.samples = [sample for sample in case.samples if first in sample.classes or not sample.annotated]
+    case.culprits |= {"class", "classes", first}
 
 
 @mutation(CONTENT, in_class_folders)
@@ -208,7 +239,7 @@ def suffixes(case: Case, choose: Choose) -> str:
             continue
         suffix = {"upper": path.suffix.upper(), "capital": f".{path.suffix[1:].capitalize()}"}.get(style.split()[0])
         new = str(path.with_suffix(suffix or (".jpeg" if path.suffix == ".jpg" else path.suffix)))
-        if style == "upper unlisted":
+        if style == "upper unlisted" or case.layout in ("pets", "flowers"):
             sample.listed = sample.name
         sample.path = new
     if case.layout in ("pets", "flowers") or style == "upper unlisted":
@@ -222,6 +253,8 @@ def no_suffix(case: Case, choose: Choose) -> str:
     """Images without a suffix: some, or all."""
     style = choose(("some", "all"))
     for sample in case.samples if style == "all" else case.samples[::3]:
+        if sample.damaged:
+            continue  # it could not be told from other files
         path = PurePosixPath(sample.path)
         sample.listed = sample.name
         sample.path = str(path.with_suffix(""))
@@ -242,28 +275,35 @@ def file_names(case: Case, choose: Choose) -> str:
     }
     style = choose(list(prefixes))
 
-    def new(path: str) -> str:
-        pure = PurePosixPath(path)
-        return str(pure.with_name(prefixes[style] + pure.name))
-
     if case.layout in ("pets", "flowers"):
         return "as they were"
-    for sample in case.samples:
-        sample.path = new(sample.path)
-        sample.listed = new(sample.listed) if sample.listed else ""
-        sample.mask_path = new(sample.mask_path) if sample.mask_path else ""
+    _prefix(case, prefixes[style])
     return style
+
+
+def _prefix(case: Case, word: str) -> None:
+    """Put a word before the names of all images and masks."""
+
+    def new(path: str) -> str:
+        pure = PurePosixPath(path)
+        return str(pure.with_name(word + pure.name)) if path else ""
+
+    for sample in case.samples:
+        sample.path, sample.listed, sample.mask_path = new(sample.path), new(sample.listed), new(sample.mask_path)
 
 
 @mutation(WHOLE, has_files)
 def decomposed(case: Case, choose: Choose) -> str:
     """Files and folders are called in the decomposed form, as macOS does; annotations remain in the composed one."""
     some = choose(("all", "some"))
+    if all(sample.path.isascii() for sample in case.samples) and case.layout not in ("pets", "flowers"):
+        _prefix(case, "é각")
     for sample in case.samples[:: 1 if some == "all" else 2]:
         sample.listed = sample.name
         sample.path = normalize("NFD", sample.path)
         sample.mask_path = normalize("NFD", sample.mask_path)
-    annotations = {one.path for one in (*case.tables, *case.coco, *case.listings)}
+    annotations = [one.path for one in case.tables]
+    annotations += [*(one.path for one in case.coco), *(one.path for one in case.listings)]
     case.culprits |= {*annotations, *(path.rpartition("/")[2] for path in annotations)}
     return some
 

@@ -199,6 +199,7 @@ def list_of_classes(case: Case, choose: Choose) -> str:
         "numbers after": [f"{label} {number}" for number, label in enumerate(case.classes())],
     }[style]
     case.files[name] = ("\n".join(rows) + "\n").encode()
+    case.culprits.add(name)
     return f"{name}, {style}"
 
 

@@ -119,21 +119,28 @@ def _judge_refusal(text: str, culprits: Collection[str]) -> Outcome:
 
 @dataclass
 class _Reading:
-    """The images of a dataset by number; ``rows`` has all rows of each, ``unknown`` the names of others."""
+    """The images of a dataset by number; ``rows`` has all rows of each, ``not_found`` the names of images that exist
+    under others, ``unknown`` the names of all others.
+    """
 
     rows: dict[int, list[int]] = field(default_factory=dict)
+    not_found: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
 
 def _read(case: Case, dataset: Dataset, root: Path) -> _Reading:
     by_path = {os.path.realpath(root / sample.path): sample.number for sample in case.samples if sample.path}
+    listed = {os.path.realpath(root / sample.listed): sample.number for sample in case.samples if sample.listed}
     found = _Reading()
     for row in range(len(dataset)):
         name = dataset.images.name(row)
         try:
             number = identify(dataset.images.read(row))
         except ImageError:
-            number = by_path.get(os.path.realpath(Path(dataset.root, name)), -1)
+            path = os.path.realpath(Path(dataset.root, name))
+            number = by_path.get(path, listed.get(path, -1))
+            if number >= 0 and path not in by_path:
+                found.not_found.append(name)
         if number < 0:
             found.unknown.append(name)
         else:
@@ -167,6 +174,9 @@ def _foreign(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcom
     missing = [name for name in reading.unknown if not is_told(dataset, name, len(reading.unknown))]
     if missing:
         yield Outcome("unreadable image from nowhere", f"{', '.join(missing[:3])} ({dataset.reason})")
+    lost = [name for name in reading.not_found if not is_told(dataset, name, len(reading.not_found))]
+    if lost:  # the doctor names them, at least
+        yield Outcome("image not found", f"{', '.join(lost[:3])} ({dataset.reason})")
     for rows in reading.rows.values():
         names = sorted({dataset.images.name(row) for row in rows})  # the doctor names a file that is listed twice
         if len(names) > 1 and not is_told(dataset, names[0]):
@@ -187,7 +197,7 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
         names = [sample.path or str(sample.number) for sample in lost]
         alike = [s for s in case.samples if s.number not in reading.rows and s.annotated == lost[0].annotated]
         others = sum(suffix_of(path) in IMAGE_SUFFIXES for path in case.files)
-        if not any(is_told(dataset, names[0], count) for count in {len(lost), len(alike), len(alike) + others}):
+        if not any(is_told(dataset, names[0], count) for count in range(len(lost), len(alike) + others + 1)):
             yield Outcome(f"{what} image lost", f"{len(lost)}: {', '.join(names[:3])} ({dataset.reason})")
 
 

@@ -47,7 +47,7 @@ def stored_values(case: Case, choose: Choose) -> str:
     style.classes = 2 if how in ("0 and 255", "0 and 1", "bits", "mixed") else 3
     style.mode = how if how in _MODES else "gray"
     style.values = (0, 255) if how == "mixed" else _VALUES.get(how, (0, 1, 2))
-    style.void = style.void and how not in ("bits", "gray colors", "transparent") and 255 not in style.values
+    style.void = style.void and how not in ("bits", "colors", "gray colors", "transparent") and 255 not in style.values
     if how in ("palettes", "spaced", "transparent", "mixed"):
         _blame(case, "palette", "255", "transparent", "color")
     return how
@@ -154,7 +154,7 @@ def lost_part(case: Case, choose: Choose) -> str:
 def cut_part(case: Case, choose: Choose) -> str:
     """A file of the set is cut short."""
     path = choose(sorted(case.files))
-    case.files[path] = case.files[path][: len(case.files[path]) * 2 // 3]
+    case.files[path] = case.files[path][: len(case.files[path]) * 2 // 3 - 1]  # not between two images
     case.culprits |= _names_of_parts(path)
     return path.rpartition("/")[2]
 

@@ -52,8 +52,8 @@ def identify(image: Pixels) -> int:
     distances = np.abs(mean[:, None] - _LEVELS)
     if distances.min(1).max() > 20:
         return -1
-    high, middle, low = distances.argmin(1).tolist()
-    return 16 * high + 4 * middle + low
+    high, middle, low = distances.argmin(1)
+    return int(16 * high + 4 * middle + low)
 
 
 @cache

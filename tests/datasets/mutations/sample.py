@@ -10,6 +10,7 @@ from tests.datasets.mutations.pixels import encoded, suffix_of
 DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "": lambda content: content,
     "cut short": lambda content: content[: len(content) // 3],
+    "without its end": lambda content: content[:-2],
     "empty": lambda _: b"",
     "a page": lambda _: b"<!DOCTYPE html><html><title>404 Not Found</title></html>",
 }

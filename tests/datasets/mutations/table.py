@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from tests.datasets.mutations.sample import Sample
 
@@ -78,8 +79,8 @@ def render_table(table: Table, rows: Sequence[Sample]) -> bytes:
     text = io.StringIO()
     if table.sep_line:
         text.write(f"sep={table.delimiter}{table.newline}")
-    quoting = csv.QUOTE_ALL if table.quote_all else csv.QUOTE_MINIMAL
-    writer = csv.writer(text, delimiter=table.delimiter, lineterminator=table.newline, quoting=quoting)
+    style: dict[str, Any] = {"delimiter": table.delimiter, "lineterminator": table.newline}
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if table.quote_all else csv.QUOTE_MINIMAL, **style)
     for number, line in enumerate(cells):
         writer.writerow(line)
         if table.blank_lines and number % 3 == 2:

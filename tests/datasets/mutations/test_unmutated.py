@@ -89,7 +89,7 @@ def _unsplit(dataset: Dataset) -> Dataset:
 
 def _swapped_splits(dataset: Dataset) -> Dataset:
     given = dataset.given_splits
-    return replace(dataset, given_splits=given | {"train": given["test"], "test": given["train"]})
+    return replace(dataset, given_splits={**given, "train": given["test"], "test": given["train"]})
 
 
 def _rolled_masks(dataset: Dataset) -> Dataset:
