@@ -92,7 +92,7 @@ class Case:
         """Of the class indices; none where nothing says them."""
         if not self.class_list or not self.style:
             return self.mask_names
-        by_color = self.style.mode in ("colors", "palettes")
+        by_color = self.style.mode in ("colors", "palettes", "transparent")
         return () if by_color and not self.class_list.colored else self.class_list.names
 
     def expected_mask(self, sample: Sample) -> Pixels:

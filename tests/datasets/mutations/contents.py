@@ -75,7 +75,7 @@ def class_names(case: Case, choose: Choose) -> str:
     if style == "like a layout":
         case.culprits.add("images")
     unclear = ("words for nothing", "leading zeros", "upper and lower case")
-    if style in unclear or (case.layout == "split folders" and "split words" in style):
+    if style in unclear or style == "two split words" or (case.layout == "split folders" and "split words" in style):
         case.culprits |= set(_CLASS_NAMES[style])
     if style == "decimal commas" or (style == "names with commas" and case.tables):
         case.culprits |= {"comma", "decimal", "label", *(table.path for table in case.tables)}
@@ -296,6 +296,8 @@ def _prefix(case: Case, word: str) -> None:
 def decomposed(case: Case, choose: Choose) -> str:
     """Files and folders are called in the decomposed form, as macOS does; annotations remain in the composed one."""
     some = choose(("all", "some"))
+    if case.style and case.style.joined:
+        return "as they were"  # the masks of single objects would have to follow
     if all(sample.path.isascii() for sample in case.samples) and case.layout not in ("pets", "flowers"):
         _prefix(case, "é각")
     for sample in case.samples[:: 1 if some == "all" else 2]:

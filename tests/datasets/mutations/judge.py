@@ -13,8 +13,8 @@ from unicodedata import normalize
 
 import numpy as np
 
+from convolve.datasets.inventory import IMAGE_SUFFIXES
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.parts import IMAGE_SUFFIXES
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset
 from tests.datasets.ground_truths import labels_of, masks_of
@@ -30,7 +30,8 @@ _GENERAL = re.compile(r"none of the known layouts.*?Found there:.*?(?:\.(?=\s)|\
 """What the refusal of any unknown folder says, which names no obstacle."""
 _LEAVES_OUT = re.compile(
     r"left out|leaves out|leaving|missing|absent|without|unread|not (?:read|counted|used|named|listed|there|in )|"
-    r"no list|no label|unlabeled|ignor|skip|cannot|damaged|\bloose\b|\bbeside\b|unused|belong|twice|instead|names? no",
+    r"no list|no label|no mask|unlabeled|ignor|skip|cannot|damaged|\bloose\b|\bbeside\b|unused|belong|twice|instead|"
+    r"names? no",
     re.IGNORECASE,
 )
 
@@ -90,10 +91,7 @@ def is_told(dataset: Dataset, name: str, count: int = 0) -> bool:
 def notes(dataset: Dataset) -> Iterator[str]:
     """Every text that a dataset has about itself."""
     yield dataset.reason
-    for attribute in ("notes", "left_out"):
-        found = getattr(dataset, attribute, ())
-        for one in (found,) if isinstance(found, str) else found.items() if isinstance(found, Mapping) else found:
-            yield str(one)
+    yield from dataset.notes
 
 
 def _mentions(text: str, words: Collection[str]) -> bool:
@@ -189,6 +187,8 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
     for sample in case.samples:
         if sample.number in reading.rows or sample.foreign or not (sample.exists or _is_listed(case)):
             continue
+        if case.opened and not sample.annotated:
+            continue  # who gives a table asks for the images that it names
         what = "missing" if not sample.exists else "damaged" if sample.damaged else "good"
         what = what if sample.annotated else "unlabeled"
         if not any(not sample.path or is_told(dataset, name) for name in (sample.path, sample.name) if name):
@@ -261,10 +261,12 @@ def _wrong_masks(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Ou
     masks = masks_of(dataset)
     pairs: set[tuple[int, int]] = set()
     known = {sample.number: sample for sample in case.annotated()}
+    bare = [n for n in reading.rows if n in known and known[n].masked and not masks.covers[reading.rows[n]].all()]
     for number, rows in reading.rows.items():
         for row in rows if number in known else ():
             if not masks.covers[row]:
-                if known[number].masked and not is_told(dataset, known[number].mask_path or known[number].path):
+                path = known[number].mask_path or known[number].path
+                if number in bare and not is_told(dataset, path, len(bare)):
                     yield Outcome("mask lost", f"{known[number].path} ({dataset.reason})")
                 continue
             try:

@@ -80,6 +80,8 @@ def mask_folder(case: Case, choose: Choose) -> str:
         path = PurePosixPath(sample.mask_path)
         sample.mask_path = str(path.parent.parent / name / path.name) if sample.mask_path else ""
     case.culprits |= {name, "mask", "masks", "images"}
+    if name in ("annotated", "targets"):  # no usual words: that these are masks must be seen, or cannot
+        case.culprits.add("known layouts")
     return name
 
 
@@ -200,7 +202,7 @@ def list_writing(case: Case, choose: Choose) -> str:
 def mask_for_each_object(case: Case, choose: Choose) -> None:
     """Several masks of an image, 0 and 255, for the objects of one class."""
     assert case.style is not None
-    case.style.joined, case.style.void = True, False
+    case.style.joined, case.style.void, case.style.classes = True, False, 3
     _blame(case, "several", "objects")
     for sample in case.samples:
         path = PurePosixPath(sample.mask_path)
