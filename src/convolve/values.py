@@ -183,7 +183,7 @@ class Dataset:
     ``ground_truths`` has it by kind: `labels`, `masks`. ``given_splits`` maps `train`, `validation` and `test` to the
     indices that the layout itself assigns; it is empty when it assigns none. ``reason`` says by what the layout was
     recognized and what was found, ``notes`` what was left out or not taken, a sentence each; ``annotations`` are those
-    image files below the root that the ground truths are read from.
+    image files below the root that the ground truths are read from, ``left_out`` those of which a note speaks.
     """
 
     root: str
@@ -194,6 +194,7 @@ class Dataset:
     given_splits: Mapping[str, Indices]
     notes: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, ground_truth in self.ground_truths.items():

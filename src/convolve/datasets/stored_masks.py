@@ -22,7 +22,6 @@ TRANSPARENT = 2**25
 """Stands for a pixel that is transparent, whatever its color."""
 _GRAY = 65536 + 256 + 1
 _BAND = 2**20  # pixels of a large mask that are processed together
-_DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,9 @@ def read_stored(path: Path) -> StoredMask:
             if file.format == "WEBP" and b"VP8L" not in blob[:64]:
                 raise ImageError(_lossy(str(path), "lossy WebP"))
             return store(file, str(path))
-    except _DECODER_ERRORS as error:
+    except ImageError:
+        raise
+    except Exception as error:  # a damaged file can make a decoder raise anything
         reason = "no known format" if isinstance(error, UnidentifiedImageError) else str(error)
         raise ImageError(f"{path} cannot be read as a mask ({reason}); restore it or leave its image out.") from error
 

@@ -187,7 +187,7 @@ def _ended_folds(folder: Path) -> tuple[list[Run], int]:
 
 def _announce(run: Run, home: Path, folds: int) -> str:
     """What is about to be trained, and how long it takes if the machine is as fast as it was."""
-    from convolve.training.events import format_duration
+    from convolve.progress import format_duration
 
     times = run.folder / "timing.jsonl"
     lines = times.read_text(encoding="utf-8").splitlines() if times.is_file() else []

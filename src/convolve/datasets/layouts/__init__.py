@@ -12,6 +12,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -42,7 +43,7 @@ from convolve.datasets.layouts import (
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
 from convolve.datasets.layouts.mask_pairs import is_mask
-from convolve.datasets.layouts.parts import contents
+from convolve.datasets.layouts.parts import NoGroundTruthError, contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
@@ -67,11 +68,28 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     `Dataset.reason` says by what the layout was recognized, `Dataset.notes` what is left out. Raises `DataError` naming
     what was expected and what is there, also where two layouts explain the data equally well.
     """
-    if options.layout is not None and options.layout not in LAYOUT_NAMES:
+    given = (
+        ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
+        ("--image-column", options.image_column, [tables]),
+        ("--label-column", options.label_column, [tables, via, label_studio]),
+        ("--label-from", options.label_from, [names]),
+    )
+    heeded = {f"{option} {value}": layouts for option, value, layouts in given if value is not None}
+    if [] in heeded.values():
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
-    columns = options.image_column or options.label_column
-    implied = tables.NAME if columns else names.NAME if options.label_from else None
-    options = replace(options, layout=options.layout or implied)
+    asked = list(LAYOUTS)
+    for layouts in heeded.values():
+        asked = [layout for layout in asked if layout in layouts] or asked
+    dataset = _open(path, options, asked)
+    for option, layouts in heeded.items():
+        if dataset.layout not in [layout.NAME for layout in layouts]:
+            said = f"{option} says nothing; leave it out"
+            raise DataError(f"{path} is read as {dataset.layout} ({dataset.reason}), where {said}.")
+    return dataset
+
+
+def _open(path: str | Path, options: ReadingOptions, asked: Sequence[ModuleType]) -> Dataset:
+    """A dataset read by one of the layouts ``asked``, if it is a folder. Raises `DataError` as `open_dataset` does."""
     folder = Path(os.path.expanduser(path))  # noqa: PTH111 - of an unknown user it stays as it is
     if not folder.exists():
         if str(path) == "digits":
@@ -79,14 +97,14 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
         if str(path) not in catalog.NAMES:
             raise DataError(_no_such_dataset(str(path)))
         folder = catalog.locate(str(path))
-    dataset = _recognize(take_inventory(folder, options)) if folder.is_dir() else _open_file(folder, options)
+    dataset = _recognize(take_inventory(folder, options), asked) if folder.is_dir() else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
     if isinstance(dataset.images, ImageFiles):
         files = (*dataset.images.names, *dataset.annotations)
         if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
             pages = tiff_pages.describe_pages(dataset.images.root, tiffs)
-            dataset = replace(dataset, notes=(*dataset.notes, *pages))
+            return replace(dataset, notes=(*dataset.notes, *pages))
     return dataset
 
 
@@ -132,32 +150,78 @@ def _open_annotations(path: Path, options: ReadingOptions) -> Dataset | None:
     raise obstacles[0]
 
 
-def _recognize(inventory: Inventory) -> Dataset:
-    """By the layout that explains most of the images; where none fits, the same for the only folder inside, as archives
-    are often unpacked.
+class _UnknownLayoutError(DataError):
+    """A folder in which no layout sees anything."""
+
+
+def _recognize(inventory: Inventory, layouts: Sequence[ModuleType]) -> Dataset:
+    """By the layout that explains most of the images. As archives are often unpacked, the only folder inside is tried
+    first where nothing is next to it, and last where something is but does not describe its images.
     """
-    readings, obstacles = [], {}
-    for layout in LAYOUTS:
+    paths = (*inventory.images, *inventory.files)
+    inside = {path.partition("/")[0] for path in paths if "/" in path}
+    wrapped = len(inside) == 1 and not inventory.options.label_from
+    alone = wrapped and all("/" in path for path in paths)
+    unknown = None
+    if alone:
+        try:
+            return _recognize(inventory.below(inside.pop()), layouts)
+        except _UnknownLayoutError as error:
+            unknown = error
+    readings, obstacles = _read(inventory, layouts)
+    if readings:
+        return _choose(inventory, readings, {name: str(error) for name, error in obstacles.items()})
+    serious = any(
+        name != folders.NAME and not isinstance(error, NoGroundTruthError) for name, error in obstacles.items()
+    )
+    if wrapped and not alone and not serious:
+        return _recognize_below(inventory, layouts, inside.pop(), obstacles)
+    if obstacles:
+        raise _join_obstacles(obstacles)
+    raise unknown or _UnknownLayoutError(_no_such_layout(inventory, layouts))
+
+
+def _read(inventory: Inventory, layouts: Sequence[ModuleType]) -> tuple[list[Dataset], dict[str, DataError]]:
+    """What the layouts that are marked, or asked for, read; and what hindered others."""
+    readings: list[Dataset] = []
+    obstacles: dict[str, DataError] = {}
+    for layout in layouts:
         marked = layout.MARK is None or any(map(layout.MARK.search, chain(inventory.files, inventory.images)))
-        if inventory.options.layout == layout.NAME or (marked and inventory.options.layout is None):
+        if marked or len(layouts) < len(LAYOUTS):
             try:
                 dataset: Dataset | None = layout.recognize(inventory)
             except DataError as error:
                 if layout in _CERTAIN:
                     raise
-                obstacles[layout.NAME] = str(error)
+                obstacles[layout.NAME] = error
             else:
                 readings += [dataset] if dataset else []
-    if readings:
-        return _choose(inventory, readings, obstacles)
-    if obstacles:
-        raise DataError(" ".join(obstacles.values()))
-    inside = {path.partition("/")[0] for path in (*inventory.images, *inventory.files) if "/" in path}
-    if len(inside) != 1:
-        raise DataError(_no_such_layout(inventory))
-    dataset = _recognize(inventory.below(inside.pop()))
-    lists = [file for file in inventory.files if "/" not in file and class_index.MARK.search(file)]
-    return class_index.name_classes(replace(inventory, files=tuple(lists)), dataset) if lists else dataset
+    return readings, obstacles
+
+
+def _recognize_below(
+    inventory: Inventory, layouts: Sequence[ModuleType], folder: str, obstacles: Mapping[str, DataError]
+) -> Dataset:
+    """The dataset in the only folder, next to which there are files that are none."""
+    try:
+        dataset = _recognize(inventory.below(folder), layouts)
+    except DataError as error:
+        raise _join_obstacles(obstacles) if obstacles and isinstance(error, _UnknownLayoutError) else error from None
+    lists = tuple(file for file in inventory.files if "/" not in file and class_index.MARK.search(file))
+    if lists:
+        dataset = class_index.name_classes(replace(inventory, files=lists), dataset)
+    notes = [f"{name} was not taken: {error}" for name, error in obstacles.items()]
+    outside = [image for image in inventory.images if "/" not in image]
+    if outside:
+        notes.append(f"left out: {len(outside):,} images next to {folder}/, such as {', '.join(outside[:NAMED])}")
+    return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def _join_obstacles(obstacles: Mapping[str, DataError]) -> DataError:
+    """Two sentences at most, of which those on what may be ground truth go first."""
+    names = sorted(obstacles, key=lambda name: isinstance(obstacles[name], NoGroundTruthError))
+    text = " ".join(str(obstacles[name]) for name in names[:2])
+    return DataError(f"{text.rstrip('.')}; nor is it read as {', '.join(names[2:])}." if names[2:] else text)
 
 
 def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:
@@ -179,37 +243,73 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         raise DataError(obstacles[masks.NAME])
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
-        if other is dataset:
-            continue
-        rivals = {dataset.layout, other.layout} <= _GUESSED and len(others) >= _ALIKE * len(images)
-        if rivals and _differ(dataset, other):
-            raise DataError(
-                f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
-                f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
-            )
-        if "masks" in other.ground_truths and dataset.layout != folders.NAME:
-            dataset = _join(dataset, other)
-        elif len(others) < _MOST * len(images):
-            notes.append(
-                f"{other.layout} was not taken: it explains {len(others):,} of {len(inventory.images):,} images"
-            )
-    left = [image for image in inventory.images if image not in images]
+        if other is not readings[index]:
+            dataset = _weigh(inventory, dataset, other, (len(images), len(others)), notes)
+    told = images.union(dataset.left_out)
+    left = [image for image in inventory.images if image not in told]
     if left:
         notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
 
 
+def _weigh(
+    inventory: Inventory, dataset: Dataset, other: Dataset, explained: tuple[int, int], notes: list[str]
+) -> Dataset:
+    """The dataset with what another reading knows besides; ``notes`` say why that is not taken.
+
+    Raises `DataError` where both explain the images as well and differ.
+    """
+    own, others = explained
+    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _ALIKE * own
+    if rivals and _differ(dataset, other):
+        raise DataError(
+            f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
+            f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
+        )
+    if rivals and other.given_splits and not dataset.given_splits and others >= own:
+        return _join_splits(dataset, other)
+    if "masks" in other.ground_truths and dataset.layout != folders.NAME:
+        return _join(dataset, other)
+    if others < _MOST * own:
+        notes.append(f"{other.layout} was not taken: it explains {others:,} of {len(inventory.images):,} images")
+    return dataset
+
+
 def _differ(one: Dataset, other: Dataset) -> bool:
-    """Whether two readings put the images that both have into different classes, whatever these are called."""
-    labels = [
-        {path: int(value) for path, value in zip(_paths(dataset), found.values, strict=True)}
+    """Whether two readings put the images that both have into different classes. What these are called matters only
+    where one reading has the names of the other.
+    """
+    found = [
+        (known.classes, dict(zip(_paths(dataset), known.values.tolist(), strict=True)))
         for dataset in (one, other)
-        if isinstance(found := dataset.ground_truths.get("labels"), Labels) and not found.multi_label
+        if isinstance(known := dataset.ground_truths.get("labels"), Labels) and not known.multi_label
     ]
-    if len(labels) < 2:
+    if len(found) < 2:
         return False
-    pairs = {(value, labels[1][path]) for path, value in labels[0].items() if path in labels[1]}
-    return any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
+    (classes, labels), (others, theirs) = found
+    pairs = {(classes[value], others[theirs[path]]) for path, value in labels.items() if path in theirs}
+    parted = any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
+    return parted or any(mine != its and (mine in others or its in classes) for mine, its in pairs)
+
+
+def _join_splits(dataset: Dataset, other: Dataset) -> Dataset:
+    """A dataset with the splits of another one, where they are known of all its images. A missing one is of the same
+    split as all others in its folder, or around that.
+    """
+    words: dict[str, set[str]] = {}
+    files = _paths(other)
+    for word, part in other.given_splits.items():
+        for index in part:
+            for path in (files[index], *map(str, Path(files[index]).parents)):
+                words.setdefault(path, set()).add(word)
+    found = []
+    for file in _paths(dataset):
+        near = next((words[path] for path in (file, *map(str, Path(file).parents)) if path in words), set())
+        found.append(next(iter(near)) if len(near) == 1 else "")
+    if not all(found):
+        return dataset
+    splits = {word: np.flatnonzero([each == word for each in found]) for word in other.given_splits}
+    return replace(dataset, reason=f"{dataset.reason}; splits: {other.reason}", given_splits=splits)
 
 
 def _join(dataset: Dataset, other: Dataset) -> Dataset:
@@ -243,10 +343,10 @@ def _no_such_dataset(name: str) -> str:
     return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
-def _no_such_layout(inventory: Inventory) -> str:
-    asked = [layout for layout in LAYOUTS if inventory.options.layout in (None, layout.NAME)]
+def _no_such_layout(inventory: Inventory, asked: Sequence[ModuleType]) -> str:
     expected = "; ".join(layout.EXPECTED for layout in reversed(asked))
     found = f"Found there: {contents(inventory.root)}."
-    if len(asked) == 1:
-        return f"{inventory.root} cannot be read as {asked[0].NAME}, which is: {expected}. {found}"
+    if len(asked) < len(LAYOUTS):
+        called = " or ".join(layout.NAME for layout in asked)
+        return f"{inventory.root} cannot be read as {called}, which is: {expected}. {found}"
     return f"{inventory.root} has none of the known layouts, which are: {expected}. {found}"

@@ -23,7 +23,7 @@ from convolve.values import Dataset, Pixels
 
 NAME = "cifar"
 EXPECTED = "data_batch_1[.bin], or train, test and meta (CIFAR), or train_X.bin (STL-10)"
-MARK = re.compile(r"(^|/)(data_batch_1(\.bin)?|meta|fine_label_names\.txt|train_X\.bin)$")
+MARK = re.compile(r"(^|/)(data_batch_[1-5](\.bin)?|meta|fine_label_names\.txt|train_X\.bin)$")
 _BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEN = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _PIXELS = 3 * 32 * 32
@@ -32,8 +32,8 @@ _Stem = tuple[str, str]  # split, file
 
 def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder or in one below it, or None. Raises `DataError` for missing and damaged files."""
-    for first, open_folder in _VERSIONS:
-        folder = find_folder(inventory, frozenset(first).issubset)
+    for is_version, open_folder in _VERSIONS:
+        folder = find_folder(inventory, is_version)
         if folder is not None:
             return open_folder(inventory.root / folder)
     return None
@@ -80,12 +80,12 @@ def _stl(folder: Path) -> Dataset:
     return _dataset(folder, "STL-10's binary files", parts, read_lines(folder / "class_names.txt"))
 
 
-_VERSIONS: tuple[tuple[tuple[str, ...], Callable[[Path], Dataset]], ...] = (
-    (("data_batch_1",), _ten_python),
-    (("data_batch_1.bin",), _ten_binary),
-    (("train", "test", "meta"), _hundred_python),
-    (("train.bin", "fine_label_names.txt"), _hundred_binary),
-    (("train_X.bin", "class_names.txt"), _stl),
+_VERSIONS: tuple[tuple[Callable[[frozenset[str]], bool], Callable[[Path], Dataset]], ...] = (
+    (lambda names: not names.isdisjoint(_BATCHES), _ten_python),
+    (lambda names: not names.isdisjoint(f"{name}.bin" for name in _BATCHES), _ten_binary),
+    (frozenset(("train", "test", "meta")).issubset, _hundred_python),
+    (frozenset(("train.bin", "fine_label_names.txt")).issubset, _hundred_binary),
+    (frozenset(("train_X.bin", "class_names.txt")).issubset, _stl),
 )
 
 

@@ -29,7 +29,7 @@ from convolve.datasets.layouts.outlines import (
     list_names,
     outlined_dataset,
 )
-from convolve.datasets.layouts.parts import split_word
+from convolve.datasets.layouts.parts import NoGroundTruthError, split_word
 from convolve.datasets.layouts.shapes import Polygons, Rle, corner_lists, is_outline
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
@@ -90,7 +90,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
         left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if one not in taken]
         return _dataset(inventory, taken, left)
     if documents:
-        raise DataError(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")
+        kind = NoGroundTruthError if all(document.predicted for document in documents) else DataError
+        raise kind(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")
     if unreadable:
         raise unreadable[0]
     return None
@@ -130,14 +131,14 @@ def _read_all(inventory: Inventory, names: Sequence[str], unreadable: list[DataE
             document = _read(inventory.root, name)
         except _NoJSONError as error:
             if error.has_keys:
-                raise
+                raise DataError(str(error)) from error
             unreadable += [] if name.rpartition(".")[0] in stems else [error]
         else:
             found += [document] if document else []
     return found
 
 
-class _NoJSONError(DataError):
+class _NoJSONError(NoGroundTruthError):
     """A file is not JSON; whether it mentions one of COCO's keys."""
 
     def __init__(self, message: str, *, has_keys: bool = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from unicodedata import normalize
 
 from convolve.datasets.inventory import Inventory, natural
@@ -18,6 +18,10 @@ MARK = None
 _NOT_CLASSES = frozenset(
     ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
 )
+_NO_LABELS = frozenset(
+    ("all", "data", "dummy", "imgs", "none", "photos", "pictures", "unknown", "unlabeled", "unlabelled")
+)
+"""What the only folder of test images is called, where nothing is known of them."""
 _FOLD = re.compile(r"(fold|part|batch|split|cv|k)[-_ ]?[0-9]+", re.IGNORECASE)
 _GROUND_TRUTH = re.compile(r"(?:^|[- ])ground[- ]?truths?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
@@ -34,12 +38,17 @@ def recognize(inventory: Inventory) -> Dataset | None:
     named = {folder: word for folder in top if (word := split_word(folder, alone=False))}
     inside = {folder: _classes(inventory, folder) for folder in named}
     inside = {folder: classes for folder, classes in inside.items() if any(classes.values())}
+    labeled = {folder: classes for folder, classes in inside.items() if not _is_unlabeled(folder, inside, named)}
     plain = {folder for folder in inside if split_word(folder)}
-    alike = len(inside) > 1 and bool(set.intersection(*map(set, inside.values())))
-    splits = inside if alike else {folder: inside[folder] for folder in plain}
+    alike = len(inside) > 1 and bool(set.intersection(*map(set, labeled.values())))
+    splits = labeled if alike else {folder: labeled[folder] for folder in plain if folder in labeled}
     words = {folder: named[folder] for folder in splits}
-    if len(set().union(*splits.values())) > 1 and ("train" in words.values() or plain == set(top)):
-        return _read_splits(inventory, splits, words)
+    joined = sorted(set().union(*splits.values()))
+    if len(joined) > 1 and ("train" in words.values() or plain == set(top)):
+        return None if _not_classes(joined) else _read_splits(inventory, splits, words)
+    loose = any(image.count("/") == 1 for image in inventory.images)
+    if alike and "train" in words.values() and not loose and not _not_classes(joined):
+        raise DataError(f"{inventory.root} has only one class, {joined[0]}; add the images of another one.")
     classes = _classes(inventory, "")
     inner = [path for path in inventory.folders if "/" in path]
     below = {split_word(path.split("/")[1]) for path in inner} - {None}
@@ -56,8 +65,22 @@ def recognize(inventory: Inventory) -> Dataset | None:
             f"{inventory.root} has folds, such as {top[0]}, which hold the same folders; join these, and use "
             "--folds for cross-validation."
         )
-    called = [name.casefold().replace("_", " ") for name in classes]
-    if _NOT_CLASSES.intersection(called) or any(map(_GROUND_TRUTH.search, called)) or not any(classes.values()):
+    return _read_classes(inventory, classes) if any(classes.values()) else None
+
+
+def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
+    """The dataset of folders with images, or None where they are called as those of images and masks.
+
+    Raises `DataError` for folders that only perhaps are classes, unless a person says that they are.
+    """
+    where, asked = f"In {inventory.root} the folder", inventory.options.layout == NAME
+    doubtful = [] if asked else _not_classes(list(classes))
+    if doubtful and len(doubtful) < len(classes) - 1:
+        raise DataError(
+            f"{where} {doubtful[0]} is called as one of images or masks, those beside it as classes; rename it, or use "
+            f"--layout {NAME} where it is a class."
+        )
+    if doubtful:
         return None
     if len(classes) == 1:
         name = next(iter(classes))
@@ -67,10 +90,29 @@ def recognize(inventory: Inventory) -> Dataset | None:
     called = [name for name in classes if split_word(name)]
     if len(called) > 1:
         raise DataError(
-            f"In {inventory.root} the folders {' and '.join(called)} are called as splits, but hold no folder for each "
-            "class; add these, or a table of labels."
+            f"{where}s {' and '.join(called)} are called as splits, but hold no folder for each class; add these, or a "
+            "table of labels."
+        )
+    if all(map(_FOLD.fullmatch, classes)) and not asked:
+        raise DataError(
+            f"{where}s {' and '.join(list(classes)[:2])} are called as parts, not as classes; add a table of labels, "
+            f"or use --layout {NAME} where they are classes."
         )
     return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
+
+
+def _is_unlabeled(folder: str, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> bool:
+    """Whether a split has all its images in one folder that is no class elsewhere, and is not called as one."""
+    others = set().union(*(classes for other, classes in splits.items() if other != folder))
+    name, *more = splits[folder]
+    called = name.casefold() in _NO_LABELS or _not_classes([name]) or split_word(name, alone=False)
+    return bool(called) and not more and len(others) > 1 and name not in others and words[folder] != "train"
+
+
+def _not_classes(names: Sequence[str]) -> list[str]:
+    """Those of some folders that are called as folders of images or of masks."""
+    called = {name: name.casefold().replace("_", " ") for name in names}
+    return [name for name, word in called.items() if word in _NOT_CLASSES or _GROUND_TRUTH.search(word)]
 
 
 def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> Dataset:

@@ -62,7 +62,7 @@ def _sets(folder: Path) -> dict[str, dict[str, Path]]:
     """Name of set -> split -> images file."""
     found: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
-        if match := _IMAGES.fullmatch(path.name):
+        if not path.name.startswith(".") and (match := _IMAGES.fullmatch(path.name)):
             found.setdefault(match["set"], {}).setdefault(str(split_word(match["part"])), path)
     return found
 

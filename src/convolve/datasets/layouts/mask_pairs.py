@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 
@@ -21,12 +22,16 @@ from convolve.errors import DataError, ImageError
 _WORDS = (
     r"masks?|labels?|labelids|labeltrainids|annotations?|annots?|gt|ground[-_ ]?truths?|seg|segmentations?|trimaps?"
 )
-_MASKS = re.compile(rf"(?:^|[-_ ])({_WORDS}|segmentationclass(?:png|raw|aug)?|gtfine|gtcoarse)$|(?<=[a-z])(annot)$")
+_MASKS = re.compile(
+    rf"(?:^|[-_ ])({_WORDS}|segmentationclass(?:png|raw|aug)?|gtfine|gtcoarse)(?:[-_ ](?:images?|imgs?|png))?$|"
+    r"(?<=[a-z])(annot)$"
+)
 _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb|gtfine|gtcoarse)$")
 _CERTAIN = re.compile(r"(?:^|[-_ /])ground[-_ ]?truths?/")  # what else a word means can be a class too: with_mask
 _SUFFIX = re.compile(rf"^({_WORDS})$|[-_. ]({_WORDS})(?:[-_ ]?\d+)?$|[-_. ](l)$")
 _PREFIX = re.compile(rf"^(?:{_WORDS})[-_ ]?(?=\d)")
 _IMAGE_PREFIX = re.compile(r"^(?:images?|imgs?|photos?|scans?|slices?|frames?)[-_ ]?(?=\d)")
+_OBJECT = re.compile(r"[-_. ]\d+$")
 _NOT_CLASSES = re.compile(r"segmentationobject|_gt(?:fine|coarse)_(?:color|instance\w*)\.\w+$")
 """Pascal VOC's and Cityscapes' files next to the masks of classes."""
 _FOLDERS = 12  # whose images are looked at, at most, where no name says which are masks
@@ -49,10 +54,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs in natural order, the images ``alone`` that have no mask, and ``notes`` on what was not taken."""
+    """The pairs in natural order, the images ``alone`` that have no mask, the files that are ``redundant``, and
+    ``notes`` on these.
+    """
 
     pairs: list[Pair] = field(default_factory=list)
     alone: list[str] = field(default_factory=list)
+    redundant: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -72,11 +80,11 @@ def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
     """What an image and its mask have in common, and whether this is the mask."""
     marked, parts = False, []
     for part in path.parts[:-1]:
-        word = part.casefold()
+        word = normalize("NFC", part).casefold()
         marked |= bool(_MASKS.search(word))
         rest = _IMAGES.sub("", _MASKS.sub("", word))
         parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
-    stem = path.stem.casefold()
+    stem = normalize("NFC", path.stem).casefold()
     bare = _PREFIX.sub("", _SUFFIX.sub("", stem))
     return (*parts, _IMAGE_PREFIX.sub("", _IMAGES.sub("", bare)).strip("-_ ")), marked or bare != stem
 
@@ -94,22 +102,32 @@ def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
     common = Counter(PurePosixPath(name).suffix for group in images.values() for name in group)
     several = any(len(masks[key]) > 1 for key in both)
     sources = Counter(_source(name) for key in both for name in masks[key]) if several else Counter()
-    pairs, redundant = [], []
+    splits = {key: next(filter(None, map(split_word, key[:-1])), None) for key in both}
+    if not any(splits.values()) and all(len(key) > 1 for key in both):
+        with_others = {key: _split("/".join(key[:-1])) for key in both}
+        splits = with_others if all(with_others.values()) else splits
+    pairs, redundant = [], dict[str, str]()
     for key in both:
         image, *others = sorted(images[key], key=lambda name: -common[PurePosixPath(name).suffix])
         chosen, left = _choose_masks(root, masks[key], sources) if len(masks[key]) > 1 else (masks[key], [])
-        redundant += [f"{name} ({image} was taken)" for name in others]
-        redundant += [f"{name} ({chosen[0]} was taken)" for name in left]
-        pairs.append(Pair(image, tuple(chosen), next(filter(None, map(split_word, key[:-1])), None)))
-    notes = []
-    if redundant:
-        notes.append(f"left out: {len(redundant)} called as another, such as {', '.join(redundant[:NAMED])}")
+        redundant |= dict.fromkeys(others, image) | dict.fromkeys(left, chosen[0])
+        pairs.append(Pair(image, tuple(chosen), splits[key]))
+    named = ", ".join(f"{name} ({taken} was taken)" for name, taken in list(redundant.items())[:NAMED])
+    notes = [f"left out: {len(redundant)} called as another, such as {named}"] if redundant else []
     alone = [name for key, group in images.items() if key not in masks for name in group]
-    return Pairs(sorted(pairs, key=lambda pair: natural(pair.image)), alone, notes)
+    return Pairs(sorted(pairs, key=lambda pair: natural(pair.image)), alone, list(redundant), notes)
 
 
 def _join_objects(images: Mapping[_Key, list[str]], masks: dict[_Key, list[str]]) -> None:
-    """Give masks called otherwise than images to the only image of their folder, where two folders or more are so."""
+    """Give masks called otherwise than images to these: most of them by their numbers, where no image has another mask,
+    or else all to the only image of their folder, where two folders or more are so.
+    """
+    numbered = {key: (*key[:-1], _OBJECT.sub("", key[-1])) for key in masks}
+    numbered = {key: owner for key, owner in numbered.items() if owner in images}
+    if 2 * len(numbered) > len(masks) and not masks.keys() & images.keys():
+        for key, owner in numbered.items():
+            masks.setdefault(owner, []).extend(masks.pop(key))
+        return
     folders = defaultdict[_Key, list[_Key]](list)
     for key in images:
         folders[key[:-1]].append(key)
@@ -150,21 +168,24 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     """
     groups = _group(names)
     called = {folder for folder in groups if any(map(_MASKS.search, folder.casefold().split("/")))}
-    if called and len(called) < len(groups):
-        certain = {folder for folder in called if _CERTAIN.search(folder.casefold())}
-        masks = {folder for folder in called if folder in certain or _hold_masks(root, groups[folder])}
-        agree = _AGREE_CALLED
-        images = groups.keys() - called
-    elif len(groups) <= _FOLDERS:
-        alike = {each for each in groups for other in groups if each != other and _agree(groups, each, other) >= _AGREE}
-        masks, agree = {folder for folder in alike if _hold_masks(root, groups[folder])}, _AGREE
-        images = alike - masks
-    else:
+    guess = len(called) in (0, len(groups))
+    if guess and len(groups) > _FOLDERS:
         return Pairs()
+    others, least = (set(groups), _AGREE) if guess else (groups.keys() - called, _AGREE_CALLED)
+    agreement = {
+        (one, other): len(groups[one].keys() & groups[other].keys()) / max(len(groups[one]), len(groups[other]))
+        for one in (others if guess else called)
+        for other in others
+        if one != other
+    }
+    alike = {one for (one, _), part in agreement.items() if part >= least}
+    certain = {folder for folder in alike if not guess and _CERTAIN.search(folder.casefold())}
+    masks = certain | {folder for folder in alike - certain if _hold_masks(root, groups[folder])}
+    images = (alike if guess else others) - masks
     pairs: dict[str, Pair] = {}
-    for folder in sorted(masks, key=natural):
-        near = max(images, key=lambda other: (_agree(groups, folder, other), _similar(folder, other)), default="")
-        if near and _agree(groups, folder, near) >= agree and _have_one_shape(root, groups, folder, near):
+    for folder in sorted(masks if images else (), key=natural):
+        near = max(images, key=lambda other: (agreement[folder, other], _similar(folder, other)))
+        if agreement[folder, near] >= least and _have_one_shape(root, groups, folder, near):
             for stem, mask in groups[folder].items():
                 image = groups[near].get(stem)
                 if image in pairs:
@@ -177,34 +198,30 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
 
 
 def _group(names: Sequence[str]) -> _Groups:
-    """The files of each folder by what tells them apart. A folder of two formats is two where their names agree."""
-    folders = defaultdict[str, list[str]](list)
+    """The files of each folder by their stems without what all of them begin or end with. A folder of two formats is
+    two where their names agree.
+    """
+    folders: dict[str, dict[str, list[str]]] = {}
     for name in names:
-        folders[name.rpartition("/")[0]].append(name)
+        formats = folders.setdefault(name.rpartition("/")[0], {})
+        formats.setdefault(PurePosixPath(name).suffix.casefold(), []).append(name)
     groups: _Groups = {}
-    for folder, files in folders.items():
-        formats = defaultdict[str, list[str]](list)
-        for name in files:
-            formats[PurePosixPath(name).suffix.casefold()].append(name)
-        parts = {f"{folder}/*{suffix}": _by_stem(part) for suffix, part in formats.items()}
-        two = len(parts) == 2 and _agree(parts, *parts) >= _AGREE
-        groups |= parts if two else {f"{folder}/": _by_stem(files)}
+    for folder, formats in folders.items():
+        whole = [name for files in formats.values() for name in files]
+        parts = {f"{folder}/*{suffix}": files for suffix, files in formats.items()} if len(formats) == 2 else {}
+        for key, files in {f"{folder}/": whole, **parts}.items():
+            stems = [PurePosixPath(name).stem.casefold() for name in files]
+            start = os.path.commonprefix(stems)  # noqa: RUF071 - of letters
+            end = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071
+            found = (re.match(r"(?:\D*[-_. ])?", start), re.search(r"(?:[-_. ][^\W\d_]+\d?)*$", end))
+            low, high = (len(match.group()) if match and len(stems) > 1 else 0 for match in found)
+            called = [stem[low : len(stem) - high] or stem for stem in stems]
+            groups[key] = dict(zip(called, files, strict=True))
+        alike = set.intersection(*(set(groups[part]) for part in parts)) if parts else set()
+        two = parts and len(alike) >= _AGREE * max(len(groups[part]) for part in parts)
+        for key in [f"{folder}/"] if two else parts:
+            del groups[key]
     return groups
-
-
-def _by_stem(names: Sequence[str]) -> dict[str, str]:
-    """Files by their stems without what all of them begin or end with."""
-    stems = [PurePosixPath(name).stem.casefold() for name in names]
-    start = os.path.commonprefix(stems)  # noqa: RUF071 - of letters
-    end = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071
-    found = (re.match(r"(?:\D*[-_. ])?", start), re.search(r"(?:[-_. ][^\W\d_]+\d?)*$", end))
-    low, high = (len(match.group()) if match and len(stems) > 1 else 0 for match in found)
-    return {stem[low : len(stem) - high] or stem: name for stem, name in zip(stems, names, strict=True)}
-
-
-def _agree(groups: _Groups, one: str, other: str) -> float:
-    """How many of the files of two folders are called alike, as a fraction of the larger one."""
-    return len(groups[one].keys() & groups[other].keys()) / max(len(groups[one]), len(groups[other]))
 
 
 def _similar(one: str, other: str) -> float:
@@ -217,13 +234,13 @@ def _split(folder: str) -> str | None:
 
 
 def _hold_masks(root: Path, group: Mapping[str, str]) -> bool:
-    """Whether the values of a few of some files are as few as those of masks."""
-    files, most = _sample(list(group.values())), 0
-    for name in files:
+    """Whether the values of the first, the middle and the last of some files are as few as those of masks."""
+    files, most = list(group.values()), 0
+    for name in {files[0], files[len(files) // 2], files[-1]}:
         try:
             values = read_stored(root / name).values
         except ImageError:
-            return False
+            continue
         distinct = len(np.unique(values))
         most = max(most, distinct)
         if distinct > max(2, min(_VALUES, values.size // 16)):
@@ -232,15 +249,13 @@ def _hold_masks(root: Path, group: Mapping[str, str]) -> bool:
 
 
 def _have_one_shape(root: Path, groups: _Groups, masks: str, images: str) -> bool:
-    """Whether a few images have their masks' sizes."""
-    stems = _sample(sorted(groups[masks].keys() & groups[images].keys()))
-    files = [ImageFiles(root, tuple(groups[folder][stem] for stem in stems)) for folder in (masks, images)]
-    try:
-        return all(files[0].size(index) == files[1].size(index) for index in range(len(stems)))
-    except ImageError:
-        return False
-
-
-def _sample(names: Sequence[str]) -> Sequence[str]:
-    """The first one, the last one, and one between."""
-    return [names[index] for index in sorted({0, len(names) // 2, len(names) - 1})]
+    """Whether the first, the middle and the last image have their masks' sizes, as far as these can be read."""
+    stems = sorted(groups[masks].keys() & groups[images].keys())
+    for stem in {stems[0], stems[len(stems) // 2], stems[-1]}:
+        pair = ImageFiles(root, (groups[masks][stem], groups[images][stem]))
+        try:
+            if pair.size(0) != pair.size(1):
+                return False
+        except ImageError:
+            continue
+    return True

@@ -27,7 +27,12 @@ from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Pixels
 
 NAME = "masks"
-MARK = None
+MARK = re.compile(
+    r"\.(?!jpe?g$|jpe$|jfif$|csv$|json$|md$|txt$|xml$)[^./]*$|(?:^|/)[^./]+$|"
+    r"mask|label|annot|trimap|truth|segm|(?:^|[-_. /])(?:gt|seg|l)(?:[-_. /\d]|fine|coarse|$)",
+    re.IGNORECASE,
+)
+"""What is no JPEG, or is called as masks are."""
 EXPECTED = "images/ and masks/ with files of the same names"
 _SPLIT_LISTS = re.compile(r"(?:.*/)?imagesets/segmentation/[^/]+\.txt")
 _BACKGROUNDS = (0, (0, 0, 0), TRANSPARENT)
@@ -64,7 +69,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
     reason = f"{len(pairs)} images with {how}"
     dataset = build_dataset(path, NAME, reason, images, [pair.split for pair in pairs], {"masks": masks})
     annotations = tuple(mask for pair in pairs for mask in pair.masks)
-    return replace(dataset, notes=(*found.notes, *notes), annotations=annotations)
+    left = (*found.redundant, *found.alone, *differing, *(pair.image for pair in unlisted))
+    return replace(dataset, notes=(*found.notes, *notes), annotations=annotations, left_out=left)
 
 
 @final

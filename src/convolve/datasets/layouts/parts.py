@@ -26,6 +26,10 @@ _NEUTRAL = frozenset(("data", "dataset", "images", "imgs", "set", "split", "fold
 _DEPTH = 2  # folders around a dataset, at most
 
 
+class NoGroundTruthError(DataError):
+    """A file that does not say what is true of the images next to it: predictions, or of other images."""
+
+
 def split_word(name: str, alone: bool = True) -> str | None:
     """`train`, `validation` or `test`, when ``name`` is a usual word for it, perhaps with a number (`val2017`) or with
     a word that adds nothing (`training_set`); with others around it (`seg_train`) unless it has to be ``alone``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from convolve.datasets.images import ImageArray
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.layouts.class_lists import find_class_list
 from convolve.datasets.layouts.mask_values import count_values, interpret
-from convolve.datasets.layouts.parts import build_dataset, join_arrays, split_word
+from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, join_arrays, split_word
 from convolve.datasets.layouts.soft_edges import refuse_soft_edges
 from convolve.datasets.masks import MaskArray, Masks
 from convolve.datasets.stored_masks import StoredMask, are_colors, class_indices, store
@@ -40,8 +41,10 @@ def recognize(inventory: Inventory) -> Dataset | None:
     like. What is left of the name may be a split. Raises `DataError` where pages do not go together.
     """
     path = inventory.root
-    stacks = [stack for stack in _stacks(inventory) if _pages(stack.masks) > 1]
+    found = _stacks(inventory)
+    stacks = [stack for stack in found if _pages(stack.masks) > 1]
     if not stacks:
+        _refuse_half(inventory, found)
         return None
     images = [_read_images(stack.images) for stack in stacks]
     stored = [_read_masks(stack.masks) for stack in stacks]
@@ -71,7 +74,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     used = {file.name for stack in stacks for file in (stack.images, stack.masks)}
     left = [name for name in inventory.images if name not in used]
     notes = [f"left out: {len(left)} that belong to no pair of stacks, such as {', '.join(left[:NAMED])}"]
-    return replace(dataset, notes=tuple(notes if left else ()))
+    return replace(dataset, notes=tuple(notes if left else ()), left_out=tuple(left))
 
 
 def _stacks(inventory: Inventory) -> list[_Stack]:
@@ -87,11 +90,23 @@ def _stacks(inventory: Inventory) -> list[_Stack]:
     return found
 
 
+def _refuse_half(inventory: Inventory, pairs: Sequence[_Stack]) -> None:
+    """Raise `DataError` for a stack of images whose masks are not there, or the reverse."""
+    paired = {file.name for stack in pairs for file in (stack.images, stack.masks)}
+    for name in inventory.images:
+        path = inventory.root / name
+        for called, what, other in ((_MASKS, "images", "-volume"), (_IMAGES, "masks", "-labels")):
+            match = called.search(path.stem.casefold())
+            if match and MARK.search(name) and name not in paired and _pages(path) > 1:
+                absent = f"{path.stem[: match.start()]}{other}{path.suffix}"
+                raise NoGroundTruthError(f"{path} is a stack without its {what}, such as {absent}; add them.")
+
+
 def _pages(path: Path) -> int:
     try:
         with Image.open(path) as file:
             return int(getattr(file, "n_frames", 1))
-    except OSError as error:
+    except Exception as error:  # a damaged file can raise anything
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
 
 
@@ -100,7 +115,7 @@ def _read_images(path: Path) -> Pixels:
     try:
         with Image.open(path) as file:
             pages = [_page(page) for page in ImageSequence.Iterator(file)]
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file can raise anything
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
     if len({page.shape for page in pages}) > 1:
         raise DataError(f"The pages of {path} have different sizes; save them as separate files.")
@@ -121,7 +136,7 @@ def _read_masks(path: Path) -> list[StoredMask]:
             masks = [store(page, str(path)) for page in ImageSequence.Iterator(file)]
     except ImageError as error:
         raise DataError(str(error)) from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file can raise anything
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
     if len({mask.values.shape for mask in masks}) > 1:
         raise DataError(f"The pages of {path} have different sizes; save them as separate files.")

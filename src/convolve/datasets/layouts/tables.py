@@ -20,7 +20,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import class_index
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
-from convolve.datasets.layouts.parts import build_dataset, split_word
+from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, split_labels
 from convolve.datasets.layouts.table_columns import (
     Columns,
@@ -89,7 +89,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     it cannot be understood, names less than half of the images, or holds predictions instead of the ground truth.
     """
     index = ImageIndex(inventory)
-    obstacles: list[str] = []
+    obstacles: list[DataError] = []
     for names in _candidates(inventory):
         found: list[_Table] = []
         for name in names:
@@ -99,17 +99,19 @@ def recognize(inventory: Inventory) -> Dataset | None:
             except NoTableError:
                 continue
             except DataError as error:
-                obstacles.append(str(error))
+                obstacles.append(error)
             else:
                 found.append(table)
         if found := _select(inventory, found, obstacles):
             dataset = _dataset(inventory.root, found)
             if any(map(class_index.MARK.search, inventory.files)):
                 dataset = class_index.name_classes(inventory, dataset)
-            return replace(dataset, notes=(*dataset.notes, *obstacles))
-    if obstacles:
-        raise DataError(" ".join(obstacles))
-    return None
+            return replace(dataset, notes=(*dataset.notes, *map(str, obstacles)))
+    if not obstacles:
+        return None
+    first = min(obstacles, key=lambda error: isinstance(error, NoGroundTruthError))
+    others = f"; nor {'is another table' if len(obstacles) == 2 else f'are {len(obstacles) - 1} other tables'} read."
+    raise type(first)(f"{str(first).rstrip('.')}{others}" if len(obstacles) > 1 else str(first)) from None
 
 
 def open_file(path: Path, options: ReadingOptions = BY_LOOKING) -> Dataset:
@@ -155,11 +157,15 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     lines = path.suffix.casefold() == SUFFIX
     cells = read_json_lines(path) if lines else read_cells(path, images.names_image)
     try:
-        if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
-            raise DataError("holds predictions of convolve; give the file itself to read them as labels.")
-        if not predictions and cells.rows and cells.rows[0][0] == CLEANED:
-            raise DataError("was written by --fix; give the file itself to read it.")
-        columns = find_columns(cells.rows, images, options)
+        if cells.rows and not predictions:
+            _refuse_own(cells.rows[0])
+        try:
+            columns = find_columns(cells.rows, images, options)
+        except DataError as error:
+            known = any(images.names_image(cell) for row in cells.rows[:PROBED] for cell in row)
+            raise (type(error) if known or isinstance(error, NoTableError) else NoGroundTruthError)(
+                str(error)
+            ) from error
         body = cells.rows[columns.start :]
         if lists_classes(body, columns):
             raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
@@ -180,6 +186,14 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     except DataError as error:
         raise type(error)(f"{path} {error}") from error
     return _Table(path, name, columns, cells.delimiter, cells.encoding, origin, rows)
+
+
+def _refuse_own(header: Sequence[str]) -> None:
+    """Raise `NoGroundTruthError` for a table that convolve wrote."""
+    if set(header) >= _PREDICTIONS:
+        raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
+    if header[0] == CLEANED:
+        raise NoGroundTruthError("was written by --fix; give the file itself to read it.")
 
 
 def _find_origin(names: Sequence[str], images: ImageFinder) -> str:
@@ -223,7 +237,7 @@ def _check_labels(table: _Table) -> None:
     """Raise `DataError` for a table that was not given by name and looks like something else than labels."""
     labels = {row.cells for row in table.rows}
     if "submission" in table.name.casefold():
-        raise DataError(f"{table.path} is called a submission; give the file itself to read it as labels.")
+        raise NoGroundTruthError(f"{table.path} is called a submission; give the file itself to read it as labels.")
     if len(labels) == 1 and len(table.rows) >= _FEW and not is_empty(table.rows[0].cells[0]):
         label = ", ".join(table.rows[0].cells)
         raise DataError(f"{table.path} has only one class, '{label}', for all of its images; label others too.")
@@ -240,12 +254,13 @@ def _check_labels(table: _Table) -> None:
         )
 
 
-def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]) -> list[_Table]:
+def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[DataError]) -> list[_Table]:
     """The one table, or those of splits, that name at least half of the images; the others become ``obstacles``.
 
     Raises `DataError` where several remain that are not the splits of one dataset.
     """
-    told, noted = inventory.options.layout == NAME, len(obstacles)
+    options, noted = inventory.options, len(obstacles)
+    told = options.layout == NAME or bool(options.image_column or options.label_column)
     large = [table for table in tables if table.split or _names_most(inventory, [table], obstacles)]
     tables = large or (tables if told else [])
     overlaps = any(
@@ -263,7 +278,7 @@ def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]
     return list(tables) if told else []
 
 
-def _names_most(inventory: Inventory, tables: Sequence[_Table], obstacles: list[str]) -> bool:
+def _names_most(inventory: Inventory, tables: Sequence[_Table], obstacles: list[DataError]) -> bool:
     """Whether tables name half of the images, of which masks do not count, nor test images where there are others."""
     rows = [row for table in tables for row in table.rows if row.exists]
     named = {row.path for row in rows}
@@ -278,9 +293,8 @@ def _names_most(inventory: Inventory, tables: Sequence[_Table], obstacles: list[
         return True
     names = " and ".join(str(table.path) for table in tables)
     total = f"{len(named) + count:,} images{', those of tests' * tests}"
-    obstacles.append(
-        f"{names} names only {len(named):,} of {total}; give the file itself, or --layout {NAME}, to read it."
-    )
+    text = f"{names} names only {len(named):,} of {total}; give the file itself, or --layout {NAME}, to read it."
+    obstacles.append(NoGroundTruthError(text))
     return False
 
 
@@ -293,6 +307,7 @@ def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
     except DataError as error:
         raise DataError(f"In {names} in {root} {error}") from error
     notes += [f"{names}: {what}"] if what else []
+    named = {row.path for row in rows}
     bare = [row.path for row, labels in zip(rows, lists, strict=True) if not labels]
     if len(bare) == len(rows):
         raise DataError(f"{names} in {root} gives no image a label; complete it.")
@@ -309,7 +324,7 @@ def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
     labels = as_labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
     images = ImageFiles(root, tuple(row.path for row in rows))
     dataset = build_dataset(root, NAME, f"the table {names}", images, [row.split for row in rows], {"labels": labels})
-    return replace(dataset, notes=(*dataset.notes, *notes))
+    return replace(dataset, notes=(*dataset.notes, *notes), left_out=tuple(named - set(images.names)))
 
 
 def _describe(table: _Table) -> list[str]:

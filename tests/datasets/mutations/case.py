@@ -1,0 +1,154 @@
+"""A dataset as it should be read, together with all that is needed to write it to disk in some layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from convolve.values import IGNORE, Pixels
+from tests.datasets.mutations.coco_file import CocoStyle, render_coco
+from tests.datasets.mutations.mask_style import ClassList, MaskStyle
+from tests.datasets.mutations.pixels import class_mask, suffix_of
+from tests.datasets.mutations.sample import Sample
+from tests.datasets.mutations.table import Table, render_table
+
+
+@dataclass
+class Listing:
+    """A text of names: of Pascal VOC (stems) or the pets (``name class species breed``)."""
+
+    path: str
+    split: str | None
+    kind: str
+    newline: str = "\n"
+    mark: bytes = b""
+
+
+@dataclass
+class Case:
+    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one. ``alternatives`` are
+    other labels by number that are right too, and the masks of the numbers in ``uncertain`` may be others, if the words
+    of ``remarks`` are said, each one of several separated by bars.
+    """
+
+    layout: str
+    samples: list[Sample]
+    kinds: tuple[str, ...] = ("labels",)
+    files: dict[str, bytes] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
+    tables: list[Table] = field(default_factory=list)
+    coco: list[CocoStyle] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
+    style: MaskStyle | None = None
+    class_list: ClassList | None = None
+    mask_names: tuple[str, ...] = ()
+    class_names: bool = True
+    optional_classes: set[str] = field(default_factory=set)
+    culprits: set[str] = field(default_factory=set)
+    alternatives: list[dict[int, frozenset[str]]] = field(default_factory=list)
+    uncertain: set[int] = field(default_factory=set)
+    remarks: set[str] = field(default_factory=set)
+    opened: str = ""
+
+    def classes(self) -> list[str]:
+        """The names of all classes that images have."""
+        return sorted(set().union(*(sample.classes for sample in self.samples)))
+
+    def annotated(self) -> list[Sample]:
+        """The images of which something is known."""
+        return [sample for sample in self.samples if sample.annotated]
+
+    def next_number(self) -> int:
+        """One that no image has."""
+        return 1 + max(sample.number for sample in self.samples if not sample.foreign)
+
+    def move(self, new: Callable[[str], str]) -> None:
+        """Move every file, and what annotations call it."""
+        for sample in self.samples:
+            sample.path = new(sample.path) if sample.path else ""
+            sample.mask_path = new(sample.mask_path) if sample.mask_path else ""
+            sample.listed = new(sample.listed) if sample.listed else ""
+        for one in (*self.tables, *self.coco, *self.listings, *([self.class_list] if self.class_list else ())):
+            one.path = new(one.path)
+        self.files = {new(path): content for path, content in self.files.items()}
+        self.folders = {new(path) for path in self.folders}
+        self.opened = new(self.opened) if self.opened else ""
+        self.links = {new(path): target for path, target in self.links.items()}
+
+    def rename_class(self, old: str, name: str) -> None:
+        """Also the folder of that name."""
+        for sample in self.samples:
+            sample.path = "/".join(name if part == old else part for part in sample.path.split("/"))
+            sample.classes = frozenset(name if one == old else one for one in sample.classes)
+        self.mask_names = tuple(name if one == old else one for one in self.mask_names)
+        for style in self.coco:
+            style.categories = [(key, name if one == old else one) for key, one in style.categories]
+
+    def expected_mask_names(self) -> tuple[str, ...]:
+        """Of the class indices; none where nothing says them."""
+        if not self.class_list or not self.style:
+            return self.mask_names
+        by_color = self.style.mode in ("colors", "palettes", "transparent")
+        return () if by_color and not self.class_list.colored else self.class_list.names
+
+    def expected_mask(self, sample: Sample) -> Pixels:
+        """(H, W) class indices, `IGNORE` where it is void."""
+        mask = class_mask(sample.number, self.style.classes if self.style else 3)
+        if self.coco and not sample.classes:
+            mask[:] = 0
+        if self.style and self.style.joined:
+            mask = np.minimum(mask, 1).astype(np.uint8)
+        if self.style and self.style.void and sample.number % 2 == 0:
+            mask[:, -1] = IGNORE
+        return mask
+
+    def render(self) -> dict[str, bytes]:
+        """Every file's path and bytes."""
+        found = dict(self.files)
+        for table in self.tables:
+            rows = [sample for sample in self.samples if sample.annotated or sample.number in table.blank]
+            found[table.path] = render_table(table, [row for row in rows if table.split in (None, row.split)])
+        for style in self.coco:
+            found[style.path] = render_coco(style, [s for s in self.annotated() if style.split in (None, s.split)])
+        for listing in self.listings:
+            found[listing.path] = self._render_listing(listing)
+        if self.class_list:
+            count = self.style.classes if self.style else len(self.class_list.names)
+            found[self.class_list.path] = self.class_list.render(count)
+        for sample in self.samples:
+            if sample.path and sample.exists:
+                found[sample.path] = sample.render()
+            if sample.mask_path and self.style and sample.masked:
+                content = self.style.render(self.expected_mask(sample), sample.number, suffix_of(sample.mask_path))
+                found[sample.mask_path] = content[: len(content) // 3] if sample.mask_damaged else content
+        return found
+
+    def _render_listing(self, listing: Listing) -> bytes:
+        order = self.classes()
+        lines = []
+        for sample in self.annotated():
+            if listing.split in (None, sample.split):
+                stem = PurePosixPath(sample.name).stem
+                breed = order.index(next(iter(sample.classes))) + 1 if sample.classes else 0
+                lines.append(stem if listing.kind == "voc" else f"{stem} {breed} 1 {breed}")
+        return listing.mark + "".join(line + listing.newline for line in lines).encode()
+
+
+def write(case: Case, root: Path) -> None:
+    """Make the tree below a new folder."""
+    made = set()
+    for path, content in case.render().items():
+        file = root / path
+        if file.parent not in made:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            made.add(file.parent)
+        file.write_bytes(content)
+    for folder in case.folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for path, target in case.links.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).symlink_to(target, target_is_directory=True)
