@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from convolve.datasets import parquet_images
+from convolve.datasets.images import TakenImages
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.parquet_images import ParquetImages, read_shard
 from convolve.datasets.reading import ReadingOptions
@@ -207,6 +208,7 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_groups_are_read_when_an_image_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = open_dataset(hub(tmp_path))
+    assert isinstance(data.images, TakenImages)
     read: list[int] = []
     real = parquet_images._read_group
 
@@ -218,9 +220,14 @@ def test_groups_are_read_when_an_image_is_opened(tmp_path: Path, monkeypatch: py
     assert data.images.read(0)[0, 0, 0] == 10
     assert data.images.read(1)[0, 0, 0] == 11
     assert read == [0]
-    monkeypatch.setattr(parquet_images, "KEPT_BYTES", 1000)
-    assert [data.images.read(index)[0, 0, 0] for index in (2, 4, 0)] == [12, 14, 10]
-    assert len(read) > 3
+    held = data.images.images
+    assert isinstance(held, ParquetImages)
+    most = max(max(shard.sizes) for shard in held.shards)
+    monkeypatch.setattr(parquet_images, "KEPT_BYTES", 4 * most)
+    order = [*range(len(data)), 0]
+    assert [data.images.read(index)[0, 0, 0] for index in order] == [*range(10, 15), *range(6), 10]
+    assert read == [0, 1, 2, 0, 1, 0, 1, 0]
+    assert held._unpacked == {}
 
 
 @pytest.mark.parametrize("kept", [0, 2**27])

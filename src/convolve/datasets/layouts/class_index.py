@@ -66,8 +66,8 @@ def name_classes(inventory: Inventory, dataset: Dataset) -> Dataset:
 
 
 def _read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
-    """The names of those classes that a file names; nothing where it is about something else, or where these are names
-    already. Raises `DataError` for a damaged one.
+    """The names of those classes that a file names; nothing where it is about something else. Raises `DataError` for a
+    damaged one.
     """
     document = read_json(file, ()) if file.stat().st_size <= _LARGEST else None
     entries = dict(enumerate(document)) if isinstance(document, list) else document
@@ -81,8 +81,6 @@ def _read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
     names = {_plain(pair[0]): normalize("NFC", pair[1]).strip() for pair in pairs if pair}
     distinct = {name.casefold() for name in names.values() if not is_file_name(name)}
     if len(names) < len(entries) or len(distinct) < _DISTINCT * len(names):
-        return {}
-    if distinct.issuperset(name.casefold() for name in classes):
         return {}
     return {name: names[_plain(name)] for name in classes if _plain(name) in names}
 
