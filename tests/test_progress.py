@@ -11,6 +11,7 @@ import pytest
 
 import convolve
 from convolve import cli
+from convolve.progress import Message, Pace, Progress
 from tests.verbs.synthetic import folders
 
 OPTIONS: dict[str, Any] = {"network": "lenet5_keras", "size": 16, "epochs": 2, "batch": 8, "threads": 1}
@@ -76,3 +77,30 @@ def test_an_interrupted_bar_leaves_the_terminal_as_it_was(
         convolve.predict(digits_run, [images, "nothing.png"], threads=1)
     output = capsys.readouterr().out
     assert output.count("\x1b[?25l") == output.count("\x1b[?25h") == 1  # the cursor, hidden and shown again
+
+
+def test_examining_data_reports_progress_in_python_and_on_the_command_line(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convolve.data(images, progress=False)
+    assert capsys.readouterr() == ("", "")
+    convolve.data(images)
+    lines = re.sub(r" [\d,]+ images/s", "", capsys.readouterr().out).splitlines()
+    assert lines == ["read 40/40", "near duplicates 40/40"]
+    run_command_line(["data", str(images)], monkeypatch)
+    assert re.sub(r" [\d,]+ images/s", "", capsys.readouterr().out).splitlines()[:2] == lines
+    run_command_line(["data", str(images), "--quiet"], monkeypatch)
+    assert "read" not in capsys.readouterr().out.split()
+
+
+def test_pace_tells_the_speed_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, events = [100.0], list[Progress | Message]()
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    report = Pace(events.append, "read", 1000, "images")
+    for seconds, done in ((0.05, 10), (10, 250), (10.05, 260), (40, 1000)):
+        now[0] = 100 + seconds
+        report(done)
+    assert events == [
+        Progress("read", 250, 1000, "25 images/s, 30 s left"),
+        Progress("read", 1000, 1000, "25 images/s"),
+    ]

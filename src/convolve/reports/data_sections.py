@@ -72,15 +72,18 @@ class Kind:
 
 def headlines(findings: Findings) -> tuple[Headline, ...]:
     """The numbers worth the top of the page."""
-    kinds = (("exact", findings.exact), ("near", findings.near))
-    leaks = " and ".join(f"{thousands(each.leaks)} {kind}" for kind, each in kinds)
-    groups = " and ".join(f"{thousands(each.groups)} {kind}" for kind, each in kinds)
+    groups = [*findings.exact_rows, *findings.near_rows]
+    alike = len(np.unique(np.concatenate(groups))) if groups else 0
     splits = [f"{thousands(sum(counts))} {name}" for name, counts in findings.counts.items() if name != _ALL]
+    leaks = (("exact leaks", findings.exact), ("near leaks", findings.near))
     return (
         Headline("images", thousands(len(findings.usable)), ", ".join(splits) or "no splits given"),
         Headline("classes", thousands(len(findings.classes)), f"largest {findings.imbalance:.3g} times the smallest"),
-        Headline("duplicates", thousands(findings.exact.redundant + findings.near.redundant), f"groups: {groups}"),
-        Headline("leaks", thousands(findings.exact.leaks + findings.near.leaks), f"groups across splits: {leaks}"),
+        Headline("duplicates", thousands(alike), "images that others are equal or nearly equal to"),
+        *(
+            Headline(label, thousands(each.leaks), f"across splits, of {count_of(each.groups, 'groups')}")
+            for label, each in leaks
+        ),
         Headline("unreadable", thousands(len(findings.unreadable)), "files, which are left out"),
     )
 
@@ -160,17 +163,11 @@ def cleaned_section(cleaned: Cleaned) -> Section:
     lists = (
         FactList("Images", tuple(Fact(name, thousands(count)) for name, count in cleaned.images.items())),
         FactList("Left out", tuple(Fact(reason, thousands(count)) for reason, count in cleaned.left_out.items())),
-        FactList(
-            "How",
-            (
-                Fact("File", str(cleaned.table)),
-                Fact("Splits", cleaned.origin),
-                *(Fact(f"Rule {number}", rule) for number, rule in enumerate(RULES, start=1)),
-            ),
-        ),
+        FactList("Origin", (Fact("File", str(cleaned.table)), Fact("Splits", cleaned.origin))),
     )
     lost = [f"No image of {', '.join(cleaned.lost_classes)} is left."] if cleaned.lost_classes else []
-    return fact_section("cleaned", "Cleaned table", tuple(each for each in lists if each.facts), lost)
+    context = {"lists": [each for each in lists if each.facts], "warnings": lost, "rules": RULES}
+    return Section("cleaned", "Cleaned table", (_HOME, "cleaned.html.j2"), context)
 
 
 def sheet_section(sheet: Image.Image) -> Section:
