@@ -148,17 +148,15 @@ def diagnose(
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> Findings:
-    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again. The
-    ``listener`` is told of the search for near duplicates.
-
-    Raises `DataError` as `readable` does.
+    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again. Raises
+    `DataError` as `readable` does.
     """
     survey = readable(dataset, ground_truth, survey)
     parts = dataset.given_splits
     if splits is not None:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     parts = {name: np.intersect1d(part, survey.usable) for name, part in parts.items() if len(part)}
-    presence, names = ground_truth.presence(), ground_truth.classes
+    presence, names, counted = ground_truth.presence(), ground_truth.classes, ground_truth.findings.counts
     counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey.usable, **parts}.items()}
     total = counts["all"]
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
@@ -197,10 +195,7 @@ def diagnose(
         near=_summarize(members, near_rows),
         warnings=(),
         usable=survey.usable,
-        totals={
-            name: tuple(numbers[survey.usable].sum(0).tolist())
-            for name, numbers in ground_truth.findings.counts.items()
-        },
+        totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in counted.items()},
         exact_rows=exact_rows,
         near_rows=near_rows,
     )
