@@ -93,7 +93,7 @@ def mask_names(case: Case, choose: Choose) -> str:
         if sample.mask_path:
             path = PurePosixPath(sample.mask_path)
             sample.mask_path = str(path.with_name(f"{PurePosixPath(sample.path).stem}{word}{path.suffix}"))
-    _blame(case)
+    _blame(case, *(["known layouts"] if word == "_m" else []))  # which may mean anything
     return word
 
 
@@ -101,7 +101,7 @@ def mask_names(case: Case, choose: Choose) -> str:
 def mask_format(case: Case, choose: Choose) -> str:
     """Another format of the masks."""
     suffix = choose((".tif", ".tiff", ".bmp", ".PNG", ".jpg", ".gif"))
-    if suffix == ".gif" and case.style and case.style.mode != "gray":
+    if suffix == ".gif" and case.style and (case.style.mode != "gray" or case.style.void):
         suffix = ".tif"
     if suffix == ".bmp" and case.style and case.style.mode in ("16 bits", "transparent"):
         suffix = ".tif"
@@ -222,6 +222,8 @@ def overlays(case: Case, choose: Choose) -> str:
             path = PurePosixPath(sample.path)
             case.files[f"{path.parent.parent}/{folder}/{path.name}".removeprefix("./")] = encoded(sample.number, ".png")
     case.culprits |= {folder, "mask", "masks"}
+    if folder == "images_with_masks":
+        case.culprits.add("known layouts")  # it is called as masks are
     return folder
 
 

@@ -190,6 +190,8 @@ def table_name(case: Case, choose: Choose) -> str:
     style = choose(("upper suffix", "annotations", "txt"))
     for table in case.tables:
         stem, _, suffix = table.path.rpartition(".")
+        if style == "txt" and "/" in stem:
+            return "as it was"  # plain text in a folder below is on single images
         new = {"upper suffix": f"{stem}.{suffix.upper()}", "txt": f"{stem}.txt"}
         table.path = new.get(style, f"annotations_{stem}.{suffix}")
     return style

@@ -38,16 +38,18 @@ def recognize(inventory: Inventory) -> Dataset | None:
     named = {folder: word for folder in top if (word := split_word(folder, alone=False))}
     inside = {folder: _classes(inventory, folder) for folder in named}
     inside = {folder: classes for folder, classes in inside.items() if any(classes.values())}
-    labeled = {folder: classes for folder, classes in inside.items() if not _is_unlabeled(folder, inside, named)}
+    labeled = {
+        folder: classes for folder, classes in inside.items() if not _is_unlabeled(inventory, folder, inside, named)
+    }
     plain = {folder for folder in inside if split_word(folder)}
     alike = len(inside) > 1 and bool(set.intersection(*map(set, labeled.values())))
     splits = labeled if alike else {folder: labeled[folder] for folder in plain if folder in labeled}
     words = {folder: named[folder] for folder in splits}
     joined = sorted(set().union(*splits.values()))
     if len(joined) > 1 and ("train" in words.values() or plain == set(top)):
-        return None if _not_classes(joined) else _read_splits(inventory, splits, words)
+        return None if _are_no_classes(inventory, joined) else _read_splits(inventory, splits, words)
     loose = any(image.count("/") == 1 for image in inventory.images)
-    if alike and "train" in words.values() and not loose and not _not_classes(joined):
+    if alike and "train" in words.values() and not loose and not _are_no_classes(inventory, joined):
         raise DataError(f"{inventory.root} has only one class, {joined[0]}; add the images of another one.")
     classes = _classes(inventory, "")
     inner = [path for path in inventory.folders if "/" in path]
@@ -74,13 +76,7 @@ def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
     Raises `DataError` for folders that only perhaps are classes, unless a person says that they are.
     """
     where, asked = f"In {inventory.root} the folder", inventory.options.layout == NAME
-    doubtful = [] if asked else _not_classes(list(classes))
-    if doubtful and len(doubtful) < len(classes) - 1:
-        raise DataError(
-            f"{where} {doubtful[0]} is called as one of images or masks, those beside it as classes; rename it, or use "
-            f"--layout {NAME} where it is a class."
-        )
-    if doubtful:
+    if _are_no_classes(inventory, list(classes)):
         return None
     if len(classes) == 1:
         name = next(iter(classes))
@@ -101,18 +97,26 @@ def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
     return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
 
 
-def _is_unlabeled(folder: str, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> bool:
+def _is_unlabeled(inventory: Inventory, folder: str, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> bool:
     """Whether a split has all its images in one folder that is no class elsewhere, and is not called as one."""
     others = set().union(*(classes for other, classes in splits.items() if other != folder))
     name, *more = splits[folder]
-    called = name.casefold() in _NO_LABELS or _not_classes([name]) or split_word(name, alone=False)
+    called = name.casefold() in _NO_LABELS or _are_no_classes(inventory, [name]) or split_word(name, alone=False)
     return bool(called) and not more and len(others) > 1 and name not in others and words[folder] != "train"
 
 
-def _not_classes(names: Sequence[str]) -> list[str]:
-    """Those of some folders that are called as folders of images or of masks."""
+def _are_no_classes(inventory: Inventory, names: Sequence[str]) -> bool:
+    """Whether folders are those of images and masks, by what they are called. Raises `DataError` where only few are."""
     called = {name: name.casefold().replace("_", " ") for name in names}
-    return [name for name, word in called.items() if word in _NOT_CLASSES or _GROUND_TRUTH.search(word)]
+    doubtful = [name for name, word in called.items() if word in _NOT_CLASSES or _GROUND_TRUTH.search(word)]
+    if not doubtful or inventory.options.layout == NAME:
+        return False
+    if len(doubtful) < len(names) - 1:
+        raise DataError(
+            f"In {inventory.root} the folder {doubtful[0]} is called as those of images or masks are, the others as "
+            f"classes; rename it, or use --layout {NAME} where it is a class."
+        )
+    return True
 
 
 def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> Dataset:

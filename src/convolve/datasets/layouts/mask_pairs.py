@@ -180,7 +180,7 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     }
     alike = {one for (one, _), part in agreement.items() if part >= least}
     certain = {folder for folder in alike if not guess and _CERTAIN.search(folder.casefold())}
-    masks = certain | {folder for folder in alike - certain if _hold_masks(root, groups[folder])}
+    masks = certain | {folder for folder in alike - certain if _hold_masks(root, groups[folder], guess)}
     images = (alike if guess else others) - masks
     pairs: dict[str, Pair] = {}
     for folder in sorted(masks if images else (), key=natural):
@@ -233,13 +233,17 @@ def _split(folder: str) -> str | None:
     return next(filter(None, (split_word(part, alone=False) for part in reversed(folder.split("/")))), None)
 
 
-def _hold_masks(root: Path, group: Mapping[str, str]) -> bool:
-    """Whether the values of the first, the middle and the last of some files are as few as those of masks."""
+def _hold_masks(root: Path, group: Mapping[str, str], guess: bool) -> bool:
+    """Whether the values of the first, the middle and the last of some files are as few as those of masks. One that
+    cannot be read says nothing, unless this is a ``guess``.
+    """
     files, most = list(group.values()), 0
     for name in {files[0], files[len(files) // 2], files[-1]}:
         try:
             values = read_stored(root / name).values
         except ImageError:
+            if guess:
+                return False
             continue
         distinct = len(np.unique(values))
         most = max(most, distinct)
