@@ -13,12 +13,13 @@ from itertools import compress
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from convolve.datasets.duplicates import blank, exact_groups, near_groups
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
 from convolve.progress import Listener
-from convolve.values import Dataset, GroundTruth, Indices, Splits
+from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
 IMBALANCE = 10.0
 """How many times the smallest class the largest may be before it is worth a sentence."""
@@ -164,12 +165,9 @@ def diagnose(
     exact = exact_groups([survey.digests[index] for index in survey.usable.tolist()])
     near = near_groups(measured["luma"], measured["chroma"], exact, workers, listener)
     exact_rows, near_rows = (tuple(survey.usable[group] for group in groups) for groups in (exact, near))
-    grouped = np.unique(np.concatenate([survey.usable[:0], *exact_rows, *near_rows]))
-    split_of = {index: name for name, part in parts.items() for index in np.intersect1d(part, grouped).tolist()}
-    members = {
-        index: Duplicate(dataset.images.name(index), split_of.get(index, ""), " + ".join(compress(names, flags)))
-        for index, flags in zip(grouped.tolist(), presence[grouped], strict=True)
-    }
+    split_of = np.full(len(dataset), "", dtype=object)
+    for name, part in parts.items():
+        split_of[part] = name
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
@@ -191,8 +189,8 @@ def diagnose(
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
-        exact=_summarize(members, exact_rows),
-        near=_summarize(members, near_rows),
+        exact=_summarize(dataset, names, presence, split_of, exact_rows),
+        near=_summarize(dataset, names, presence, split_of, near_rows),
         warnings=(),
         usable=survey.usable,
         totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in counted.items()},
@@ -220,11 +218,22 @@ def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, di
     return result.hexdigest()
 
 
-def _summarize(images: Mapping[int, Duplicate], rows_of_groups: Iterable[Indices]) -> Duplicates:
-    """The groups of duplicates among the ``images`` (by index), given the indices of each."""
+def _summarize(
+    dataset: Dataset,
+    names: Sequence[str],
+    presence: Flags,
+    split_of: npt.NDArray[np.object_],
+    rows_of_groups: Iterable[Indices],
+) -> Duplicates:
+    """The groups of duplicates, given the indices of each; ``presence`` (N, C) says which of the classes ``names`` each
+    image has, ``split_of`` (N,) its split.
+    """
     groups: list[DuplicateGroup] = []
     for rows in rows_of_groups:
-        members = [images[row] for row in rows.tolist()]
+        members = [
+            Duplicate(dataset.images.name(index), split_of[index], " + ".join(compress(names, presence[index])))
+            for index in rows.tolist()
+        ]
         by_split = {member.split: member for member in reversed(members)}
         by_label = {member.label: member for member in reversed(members)}
         first = dict.fromkeys([members[0], *by_split.values(), *by_label.values(), *members])

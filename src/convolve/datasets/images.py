@@ -119,10 +119,10 @@ class EncodedFile(EncodedImage):
         threads. Raises `ImageError` naming the file when the bytes are no image, are cut short, or hold more than
         `MAX_PIXELS`.
         """
-        if plain := self._plain:
-            if self.blob.rfind(END, plain.scan) < 0:
+        if header := self._plain:
+            if self.blob.rfind(END, header.scan) < 0:
                 raise _cut_short(self.name)
-            return _decode_jpeg(self.blob, self.name, gray=plain.gray, scale=plain.reduction(at_least))
+            return _decode_jpeg(self.blob, self.name, gray=header.gray, scale=header.reduction(at_least))
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
             with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
                 if np.prod(dicom.header_of(document).size) > MAX_PIXELS:

@@ -7,7 +7,8 @@ from typing import Final
 
 SIGNATURE: Final = b"\xff\xd8"
 END: Final = b"\xff\xd9"
-_FRAMES: Final = (0xC0, 0xC1, 0xC2)
+_SHAPES: Final = (0xC0, 0xC1, 0xC2)
+"""What states height, width and channels of a baseline, an extended or a progressive image."""
 _SCAN: Final = 0xDA
 _APPLICATION: Final = 0xE0
 _QUANTIZATION: Final = 0xDB
@@ -41,32 +42,32 @@ def read_jpeg_header(blob: bytes) -> JpegHeader | None:
     """The header of a JPEG in gray or YCbCr that says nothing of an orientation or of further images; None for any
     other, for one of more than 2^26 pixels, and for whatever is odd in it: these are read with more care.
     """
-    frame = b""
+    shape = b""
     position = len(SIGNATURE)
     while (start := blob[position : position + 4])[:1] == b"\xff" and len(start) == 4:
         marker, length = start[1], int.from_bytes(start[2:], "big")
         content = blob[position + 4 : position + 2 + length]
-        if length < 2 or (marker in _FRAMES and frame):
+        if length < 2 or (marker in _SHAPES and shape):
             return None
         if marker == _SCAN:
-            return _header(frame, position) if position + 2 + length < len(blob) else None
-        if marker in _FRAMES:
-            frame = content
+            return _header(shape, position) if position + 2 + length < len(blob) else None
+        if marker in _SHAPES:
+            shape = content
         elif not _is_usual(marker, content):
             return None
         position += 2 + length
     return None
 
 
-def _header(frame: bytes, scan: int) -> JpegHeader | None:
-    if len(frame) not in (9, 15) or frame[0] != 8 or len(frame) != 6 + 3 * frame[5]:
+def _header(shape: bytes, scan: int) -> JpegHeader | None:
+    if len(shape) not in (9, 15) or shape[0] != 8 or len(shape) != 6 + 3 * shape[5]:
         return None
-    height, width = frame[1] << 8 | frame[2], frame[3] << 8 | frame[4]
-    return JpegHeader(height, width, frame[5] == 1, scan) if 0 < height * width <= _MAX_PIXELS else None
+    height, width = shape[1] << 8 | shape[2], shape[3] << 8 | shape[4]
+    return JpegHeader(height, width, shape[5] == 1, scan) if 0 < height * width <= _MAX_PIXELS else None
 
 
 def _is_usual(marker: int, content: bytes) -> bool:
-    """Whether a segment other than the frame is one that changes nothing in how the image is read."""
+    """Whether a segment other than the shape is one that changes nothing in how the image is read."""
     if marker == _QUANTIZATION:
         return len(content) % _TABLE == 0 and max(content[::_TABLE], default=255) < 16
     return len(content) >= _JFIF if marker == _APPLICATION else marker in _PASSED
