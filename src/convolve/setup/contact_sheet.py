@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from convolve.datasets.batches import Batches
 from convolve.files import atomic_write
 from convolve.fonts import ellipsize, pillow_font
+from convolve.marks import save_png
 from convolve.values import Floats, GroundTruth, Pixels, Preprocessing
 
 IMAGES = 40
@@ -41,7 +42,7 @@ def write_contact_sheet(path: Path, ground_truth: GroundTruth, batches: Batches,
             if len(images) >= IMAGES:
                 break
     with atomic_write(path) as draft:
-        contact_sheet(images[:IMAGES], captions[:IMAGES]).save(draft, "PNG")
+        save_png(contact_sheet(images[:IMAGES], captions[:IMAGES]), draft)
 
 
 def contact_sheet(images: Sequence[Pixels], captions: Sequence[str]) -> Image.Image:
