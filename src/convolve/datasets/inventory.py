@@ -12,6 +12,7 @@ from natsort import natsort_keygen, ns
 
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
+from convolve.marks import OVERLAY, is_marked
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif",
@@ -83,7 +84,7 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
     images: list[str] = []
     others: list[str] = []
     found: list[str] = []
-    runs: list[str] = []
+    own: list[str] = []
     loops: list[str] = []
     unreadable: list[str] = []
 
@@ -95,7 +96,7 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
         prefix = "" if below == "." else f"{below}/"
         if prefix and "manifest.json" in files and _RUN_FILES.intersection(files):
             folders.clear()
-            runs.append(below)
+            own.append(below)
             continue
         visible = [name for name in folders if not name.startswith(".") and name.casefold() not in _SYSTEM_FOLDERS]
         links = {name for name in visible if os.path.islink(f"{parent}/{name}")}  # noqa: PTH114 - 10x as fast
@@ -108,14 +109,16 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
                 known = suffix in IMAGE_SUFFIXES or suffix in _OTHER_SUFFIXES
                 image = suffix in IMAGE_SUFFIXES if known else has_image_signature(Path(parent, name))
                 listed = unreadable if suffix in _UNREADABLE_SUFFIXES else images if image else others
+                if (suffix == ".png" or name.endswith(OVERLAY)) and is_marked(f"{parent}/{name}"):
+                    listed = own
                 listed.append(prefix + name)
-    emptied = {run[:end] for run in runs for end, mark in enumerate(f"{run}/") if mark == "/"}
+    emptied = {path[:end] for path in own for end, mark in enumerate(f"{path}/") if mark == "/"}
     filled = {path[:end] for path in (*images, *others) for end, mark in enumerate(path) if mark == "/"}
     found = [folder for folder in found if folder not in emptied or folder in filled]
     notes = tuple(
         f"{_name(paths)} {what}"
         for paths, what in (
-            (runs, "left out: convolve wrote it"),
+            (own, "left out: convolve wrote it"),
             (loops, "left out: a link to a folder that it lies in"),
             (unreadable, "left out: the format cannot be read; convert it to PNG or JPEG"),
         )

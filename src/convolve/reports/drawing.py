@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from convolve.fonts import figure_families
+from convolve.marks import SOFTWARE
 from convolve.reports.colors import INK, LINE, MUTED, PAPER, use_css_variables
 
 _LOOK: dict[Any, Any] = {
@@ -71,5 +72,5 @@ def as_png(figure: Figure, dpi: int = 160) -> bytes:
     """The figure as a PNG file on white, ``dpi`` pixels to the inch."""
     written = io.BytesIO()
     with style():
-        figure.savefig(written, format="png", dpi=dpi)
+        figure.savefig(written, format="png", dpi=dpi, metadata={"Software": SOFTWARE})
     return written.getvalue()

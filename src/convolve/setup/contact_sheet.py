@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from convolve.datasets.batches import Batches
 from convolve.files import atomic_write
 from convolve.fonts import ellipsize, pillow_font
+from convolve.marks import save_png
 from convolve.values import Floats, GroundTruth, Pixels, Preprocessing
 
 IMAGES = 40
@@ -47,7 +48,7 @@ def write_contact_sheet(
     sheet = contact_sheet(images[:IMAGES], captions[:IMAGES])
     if path is not None:
         with atomic_write(path) as draft:
-            sheet.save(draft, "PNG")
+            save_png(sheet, draft)
     return sheet
 
 

@@ -24,14 +24,22 @@ SYSTEM_FOLDERS = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets")
 
 
 def data_folder() -> Path:
-    """Where downloads go: `$CONVOLVE_DATA`, or `convolve/data` in the user's cache folder."""
-    if chosen := os.environ.get("CONVOLVE_DATA"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "convolve" / "data"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "convolve" / "data"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convolve" / "data"
+    """Where downloads go: `$CONVOLVE_DATA`, or `convolve/data` in the user's cache folder.
+
+    Raises `DataError` where the user has no home directory.
+    """
+    try:
+        if chosen := os.environ.get("CONVOLVE_DATA"):
+            return Path(chosen).expanduser()
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "convolve" / "data"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "convolve" / "data"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "convolve" / "data"
+    except RuntimeError as error:  # as Path.home has it
+        raise DataError(
+            "There is no home directory for built-in datasets; set CONVOLVE_DATA to a folder for them."
+        ) from error
 
 
 def digits() -> Dataset:

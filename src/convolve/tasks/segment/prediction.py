@@ -14,6 +14,7 @@ from convolve.datasets.images import to_channels
 from convolve.datasets.masks import count_pixels, overlay
 from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import atomic_write
+from convolve.marks import OVERLAY, save_jpeg, save_png
 from convolve.runtime import Runtime
 from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
@@ -128,12 +129,12 @@ class MaskPredictor:
         number = next(number for number in range(1, 10**9) if _numbered(stem, number) not in self._taken)
         self._taken.add(_numbered(stem, number))
         bare = (self._options.out or Path()) / _numbered(stem, number)
-        paths = bare.with_name(f"{bare.name}_mask.png"), bare.with_name(f"{bare.name}_overlay.jpg")
+        paths = bare.with_name(f"{bare.name}_mask.png"), bare.with_name(f"{bare.name}{OVERLAY}")
         with atomic_write(paths[0]) as draft:
-            to_indexed_image(mask, self._task.colors).save(draft, "PNG", optimize=True)
+            save_png(to_indexed_image(mask, self._task.colors), draft, optimize=True)
         with atomic_write(paths[1]) as draft:
             over = overlay(to_channels(image, 3), mask, self._task.colors)
-            Image.fromarray(over).save(draft, "JPEG", quality=_QUALITY, subsampling=0)
+            save_jpeg(Image.fromarray(over), draft, _QUALITY)
         return str(paths[0]), str(paths[1])
 
 

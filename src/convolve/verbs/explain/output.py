@@ -19,6 +19,7 @@ from convolve.explainers.localization import attribution_box
 from convolve.explainers.methods import METHODS, scale
 from convolve.explainers.sanity import BOUND
 from convolve.files import atomic_write
+from convolve.marks import save_png
 from convolve.metrics.boxes import BoxArray
 from convolve.reports.explanations import ExplainedImage, Explanations, MethodRow, write_explanations
 from convolve.reports.heatmaps import heatmap_uri, region_uri
@@ -93,7 +94,7 @@ class OutputFolder:
         grid_rows = [[first, *row] for row in rows] if len(scaled) > 1 else [[first, *itertools.chain(*rows)]]
         with atomic_write(path) as draft:
             grid = heatmap_grid(arrays.pixels, (Path(image.image).name, verdict), grid_rows)
-            grid.save(draft, "PNG", compress_level=_COMPRESSION)
+            save_png(grid, draft, _COMPRESSION)
         self.images[index] = replace(image, boxes=boxes, figure=str(path))
         self._maps.append(np.stack(list(arrays.maps.values())))
         if arrays.regions is not None:

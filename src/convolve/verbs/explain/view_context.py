@@ -17,6 +17,7 @@ from convolve.choices import View
 from convolve.errors import DataError
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.files import atomic_write, write_bytes
+from convolve.marks import save_png
 from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.setup.contact_sheet import denormalize
@@ -139,7 +140,7 @@ def write_figure(path: Path, figure: Image.Image | Figure) -> Path:
     """Write a PNG file. Raises `ConvolveError`."""
     if isinstance(figure, Image.Image):
         with atomic_write(path) as draft:
-            figure.save(draft, "PNG")
+            save_png(figure, draft)
     else:
         from convolve.reports.drawing import as_png
 
