@@ -164,7 +164,7 @@ def _choose_masks(root: Path, names: Sequence[str], sources: Counter[tuple[str, 
 def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     """The pairs of folders of which one holds masks, by its name or by all that it holds, and whose files agree.
 
-    Raises `DataError` where two folders hold masks of the same images.
+    Raises `DataError` where two folders called so hold masks of the same images.
     """
     groups = _group(names)
     called = {folder for folder in groups if any(map(_MASKS.search, folder.casefold().split("/")))}
@@ -188,6 +188,8 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
         if agreement[folder, near] >= least and _have_one_shape(root, groups, folder, near):
             for stem, mask in groups[folder].items():
                 image = groups[near].get(stem)
+                if image in pairs and guess:
+                    return Pairs()  # formats of the same images
                 if image in pairs:
                     other = pairs[image].masks[0]
                     raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")

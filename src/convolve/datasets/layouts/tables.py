@@ -143,7 +143,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     """A table below the root of the images; `DataError` for ``predictions`` where they are not wanted."""
     name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
-    cells = read_cells(path, images.names_image)
+    cells = read_cells(path, lambda cell: is_file_name(cell) or images.names_image(cell))
     try:
         if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
             raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
