@@ -14,7 +14,7 @@ from unicodedata import normalize
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.inventory import NAMED, natural
+from convolve.datasets.inventory import IMAGE_SUFFIXES, NAMED, natural
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.stored_masks import read_stored
 from convolve.errors import DataError, ImageError
@@ -84,7 +84,8 @@ def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
         marked |= bool(_MASKS.search(word))
         rest = _IMAGES.sub("", _MASKS.sub("", word))
         parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
-    stem = normalize("NFC", path.stem).casefold()
+    suffixed = path.suffix.casefold() in IMAGE_SUFFIXES or path.suffix[1:].isalpha()
+    stem = normalize("NFC", path.stem if suffixed else path.name).casefold()
     bare = _PREFIX.sub("", _SUFFIX.sub("", stem))
     return (*parts, _IMAGE_PREFIX.sub("", _IMAGES.sub("", bare)).strip("-_ ")), marked or bare != stem
 
