@@ -19,7 +19,7 @@ import numpy.typing as npt
 from convolve.datasets.doctor import Findings
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts import tables
+from convolve.datasets.layouts import table_cells, tables
 from convolve.datasets.splits import SplitPlan, split
 from convolve.errors import DataError
 from convolve.files import atomic_write
@@ -105,7 +105,7 @@ def _is_cleaned(path: Path) -> bool:
     """Whether `clean` wrote a file."""
     try:
         with path.open("rb") as file:
-            return file.readline(len(tables.CLEANED) + 1) == f"{tables.CLEANED},".encode()
+            return file.readline(len(table_cells.CLEANED) + 1) == f"{table_cells.CLEANED},".encode()
     except OSError:
         return False
 
@@ -165,7 +165,7 @@ def _write(path: Path, dataset: Dataset, ground_truth: GroundTruth, splits: Word
     multi_label = isinstance(ground_truth, Labels) and ground_truth.multi_label
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([tables.CLEANED, *(ground_truth.classes if multi_label else ["label"]), "split"])
+    writer.writerow([table_cells.CLEANED, *(ground_truth.classes if multi_label else ["label"]), "split"])
     expected: list[tuple[str, str, tuple[str, ...]]] = []
     for index in np.flatnonzero(splits != "").tolist():
         file = os.path.abspath(Path(dataset.root, dataset.images.name(index)))  # noqa: PTH100

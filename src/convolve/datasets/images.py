@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from convolve.datasets import dicom
-from convolve.datasets.jpeg import END, SIGNATURE, JpegHeader, read_jpeg_header
+from convolve.datasets.jpeg import END, read_jpeg_header
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
@@ -98,8 +98,8 @@ class EncodedFile(EncodedImage):
     @cached_property
     def header(self) -> Header:
         """What the file's header says. Raises `ImageError`."""
-        if self._plain:
-            return Header((self._plain.height, self._plain.width), self._plain.gray)
+        if plain := read_jpeg_header(self.blob):
+            return Header((plain.height, plain.width), plain.gray)
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
             with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
                 return dicom.header_of(document)
@@ -119,7 +119,7 @@ class EncodedFile(EncodedImage):
         threads. Raises `ImageError` naming the file when the bytes are no image, are cut short, or hold more than
         `MAX_PIXELS`.
         """
-        if header := self._plain:
+        if header := read_jpeg_header(self.blob):
             if self.blob.rfind(END, header.scan) < 0:
                 raise _cut_short(self.name)
             return _decode_jpeg(self.blob, self.name, gray=header.gray, scale=header.reduction(at_least))
@@ -146,10 +146,6 @@ class EncodedFile(EncodedImage):
             if turn is not None:
                 pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
             return pixels if pixels.ndim == 3 else pixels[:, :, None]
-
-    @cached_property
-    def _plain(self) -> JpegHeader | None:
-        return read_jpeg_header(self.blob) if self.blob.startswith(SIGNATURE) else None
 
 
 @final

@@ -42,28 +42,22 @@ def read_jpeg_header(blob: bytes) -> JpegHeader | None:
     """The header of a JPEG in gray or YCbCr that says nothing of an orientation or of further images; None for any
     other, for one of more than 2^26 pixels, and for whatever is odd in it: these are read with more care.
     """
-    shape = b""
-    position = len(SIGNATURE)
+    shape, position = b"", len(SIGNATURE) if blob.startswith(SIGNATURE) else len(blob)
     while (start := blob[position : position + 4])[:1] == b"\xff" and len(start) == 4:
         marker, length = start[1], int.from_bytes(start[2:], "big")
-        content = blob[position + 4 : position + 2 + length]
-        if length < 2 or (marker in _SHAPES and shape):
+        content, end = blob[position + 4 : position + 2 + length], position + 2 + length
+        if marker == _SCAN and length >= 2 and end < len(blob):
+            break
+        if length < 2 or (shape if marker in _SHAPES else not _is_usual(marker, content)):
             return None
-        if marker == _SCAN:
-            return _header(shape, position) if position + 2 + length < len(blob) else None
-        if marker in _SHAPES:
-            shape = content
-        elif not _is_usual(marker, content):
-            return None
-        position += 2 + length
-    return None
-
-
-def _header(shape: bytes, scan: int) -> JpegHeader | None:
+        shape = content if marker in _SHAPES else shape
+        position = end
+    else:
+        return None
     if len(shape) not in (9, 15) or shape[0] != 8 or len(shape) != 6 + 3 * shape[5]:
         return None
     height, width = shape[1] << 8 | shape[2], shape[3] << 8 | shape[4]
-    return JpegHeader(height, width, shape[5] == 1, scan) if 0 < height * width <= _MAX_PIXELS else None
+    return JpegHeader(height, width, shape[5] == 1, position) if 0 < height * width <= _MAX_PIXELS else None
 
 
 def _is_usual(marker: int, content: bytes) -> bool:

@@ -12,7 +12,6 @@ groups nor several labels, and neither it nor `StratifiedGroupKFold` leaves ever
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import final
 
@@ -101,7 +100,17 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
             "or those splits."
         )
     how = ("stratified by class" if groups.simple else "iteratively stratified") if classes else "at random"
-    return Splits(train, validation, test, _origin(dataset.given_splits, plan, how))
+    if plan.folds == 1 and "validation" in given and "test" in given:
+        return Splits(train, validation, test, "as the dataset gives them")
+    sizes = "the given test" if "test" in given else f"{100 * plan.test:g} % test"
+    if plan.folds > 1:
+        sizes += f", fold {plan.fold + 1} of {plan.folds} as validation"
+    elif "validation" in given:
+        sizes += ", the given validation"
+    else:
+        sizes += f", {100 * plan.validation:g} % validation"
+    together = f", groups by '{plan.group_by}' whole" if grouped else ""
+    return Splits(train, validation, test, f"{sizes}, the rest train; {how} with seed {plan.seed}{together}")
 
 
 @final
@@ -240,17 +249,3 @@ def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, r
         lacking[part, label] -= count
         space[part] -= size
     return parts
-
-
-def _origin(given: Collection[str], plan: SplitPlan, how: str) -> str:
-    if plan.folds == 1 and "validation" in given and "test" in given:
-        return "as the dataset gives them"
-    sizes = "the given test" if "test" in given else f"{100 * plan.test:g} % test"
-    if plan.folds > 1:
-        sizes += f", fold {plan.fold + 1} of {plan.folds} as validation"
-    elif "validation" in given:
-        sizes += ", the given validation"
-    else:
-        sizes += f", {100 * plan.validation:g} % validation"
-    whole = f", groups by '{plan.group_by}' whole" if plan.group_by else ""
-    return f"{sizes}, the rest train; {how} with seed {plan.seed}{whole}"

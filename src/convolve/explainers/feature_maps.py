@@ -91,7 +91,7 @@ def map_gradients(network: nn.Module, images: Tensor, target: ScoreTarget, layer
     if isinstance(network, Network) and (layer is None or stage):
         with torch.no_grad():
             name, maps, earlier = last_maps(network, images, stage)
-        gradients = gradient(lambda leaf: target(network.forward_from(name, leaf, earlier, size)), maps)
+        gradients = gradient(lambda leaf: target(network(leaf, name, earlier, size)), maps)
         return maps.float(), gradients.float()
     leaves: list[Any] = []
 

@@ -32,7 +32,8 @@ def gaussian(layer: _Weighted, deviation: float, bias: float = 0.0) -> _Weighted
 def uniform(layer: _Weighted, bound: float) -> _Weighted:
     """The layer itself, its weights drawn uniformly within ±``bound``, whatever its fan in, and its biases zero."""
     nn.init.uniform_(layer.weight, -bound, bound)
-    _zero_bias(layer)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -63,7 +64,8 @@ def lecun_uniform(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d | nn.Linear):
         limit = math.sqrt(3 / math.prod(layer.weight.shape[1:]))
         nn.init.uniform_(layer.weight, -limit, limit)
-        _zero_bias(layer)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def glorot_uniform(layer: nn.Module) -> None:
@@ -73,7 +75,8 @@ def glorot_uniform(layer: nn.Module) -> None:
     """
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
-        _zero_bias(layer)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def he_normal(layer: nn.Module, negative_slope: float = 0.0) -> None:
@@ -84,7 +87,8 @@ def he_normal(layer: nn.Module, negative_slope: float = 0.0) -> None:
     """
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(layer.weight, negative_slope, nonlinearity="leaky_relu")
-        _zero_bias(layer)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def orthogonal(layer: nn.Module) -> None:
@@ -95,12 +99,8 @@ def orthogonal(layer: nn.Module) -> None:
     """
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.orthogonal_(layer.weight)
-        _zero_bias(layer)
-
-
-def _zero_bias(layer: nn.Conv2d | nn.Linear) -> None:
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 @torch.no_grad()

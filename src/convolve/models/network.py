@@ -97,19 +97,22 @@ class Network(nn.Module):
             images = maps[name] = stage(images)
         return maps
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images to scores: (N, classes), of a segmentation network (N, classes, H, W)."""
-        return self.forward_from("", images, {}, images.shape[2:])
+    def forward(
+        self,
+        values: Tensor,
+        stage: str = "",
+        earlier: Mapping[str, Tensor] | None = None,
+        size: Sequence[int] | None = None,
+    ) -> Tensor:
+        """(N, C, H, W) images to scores: (N, classes), of a segmentation network (N, classes, H, W).
 
-    def forward_from(self, stage: str, values: Tensor, earlier: Mapping[str, Tensor], size: Sequence[int]) -> Tensor:
-        """From a stage's map ``values`` to the scores of its images, whose (height, width) is ``size``.
-
-        ``earlier`` holds the maps of the stages before it by name, at least those among ``head_inputs``. With
-        `maps = network.features(images)`, `forward_from(stage, maps[stage], maps, size)` gives the images' scores. No
-        stage, the empty name, is before the first: there ``values`` are the images themselves.
+        Or from a ``stage``'s map to the scores of its images, whose (height, width) is ``size``; ``earlier`` holds the
+        maps of the stages before it by name, at least those among ``head_inputs``. With
+        `maps = network.features(images)`, `network(maps[stage], stage, maps, size)` gives the images' scores.
         """
+        size = values.shape[2:] if size is None else size
         names = ["", *self.stages]
-        known = {**earlier, stage: values}
+        known = {**(earlier or {}), stage: values}
         for name in names[names.index(stage) + 1 :]:
             values = self.stages[name](values)
             if name in self.head_inputs:
@@ -136,10 +139,12 @@ class Network(nn.Module):
     def tail(self, stage: str) -> Network:
         """The part of the network after a stage, sharing its layers: from that stage's map to the scores.
 
-        Raises `NetworkError` for a segmentation network, whose head reads earlier maps too: see `forward_from`.
+        Raises `NetworkError` for a segmentation network, whose head reads earlier maps too: see `forward`.
         """
         if self.head_inputs:
-            raise NetworkError(f"The head of {self.card.name} reads several maps; call `forward_from` for {stage}.")
+            raise NetworkError(
+                f"The head of {self.card.name} reads several maps; call the network with the maps from {stage} on."
+            )
         names = list(self.stages)
         later = names[names.index(stage) + 1 :]
         stages = {name: Stage(self.stages[name], self.channels[name], self.strides[name]) for name in later}

@@ -93,7 +93,9 @@ class Case:
         if not self.class_list or not self.style:
             return self.mask_names
         by_color = self.style.mode in ("colors", "palettes", "transparent")
-        return () if by_color and not self.class_list.colored else self.class_list.names
+        if by_color and (not self.class_list.colored or self.style.mode == "transparent"):
+            return ()
+        return self.class_list.names
 
     def expected_mask(self, sample: Sample) -> Pixels:
         """(H, W) class indices, `IGNORE` where it is void."""

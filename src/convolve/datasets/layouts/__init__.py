@@ -220,8 +220,8 @@ def _recognize_below(
 def _join_obstacles(obstacles: Mapping[str, DataError]) -> DataError:
     """Two sentences at most, of which those on what may be ground truth go first."""
     names = sorted(obstacles, key=lambda name: isinstance(obstacles[name], NoGroundTruthError))
-    text = " ".join(str(obstacles[name]) for name in names[:2])
-    return DataError(f"{text.rstrip('.')}; nor is it read as {', '.join(names[2:])}." if names[2:] else text)
+    first, *others = (str(obstacles[name]) for name in names)
+    return DataError(f"{first} {'; '.join(other.rstrip('.') for other in others)}." if others else first)
 
 
 def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:

@@ -102,7 +102,7 @@ def _is_unlabeled(inventory: Inventory, folder: str, splits: Mapping[str, _Class
     others = set().union(*(classes for other, classes in splits.items() if other != folder))
     name, *more = splits[folder]
     called = name.casefold() in _NO_LABELS or _are_no_classes(inventory, [name]) or split_word(name, alone=False)
-    return bool(called) and not more and len(others) > 1 and name not in others and words[folder] != "train"
+    return bool(called) and not more and bool(others) and name not in others and words[folder] != "train"
 
 
 def _are_no_classes(inventory: Inventory, names: Sequence[str]) -> bool:
@@ -148,7 +148,13 @@ def _classes(inventory: Inventory, folder: str) -> _Classes:
     """The folders in one of the folders, or in its only folder, by name in one Unicode form."""
     part = inventory.below(folder) if folder else inventory
     inner = [path for path in part.folders if "/" not in path]
-    while folder and len(inner) == 1 and not any("/" not in path.removeprefix(f"{inner[0]}/") for path in part.images):
+    classes = {path.split("/")[-2] for path in inventory.images if path.count("/") == 2}  # if their folders are splits
+    while (
+        folder
+        and len(inner) == 1
+        and inner[0] not in classes
+        and not any("/" not in path.removeprefix(f"{inner[0]}/") for path in part.images)
+    ):
         folder, part = f"{folder}/{inner[0]}", part.below(inner[0])
         inner = [path for path in part.folders if "/" not in path]
     filled = {path.partition("/")[0] for path in (*part.files, *part.folders) if "/" in path}

@@ -14,7 +14,7 @@ from unicodedata import normalize
 import numpy as np
 
 from convolve.datasets.images import ImageFiles
-from convolve.datasets.inventory import NAMED, natural
+from convolve.datasets.inventory import IMAGE_SUFFIXES, NAMED, natural
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.stored_masks import read_stored
 from convolve.errors import DataError, ImageError
@@ -84,7 +84,8 @@ def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
         marked |= bool(_MASKS.search(word))
         rest = _IMAGES.sub("", _MASKS.sub("", word))
         parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
-    stem = normalize("NFC", path.stem).casefold()
+    suffixed = path.suffix.casefold() in IMAGE_SUFFIXES or path.suffix[1:].isalpha()
+    stem = normalize("NFC", path.stem if suffixed else path.name).casefold()
     bare = _PREFIX.sub("", _SUFFIX.sub("", stem))
     return (*parts, _IMAGE_PREFIX.sub("", _IMAGES.sub("", bare)).strip("-_ ")), marked or bare != stem
 
@@ -164,7 +165,7 @@ def _choose_masks(root: Path, names: Sequence[str], sources: Counter[tuple[str, 
 def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     """The pairs of folders of which one holds masks, by its name or by all that it holds, and whose files agree.
 
-    Raises `DataError` where two folders hold masks of the same images.
+    Raises `DataError` where two folders called so hold masks of the same images.
     """
     groups = _group(names)
     called = {folder for folder in groups if any(map(_MASKS.search, folder.casefold().split("/")))}
@@ -188,6 +189,8 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
         if agreement[folder, near] >= least and _have_one_shape(root, groups, folder, near):
             for stem, mask in groups[folder].items():
                 image = groups[near].get(stem)
+                if image in pairs and guess:
+                    return Pairs()  # formats of the same images
                 if image in pairs:
                     other = pairs[image].masks[0]
                     raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convolve.datasets.layouts.parts import NoGroundTruthError
 from convolve.errors import DataError
 
 PROBED = 100
@@ -30,6 +31,12 @@ _DECIMAL = re.compile(r"[-+]?\d+,\d+")
 
 class NoTableError(DataError):
     """A text that is no table of images, rather than one that cannot be understood."""
+
+
+_PREDICTIONS = frozenset(("image", "error"))
+"""Columns of each table that `convolve predict` writes."""
+CLEANED = "cleaned_path"
+"""First column of each table that `convolve data --fix` writes."""
 
 
 @dataclass(frozen=True)
@@ -194,3 +201,11 @@ def _are_decimals(cells: Sequence[str], column: str, plural: bool, delimiter: st
         f"the commas in the column {column}, such as in {next(cell for cell in cells if ',' in cell)}, may separate "
         "labels or be decimal signs; write ; between labels, or decimal points."
     )
+
+
+def refuse_own(header: Sequence[str]) -> None:
+    """Raise `NoGroundTruthError` for a table that convolve wrote."""
+    if set(header) >= _PREDICTIONS:
+        raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
+    if header[0] == CLEANED:
+        raise NoGroundTruthError("was written by --fix; give the file itself to read it.")

@@ -270,6 +270,10 @@ def _image_columns(rows: Sequence[Sequence[str]], header: Sequence[str], images:
         candidates = [column for column in candidates if is_likely(column)] or candidates
     candidates.sort(key=lambda column: -len(named[column]))
     best = candidates[0]
+    called = [column for column, word in enumerate(header) if word in _FILES and column not in candidates]
+    called = [column for column in called if _MOST * len(sample) <= sum(is_file_name(row[column]) for row in sample)]
+    if called and header[best] not in _FILES:
+        return called[:1]  # numbers that happen to be names of images say nothing of missing files
     files = sum(is_file_name(row[best]) for row in sample)
     if max(len(set(named[best])), files) < _MOST * len(sample) and not _KNOWN.intersection(header):
         raise NoTableError("names images in few of its lines; a path and a label on each line are needed.")

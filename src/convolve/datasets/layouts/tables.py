@@ -21,7 +21,7 @@ from convolve.datasets.layouts import class_index
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, split_word
-from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, split_labels
+from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, refuse_own, split_labels
 from convolve.datasets.layouts.table_columns import (
     Columns,
     ImageFinder,
@@ -44,10 +44,6 @@ _MOST_TABLES = 20  # of one folder; a folder that holds more of them keeps notes
 _HALF = 0.5  # of the images in a folder, which a table names at least
 _FEW = 3  # rows that may have the same label by chance
 _MANY = 10  # rows that cannot all have a label of their own
-_PREDICTIONS = frozenset(("image", "error"))
-"""Columns of each table that `convolve predict` writes."""
-CLEANED = "cleaned_path"
-"""First column of each table that `convolve data --fix` writes."""
 TEXTS = frozenset(("text", "caption", "captions", "description", "prompt", "sentence"))
 """Columns that describe an image in words of their own."""
 _CONFLICTS = 0.1  # of the images in a table, which may have two labels at most
@@ -155,10 +151,14 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
     lines = path.suffix.casefold() == SUFFIX
-    cells = read_json_lines(path) if lines else read_cells(path, images.names_image)
+    cells = (
+        read_json_lines(path)
+        if lines
+        else read_cells(path, lambda cell: is_file_name(cell) or images.names_image(cell))
+    )
     try:
         if cells.rows and not predictions:
-            _refuse_own(cells.rows[0])
+            refuse_own(cells.rows[0])
         try:
             columns = find_columns(cells.rows, images, options)
         except DataError as error:
@@ -186,14 +186,6 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     except DataError as error:
         raise type(error)(f"{path} {error}") from error
     return _Table(path, name, columns, cells.delimiter, cells.encoding, origin, rows)
-
-
-def _refuse_own(header: Sequence[str]) -> None:
-    """Raise `NoGroundTruthError` for a table that convolve wrote."""
-    if set(header) >= _PREDICTIONS:
-        raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
-    if header[0] == CLEANED:
-        raise NoGroundTruthError("was written by --fix; give the file itself to read it.")
 
 
 def _find_origin(names: Sequence[str], images: ImageFinder) -> str:
