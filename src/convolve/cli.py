@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from json import dumps
 from typing import Annotated, Any
@@ -77,7 +78,7 @@ def main() -> None:
     except cyclopts.CycloptsError as error:
         sentence = " ".join(str(error).split())
         if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-            sentence = f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
+            sentence = _describe_unused(error.unused_tokens[0], sys.argv[1:])
         _print_error(sentence)
         sys.exit(2)
     except ConvolveError as error:
@@ -108,6 +109,14 @@ def _run(
         return
     for part in command.render(result):
         console.print(part, soft_wrap=isinstance(part, str | Text))
+
+
+def _describe_unused(token: str, words: Sequence[str]) -> str:
+    """What is wrong with an argument that no option takes, such as the second word of a value."""
+    flag, value = words[words.index(token) - 2 : words.index(token)] if token in words[2:] else ("", "")
+    split = flag.startswith("--") and not value.startswith("-")
+    remedy = f"write {value}{token} as one word, or quote it" if split else "--help lists what the command accepts"
+    return f"Unexpected argument '{token}'; {remedy}."
 
 
 def _print_error(sentence: str) -> None:

@@ -121,7 +121,7 @@ def _variant(name: str) -> Variant:
     variant = dense.family(name) or fcn.family(name, _variant)
     if variant is None:
         near = nearest(name)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = f" Did you mean {', '.join(near[:-1])}{' or ' if near[:-1] else ''}{near[-1]}?" if near else ""
         raise NetworkError(
             f"There is no network named '{name}'.{hint} `convolve networks` lists them; timm/NAME and "
             "torchvision/NAME are those libraries' networks."
