@@ -223,8 +223,9 @@ def test_events_are_called_and_list_themselves(tmp_path: Path) -> None:
 
 
 def test_the_time_left_follows_the_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two epochs took 125 s each, while other programs ran; the third one takes 5 s. The last step of an epoch knows the
-    validation of the epoch before it, not its own.
+    """Two epochs took 125 s each, while other programs ran; the third one takes 5 s.
+
+    The last step of an epoch knows the validation of the epoch before it, not its own.
     """
     now, reports = 0.0, list[Message | Progress]()
     monkeypatch.setattr(events, "time", SimpleNamespace(monotonic=lambda: now))

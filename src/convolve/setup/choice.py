@@ -56,14 +56,16 @@ _TRIAL = 1 / 60
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network with a ``size`` of its input (None: what the recipe's defaults say) and what it needs: whether images
-    are ``large``, and whether it is ``pretrained`` on ImageNet, whose weights must be on this machine.
+    """A network with a ``size`` of its input (None: what the recipe's defaults say) and what it needs: ``large`` images
+    or small ones, at least so many ``images`` (few do not show what a fine resolution is for), and if it is
+    ``pretrained`` on ImageNet those weights on this machine.
     """
 
     network: str
     size: int | None = None
     large: bool = True
     pretrained: bool = False
+    images: int = 0
 
     def __str__(self) -> str:
         pretrained = " with ImageNet weights" if self.pretrained else ""
@@ -75,10 +77,11 @@ CANDIDATES: Mapping[str, tuple[Candidate, ...]] = {
         Candidate("resnet50_v1_5", 224, pretrained=True),
         Candidate("resnet18", 224, pretrained=True),
         Candidate("resnet18", 128, pretrained=True),
-        Candidate("resnet18", 224),
-        Candidate("resnet18", 128),
-        Candidate("resnet20_cifar", 64),
-        Candidate("resnet56_cifar", large=False),
+        Candidate("resnet18", 224, images=10_000),
+        Candidate("resnet18", 128, images=1_000),
+        Candidate("resnet18", 64),
+        Candidate("resnet20_cifar", 32),
+        Candidate("resnet18", large=False),
         Candidate("resnet20_cifar", large=False),
         Candidate("lenet5_keras", large=False),
     ),
@@ -204,19 +207,20 @@ def _suitable(recipe: Recipe, data: _Data) -> tuple[list[Candidate], str]:
     """The candidates that suit the images and the recipe, and a note on what was left out, if anything was."""
     weights = recipe.transfer.weights
     if recipe.network is not None:
-        return [Candidate(recipe.network)], ""
+        return [Candidate(recipe.network)], ""  # only its epochs are chosen
     if weights not in (None, "imagenet"):
         if not Path(weights or "").is_dir():
             raise OptionError("Name the --network that these --weights are of.")
-        return [Candidate(open_run(Path(weights or "")).recipe.network or "")], ""
+        return [Candidate(open_run(Path(weights or "")).recipe.network or "")], "as the weights are its own"
     output = data.task.info.output
     if output not in CANDIDATES:
         raise OptionError(
             f"Choose a network for the task {data.task.info.name} with --network; `convolve networks` lists them."
         )
     large = data.facts.shorter_side >= PHOTOGRAPH
-    fitting = [candidate for candidate in CANDIDATES[output] if candidate.large == large]
-    fitting = [replace(candidate, size=recipe.size or candidate.size) for candidate in fitting]
+    enough = [candidate for candidate in CANDIDATES[output] if candidate.images <= data.facts.images]
+    fitting = [candidate for candidate in enough if candidate.large == large]
+    fitting = [replace(candidate, size=recipe.size or candidate.size, images=0) for candidate in fitting]
     if weights == "imagenet":
         fitting = [candidate for candidate in fitting if candidate.pretrained]
         if not fitting:
@@ -275,7 +279,10 @@ def _complete(
         why = f"what fits into {minutes}, {length}; without a limit {trial.deserved}: {trial.reason}"
     else:
         why = f"{trial.reason}; {length} of {minutes}"
-    suited = f"the best for {'large' if candidate.large else 'small'} images that learns enough in {minutes}"
+    images = "large images" if candidate.large else "small images"
+    suited = f"the best of the candidates for {images} that learns enough in {minutes}"
+    if epochs < _ENOUGH * trial.deserved:
+        suited = f"the fastest of the candidates for {images}"
     found = {
         "network": "; ".join([suited, *notes]),
         "size": "tried together with the network",
