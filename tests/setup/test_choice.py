@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import convolve
 from convolve import models
 from convolve.errors import OptionError, TrainingError
 from convolve.interop.weights import has_cached_weights
@@ -24,6 +25,7 @@ from convolve.training.recipe import Optimization, Recipe, Splitting, Transfer, 
 from convolve.training.run import open_run
 from convolve.training.time_limit import TimeLimit
 from convolve.verbs import COMMANDS
+from convolve.verbs.train import Folds
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import corner_image, folders, save, train
 
@@ -67,7 +69,7 @@ def chosen(
         clock.now += 1.0
         if not epochs[name]:
             raise TrainingError("There is not enough memory; try less.")
-        return choice._Trial(trial, epochs[name], evaluation=2.0, deserved=trial.epochs or 40, reason="a rule")
+        return choice._Trial(trial, 1.0, epochs[name], ending=7.0, deserved=trial.epochs or 40, reason="a rule")
 
     patch.setattr(choice, "_try", pretend)
     found = choose(recipe, RuntimeOptions(threads=1), TimeLimit(seconds, clock.now, clock=clock), silent)
@@ -80,17 +82,17 @@ SMALL = {"resnet18": 9.0, "resnet20_cifar": 3.0, "lenet5_keras": 0.1}
 def test_the_first_that_learns_enough_is_taken_with_the_epochs_that_fit(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After two trials 108 of 110 s are left; 85 % of them less 2 and 5 s are enough for 28 epochs of 3 s."""
+    """After two trials 108 of 110 s are left; 85 % of them less 1 and 7 s are enough for 27 epochs of 3 s."""
     found, tried = chosen(Recipe(str(small)), SMALL, monkeypatch)
     assert tried == ["resnet18", "resnet20_cifar"]
-    assert (found.recipe.network, found.recipe.epochs, found.recipe.size) == ("resnet20_cifar", 28, None)
+    assert (found.recipe.network, found.recipe.epochs, found.recipe.size) == ("resnet20_cifar", 27, None)
     assert found.reasons == {
         "network": "the best of the candidates for small images that learns enough in 1 min 50 s; "
         "resnet18 would need 6 min",
-        "epochs": "what fits into 1 min 50 s, about 1 min 24 s; without a limit 40: a rule",
+        "epochs": "what fits into 1 min 50 s, about 1 min 21 s; without a limit 40: a rule",
     }
     assert found.limit is not None
-    assert (found.limit.seconds, found.limit.kept) == (110.0, 7.0)
+    assert (found.limit.seconds, found.limit.reserve) == (110.0, 7.0)
 
 
 def test_more_epochs_than_the_data_deserve_are_never_made(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +137,7 @@ def test_of_a_named_network_only_the_epochs_are_chosen(small: Path, monkeypatch:
 def test_folds_share_the_time(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(str(small), network="lenet5_keras", splitting=Splitting(folds=3))
     found, _ = chosen(recipe, {"lenet5_keras": 1.0}, monkeypatch)
-    assert found.recipe.epochs == int(0.85 * 109 / 3 - 7)
+    assert found.recipe.epochs == int(0.85 * 109 / 3 - 8)
 
 
 def test_large_images_get_what_suits_their_number(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,19 +200,30 @@ def test_every_candidate_exists_and_the_last_of_each_size_of_image_needs_nothing
         assert not last.images
 
 
-def test_a_training_without_a_question(small: Path, tmp_path: Path) -> None:
-    """Data and a time are enough; the recipe that is left has it all, and repeats the run."""
+def test_a_training_without_a_question(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data is enough; the recipe that is left has it all, and repeats the run.
+
+    The trial is a real one, but two epochs suffice.
+    """
     said: list[str] = []
+    trials: list[choice._Trial] = []
+    really = choice._try
 
     def listen(event: Message | Progress) -> None:
         if isinstance(event, Message):
             said.append(event.text)
 
+    def shorten(*parts: Any) -> choice._Trial:
+        trials.append(really(*parts))
+        return replace(trials[-1], epoch=1.0, deserved=2)
+
+    monkeypatch.setattr(choice, "_try", shorten)
+    monkeypatch.setattr(choice, "CANDIDATES", {"image": (Candidate("lenet5_keras", large=False),)})
     command = COMMANDS["train"]
-    options = command.build_options(
-        {"data": str(small), "minutes": 0.5, "threads": 1, "size": 16, "out": tmp_path / "run"}
-    )
-    command.run(options, listen)
+    command.run(command.build_options({"data": str(small), "size": 16, "threads": 1, "out": tmp_path / "run"}), listen)
+    assert 0 < trials[0].epoch < 60
+    assert 5 < trials[0].ending < 60
+    assert trials[0].deserved == 100
     run = open_run(tmp_path / "run")
     assert run.manifest.results["ended"].endswith("epochs are done")
     for name in ("network", "epochs"):
@@ -220,3 +233,29 @@ def test_a_training_without_a_question(small: Path, tmp_path: Path) -> None:
     again = train(recipe=tmp_path / "run" / "recipe.toml", threads=1, out=tmp_path / "again").run
     weights = [(path / "weights.safetensors").read_bytes() for path in (tmp_path / "run", again)]
     assert weights[0] == weights[1]
+
+
+def test_epochs_that_are_given_win_over_the_time(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_try", pytest.fail)
+    said: list[Message | Progress] = []
+    command = COMMANDS["train"]
+    given = {"data": str(small), "network": "lenet5_keras", "epochs": 1, "minutes": 60.0, "size": 16, "threads": 1}
+    command.run(command.build_options(given | {"out": tmp_path / "run"}), said.append)
+    assert Message("--minutes does not limit the 1 epochs that are given.") in said
+    assert open_run(tmp_path / "run").recipe.epochs == 1
+
+
+def test_folds_of_a_chosen_network_continue(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was chosen is in the first fold's recipe, by which the others go on without a time."""
+
+    def pretend(trial: Recipe, *_: Any) -> choice._Trial:
+        return choice._Trial(trial, 0.0, epoch=10.0, ending=0.0, deserved=1, reason="a rule")
+
+    monkeypatch.setattr(choice, "_try", pretend)
+    found = convolve.train(small, size=16, folds=2, threads=1, progress=False, out=tmp_path / "run")
+    assert isinstance(found, Folds)
+    (tmp_path / "run" / "fold-2").rename(tmp_path / "gone")
+    assert isinstance(convolve.train(resume=tmp_path / "run", progress=False), Folds)
+    recipes = [open_run(tmp_path / name).recipe for name in ("run/fold-1", "run/fold-2", "gone")]
+    assert recipes[0] == recipes[1] == recipes[2]
+    assert recipes[0].network == "resnet18"

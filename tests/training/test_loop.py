@@ -249,7 +249,7 @@ def test_when_the_time_is_over_no_epoch_begins(tmp_path: Path) -> None:
         nonlocal now
         now += 1.0
 
-    limit = TimeLimit(25.0, started=1000.0, kept=5.0, clock=lambda: now)
+    limit = TimeLimit(25.0, started=1000.0, reserve=5.0, clock=lambda: now)
     subject = replace(training(replace(RECIPE, epochs=9)), limit=limit)
     state = fit(subject, RunFiles(tmp_path), Events(step=(tick,)))  # ten steps an epoch
     assert state.epoch == 3
@@ -265,7 +265,7 @@ def test_with_enough_time_all_epochs_are_made(tmp_path: Path) -> None:
 
 
 def test_a_part_of_the_time_ends_earlier() -> None:
-    limit = TimeLimit(100.0, started=0.0, kept=10.0, clock=lambda: 40.0)
+    limit = TimeLimit(100.0, started=0.0, reserve=10.0, clock=lambda: 40.0)
     assert (limit.left(), limit.part(0.25).left(), limit.part(0.25).is_over()) == (50.0, -25.0, True)
 
 

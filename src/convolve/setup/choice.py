@@ -49,7 +49,7 @@ _ENOUGH = 0.5
 _USABLE = 0.85
 """Of the time that is left: the rest is for checkpoints, and for a machine that becomes slower."""
 _REPORT = 5.0
-"""Seconds for the report."""
+"""Seconds for the report at least; on a busy machine it takes about as long as preparing a training."""
 _TRIAL = 1 / 60
 """Of the time: how long a candidate's steps are timed at most."""
 
@@ -134,20 +134,21 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Trial:
-    """How a candidate does here: its recipe, the seconds of an epoch with its validation and those after the training,
-    and how many epochs the data deserve, with the reason.
+    """How a candidate does here: its recipe, the seconds of ``preparing`` a training, of an ``epoch`` with its
+    validation and of ``ending`` (evaluation and report), and how many epochs the data deserve, with the reason.
     """
 
     recipe: Recipe
+    preparing: float
     epoch: float
-    evaluation: float
+    ending: float
     deserved: int
     reason: str
 
     def affordable(self, limit: TimeLimit, reading: float) -> int:
         """How many epochs of one fold fit into the time that is left."""
         folds = self.recipe.splitting.folds or 1
-        seconds = _USABLE * (limit.left() - reading) / folds - self.evaluation - _REPORT
+        seconds = _USABLE * (limit.left() - reading) / folds - self.preparing - self.ending
         return max(int(seconds / self.epoch), 0)
 
 
@@ -248,7 +249,9 @@ def _try(recipe: Recipe, data: _Data, runtime_options: RuntimeOptions, limit: Ti
     splits = split_by_recipe(resolved, data.accepted, data.ground_truth, usable)
     sample = data.sample(max(_SAMPLE, _BATCHES * (resolved.batch or 1)))
     trial = replace(resolved, splitting=Splitting(validation=0.0, test=0.0))
+    since = time.perf_counter()
     prepared = prepare(trial, runtime_options, sample=sample).prepared
+    preparing = time.perf_counter() - since
     training = build_training(prepared)
     speed = measure(training, 0, min(SECONDS, _TRIAL * limit.seconds)).images_per_second
     since = time.perf_counter()
@@ -259,10 +262,12 @@ def _try(recipe: Recipe, data: _Data, runtime_options: RuntimeOptions, limit: Ti
     validating = (time.perf_counter() - since) / len(prepared.splits.validation)
     learned, batch = prepared.splits.train, prepared.recipe.batch or 1
     examples = len(splits.train) * len(prepared.examples.of(learned)) / len(learned)
+    evaluated = len(splits.validation) + max(len(splits.test), len(splits.validation))
     return _Trial(
         resolved,
+        preparing,
         epoch=math.ceil(examples / batch) * batch / speed + len(splits.validation) * validating,
-        evaluation=validating * (len(splits.validation) + max(len(splits.test), len(splits.validation))),
+        ending=validating * evaluated + max(_REPORT, preparing),
         deserved=resolved.epochs or 1,
         reason=reasons.get("epochs", "as requested"),
     )
@@ -292,5 +297,5 @@ def _complete(
     chosen = merge(merge(_as_recipe(candidate), Recipe(epochs=epochs)), recipe)
     before, after = values(recipe), values(chosen)
     reasons = {name: reason for name, reason in found.items() if before[name] is None and after[name] is not None}
-    kept = None if recipe.epochs else replace(limit, kept=trial.evaluation + _REPORT)
-    return Chosen(chosen, reasons, kept)
+    own = None if recipe.epochs else replace(limit, reserve=trial.ending)
+    return Chosen(chosen, reasons, own)

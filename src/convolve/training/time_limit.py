@@ -14,16 +14,16 @@ _TOLERANCE = 0.1
 @final
 @dataclass(frozen=True)
 class TimeLimit:
-    """So many ``seconds`` since ``started``, both by the ``clock``; ``kept`` of them are needed after the training."""
+    """So many ``seconds`` since ``started``, both by the ``clock``; the ``reserve`` is needed after the training."""
 
     seconds: float
     started: float
-    kept: float = 0.0
+    reserve: float = 0.0
     clock: Callable[[], float] = time.monotonic
 
     def left(self) -> float:
         """The seconds until the time is over."""
-        return self.started + self.seconds - self.kept - self.clock()
+        return self.started + self.seconds - self.reserve - self.clock()
 
     def is_over(self) -> bool:
         """Whether even the tolerance is used up, so that no epoch may begin."""

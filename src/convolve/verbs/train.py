@@ -140,12 +140,16 @@ def render(result: Trained | Folds) -> Iterator[RenderableType]:
 
 def _choose(recipe: Recipe, options: Train, listener: Listener) -> Chosen:
     """What the recipe leaves open, chosen for the data, the machine and the time."""
-    from convolve.setup.choice import MINUTES, choose
+    from convolve.setup.choice import MINUTES, Chosen, choose
     from convolve.training.time_limit import TimeLimit
 
     minutes = MINUTES if options.minutes is None else options.minutes
     if not 0 < minutes < math.inf:
         raise OptionError(f"minutes cannot be {minutes}; it must be a number above 0.")
+    if recipe.epochs and options.minutes is not None:
+        listener(Message(f"--minutes does not limit the {recipe.epochs} epochs that are given."))
+        if recipe.network:
+            return Chosen(recipe)
     return choose(recipe, options.runtime, TimeLimit(60 * minutes, time.monotonic()), listener)
 
 
