@@ -147,8 +147,9 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
     [
         (("train", "digits", "--netwrk", "x"), "Did you mean --network?"),
         (("trian",), 'Did you mean "train"?'),
-        (("train", "digits", "--network", "lenet5-keras"), "Did you mean lenet5_keras?"),
-        (("train", "digits"), "Choose a network with --network"),
+        (("train", "digits", "--network", "lenet5-keras"), "Did you mean lenet5_keras, googlenet_keras or lenet5?"),
+        (("train", "digits", "--minutes", "0"), "minutes cannot be 0.0; it must be a number above 0"),
+        (("train", "digits", "--network", "resnet", "18"), "Unexpected argument '18'; write resnet18 as one word"),
         (("train", "--network", "lenet5_keras"), "Give the data to train on"),
         (("train", "digitz", "--network", "lenet5_keras"), "did you mean digits?"),
         (("train", "digits", "--epochs", "many"), 'unable to convert "many" into int'),
@@ -186,7 +187,7 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
         (("explain", "nowhere"), "nowhere is not a run"),
         (("explain", "nowhere", "--method", "gradcam"), 'Did you mean "grad-cam"?'),
         (("data", "nowhere"), "There is no file, folder or built-in dataset 'nowhere'"),
-        (("networks", "resnet19"), "Did you mean resnet18?"),
+        (("networks", "resnet19"), "Did you mean resnet18, resnet18_c or resnet18_a?"),
         (("networks", "resnet18", "--input", "3x224"), "write channels x height x width"),
     ],
 )

@@ -147,6 +147,7 @@ def train(
     recipe: str | Path | None = None,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    minutes: float | None = None,
     tensorboard: bool = False,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
@@ -215,6 +216,8 @@ def train(
         recipe: Recipe to start from (a run's `recipe.toml`); other options override it.
         out: Folder of the run; by default a new one in `runs`.
         resume: Continue this interrupted run; the weights will be the same, bit for bit.
+        minutes: Time for everything: as many epochs are made as fit, unless --epochs is given. By default 10 where
+            no network is named, which is then chosen too.
         tensorboard: Also write the metrics for TensorBoard, into the run's folder.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was

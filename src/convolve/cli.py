@@ -121,7 +121,7 @@ def _move_dashes(words: Sequence[str]) -> list[str]:
 def _explain_usage(error: cyclopts.CycloptsError, words: Sequence[str]) -> str:
     """What is wrong with the words of a command."""
     if isinstance(error, cyclopts.UnusedCliTokensError) and error.unused_tokens:
-        return f"Unexpected argument '{error.unused_tokens[0]}'; --help lists what the command accepts."
+        return _describe_unused(error.unused_tokens[0], words)
     sentence = " ".join(str(error).split())
     with suppress(OSError):
         for word in words:
@@ -161,6 +161,14 @@ def _run(
         return
     for part in command.render(result):
         console.print(part, soft_wrap=isinstance(part, str | Text))
+
+
+def _describe_unused(token: str, words: Sequence[str]) -> str:
+    """What is wrong with an argument that no option takes, such as the second word of a value."""
+    flag, value = words[words.index(token) - 2 : words.index(token)] if token in words[2:] else ("", "")
+    split = flag.startswith("--") and not value.startswith("-")
+    remedy = f"write {value}{token} as one word, or quote it" if split else "--help lists what the command accepts"
+    return f"Unexpected argument '{token}'; {remedy}."
 
 
 def _print_error(sentence: str) -> None:

@@ -14,9 +14,28 @@ def test_names_come_oldest_first_and_in_the_order_of_their_table() -> None:
     assert resnets[:5] == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
-def test_an_unknown_name_gets_the_nearest_one() -> None:
-    with pytest.raises(NetworkError, match=r"no network named 'resnet51'. Did you mean resnet50\?"):
-        create("resnet51")
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("resnet 18", "resnet18, resnet18_c or resnet18_a"),
+        ("resnt18", "resnet18, resnet18_c or resnet18_a"),
+        ("ResNet-50", "resnet50, resnext50 or se_resnet50"),
+        ("lenet-5", "lenet5, lenet or lenet1"),
+        ("unett", "unet"),
+        ("fcn8s", "fcn8s_vgg16 or fcn8s_vgg16_atonce"),
+    ],
+)
+def test_an_unknown_name_gets_the_three_nearest_ones(name: str, near: str) -> None:
+    with pytest.raises(NetworkError) as caught:
+        card(name)
+    sentence = f"There is no network named '{name}'. Did you mean {near}? `convolve networks` lists them;"
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("name", ["", "qqqq", "mobilenet_v2"])
+def test_a_name_like_no_other_gets_none(name: str) -> None:
+    with pytest.raises(NetworkError, match=rf"^There is no network named '{name}'\. `convolve networks` lists them;"):
+        card(name)
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(0, 1), (10, 0), (-1, 3)])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from torch.nn import functional as F
 from convolve.errors import RunError, TrainingError
 from convolve.models import freeze
 from convolve.progress import Message, Progress, format_duration
+from convolve.training import events
 from convolve.training.checkpoints import RunFiles
 from convolve.training.events import EpochTimes, Events, ProgressReporter
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
 from convolve.training.step import State, step
+from convolve.training.time_limit import TimeLimit
 from convolve.values import Batch
 from tests.training.small import RECIPE, Digits, digits, linear, network, training
 
@@ -217,6 +220,53 @@ def test_events_are_called_and_list_themselves(tmp_path: Path) -> None:
     assert last.detail.startswith("epoch 3 of 3, loss ")
     assert "images/s" in last.detail
     assert [json.loads(line)["epoch"] for line in (tmp_path / "timing.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_the_time_left_follows_the_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs took 125 s each, while other programs ran; the third one takes 5 s.
+
+    The last step of an epoch knows the validation of the epoch before it, not its own.
+    """
+    now, reports = 0.0, list[Message | Progress]()
+    monkeypatch.setattr(events, "time", SimpleNamespace(monotonic=lambda: now))
+    reporter = ProgressReporter(reports.append, epochs=6, images=40, seconds=0.0)
+    for epoch, seconds in enumerate([25.0, 25.0, 1.0]):
+        for number in range(1, 5):
+            now += seconds
+            reporter(State(epoch=epoch, step=number, images_done=10 * number, sums={"loss": 1.0}))
+        now += seconds
+    found = [str(getattr(report, "detail", "")).rpartition(", ")[2] for report in reports]
+    assert found[3] == format_duration(25 * 200 / 10) + " left"
+    assert found[7] == format_duration(125 / 40 * 160) + " left"
+    assert found[11] == format_duration((25 + 4) / 40 * 120) + " left"
+
+
+def test_when_the_time_is_over_no_epoch_begins(tmp_path: Path) -> None:
+    """The clock goes on by 10 s with each epoch; 10 % of the time may be used in addition."""
+    now = 1000.0
+
+    def tick(_: State) -> None:
+        nonlocal now
+        now += 1.0
+
+    limit = TimeLimit(25.0, started=1000.0, reserve=5.0, clock=lambda: now)
+    subject = replace(training(replace(RECIPE, epochs=9)), limit=limit)
+    state = fit(subject, RunFiles(tmp_path), Events(step=(tick,)))  # ten steps an epoch
+    assert state.epoch == 3
+    assert state.ended == "the time was over after 3 of 9 epochs"
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_with_enough_time_all_epochs_are_made(tmp_path: Path) -> None:
+    limit = TimeLimit(25.0, started=1000.0, clock=lambda: 1027.0)
+    assert limit.left() == -2.0
+    state = fit(replace(training(), limit=limit), RunFiles(tmp_path), Events())
+    assert state.ended == "all 3 epochs are done"
+
+
+def test_a_part_of_the_time_ends_earlier() -> None:
+    limit = TimeLimit(100.0, started=0.0, reserve=10.0, clock=lambda: 40.0)
+    assert (limit.left(), limit.part(0.25).left(), limit.part(0.25).is_over()) == (50.0, -25.0, True)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,20 +70,16 @@ def download(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessi
     their hash, and cached by torch; progress is reported on the error stream. torchvision measured them on the central
     pixels of larger images. Raises `WeightsError` when they cannot be downloaded.
     """
-    from torchvision import models  # takes a second
-
-    versions = models.get_model_weights(name)
-    weights = versions.DEFAULT if newest else versions["IMAGENET1K_V1"]
+    weights = _version(name, newest=newest)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             state = weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
             )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise WeightsError(
             f"The ImageNet weights of torchvision/{name} cannot be downloaded ({error}); put {weights.url} into "
-            f"{folder} by hand, or train without them."
+            f"{_cache()} by hand, or train without them."
         ) from error
     view = weights.transforms()
     side = view.crop_size[0]
@@ -90,11 +87,27 @@ def download(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessi
     return state, Preprocessing(side, side, 3, "crop", mean, std), f"torchvision/{name}, {weights.name}"
 
 
+def is_cached(name: str, *, newest: bool) -> bool:
+    """Whether the weights that `download` would give are already in torch's cache."""
+    return (_cache() / Path(_version(name, newest=newest).url).name).is_file()
+
+
 def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict under the names that torchvision has today (its files of DenseNet have `norm.1` for `norm1`),
     without the heads that help in training only.
     """
     return {_OLD.sub(r"\1\2", key): value for key, value in state.items() if not key.startswith(_AUXILIARY)}
+
+
+def _version(name: str, *, newest: bool) -> Any:
+    from torchvision import models  # takes a second
+
+    versions = models.get_model_weights(name)
+    return versions.DEFAULT if newest else versions["IMAGENET1K_V1"]
+
+
+def _cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def _vgg(network: Network) -> dict[str, str]:

@@ -99,6 +99,12 @@ def imagenet_weights(name: str) -> Official:
     return Official(*timm.download(inner))
 
 
+def has_cached_weights(name: str) -> bool:
+    """Whether a network's official ImageNet weights are in the cache of torchvision, so that nothing is downloaded."""
+    library_name, _, inner = SOURCES.get(name, name).partition("/")
+    return library_name == "torchvision" and torchvision.is_cached(inner, newest=name not in SOURCES)
+
+
 def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A state dict under the network's own names: names of its twin or of its library are translated, others stay.
 

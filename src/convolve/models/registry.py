@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 import torch
 
@@ -42,6 +43,7 @@ _PAPERS = (
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
 )
 # fmt: on
+_NEAREST, _LIKENESS = 3, 0.65
 _VARIANTS: dict[str, Variant] = {variant.card.name: variant for paper in _PAPERS for variant in paper.VARIANTS}
 
 
@@ -98,6 +100,19 @@ def counterpart(name: str, output: str) -> str | None:
     return own.classifier or None
 
 
+def nearest(name: str) -> list[str]:
+    """The three names, or fewer, that are most like a wrong one, apart from case, spaces, hyphens and the like."""
+    known = {_letters(network): network for network in _VARIANTS}
+    wanted = _letters(name)
+    near = difflib.get_close_matches(wanted, known, n=_NEAREST, cutoff=_LIKENESS)
+    begins = [network for network in known if wanted and network.startswith(wanted)]
+    return [known[network] for network in dict.fromkeys([*near, *begins])][:_NEAREST]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def _variant(name: str) -> Variant:
     if name in _VARIANTS:
         return _VARIANTS[name]
@@ -105,11 +120,10 @@ def _variant(name: str) -> Variant:
         return library_variant(name)
     variant = dense.family(name) or fcn.family(name, _variant)
     if variant is None:
-        begins = [known for known in names() if known.startswith(name)]
-        near = begins or difflib.get_close_matches(name, _VARIANTS, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        near = nearest(name)
+        hint = f" Did you mean {', '.join(near[:-1])}{' or ' if near[:-1] else ''}{near[-1]}?" if near else ""
         raise NetworkError(
-            f"There is no network named '{name}'.{hint} "
-            f"Known: {', '.join(names())}, mlp_WIDTHS, timm/NAME, torchvision/NAME."
+            f"There is no network named '{name}'.{hint} `convolve networks` lists them; timm/NAME and "
+            "torchvision/NAME are those libraries' networks."
         )
     return variant

@@ -42,7 +42,7 @@ from convolve.training.run import Run, open_run
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
-_PHOTOGRAPH = 96
+PHOTOGRAPH = 96
 """From this median shorter side on, color images count as photographs."""
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
@@ -99,9 +99,16 @@ class StartingWeights:
         return f"of a shallower network; {layers} are loaded as in the paper, the other layers are randomly initialized"
 
 
-def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> Preparation:
-    """Read the data, resolve the recipe, split the data, build the network. Raises `ConvolveError`."""
-    card = _check_before_reading(recipe)
+def prepare(
+    recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0, sample: Dataset | None = None
+) -> Preparation:
+    """Read the data, resolve the recipe, split the data, build the network. Raises `ConvolveError`.
+
+    With a ``sample`` of the recipe's data, only that is read.
+    """
+    card = check_before_reading(recipe)
+    if card is None:
+        raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     weights = recipe.transfer.weights
     start = find_starting_weights(weights, card.name) if weights else None
     reasons: dict[str, str] = {}
@@ -109,13 +116,13 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
         reasons = dict.fromkeys(names, f"as {start.run} was trained")
         recipe = merge(Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit), recipe)
-    dataset, info, task_reason = open_for_task(recipe, card)
+    dataset, info, task_reason = open_for_task(recipe, card, sample)
     task = find_task(info.name)
     dataset = task.accept(dataset, build_options(info.name, "train", recipe.task_options))
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     if ground_truth.classes and not ground_truth.presence().any():
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
-    choices = partial(_resolve, recipe, task, dataset, ground_truth)
+    choices = partial(resolve_for_data, recipe, task, dataset, ground_truth)
     survey, source = read_images(
         dataset.images, lambda facts: _preprocessing(choices(facts)[0], facts.channels, start), CACHE_BYTES
     )
@@ -125,9 +132,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
         reading = dataclasses.replace(resolved.reading, layout=dataset.layout)
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
-    own = resolved.splitting
-    plan = SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, resolved.seed or 0, fold, own.folds or 1)
-    splits = split(dataset, ground_truth, plan, survey.usable)
+    splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
     if not len(splits.validation):
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
@@ -140,7 +145,7 @@ def prepare(recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0) -> P
     runtime = choose(**vars(runtime_options), macs=macs)
     requested, budget = resolved.batch or 1, memory_budget()
     batch = batch_for_memory(requested, costs, resolved.optimization.optimizer or "", runtime, budget)
-    if recipe.batch is None and batch < requested:
+    if (recipe.batch is None or sample) and batch < requested:
         resolved = dataclasses.replace(resolved, batch=batch)
         reasons["batch"] = f"what fits into {budget / 2**30:.0f} GiB of memory"
     network, loaded = build_network(resolved, outputs, preprocessing, start)
@@ -161,20 +166,21 @@ def preview(
     """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
     task = find_task(task_name)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    resolved, _ = _resolve(recipe, task, dataset, ground_truth, survey.facts)
+    resolved, _ = resolve_for_data(recipe, task, dataset, ground_truth, survey.facts)
     preprocessing = _preprocessing(resolved, findings.channels, None, findings)
     source = open_cache(dataset.images, preprocessing, None, budget=0)
     examples = task.examples(dataset, source, preprocessing, 0)
     return training_batches(resolved, task, dataset, examples, findings.usable, preprocessing), preprocessing
 
 
-def open_for_task(recipe: Recipe, card: Card | None) -> tuple[Dataset, TaskInfo, str]:
-    """The recipe's data with the images that have ground truth for its task, the task, and why it is that one.
+def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = None) -> tuple[Dataset, TaskInfo, str]:
+    """The recipe's data, or a ``sample`` of it, with the images that have ground truth for its task, the task, and why
+    it is that one.
 
     ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
     `NetworkError` where the network is for another one.
     """
-    dataset = open_dataset(recipe.data or "", recipe.reading)
+    dataset = sample or open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
         task, reason = find_task(recipe.task).info, "as requested"
     else:
@@ -280,13 +286,15 @@ def evaluation_batches(
     return Batches(examples.source, examples.targets, examples.of(images), options)
 
 
-def _check_before_reading(recipe: Recipe) -> Card:
-    """Raise for what is wrong with any data, before a person waits for it to be read; the network's card."""
+def check_before_reading(recipe: Recipe) -> Card | None:
+    """Raise for what is wrong with any data, before a person waits for it to be read; the network's card, if any."""
     if recipe.data is None:
         raise OptionError("Give the data to train on: a folder, a file, or a built-in dataset such as digits.")
     check(recipe, find_task(recipe.task).info.ranges if recipe.task else {})
+    if recipe.task is not None:
+        build_options(recipe.task, "train", recipe.task_options)
     if recipe.network is None:
-        raise OptionError("Choose a network with --network; `convolve networks` lists them.")
+        return None
     card = models.card(recipe.network)
     if recipe.transfer.gap or recipe.save_memory:  # not every network can do these
         with torch.device("meta"):
@@ -295,14 +303,13 @@ def _check_before_reading(recipe: Recipe) -> Card:
                 models.save_memory(network)
             if recipe.transfer.gap:
                 with_gap(network, card.classes)
-    if recipe.task is not None:
-        build_options(recipe.task, "train", recipe.task_options)
     return card
 
 
-def _resolve(
+def resolve_for_data(
     recipe: Recipe, task: type[Task], dataset: Dataset, ground_truth: GroundTruth, facts: ImageFacts
 ) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with nothing left open, and the reasons by the options' names; see `training.defaults.resolve`."""
     counts = ground_truth.presence().sum(0)
     counts = counts[counts > 0]
     trained = [part for name, part in dataset.given_splits.items() if name != "test"]
@@ -313,13 +320,22 @@ def _resolve(
             channels=facts.channels,
             side=facts.shorter_side,
             longer=facts.longer_side,
-            photographs=facts.channels == 3 and facts.shorter_side >= _PHOTOGRAPH,
+            photographs=facts.channels == 3 and facts.shorter_side >= PHOTOGRAPH,
             imbalance=float(counts.max() / counts.min()) if len(counts) else 1.0,
         ),
         task.info,
         task.defaults,
         ground_truth,
     )
+
+
+def split_by_recipe(
+    recipe: Recipe, dataset: Dataset, ground_truth: GroundTruth, usable: Indices, fold: int = 0
+) -> Splits:
+    """The ``usable`` images by a resolved recipe's fractions, or as the data itself is split."""
+    own = recipe.splitting
+    plan = SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, recipe.seed or 0, fold, own.folds or 1)
+    return split(dataset, ground_truth, plan, usable)
 
 
 def _preprocessing(

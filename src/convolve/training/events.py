@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,24 +44,30 @@ class Events:
 
 @final
 class ProgressReporter:
-    """Reports the progress in images to a listener, at most once in ``seconds``, and at the end."""
+    """Reports the progress in images to a listener, at most once in ``seconds``, and at the end.
+
+    The time left follows from how long the last epoch's worth of images took, its validation included: so it corrects
+    itself when the machine becomes faster or slower.
+    """
 
     def __init__(self, listener: Listener, epochs: int, images: int, seconds: float = 0.1) -> None:
         self._listener = listener
         self._epochs, self._images, self._seconds = epochs, images, seconds
-        self._started = self._reported = time.monotonic()
-        self._first: int | None = None
+        self._reported = time.monotonic()
+        self._recent: deque[tuple[int, float]] = deque()  # images done, and when
 
     def __call__(self, state: State) -> None:
         """Report, if it is time."""
         done, now = state.epoch * self._images + state.images_done, time.monotonic()
-        if self._first is None:
-            self._first, self._started = done, now
+        self._recent.append((done, now))
+        while len(self._recent) > 2 and self._recent[1][0] <= done - self._images:
+            self._recent.popleft()
+        first, since = self._recent[0]
         total = self._epochs * self._images
         if now - self._reported < self._seconds and done < total:
             return
         self._reported = now
-        speed = (done - self._first) / (now - self._started) if now > self._started else 0.0
+        speed = (done - first) / (now - since) if now > since else 0.0
         words = [f"epoch {min(state.epoch + 1, self._epochs)} of {self._epochs}"]
         words += [f"{name} {value:.3f}" for name, value in state.metrics.items()]
         if speed:

@@ -10,7 +10,6 @@ from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
 from convolve.training.interrupt import Interruption
 from convolve.training.learner import Learner
-from convolve.training.recipe import Recipe
 from convolve.training.schedules import PLATEAU_FACTOR, PLATEAU_PATIENCE
 from convolve.training.step import State, Training, isolated, step
 
@@ -35,7 +34,7 @@ def fit(training: Training, files: RunFiles, events: Events) -> State:
             if not learner.is_finite():
                 raise _non_finite(training, files, learner, state)
             better = state.close_epoch(training.validate(learner.evaluated), training.task.monitored)
-            _after_epoch(training.recipe, state)
+            _after_epoch(training, state)
             files.close_epoch(state, learner, better)
             events.after_epoch(state)
     files.best(learner)
@@ -58,8 +57,9 @@ def _after_step(
         )
 
 
-def _after_epoch(recipe: Recipe, state: State) -> None:
+def _after_epoch(training: Training, state: State) -> None:
     """After an epoch: lower the learning rate on a plateau, stop early, or end."""
+    recipe = training.recipe
     if recipe.optimization.schedule == "plateau" and state.stalled >= PLATEAU_PATIENCE:
         state.factor, state.stalled = state.factor * PLATEAU_FACTOR, 0
     patience = recipe.regularization.patience or 0
@@ -67,6 +67,8 @@ def _after_epoch(recipe: Recipe, state: State) -> None:
         state.ended = f"all {state.epoch} epochs are done"
     elif patience and state.waited >= patience:
         state.ended = f"{state.waited} epochs without improvement on epoch {state.best_epoch}"
+    elif training.limit and training.limit.is_over():
+        state.ended = f"the time was over after {state.epoch} of {recipe.epochs} epochs"
 
 
 def _non_finite(training: Training, files: RunFiles, learner: Learner, state: State) -> TrainingError:

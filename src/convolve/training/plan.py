@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import final
 
 from convolve.errors import TrainingError
@@ -17,7 +17,9 @@ from convolve.summary import Costs
 from convolve.training.learner import Learner
 from convolve.training.step import State, Training, isolated, step
 
-_WARM_UP, _STEPS, _SECONDS = 2, 8, 5.0
+_WARM_UP, _FEWEST, _STEPS, _PATIENCE = 2, 3, 12, 3
+SECONDS = 5.0
+"""How long steps are measured, after the first ones have warmed caches up."""
 _FORWARD_FRACTION = 1 / 3
 _ACTIVATIONS, _PROGRAM = 2.0, 400 << 20
 _MOMENTS = {"sgd": 0, "gradient-descent": 0, "momentum": 1, "nesterov": 1, "adagrad": 1, "rmsprop": 2}
@@ -37,31 +39,44 @@ class Plan:
         return f"{counted}, about {format_duration(self.epochs * self.seconds_per_epoch)} on this machine"
 
 
-def measure(training: Training, validation_images: int) -> Plan:
+def measure(training: Training, validation_images: int, seconds: float = SECONDS) -> Plan:
     """Time a few steps on a copy of the network: weights, optimizer and random state stay as they are.
 
-    The first steps, which warm caches up, do not count. Raises `TrainingError` when the memory does not suffice.
+    The first steps, which warm caches up, do not count. What counts is the median of the others: of three at least,
+    and of as many as take about ``seconds``, unless steps are so slow that these take three times as long. Raises
+    `TrainingError` when the memory does not suffice.
     """
+    if not len(training.train):
+        raise TrainingError("There is no batch of two images to learn from; give more images.")
     trial = replace(training, task=copy.deepcopy(training.task))
-    learner, state = Learner(trial.task.network, trial.recipe), State()
+    learner = Learner(trial.task.network, trial.recipe)
     learner.train()
     times: list[float] = []
     images = 0
-    with isolated(trial), closing(trial.train.epoch(0)) as batches:
-        began = since = time.perf_counter()
-        for batch in islice(batches, _WARM_UP + _STEPS):
-            if not step(trial, learner, state, batch):
-                raise TrainingError(
-                    "The loss became non-finite (NaN or inf) in the first steps; use a lower --learning-rate."
-                )
-            now = time.perf_counter()
-            times.append(now - since)
-            since, images = now, max(images, len(batch.images))
-            if now - began > _SECONDS and len(times) > 1:
-                break
-    seconds = statistics.median(times[min(_WARM_UP, len(times) - 1) :])
-    per_epoch = seconds * (len(trial.train) + _FORWARD_FRACTION * validation_images / images)
-    return Plan(trial.recipe.epochs or 1, per_epoch, images / seconds)
+    with isolated(trial):
+        while not _is_enough(times, seconds):
+            state, since = State(), time.perf_counter()
+            with closing(trial.train.epoch(0)) as batches:
+                for batch in batches:
+                    if not step(trial, learner, state, batch):
+                        raise TrainingError(
+                            "The loss became non-finite (NaN or inf) in the first steps; use a lower --learning-rate."
+                        )
+                    now = time.perf_counter()
+                    times.append(now - since)
+                    since, images = now, max(images, len(batch.images))
+                    if _is_enough(times, seconds):
+                        break
+    median = statistics.median(times[min(_WARM_UP, len(times) - 1) :])
+    per_epoch = median * (len(trial.train) + _FORWARD_FRACTION * validation_images / images)
+    return Plan(trial.recipe.epochs or 1, per_epoch, images / median)
+
+
+def _is_enough(times: Sequence[float], seconds: float) -> bool:
+    """Whether steps of these ``times`` tell how long others will take."""
+    counted = times[_WARM_UP:]
+    told = len(counted) >= _STEPS or (len(counted) >= _FEWEST and sum(counted) >= seconds)
+    return told or (len(times) > 1 and sum(times) >= _PATIENCE * seconds)
 
 
 def batch_for_memory(requested: int, costs: Costs, optimizer: str, runtime: Runtime, budget: int) -> int:

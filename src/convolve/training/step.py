@@ -17,6 +17,7 @@ from convolve.runtime import Runtime
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
 from convolve.training.schedules import learning_rate_at
+from convolve.training.time_limit import TimeLimit
 from convolve.values import Batch
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -79,6 +80,7 @@ class Training:
     """Everything that a training consists of; ``recipe`` is resolved, and the network prepared by ``runtime``.
 
     ``validate`` evaluates a network on the validation split: metrics by name, with the task's monitored one among them.
+    No epoch begins after the ``limit``, if there is one.
     """
 
     task: Learnable
@@ -86,6 +88,7 @@ class Training:
     validate: Callable[[nn.Module], dict[str, float]]
     recipe: Recipe
     runtime: Runtime
+    limit: TimeLimit | None = None
 
 
 @final

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import math
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,16 +25,13 @@ from convolve.training.recipe import Recipe, override, read_recipe, values, with
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.models import Network
     from convolve.reports.report import Headline, Section
+    from convolve.setup.choice import Chosen
     from convolve.setup.prepare import Preparation, Prepared
-    from convolve.tasks.task import Evaluation, Task
+    from convolve.tasks.task import Evaluation
     from convolve.training.events import Events
     from convolve.training.run import Manifest, Run
-    from convolve.training.step import BatchSource, Training
-
-    LearningParts = tuple[Task, BatchSource, BatchSource]
-    """What learns, its training batches, and its validation batches."""
+    from convolve.training.step import Training
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,9 @@ class Train:
     """Folder of the run; by default a new one in `runs`."""
     resume: Path | None = None
     """Continue this interrupted run; the weights will be the same, bit for bit."""
+    minutes: float | None = None
+    """Time for everything: as many epochs are made as fit, unless --epochs is given. By default 10 where no network is
+    named, which is then chosen too."""
     tensorboard: bool = False
     """Also write the metrics for TensorBoard, into the run's folder."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
@@ -113,7 +114,8 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise OptionError("TensorBoard is not installed; run `pip install 'convolve[tensorboard]'`.")
     if options.resume:
-        if options.training != Recipe() or options.recipe or options.out or options.runtime != RuntimeOptions():
+        others = options.recipe or options.out or options.minutes is not None
+        if options.training != Recipe() or others or options.runtime != RuntimeOptions():
             raise OptionError("A run continues with its own recipe and folder; give --resume without other options.")
         if fold_folder(options.resume, 0).is_dir():
             return _resume_folds(options.resume, options, listener)
@@ -121,14 +123,17 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
     recipe = override(read_recipe(options.recipe), options.training) if options.recipe else options.training
     if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
         raise taken(options.out)
+    chosen = _choose(recipe, options, listener) if recipe.network is None or options.minutes is not None else None
+    recipe = chosen.recipe if chosen else recipe
 
     @cache
     def folder() -> Path:  # made when something is written, since it may lie in the data
         name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}"
         return options.out or new_folder(name.replace("/", "-"))
 
-    train = _train_folds if (recipe.splitting.folds or 1) > 1 else _train
-    return train(recipe, folder, options, listener)
+    if (recipe.splitting.folds or 1) > 1:
+        return _train_folds(recipe, folder, options, listener, chosen)
+    return _train(recipe, folder, options, listener, chosen=chosen)
 
 
 def render(result: Trained | Folds) -> Iterator[RenderableType]:
@@ -142,13 +147,37 @@ def render(result: Trained | Folds) -> Iterator[RenderableType]:
         yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
 
 
-def _train(recipe: Recipe, folder: Callable[[], Path], options: Train, listener: Listener, fold: int = 0) -> Trained:
-    """Train from the beginning."""
+def _choose(recipe: Recipe, options: Train, listener: Listener) -> Chosen:
+    """What the recipe leaves open, chosen for the data, the machine and the time."""
+    from convolve.setup.choice import MINUTES, Chosen, choose
+    from convolve.training.time_limit import TimeLimit
+
+    minutes = MINUTES if options.minutes is None else options.minutes
+    if not 0 < minutes < math.inf:
+        raise OptionError(f"minutes cannot be {minutes}; it must be a number above 0.")
+    if recipe.epochs and options.minutes is not None:
+        listener(Message(f"--minutes does not limit the {recipe.epochs} epochs that are given."))
+        if recipe.network:
+            return Chosen(recipe)
+    return choose(recipe, options.runtime, TimeLimit(60 * minutes, time.monotonic()), listener)
+
+
+def _train(
+    recipe: Recipe,
+    folder: Callable[[], Path],
+    options: Train,
+    listener: Listener,
+    fold: int = 0,
+    chosen: Chosen | None = None,
+) -> Trained:
+    """Train from the beginning; ``chosen`` is how the recipe was completed, if it was."""
     from convolve.setup.contact_sheet import write_contact_sheet
     from convolve.setup.prepare import prepare
     from convolve.training.run import create_run, lock
 
     preparation = prepare(recipe, options.runtime, fold)
+    if chosen:
+        preparation = replace(preparation, reasons={**preparation.reasons, **chosen.reasons})
     prepared, findings = preparation.prepared, preparation.findings
     dataset, task = prepared.dataset, prepared.task
     layout = f"{dataset.root}: {dataset.layout} ({dataset.reason})"
@@ -161,12 +190,13 @@ def _train(recipe: Recipe, folder: Callable[[], Path], options: Train, listener:
     if resolved.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
         without_effect["momentum"] = resolved.optimization.momentum or 0.0
     for name, value in {**values(resolved), **resolved.task_options}.items():
-        chosen = name in reasons and name != "task"
-        if chosen and value not in (None, 0, 0.0, False, "none", without_effect.get(name)):
+        if name in reasons and name != "task" and value not in (None, 0, 0.0, False, "none", without_effect.get(name)):
             sentences.append(f"{name} {format_value(value)}: {reasons[name]}")
     for sentence in (*sentences, *prepared.runtime.reasons, prepared.examples.source.description):
         listener(Message(sentence))
     training = _begin(prepared, listener)
+    if chosen and chosen.limit:
+        training = replace(training, limit=chosen.limit.part((fold + 1) / (recipe.splitting.folds or 1)))
     run = create_run(folder(), with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     write_contact_sheet(run.folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)
@@ -193,18 +223,10 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
 
 def _begin(prepared: Prepared, listener: Listener) -> Training:
     """Make a few steps on a copy, before anything is written, to tell how long the training will take."""
-    from convolve.setup.prepare import evaluation_batches
+    from convolve.setup.training import build_training
     from convolve.training.plan import measure
-    from convolve.training.step import Training
 
-    prepared.runtime.prepare(prepared.task.network, learning=True)
-    validation = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
-    parts: LearningParts = (prepared.task, prepared.batches, validation)
-    if prepared.recipe.transfer.freeze:
-        parts = _skip_frozen_stages(prepared, prepared.recipe.transfer.freeze) or parts
-    task, train, measured = parts
-    validate = partial(_validate, task, measured, prepared)
-    training = Training(task, train, validate, prepared.recipe, prepared.runtime)
+    training = build_training(prepared)
     listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
     return training
 
@@ -238,37 +260,6 @@ def _evaluation_data(prepared: Prepared, split: str) -> Any:
     part = getattr(prepared.splits, split)
     batches = evaluation_batches(prepared.examples, part, prepared.preprocessing)
     return EvaluationData(split, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
-
-
-def _skip_frozen_stages(prepared: Prepared, stage: str) -> LearningParts | None:
-    """What is learned after the frozen ``stage``, whose maps are computed only once; None where its input is augmented,
-    a later stage needs earlier ones, or memory does not suffice.
-    """
-    from convolve.runtime import memory_budget
-    from convolve.setup.prepare import evaluation_batches
-    from convolve.training.frozen import cache_features
-
-    task, splits, input_size = prepared.task, prepared.splits, prepared.preprocessing
-    network = task.network
-    if prepared.batches.augmented or task.changes_images or network.head_inputs:
-        return None
-    stride = network.strides[stage]
-    cells = math.ceil(input_size.height / stride) * math.ceil(input_size.width / stride)
-    examples = sum(len(prepared.examples.of(part)) for part in (splits.train, splits.validation))
-    if 4 * network.channels[stage] * cells * examples > memory_budget() // 2:
-        return None
-    cache = partial(cache_features, network, stage, runtime=prepared.runtime)
-    evaluation = partial(evaluation_batches, prepared.examples, preprocessing=input_size)
-    validation = evaluation(splits.validation)
-    features = cache(prepared.batches, evaluation(splits.train)), cache(validation, validation)
-    return task.with_network(network.tail(stage)), *features
-
-
-def _validate(task: Task, batches: BatchSource, prepared: Prepared, network: Network) -> dict[str, float]:
-    """The metrics of a network (the one that is evaluated, such as a moving average) at a task."""
-    from convolve.training.evaluation import evaluate_batches
-
-    return evaluate_batches(task.with_network(network), batches.epoch(0), prepared.runtime)
 
 
 def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener) -> Events:
@@ -334,11 +325,13 @@ def fold_folder(folder: Path, fold: int) -> Path:
     return folder / f"fold-{fold + 1}"
 
 
-def _train_folds(recipe: Recipe, folder: Callable[[], Path], options: Train, listener: Listener) -> Folds:
+def _train_folds(
+    recipe: Recipe, folder: Callable[[], Path], options: Train, listener: Listener, chosen: Chosen | None
+) -> Folds:
     """Train every fold from the beginning."""
 
     def train_fold(fold: int) -> Trained:
-        return _train(recipe, lambda: fold_folder(folder(), fold), options, listener, fold)
+        return _train(recipe, lambda: fold_folder(folder(), fold), options, listener, fold, chosen)
 
     return _each_fold(recipe.splitting.folds or 1, folder, listener, train_fold)
 
