@@ -191,8 +191,19 @@ def _assign(
     contents = _Contents(rows, group, label, count, carriers)
     sole = np.isin(np.arange(rows.max(initial=-1) + 1), group[carriers[label] == 1])
     free = np.flatnonzero(~sole)
-    if groups.simple:
-        parts = _assign_by_largest_remainder(contents, free, fractions, random)
+    if groups.simple:  # by largest remainder: each class is within one image of its fraction in every part
+        parts = np.full(len(group), -1, dtype=np.int64)
+        shuffled = random.permutation(free)
+        shuffled = shuffled[np.argsort(label[shuffled], kind="stable")]
+        owed = np.zeros(len(fractions))
+        for members in np.split(shuffled, np.cumsum(np.bincount(label[free], minlength=classes))[:-1]):
+            exact = len(members) * fractions
+            own = np.floor(exact + 1e-9).astype(np.int64)
+            owed += exact - own
+            first = np.argsort(-owed, kind="stable")[: len(members) - own.sum()]
+            own[first] += 1
+            owed[first] -= 1
+            parts[members] = np.repeat(np.arange(len(fractions)), own)
     else:
         parts = _assign_greedily(contents, free, fractions, random)
     sizes = np.bincount(rows)
@@ -203,26 +214,6 @@ def _assign(
             if (parts[members] == part).all():
                 parts[members[sizes[members].argmin()]] = -1
     return parts[rows]
-
-
-def _assign_by_largest_remainder(
-    contents: _Contents, free: Indices, fractions: Fractions, random: np.random.Generator
-) -> Indices:
-    """(G,) parts of single images of one class; each class is within one image of its fraction in every part."""
-    parts = np.full(len(contents.group), -1, dtype=np.int64)
-    shuffled = random.permutation(free)
-    shuffled = shuffled[np.argsort(contents.label[shuffled], kind="stable")]
-    owed = np.zeros(len(fractions))
-    class_sizes = np.bincount(contents.label[free], minlength=len(contents.carriers))
-    for members in np.split(shuffled, np.cumsum(class_sizes)[:-1]):
-        exact = len(members) * fractions
-        sizes = np.floor(exact + 1e-9).astype(np.int64)
-        owed += exact - sizes
-        first = np.argsort(-owed, kind="stable")[: len(members) - sizes.sum()]
-        sizes[first] += 1
-        owed[first] -= 1
-        parts[members] = np.repeat(np.arange(len(fractions)), sizes)
-    return parts
 
 
 def _assign_greedily(contents: _Contents, free: Indices, fractions: Fractions, random: np.random.Generator) -> Indices:

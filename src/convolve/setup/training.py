@@ -12,19 +12,18 @@ from convolve.tasks.task import Task
 from convolve.training.evaluation import evaluate_batches
 from convolve.training.step import BatchSource, Training
 
-LearningParts = tuple[Task, BatchSource, BatchSource]
-"""What learns, its training batches, and its validation batches."""
+LearningParts = tuple[Task, BatchSource, BatchSource | None]
+"""What learns, its training batches, and its validation batches where they are not the images."""
 
 
 def build_training(prepared: Prepared) -> Training:
     """A training that can begin: its network is prepared by the runtime, and frozen stages are computed once."""
     prepared.runtime.prepare(prepared.task.network, learning=True)
-    validation = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
-    parts: LearningParts = (prepared.task, prepared.batches, validation)
+    parts: LearningParts = (prepared.task, prepared.batches, None)
     if prepared.recipe.transfer.freeze:
         parts = _skip_frozen_stages(prepared, prepared.recipe.transfer.freeze) or parts
-    task, train, measured = parts
-    validate = partial(_validate, task, measured, prepared)
+    task, train, validation = parts
+    validate = partial(_validate, task, validation, prepared)
     return Training(task, train, validate, prepared.recipe, prepared.runtime)
 
 
@@ -50,6 +49,8 @@ def _skip_frozen_stages(prepared: Prepared, stage: str) -> LearningParts | None:
     return task.with_network(network.tail(stage)), *features
 
 
-def _validate(task: Task, batches: BatchSource, prepared: Prepared, network: Network) -> dict[str, float]:
+def _validate(task: Task, batches: BatchSource | None, prepared: Prepared, network: Network) -> dict[str, float]:
     """The metrics of a network (the one that is evaluated, such as a moving average) at a task."""
+    if batches is None:
+        batches = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
     return evaluate_batches(task.with_network(network), batches.epoch(0), prepared.runtime)

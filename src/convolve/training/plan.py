@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import final
@@ -54,7 +53,8 @@ def measure(training: Training, validation_images: int, seconds: float = SECONDS
     times: list[float] = []
     images = 0
     with isolated(trial):
-        while not _is_enough(times, seconds):
+        enough = False
+        while not enough:
             state, since = State(), time.perf_counter()
             with closing(trial.train.epoch(0)) as batches:
                 for batch in batches:
@@ -65,18 +65,14 @@ def measure(training: Training, validation_images: int, seconds: float = SECONDS
                     now = time.perf_counter()
                     times.append(now - since)
                     since, images = now, max(images, len(batch.images))
-                    if _is_enough(times, seconds):
+                    counted = times[_WARM_UP:]
+                    enough = len(counted) >= _STEPS or (len(counted) >= _FEWEST and sum(counted) >= seconds)
+                    enough = enough or (len(times) > 1 and sum(times) >= _PATIENCE * seconds)
+                    if enough:
                         break
     median = statistics.median(times[min(_WARM_UP, len(times) - 1) :])
     per_epoch = median * (len(trial.train) + _FORWARD_FRACTION * validation_images / images)
     return Plan(trial.recipe.epochs or 1, per_epoch, images / median)
-
-
-def _is_enough(times: Sequence[float], seconds: float) -> bool:
-    """Whether steps of these ``times`` tell how long others will take."""
-    counted = times[_WARM_UP:]
-    told = len(counted) >= _STEPS or (len(counted) >= _FEWEST and sum(counted) >= seconds)
-    return told or (len(times) > 1 and sum(times) >= _PATIENCE * seconds)
 
 
 def batch_for_memory(requested: int, costs: Costs, optimizer: str, runtime: Runtime, budget: int) -> int:

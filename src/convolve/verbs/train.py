@@ -173,6 +173,8 @@ def _train(
     """Train from the beginning; ``chosen`` is how the recipe was completed, if it was."""
     from convolve.setup.contact_sheet import write_contact_sheet
     from convolve.setup.prepare import prepare
+    from convolve.setup.training import build_training
+    from convolve.training.plan import measure
     from convolve.training.run import create_run, lock
 
     preparation = prepare(recipe, options.runtime, fold)
@@ -194,7 +196,8 @@ def _train(
             sentences.append(f"{name} {format_value(value)}: {reasons[name]}")
     for sentence in (*sentences, *prepared.runtime.reasons, prepared.examples.source.description):
         listener(Message(sentence))
-    training = _begin(prepared, listener)
+    training = build_training(prepared)
+    listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
     if chosen and chosen.limit:
         training = replace(training, limit=chosen.limit.part((fold + 1) / (recipe.splitting.folds or 1)))
     run = create_run(folder(), with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
@@ -208,6 +211,8 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
     from convolve.setup.prepare import find_starting_weights
     from convolve.setup.restore import reopen_training
+    from convolve.setup.training import build_training
+    from convolve.training.plan import measure
     from convolve.training.run import lock, open_run
 
     run = open_run(folder)
@@ -218,17 +223,9 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     with lock(folder):
         start = find_starting_weights(weights, recipe.network or "") if weights else None
         prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
-        return _fit(run, prepared, _begin(prepared, listener), options, listener)
-
-
-def _begin(prepared: Prepared, listener: Listener) -> Training:
-    """Make a few steps on a copy, before anything is written, to tell how long the training will take."""
-    from convolve.setup.training import build_training
-    from convolve.training.plan import measure
-
-    training = build_training(prepared)
-    listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
-    return training
+        training = build_training(prepared)
+        listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
+        return _fit(run, prepared, training, options, listener)
 
 
 def _fit(run: Run, prepared: Prepared, training: Training, options: Train, listener: Listener) -> Trained:

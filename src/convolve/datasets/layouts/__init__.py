@@ -68,28 +68,7 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     `Dataset.reason` says by what the layout was recognized, `Dataset.notes` what is left out. Raises `DataError` naming
     what was expected and what is there, also where two layouts explain the data equally well.
     """
-    given = (
-        ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
-        ("--image-column", options.image_column, [tables]),
-        ("--label-column", options.label_column, [tables, via, label_studio]),
-        ("--label-from", options.label_from, [names]),
-    )
-    heeded = {f"{option} {value}": layouts for option, value, layouts in given if value is not None}
-    if [] in heeded.values():
-        raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
-    asked = list(LAYOUTS)
-    for layouts in heeded.values():
-        asked = [layout for layout in asked if layout in layouts] or asked
-    dataset = _open(path, options, asked)
-    for option, layouts in heeded.items():
-        if dataset.layout not in [layout.NAME for layout in layouts]:
-            said = f"{option} says nothing; leave it out"
-            raise DataError(f"{path} is read as {dataset.layout} ({dataset.reason}), where {said}.")
-    return dataset
-
-
-def _open(path: str | Path, options: ReadingOptions, asked: Sequence[ModuleType]) -> Dataset:
-    """A dataset read by one of the layouts ``asked``, if it is a folder. Raises `DataError` as `open_dataset` does."""
+    heeded, candidates = _by_options(options) if options != BY_LOOKING else ({}, LAYOUTS)
     folder = Path(os.path.expanduser(path))  # noqa: PTH111 - of an unknown user it stays as it is
     if not folder.exists():
         if str(path) == "digits":
@@ -97,15 +76,43 @@ def _open(path: str | Path, options: ReadingOptions, asked: Sequence[ModuleType]
         if str(path) not in catalog.NAMES:
             raise DataError(_no_such_dataset(str(path)))
         folder = catalog.locate(str(path))
-    dataset = _recognize(take_inventory(folder, options), asked) if folder.is_dir() else _open_file(folder, options)
+    dataset = (
+        _recognize(take_inventory(folder, options), candidates) if folder.is_dir() else _open_file(folder, options)
+    )
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
-    if isinstance(dataset.images, ImageFiles):
-        files = (*dataset.images.names, *dataset.annotations)
-        if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
-            pages = tiff_pages.describe_pages(dataset.images.root, tiffs)
-            return replace(dataset, notes=(*dataset.notes, *pages))
+    if heeded:
+        _check_heeded(dataset, heeded)
+    files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
+    if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
+        pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
+        return replace(dataset, notes=(*dataset.notes, *pages))
     return dataset
+
+
+def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:
+    """The layouts that heed each of the options that are given, and those that can be meant. Raises `DataError`."""
+    given = (
+        ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
+        ("--image-column", options.image_column, [tables]),
+        ("--label-column", options.label_column, [tables, parquet, via, label_studio]),
+        ("--label-from", options.label_from, [names]),
+    )
+    heeded = {f"{option} {value}": layouts for option, value, layouts in given if value is not None}
+    if [] in heeded.values():
+        raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
+    candidates = list(LAYOUTS)
+    for layouts in heeded.values():
+        candidates = [layout for layout in candidates if layout in layouts] or candidates
+    return heeded, candidates
+
+
+def _check_heeded(dataset: Dataset, heeded: Mapping[str, Sequence[ModuleType]]) -> None:
+    """Raise `DataError` for an option that says nothing of how a dataset was read."""
+    for option, layouts in heeded.items():
+        if dataset.layout not in [layout.NAME for layout in layouts]:
+            said = f"{option} says nothing; leave it out"
+            raise DataError(f"{dataset.root} is read as {dataset.layout} ({dataset.reason}), where {said}.")
 
 
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
@@ -182,7 +189,7 @@ def _recognize(inventory: Inventory, layouts: Sequence[ModuleType]) -> Dataset:
 
 
 def _read(inventory: Inventory, layouts: Sequence[ModuleType]) -> tuple[list[Dataset], dict[str, DataError]]:
-    """What the layouts that are marked, or asked for, read; and what hindered others."""
+    """What the layouts that are marked, or required, read; and what hindered others."""
     readings: list[Dataset] = []
     obstacles: dict[str, DataError] = {}
     for layout in layouts:
@@ -343,10 +350,10 @@ def _no_such_dataset(name: str) -> str:
     return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
-def _no_such_layout(inventory: Inventory, asked: Sequence[ModuleType]) -> str:
-    expected = "; ".join(layout.EXPECTED for layout in reversed(asked))
+def _no_such_layout(inventory: Inventory, candidates: Sequence[ModuleType]) -> str:
+    expected = "; ".join(layout.EXPECTED for layout in reversed(candidates))
     found = f"Found there: {contents(inventory.root)}."
-    if len(asked) < len(LAYOUTS):
-        called = " or ".join(layout.NAME for layout in asked)
+    if len(candidates) < len(LAYOUTS):
+        called = " or ".join(layout.NAME for layout in candidates)
         return f"{inventory.root} cannot be read as {called}, which is: {expected}. {found}"
     return f"{inventory.root} has none of the known layouts, which are: {expected}. {found}"
