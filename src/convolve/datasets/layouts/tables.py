@@ -35,9 +35,10 @@ NAME = "table"
 EXPECTED = "labels.csv, .tsv or .txt (columns path, label and perhaps split)"
 MARK = re.compile(r"^([^/]+/)?[^/]+\.(csv|tsv|txt)$", re.IGNORECASE)
 SUFFIXES = (".csv", ".tsv", ".txt")
+_FILE = re.compile(r"[^\t,;|]+\.(?:jpe?g|png|gif|bmp|tiff?|webp)", re.IGNORECASE)
 _MOST_TABLES = 20  # of one folder; a folder that holds more of them keeps notes on single images
 _HALF = 0.5  # of the images in a folder, which a table names at least
-_FEW = 3  # rows that may have the same label by chance
+_FEW = 2  # rows that may not all have the same label, at least
 _MANY = 10  # rows that cannot all have a label of their own
 _PREDICTIONS = frozenset(("image", "error"))
 """Columns of each table that `convolve predict` writes."""
@@ -143,7 +144,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     """A table below the root of the images; `DataError` for ``predictions`` where they are not wanted."""
     name = path.relative_to(index.root).as_posix()
     images = ImageFinder(index, name.rpartition("/")[0])
-    cells = read_cells(path, lambda cell: is_file_name(cell) or images.names_image(cell))
+    cells = read_cells(path, lambda cell: _FILE.fullmatch(cell) is not None or images.names_image(cell))
     try:
         if not predictions and cells.rows and set(cells.rows[0]) >= _PREDICTIONS:
             raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
@@ -155,7 +156,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
                 str(error)
             ) from error
         body = cells.rows[columns.start :]
-        if lists_classes(body, columns):
+        if lists_classes(body, columns) or lists_classes(cells.rows, columns):
             raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
         origin = _find_origin([line[columns.image].replace("\\", "/") for line in body], images)
         split = _split_of(name)
