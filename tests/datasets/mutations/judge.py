@@ -196,7 +196,7 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
     for what, lost in groups.items():
         names = [sample.path or str(sample.number) for sample in lost]
         alike = [s for s in case.samples if s.number not in reading.rows and s.annotated == lost[0].annotated]
-        others = sum(suffix_of(path) in IMAGE_SUFFIXES for path in case.files)
+        others = sum(suffix_of(path) in IMAGE_SUFFIXES or not suffix_of(path) for path in case.files)
         if not any(is_told(dataset, names[0], count) for count in range(len(lost), len(alike) + others + 1)):
             yield Outcome(f"{what} image lost", f"{len(lost)}: {', '.join(names[:3])} ({dataset.reason})")
 

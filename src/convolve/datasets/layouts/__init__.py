@@ -52,9 +52,9 @@ from convolve.values import Dataset, Indices
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
 LAYOUTS = (
-    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, names, folders,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, folders, names,
 )  # fmt: skip
-"""In the order in which they go first; folders that could mean anything last."""
+"""In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
 _GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
 _MOST = 0.5  # of the images that any layout explains, at least

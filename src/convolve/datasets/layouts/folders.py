@@ -80,10 +80,15 @@ def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
         return None
     if len(classes) == 1:
         name = next(iter(classes))
-        if any(path.startswith(f"{name}/") for path in inventory.folders):
+        below = any(path.startswith(f"{name}/") for path in inventory.folders)
+        if below and not any(path.count("/") == 1 for path in inventory.images):
             return None
         raise DataError(f"{inventory.root} has only one class, {name}; put the images of each class into a folder.")
     called = [name for name in classes if split_word(name)]
+    words = [re.split(r"[-_. ]+", name.casefold()) for name in classes if split_word(name, alone=False)]
+    rests = {tuple(word for word in each if not split_word(word)) for each in words}
+    if len(words) == len(classes) and len(rests) == 1 and not asked:  # pets-train, pets-test
+        called = list(classes)
     if len(called) > 1:
         raise DataError(
             f"{where}s {' and '.join(called)} are called as splits, but hold no folder for each class; add these, or a "

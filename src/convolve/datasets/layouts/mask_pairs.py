@@ -82,7 +82,7 @@ def _key(path: PurePosixPath) -> tuple[tuple[str, ...], bool]:
     for part in path.parts[:-1]:
         word = normalize("NFC", part).casefold()
         marked |= bool(_MASKS.search(word))
-        rest = _IMAGES.sub("", _MASKS.sub("", word))
+        rest = _MASKS.sub("", _IMAGES.sub("", _MASKS.sub("", word)))  # label_masks has two words
         parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
     suffixed = path.suffix.casefold() in IMAGE_SUFFIXES or path.suffix[1:].isalpha()
     stem = normalize("NFC", path.stem if suffixed else path.name).casefold()

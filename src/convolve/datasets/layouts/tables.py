@@ -40,9 +40,10 @@ NAME = "table"
 EXPECTED = "labels.csv, .tsv, .txt or metadata.jsonl (columns path, label and perhaps split)"
 MARK = re.compile(r"^([^/]+/)?[^/]+\.(csv|tsv|txt|jsonl)$", re.IGNORECASE)
 SUFFIXES = (".csv", ".tsv", ".txt", SUFFIX)
+_FILE = re.compile(r"[^\t,;|]+\.(?:jpe?g|png|gif|bmp|tiff?|webp)", re.IGNORECASE)
 _MOST_TABLES = 20  # of one folder; a folder that holds more of them keeps notes on single images
 _HALF = 0.5  # of the images in a folder, which a table names at least
-_FEW = 3  # rows that may have the same label by chance
+_FEW = 2  # rows that may not all have the same label, at least
 _MANY = 10  # rows that cannot all have a label of their own
 TEXTS = frozenset(("text", "caption", "captions", "description", "prompt", "sentence"))
 """Columns that describe an image in words of their own."""
@@ -154,7 +155,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
     cells = (
         read_json_lines(path)
         if lines
-        else read_cells(path, lambda cell: is_file_name(cell) or images.names_image(cell))
+        else read_cells(path, lambda cell: _FILE.fullmatch(cell) is not None or images.names_image(cell))
     )
     try:
         if cells.rows and not predictions:
@@ -167,7 +168,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
                 str(error)
             ) from error
         body = cells.rows[columns.start :]
-        if lists_classes(body, columns):
+        if lists_classes(body, columns) or lists_classes(cells.rows, columns):
             raise NoTableError("is a list of classes by their numbers; a path and a label on each line are needed.")
         origin = _find_origin([line[columns.image].replace("\\", "/") for line in body], images)
         split = split_of(name)
