@@ -10,7 +10,7 @@ from PIL import Image
 
 import convolve
 from convolve.datasets.inventory import take_inventory
-from convolve.marks import OVERLAY, is_marked, save_jpeg, save_png
+from convolve.marks import OVERLAY, has_mark, save_jpeg, save_png
 from tests.tasks.segment.small import folder as folder_of_masks
 from tests.verbs.synthetic import QUICK, folders, train
 
@@ -20,12 +20,12 @@ def test_a_mark_stays_with_the_file_and_changes_no_pixel(mode: str, tmp_path: Pa
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)).convert(mode)
     image.info["icc_profile"] = bytes(20)
     save_png(image, tmp_path / "own.png", optimize=True)
-    assert is_marked(str(tmp_path / "own.png"))
+    assert has_mark(str(tmp_path / "own.png"))
     with Image.open(tmp_path / "own.png") as found:
         assert (found.mode, found.tobytes()) == (mode, image.tobytes())
         found.save(tmp_path / "copy.png")  # by another program, and so a person's
-    assert not is_marked(str(tmp_path / "copy.png"))
-    assert not is_marked(str(tmp_path / "nothing.png"))
+    assert not has_mark(str(tmp_path / "copy.png"))
+    assert not has_mark(str(tmp_path / "nothing.png"))
 
 
 def test_images_with_the_mark_are_left_out_and_named(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def save_jpeg(image: Image.Image, path: Path, quality: int) -> None:
     image.save(path, "JPEG", quality=quality, subsampling=0, comment=SOFTWARE.encode())
 
 
-def is_marked(path: str) -> bool:
+def has_mark(path: str) -> bool:
     """Whether convolve wrote an image file."""
     try:
         file = os.open(path, os.O_RDONLY)  # twice as fast as a file object

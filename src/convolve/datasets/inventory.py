@@ -12,7 +12,7 @@ from natsort import natsort_keygen, ns
 
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
-from convolve.marks import OVERLAY, is_marked
+from convolve.marks import OVERLAY, has_mark
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif",
@@ -106,7 +106,7 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
                 known = suffix in IMAGE_SUFFIXES or suffix in _OTHER_SUFFIXES
                 image = suffix in IMAGE_SUFFIXES if known else has_image_signature(Path(parent, name))
                 listed = unreadable if suffix in _UNREADABLE_SUFFIXES else images if image else others
-                if (suffix == ".png" or name.endswith(OVERLAY)) and is_marked(f"{parent}/{name}"):
+                if (suffix == ".png" or name.endswith(OVERLAY)) and has_mark(f"{parent}/{name}"):
                     listed = own
                 listed.append(prefix + name)
     emptied = {path[:end] for path in own for end, mark in enumerate(f"{path}/") if mark == "/"}
