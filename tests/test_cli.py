@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import convolve
@@ -20,7 +22,7 @@ from convolve import cli
 from convolve.options import fields
 from convolve.tasks.registry import task_flags
 from convolve.verbs import COMMANDS
-from tests.verbs.synthetic import folders
+from tests.verbs.synthetic import corner_image, folders, save
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
 
@@ -323,3 +325,72 @@ def test_python_takes_what_the_command_line_takes(digits_run: Path) -> None:
         convolve.predict(digits_run, image, task_options={"netwrk": 1}, progress=False)
     with pytest.raises(convolve.ConvolveError, match=r"^epochs cannot be 'many'; it must be a whole number\.$"):
         convolve.train("digits", epochs="many")  # type: ignore[arg-type]
+
+
+def test_what_looks_like_an_option_may_be_a_file(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-1.png", "--json.png"):
+        save(tmp_path / name, corner_image([0], np.random.default_rng(0)))
+    assert command.refused("predict", "run", "-1.png").endswith("The file of that name is written ./-1.png.")
+    assert command.refused("predict", "run", "--json.png").endswith("The file of that name is written ./--json.png.")
+    assert command.refused("predict", "run", "a.png", "--qiet") == "Unknown option: --qiet. Did you mean --quiet?"
+    assert "run is not a run" in command.refused("predict", "run", "--", "-1.png")
+
+
+@pytest.mark.parametrize("words", [("-", "-q"), ("-q", "-"), ("-q", "--", "-"), ("-", "-q", "--", "-")])
+def test_a_dash_is_standard_input(
+    words: tuple[str, ...], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_run: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{digits_run / 'contact_sheet.png'}\n".encode())))
+    done = command("predict", digits_run, "--threads", "1", *words)
+    assert done.code == 0, done.err
+    assert done.out.count("contact_sheet.png") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("words", [["networks"], ["networks", "--json"], ["--help"], ["data", "digits", "-q"]])
+def test_a_full_disk_under_the_output_is_one_sentence(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "convolve", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    sentence = "The output cannot be written (No space left on device); free some space or write it elsewhere.\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell's way to close streams")
+def test_closed_streams_do_no_harm(digits_run: Path) -> None:
+    def run(command: str) -> tuple[int, str, str]:
+        script = f'"$PYTHON" -m convolve {command}'
+        environment = os.environ | {"PYTHON": sys.executable}
+        done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run("data digits >&- 2>&- <&-") == (0, "", "")
+    assert run("data nowhere 2>&-") == run("data nowhere >&- 2>&-") == (2, "", "")
+    code, out, err = run(f"predict '{digits_run}' - <&-")
+    assert (code, out) == (2, "")
+    assert err.startswith("Standard input is closed;")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PermissionError(13, "Permission denied", "run/x"), "run/x cannot be used (Permission denied); check its path"),
+        (OSError(28, "No space left on device"), "The output cannot be written (No space left on device)"),
+        (MemoryError(), "There is not enough memory; close other programs"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(
+    error: Exception, sentence: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(options: object, listener: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_discard_output", lambda: None)  # this process needs its own
+    monkeypatch.setitem(COMMANDS, "data", dataclasses.replace(COMMANDS["data"], run=fail))
+    assert command.refused("data", "digits").startswith(sentence)
+    with pytest.raises(type(error)):
+        command("data", "digits", "--debug")

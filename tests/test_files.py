@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from convolve.errors import ConvolveError
-from convolve.files import atomic_write, write_text
+from convolve.files import atomic_write, shell_quote, write_text
 
 
 def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -42,3 +43,26 @@ def test_a_name_that_is_not_unicode_is_written_as_json_has_it(tmp_path: Path) ->
     name = os.fsdecode(b"caf\xe9 \xea\xb3\xa0.png")
     write_text(tmp_path / "a.json", json.dumps([name], ensure_ascii=False))
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
+
+
+def test_devices_and_links_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old, and longer")
+    (tmp_path / "link").symlink_to("file")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "new"
+    write_text(Path(os.devnull), "text")
+    assert not Path(os.devnull).is_file()
+    if Path("/dev/full").exists():
+        with pytest.raises(ConvolveError, match=r"/dev/full cannot be written \(No space left on device\)"):
+            write_text(Path("/dev/full"), "text")
+        assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("runs/a", "runs/a"), ("my run", "'my run'"), ("a'b", "'a'\"'\"'b'"), ("-run", "./-run"), ("$HOME", "'$HOME'")],
+)
+def test_a_path_is_quoted_for_the_shell(path: str, written: str) -> None:
+    assert shell_quote(path) == written
+    assert Path(shlex.split(written)[0]) == Path(path)

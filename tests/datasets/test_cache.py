@@ -15,8 +15,9 @@ import pytest
 
 from convolve.datasets.cache import PixelSource, cache_folder, clean, open_cache
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
+from convolve.datasets.layouts.catalog import data_folder
 from convolve.datasets.preprocess import least_side, resize_for_cache
-from convolve.errors import ImageError
+from convolve.errors import DataError, ImageError
 from convolve.values import Images, Preprocessing
 from tests.datasets.synthetic import files, preprocessing, random_image
 
@@ -256,3 +257,16 @@ def test_the_folder_is_the_persons_choice(monkeypatch: pytest.MonkeyPatch) -> No
     assert cache_folder() == Path("/somewhere")
     monkeypatch.delenv("CONVOLVE_CACHE")
     assert cache_folder() == Path.home() / ".cache" / "convolve" / "pixels"
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("CONVOLVE_CACHE", "CONVOLVE_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(DataError, match=r"no home directory .* set CONVOLVE_CACHE"):
+        cache_folder()
+    with pytest.raises(DataError, match=r"no home directory .* set CONVOLVE_DATA"):
+        data_folder()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +21,16 @@ from convolve.tasks.classify.task import Classify
 from convolve.training import run as run_files
 from convolve.training.evaluation import evaluate_batches, evaluation_mode
 from convolve.training.recipe import Optimization, Recipe
-from convolve.training.run import Manifest, create_run, open_run, read_splits, save_weights, write_manifest
+from convolve.training.run import (
+    Manifest,
+    create_run,
+    lock,
+    new_folder,
+    open_run,
+    read_splits,
+    save_weights,
+    write_manifest,
+)
 from convolve.values import Batch, Dataset, Preprocessing, Splits
 from tests.training.small import RUNTIME, training
 
@@ -117,3 +128,33 @@ def test_metrics_and_loss_do_not_depend_on_the_batches() -> None:
     assert parts == pytest.approx(whole, abs=1e-6)
     assert not any(parameter.grad is not None for parameter in task.network.parameters())
     assert torch.is_grad_enabled()
+
+
+def test_a_new_folder_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(new_folder, ["a"] * 24))
+    assert len(set(made)) == 24
+    assert {path.name for path in Path("runs").iterdir()} == {"a", *(f"a-{number}" for number in range(2, 25))}
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Path("runs").write_text("")
+    with pytest.raises(RunError, match=r"runs/a cannot be made \(Not a directory\); choose another --out"):
+        new_folder("a")
+
+
+def test_a_run_is_created_once(tmp_path: Path) -> None:
+    folder = tmp_path / "my run"
+    create_run(folder, RECIPE, MANIFEST, dataset(*"abcde"), SPLITS)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    with pytest.raises(RunError, match="already holds a run; choose another --out, or continue it with --resume '"):
+        create_run(folder, Recipe("other"), MANIFEST, dataset(*"abcde"), SPLITS)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such locks on Windows")
+def test_a_run_is_locked_while_it_is_trained(tmp_path: Path) -> None:
+    with lock(tmp_path), pytest.raises(RunError, match="is being trained by another process"), lock(tmp_path):
+        pass
+    with lock(tmp_path):
+        pass

@@ -17,7 +17,7 @@ from PIL import Image
 import convolve
 from convolve.errors import ConvolveError, DataError, OptionError
 from convolve.tasks.classify.prediction import UNSURE, ClassPrediction
-from convolve.verbs.predict import Predictions, render
+from convolve.verbs.predict import Predictions, find_images, render
 from tests.test_cli import Command
 from tests.verbs.synthetic import QUICK, corner_image, folders, save, train
 
@@ -97,10 +97,56 @@ def test_names_come_from_standard_input(
     for name in ("a b.png", "ü.png"):
         dog.save(tmp_path / name)
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{tmp_path / 'a b.png'}\n\n{tmp_path / 'ü.png'}\n"))
-    assert [one.label for one in predictions(run, "-")] == ["dog", "dog"]
+    assert [one.label for one in predictions(run, "-")] == ["dog", "dog"]  # as in a notebook
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     with pytest.raises(DataError, match="There is no image in the list on standard input"):
         predictions(run, "-")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a b.png\n고.png\n".encode(),
+        "\ufeffa b.png\r\n\r\n고.png\r\n".encode(),
+        "a b.png\r\n고.png\r\n".encode("utf-16"),
+        "a b.png\0고.png\0".encode(),
+        "a b.png\r  고.png  \r".encode(),
+    ],
+    ids=["lines", "windows", "powershell", "print0", "spaces"],
+)
+def test_names_are_listed_in_many_ways(
+    content: bytes, dog: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a b.png", "고.png"):
+        dog.save(name)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
+    assert find_images(["-"]).names == ("a b.png", "고.png")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode on Windows")
+def test_a_listed_name_is_just_the_file_s(dog: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = (os.fsdecode(b"caf\xe9.png"), "BMW.png", " b.png ")
+    for name in names:
+        dog.save(tmp_path / "any.png")
+        (tmp_path / "any.png").rename(name)
+    listed = b"BMW.png\ncaf\xe9.png\n b.png \n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listed), encoding="utf-8"))
+    assert sorted(find_images(["-"]).names) == sorted(names)
+
+
+def test_standard_input_that_is_no_list_is_named(
+    dog: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dog.save(tmp_path / "a.png")
+    content = io.BytesIO((tmp_path / "a.png").read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content, encoding="utf-8"))
+    with pytest.raises(DataError, match=r"^Standard input is an image; give its name"):
+        find_images(["-"])
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match=r"^Standard input is closed"):
+        find_images(["-"])
 
 
 def test_top_and_threshold(run: Path, dog: Image.Image, tmp_path: Path) -> None:
