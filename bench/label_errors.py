@@ -1,8 +1,9 @@
 """How many of the labels flipped in Fashion-MNIST `convolve data RUN --label-errors` finds.
 
-    python -m bench.label_errors FOLDER [--fraction 0.02] [--epochs 5] [--folds 5] [--seed 0]
+    python -m bench.label_errors FOLDER [--fraction 0.02] [--epochs 5] [--folds 5] [--seed 0] [--similar]
 
-Of the training and of the test images, a fraction gets the label of another class, drawn at random. The folder gets the
+Of the training and of the test images, a fraction gets the label of another class, drawn at random or, with --similar,
+the one that a LeNet most often takes it for. The folder gets the
 data so changed and a run of LeNet on it, whose labels are then judged; what is there already is used again. Printed are
 precision and recall among as many images as there are flipped labels, for the list and for simpler rankings: by the
 probability of the label alone, and by the normalized margin (that of the label less that of the most probable other
@@ -26,10 +27,12 @@ from convolve.metrics.ranking import average_precision
 from convolve.values import Dataset, Flags, Indices
 from convolve.verbs.label_errors import JudgedLabels
 
+_SIMILAR = np.array([6, 3, 4, 4, 2, 7, 0, 9, 6, 7], np.uint8)
+"""The class that each is most often taken for, such as 0 (T-shirt) for 6 (shirt)."""
 _FILES = {"train": "train", "test": "t10k"}
 
 
-def _write_flipped(folder: Path, fraction: float, seed: int) -> None:
+def _write_flipped(folder: Path, fraction: float, seed: int, *, similar: bool) -> None:
     """Fashion-MNIST as IDX files with flipped labels, and the names of those images in `flipped.json`."""
     dataset = open_dataset("fashion-mnist")
     labels = dataset.ground_truths["labels"]
@@ -41,7 +44,10 @@ def _write_flipped(folder: Path, fraction: float, seed: int) -> None:
         indices = dataset.given_splits[split]
         values = labels.values[indices].astype(np.uint8)
         flipped = random.choice(len(values), round(fraction * len(values)), replace=False)
-        values[flipped] = (values[flipped] + random.integers(1, 10, len(flipped))) % 10
+        if similar:
+            values[flipped] = _SIMILAR[values[flipped]]
+        else:
+            values[flipped] = (values[flipped] + random.integers(1, 10, len(flipped))) % 10
         pixels = np.stack([dataset.images.read(int(index))[..., 0] for index in indices])
         _write_idx(folder / f"{prefix}-images-idx3-ubyte", pixels)
         _write_idx(folder / f"{prefix}-labels-idx1-ubyte", values)
@@ -77,10 +83,11 @@ def _print_metrics(judged: JudgedLabels, flipped: Flags) -> None:
     others[rows, held_out.labels] = -np.inf
     first = np.zeros(len(rows), np.float64)
     first[listed] = 2.0
+    margins = others.max(1) - confidence
     scores: dict[str, Fractions] = {
-        "the list, then the others": first - confidence,
+        "the list, then the others": first + margins,
+        "normalized margin": margins,
         "probability of the label": -confidence,
-        "normalized margin": others.max(1) - confidence,
     }
     count = int(flipped.sum())
     print(
@@ -104,10 +111,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--similar", action="store_true")
     options = parser.parse_args()
     data = options.folder / "data"
     if not data.exists():
-        _write_flipped(data, options.fraction, options.seed)
+        _write_flipped(data, options.fraction, options.seed, similar=options.similar)
     judged = _judge(options.folder, options.epochs, options.folds)
     names = set(json.loads((options.folder / "flipped.json").read_text()))
     _print_metrics(judged, _flags(judged.held_out.dataset, judged.held_out.indices, names))

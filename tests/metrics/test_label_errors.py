@@ -69,8 +69,10 @@ def test_properties(seed: int, images: int, classes: int) -> None:
     found = find_label_errors(probabilities, labels)
     assert len(np.unique(found.indices)) == len(found.indices)
     assert (found.suggested != labels[found.indices]).all()
-    assert (np.diff(found.self_confidence) >= 0).all()
-    np.testing.assert_allclose(found.self_confidence, probabilities[found.indices, labels[found.indices]])
+    assert (np.diff(found.margins) >= 0).all()
+    own, other = (probabilities[found.indices, which] for which in (labels[found.indices], found.suggested))
+    np.testing.assert_allclose(found.margins, own - other, atol=1e-6)
+    assert (found.margins < 0).all()
     np.testing.assert_allclose(found.joint.sum(1), np.bincount(labels, minlength=classes) / images, atol=1e-12)
     assert 0 <= found.estimated < 1
 

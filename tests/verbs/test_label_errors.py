@@ -49,6 +49,7 @@ def test_the_wrong_label_is_the_most_certain_one(judged: JudgedLabels) -> None:
     first = judged.errors[0]
     assert (first.image, first.label, first.suggested) == ("bee/wrong.png", "bee", "ape")
     assert first.label_probability < 0.5 < first.suggested_probability
+    assert first.margin == pytest.approx(first.label_probability - first.suggested_probability, abs=1e-6)
     assert len(judged.errors) < 5
 
 

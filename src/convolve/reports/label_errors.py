@@ -31,11 +31,14 @@ _ESTIMATED = "the fraction of the images labeled so that belongs to another clas
 
 @dataclass(frozen=True)
 class LabelError:
-    """An image whose label is likely wrong, the class ``suggested`` instead, and the probability of each."""
+    """An image whose label is likely wrong, the class ``suggested`` instead, the probability of each, and the
+    ``margin``: that of the label less that of the other class.
+    """
 
     image: str
     label: str
     suggested: str
+    margin: float
     label_probability: float
     suggested_probability: float
 

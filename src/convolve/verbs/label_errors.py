@@ -114,12 +114,13 @@ def _summary(judged: JudgedLabels) -> str:
 def _list_errors(held_out: HeldOut, found: LabelErrors) -> Iterator[LabelError]:
     from convolve.reports.label_errors import LabelError
 
-    for row, suggested in zip(found.indices, found.suggested, strict=True):
+    for row, suggested, margin in zip(found.indices, found.suggested, found.margins.tolist(), strict=True):
         label, probabilities = held_out.labels[row], held_out.probabilities[row]
         yield LabelError(
             held_out.dataset.images.name(int(held_out.indices[row])),
             held_out.classes[label],
             held_out.classes[suggested],
+            margin,
             float(probabilities[label]),
             float(probabilities[suggested]),
         )
