@@ -117,11 +117,12 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
             return _resume_folds(options.resume, options, listener)
         return _resume(options.resume, options, listener)
     recipe = override(read_recipe(options.recipe), options.training) if options.recipe else options.training
-    if options.out:
-        _refuse_taken(options.out)
+    out = options.out
+    if out and any((out / name).exists() for name in ("manifest.json", "checkpoints", "fold-1")):
+        raise RunError(f"{out} already holds a run; choose another --out, or continue it with --resume {out}.")
     chosen = _choose(recipe, options, listener) if recipe.network is None or options.minutes is not None else None
     recipe = chosen.recipe if chosen else recipe
-    folder = options.out or _new_folder(recipe)
+    folder = out or _new_folder(recipe)
     if (recipe.splitting.folds or 1) > 1:
         return _train_folds(recipe, folder, options, listener, chosen)
     return _train(recipe, folder, options, listener, chosen=chosen)
@@ -311,12 +312,6 @@ def _with_lasting_paths(recipe: Recipe) -> Recipe:
         for name in (recipe.data, recipe.transfer.weights)
     )
     return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))
-
-
-def _refuse_taken(folder: Path) -> None:
-    """Raise `RunError` where a folder holds a run."""
-    if any((folder / name).exists() for name in ("manifest.json", "checkpoints", "fold-1")):
-        raise RunError(f"{folder} already holds a run; choose another --out, or continue it with --resume {folder}.")
 
 
 def _new_folder(recipe: Recipe) -> Path:
