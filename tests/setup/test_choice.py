@@ -108,6 +108,14 @@ def test_the_fastest_is_taken_where_none_learns_enough(small: Path, monkeypatch:
     assert found.reasons["network"].startswith("the fastest of the candidates for small images; resnet18 would need ")
 
 
+def test_trials_take_a_quarter_of_the_time_and_the_last_candidates_at_most(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, tried = chosen(Recipe(str(small)), dict.fromkeys(SMALL, 1000.0), monkeypatch, seconds=3.0)
+    assert tried == ["resnet18", "lenet5_keras"]
+    assert "; resnet20_cifar was not tried, for lack of time" in found.reasons["network"]
+
+
 def test_what_does_not_fit_into_memory_is_passed_over(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = chosen(Recipe(str(small)), SMALL | {"resnet18": 0.0}, monkeypatch)
     assert found.recipe.network == "resnet20_cifar"

@@ -51,6 +51,8 @@ _REPORT = 5.0
 """Seconds for the report at least; on a busy machine it takes about as long as preparing a training."""
 _TRIAL = 1 / 60
 """Of the time: how long a candidate's steps are timed at most."""
+_CHOOSING = 0.25
+"""Of the time: when so much is gone, only the last candidate is still tried."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,9 @@ def choose(recipe: Recipe, runtime_options: RuntimeOptions, limit: TimeLimit, li
     passed: list[str] = []
     best: tuple[Candidate, _Trial] | None = None
     for candidate in candidates:
+        if limit.left() < (1 - _CHOOSING) * limit.seconds and candidate != candidates[-1]:
+            passed.append(f"{candidate} was not tried, for lack of time")
+            continue
         listener(Message(f"Trying {candidate} for a moment ..."))
         try:
             trial = _try(merge(_as_recipe(candidate), recipe), data, runtime_options, limit)
