@@ -147,7 +147,17 @@ def test_the_recipe_has_the_options_of_train() -> None:
     for name, option in of_recipe.items():
         assert of_train[name] == Seen(members(option.type), option.default) == Seen(members(option.type), None)
     own = {option.name for task in task_infos() for option in fields(task.options)}
-    about_the_run = {"recipe", "out", "resume", "tensorboard", "device", "precision", "threads", "fast_convolutions"}
+    about_the_run = {
+        "recipe",
+        "out",
+        "resume",
+        "minutes",
+        "tensorboard",
+        "device",
+        "precision",
+        "threads",
+        "fast_convolutions",
+    }
     assert of_train.keys() - of_recipe.keys() == own | about_the_run
 
 
