@@ -325,10 +325,10 @@ def _no_such_dataset(name: str) -> str:
     return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
-def _no_such_layout(inventory: Inventory, asked: Sequence[ModuleType]) -> str:
-    expected = "; ".join(layout.EXPECTED for layout in reversed(asked))
+def _no_such_layout(inventory: Inventory, layouts: Sequence[ModuleType]) -> str:
+    expected = "; ".join(layout.EXPECTED for layout in reversed(layouts))
     found = f"Found there: {contents(inventory.root)}."
-    if len(asked) < len(LAYOUTS):
-        called = " or ".join(layout.NAME for layout in asked)
+    if len(layouts) < len(LAYOUTS):
+        called = " or ".join(layout.NAME for layout in layouts)
         return f"{inventory.root} cannot be read as {called}, which is: {expected}. {found}"
     return f"{inventory.root} has none of the known layouts, which are: {expected}. {found}"
