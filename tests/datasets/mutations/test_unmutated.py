@@ -30,7 +30,7 @@ def test_is_read(layout: str, count: int, tmp_path: Path) -> None:
 
 
 def test_numbers_can_be_read_from_pixels() -> None:
-    from convolve.datasets.decode import decode
+    from convolve.datasets.images import decode
 
     for number in range(NUMBERS):
         assert identify(pixels(number)) == number
