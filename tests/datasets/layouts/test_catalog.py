@@ -110,7 +110,7 @@ def test_what_was_expected_and_seen(tmp_path: Path) -> None:
         (tmp_path / "photos" / f"{number}.jpg").touch()
     with pytest.raises(DataError) as caught:
         open_dataset(tmp_path / "photos")
-    for words in ("CLASS/*.jpg", "labels.csv", "train-images-idx3-ubyte", "Found there: 0.jpg, 1.jpg", "and 3 more."):
+    for words in ("CLASS/*.jpg", "labels.csv", "idx, cifar", "Found there: 0.jpg, 1.jpg", "and 3 more."):
         assert words in str(caught.value)
     (tmp_path / "photos.zip").touch()
     with pytest.raises(DataError, match="unpack an archive first"):

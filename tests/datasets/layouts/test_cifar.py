@@ -169,3 +169,11 @@ def test_labels_outside_of_the_classes(tmp_path: Path) -> None:
     python2(tmp_path / "test_batch", {b"data": rows(1), b"labels": [10]})
     with pytest.raises(DataError, match=f"{tmp_path.name}: A label lies outside the 10 classes"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".bin"])
+def test_the_first_batch_is_missed_as_any_other(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"data_batch_2{suffix}").write_bytes(bytes(30))
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(DataError, match=rf"data_batch_1{suffix} cannot be opened"):
+        open_dataset(tmp_path)

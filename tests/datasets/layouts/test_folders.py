@@ -111,7 +111,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_folder_per_class(tmp_path: Path, names: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match="has none of the known layouts, which are"):
+    with pytest.raises(DataError, match="has none of the known layouts"):
         open_dataset(put(tmp_path, *names))
 
 

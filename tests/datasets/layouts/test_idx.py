@@ -123,3 +123,10 @@ def test_counts_that_differ(tmp_path: Path) -> None:
     write(tmp_path / "train-labels-idx1-ubyte", np.array([1]))
     with pytest.raises(DataError, match=r"train-images in .* holds 2 images, but 1 labels"):
         open_dataset(tmp_path)
+
+
+def test_hidden_companions_are_no_sets(tmp_path: Path) -> None:
+    put(tmp_path, "train", [3, 1])
+    for path in list(tmp_path.iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(bytes(30))
+    assert labels_of(open_dataset(tmp_path)).values.tolist() == [3, 1]

@@ -94,3 +94,22 @@ def smooth(mask: Pixels) -> Pixels:
     distance = np.hypot(rows - 20 - mask[0, 0], columns - 24)
     soft: Pixels = np.clip(255 * (12 - distance) / 2, 0, 255).round(-1).astype(np.uint8)
     return soft
+
+
+@pytest.mark.parametrize(("there", "absent"), [("train-volume", "train-labels"), ("train-labels", "train-volume")])
+def test_half_of_a_pair_names_the_other(there: str, absent: str, tmp_path: Path) -> None:
+    write(tmp_path / f"{there}.tif", stack(3)[0])
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(DataError, match=rf"{there}\.tif is a stack without its .*, such as {absent}\.tif; add them"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("part", range(1, 12))
+def test_a_stack_cut_short_is_named(part: int, tmp_path: Path) -> None:
+    images, masks = stack(3)
+    write(tmp_path / "train-volume.tif", images)
+    write(tmp_path / "train-labels.tif", masks)
+    content = (tmp_path / "train-labels.tif").read_bytes()
+    (tmp_path / "train-labels.tif").write_bytes(content[: len(content) * part // 12])
+    with pytest.raises(DataError, match=r"train-labels\.tif"):
+        open_dataset(tmp_path)

@@ -259,7 +259,8 @@ def no_suffix(case: Case, choose: Choose) -> str:
         sample.listed = sample.name
         sample.path = str(path.with_suffix(""))
         case.culprits |= {path.name, path.stem}
-    case.culprits |= {"suffix", "ending", "extension", *(one.path for one in (*case.tables, *case.coco))}
+    case.culprits |= {"suffix", "ending", "extension", *(table.path for table in case.tables)}
+    case.culprits |= {style.path for style in case.coco}
     return style
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convolve.datasets.images import EncodedFile
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
@@ -30,14 +31,12 @@ def test_is_read(layout: str, count: int, tmp_path: Path) -> None:
 
 
 def test_numbers_can_be_read_from_pixels() -> None:
-    from convolve.datasets.decode import decode
-
     for number in range(NUMBERS):
         assert identify(pixels(number)) == number
         assert identify(gray(number, 28, 28)[..., None]) == number
         for suffix in (".jpg", ".png", ".tif", ".bmp", ".webp"):
-            assert identify(decode(encoded(number, suffix), "image")) == number
-        turned = decode(encoded(number, ".jpg", turned=True), "image")
+            assert identify(EncodedFile(encoded(number, suffix), "image").decode()) == number
+        turned = EncodedFile(encoded(number, ".jpg", turned=True), "image").decode()
         assert (identify(turned), turned.shape) == (number, pixels(number).shape)
     masks = {(class_mask(number, 2).tobytes(), class_mask(number, 2).shape) for number in range(MASKED)}
     assert len(masks) == MASKED

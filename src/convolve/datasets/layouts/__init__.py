@@ -350,10 +350,15 @@ def _no_such_dataset(name: str) -> str:
     return f"There is no file, folder or built-in dataset '{name}'; {hint}"
 
 
-def _no_such_layout(inventory: Inventory, candidates: Sequence[ModuleType]) -> str:
-    expected = "; ".join(layout.EXPECTED for layout in reversed(candidates))
+def _no_such_layout(inventory: Inventory, layouts: Sequence[ModuleType]) -> str:
+    common = [layout for layout in (folders, tables, masks) if layout in layouts] or layouts
+    expected = "; ".join(layout.EXPECTED for layout in common)
     found = f"Found there: {contents(inventory.root)}."
-    if len(candidates) < len(LAYOUTS):
-        called = " or ".join(layout.NAME for layout in candidates)
+    if len(layouts) < len(LAYOUTS):
+        called = " or ".join(layout.NAME for layout in layouts)
         return f"{inventory.root} cannot be read as {called}, which is: {expected}. {found}"
-    return f"{inventory.root} has none of the known layouts, which are: {expected}. {found}"
+    others = ", ".join(layout.NAME for layout in layouts if layout not in common)
+    return (
+        f"{inventory.root} has none of the known layouts, of which the usual ones are: {expected}. The others, {others}, "
+        f"are described in docs/data.md. {found}"
+    )
