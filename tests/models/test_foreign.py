@@ -123,7 +123,7 @@ def test_without_timm_one_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "timm", None)
     monkeypatch.delitem(sys.modules, "convolve.models.timm_networks", raising=False)
     monkeypatch.delattr("convolve.models.timm_networks", raising=False)
-    with pytest.raises(NetworkError, match=r"^timm is not installed; run `pip install convolve\[timm\]`\.$"):
+    with pytest.raises(NetworkError, match=r"^timm is not installed; run `pip install 'convolve\[timm\]'`\.$"):
         card("timm/resnet10t")
 
 

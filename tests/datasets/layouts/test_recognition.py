@@ -74,7 +74,7 @@ def test_the_splits_of_folders_and_the_labels_of_a_table(tmp_path: Path) -> None
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
     data = open_dataset(tmp_path)
     assert splits(data) == {"train": names[:2], "test": [*names[2:], "test/cat/missing.jpg"]}
-    assert data.reason == "the table labels.csv; splits: train/, test/ with a folder per class"
+    assert data.reason == "the table labels.csv"
 
 
 def test_the_names_of_folders_in_another_order_are_a_contradiction(tmp_path: Path) -> None:

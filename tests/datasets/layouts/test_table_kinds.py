@@ -125,7 +125,7 @@ def test_a_column_without_header_is_chosen_by_its_number(tmp_path: Path) -> None
 
 def test_a_chosen_column_asks_for_a_table(tmp_path: Path) -> None:
     write(tmp_path, "notes.md", [], FOLDERS)
-    with pytest.raises(DataError, match="cannot be read as table"):
+    with pytest.raises(DataError, match="cannot be read as parquet or table"):
         read(tmp_path, label_column="dx")
 
 

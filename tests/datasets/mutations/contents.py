@@ -203,11 +203,15 @@ def same_file_names(case: Case, choose: Choose) -> None:
 
 @mutation(NAMES, has_tables)
 def same_name_in_folders(case: Case, choose: Choose) -> str:
-    """Images of one name in several folders; tables say the whole path."""
+    """Images of one name in several folders; tables say the whole path. Folders called as splits are splits, unless the
+    table says others.
+    """
     style = choose(("folders a and b", "folders train and test"))
     words = ("a", "b") if style == "folders a and b" else ("train", "test")
+    splits = style == "folders train and test" and not any(sample.split for sample in case.samples)
     for position, sample in enumerate(case.samples):
         folder = f"images/{words[position % 2]}"
+        sample.split = words[position % 2] if splits else sample.split
         sample.path = f"{folder}/{position // 2}{PurePosixPath(sample.path).suffix}"
         case.culprits |= {sample.path, str(position // 2)}
     return style

@@ -70,15 +70,14 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     """
     heeded, candidates = _by_options(options) if options != BY_LOOKING else ({}, LAYOUTS)
     folder = Path(os.path.expanduser(path))  # noqa: PTH111 - of an unknown user it stays as it is
-    if not folder.exists():
-        if str(path) == "digits":
-            return catalog.digits()
+    dataset = catalog.digits() if str(path) == "digits" and not folder.exists() else None
+    if dataset is None and not folder.exists():
         if str(path) not in catalog.NAMES:
             raise DataError(_no_such_dataset(str(path)))
         folder = catalog.locate(str(path))
-    dataset = (
-        _recognize(take_inventory(folder, options), candidates) if folder.is_dir() else _open_file(folder, options)
-    )
+    if dataset is None:
+        inside = take_inventory(folder, options) if folder.is_dir() else None
+        dataset = _recognize(inside, candidates) if inside else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
     if heeded:
