@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 _SECONDS_BETWEEN_REPORTS: Final = 0.1
+_QUICK = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,23 @@ Listener = Callable[[Progress | Message], None]
 
 @final
 class Pace:
-    """Reports how much of some work is done, ten times a second at most and at the end, with its speed and time left.
+    """Reports how much of some work is done, ten times a second at most and at the end, with its speed and time left;
+    nothing of work that is done in less than a second.
 
     ``unit`` is what is counted, such as `images`.
     """
 
     def __init__(self, listener: Listener, work: str, total: int, unit: str) -> None:
         self._listener, self._work, self._total, self._unit = listener, work, total, unit
-        self._started = self._reported = time.monotonic()
+        self._started = time.monotonic()
+        self._reported: float | None = None
 
     def __call__(self, done: int) -> None:
         """Report, if it is time."""
         now = time.monotonic()
-        if now - self._reported < _SECONDS_BETWEEN_REPORTS and done < self._total:
+        if self._reported is None and now - self._started < _QUICK:
+            return
+        if self._reported is not None and now - self._reported < _SECONDS_BETWEEN_REPORTS and done < self._total:
             return
         self._reported, speed = now, done / max(now - self._started, 1e-9)
         words = [f"{speed:,.0f} {self._unit}/s"]

@@ -107,11 +107,9 @@ def test_the_folds_are_trained_once_and_said_to_be(run: Path, judged: JudgedLabe
     before = weights.stat().st_mtime_ns
     run_data(Data(str(run), label_errors=True, folds=FOLDS), events.append)
     assert weights.stat().st_mtime_ns == before
-    assert {event.work for event in events if isinstance(event, Progress)} == {
-        "judging labels",
-        "read",
-        "near duplicates",
-    }
+    works = {event.work for event in events if isinstance(event, Progress)}
+    assert "judging labels" in works
+    assert "training" not in works
 
 
 def test_a_folder_of_folds_is_judged_as_it_is(run: Path, judged: JudgedLabels) -> None:
