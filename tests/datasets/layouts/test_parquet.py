@@ -103,7 +103,7 @@ def test_the_folders_of_a_conversion(tmp_path: Path) -> None:
         "train": [0, 1, 2, 3],
         "validation": [4, 5, 6, 7],
     }
-    assert data.images.name(5) == "default/validation/0000.parquet#1"
+    assert data.images.name(5) == "validation/0000.parquet#1"
     assert data.notes == ("columns not used: coarse_label",)
     write(tmp_path, "other/train/0000.parquet", {"img": images([1]), "fine_label": [0]})
     with pytest.raises(DataError, match=r"holds 2 datasets of Parquet files; give the one that you want: .*default, "):

@@ -93,7 +93,7 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
     """The layouts that heed each of the options that are given, and those that can be meant. Raises `DataError`."""
     given = (
         ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
-        ("--image-column", options.image_column, [tables]),
+        ("--image-column", options.image_column, [tables, parquet]),
         ("--label-column", options.label_column, [tables, parquet, via, label_studio]),
         ("--label-from", options.label_from, [names]),
     )
