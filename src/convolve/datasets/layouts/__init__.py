@@ -358,6 +358,6 @@ def _no_such_layout(inventory: Inventory, layouts: Sequence[ModuleType]) -> str:
         return f"{inventory.root} cannot be read as {called}, which is: {expected}. {found}"
     others = ", ".join(layout.NAME for layout in layouts if layout not in common)
     return (
-        f"{inventory.root} has none of the known layouts. The usual ones are: {expected}. The others, {others}, are "
-        f"described in docs/data.md. {found}"
+        f"{inventory.root} has none of the known layouts; the usual ones are {expected}; docs/data.md has the others: "
+        f"{others}. {found}"
     )
