@@ -25,7 +25,7 @@ from convolve.datasets.layouts import open_dataset
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.ranking import average_precision
 from convolve.values import Dataset, Flags, Indices
-from convolve.verbs.label_errors import JudgedLabels
+from convolve.verbs.data.label_errors import JudgedLabels
 
 _SIMILAR = np.array([6, 3, 4, 4, 2, 7, 0, 9, 6, 7], np.uint8)
 """The class that each is most often taken for, such as 0 (T-shirt) for 6 (shirt)."""

@@ -16,7 +16,7 @@ from convolve.tasks.classify.prediction import ClassPrediction
 from convolve.training.run import read_splits
 from convolve.verbs.data import Data, render
 from convolve.verbs.data import run as run_data
-from convolve.verbs.label_errors import JudgedLabels
+from convolve.verbs.data.label_errors import JudgedLabels
 from tests.tasks.segment.small import QUICK as QUICK_SEGMENTATION
 from tests.tasks.segment.small import folder as segmentation_folder
 from tests.verbs.synthetic import QUICK, STILL, folders, labeled, train

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convolve.datasets.cleaning import Cleaned
     from convolve.datasets.doctor import Duplicates, Findings
     from convolve.values import Dataset
-    from convolve.verbs.label_errors import JudgedLabels
+    from convolve.verbs.data.label_errors import JudgedLabels
 
 _SHOWN_CLASSES = 40
 _SHOWN_GROUPS = 5
@@ -170,13 +170,13 @@ def render(result: Examined) -> Iterator[RenderableType]:
     if result.cleaned:
         yield from _cleaned(result.cleaned)
     if result.label_errors:
-        from convolve.verbs import label_errors
+        from convolve.verbs.data import label_errors
 
         yield from label_errors.render(result.label_errors)
 
 
 def _judge_labels(options: Data, listener: Listener) -> JudgedLabels:
-    from convolve.verbs.label_errors import judge_labels
+    from convolve.verbs.data.label_errors import judge_labels
 
     if options.reading != ReadingOptions():
         raise OptionError("A run's data is read as its recipe says; give --label-errors without options of reading.")
