@@ -1,0 +1,65 @@
+"""Parsing documents of unknown origin: JSON, TOML, XML and CSV, each with one kind of error."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from collections.abc import Iterable
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from convolve.untrusted.files import DOCUMENT_BYTES
+
+_DEEP = "it is nested too deeply"
+_LARGE = "it needs more memory than there is"
+
+
+def parse_json(content: bytes | str) -> Any:
+    """A JSON document; bytes in UTF-8, UTF-16 or UTF-32. Raises `ValueError`, which is a `UnicodeDecodeError` where
+    the encoding is another one.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError(_DEEP) from error
+    except MemoryError as error:
+        raise ValueError(_LARGE) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A TOML document. Raises `ValueError`."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError(_DEEP) from error
+
+
+def parse_xml(content: bytes) -> Element:
+    """The root of an XML document. Raises `ValueError`, also where it declares a document type: entities, which can
+    make much of little or name other files, need one.
+    """
+    try:
+        root: Element = fromstring(content, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise ValueError("it declares a document type, which no annotation needs") from error
+    except (ParseError, LookupError, RecursionError) as error:
+        raise ValueError(_DEEP if isinstance(error, RecursionError) else str(error)) from error
+    return root
+
+
+def cut_rows(
+    lines: Iterable[str], delimiter: str = ",", *, spaced: bool = False, strict: bool = False
+) -> list[list[str]]:
+    """The cells of each line of a table. ``spaced`` passes over the spaces that follow a ``delimiter``; ``strict``
+    refuses quotation marks that are not closed. Raises `ValueError` with the line's number.
+    """
+    csv.field_size_limit(DOCUMENT_BYTES)  # or else 131,072 characters, which a mask in run lengths exceeds
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced, strict=strict)
+    try:
+        return list(reader)
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error

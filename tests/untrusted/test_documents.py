@@ -1,0 +1,112 @@
+"""Parsing documents of unknown origin."""
+
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from convolve.untrusted.arrays import read_npy
+from convolve.untrusted.compression import unpack_gzip
+from convolve.untrusted.documents import cut_rows, parse_json, parse_toml, parse_xml
+
+
+def test_json_is_read_in_each_of_its_encodings() -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32-be"):
+        assert parse_json('{"a": ["한", 1.5]}'.encode(encoding)) == {"a": ["한", 1.5]}
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[" * 100_000, b'{"a":' * 100_000, b"\xff", b"", b"1" * 5_000, "[" * 100_000]
+)
+def test_damaged_json_is_a_value_error(content: bytes | str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(content)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = ", "a" + ".a" * 50_000 + " = [", "a = 1\na = 2", "\0"])
+def test_damaged_toml_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_toml(text)
+    assert parse_toml("a = [1]") == {"a": [1]}
+
+
+ENTITIES = '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+def test_xml_with_a_document_type_is_refused_in_every_encoding(encoding: str) -> None:
+    with pytest.raises(ValueError, match="document type"):
+        parse_xml(f'<?xml version="1.0" encoding="{encoding[:6]}"?>{ENTITIES}'.encode(encoding))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<a>", b"", b'<?xml version="1.0" encoding="klingon"?><a/>', b"<a>\xff</a>", b"<a b='1' b='2'/>", b"\0\0\0"],
+)
+def test_damaged_xml_is_a_value_error(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_xml(content)
+
+
+def test_xml_may_be_deep() -> None:
+    """Its tree is built without recursion."""
+    assert parse_xml(b"<a>" * 50_000 + b"</a>" * 50_000).tag == "a"
+
+
+def test_rows_are_cut_and_long_cells_kept() -> None:
+    assert cut_rows(["a, b\n", '"c, d",e\n'], spaced=True) == [["a", "b"], ["c, d", "e"]]
+    assert cut_rows(["a;b"], ";") == [["a", "b"]]
+    assert len(cut_rows(["a," + "b" * 2**20])[0][1]) == 2**20
+    with pytest.raises(ValueError, match="line 2"):
+        cut_rows(["a,b\n", '"c,d\n'], strict=True)
+
+
+def test_a_gzip_file_is_unpacked_as_far_as_asked() -> None:
+    content = gzip.compress(b"0123456789") + gzip.compress(b"abc") + bytes(5)
+    assert unpack_gzip(content, 100) == b"0123456789abc"
+    assert unpack_gzip(content, 11) == b"0123456789a"
+    assert unpack_gzip(gzip.compress(bytes(2**28)), 16) == bytes(16)
+    for damaged in (content[:15], gzip.compress(b"0123456789")[:-1], b"\x1f\x8bgarbage"):
+        with pytest.raises(ValueError, match=r"."):
+            unpack_gzip(damaged, 100)
+
+
+def _saved(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3)), np.empty((0, 3)), np.array(5)],
+)
+def test_npy_as_numpy_reads_it(tmp_path: Path, array: Any) -> None:
+    (tmp_path / "a.npy").write_bytes(_saved(array))
+    read = read_npy(tmp_path / "a.npy")
+    assert read.dtype == array.dtype
+    assert_array_equal(read, array, strict=True)
+
+
+def test_damaged_npy_is_a_value_error(tmp_path: Path) -> None:
+    good = _saved(np.arange(6.0).reshape(2, 3))
+    damaged = {
+        "short": good[:-1],
+        "long": good + b"1",
+        "objects": _saved(np.array([{}], dtype=object)),
+        "huge": good.replace(b"(2, 3)", b"(2,9999999999)"),
+        "negative": good.replace(b"(2, 3), }", b"(-2,-3),}"),
+        "shape": good.replace(b"(2, 3)", b"'2, 3'"),
+        "version": good[:6] + b"\x09" + good[7:],
+        "empty": b"",
+        "deep": good[:10] + b"(" * 118 + good[128:],
+    }
+    for name, content in damaged.items():
+        (tmp_path / "a.npy").write_bytes(content)
+        assert content != good, name
+        with pytest.raises(ValueError, match=r"^its? "):
+            read_npy(tmp_path / "a.npy")
