@@ -23,6 +23,7 @@ from convolve.datasets.layouts import table_cells, tables
 from convolve.datasets.splits import SplitPlan, split
 from convolve.errors import DataError
 from convolve.files import atomic_write
+from convolve.untrusted.files import read_start
 from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
 DRAWN: Final = 0.15
@@ -104,8 +105,7 @@ def clean(path: Path, dataset: Dataset, ground_truth: GroundTruth, findings: Fin
 def _is_cleaned(path: Path) -> bool:
     """Whether `clean` wrote a file."""
     try:
-        with path.open("rb") as file:
-            return file.readline(len(table_cells.CLEANED) + 1) == f"{table_cells.CLEANED},".encode()
+        return read_start(path, len(table_cells.CLEANED) + 1) == f"{table_cells.CLEANED},".encode()
     except OSError:
         return False
 

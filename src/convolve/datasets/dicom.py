@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, Final
+from io import BytesIO
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import ImageError
+from convolve.untrusted.images import check_pixels
 from convolve.values import Header, Pixels
 
 MARK: Final = b"DICM"
 """What most files have after 128 bytes that mean nothing."""
 SUFFIXES: Final = (".dcm", ".dicom")
 _PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax that pydicom unpacks without a limit."""
+_COST: Final = 28  # bytes that decoding takes a sample at its peak, all copies together
 _Values = npt.NDArray[np.float64]
 
 
-def read_dicom(stream: IO[bytes], name: str) -> Any:
+def read_dicom(content: bytes, name: str) -> Any:
     """What a file holds, its pixels not yet decoded. Raises `ImageError` for one without an image or with several, and
     without pydicom.
     """
@@ -25,7 +30,9 @@ def read_dicom(stream: IO[bytes], name: str) -> Any:
         from pydicom import dcmread
     except ImportError:
         raise ImageError(f"{name} is DICOM and needs pydicom; run `pip install convolve[dicom]`.") from None
-    document = dcmread(stream, force=True)
+    if _DEFLATED in content:
+        raise ImageError(f"{name} is a deflated DICOM file; save it without compression.")
+    document = dcmread(BytesIO(content), force=True)
     if not any(element in document for element in _PIXELS):
         raise ImageError(f"{name} is a DICOM file without an image; leave it out.")
     count = int(document.get("NumberOfFrames") or 1)
@@ -40,14 +47,17 @@ def header_of(document: Any) -> Header:
     return Header((int(document.Rows), int(document.Columns)), gray)
 
 
-def decode_dicom(document: Any, name: str) -> Pixels:
+def decode_dicom(document: Any, name: str, length: int) -> Pixels:
     """(H, W, 1) or (H, W, 3) uint8. Gray values are rescaled (as to Hounsfield units), and the first window that the
     file names, or else the range of the values, becomes 0 to 255; where black means much (`MONOCHROME1`), it is turned
-    round. Raises `ImageError` for a compression that needs a decoder of its own.
+    round. Raises `ImageError` for a compression that needs a decoder of its own, and `TooCostlyError` where the file's
+    ``length`` in bytes does not vouch for so many pixels.
     """
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
     from pydicom.pixels.utils import pixel_array
 
+    height, width = header_of(document).size
+    check_pixels(height * width, _COST * int(document.SamplesPerPixel), length)
     try:
         values = pixel_array(document)
     except (NotImplementedError, RuntimeError) as error:

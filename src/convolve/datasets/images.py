@@ -9,19 +9,15 @@ damaged JPEG to the error stream; one that is cut short is refused before.
 from __future__ import annotations
 
 import hashlib
-import io
-import logging
 import os
-import threading
-import warnings
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Final, TypeVar, final
+from typing import Any, Final, final
 
 import cv2
 import numpy as np
@@ -31,15 +27,11 @@ from convolve.datasets import dicom
 from convolve.datasets.jpeg import END, read_jpeg_header
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
+from convolve.untrusted.files import IMAGE_BYTES, read_file
+from convolve.untrusted.images import TooCostlyError, check_cost, check_jpeg_cost, open_image, silent_decoders
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
 
 DIGEST_BYTES = 16
-FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
-"""Pillow's names of the formats that are read; no other decoder ever sees the bytes."""
-MAX_PIXELS: Final = 89_478_485
-"""Pixels of the largest image that is decoded: what fills 256 MiB at three bytes each."""
-
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
 _ORIENTATION: Final = 0x0112
 _GRAY_MODES: Final = frozenset({"1", "L", "LA", "I", "F"})
 _SIDEWAYS: Final = 5
@@ -47,10 +39,10 @@ _SIDEWAYS: Final = 5
 _PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")
 """What names everything in which Pillow looks for a PNG's orientation."""
 _JPEG_FLAGS: Final = {
-    1: (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE),
-    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
-    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
-    8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    1: (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE),
+    2: (cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+    4: (cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    8: (cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
 }
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,13 +53,6 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_Opened = TypeVar("_Opened")
-_open_image: Final = partial(Image.open, formats=FORMATS)
-_lock: Final = threading.Lock()
-_reading: Final[list[str]] = []
-"""The names of the images that are being read just now, by any thread."""
-_filters: Final = ExitStack()
-"""Restores the filters of warnings that there were before the first of them."""
 
 
 def read_digests(images: Images, workers: int | None = None) -> tuple[bytes, ...]:
@@ -101,9 +86,9 @@ class EncodedFile(EncodedImage):
         if plain := read_jpeg_header(self.blob):
             return Header((plain.height, plain.width), plain.gray)
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
-            with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
+            with _opened_dicom(self.blob, self.name) as document:
                 return dicom.header_of(document)
-        with _opened(self.blob, self.name, _open_image) as image:
+        with _named(self.blob, self.name), open_image(self.blob) as image:
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
@@ -122,22 +107,22 @@ class EncodedFile(EncodedImage):
         if header := read_jpeg_header(self.blob):
             if self.blob.rfind(END, header.scan) < 0:
                 raise _cut_short(self.name)
-            return _decode_jpeg(self.blob, self.name, gray=header.gray, scale=header.reduction(at_least))
+            with _named(self.blob, self.name):
+                check_jpeg_cost(self.blob, header.height * header.width)
+                return _decode_jpeg(self.blob, gray=header.gray, scale=header.reduction(at_least))
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
-            with _opened(self.blob, self.name, partial(dicom.read_dicom, name=self.name)) as document:
-                if np.prod(dicom.header_of(document).size) > MAX_PIXELS:
-                    raise _too_large(self.name)
-                return dicom.decode_dicom(document, self.name)
-        with _opened(self.blob, self.name, _open_image) as image:
+            with _opened_dicom(self.blob, self.name) as document:
+                return dicom.decode_dicom(document, self.name, len(self.blob))
+        with _named(self.blob, self.name), open_image(self.blob) as image:
             width, jpeg = image.width, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(self.name)
+            check_cost(image, len(self.blob))
             if jpeg and not _complete(self.blob):
                 raise _cut_short(self.name)
             if image.format == "JPEG" and image.mode in ("L", "RGB"):
-                pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=round(width / image.width))
+                check_jpeg_cost(self.blob, image.width * image.height)
+                pixels = _decode_jpeg(self.blob, gray=image.mode == "L", scale=round(width / image.width))
             else:
                 image.load()  # turns a TIFF upright by itself
                 eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
@@ -191,8 +176,7 @@ class ImageFiles(Images):
         """Read a file. Raises `ImageError`."""
         name = self.names[index]
         try:
-            with open(os.path.join(self.root, name), "rb", buffering=0) as file:  # noqa: PTH118, PTH123 - 3x as fast
-                return EncodedFile(file.read(), name)
+            return EncodedFile(read_file(os.path.join(self.root, name), IMAGE_BYTES), name)  # noqa: PTH118 - 3x as fast
         except OSError as error:
             reason = error.strerror or str(error)
             raise ImageError(f"{name} cannot be opened ({reason}); restore it or leave it out.") from error
@@ -295,54 +279,42 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 @contextmanager
-def _opened(blob: bytes, name: str, read: Callable[[IO[bytes]], _Opened]) -> Iterator[_Opened]:
-    """What ``read`` makes of a file's bytes, such as an image whose header is known. Whatever a decoder raises becomes
-    an `ImageError` with the image's name, and its warnings are silent.
-
-    The filters of warnings belong to the whole process; the last of several readers to leave restores them.
-    """
+def _named(blob: bytes, name: str) -> Iterator[None]:
+    """Make an `ImageError` with the image's name of whatever a decoder raises."""
     if not blob:
         raise ImageError(f"{name} is empty; copy it again or delete it.")
-    with _lock:
-        if not _reading:
-            _filters.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
-        _reading.append(name)
     try:
-        yield read(io.BytesIO(blob))
+        yield
     except ImageError:
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not an image in a supported format; save it as JPEG, PNG, TIFF or WebP.") from None
-    except Image.DecompressionBombError:
-        raise _too_large(name) from None
+    except TooCostlyError as error:
+        raise ImageError(f"{name} {error}; make it smaller.") from None
+    except MemoryError:
+        raise ImageError(f"{name} needs more memory than there is; make it smaller.") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise ImageError(f"{name} is damaged or cut short ({error}); copy it again or delete it.") from error
-    finally:
-        with _lock:
-            _reading.remove(name)
-            if not _reading:
-                _filters.close()
 
 
-def _decode_jpeg(blob: bytes, name: str, *, gray: bool, scale: int) -> Pixels:
-    """(H, W, 1 or 3), at 1 / ``scale`` (1, 2, 4 or 8) of the size, as it lies in the file."""
+@contextmanager
+def _opened_dicom(blob: bytes, name: str) -> Iterator[Any]:
+    """What a DICOM file holds. Raises `ImageError`, as all that is done with it does."""
+    with _named(blob, name), silent_decoders():
+        yield dicom.read_dicom(blob, name)
+
+
+def _decode_jpeg(blob: bytes, *, gray: bool, scale: int) -> Pixels:
+    """(H, W, 1 or 3), at 1 / ``scale`` (1, 2, 4 or 8) of the size, as it lies in the file. Raises `ValueError`."""
     flag = _JPEG_FLAGS[scale][gray] | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        decoded = cv2.imdecode(np.frombuffer(blob, np.uint8), flag)
-    except cv2.error as error:
-        raise ImageError(f"{name} is damaged or cut short ({error}); copy it again or delete it.") from error
+    decoded = cv2.imdecode(np.frombuffer(blob, np.uint8), flag)
     if decoded is None:
-        raise ImageError(f"{name} is damaged; copy it again or delete it.")
-    return np.asarray(decoded[:, :, None] if gray else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        raise ValueError("its decoder gives up")
+    return np.asarray(decoded[:, :, None] if gray else decoded, dtype=np.uint8)
 
 
 def _cut_short(name: str) -> ImageError:
     return ImageError(f"{name} is cut short (its end marker is missing); copy it again or delete it.")
-
-
-def _too_large(name: str) -> ImageError:
-    return ImageError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller.")
 
 
 def _complete(blob: bytes) -> bool:

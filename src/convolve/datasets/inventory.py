@@ -13,6 +13,7 @@ from natsort import natsort_keygen, ns
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
 from convolve.marks import OVERLAY, has_mark
+from convolve.untrusted.files import read_start
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".avif",
@@ -147,8 +148,7 @@ def has_image_signature(path: Path) -> bool:
     if path.name.casefold() == "dicomdir":
         return False
     try:
-        with path.open("rb") as file:
-            return begins_as_image(file.read(_START))
+        return begins_as_image(read_start(path, _START))
     except OSError:
         return False
 

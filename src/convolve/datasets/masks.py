@@ -19,6 +19,7 @@ from convolve.datasets.parallel import in_order
 from convolve.datasets.stored_masks import are_colors, class_indices, read_stored
 from convolve.errors import DataError, ImageError
 from convolve.targets import ArrayTargets
+from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.values import (
     IGNORE,
     Color,
@@ -76,7 +77,7 @@ class MaskFiles:
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the file's bytes and of what its values mean. Raises `ImageError`."""
         try:
-            content = (self.root / self.names[index]).read_bytes()
+            content = read_file(self.root / self.names[index], IMAGE_BYTES)
         except OSError as error:
             raise ImageError(f"{self.names[index]} cannot be opened ({error.strerror}); restore it.") from error
         meaning = repr((self.stored, self.ignored)).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from convolve.errors import ImageError
+from convolve.untrusted.files import IMAGE_BYTES, read_file
+from convolve.untrusted.images import TooCostlyError, check_cost, open_image
 from convolve.values import IGNORE, Color, Pixels
 
 Numbers = npt.NDArray[np.integer[Any]]
@@ -48,13 +49,16 @@ class StoredMask:
 def read_stored(path: Path) -> StoredMask:
     """Read a mask's file. Raises `ImageError`, also where the file is compressed so that its values are not exact."""
     try:
-        blob = path.read_bytes()  # a file that lies on its side Pillow maps into memory wrongly
-        with Image.open(io.BytesIO(blob)) as file:
+        blob = read_file(path, IMAGE_BYTES)
+        with open_image(blob) as file:
+            check_cost(file, len(blob))
             if file.format == "WEBP" and b"VP8L" not in blob[:64]:
                 raise ImageError(_lossy(str(path), "lossy WebP"))
             return store(file, str(path))
     except ImageError:
         raise
+    except TooCostlyError as error:
+        raise ImageError(f"{path} {error}; make it smaller or leave its image out.") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
         reason = "no known format" if isinstance(error, UnidentifiedImageError) else str(error)
         raise ImageError(f"{path} cannot be read as a mask ({reason}); restore it or leave its image out.") from error
@@ -116,14 +120,18 @@ def are_colors(stored: Sequence[int | Color]) -> bool:
 def _colors(image: Image.Image, name: str) -> Numbers:
     """(H, W) the colors of an image in mode RGB or RGBA. Raises `ImageError` for soft transparency."""
     red, green, blue, *alpha = np.moveaxis(np.asarray(image), -1, 0)
-    colors = COLOR + (red.astype(np.int32) << 16) + (green.astype(np.int32) << 8) + blue
+    colors: Numbers = red.astype(np.int32)
+    for channel in (green, blue):  # in place: a large mask has no room for copies
+        colors <<= 8
+        colors |= channel
+    colors += COLOR
     if alpha:
         levels = np.unique(alpha[0])
         if len(levels) > 2:
             raise ImageError(f"{name} is a mask with half-transparent edges; save it without smoothing.")
         if levels[0] == 0:
-            return np.where(alpha[0] == 0, np.int32(TRANSPARENT), colors)
-    return np.asarray(colors, dtype=np.int32)
+            colors[alpha[0] == 0] = TRANSPARENT
+    return colors
 
 
 def _palette(image: Image.Image) -> Numbers:

@@ -55,6 +55,16 @@ def read_text(path: str | os.PathLike[str], most: int = DOCUMENT_BYTES) -> str:
     return read_file(path, most).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_start(path: str | os.PathLike[str], length: int) -> bytes:
+    """The first bytes of a regular file. Raises `OSError` for anything else that has a path."""
+    _size(path)
+    handle = os.open(path, _FLAGS)
+    try:
+        return os.read(handle, length)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A regular file to be read in pieces. Raises `OSError` for anything else that has a path."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
 """Pillow's names of the formats that are read. No other decoder ever sees the bytes: that of EPS runs a program."""
@@ -20,13 +21,15 @@ MAX_PASSES: Final = 2 * 10**9
 _FREE: Final = 2**28
 """Bytes that decoding may take whatever the size of the file."""
 _VOUCHED: Final = 256
-"""Further bytes for each byte of the file. Photographs need 10 to 60; what is one color takes thousands."""
+"""Further bytes for each byte of the file. Photographs need 10 to 60; a single color takes thousands."""
 _COST: Final[Mapping[str, int]] = {"1": 5, "L": 5, "P": 13, "RGB": 16, "I;16": 18}
 """Bytes that decoding takes a pixel at its peak, all copies together, by Pillow's mode."""
 _LARGEST_COST: Final = 28  # of the other modes, such as RGBA
-_CANVAS: Final = 11  # more in a format of animations, whose decoders keep a canvas
+_CANVAS: Final = 11  # more in a format of animations, whose decoders keep one
 _ANIMATED: Final = frozenset(("GIF", "WEBP", "AVIF"))
+_JPEG_COST, _SCANS_COST = 4, 10  # of a JPEG decoded at once, and of one that is kept until its last scan is read
 _SCAN: Final = b"\xff\xda"
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
 _lock: Final = threading.Lock()
 _filters: Final = ExitStack()
 """Restores the filters of warnings that there were before the first of the readers that are at work."""
@@ -34,41 +37,55 @@ _readers: Final[list[int]] = []
 """One entry for each of them, in any thread."""
 
 
+class TooCostlyError(ValueError):
+    """Decoding would take more memory or time than the file deserves; the text continues a sentence about it."""
+
+
 @contextmanager
 def open_image(content: bytes) -> Iterator[Image.Image]:
-    """An image whose header is known, by Pillow. Raises `ValueError` for what is no image in one of the `FORMATS`.
-
-    Its size is not yet checked: see `check_cost`.
+    """An image whose header is known, by Pillow; see `check_cost` before it is decoded. Raises
+    `PIL.UnidentifiedImageError` for what is in none of the `FORMATS`, and whatever a damaged header leads to.
     """
-    with silent_decoders():
-        try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        except UnidentifiedImageError:
-            raise ValueError("no known format") from None
-        with image:
-            yield image
+    with silent_decoders(), _open(content) as image:
+        yield image
 
 
 def check_cost(image: Image.Image, length: int, pages: int = 1) -> None:
-    """Raise `ValueError` where decoding ``pages`` of an image takes more memory than a file of ``length`` bytes
-    vouches for, or more than `MAX_PIXELS` each.
+    """Raise `TooCostlyError` where decoding ``pages`` of an image takes more memory than a file of ``length`` bytes
+    vouches for, or where each has more than `MAX_PIXELS`.
     """
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise ValueError(f"it has more than {MAX_PIXELS // 10**6} million pixels")
     cost = _COST.get(image.mode, _LARGEST_COST) + (_CANVAS if image.format in _ANIMATED else 0)
-    if pixels * cost * pages > _FREE + _VOUCHED * length:
-        raise ValueError(
-            f"its {length:,} bytes announce {pages * pixels / 10**6:,.0f} million pixels, which takes "
-            f"{pages * pixels * cost / 2**20:,.0f} MiB"
+    check_pixels(image.width * image.height, cost, length, pages)
+
+
+def check_jpeg_cost(content: bytes, pixels: int) -> None:
+    """The same for a JPEG that OpenCV decodes, whose scans cost time besides, in which nothing can interrupt it."""
+    scans = content.count(_SCAN)
+    if scans * pixels > MAX_PASSES:
+        raise TooCostlyError(f"stores {_in_millions(pixels)} pixels in {scans:,} scans")
+    check_pixels(pixels, _SCANS_COST if scans > 1 else _JPEG_COST, len(content))
+
+
+def check_pixels(pixels: int, cost: int, length: int, pages: int = 1) -> None:
+    """Raise `TooCostlyError` where ``pages`` of so many pixels at ``cost`` bytes take more than a file vouches for."""
+    if pixels > MAX_PIXELS:
+        raise TooCostlyError(f"has more than {_in_millions(MAX_PIXELS)} pixels")
+    if pixels * pages * cost > _FREE + _VOUCHED * length:
+        memory = f"{pixels * pages * cost / 2**20:,.0f} MiB"
+        raise TooCostlyError(
+            f"announces {_in_millions(pixels * pages)} pixels in {length:,} bytes, which take {memory}"
         )
 
 
-def check_scans(jpeg: bytes, pixels: int) -> None:
-    """Raise `ValueError` for a JPEG of so many scans that decoding takes seconds, and cannot be interrupted."""
-    scans = jpeg.count(_SCAN)
-    if scans * pixels > MAX_PASSES:
-        raise ValueError(f"its {pixels / 10**6:,.1f} million pixels are stored in {scans:,} scans")
+def _open(content: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise TooCostlyError(f"has more than {_in_millions(MAX_PIXELS)} pixels") from None
+
+
+def _in_millions(pixels: int) -> str:
+    return f"{pixels / 10**6:,.0f} million" if pixels >= 10**6 else f"{pixels:,}"
 
 
 @contextmanager

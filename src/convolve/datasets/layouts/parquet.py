@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter, defaultdict
@@ -21,6 +20,8 @@ from convolve.datasets.layouts.tables import TEXTS, as_labels, split_of
 from convolve.datasets.parquet_images import ParquetImages, read_shard
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
+from convolve.untrusted.documents import parse_json
+from convolve.untrusted.files import read_start
 from convolve.values import Dataset
 
 NAME = "parquet"
@@ -107,11 +108,13 @@ def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
     except ImportError as error:
         raise DataError(f"{root / path} needs pyarrow; run `pip install convolve[parquet]`.") from error
     try:
+        pointer = read_start(root / path, len(_POINTER)) == _POINTER
+    except OSError as error:
+        raise DataError(f"{root / path} cannot be opened ({error.strerror}); restore it or leave it out.") from error
+    try:
         schema = read_schema(root / path)
-        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        told = parse_json((schema.metadata or {}).get(b"huggingface", b"{}"))
     except (OSError, ValueError, ArrowException) as error:
-        with (root / path).open("rb") as file:
-            pointer = file.read(len(_POINTER)) == _POINTER
         remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{error}; copy it again"
         raise DataError(f"{root / path} cannot be read as Parquet ({remedy}).") from error
     features: Mapping[str, Any] = told.get("info", {}).get("features") or {}

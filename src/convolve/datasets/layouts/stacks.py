@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from convolve.datasets.layouts.soft_edges import refuse_soft_edges
 from convolve.datasets.masks import MaskArray, Masks
 from convolve.datasets.stored_masks import StoredMask, are_colors, class_indices, store
 from convolve.errors import DataError, ImageError
+from convolve.untrusted.files import read_file
+from convolve.untrusted.images import TooCostlyError, check_cost, open_image
 from convolve.values import Dataset, Pixels
 
 NAME = "stacks"
@@ -102,21 +105,40 @@ def _refuse_half(inventory: Inventory, pairs: Sequence[_Stack]) -> None:
                 raise NoGroundTruthError(f"{path} is a stack without its {what}, such as {absent}; add them.")
 
 
-def _pages(path: Path) -> int:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Iterator[Image.Image], int]]:
+    """The pages of a stack, one at a time, and how many there are. Raises `DataError`, as all that is done with them
+    does.
+    """
     try:
-        with Image.open(path) as file:
-            return int(getattr(file, "n_frames", 1))
+        content = read_file(path)
+        with open_image(content) as file:
+            pages = int(getattr(file, "n_frames", 1))
+            yield _check_pages(file, len(content), pages), pages
+    except ImageError as error:
+        raise DataError(str(error)) from error
+    except TooCostlyError as error:
+        raise DataError(f"{path} {error}; make its pages smaller, or save them as separate files.") from error
     except Exception as error:  # a damaged file can raise anything
         raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
+
+
+def _check_pages(file: Image.Image, length: int, pages: int) -> Iterator[Image.Image]:
+    """Each page before it is decoded. Raises `TooCostlyError` where all of them together would take too much memory."""
+    for page in ImageSequence.Iterator(file):
+        check_cost(page, length, pages)
+        yield page
+
+
+def _pages(path: Path) -> int:
+    with _opened(path) as (_, pages):
+        return pages
 
 
 def _read_images(path: Path) -> Pixels:
     """(pages, H, W, C)."""
-    try:
-        with Image.open(path) as file:
-            pages = [_page(page) for page in ImageSequence.Iterator(file)]
-    except Exception as error:  # a damaged file can raise anything
-        raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
+    with _opened(path) as (each_page, _):
+        pages = [_page(page) for page in each_page]
     if len({page.shape for page in pages}) > 1:
         raise DataError(f"The pages of {path} have different sizes; save them as separate files.")
     return np.stack(pages)
@@ -131,13 +153,8 @@ def _page(page: Image.Image) -> Pixels:
 
 def _read_masks(path: Path) -> list[StoredMask]:
     """A mask of each page, all of one size."""
-    try:
-        with Image.open(path) as file:
-            masks = [store(page, str(path)) for page in ImageSequence.Iterator(file)]
-    except ImageError as error:
-        raise DataError(str(error)) from error
-    except Exception as error:  # a damaged file can raise anything
-        raise DataError(f"{path} cannot be read as TIFF ({error}); copy it again.") from error
+    with _opened(path) as (each_page, _):
+        masks = [store(page, str(path)) for page in each_page]
     if len({mask.values.shape for mask in masks}) > 1:
         raise DataError(f"The pages of {path} have different sizes; save them as separate files.")
     return masks

@@ -9,10 +9,12 @@ from typing import IO
 
 from convolve.datasets.inventory import NAMED
 from convolve.datasets.parallel import CHUNK, in_order
+from convolve.untrusted.files import open_file
 
 SUFFIXES = (".tif", ".tiff")
 _KIND = 254  # the tag that says what a page is
 _NO_PAGE = 1 | 4  # a smaller copy of another one, or where it is transparent
+_MOST_PAGES, _MOST_TAGS = 2**16, 2**10  # that are looked at: one page after another can name the same bytes
 _BIG = 43  # where a TIFF has 42, one of more than 4 GB
 
 
@@ -29,9 +31,9 @@ def describe_pages(root: Path, names: Sequence[str]) -> tuple[str, ...]:
 def count_pages(path: Path) -> int:
     """How many images a TIFF holds, less the smaller copies and the transparency of others; 1 where it is damaged."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return max(_count(file), 1)
-    except (OSError, struct.error):
+    except (OSError, OverflowError, ValueError, struct.error):
         return 1
 
 
@@ -46,16 +48,17 @@ def _count(file: IO[bytes]) -> int:
     many, offset = order + many, order + offset
     (start,) = struct.unpack_from(offset, head, at)
     pages, seen = 0, set[int]()
-    while start and start not in seen:
+    while start and start not in seen and len(seen) < _MOST_PAGES:
         seen.add(start)
         file.seek(start)
         (tags,) = struct.unpack(many, file.read(struct.calcsize(many)))
-        entries = file.read(tags * length)
+        entries = file.read(min(tags, _MOST_TAGS) * length)
         kinds = [
             struct.unpack_from(f"{order}I", entries, tag * length + length - struct.calcsize(offset))[0]
-            for tag in range(tags)
+            for tag in range(len(entries) // length)
             if struct.unpack_from(f"{order}H", entries, tag * length)[0] == _KIND
         ]
         pages += not any(kind & _NO_PAGE for kind in kinds)
+        file.seek(start + struct.calcsize(many) + tags * length)
         (start,) = struct.unpack(offset, file.read(struct.calcsize(offset)))
     return pages
