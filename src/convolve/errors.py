@@ -4,9 +4,18 @@ The command line prints the sentence and leaves with exit code 2; Python callers
 they care for. Anything else that is raised is a defect of convolve itself.
 """
 
+_CODES = (*range(32), *range(127, 160))
+_CONTROLS = {code: " " if chr(code).isspace() else "\N{REPLACEMENT CHARACTER}" for code in _CODES}
+
 
 class ConvolveError(Exception):
-    """What went wrong, in one sentence that names the thing and says what to do."""
+    """What went wrong, in one sentence that names the thing and says what to do.
+
+    Its text is one line without control characters, whatever a file is called and however a library puts it.
+    """
+
+    def __str__(self) -> str:
+        return super().__str__().translate(_CONTROLS).strip()
 
 
 class OptionError(ConvolveError):

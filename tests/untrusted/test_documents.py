@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ def test_damaged_json_is_a_value_error(content: bytes | str) -> None:
         parse_json(content)
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = ", "a" + ".a" * 50_000 + " = [", "a = 1\na = 2", "\0"])
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = ", "a" + ".a" * 50_000 + " = 1", "a = 1\na = 2", "\0"])
 def test_damaged_toml_is_a_value_error(text: str) -> None:
+    started = time.process_time()
     with pytest.raises(ValueError, match=r"."):
         parse_toml(text)
+    assert time.process_time() - started < 1
     assert parse_toml("a = [1]") == {"a": [1]}
 
 

@@ -19,18 +19,18 @@ import numpy as np
 from convolve.datasets.cache import cache_folder
 from convolve.datasets.images import EncodedFile, TakenImages
 from convolve.errors import ImageError
+from convolve.untrusted.parquet import open_parquet
 from convolve.values import Images, Indices
 
 KEPT_BYTES: Final = 2**27
 """Of the groups of rows in memory; each is at most a quarter of it."""
 _BATCH = 32  # rows that are read at a time
-_BUFFER = 2**20
 
 
 @dataclass(frozen=True)
 class Shard:
     """A Parquet file: its ``path`` below the root; the ``column`` of bytes, or of structures that have these as the
-    field ``bytes``; the number of rows in its groups, and what their bytes take in memory.
+    field ``bytes``; the number of rows in its groups, and what these take in memory with all their columns.
     """
 
     path: str
@@ -132,30 +132,20 @@ class ParquetImages(Images):
 
 
 def read_shard(root: Path, path: str, column: str, structured: bool) -> Shard:
-    """What a file's footer says of its groups."""
-    from pyarrow.parquet import ParquetFile
-
-    with ParquetFile(root / path) as file:
+    """What a file's footer says of its groups. Raises `OSError` and `ValueError`."""
+    with open_parquet(root / path) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    rows, sizes = [], []
-    for group in groups:
-        chunks = [group.column(number) for number in range(group.num_columns)]
-        rows.append(int(group.num_rows))
-        leaf = f"{column}.bytes" if structured else column
-        sizes.append(sum(int(each.total_uncompressed_size) for each in chunks if each.path_in_schema == leaf))
+        rows, sizes = [int(group.num_rows) for group in groups], [int(group.total_byte_size) for group in groups]
     return Shard(path, column, structured, tuple(rows), tuple(sizes))
 
 
 def _read_group(root: Path, shard: Shard, group: int) -> Iterator[bytes | None]:
     """The bytes of each row, none where it has none. Raises `ImageError`."""
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
-
     try:
-        with ParquetFile(root / shard.path, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with open_parquet(root / shard.path) as file:
             column = f"{shard.column}.bytes" if shard.structured else shard.column
             for batch in file.iter_batches(_BATCH, [group], [column], use_threads=False):
                 for value in batch.column(0).to_pylist():
                     yield value["bytes"] if value is not None and shard.structured else value
-    except (OSError, ArrowException) as error:
+    except (OSError, ValueError) as error:
         raise ImageError(f"{shard.path} cannot be read ({error}); copy it again.") from error

@@ -22,6 +22,7 @@ COLOR = 2**24
 TRANSPARENT = 2**25
 """Stands for a pixel that is transparent, whatever its color."""
 _GRAY = 65536 + 256 + 1
+_COST = 8  # bytes that the stored number of a pixel takes, with a copy
 _BAND = 2**20  # pixels of a large mask that are processed together
 
 
@@ -51,7 +52,7 @@ def read_stored(path: Path) -> StoredMask:
     try:
         blob = read_file(path, IMAGE_BYTES)
         with open_image(blob) as file:
-            check_cost(file, len(blob))
+            check_cost(file, len(blob), more=_COST)
             if file.format == "WEBP" and b"VP8L" not in blob[:64]:
                 raise ImageError(_lossy(str(path), "lossy WebP"))
             return store(file, str(path))

@@ -15,6 +15,7 @@ from defusedxml.ElementTree import fromstring
 from convolve.untrusted.files import DOCUMENT_BYTES
 
 _DEEP = "it is nested too deeply"
+_LONGEST_TOML = 2**16
 _LARGE = "it needs more memory than there is"
 
 
@@ -31,7 +32,11 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """A TOML document. Raises `ValueError`."""
+    """A TOML document. Raises `ValueError`, also for one of more than 65,536 characters: a key of as many parts takes
+    seconds.
+    """
+    if len(text) > _LONGEST_TOML:
+        raise ValueError(f"it has {len(text):,} characters, more than the {_LONGEST_TOML:,} that are read")
     try:
         return tomllib.loads(text)
     except RecursionError as error:

@@ -22,10 +22,10 @@ _FREE: Final = 2**28
 """Bytes that decoding may take whatever the size of the file."""
 _VOUCHED: Final = 256
 """Further bytes for each byte of the file. Photographs need 10 to 60; a single color takes thousands."""
-_COST: Final[Mapping[str, int]] = {"1": 5, "L": 5, "P": 13, "RGB": 16, "I;16": 18}
+_COST: Final[Mapping[str, int]] = {"1": 5, "L": 5, "P": 13, "RGB": 10, "I;16": 18}
 """Bytes that decoding takes a pixel at its peak, all copies together, by Pillow's mode."""
-_LARGEST_COST: Final = 28  # of the other modes, such as RGBA
-_CANVAS: Final = 11  # more in a format of animations, whose decoders keep one
+_LARGEST_COST: Final = 20  # of the other modes, such as RGBA
+_CANVAS: Final = 9  # more in a format of animations, whose decoders keep one
 _ANIMATED: Final = frozenset(("GIF", "WEBP", "AVIF"))
 _JPEG_COST, _SCANS_COST = 4, 10  # of a JPEG decoded at once, and of one that is kept until its last scan is read
 _SCAN: Final = b"\xff\xda"
@@ -50,11 +50,11 @@ def open_image(content: bytes) -> Iterator[Image.Image]:
         yield image
 
 
-def check_cost(image: Image.Image, length: int, pages: int = 1) -> None:
+def check_cost(image: Image.Image, length: int, pages: int = 1, more: int = 0) -> None:
     """Raise `TooCostlyError` where decoding ``pages`` of an image takes more memory than a file of ``length`` bytes
-    vouches for, or where each has more than `MAX_PIXELS`.
+    vouches for, or where each has more than `MAX_PIXELS`. The caller itself takes ``more`` bytes a pixel.
     """
-    cost = _COST.get(image.mode, _LARGEST_COST) + (_CANVAS if image.format in _ANIMATED else 0)
+    cost = _COST.get(image.mode, _LARGEST_COST) + (_CANVAS if image.format in _ANIMATED else 0) + more
     check_pixels(image.width * image.height, cost, length, pages)
 
 
@@ -78,10 +78,24 @@ def check_pixels(pixels: int, cost: int, length: int, pages: int = 1) -> None:
 
 
 def _open(content: bytes) -> Image.Image:
+    check_pixels(_webp_pixels(content), 2 * _CANVAS, len(content))
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError:
         raise TooCostlyError(f"has more than {_in_millions(MAX_PIXELS)} pixels") from None
+
+
+def _webp_pixels(content: bytes) -> int:
+    """Height times width of a WebP file, whose decoder makes a canvas as soon as it is opened; 0 of any other."""
+    kind = content[12:16] if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else b""
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(content[start : start + 3], "little") for start in (24, 27))
+    elif kind == b"VP8L":
+        bits = int.from_bytes(content[21:25], "little")
+        width, height = (1 + (bits >> shift & 0x3FFF) for shift in (0, 14))
+    else:
+        width, height = (int.from_bytes(content[start : start + 2], "little") & 0x3FFF for start in (26, 28))
+    return width * height if kind else 0
 
 
 def _in_millions(pixels: int) -> str:

@@ -22,6 +22,7 @@ from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.untrusted.documents import parse_json
 from convolve.untrusted.files import read_start
+from convolve.untrusted.parquet import open_parquet
 from convolve.values import Dataset
 
 NAME = "parquet"
@@ -78,7 +79,10 @@ def _read(root: Path, paths: Sequence[str], options: ReadingOptions) -> Dataset:
         )
     _check_alike(root, files)
     label = _label_column(root, files[0], options)
-    shards = [read_shard(root, file.path, file.image, file.structured) for file in files]
+    try:
+        shards = [read_shard(root, file.path, file.image, file.structured) for file in files]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root / paths[0]} cannot be read ({error}); copy it again.") from error
     values = [value for file in files for value in _read_column(root / file.path, label)]
     names = _names(root, files, [sum(shard.rows) for shard in shards])
     splits = [split_of(file.path) for file, shard in zip(files, shards, strict=True) for _ in range(sum(shard.rows))]
@@ -103,25 +107,28 @@ def _read(root: Path, paths: Sequence[str], options: ReadingOptions) -> Dataset:
 
 def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
     try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import read_schema
-    except ImportError as error:
-        raise DataError(f"{root / path} needs pyarrow; run `pip install convolve[parquet]`.") from error
-    try:
         pointer = read_start(root / path, len(_POINTER)) == _POINTER
     except OSError as error:
         raise DataError(f"{root / path} cannot be opened ({error.strerror}); restore it or leave it out.") from error
     try:
-        schema = read_schema(root / path)
+        with open_parquet(root / path) as file:
+            schema = file.schema_arrow
         told = parse_json((schema.metadata or {}).get(b"huggingface", b"{}"))
-    except (OSError, ValueError, ArrowException) as error:
+    except ImportError as error:
+        raise DataError(f"{root / path} needs pyarrow; run `pip install convolve[parquet]`.") from error
+    except (OSError, ValueError) as error:
         remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{error}; copy it again"
         raise DataError(f"{root / path} cannot be read as Parquet ({remedy}).") from error
-    features: Mapping[str, Any] = told.get("info", {}).get("features") or {}
+    features = _mapping(_mapping(_mapping(told).get("info")).get("features"))
     types = {field.name: str(field.type) for field in schema}
     image = _image_column(root / path, types, features, options)
     fields = re.findall(r"(\w+): ", types[image]) if types.get(image, "").startswith("struct") else []
     return _File(path, image, bool(fields), "path" in fields, types, features)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """A part of the notes that Hugging Face's library leaves in a file; nothing where it is not as that writes it."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _image_column(file: Path, types: Mapping[str, str], features: Mapping[str, Any], options: ReadingOptions) -> str:
@@ -135,7 +142,7 @@ def _image_column(file: Path, types: Mapping[str, str], features: Mapping[str, A
     found = [name for name, value in types.items() if re.match(r"struct<.*\bbytes: (large_)?binary", value)]
     binary = [name for name, value in types.items() if value in ("binary", "large_binary")]
     found += [name for name in binary if begins_as_image(next(iter(_read_column(file, name, rows=1)), None) or b"")]
-    told = [name for name in found if features.get(name, {}).get("_type") == "Image"]
+    told = [name for name in found if _mapping(features.get(name)).get("_type") == "Image"]
     for candidates in (told, found):
         usual = [name for name in candidates if name in ("image", "img")]
         if len(candidates) == 1 or len(usual) == 1:
@@ -183,28 +190,25 @@ def _label_column(root: Path, file: _File, options: ReadingOptions) -> str:
 
 def _declared_classes(feature: Any) -> tuple[str, ...]:
     """The names that Hugging Face's description of a column gives its numbers, or those in its lists."""
-    if isinstance(feature, list):
-        feature = feature[0] if feature else None
-    if not isinstance(feature, dict):
-        return ()
-    if feature.get("_type") == "ClassLabel":
-        return tuple(map(str, feature.get("names") or ()))
-    return _declared_classes(feature.get("feature"))
+    while feature:
+        inner = _mapping(feature[0] if isinstance(feature, list) else feature)
+        names = inner.get("names")
+        if inner.get("_type") == "ClassLabel" and isinstance(names, list):
+            return tuple(map(str, names))
+        feature = inner.get("feature")
+    return ()
 
 
 def _read_column(file: Path, column: str, rows: int | None = None) -> _Column:
     """The values of a column, or only the first ``rows``. Raises `DataError`."""
-    from pyarrow import ArrowException
-    from pyarrow.parquet import ParquetFile
-
     try:
-        with ParquetFile(file, pre_buffer=False) as source:
+        with open_parquet(file) as source:
             if rows is None:
                 values: _Column = source.read([column]).column(0).to_pylist()
                 return values
             batch = next(source.iter_batches(rows, columns=[column]), None)
             return [] if batch is None else batch.column(0).to_pylist()
-    except (OSError, ArrowException) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read ({error}); copy it again.") from error
 
 
@@ -213,7 +217,9 @@ def _names(root: Path, files: Sequence[_File], lengths: Sequence[int]) -> list[s
     if all(file.paths for file in files):
         values = [value for file in files for value in _read_column(root / file.path, f"{file.image}.path")]
         names = [value and value["path"] for value in values]
-        if all(names) and len(set(names)) == len(names):
+        if all(isinstance(name, str) and name.isprintable() and name for name in names) and len(set(names)) == len(
+            names
+        ):
             return names
     return [f"{file.path}#{row}" for file, length in zip(files, lengths, strict=True) for row in range(length)]
 

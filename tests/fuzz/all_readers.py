@@ -1,0 +1,10 @@
+"""Every fuzzer, by its name."""
+
+from collections.abc import Mapping
+
+from tests.fuzz import array_readers, image_readers, run_readers, table_readers
+from tests.fuzz.reader import READERS, Reader
+
+__all__ = ["ALL", "array_readers", "image_readers", "run_readers", "table_readers"]
+
+ALL: Mapping[str, Reader] = READERS

@@ -1,0 +1,81 @@
+"""What a fuzzer is made of: valid inputs to change, and a function that reads the changed ones as convolve would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.masks import Masks
+from convolve.errors import ImageError
+from convolve.values import Dataset
+
+READERS: Final[dict[str, Reader]] = {}
+_LOOKED_AT: Final = 2  # images and masks of a dataset that are read
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A fuzzer called ``name``: ``seeds`` are valid inputs, ``read`` is given another one and an empty folder.
+
+    It may raise `ConvolveError` alone. ``covers`` are the modules of convolve whose reading of files it reaches.
+    """
+
+    name: str
+    covers: tuple[str, ...]
+    seeds: Callable[[], Sequence[bytes]]
+    read: Callable[[bytes, Path], object]
+
+
+def register(
+    name: str, covers: str, seeds: Callable[[], Sequence[bytes]], read: Callable[[bytes, Path], object]
+) -> None:
+    """Add a fuzzer; ``covers`` are names of modules below `convolve`, separated by spaces."""
+    modules = tuple(f"convolve.{module}" for module in covers.split())
+    READERS[name] = Reader(name, modules, cache(seeds), read)
+
+
+def register_file(name: str, covers: str, path: str, seed: bytes, others: Mapping[str, bytes]) -> None:
+    """Add a fuzzer of one file in a dataset's folder, at ``path``, which has ``others`` besides."""
+
+    def read(content: bytes, folder: Path) -> None:
+        put(folder, {**others, path: content})
+        use(open_dataset(folder))
+
+    register(name, covers, lambda: [seed], read)
+
+
+def put(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files at paths below a folder."""
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
+def use(dataset: Dataset) -> None:
+    """Look at a dataset as the first steps of a training do: what it says must be text, and each image one."""
+    said = [dataset.reason, *dataset.notes, *dataset.left_out]
+    for truth in dataset.ground_truths.values():
+        said += truth.classes
+        if isinstance(truth, Masks):
+            for index in range(min(len(truth), _LOOKED_AT)):
+                try:
+                    truth.read(index)
+                except ImageError as error:
+                    said.append(str(error))
+    for index in range(min(len(dataset), _LOOKED_AT)):
+        said.append(dataset.images.name(index))
+        try:
+            encoded = dataset.images.open(index)
+            size = encoded.header.size
+            shape = encoded.decode().shape
+        except ImageError as error:
+            said.append(str(error))
+        else:
+            assert shape[:2] == size, f"the header says {size}, and the image has {shape}"
+    for text in said:
+        text.encode("utf-8", errors="surrogateescape")  # which a file's name may need
+        assert "\0" not in text
