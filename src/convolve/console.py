@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.text import Text
 
 from convolve.progress import Listener, Message
@@ -21,11 +22,21 @@ from convolve.progress import Progress as ProgressEvent
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_UPDATES = 0.1
 _WIDTH_IN_FILES = 160
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+class _PlainConsole(Console):
+    """A console to which the text that is printed cannot give orders, as the name of a stranger's file might."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(text.translate(_CONTROLS), style)
 
 
 def open_console(*, stderr: bool = False) -> Console:
     """A console as wide as the terminal, or wide enough for every table in a file or a pipe."""
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = _PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not (console.is_terminal or console.is_jupyter):
         console.width = _WIDTH_IN_FILES
     return console
