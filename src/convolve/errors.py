@@ -4,9 +4,23 @@ The command line prints the sentence and leaves with exit code 2; Python callers
 they care for. Anything else that is raised is a defect of convolve itself.
 """
 
+import re
+from typing import Final
+
+UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which terminals obey and tables break at, and halves of characters, which no file can hold."""
+
+
+def escape_text(text: str) -> str:
+    """A text for a sentence: what is unprintable becomes an escape such as `\\x1b`."""
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
 
 class ConvolveError(Exception):
     """What went wrong, in one sentence that names the thing and says what to do."""
+
+    def __str__(self) -> str:
+        return escape_text(super().__str__())
 
 
 class OptionError(ConvolveError):
