@@ -12,7 +12,7 @@ UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def escape_text(text: str) -> str:
-    """A text for a sentence: what is unprintable becomes an escape such as `\\x1b`."""
+    r"""A text for a sentence: what is unprintable becomes an escape such as `\x1b`."""
     return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 

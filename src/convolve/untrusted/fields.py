@@ -15,7 +15,9 @@ def as_text(value: object) -> str:
     """A text, or a number as text."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a text is something else")
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a text is something else")
     return str(value)
 
