@@ -38,5 +38,5 @@ def test_control_characters_are_replaced(terminal: bool, monkeypatch: pytest.Mon
 
 def test_an_error_is_one_line_without_control_characters() -> None:
     error = ConvolveError(f"{ORDERS}\nis damaged;\tcopy it again.\n")
-    assert str(error) == "a\ufffd[31mb\ufffd]0;title\ufffd\ufffd5n c is damaged; copy it again."
+    assert str(error) == r"a\x1b[31mb\x1b]0;title\x07\x9b5n c is damaged; copy it again."
     assert str(ConvolveError("한글  e\u0301")) == "한글  e\u0301"

@@ -4,8 +4,16 @@ The command line prints the sentence and leaves with exit code 2; Python callers
 they care for. Anything else that is raised is a defect of convolve itself.
 """
 
-_CODES = (*range(32), *range(127, 160))
-_CONTROLS = {code: " " if chr(code).isspace() else "\N{REPLACEMENT CHARACTER}" for code in _CODES}
+import re
+from typing import Final
+
+UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which terminals obey and tables break at, and halves of characters, which no file can hold."""
+
+
+def escape_text(text: str) -> str:
+    r"""A text for a sentence: what is unprintable becomes an escape such as `\x1b`."""
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class ConvolveError(Exception):
@@ -15,7 +23,7 @@ class ConvolveError(Exception):
     """
 
     def __str__(self) -> str:
-        return super().__str__().translate(_CONTROLS).strip()
+        return escape_text(" ".join(re.split(r"[\n\r\t]+", super().__str__().strip())))
 
 
 class OptionError(ConvolveError):

@@ -14,6 +14,8 @@ import numpy as np
 from convolve.errors import DataError
 from convolve.values import Flags, Pixels
 
+_MOST_BITS = 60  # of a number in the text
+
 
 def encode(region: Flags) -> list[int]:
     """(H, W) to the lengths of its runs."""
@@ -56,6 +58,8 @@ def from_text(text: str) -> list[int]:
             raise DataError(f"'{letter}' is not part of COCO's compressed run lengths.")
         value |= (group & 31) << shift
         shift += 5
+        if shift > _MOST_BITS:
+            raise DataError("COCO's compressed run lengths have a number that no image has pixels for.")
         if not group & 32:
             value -= (1 << shift) if group & 16 else 0
             counts.append(value + (counts[-2] if len(counts) > 2 else 0))

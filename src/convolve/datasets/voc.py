@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import numpy as np
 import numpy.typing as npt
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from convolve.errors import DataError
+from convolve.untrusted.documents import parse_xml
+from convolve.untrusted.fields import as_number
+from convolve.untrusted.files import read_file
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -34,18 +34,14 @@ def read_voc(path: Path) -> NamedBoxes:
     names: list[str] = []
     boxes: list[tuple[float, float, float, float]] = []
     try:
-        for each in fromstring(path.read_bytes(), forbid_dtd=True).findall("object"):
-            left, top, right, bottom = (float(each.findtext(f"bndbox/{edge}", "")) for edge in _EDGES)
+        for each in parse_xml(read_file(path)).findall("object"):
+            left, top, right, bottom = (as_number(each.findtext(f"bndbox/{edge}", "")) for edge in _EDGES)
             if left - 1 < right and top - 1 < bottom:
                 names.append(each.findtext("name", "").strip())
                 boxes.append((left - 1, top - 1, right, bottom))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
-    except DefusedXmlException as error:
-        raise DataError(
-            f"{path} declares a document type, which no annotation needs; remove the declaration."
-        ) from error
-    except (ParseError, ValueError) as error:
+    except ValueError as error:
         raise DataError(
             f"{path} is not an annotation in Pascal VOC's format ({error}); correct it or leave it out."
         ) from error

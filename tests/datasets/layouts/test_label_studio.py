@@ -228,6 +228,6 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_strokes_of_other_sizes_are_refused() -> None:
-    assert unpack(STROKES).reshape(6, 10, 4)[..., 3].sum() == 24 * 255
+    assert unpack(STROKES, 240).reshape(6, 10, 4)[..., 3].sum() == 24 * 255
     with pytest.raises(DataError, match="are not bytes"):
-        unpack([0, 0, 0, 1, 255, 255, 255, 255])
+        unpack([0, 0, 0, 1, 255, 255, 255, 255], 1)

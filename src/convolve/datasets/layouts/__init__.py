@@ -46,7 +46,7 @@ from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
-from convolve.errors import DataError
+from convolve.errors import DataError, escape_text
 from convolve.values import Dataset, Indices
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
@@ -85,8 +85,8 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
     if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
         pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
-        return replace(dataset, notes=(*dataset.notes, *pages))
-    return dataset
+        dataset = replace(dataset, notes=(*dataset.notes, *pages))
+    return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:

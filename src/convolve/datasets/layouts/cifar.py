@@ -19,6 +19,8 @@ import numpy as np
 from convolve.datasets.inventory import Inventory
 from convolve.datasets.layouts.parts import Part, find_folder, labeled_arrays, read_lines
 from convolve.errors import DataError
+from convolve.untrusted.files import read_file
+from convolve.untrusted.pickles import check_pickle
 from convolve.values import Dataset, Pixels
 
 NAME = "cifar"
@@ -41,43 +43,46 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
 def _ten_python(folder: Path) -> Dataset:
     stems = [("train", name) for name in _BATCHES] + [("test", "test_batch")]
-    meta = _unpickle(folder / "batches.meta") if (folder / "batches.meta").is_file() else {}
-    classes = [_text(name) for name in meta.get(b"label_names", _TEN)]
-    return _dataset(
-        folder, "CIFAR-10's python batches", [_read_pickled(folder, stem, b"labels") for stem in stems], classes
+    meta = folder / "batches.meta"
+    classes = _names(meta, b"label_names", _TEN) if meta.is_file() else _TEN
+    return labeled_arrays(
+        folder, NAME, "CIFAR-10's python batches", [_read_pickled(folder, stem, b"labels") for stem in stems], classes
     )
 
 
 def _hundred_python(folder: Path) -> Dataset:
-    classes = [_text(name) for name in _unpickle(folder / "meta").get(b"fine_label_names", ())]
+    classes = _names(folder / "meta", b"fine_label_names")
     parts = [_read_pickled(folder, (name, name), b"fine_labels") for name in ("train", "test")]
-    return _dataset(folder, "CIFAR-100's python files train, test and meta", parts, classes)
+    return labeled_arrays(folder, NAME, "CIFAR-100's python files train, test and meta", parts, classes)
 
 
 def _ten_binary(folder: Path) -> Dataset:
     stems = [("train", f"{name}.bin") for name in _BATCHES] + [("test", "test_batch.bin")]
     names = folder / "batches.meta.txt"
     classes = read_lines(names) if names.is_file() else _TEN
-    return _dataset(folder, "CIFAR-10's binary batches", [_read_binary(folder, stem, 1) for stem in stems], classes)
+    return labeled_arrays(
+        folder, NAME, "CIFAR-10's binary batches", [_read_binary(folder, stem, 1) for stem in stems], classes
+    )
 
 
 def _hundred_binary(folder: Path) -> Dataset:
     parts = [_read_binary(folder, (name, f"{name}.bin"), 2) for name in ("train", "test")]
     classes = read_lines(folder / "fine_label_names.txt")
-    return _dataset(folder, "CIFAR-100's binary files train.bin and test.bin", parts, classes)
+    return labeled_arrays(folder, NAME, "CIFAR-100's binary files train.bin and test.bin", parts, classes)
 
 
 def _stl(folder: Path) -> Dataset:
     parts = []
     for split in ("train", "test"):
-        blob, labels = _bytes(folder / f"{split}_X.bin"), _bytes(folder / f"{split}_y.bin")
-        images = _rows(folder / f"{split}_X.bin", blob, 3 * 96 * 96).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
-        parts.append(
-            Part(
-                split, f"{split}_X", np.ascontiguousarray(images), np.frombuffer(labels, np.uint8).astype(np.int64) - 1
+        path, labels = folder / f"{split}_X.bin", _bytes(folder / f"{split}_y.bin")
+        images = _rows(path, _bytes(path), 3 * 96 * 96).reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
+        if len(labels) != len(images):
+            raise DataError(
+                f"{path} holds {len(images)} images, but {split}_y.bin {len(labels)} labels; copy both again."
             )
-        )
-    return _dataset(folder, "STL-10's binary files", parts, read_lines(folder / "class_names.txt"))
+        values = np.frombuffer(labels, np.uint8).astype(np.int64) - 1
+        parts.append(Part(split, path.stem, np.ascontiguousarray(images), values))
+    return labeled_arrays(folder, NAME, "STL-10's binary files", parts, read_lines(folder / "class_names.txt"))
 
 
 _VERSIONS: tuple[tuple[Callable[[frozenset[str]], bool], Callable[[Path], Dataset]], ...] = (
@@ -89,20 +94,18 @@ _VERSIONS: tuple[tuple[Callable[[frozenset[str]], bool], Callable[[Path], Datase
 )
 
 
-def _dataset(folder: Path, reason: str, parts: list[Part], classes: list[str] | tuple[str, ...]) -> Dataset:
-    try:
-        return labeled_arrays(folder, NAME, reason, parts, classes)
-    except DataError as error:
-        raise DataError(f"{folder}: {error}") from None
-
-
 def _read_pickled(folder: Path, stem: _Stem, key: bytes) -> Part:
     split, name = stem
     content = _unpickle(folder / name)
     data, labels = content.get(b"data"), content.get(key)
     if not isinstance(data, _Array) or not isinstance(labels, list):
         raise DataError(f"{folder / name} lacks the entries 'data' and '{key.decode()}'; copy it again.")
-    images = _rows(folder / name, data.values(), _PIXELS)
+    blob = data.unsigned_bytes()
+    if blob is None:
+        raise DataError(f"{folder / name} holds an array of another kind than unsigned bytes; copy it again.")
+    if not all(type(label) is int and 0 <= label < 256 for label in labels):
+        raise DataError(f"{folder / name} has {key.decode()} that are no whole numbers from 0 to 255; copy it again.")
+    images = _rows(folder / name, blob, _PIXELS)
     return Part(split, name, _planes(images), np.array(labels, dtype=np.int64))
 
 
@@ -125,33 +128,42 @@ def _rows(path: Path, blob: bytes, length: int) -> Pixels:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be opened ({error.strerror}); the other files of its set are there.") from error
 
 
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+def _names(path: Path, key: bytes, default: tuple[str, ...] = ()) -> list[str]:
+    """The names of classes that a pickled file has under a key."""
+    found = _unpickle(path).get(key, default)
+    try:
+        return [name if isinstance(name, str) else bytes.decode(name) for name in found]
+    except (TypeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} has {key.decode()} that are no texts; copy it again.") from error
 
 
 def _unpickle(path: Path) -> dict[bytes, Any]:
+    blob = _bytes(path)
     try:
-        content = _Inert(io.BytesIO(_bytes(path)), encoding="bytes").load()
+        check_pickle(blob)
+        content = _Inert(blob).load()
     except DataError:
         raise
     except Exception as error:  # a damaged pickle can raise anything
         raise DataError(f"{path} is damaged or not a CIFAR file ({error}); copy it again.") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} is not a CIFAR file: it holds no dictionary; copy it again.")
-    return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
+    return {key.encode(errors="replace") if isinstance(key, str) else key: value for key, value in content.items()}
 
 
 @final
 class _Dtype:
     """Stands for numpy's dtype: has its code."""
 
-    def __init__(self, code: bytes | str, *_: object) -> None:
-        self.code = _text(code)
+    code: object = None  # where a pickle makes one without calling it
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code = code
 
     def __setstate__(self, state: object) -> None:
         """The byte order, which bytes do not have."""
@@ -161,28 +173,29 @@ class _Dtype:
 class _Array:
     """Stands for numpy's array: has its bytes."""
 
-    def __init__(self, *_: object) -> None:
-        self.state: tuple[Any, ...] = ()
+    state: object = None
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def __init__(self, *_: object) -> None:
+        """What it is made of follows as its state."""
+
+    def __setstate__(self, state: object) -> None:
         self.state = state
 
-    def values(self) -> bytes:
-        """The array's bytes, row by row. Raises `DataError` unless it holds unsigned bytes in that order."""
+    def unsigned_bytes(self) -> bytes | None:
+        """The array's bytes, row by row; None unless it holds unsigned bytes in that order."""
         match self.state:
-            case (_, tuple(), _Dtype(code="u1"), False | 0, bytes() as values):
+            case (_, tuple(), _Dtype(code="u1" | b"u1"), False | 0, bytes() as values):
                 return values
-        raise DataError("A CIFAR file holds an array of another kind than unsigned bytes; copy it again.")
-
-
-def _encode(text: str, _encoding: str) -> bytes:
-    """What newer Pythons write where Python 2 wrote plain bytes."""
-    return text.encode("latin1")
+        return None
 
 
 @final
 class _Inert(pickle.Unpickler):
     """Knows an array's parts as stand-ins, and refuses every other name."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self._left = len(content)  # characters that may yet be encoded; the same text could be, again and again
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name; nothing is imported. Raises `DataError`."""
@@ -192,5 +205,12 @@ class _Inert(pickle.Unpickler):
         if root == "numpy" and name == "dtype":
             return _Dtype
         if (module, name) == ("_codecs", "encode"):
-            return _encode
+            return self._encode
         raise DataError(f"A pickled file wants to use {module}.{name}, which no CIFAR file does; do not trust it.")
+
+    def _encode(self, text: str, _encoding: str) -> bytes:
+        """What newer Pythons write where Python 2 wrote plain bytes. Raises `ValueError` for more than the file has."""
+        self._left -= len(text)
+        if self._left < 0:
+            raise ValueError("it builds more bytes than it has")
+        return text.encode("latin1")

@@ -13,7 +13,8 @@ from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts.documents import read_json
 from convolve.datasets.layouts.table_columns import is_file_name
-from convolve.errors import DataError
+from convolve.errors import UNPRINTABLE, DataError
+from convolve.untrusted.files import is_file
 from convolve.values import Dataset
 
 MARK = re.compile(
@@ -69,7 +70,7 @@ def _read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
     """The names of those classes that a file names; nothing where it is about something else. Raises `DataError` for a
     damaged one.
     """
-    document = read_json(file, ()) if file.stat().st_size <= _LARGEST else None
+    document = read_json(file, ()) if is_file(file) and file.stat().st_size <= _LARGEST else None
     entries = dict(enumerate(document)) if isinstance(document, list) else document
     if isinstance(entries, dict) and isinstance(entries.get("id2label"), dict):
         entries = entries["id2label"]
@@ -79,6 +80,8 @@ def _read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
     if all(pair and pair[1].isdecimal() for pair in pairs):  # {"cat": "0"}
         pairs = [(pair[1], pair[0]) for pair in pairs if pair and not pair[0].isdecimal()]
     names = {_plain(pair[0]): normalize("NFC", pair[1]).strip() for pair in pairs if pair}
+    if odd := [name for name in names.values() if not name or UNPRINTABLE.search(name)]:
+        raise DataError(f"{file} has a name that cannot be printed, {odd[0]!r}; correct it.")
     distinct = {name.casefold() for name in names.values() if not is_file_name(name)}
     if len(names) < len(entries) or len(distinct) < _DISTINCT * len(names):
         return {}

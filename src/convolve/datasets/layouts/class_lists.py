@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from unicodedata import normalize
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory
 from convolve.datasets.layouts.parts import read_lines
 from convolve.errors import DataError
+from convolve.untrusted.documents import cut_rows
 from convolve.values import Color
 
 IGNORED = frozenset(("void", "ignore", "ignored", "unlabeled", "unlabelled", "__ignore__"))
@@ -20,6 +20,8 @@ IGNORED = frozenset(("void", "ignore", "ignored", "unlabeled", "unlabelled", "__
 _LISTS = re.compile(
     r"(?:.*/)?(_?classes|class_?names|labels?|label_?colou?rs|label_?map|codes|names|class_dict\w*|colou?rs)\.(txt|csv)$"
 )
+_LONGEST = 1_000  # characters of a line in a list of classes
+_MOST_DIGITS = 9  # of a class's number
 _DEPTH = 2  # folders above a list, at most
 _NUMBER_HEADS = (
     "id",
@@ -105,22 +107,33 @@ def read_classes(path: Path) -> tuple[ListedClass, ...]:
     cells = [cell for line in lines for cell in re.split(r"[,;\s]+", line)]
     if any(Path(cell).suffix.casefold() in IMAGE_SUFFIXES for cell in cells):
         return ()
-    if re.search(r"label_?map", path.name.casefold()):
-        rows = [line.split(":") for line in lines]
-        classes = [ListedClass(cells[0].strip(), _as_color(cells[1])) for cells in rows if len(cells) > 2]
-    else:
-        classes = []
-    if not classes:
-        table = _cells(lines)
-        classes = _read_table(table) if table else _read_lines(lines)
+    try:
+        classes = _read_classes(path.name, lines)
+    except ValueError as error:
+        raise DataError(f"{path} {error}; correct it.") from error
     classes = [ListedClass(normalize("NFC", each.name), each.color, each.number) for each in classes]
     _check(path, classes)
     return tuple(classes)
 
 
+def _read_classes(name: str, lines: Sequence[str]) -> list[ListedClass]:
+    """The classes of a list that is called so. Raises `ValueError`."""
+    classes: list[ListedClass] = []
+    if re.search(r"label_?map", name.casefold()):
+        rows = [line.split(":") for line in lines]
+        classes = [ListedClass(cells[0].strip(), _as_color(cells[1])) for cells in rows if len(cells) > 2]
+    if not classes:
+        table = _cells(lines)
+        classes = _read_table(table) if table else _read_lines(lines)
+    return classes
+
+
 def _check(path: Path, classes: Sequence[ListedClass]) -> None:
-    if len({each.color is None for each in classes}) > 1:
-        raise DataError(f"{path} gives some classes a color and others none; give each its own.")
+    bare = [each.name for each in classes if each.color is None]
+    if bare and len(bare) < len(classes):
+        raise DataError(
+            f"{path} gives some classes a color and others none from 0 to 255, such as {bare[0]!r}; give each its own."
+        )
     meant = [each for each in classes if each.name.casefold() not in IGNORED]
     for what, values in (
         ("name", [each.name for each in meant]),
@@ -135,7 +148,7 @@ def _check(path: Path, classes: Sequence[ListedClass]) -> None:
 def _cells(lines: Sequence[str]) -> list[list[str]]:
     """The rows of a table with a delimiter; none where the lines are no table."""
     for delimiter in "\t;,":
-        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
+        rows = [[cell.strip() for cell in row] for row in cut_rows(lines, delimiter, spaced=True)]
         while rows and all(len(row) > 1 and not row[-1] for row in rows):
             rows = [row[:-1] for row in rows]
         if rows and all(len(row) > 1 for row in rows) and len({len(row) for row in rows}) == 1:
@@ -166,7 +179,7 @@ def _read_columns(heads: list[str], rows: list[list[str]]) -> list[ListedClass]:
     for row in rows if name else ():
         cells = dict(zip(heads, row, strict=True))
         color = _as_color(" ".join(cells[head] for head in channels) if channels else cells.get(whole, ""))
-        found.append(ListedClass(cells[name or ""], color, int(cells[number]) if number else None))
+        found.append(ListedClass(cells[name or ""], color, _as_number(cells[number]) if number else None))
     return found
 
 
@@ -182,7 +195,7 @@ def _read_row(row: list[str]) -> ListedClass:
         values = values[3:] + values[:3]
     color = _as_color(values[-1]) or _as_color(" ".join(values[-3:]))
     numbers = [value for value in values[: -3 if len(values) > 2 else None] if value.isdecimal()]
-    return ListedClass(row[texts[0]], color, int(numbers[0]) if numbers else None)
+    return ListedClass(row[texts[0]], color, _as_number(numbers[0]) if numbers else None)
 
 
 def _read_lines(lines: Sequence[str]) -> list[ListedClass]:
@@ -190,6 +203,8 @@ def _read_lines(lines: Sequence[str]) -> list[ListedClass]:
 
     What all lines have is no part of the names, unless two names would be the same without it.
     """
+    if (longest := max(map(len, lines), default=0)) > _LONGEST:
+        raise ValueError(f"has a line of {longest:,} characters, which is no name of a class")
     heads = re.split(r"\s+", lines[0].casefold()) if len(lines) > 1 else [""]
     if _HEADS.issuperset(heads) and (len(heads) > 1 or heads[0] in _NAME_HEADS):
         lines = lines[1:]
@@ -199,22 +214,30 @@ def _read_lines(lines: Sequence[str]) -> list[ListedClass]:
         parts = [match.groupdict() for match in matches if match]
         read = [
             ListedClass(
-                part["name"], _as_color(part.get("color", "")), int(part["number"]) if part.get("number") else None
+                part["name"],
+                _as_color(part.get("color", "")),
+                _as_number(part["number"]) if part.get("number") else None,
             )
             for part in parts
         ]
         numbers = [each.number for each in read if each.number is not None]
         twice = len({each.name for each in read}) < len(read) or len(set(numbers)) < len(numbers)
-        colored = "color" not in pattern.groupindex or all(each.color for each in read)
+        colored = "color" not in pattern.groupindex or any(each.color for each in read)
         if len(read) == len(lines) and colored and not twice:
             return read
     if all(line.isdecimal() for line in lines):
-        return [ListedClass(f"class {int(line)}", number=int(line)) for line in lines]
+        return [ListedClass(f"class {(number := _as_number(line))}", number=number) for line in lines]
     return found
 
 
 def _is_value(cell: str) -> bool:
     return cell.isdecimal() or _as_color(cell) is not None
+
+
+def _as_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"has the number {digits[:_MOST_DIGITS]}…, which no mask holds")
+    return int(digits)
 
 
 def _as_color(text: str) -> Color | None:

@@ -6,7 +6,6 @@ Context"; the format: https://cocodataset.org/#format-data.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,9 @@ from convolve.datasets.layouts.parts import NoGroundTruthError, split_word
 from convolve.datasets.layouts.shapes import Polygons, Rle, corner_lists, is_outline
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
+from convolve.untrusted.documents import parse_json
+from convolve.untrusted.fields import as_size, as_text
+from convolve.untrusted.files import read_file
 from convolve.values import Dataset
 
 NAME = "coco"
@@ -150,16 +152,16 @@ def _read(root: Path, name: str) -> _Document | None:
     """A file's document, or None where it is none of this kind; one without the keys is not parsed."""
     path = root / name
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise _NoJSONError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     keys = mentioned(content, _KEYS)
     parsed = len(keys) == len(_KEYS) or not content.rstrip().endswith((b"}", b"]"))
     try:
-        document = json.loads(content) if parsed else None
+        document = parse_json(content) if parsed else None
     except UnicodeDecodeError as error:
         raise _NoJSONError(f"{path} is not in UTF-8, as JSON is; save it so.", has_keys=bool(keys)) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _NoJSONError(
             f"{path} cannot be read as JSON ({error}); copy or save it again.", has_keys=bool(keys)
         ) from error
@@ -196,7 +198,9 @@ def _dataset(inventory: Inventory, documents: Sequence[_Document], notes: Sequen
     entries = [entry for one in read for entry in one.entries]
     missing = [name for one in read for name in one.missing]
     if not entries:
-        raise DataError(f"{root} holds none of the images that {documents[0].name} names, such as {missing[0]}.")
+        raise DataError(
+            f"{root} holds none of the images that {documents[0].name} names, such as {list_names(missing) or 'none'}."
+        )
     reason = f"COCO's {', '.join(Path(document.name).name for document in documents)}"
     dataset = outlined_dataset(inventory, NAME, reason, entries, names)
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
@@ -215,10 +219,10 @@ def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]
         for one in document.annotations
     }
     heads = {
-        class_name(one["supercategory"])
+        head
         for document in documents
         for one in document.categories
-        if one.get("supercategory") and class_name(one["supercategory"]) != class_name(one["name"])
+        if (head := _text(one.get("supercategory"))) and head != _text(one["name"])
     }
     names = [tables[0][key] for key in sorted(tables[0], key=natural)]
     unused = [name for name in names if name in heads and name not in used]
@@ -239,9 +243,9 @@ def _categories(root: Path, document: _Document) -> dict[str, str]:
     names: dict[str, str] = {}
     for one in document.categories:
         key = _id(one.get("id"))
-        if not key or not one.get("name"):
+        if not key or not _text(one.get("name")):
             raise DataError(f"{path} has a category without id or name; complete it.")
-        if names.setdefault(key, class_name(one["name"])) != class_name(one["name"]):
+        if names.setdefault(key, _text(one["name"])) != _text(one["name"]):
             raise DataError(f"{path} has two categories of the same id {key}; give each its own.")
     unknown = [key for one in document.annotations if (key := _id(one.get("category_id"))) not in names]
     if unknown:
@@ -326,20 +330,28 @@ def _names(document: _Document) -> list[str]:
 
 def _name(image: Mapping[str, Any]) -> str:
     """What an image is called; LVIS has only its address."""
-    return str(image.get("file_name") or image.get("coco_url") or "")
+    return next((name for key in ("file_name", "coco_url") if isinstance(name := image.get(key), str) and name), "")
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
     """Height and width, where the file has both."""
     try:
-        height, width = (int(float(image.get(side) or 0)) for side in ("height", "width"))
-    except (TypeError, ValueError):
+        return as_size(image.get("height"), image.get("width"))
+    except ValueError:
         return None
-    return (height, width) if height > 0 and width > 0 else None
 
 
 def _id(value: object) -> str:
     """An id as text: `7`, `7.0` and `"7"` are one; none where there is none."""
-    if value is None:
+    try:
+        return as_text(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+    except ValueError:
         return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _text(value: object) -> str:
+    """A class's name; nothing where it is neither a text nor a number."""
+    try:
+        return class_name(value)
+    except ValueError:
+        return ""

@@ -31,6 +31,8 @@ from convolve.datasets.layouts.outlines import (
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.layouts.shapes import Ellipse, Polygons, paste, rectangle
 from convolve.errors import DataError
+from convolve.untrusted.fields import as_number, as_size, as_whole
+from convolve.untrusted.images import MAX_PIXELS
 from convolve.values import Dataset, Pixels
 
 NAME = "cvat"
@@ -56,7 +58,7 @@ class RowRle:
 
     def paint(self, size: tuple[int, int]) -> Pixels:
         """The pixels of the object that lie in the image."""
-        if sum(self.counts) != self.size[0] * self.size[1] or min(self.counts) < 0:
+        if sum(self.counts) != self.size[0] * self.size[1]:
             raise DataError(f"its runs of {sum(self.counts)} pixels do not fill {self.size[0]}x{self.size[1]}")
         flat = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
         return paste(flat.reshape(self.size), self.origin, size)
@@ -86,7 +88,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         entries += [_entry(inventory, name, found.paths[image.get("name", "")], image) for image in images]
     if not entries:
         raise DataError(
-            f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {missing[0]}."
+            f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {list_names(missing)}."
         )
     return _dataset(inventory, roots, entries, missing)
 
@@ -119,12 +121,12 @@ def _labels(root: Element) -> Iterator[str]:
 def _entry(inventory: Inventory, file: str, path: str, image: Element) -> OutlinedImage:
     try:
         objects = tuple(one for child in image if (one := _object(child)))
-        size = (int(image.attrib["height"]), int(image.attrib["width"]))
+        size = as_size(image.attrib["height"], image.attrib["width"])
+        tags = tuple(dict.fromkeys(class_name(tag.attrib["label"]) for tag in image.iter("tag")))
     except (KeyError, ValueError) as error:
         raise DataError(
             f"{inventory.root / file} has an object of {path} without label, or with odd numbers; export it again."
         ) from error
-    tags = tuple(dict.fromkeys(class_name(tag.attrib["label"]) for tag in image.iter("tag")))
     split = split_word(image.get("subset", "")) or find_split(path) or split_word(PurePosixPath(file).stem)
     return OutlinedImage(path, file, objects, size, split, tags)
 
@@ -132,15 +134,17 @@ def _entry(inventory: Inventory, file: str, path: str, image: Element) -> Outlin
 def _object(one: Element) -> NamedObject | None:
     if one.tag in ("tag", "attribute"):
         return None
-    name, layer = class_name(one.attrib["label"]), int(one.get("z_order", 0))
-    angle = float(one.get("rotation", 0))
+    name, layer = class_name(one.attrib["label"]), as_whole(one.get("z_order", 0))
+    angle = as_number(one.get("rotation", 0))
 
     def numbers(*keys: str) -> list[float]:
-        return [float(one.attrib[key]) for key in keys]
+        return [as_number(one.attrib[key]) for key in keys]
 
     if one.tag == "polygon":
-        points = [float(value) for point in one.attrib["points"].split(";") for value in point.split(",")]
-        return NamedObject(name, Polygons([points]), OUTLINE, layer)
+        points = [
+            (as_number(x), as_number(y)) for x, y in (point.split(",") for point in one.attrib["points"].split(";"))
+        ]
+        return NamedObject(name, Polygons([[value for point in points for value in point]]), OUTLINE, layer)
     if one.tag == "box":
         left, top, right, bottom = numbers("xtl", "ytl", "xbr", "ybr")
         center = ((left + right) / 2, (top + bottom) / 2)
@@ -149,7 +153,8 @@ def _object(one: Element) -> NamedObject | None:
         x, y, across, down = numbers("cx", "cy", "rx", "ry")
         return NamedObject(name, Ellipse((x, y), (across, down), angle), OUTLINE, layer)
     if one.tag == "mask":
-        left, top, width, height = (int(number) for number in numbers("left", "top", "width", "height"))
-        counts = tuple(int(count) for count in one.attrib["rle"].split(","))
-        return NamedObject(name, RowRle(counts, (left, top), (height, width)), OUTLINE, layer)
+        left, top = (int(number) for number in numbers("left", "top"))
+        counts = tuple(as_whole(count, 0, MAX_PIXELS) for count in one.attrib["rle"].split(","))
+        size = as_size(one.attrib["height"], one.attrib["width"])
+        return NamedObject(name, RowRle(counts, (left, top), size), OUTLINE, layer)
     return NamedObject(name, None, _KINDS.get(one.tag, f"a {one.tag}"), layer)

@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from convolve.errors import DataError
+from convolve.untrusted.documents import parse_json, parse_xml
+from convolve.untrusted.files import read_file
 
 
 def mentioned(content: bytes, keys: Sequence[str]) -> list[str]:
@@ -28,33 +27,28 @@ def read_json(path: Path, keys: Sequence[str]) -> Any:
     `DataError` for a damaged file with the keys.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     if len(mentioned(content, keys)) < len(keys):
         return None
     try:
-        return json.loads(content)
+        return parse_json(content)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not in UTF-8, as JSON is; save it so.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{path} cannot be read as JSON ({error}); copy or save it again.") from error
 
 
 def read_xml(path: Path, marks: Sequence[bytes]) -> Element | None:
     """The root of a file; None, without parsing it, where its text does not hold all the marks. Raises `DataError`."""
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     if not all(mark in content for mark in marks):
         return None
     try:
-        root: Element = fromstring(content, forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise DataError(
-            f"{path} declares a document type, which no annotation needs; remove the declaration."
-        ) from error
-    except (ParseError, ValueError) as error:
+        return parse_xml(content)
+    except ValueError as error:
         raise DataError(f"{path} cannot be read as XML ({error}); copy or save it again.") from error
-    return root

@@ -5,10 +5,10 @@ Cohen et al. 2017, "EMNIST: an extension of MNIST to handwritten letters", for t
 
 from __future__ import annotations
 
-import gzip
+import math
 import re
 import string
-import zlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +18,8 @@ import numpy.typing as npt
 from convolve.datasets.inventory import Inventory
 from convolve.datasets.layouts.parts import Part, contents, find_folder, labeled_arrays, read_lines, split_word
 from convolve.errors import DataError
+from convolve.untrusted.compression import FREE, GZIP, check_ratio, unpack_gzip
+from convolve.untrusted.files import read_file
 from convolve.values import Dataset, Pixels
 
 NAME = "idx"
@@ -32,8 +34,9 @@ _EMNIST: Mapping[str, str] = {
     "emnist-bymerge": string.digits + string.ascii_uppercase + "abdefghnqrt",
     "emnist-balanced": string.digits + string.ascii_uppercase + "abdefghnqrt",
 }
-
-
+_HEADER = 4  # bytes before the sizes
+_FREE_LABELS = 2**22
+"""Labels that any compressed file may hold; no set has as many."""
 MARK = re.compile(r"-images[-.]idx3-ubyte(\.gz)?$")
 
 
@@ -93,18 +96,21 @@ def _part(split: str, path: Path, name: str) -> Part:
 def _read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """Two zero bytes, 8 for unsigned bytes, the number of dimensions, the sizes as big-endian 32 bits, the values."""
     try:
-        blob = (path / path.name if path.is_dir() else path).read_bytes()  # archives can unpack into such folders
-        if blob[:2] == b"\x1f\x8b":
-            blob = gzip.decompress(blob)
-    except (OSError, EOFError, zlib.error) as error:
+        blob = read_file(path / path.name if path.is_dir() else path)  # archives can unpack into such folders
+        packed = blob.startswith(GZIP)
+        start = unpack_gzip(blob, _HEADER + 4 * dimensions) if packed else blob[: _HEADER + 4 * dimensions]
+        if start[:_HEADER] != bytes([0, 0, 8, dimensions]):
+            raise DataError(f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions; copy it again.")
+        shape = [int(size) for size in np.frombuffer(start[_HEADER : len(start) // 4 * 4], dtype=">u4")]
+        announced = len(start) + math.prod(shape)
+        if packed:
+            check_ratio(announced, len(blob), FREE if dimensions > 1 else _FREE_LABELS)
+            blob = unpack_gzip(blob, announced + 1)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); copy it again.") from error
-    if blob[:4] != bytes([0, 0, 8, dimensions]):
-        raise DataError(f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions; copy it again.")
-    start = 4 + 4 * dimensions
-    shape = [int(size) for size in np.frombuffer(blob[4:start], dtype=">u4")]
-    if len(blob) - start != np.prod(shape, dtype=object):
+    if len(shape) < dimensions or len(blob) != announced:
         raise DataError(f"{path} is cut short or too long: {shape} values are announced; copy it again.")
-    return np.frombuffer(blob, dtype=np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(blob, dtype=np.uint8, offset=len(start)).reshape(shape)
 
 
 def _classes(folder: Path, name: str, parts: list[Part]) -> tuple[str, ...]:
@@ -112,7 +118,7 @@ def _classes(folder: Path, name: str, parts: list[Part]) -> tuple[str, ...]:
     where = (folder.parent if folder.name == "raw" else folder).name.casefold()
     starts = [tuple(int(value) for value in part.values[:10]) for part in parts]
     if mapping.is_file():
-        return tuple(chr(int(line.split()[1])) for line in read_lines(mapping))
+        return tuple(_character(mapping, line) for line in read_lines(mapping))
     if name in _EMNIST:
         return tuple(_EMNIST[name])
     if "fashion" in where or any(start in _FASHION_STARTS for start in starts):
@@ -120,3 +126,13 @@ def _classes(folder: Path, name: str, parts: list[Part]) -> tuple[str, ...]:
     if "kmnist" in where or "kuzushiji" in where:
         return _KUZUSHIJI
     return tuple(str(value) for value in range(1 + max(int(part.values.max(initial=0)) for part in parts)))
+
+
+def _character(mapping: Path, line: str) -> str:
+    """The character whose number follows that of its class in a line."""
+    number = line.split()[1:2]
+    if number and re.fullmatch("[0-9]{1,7}", number[0]) and int(number[0]) <= sys.maxunicode:
+        return chr(int(number[0]))
+    raise DataError(
+        f"{mapping} has a line without the numbers of a class and of a character: {line[:80]!r}; correct it."
+    )

@@ -105,7 +105,10 @@ def path_parts(name: str) -> tuple[str, ...]:
     """The folders and the name in a path or a web address, in Unicode's form NFC."""
     text = normalize("NFC", name.strip())
     if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
-        text = urlsplit(text).path
+        try:
+            text = urlsplit(text).path
+        except ValueError:  # brackets around what is no address
+            return ()
     text = _DRIVE.sub("", text.replace("\\", "/"))
     return tuple(part for part in text.split("/") if part not in ("", ".", ".."))
 

@@ -4,7 +4,6 @@ classes: Tiny ImageNet (`val_annotations.txt`) and the ILSVRC of Kaggle (`LOC_va
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from pathlib import PurePosixPath
@@ -12,6 +11,9 @@ from pathlib import PurePosixPath
 from convolve.datasets.inventory import Inventory
 from convolve.datasets.layouts.parts import labeled_files, read_lines, split_word
 from convolve.errors import DataError
+from convolve.untrusted.documents import parse_json
+from convolve.untrusted.fields import as_dict, as_list, as_text
+from convolve.untrusted.files import read_file
 from convolve.values import Dataset
 
 NAME = "imagenet"
@@ -76,8 +78,8 @@ def _words(inventory: Inventory) -> dict[str, str]:
             found |= {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
         elif _INDEX.search(file):
             try:
-                document = json.loads((inventory.root / file).read_text(encoding="utf-8"))
-                found |= {str(one): str(name).replace("_", " ") for one, name in document.values()}
-            except (OSError, ValueError, AttributeError) as error:
+                entries = [as_list(entry) for entry in as_dict(parse_json(read_file(inventory.root / file))).values()]
+                found |= {as_text(one): as_text(name).replace("_", " ") for one, name in entries}
+            except (OSError, ValueError) as error:
                 raise DataError(f"{inventory.root / file} is damaged ({error}); copy it again.") from error
     return found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from convolve.datasets.layouts.table_cells import Cells, NoTableError, decode_text
 from convolve.errors import DataError
+from convolve.untrusted.documents import parse_json
+from convolve.untrusted.files import read_file
 
 SUFFIX = ".jsonl"
 
@@ -20,7 +21,7 @@ def read_json_lines(table: Path) -> Cells:
     `NoTableError` for lines that are no objects.
     """
     try:
-        text, encoding = decode_text(table.read_bytes())
+        text, encoding = decode_text(read_file(table))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table} cannot be read as text ({error}); save it as UTF-8.") from error
     entries = [_read_line(table, number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
@@ -36,8 +37,8 @@ def read_json_lines(table: Path) -> Cells:
 
 def _read_line(table: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        entry = parse_json(line)
+    except ValueError as error:
         raise DataError(f"{table} cannot be read as JSON (line {number}: {error}); correct that line.") from error
     if not isinstance(entry, dict):
         raise NoTableError(f"{table} is no table: line {number} holds no object with names and values.")

@@ -6,8 +6,6 @@ packed by thi.ng's `rle-pack` (https://github.com/thi-ng/umbrella/tree/develop/p
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +31,9 @@ from convolve.datasets.layouts.outlines import (
 )
 from convolve.datasets.layouts.shapes import Ellipse, Polygons, Shape, rectangle
 from convolve.errors import DataError
+from convolve.untrusted.documents import cut_rows, parse_json
+from convolve.untrusted.fields import as_dict, as_list, as_number, as_size, as_whole
+from convolve.untrusted.files import read_text
 from convolve.values import Dataset, Pixels
 
 NAME = "label-studio"
@@ -64,17 +65,15 @@ class Brush:
 
     def _alpha(self) -> Pixels:
         height, width = self.size
-        values = unpack(self.data)
-        if len(values) != 4 * height * width:
-            raise DataError(f"its brush strokes of {len(values)} values do not fill {height}x{width}")
+        values = unpack(self.data, 4 * height * width)
         return values.reshape(height, width, 4)[..., 3]
 
 
-def unpack(data: Sequence[int]) -> Pixels:
-    """The bytes that `rle-pack` has packed: their number (32 bits), the bits of a value and of four lengths, then runs
-    of one value and lists of values in turn. Raises `DataError`.
+def unpack(data: Sequence[int], count: int) -> Pixels:
+    """The ``count`` bytes that `rle-pack` has packed: their number (32 bits), the bits of a value and of four lengths,
+    then runs of one value and lists of values in turn. Raises `DataError`.
     """
-    bits = "".join(f"{byte & 255:08b}" for byte in data)
+    bits = "".join(f"{byte:08b}" for byte in data)
     position = 0
 
     def read(count: int) -> int:
@@ -84,8 +83,10 @@ def unpack(data: Sequence[int]) -> Pixels:
 
     total, value_bits = read(32), read(5) + 1
     lengths = [read(4) + 1 for _ in range(4)]
-    if value_bits > 8 or total > 4 * 2**28:
+    if value_bits > 8:
         raise DataError("its brush strokes are not bytes")
+    if total != count:
+        raise DataError(f"its brush strokes of {total} values do not fill {count}")
     result = np.zeros(total, np.uint8)
     start = 0
     while start < total:
@@ -161,7 +162,7 @@ def _find(finder: ImageFinder, names: Sequence[str], file: str) -> dict[str, str
     """The paths by the names; of an uploaded file also by the name that it had before."""
     local = {name: name.rpartition("?d=")[2] for name in names}
     found = finder.find(local.values(), file).paths
-    bare = {name: _PREFIX.sub("", path_parts(path)[-1]) for name, path in local.items() if path not in found}
+    bare = {name: _PREFIX.sub("", (path_parts(path) or ("",))[-1]) for name, path in local.items() if path not in found}
     before = finder.find(bare.values(), file).paths
     return {
         name: found.get(path) or before[bare[name]]
@@ -196,37 +197,42 @@ def _are_dicts(document: Any, keys: Sequence[str]) -> bool:
 def _read_table(path: Path) -> list[dict[str, Any]]:
     """The lines of a CSV export, with what its cells hold as JSON; nothing where it is another table."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        header, *rows = filter(None, cut_rows(read_text(path).splitlines(keepends=True)))
+    except (OSError, ValueError):
         return []
-    rows = list(csv.DictReader(text.splitlines(keepends=True)))
-    if not rows or not set(_MIN_KEYS) <= rows[0].keys():
+    if not set(_MIN_KEYS) <= set(header):
         return []
-    return [{key: _parse_cell(cell) for key, cell in row.items() if key and cell} for row in rows]
+    return [{key: _parse_cell(cell) for key, cell in zip(header, row, strict=False) if key and cell} for row in rows]
 
 
 def _parse_cell(cell: str) -> Any:
     try:
-        return json.loads(cell) if cell[:1] in ("[", "{") else cell
+        return parse_json(cell) if cell[:1] in ("[", "{") else cell
     except ValueError:
         return cell
 
 
 def _read_task(path: Path, task: Mapping[str, Any]) -> _Task | None:
     """A task of the full export. Raises `DataError` where its annotations differ."""
-    finished = [one for one in task["annotations"] if isinstance(one, dict) and not one.get("was_cancelled")]
-    best = [one for one in finished if one.get("ground_truth")] or finished
-    results = [[part for part in one.get("result", ()) if isinstance(part, dict)] for one in best]
+    try:
+        finished = [
+            one for one in as_list(task["annotations"]) if isinstance(one, dict) and not one.get("was_cancelled")
+        ]
+        best = [one for one in finished if one.get("ground_truth")] or finished
+        results = [[part for part in as_list(one.get("result", [])) if isinstance(part, dict)] for one in best]
+        data = as_dict(task["data"])
+        values = [sorted(repr(part.get("value")) for part in parts) for parts in results]
+    except (RecursionError, ValueError) as error:
+        raise DataError(f"{path} has a task whose annotations or data are damaged; export it again.") from error
     if not results:
         return None
-    image = _image_of(path, task["data"])
-    values = [sorted(repr(part.get("value")) for part in parts) for parts in results]
+    image = _image_of(path, data)
     if any(value != values[0] for value in values):
         raise DataError(f"{path} has {len(values)} annotations of {image} that differ; mark one as ground truth.")
     try:
         objects = [one for part in results[0] if "value" in part for one in _regions(part, part["value"])]
         size = next((_size(part) for part in results[0] if "original_width" in part), None)
-        tags = [class_name(tag) for part in results[0] for tag in part.get("value", {}).get("choices", ())]
+        tags = [class_name(tag) for part in results[0] for tag in as_list(part.get("value", {}).get("choices", []))]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} has a region of {image} without size, or turned, or with odd numbers; export it again."
@@ -248,20 +254,20 @@ def _read_line(inventory: Inventory, path: Path, line: Mapping[str, Any]) -> _Ta
             f"{path} has several columns that may be the label, {list_names(list(chosen))}; say which one, such as "
             f"--label-column {next(iter(chosen))}."
         )
-    tags = [class_name(tag) for value in chosen.values() for tag in _choices(value)]
     regions = [region for value in drawn.values() for region in value if isinstance(region, dict)]
     try:
+        tags = [class_name(tag) for value in chosen.values() for tag in _choices(value)]
         size = next((_size(region) for region in regions if "original_width" in region), None)
         objects = [one for region in regions for one in _regions(region, region)]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} has a region of {image} without size, or turned, or with odd numbers; export it again."
         ) from error
     return _Task(image, tuple(objects), tuple(dict.fromkeys(tags)), size)
 
 
-def _choices(value: Any) -> Sequence[str]:
-    return value.get("choices", ()) if isinstance(value, dict) else [str(value)]
+def _choices(value: Any) -> list[Any]:
+    return as_list(value.get("choices", [])) if isinstance(value, dict) else [value]
 
 
 def _image_of(path: Path, data: Mapping[str, Any]) -> str:
@@ -274,12 +280,12 @@ def _image_of(path: Path, data: Mapping[str, Any]) -> str:
 
 
 def _size(result: Mapping[str, Any]) -> tuple[int, int]:
-    return int(result["original_height"]), int(result["original_width"])
+    return as_size(result["original_height"], result["original_width"])
 
 
 def _regions(result: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[NamedObject]:
     """The region of a result, for each label that it has."""
-    names = [name for key, labels in value.items() if key.endswith("labels") and labels for name in labels]
+    names = [name for key, labels in value.items() if key.endswith("labels") and labels for name in as_list(labels)]
     if not names:
         return
     if result.get("image_rotation"):
@@ -293,16 +299,20 @@ def _regions(result: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[Na
 def _shape(value: Mapping[str, Any], height: int, width: int) -> tuple[Shape | None, str]:
     """A region in pixels, and of which kind it is."""
     right, down = width / _FULL, height / _FULL
+
+    def pixels(across: object, along: object) -> tuple[float, float]:
+        return as_number(across) * right, as_number(along) * down
+
     if "rle" in value:
-        return Brush(tuple(value["rle"]), (height, width)), OUTLINE
+        return Brush(tuple(as_whole(byte, 0, 255) for byte in as_list(value["rle"])), (height, width)), OUTLINE
     if "points" in value:
-        return Polygons([[float(each) for x, y in value["points"] for each in (x * right, y * down)]]), OUTLINE
+        points = [pixels(x, y) for x, y in map(as_list, as_list(value["points"]))]
+        return Polygons([[each for point in points for each in point]]), OUTLINE
+    angle = as_number(value.get("rotation", 0))
     if "radiusX" in value:
-        center = (value["x"] * right, value["y"] * down)
-        radii = (value["radiusX"] * right, value["radiusY"] * down)
-        return Ellipse(center, radii, float(value.get("rotation", 0))), OUTLINE
+        center, radii = pixels(value["x"], value["y"]), pixels(value["radiusX"], value["radiusY"])
+        return Ellipse(center, radii, angle), OUTLINE
     if "width" in value and "height" in value and "keypointlabels" not in value:
-        left, top = value["x"] * right, value["y"] * down
-        edges = (left, top, left + value["width"] * right, top + value["height"] * down)
-        return rectangle(edges, (left, top), float(value.get("rotation", 0))), BOX
+        (left, top), (across, along) = pixels(value["x"], value["y"]), pixels(value["width"], value["height"])
+        return rectangle((left, top, left + across, top + along), (left, top), angle), BOX
     return None, "points"

@@ -31,6 +31,7 @@ from convolve.datasets.layouts.outlines import (
 )
 from convolve.datasets.layouts.shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
 from convolve.errors import DataError
+from convolve.untrusted.fields import as_list, as_number, as_size, as_text
 from convolve.values import Dataset
 
 NAME = "labelme"
@@ -48,7 +49,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     for name in filter(MARK.search, inventory.files):
         document = read_json(inventory.root / name, _KEYS)
         if isinstance(document, dict) and isinstance(document.get("shapes"), list):
-            image = _find(finder, name, str(document.get("imagePath")))
+            image = _find(finder, name, document.get("imagePath"))
             if image is None:
                 missing.append(name)
             else:
@@ -64,9 +65,9 @@ def recognize(inventory: Inventory) -> Dataset | None:
     return replace(dataset, notes=(*(absent if missing else ()), *dataset.notes))
 
 
-def _find(finder: ImageFinder, file: str, path: str) -> str | None:
+def _find(finder: ImageFinder, file: str, path: object) -> str | None:
     for name in (path, PurePosixPath(file).stem):
-        if found := finder.find([name], file).paths:
+        if isinstance(name, str) and (found := finder.find([name], file).paths):
             return found[name]
     return None
 
@@ -76,18 +77,20 @@ def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, A
     for layer, shape in enumerate(document["shapes"]):
         try:
             objects.append(_object(shape, layer))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise DataError(
                 f"{inventory.root / file} has a shape without label or with odd points ({layer + 1}.); correct it."
             ) from error
-    height, width = document.get("imageHeight"), document.get("imageWidth")
-    size = (height, width) if isinstance(height, int) and isinstance(width, int) and height * width > 0 else None
+    try:
+        size = as_size(document.get("imageHeight"), document.get("imageWidth"))
+    except ValueError:
+        size = None
     return OutlinedImage(image, file, tuple(objects), size, find_split(file) or find_split(image))
 
 
 def _object(shape: Mapping[str, Any], layer: int) -> NamedObject:
-    name, kind = class_name(shape["label"]), shape.get("shape_type") or "polygon"
-    points = [(float(x), float(y)) for x, y in shape["points"]]
+    name, kind = class_name(shape["label"]), as_text(shape.get("shape_type") or "polygon")
+    points = [(as_number(x), as_number(y)) for x, y in map(as_list, as_list(shape["points"]))]
     area: Shape
     if kind in ("polygon", "oriented_rectangle") and len(points) > 2:
         area = Polygons([[value for point in points for value in point]])

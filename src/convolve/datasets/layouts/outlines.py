@@ -20,6 +20,7 @@ from convolve.datasets.layouts.shapes import Shape
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
+from convolve.untrusted.fields import as_text
 from convolve.values import IGNORE, Dataset, GroundTruth, Pixels
 
 BACKGROUND = "background"
@@ -84,16 +85,18 @@ class OutlineMasks:
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the objects and the size."""
         entry = self.entries[index]
-        content = (entry.size, entry.objects, self.classes)
-        return hashlib.blake2b(repr(content).encode(), digest_size=DIGEST_BYTES).digest()
+        content = _describe((entry.size, entry.objects, self.classes)).encode(errors="surrogatepass")
+        return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
     def _index(self, name: str) -> int:
         return IGNORE if name == IGNORED else self.classes.index(name)
 
 
 def class_name(text: object) -> str:
-    """A class as a file calls it, in one Unicode form; all spellings of the background are one."""
-    name = normalize("NFC", str(text)).strip()
+    """A class as a file calls it, in one Unicode form; all spellings of the background are one. Raises `ValueError` for
+    what is neither a text nor a number.
+    """
+    name = normalize("NFC", as_text(text)).strip()
     return BACKGROUND if name.strip("_").casefold() == BACKGROUND else name
 
 
@@ -170,6 +173,14 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def _describe(value: object) -> str:
+    """What makes two values the same, as text; one of outlines that are nested too deeply to be drawn."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return "nested too deeply"
+
+
 def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], list[str]]:
     """Each image once, and a note where it was listed more often. Raises `DataError` where two files differ on it."""
     groups: dict[str, list[OutlinedImage]] = defaultdict(list)
@@ -184,7 +195,7 @@ def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[
             tags[entry.source] |= dict.fromkeys(entry.tags)
         first, *others = by_source
         for other in others:
-            objects = [{repr(one) for one in by_source[source]} for source in (first, other)]
+            objects = [{_describe(one) for one in by_source[source]} for source in (first, other)]
             if objects[0] != objects[1] or tags[first].keys() != tags[other].keys():
                 raise DataError(
                     f"{first} and {other} in {inventory.root} annotate {image} differently; leave one of them, or give "

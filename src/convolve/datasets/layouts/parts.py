@@ -13,7 +13,8 @@ import numpy as np
 from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages
 from convolve.datasets.inventory import Inventory, natural
 from convolve.datasets.labels import Labels
-from convolve.errors import DataError
+from convolve.errors import UNPRINTABLE, DataError
+from convolve.untrusted.files import read_text
 from convolve.values import Dataset, GroundTruth, Images, Indices, Pixels
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -71,7 +72,10 @@ def contents(folder: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """The lines of a small UTF-8 text that are not empty. Raises `DataError`."""
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+        if damaged := [line for line in lines if UNPRINTABLE.search(line.replace("\t", " "))]:
+            raise DataError(f"{path} has control characters in {damaged[0][:80]!r}; copy or save it again.")
+        return lines
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text ({error}); copy or save it again.") from error
 
@@ -87,14 +91,16 @@ class Part:
 
 
 def labeled_arrays(root: Path, layout: str, reason: str, parts: Sequence[Part], classes: Sequence[str]) -> Dataset:
-    """A dataset of images in memory, one label each. Raises `DataError` when images and labels do not go together."""
+    """A dataset of images in memory, one label each. Raises `DataError` when images and labels do not go together, and
+    for labels outside of the classes.
+    """
     for part in parts:
         if len(part.images) != len(part.values):
             raise DataError(f"{part.label} in {root} holds {len(part.images)} images, but {len(part.values)} labels.")
     values = np.concatenate([part.values for part in parts]).astype(np.int64)
     images = join_arrays([ImageArray(part.images, part.label) for part in parts])
     splits = [part.split for part in parts for _ in part.values]
-    return build_dataset(root, layout, reason, images, splits, {"labels": Labels(values, tuple(classes))})
+    return build_dataset(root, layout, reason, images, splits, {"labels": _labels(root, values, classes)})
 
 
 def join_arrays(arrays: Sequence[ImageArray]) -> Images:
@@ -105,10 +111,19 @@ def join_arrays(arrays: Sequence[ImageArray]) -> Images:
 def labeled_files(
     root: Path, layout: str, reason: str, rows: Sequence[tuple[str, str | None, int]], classes: Sequence[str]
 ) -> Dataset:
-    """A dataset of files, one label each, from rows of (path below ``root``, split, class index)."""
-    labels = Labels(np.array([row[2] for row in rows], dtype=np.int64), tuple(classes))
+    """A dataset of files, one label each, from rows of (path below ``root``, split, class index). Raises `DataError`
+    for labels outside of the classes.
+    """
+    labels = _labels(root, np.array([row[2] for row in rows], dtype=np.int64), classes)
     images = ImageFiles(root, tuple(row[0] for row in rows))
     return build_dataset(root, layout, reason, images, [row[1] for row in rows], {"labels": labels})
+
+
+def _labels(root: Path, values: Indices, classes: Sequence[str]) -> Labels:
+    try:
+        return Labels(values, tuple(classes))
+    except DataError as error:
+        raise DataError(f"{root}: {error}") from None
 
 
 def build_dataset(
@@ -119,7 +134,12 @@ def build_dataset(
     splits: Sequence[str | None],
     ground_truths: Mapping[str, GroundTruth],
 ) -> Dataset:
-    """A dataset of N images with the layout's ``splits`` (N,); one split alone is none, and the reason says so."""
+    """A dataset of N images with the layout's ``splits`` (N,); one split alone is none, and the reason says so. Raises
+    `DataError` for a class whose name is empty or cannot be printed.
+    """
+    for name in (name for each in ground_truths.values() for name in each.classes):
+        if not name or UNPRINTABLE.search(name):
+            raise DataError(f"{root} has a class called {name!r}, which cannot be printed; rename it.")
     found = {word: np.flatnonzero([split == word for split in splits]) for word in SPLITS}
     given = {word: indices.astype(np.int64) for word, indices in found.items() if len(indices)}
     if len(given) == 1:

@@ -18,6 +18,7 @@ from convolve.datasets.layouts.mask_values import distinct_colors
 from convolve.datasets.layouts.parts import build_dataset, find_folder, read_lines
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
+from convolve.untrusted.files import is_file
 from convolve.values import Dataset, GroundTruth
 
 NAME = "pets"
@@ -26,6 +27,7 @@ MARK = re.compile(r"(^|/)annotations/(trainval|list)\.txt$")
 _LISTS: tuple[tuple[str, str | None], ...] = (("trainval", "train"), ("test", "test"))
 _TRIMAP_CLASSES = ("background", "pet")
 _STORED, _BORDER = (2, 1), 3
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
@@ -48,7 +50,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     reason = "the Oxford-IIIT pets' " + " and ".join(f"annotations/{file.name}" for file, _ in lists)
     names = [name for name, _, _ in rows]
     notes: list[str] = []
-    present = [(folder / _trimap(name)).is_file() for name in names]
+    present = [is_file(folder / _trimap(name)) for name in names]
     if any(present):
         ground_truths["masks"] = _masks(folder, names, present)
         reason += " with the breeds, annotations/trimaps with masks: 1 is pet, 2 background, 3, the border, is ignored"
@@ -76,7 +78,7 @@ def _is_pets(folder: Path) -> bool:
     for path in (folder / "annotations" / "trainval.txt", folder / "annotations" / "list.txt"):
         lines = [line for line in read_lines(path) if not line.startswith("#")] if path.is_file() else []
         name, *numbers = lines[0].split() if lines else [""]
-        if "_" in name and len(numbers) == 3 and all(number.isdecimal() for number in numbers):
+        if "_" in name and len(numbers) == 3 and all(map(_NUMBER.fullmatch, numbers)):
             return True
     return False
 
@@ -86,7 +88,7 @@ def _rows(path: Path) -> list[tuple[str, int]]:
     for line in read_lines(path):
         if not line.startswith("#"):
             words = line.split()
-            if len(words) != 4 or not words[1].isdecimal():
+            if len(words) != 4 or not _NUMBER.fullmatch(words[1]):
                 raise DataError(f"{path} has a line that is not 'name class species breed': {line!r}; correct it.")
             rows.append((words[0], int(words[1])))
     return rows

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError
+from convolve.untrusted.fields import FARTHEST
+from convolve.untrusted.images import MAX_PIXELS, check_cost, open_image
 from convolve.values import Flags, Pixels
 
 Corners = npt.NDArray[np.float64]
@@ -76,7 +76,7 @@ class Rle:
         counts = self.counts
         if isinstance(counts, str):
             return from_text(counts)
-        if not isinstance(counts, list) or not all(isinstance(count, int) for count in counts):
+        if not isinstance(counts, list) or not all(type(count) is int and abs(count) <= MAX_PIXELS for count in counts):
             raise DataError("its run lengths are neither whole numbers nor text")
         return counts
 
@@ -102,7 +102,8 @@ class Ellipse:
         right, down = columns + 0.5 - self.center[0], rows + 0.5 - self.center[1]
         cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         along, across = right * cosine + down * sine, down * cosine - right * sine
-        return ((along / self.radii[0]) ** 2 + (across / self.radii[1]) ** 2 <= 1).astype(np.uint8)
+        with np.errstate(over="ignore"):  # where a radius is next to nothing
+            return ((along / self.radii[0]) ** 2 + (across / self.radii[1]) ** 2 <= 1).astype(np.uint8)
 
 
 @final
@@ -125,10 +126,11 @@ class Bitmap:
 
     def _flags(self) -> Flags:
         try:
-            with Image.open(BytesIO(self.content)) as file:
+            with open_image(self.content) as file:
+                check_cost(file, len(self.content))
                 alpha = "A" in file.getbands() or "transparency" in file.info
                 pixels = np.asarray(file.convert("RGBA").getchannel("A") if alpha else file.convert("L"))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # a damaged image can raise anything
             raise DataError("its bitmap is not a readable PNG") from error
         return np.asarray(pixels > 0)
 
@@ -143,10 +145,12 @@ def corner_lists(shape: Any) -> list[Corners]:
     for polygon in shape if _is_list_of_polygons(shape) else [shape]:
         try:
             numbers = np.array(polygon, np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError("its polygon does not consist of numbers") from error
         if not np.isfinite(numbers).all() or numbers.ndim > 2 or numbers.shape[1:] not in ((), (2,)):
             raise DataError("its polygon does not consist of numbers")
+        if np.abs(numbers).max(initial=0) > FARTHEST:
+            raise DataError("its polygon lies far outside of the image")
         if numbers.size % 2:
             raise DataError(f"its polygon of {numbers.size} numbers ends in the middle of a corner")
         if numbers.size >= 2 * _CORNERS:

@@ -33,12 +33,13 @@ from convolve.datasets.layouts.outlines import (
 )
 from convolve.datasets.layouts.shapes import Bitmap, polygon_area, rectangle
 from convolve.errors import DataError
+from convolve.untrusted.fields import as_dict, as_list, as_number, as_size, as_text, as_whole
 from convolve.values import Dataset, Pixels
 
 NAME = "supervisely"
 EXPECTED = "Supervisely's ann/*.json next to img/"
 MARK = re.compile(r"(^|/)ann/[^/]+\.json$", re.IGNORECASE)
-_MOST_BYTES = 2**28  # of a bitmap
+_MOST_BYTES = 2**26  # of a bitmap
 _PNG = b"\x89PNG"
 
 
@@ -61,6 +62,36 @@ class PixelPolygon:
         for hole in self.interior:
             cv2.fillPoly(filled, [np.array(hole, np.int32)], [0])
         return filled
+
+
+@final
+@dataclass(frozen=True)
+class PackedBitmap:
+    """A `Bitmap` as it is in the file: a PNG, or one that is packed by zlib as well."""
+
+    content: bytes
+    origin: tuple[int, int]
+
+    def area(self) -> float:
+        """The pixels of the object."""
+        return self.unpack().area()
+
+    def paint(self, size: tuple[int, int]) -> Pixels:
+        """The pixels of the object that lie in the image."""
+        return self.unpack().paint(size)
+
+    def unpack(self) -> Bitmap:
+        """The bitmap itself. Raises `ValueError` where it is damaged or too large."""
+        if self.content.startswith(_PNG):
+            return Bitmap(self.content, self.origin)
+        unpacker = zlib.decompressobj()
+        try:
+            content = unpacker.decompress(self.content, _MOST_BYTES)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+        if not unpacker.eof:
+            raise ValueError("it is cut short or too long")
+        return Bitmap(content, self.origin)
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
@@ -90,40 +121,53 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
 def _listed(inventory: Inventory) -> list[str]:
     """The classes of the project's `meta.json`, where there is one."""
-    names = [name for name in inventory.files if name.rpartition("/")[2] == "meta.json"]
-    documents = [read_json(inventory.root / name, ("classes",)) for name in names]
-    lists = [document["classes"] for document in documents if isinstance(document, dict)]
-    return [class_name(one["title"]) for found in lists if isinstance(found, list) for one in found if "title" in one]
+    found: list[str] = []
+    for name in inventory.files:
+        document = read_json(inventory.root / name, ("classes",)) if name.rpartition("/")[2] == "meta.json" else None
+        if isinstance(document, dict) and isinstance(document.get("classes"), list):
+            try:
+                found += [class_name(one["title"]) for one in map(as_dict, document["classes"]) if "title" in one]
+            except ValueError as error:
+                raise DataError(f"{inventory.root / name} has a class without a title; export it again.") from error
+    return found
 
 
 def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> OutlinedImage:
     try:
         objects = tuple(_object(one, layer) for layer, one in enumerate(document["objects"]))
-        size = (int(document["size"]["height"]), int(document["size"]["width"]))
-    except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
+        size = as_size(document["size"]["height"], document["size"]["width"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{inventory.root / file} has an object without class or outline; export it again.") from error
     return OutlinedImage(image, file, objects, size, find_split(file))
 
 
 def _object(one: Mapping[str, Any], layer: int) -> NamedObject:
-    name, kind = class_name(one["classTitle"]), str(one["geometryType"])
+    name, kind = class_name(one["classTitle"]), as_text(one["geometryType"])
     if kind == "bitmap":
-        left, top = one["bitmap"]["origin"]
-        return NamedObject(name, Bitmap(_decode(one["bitmap"]["data"]), (int(left), int(top))), OUTLINE, layer)
+        left, top = map(as_whole, one["bitmap"]["origin"])
+        bitmap = PackedBitmap(_decode(one["bitmap"]["data"]), (left, top))
+        bitmap.unpack()
+        return NamedObject(name, bitmap, OUTLINE, layer)
     if kind not in ("polygon", "rectangle"):
         return NamedObject(name, None, f"a {kind}", layer)
-    outer = tuple((round(x), round(y)) for x, y in one["points"]["exterior"])
+    outer = _pixels(one["points"]["exterior"])
     if kind == "rectangle":
         (left, right), (top, bottom) = (sorted(side) for side in zip(*outer, strict=True))
         return NamedObject(name, rectangle((left, top, right + 1, bottom + 1)), BOX, layer)
-    inner = tuple(tuple((round(x), round(y)) for x, y in hole) for hole in one["points"].get("interior", ()))
+    inner = tuple(_pixels(hole) for hole in as_list(one["points"].get("interior", [])) if hole)
     return NamedObject(name, PixelPolygon(outer, inner), OUTLINE, layer)
 
 
+def _pixels(points: object) -> tuple[tuple[int, int], ...]:
+    """The pixels of a polygon, at least one."""
+    pixels = tuple((round(as_number(x)), round(as_number(y))) for x, y in map(as_list, as_list(points)))
+    if not pixels:
+        raise ValueError
+    return pixels
+
+
 def _decode(text: str) -> bytes:
-    """A PNG out of base64 and zlib, or out of base64 alone."""
     try:
-        packed = base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError from error
-    return packed if packed.startswith(_PNG) else zlib.decompressobj().decompress(packed, _MOST_BYTES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from convolve.datasets.layouts.parts import NoGroundTruthError
 from convolve.errors import DataError
+from convolve.untrusted.documents import cut_rows
+from convolve.untrusted.files import read_file
 
 PROBED = 100
 """Rows at the beginning of a table by which its form is judged."""
@@ -55,7 +56,7 @@ def read_cells(table: Path, names_image: Callable[[str], bool]) -> Cells:
     Raises `DataError` for what is no text, and for quotation marks that are not closed (`NoTableError` in plain text).
     """
     try:
-        text, encoding = decode_text(table.read_bytes())
+        text, encoding = decode_text(read_file(table))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table} cannot be read as text ({error}); save it as UTF-8.") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -140,14 +141,11 @@ def _cut(table: Path, lines: Sequence[str], delimiter: str) -> list[list[str]]:
     elif delimiter == _ALL_WORDS:
         rows = [line.split() for line in lines]
     else:
-        reader = csv.reader(
-            (f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True
-        )
         try:
-            rows = list(reader)
-        except csv.Error as error:
+            rows = cut_rows((f"{line}\n" for line in lines), delimiter, spaced=delimiter != "\t", strict=True)
+        except ValueError as error:
             kind = NoTableError if table.suffix.casefold() == ".txt" else DataError
-            what = f"{table} cannot be read as a table (line {reader.line_num}: {error})"
+            what = f"{table} cannot be read as a table ({error})"
             raise kind(f"{what}; correct that line, or close its quotation marks.") from error
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
 

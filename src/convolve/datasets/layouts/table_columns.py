@@ -16,6 +16,7 @@ from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, is_number
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
+from convolve.untrusted.files import is_file
 
 _FILES = frozenset(
     ("path", "paths", "filepath", "file_path", "file", "files", "filename", "file_name", "filenames", "image", "images",
@@ -111,7 +112,7 @@ class ImageFinder:
         return self.find(cell) is not None or bool(self.find_all(cell))
 
     def _exists(self, path: str) -> bool:
-        return os.path.isfile(self.index.root / path)  # noqa: PTH113 - false for what is too long for a name
+        return is_file(self.index.root / path)
 
     def _find_ending(self, path: str) -> str | None:
         if ending := self.find_all(path):

@@ -6,8 +6,6 @@ in `pack_via_metadata` (https://www.robots.ox.ac.uk/~vgg/software/via). Angles a
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -32,6 +30,9 @@ from convolve.datasets.layouts.outlines import (
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.layouts.shapes import Ellipse, Polygons, Shape, rectangle
 from convolve.errors import DataError
+from convolve.untrusted.documents import cut_rows, parse_json
+from convolve.untrusted.fields import as_list, as_number, as_text
+from convolve.untrusted.files import read_text
 from convolve.values import Dataset
 
 NAME = "via"
@@ -98,18 +99,19 @@ def _read(inventory: Inventory, name: str) -> dict[str, list[_Region]]:
     found: dict[str, list[_Region]] = {}
     for one in document.values():
         if isinstance(one, dict) and "filename" in one and isinstance(one.get("regions"), list | dict):
+            if not isinstance(one["filename"], str):
+                raise DataError(f"{path} has an image whose filename is no text; export it again.")
             regions = one["regions"].values() if isinstance(one["regions"], dict) else one["regions"]
-            found.setdefault(str(one["filename"]), []).extend(_regions(path, regions))
+            found.setdefault(one["filename"], []).extend(_regions(path, regions))
     return found
 
 
 def _read_table(path: Path) -> dict[str, list[_Region]]:
     """The regions by image in a table with VIA's header, whose cells hold JSON; nothing where it is another."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        rows = cut_rows(read_text(path).splitlines()) or [[]]
+    except (OSError, ValueError):
         return {}
-    rows = list(csv.reader(text.splitlines())) or [[]]
     header = [cell.strip().lstrip("#") for cell in rows[0]]
     if not set(_HEADER) <= set(header):
         return {}
@@ -117,7 +119,7 @@ def _read_table(path: Path) -> dict[str, list[_Region]]:
     for row in filter(None, rows[1:]):
         cells = dict(zip(header, row, strict=False))
         try:
-            shape, attributes = (json.loads(cells[key] or "{}") for key in _HEADER[1:])
+            shape, attributes = (parse_json(cells[key] or "{}") for key in _HEADER[1:])
         except (KeyError, ValueError) as error:
             raise DataError(f"{path} has a line that cannot be read: {','.join(row)[:80]}; export it again.") from error
         regions = [{"shape_attributes": shape, "region_attributes": attributes}] if shape else []
@@ -154,7 +156,10 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         ticked = [name for name, flag in value.items() if flag]
         return ticked[0] if len(ticked) == 1 else ""
-    return str(value).strip() if value is not None else ""
+    try:
+        return as_text(value).strip()
+    except ValueError:
+        return ""
 
 
 def _object(inventory: Inventory, file: str, image: str, region: _Region, attribute: str | None) -> NamedObject:
@@ -162,16 +167,16 @@ def _object(inventory: Inventory, file: str, image: str, region: _Region, attrib
     if not name:
         raise DataError(f"{inventory.root / file} has a region of {image} without one '{attribute}'; complete it.")
     shape = region.shape
-    kind = str(shape.get("name"))
+    kind = shape["name"] if isinstance(shape.get("name"), str) else "shape without a name"
 
     def numbers(*keys: str) -> list[float]:
-        return [float(shape[key]) for key in keys]
+        return [as_number(shape[key]) for key in keys]
 
     area: Shape
     try:
         if kind == "polygon":
-            points = zip(shape["all_points_x"], shape["all_points_y"], strict=True)
-            area = Polygons([[float(value) for point in points for value in point]])
+            points = zip(as_list(shape["all_points_x"]), as_list(shape["all_points_y"]), strict=True)
+            area = Polygons([[as_number(value) for point in points for value in point]])
         elif kind == "rect":
             left, top, width, height = numbers("x", "y", "width", "height")
             return NamedObject(name, rectangle((left, top, left + width, top + height)), BOX)
@@ -180,7 +185,7 @@ def _object(inventory: Inventory, file: str, image: str, region: _Region, attrib
             area = Ellipse((x, y), (radius, radius))
         elif kind == "ellipse":
             x, y, across, down = numbers("cx", "cy", "rx", "ry")
-            area = Ellipse((x, y), (across, down), math.degrees(float(shape.get("theta", 0))))
+            area = Ellipse((x, y), (across, down), math.degrees(as_number(shape.get("theta", 0))))
         else:
             return NamedObject(name, None, f"a {kind}")
     except (KeyError, TypeError, ValueError) as error:

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import OptionError
+from convolve.untrusted.arrays import read_npy
+from convolve.untrusted.files import read_text
 
 Numbers = npt.NDArray[np.float64]
 _FILES = (".csv", ".tsv", ".npy")
 _LARGEST_FILE = 16 * 2**20
+_LARGEST_TEXT = 4 * 2**20
 _SYNTAX = "separate numbers by spaces, rows by ; or /, channels by |, or name a .csv or .npy file"
 _LARGEST_INTEGER = math.isqrt(_LARGEST_FILE)
 _LARGEST = 1e50  # its square, and products of a few such numbers, stay far from overflow
@@ -71,22 +74,23 @@ def _read_file(path: Path) -> Numbers:
         if path.stat().st_size > _LARGEST_FILE:
             raise OptionError(f"{path} is too large to be written out value by value; take a small part of it.")
         if path.suffix.lower() == ".npy":
-            return _add_axes(path, np.load(path, allow_pickle=False))
-        return _parse(str(path), path.read_text(encoding="utf-8-sig").strip())
+            return _add_axes(path, read_npy(path))
+        return _parse(str(path), read_text(path, _LARGEST_TEXT).strip())
     except OSError as error:
         raise OptionError(f"{path} cannot be read ({error.strerror or error}); check the path.") from None
-    except (ValueError, EOFError):
+    except ValueError:
         raise OptionError(
             f"{path} does not contain a matrix of numbers; save one with numpy.save, or as text."
         ) from None
 
 
-def _add_axes(path: Path, array: Any) -> Numbers:
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or not 1 <= array.ndim <= 4:
+def _add_axes(path: Path, array: npt.NDArray[Any]) -> Numbers:
+    if array.dtype.kind not in "biuf" or not 1 <= array.ndim <= 4:
         raise OptionError(
             f"{path} does not contain a matrix of numbers; save an array of one to four axes with numpy.save."
         )
-    numbers = array.astype(np.float64)
+    with np.errstate(all="ignore"):  # what does not fit becomes infinite, and is refused as such
+        numbers = array.astype(np.float64)
     return numbers.reshape((1,) * max(0, 3 - array.ndim) + array.shape)
 
 

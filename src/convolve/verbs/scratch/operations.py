@@ -23,6 +23,7 @@ from convolve.from_scratch.traces.normalization import NormalizationInputs, norm
 from convolve.from_scratch.traces.trace import Trace
 from convolve.from_scratch.traces.windows import size_trace
 from convolve.from_scratch.windows import Sliding
+from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.verbs.scratch import Scratch
 from convolve.verbs.scratch.numbers import Numbers, bounded_integer, read_numbers
 
@@ -185,7 +186,7 @@ def filter_photograph(options: Scratch) -> tuple[FilteredImage, ...]:
         raise OptionError("filters needs a photograph; name one with --input.")
     _check_options(options)
     try:
-        pixels = EncodedFile(Path(options.input).read_bytes(), options.input).decode()
+        pixels = EncodedFile(read_file(options.input, IMAGE_BYTES), options.input).decode()
     except OSError as error:
         raise OptionError(f"{options.input} cannot be read ({error.strerror or error}); check the path.") from None
     image = Image.fromarray(pixels.squeeze())
