@@ -27,6 +27,8 @@ Options = TypeVar("Options")
 TaskOptions = Annotated[Mapping[str, object], Parameter(parse=False)]
 """Options of one task by name, not yet checked."""
 Flat = Parameter(name="*")
+_MOST_CHARACTERS = 200
+"""Of a value in a sentence."""
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
 
@@ -185,7 +187,7 @@ def _checked(name: str, value: object, hint: Any) -> object:
         elif origin is tuple:
             items = value if isinstance(value, list | tuple) else (value,)
             return tuple(_checked(name, item, typing.get_args(choice)[0]) for item in items)
-        elif choice is float and type(value) is int:
+        elif choice is float and type(value) is int and abs(value) < 2**63:
             return float(value)
         elif choice is Path and isinstance(value, str):
             return Path(value)
@@ -193,7 +195,9 @@ def _checked(name: str, value: object, hint: Any) -> object:
             return str(value)
         elif type(value) is choice or (choice is Path and isinstance(value, Path)):
             return value
-    raise OptionError(f"{name} cannot be {value!r}; it must be {_describe(choices)}.")
+    text = repr(value)
+    text = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
+    raise OptionError(f"{name} cannot be {text}; it must be {_describe(choices)}.")
 
 
 def _describe(choices: tuple[Any, ...]) -> str:

@@ -8,6 +8,7 @@ import torch
 from torchvision import models
 
 from convolve.errors import WeightsError
+from convolve.interop import torchvision
 from convolve.interop.torchvision import current_names, download, rename
 from convolve.models import create
 from convolve.models.weights import load_weights
@@ -28,6 +29,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def any_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are taken for those that their names say."""
+    monkeypatch.setattr(torchvision, "_digest", lambda path: path.stem[-8:])
+
+
+@pytest.mark.usefixtures("any_content")
 def test_official_weights_come_with_their_input_and_source(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = {"conv1.weight": torch.ones(1)}
     torch.save(state, cache / "resnet50-0676ba61.pth")
@@ -40,6 +48,7 @@ def test_official_weights_come_with_their_input_and_source(cache: Path, capsys: 
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.usefixtures("any_content")
 @torch.no_grad()
 def test_googlenets_weights_want_the_input_that_it_makes_of_the_usual_one(cache: Path) -> None:
     twin = models.googlenet(num_classes=7, aux_logits=False, init_weights=True, transform_input=True).eval()
@@ -63,9 +72,16 @@ def test_no_network_ends_in_one_sentence(cache: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == ""
 
 
-def test_a_damaged_download_ends_in_one_sentence(cache: Path) -> None:
+@pytest.mark.usefixtures("any_content")
+def test_a_download_that_cannot_be_read_ends_in_one_sentence(cache: Path) -> None:
     (cache / "resnet18-f37072fd.pth").write_bytes(b"PK\x03\x04 and then nothing")
     with pytest.raises(WeightsError, match="of torchvision/resnet18 cannot be downloaded"):
+        download("resnet18", newest=False)
+
+
+def test_a_damaged_download_ends_in_one_sentence(cache: Path) -> None:
+    torch.save({"conv1.weight": torch.ones(1)}, cache / "resnet18-f37072fd.pth")
+    with pytest.raises(WeightsError, match=r"resnet18-f37072fd\.pth is damaged: delete it, and the weights are downl"):
         download("resnet18", newest=False)
 
 

@@ -25,7 +25,7 @@ def test_tensors_by_name_come_back(tmp_path: Path, name: str) -> None:
     assert list(found) == sorted(found) or list(found) == list(STATE)
     assert all(torch.equal(found[key], value) for key, value in STATE.items())
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(WeightsError, match=r"weights\.\w+ cannot be read as weights; download it again"):
+    with pytest.raises(WeightsError, match=r"weights\.\w+ cannot be read as weights \(.+\); download it again"):
         read_weights(str(path))
 
 
@@ -42,7 +42,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_weights(tmp_path / "gone.pth")
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3, "state_dict": STATE}])
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3, "state_dict": STATE}, {0: torch.ones(1)}])
 def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="does not hold tensors by name"):
@@ -62,3 +62,26 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         read_weights(tmp_path / "evil.pth")
     assert not (tmp_path / "owned").exists()
+
+
+def test_the_reason_is_in_the_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save(torch.nn.Linear(2, 2), path)
+    with pytest.raises(
+        WeightsError, match=r"\(it needs torch\.nn\.modules\.linear\.Linear, which is no tensor\); download"
+    ):
+        read_weights(path)
+    torch.save(STATE, path)
+    with path.open("r+b") as file:
+        file.truncate(300)
+    with pytest.raises(WeightsError, match=r"\(it is damaged: .+\); download it again"):
+        read_weights(path)
+    with pytest.raises(WeightsError, match=r"\(Is a directory\); download it again"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"\x80\nM\xfc\x9cFA\xf9j\xa8P\xd9.\x80\x02M", b"\x80\x02}(K\x01N\x85s."])
+def test_what_torch_itself_fails_on_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        read_weights(tmp_path / "a.pth")

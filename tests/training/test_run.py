@@ -20,9 +20,9 @@ from convolve.targets import ArrayTargets
 from convolve.tasks.classify.task import Classify
 from convolve.training import run as run_files
 from convolve.training.evaluation import evaluate_batches, evaluation_mode
+from convolve.training.manifest import Manifest
 from convolve.training.recipe import Optimization, Recipe
 from convolve.training.run import (
-    Manifest,
     create_run,
     lock,
     new_folder,
@@ -41,7 +41,7 @@ MANIFEST = Manifest(
     monitored="accuracy",
     state={"classes": ["ä", "b"], "multi_label": False, "temperature": 1 / 3},
     preprocessing=Preprocessing(8, 8, 1, "crop", (0.1 + 0.2,), (1 / 3,)),
-    runtime={"device": "cpu"},
+    runtime={"device": "cpu", "precision": "fp32"},
     data={"fingerprint": "00"},
     machine={},
     reasons={},
@@ -61,19 +61,19 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     read = open_run(written.folder)
     assert read == written
     assert read.manifest.preprocessing.mean == (0.1 + 0.2,)
-    write_manifest(read.folder, MANIFEST)
+    write_manifest(read)
     assert open_run(read.folder) == written
 
 
 def test_splits_are_found_by_name_though_files_came_and_names_repeat(tmp_path: Path) -> None:
     names = ("b", "c", "a", "b", "b (2)")
     run = create_run(tmp_path, RECIPE, MANIFEST, dataset(*names), SPLITS)
-    more = read_splits(run.folder, dataset("0", *names, "z"))
+    more = read_splits(run, dataset("0", *names, "z"))
     for part in ("train", "validation", "test"):
         assert getattr(more, part).tolist() == [index + 1 for index in getattr(SPLITS, part)]
     assert more.origin == "by hand"
     with pytest.raises(RunError, match=r"somewhere no longer holds c; put it back, or train again\."):
-        read_splits(run.folder, dataset("b", "a", "b", "b (2)"))
+        read_splits(run, dataset("b", "a", "b", "b (2)"))
 
 
 def test_a_full_disk_keeps_the_old_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

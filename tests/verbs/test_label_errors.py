@@ -13,7 +13,7 @@ import convolve
 from convolve.errors import DataError, OptionError, RunError
 from convolve.progress import Message, Progress
 from convolve.tasks.classify.prediction import ClassPrediction
-from convolve.training.run import read_splits
+from convolve.training.run import open_run, read_splits
 from convolve.verbs.data import Data, render
 from convolve.verbs.data import run as run_data
 from convolve.verbs.data.label_errors import JudgedLabels
@@ -58,7 +58,7 @@ def test_every_image_is_judged_by_a_network_that_has_not_learned_from_it(run: Pa
     assert held_out.indices.tolist() == list(range(90))
     assert held_out.not_judged == 0
     folds = [run / f"folds-{FOLDS}" / f"fold-{fold}" for fold in (1, 2)]
-    splits = [read_splits(fold, held_out.dataset) for fold in folds]
+    splits = [read_splits(open_run(fold), held_out.dataset) for fold in folds]
     tested, validated = int(splits[0].test[0]), int(splits[1].validation[0])
     assert validated in splits[0].train
     names = [f"{held_out.dataset.root}/{held_out.dataset.images.name(index)}" for index in (tested, validated)]
@@ -122,7 +122,7 @@ def test_a_folder_of_folds_is_judged_as_it_is(run: Path, judged: JudgedLabels) -
 
 def test_without_folds_the_run_judges_what_it_has_not_learned_from(run: Path) -> None:
     judged = judge(run, folds=1)
-    splits = read_splits(run, judged.held_out.dataset)
+    splits = read_splits(open_run(run), judged.held_out.dataset)
     assert judged.held_out.indices.tolist() == np.sort(np.concatenate([splits.validation, splits.test])).tolist()
     assert judged.held_out.not_judged == len(splits.train)
     assert judged.networks == 1
@@ -162,5 +162,14 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(run: Path, tmp_path: Pat
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("folds-*"))
     recipe = tmp_path / "run" / "recipe.toml"
     recipe.write_text(recipe.read_text().replace(str(run.parent / "data"), str(tmp_path / "gone")))
-    with pytest.raises(RunError, match=r"data is no longer at .*gone; restore it there, or correct .*recipe\.toml"):
+    with pytest.raises(
+        RunError, match=r"gone., but the run was trained with .*, and there is nothing at that path; correct it"
+    ):
         judge(tmp_path / "run")
+    shutil.copy(run / "recipe.toml", recipe)
+    elsewhere = (run.parent / "data").rename(tmp_path / "gone")
+    try:
+        with pytest.raises(RunError, match=r"data is no longer at .*data; restore it there, or correct .*recipe\.toml"):
+            judge(tmp_path / "run")
+    finally:
+        elsewhere.rename(run.parent / "data")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import convolve
-from convolve.errors import RunError, WeightsError
+from convolve.errors import RunError
 from convolve.setup import run_report
 from convolve.training.checkpoints import RunFiles
 from tests.verbs.synthetic import QUICK, folders, train
@@ -164,12 +164,14 @@ def test_killed_while_it_writes_its_report_it_writes_it_again(stopped: Path, mon
         ("manifest.json", "{", "manifest.json is damaged"),
         ("manifest.json", "[]", "manifest.json is damaged"),
         ("manifest.json", "{}", "manifest.json is damaged"),
-        ("splits.json", "{}", "splits.json cannot be read"),
-        ("splits.json", "[]", "splits.json cannot be read"),
+        ("splits.json", "{}", "splits.json is damaged: its content does not match its digest"),
+        ("splits.json", "[]", "splits.json is damaged: its content does not match its digest"),
         ("splits.json", None, "splits.json cannot be read"),
         ("recipe.toml", None, "recipe.toml cannot be read"),
         ("recipe.toml", "network = ", "recipe.toml is not a valid TOML file"),
         ("recipe.toml", "color = 3", "has an unknown entry 'color'"),
+        ("recipe.toml", "task = [" + "[" * 5000, "recipe.toml is not a valid TOML file"),
+        ("metrics.jsonl", "{}", "metrics.jsonl is damaged: its content does not match its digest; delete it"),
         ("weights.safetensors", None, "has not ended its training"),
     ],
 )
@@ -189,13 +191,68 @@ def test_truncated_weights_are_one_sentence(digits_run: Path, tmp_path: Path) ->
     run = Path(shutil.copytree(digits_run, tmp_path / "run"))
     path = run / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(WeightsError, match=r"weights\.safetensors cannot be read as weights"):
+    with pytest.raises(RunError, match=r"weights\.safetensors is damaged: its content does not match its digest"):
         convolve.predict(run, run / "contact_sheet.png", progress=False)
 
 
-def test_weights_of_another_network_are_one_sentence(digits_run: Path, tmp_path: Path) -> None:
+def test_a_changed_recipe_is_one_sentence(digits_run: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(digits_run, tmp_path / "run"))
+    path = run / "recipe.toml"
+    text = path.read_text()
+    for before, after, words in (
+        (
+            "lenet5_keras",
+            "simple_cnn",
+            'network = "simple_cnn", but the run was trained with "lenet5_keras";',
+        ),
+        ("batch = ", "batch = 1", r"recipe.toml has batch = 1\d+, but the run was trained with \d+; a run keeps"),
+        ("epochs = ", "# epochs = ", r"recipe.toml has epochs = none, but the run was trained with \d+; a run keeps"),
+        (
+            'data = "',
+            'data = "no ',
+            r'"no \S+", but the run was trained with "\S+", and there is nothing at that path;',
+        ),
+    ):
+        path.write_text(text.replace(before, after, 1))
+        with pytest.raises(RunError, match=words):
+            convolve.evaluate(run, progress=False)
+    path.write_text("# A remark\n" + text.replace("\n", "\r\n"))
+    convolve.evaluate(run, progress=False)
+
+
+def test_weights_of_another_network_are_one_sentence(digits_run: Path, tmp_path: Path) -> None:
+    """In a run that was written before there were digests."""
+    run = without_digests(digits_run, tmp_path / "run")
     text = (run / "recipe.toml").read_text()
     (run / "recipe.toml").write_text(text.replace("lenet5_keras", "simple_cnn"))
     with pytest.raises(RunError, match="does not fit simple_cnn"):
         convolve.evaluate(run, progress=False)
+
+
+def without_digests(run: Path, copy: Path) -> Path:
+    """A copy of a run as it was written before there were digests."""
+    shutil.copytree(run, copy)
+    document = json.loads((copy / "manifest.json").read_text())
+    del document["recipe"], document["digests"]
+    (copy / "manifest.json").write_text(json.dumps(document))
+    return copy
+
+
+def test_moved_data_are_the_same_or_refused(tmp_path: Path) -> None:
+    """The recipe may name them at their new path, but not others."""
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    run = train(data, **QUICK, out=tmp_path / "run").run
+    path = run / "recipe.toml"
+    before = convolve.evaluate(run, progress=False).as_json()
+    path.write_text(path.read_text().replace(str(data), str(data.rename(tmp_path / "moved"))))
+    assert convolve.evaluate(run, progress=False).as_json() == before
+    image = tmp_path / "moved" / "a" / "0.png"
+    shutil.copy(image.with_name("1.png"), image)
+    with pytest.raises(RunError, match=r"moved is not the data that \S+run was trained on; correct \S+recipe\.toml"):
+        convolve.evaluate(run, progress=False)
+
+
+def test_a_run_without_digests_answers_the_same(digits_run: Path, tmp_path: Path) -> None:
+    run = without_digests(digits_run, tmp_path / "run")
+    first, second = (convolve.evaluate(each, progress=False).as_json() for each in (digits_run, run))
+    assert {**first, "report": ""} == {**second, "report": ""}

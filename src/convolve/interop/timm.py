@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from convolve.choices import Fit
@@ -43,7 +41,6 @@ TWINS = {
 """Our networks, and those of timm that compute the same; torchvision's DenseNet and ResNeXt have the same names."""
 
 _FITS: dict[str, Fit] = {"center": "crop", "stretch": "stretch", "border": "letterbox"}
-_FAILURES = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError)
 
 
 def download(name: str) -> tuple[dict[str, Tensor], Preprocessing, str]:
@@ -62,8 +59,8 @@ def download(name: str) -> tuple[dict[str, Tensor], Preprocessing, str]:
     try:
         with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]), torch.device("cpu"):
             network = timm.create_model(name, pretrained=True)
-    except _FAILURES as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]
+    except Exception as error:  # of a download, or of a damaged file, which can raise anything
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise WeightsError(
             f"The ImageNet weights of timm/{name} cannot be downloaded ({reason}); try again when "
             f"{found.hf_hub_id or found.url} can be reached, or train without them."

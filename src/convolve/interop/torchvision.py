@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
+import hashlib
 import re
 import sys
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from torch import Tensor
 from convolve.errors import WeightsError
 from convolve.layers.residual import Residual
 from convolve.models import Network
+from convolve.untrusted.files import is_file, open_file
 from convolve.values import Preprocessing
 
 TWINS = {
@@ -71,12 +72,15 @@ def download(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessi
     pixels of larger images. Raises `WeightsError` when they cannot be downloaded.
     """
     weights = _version(name, newest=newest)
+    path = _cache() / Path(weights.url).name
+    if is_file(path) and not path.stem.endswith(_digest(path)):  # which torch looks at only when it downloads
+        raise WeightsError(f"{path} is damaged: delete it, and the weights are downloaded again.")
     try:
         with contextlib.redirect_stdout(sys.stderr):
             state = weights.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
             )
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of a download, or of a damaged file, which can raise anything
         raise WeightsError(
             f"The ImageNet weights of torchvision/{name} cannot be downloaded ({error}); put {weights.url} into "
             f"{_cache()} by hand, or train without them."
@@ -108,6 +112,12 @@ def _version(name: str, *, newest: bool) -> Any:
 
 def _cache() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _digest(path: Path) -> str:
+    """The beginning of a file's hash, which torchvision's names of files end with."""
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]  # type: ignore[arg-type]
 
 
 def _vgg(network: Network) -> dict[str, str]:

@@ -5,21 +5,18 @@ Files are read without running anything that they hold.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from convolve.errors import WeightsError
 from convolve.interop import timm, torchvision
 from convolve.models import Network
 from convolve.models.foreign import library, library_of, own_names
+from convolve.untrusted.weights import read_safetensors, read_torch
 from convolve.values import Preprocessing
 
 SOURCES = {
@@ -49,8 +46,6 @@ _NEAR = {
 }
 """By the beginning of its name: the nearest relative, with official weights, of a network that has none."""
 
-_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, SafetensorError)
-
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory.
@@ -58,17 +53,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise WeightsError(f"There is no weight file {path}; check the path.")
     try:
-        state: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except _UNREADABLE as error:
-        raise WeightsError(f"{path} cannot be read as weights; download it again or choose another file.") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        state: Any = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_torch(path)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise WeightsError(
+            f"{path} cannot be read as weights ({reason}); download it again or choose another file."
+        ) from error
+    by_name = isinstance(state, Mapping) and all(isinstance(name, str) for name in state)
+    if not by_name or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(
             f"{path} does not hold tensors by name; save the network's state_dict alone and choose that file."
         )

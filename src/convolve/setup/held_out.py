@@ -62,7 +62,7 @@ def predict_held_out(runs: Sequence[Run], listener: Listener) -> HeldOut:
     """
     task, runtime = restore_task(runs[0], RuntimeOptions(), listener)
     dataset, labels = open_labels(runs[0], task)
-    splits = [read_splits(run.folder, dataset) for run in runs]
+    splits = [read_splits(run, dataset) for run in runs]
     held = [np.concatenate([each.validation, each.test]) for each in splits]
     sums = np.zeros((len(dataset), len(task.classes)), np.float32)
     times, done, total = np.zeros(len(dataset), np.int64), 0, sum(map(len, held))

@@ -22,7 +22,7 @@ from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
-from convolve.errors import DataError, NetworkError, OptionError, RunError
+from convolve.errors import DataError, NetworkError, OptionError, RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
@@ -38,7 +38,7 @@ from convolve.tasks.task import Task
 from convolve.training.defaults import Facts, resolve
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
-from convolve.training.run import Run, open_run
+from convolve.training.run import WEIGHTS, Run, check_file, open_run
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
@@ -220,13 +220,15 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
 
 
 def best_weights(run: Run) -> Mapping[str, Tensor]:
-    """The weights of a run's best epoch. Raises `RunError` where the training has not ended, `WeightsError` for a
-    damaged file.
-    """
-    if not run.weights.is_file():
+    """The weights of a run's best epoch. Raises `RunError` where the training has not ended or the file is damaged."""
+    begun = bool(run.digests) and WEIGHTS not in run.digests
+    if begun or not run.weights.is_file():
         command = f"convolve train --resume {shell_quote(run.folder)}"
         raise RunError(f"{run.folder} has not ended its training; continue with `{command}`.")
-    return read_weights(run.weights)
+    try:
+        return read_weights(check_file(run, WEIGHTS))
+    except WeightsError as error:
+        raise RunError(f"{run.weights} is damaged; restore it from a backup or train again.") from error
 
 
 def build_network(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from convolve import models
+from convolve.choices import Precision
 from convolve.datasets.batches import Examples
 from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
@@ -15,6 +16,7 @@ from convolve.datasets.images import read_digests
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError, RunError
 from convolve.files import shell_quote
+from convolve.models import Network
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
 from convolve.setup.prepare import (
@@ -29,6 +31,7 @@ from convolve.setup.prepare import (
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
+from convolve.training.manifest import MANIFEST
 from convolve.training.run import Run, read_splits
 from convolve.values import Dataset, Indices, Splits
 
@@ -47,13 +50,26 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
         raise RunError(
             f"{run.weights} does not fit {run.recipe.network}; restore it from a backup or train again."
         ) from error
-    trained_in = manifest.runtime["precision"]
+    trained_in: Precision = manifest.runtime["precision"]
     runtime = choose(**vars(options), macs=manifest.macs, trained_in=trained_in)
     if listener and options.precision is None and runtime.precision != trained_in:
         listener(Message(next(reason for reason in runtime.reasons if reason.startswith(runtime.precision))))
     runtime.prepare(network)
     network.eval()
-    return find_task(manifest.task).restore(network, manifest.state), runtime
+    return _restore_state(run, network), runtime
+
+
+def _restore_state(run: Run, network: Network) -> Task:
+    kind = find_task(run.manifest.task)
+    try:
+        task = kind.restore(network, run.manifest.state)
+        if len(task.classes) not in (0, run.manifest.outputs):
+            raise ValueError(f"it names {len(task.classes)} classes, and the network has {run.manifest.outputs}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{run.folder / MANIFEST} is damaged (state: {error}); restore it from a backup or train again."
+        ) from error
+    return task
 
 
 def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | None = None) -> Prepared:
@@ -66,7 +82,7 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
         )
     task = find_task(manifest.task)
     dataset = _open_for_run(run, task, data)
-    splits = read_splits(run.folder, dataset)
+    splits = read_splits(run, dataset)
     digests = read_digests(dataset.images)
     if not _is_unchanged(run, dataset, splits, digests):
         raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
@@ -130,7 +146,17 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
             f"convolve evaluate {shell_quote(run.folder)} DATA."
         )
     dataset = task.conform(_open_for_run(run, type(task), data or path))
-    splits = read_splits(run.folder, dataset) if data is None else _splits_of_moved_data(run, dataset)
+    splits = read_splits(run, dataset) if data is None else _splits_of_moved_data(run, dataset)
+    if (
+        data is None
+        and splits
+        and run.moved_data
+        and not _is_unchanged(run, dataset, splits, read_digests(dataset.images))
+    ):
+        raise RunError(
+            f"{path} is not the data that {run.folder} was trained on; correct {run.folder / 'recipe.toml'}, or pass "
+            f"other data to evaluate on: convolve evaluate {shell_quote(run.folder)} DATA."
+        )
     if splits:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
         name = split or ("test" if len(splits.test) else "validation")
@@ -146,7 +172,7 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
 def _splits_of_moved_data(run: Run, dataset: Dataset) -> Splits | None:
     """The run's splits, where the data is the run's own in another folder."""
     try:
-        splits = read_splits(run.folder, dataset)
+        splits = read_splits(run, dataset)
         return splits if _is_unchanged(run, dataset, splits, read_digests(dataset.images)) else None
     except (RunError, ImageError):
         return None

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from convolve import __version__
+from convolve.errors import RunError
 from convolve.options import to_sections
+from convolve.progress import Listener, Message
 from convolve.reports.page import write_report
 from convolve.reports.report import Epoch, Headline, Report, Section, Training, count_of, fact_lists
 from convolve.reports.sections import fact_section, training_section
 from convolve.tasks.registry import find_task
 from convolve.tasks.task import Evaluation
-from convolve.training.run import Run
+from convolve.training.run import METRICS, Run, read_lines
 
 _FEW = 100
 
 
 def write_run_report(
-    path: Path, run: Run, evaluation: Evaluation, headlines: Sequence[Headline], sections: Sequence[Section]
+    path: Path,
+    run: Run,
+    training: Training,
+    evaluation: Evaluation,
+    headlines: Sequence[Headline],
+    sections: Sequence[Section],
 ) -> None:
     """Write the page of one evaluation of a run: the headlines and sections that its task gives, then training, data,
     recipe and machine. Raises `ConvolveError` when it cannot be written.
     """
     manifest, recipe = run.manifest, run.recipe
     document = to_sections(recipe) | {manifest.task: dict(recipe.task_options)}
-    training = read_training(run)
     measured = f"Measured on the {evaluation.split} split: {count_of(evaluation.images, 'images')}"
     classes = manifest.data["summary"].get("classes", 0)
     if classes > 1:
@@ -50,13 +56,24 @@ def write_run_report(
     write_report(path, report)
 
 
-def read_training(run: Run) -> Training:
-    """The epochs in a run's `metrics.jsonl`; none where there is no such file."""
-    path, monitored = run.folder / "metrics.jsonl", run.manifest.monitored
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    epochs = tuple(
-        Epoch(line["epoch"], line["train_loss"], line.get("loss"), line.get(monitored), line.get("learning_rate"))
-        for line in lines
-    )
+def read_training(run: Run, listener: Listener) -> Training:
+    """The epochs in a run's `metrics.jsonl`; none where there is no such file. The listener is told of a line that a
+    power cut has torn. Raises `RunError` for any other damage.
+    """
+    monitored = run.manifest.monitored
+    lines, torn = read_lines(run, METRICS)
+    if torn:
+        listener(Message(f"The last line of {run.folder / METRICS} is incomplete and left out of the report."))
+    epochs = tuple(_epoch(run, line, monitored) for line in lines)
     title = find_task(run.manifest.task).info.metric_titles.get(monitored, monitored)
     return Training(epochs, title, run.manifest.results.get("epoch"))
+
+
+def _epoch(run: Run, line: Mapping[str, Any], monitored: str) -> Epoch:
+    epoch, loss = line.get("epoch"), line.get("train_loss")
+    if type(epoch) is not int or loss is None:
+        raise RunError(
+            f"{run.folder / METRICS} is damaged: a line in it has no epoch or no train_loss; delete it to do without, "
+            "or restore it from a backup."
+        )
+    return Epoch(epoch, loss, line.get("loss"), line.get(monitored), line.get("learning_rate"))

@@ -132,6 +132,14 @@ class Predictor(Protocol):
         ...
 
 
+def restore_classes(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The `classes` of a run's state. Raises `ValueError`."""
+    classes = state.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise ValueError("it has no names of classes")
+    return tuple(classes)
+
+
 class Task(ABC):
     """A network with a target.
 
@@ -194,7 +202,9 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Self:
-        """The task of a run, whose manifest holds what `state` gave."""
+        """The task of a run, whose manifest holds what `state` gave. Raises `ValueError`, `KeyError` or `TypeError` for
+        what it cannot have given.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

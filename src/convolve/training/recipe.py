@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from cyclopts import Parameter
@@ -22,6 +21,8 @@ from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
 from convolve.files import write_text
 from convolve.options import Flat, PathLike, TaskOptions, fields, from_sections, merge, to_sections
+from convolve.untrusted.documents import parse_toml
+from convolve.untrusted.files import read_text
 
 OptimizerName = Literal[
     "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
@@ -188,7 +189,7 @@ def values(recipe: Recipe) -> dict[str, object]:
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe. Raises `OptionError` when the file is missing, is not TOML, or has an unknown entry."""
     try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+        sections = parse_toml(read_text(path))
     except OSError as error:
         raise OptionError(f"{path} cannot be read ({error.strerror}); give the TOML file of a recipe.") from error
     except ValueError as error:
@@ -206,9 +207,13 @@ def read_recipe(path: Path) -> Recipe:
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
     """Write a recipe; what is None is omitted. Raises `ConvolveError` when the disk is full."""
+    write_text(path, tomli_w.dumps(recipe_document(recipe)))
+
+
+def recipe_document(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe's file holds; what is None is omitted."""
     own = {name: value for name, value in recipe.task_options.items() if value is not None}
-    document = to_sections(recipe) | ({str(recipe.task): own} if own else {})
-    write_text(path, tomli_w.dumps(document))
+    return to_sections(recipe) | ({str(recipe.task): own} if own else {})
 
 
 def override(recipe: Recipe, changes: Recipe) -> Recipe:

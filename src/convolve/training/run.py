@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +19,20 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from convolve.errors import RunError
+from convolve.errors import OptionError, RunError
 from convolve.files import atomic_write, shell_quote, write_text
-from convolve.training.recipe import Recipe, read_recipe, write_recipe
-from convolve.values import Dataset, Preprocessing, Splits
+from convolve.training.manifest import MANIFEST, Manifest, Record, digest_of_file, is_number, parse_record
+from convolve.training.recipe import Recipe, check, read_recipe, recipe_document, write_recipe
+from convolve.untrusted.documents import parse_json
+from convolve.untrusted.files import is_file, read_file
+from convolve.values import Dataset, Splits
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, WEIGHTS = "checkpoints", "weights.safetensors"
+METRICS, TIMES = "metrics.jsonl", "timing.jsonl"
+_RECIPE, _SPLITS = "recipe.toml", "splits.json"
+_DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS)
+_BACKUP = "restore it from a backup or train again."
 _PARTS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a run must know to go on, to be evaluated and to predict.
-
-    ``outputs`` is the number of scores that the network gives, for an image or for each of its pixels; ``macs`` its
-    multiply-adds of one image, stored because counting them would take most of the time of a single prediction;
-    ``monitored`` the metric that selects the best epoch; ``state`` what the task restores itself from. ``data``
-    describes the dataset (fingerprint, layout, counts); ``runtime`` and ``reasons`` say what was chosen and why.
-    ``results`` holds the final metrics, empty until the training has ended.
-    """
-
-    task: str
-    outputs: int
-    macs: int
-    monitored: str
-    state: Mapping[str, Any]
-    preprocessing: Preprocessing
-    runtime: Mapping[str, Any]
-    data: Mapping[str, Any]
-    machine: Mapping[str, Any]
-    reasons: Mapping[str, str]
-    results: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,11 +42,15 @@ class Run:
     folder: Path
     recipe: Recipe
     manifest: Manifest
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of its other files by name, as far as they have one."""
+    moved_data: bool = False
+    """Whether its recipe has another path of the data than at its beginning; such data may be other data."""
 
     @property
     def weights(self) -> Path:
         """The file of the whole network's best weights; it exists once the training has ended."""
-        return self.folder / "weights.safetensors"
+        return self.folder / WEIGHTS
 
 
 def new_folder(name: str) -> Path:
@@ -98,12 +84,11 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
         raise taken(folder) from None
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
-    write_recipe(folder / "recipe.toml", recipe)
+    write_recipe(folder / _RECIPE, recipe)
     own = _names(dataset)
     names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
-    write_text(folder / "splits.json", json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
-    write_manifest(folder, manifest)
-    return Run(folder, recipe, manifest)
+    write_text(folder / _SPLITS, json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
+    return write_manifest(Run(folder, recipe, manifest))
 
 
 @contextmanager
@@ -141,35 +126,79 @@ def save_weights(path: Path, network: nn.Module) -> None:
             raise OSError(errno.ENOSPC, str(error)) from error
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json`. Raises `ConvolveError`."""
-    write_text(folder / "manifest.json", json.dumps(dataclasses.asdict(manifest), ensure_ascii=False, indent=2))
+def write_manifest(run: Run) -> Run:
+    """Write `manifest.json`; the run with the digests of those files that had none. Raises `ConvolveError`."""
+    paths = {name: path for name in _DIGESTED if (path := run.folder / name).is_file()}
+    digests = {**{name: digest_of_file(path) for name, path in paths.items()}, **run.digests}
+    write_text(run.folder / MANIFEST, Record(run.manifest, recipe_document(run.recipe), digests).to_json())
+    return replace(run, digests=digests, moved_data=False)
 
 
 def open_run(folder: Path) -> Run:
-    """Read a run's folder. Raises `RunError` when it is missing, not a run, or damaged."""
-    path = folder / "manifest.json"
-    if not path.is_file():
+    """Read a run's folder. Raises `RunError` when it is missing, not a run, damaged, or has another recipe than the one
+    that it was trained by.
+    """
+    path = folder / MANIFEST
+    if not is_file(path):
         raise RunError(
             f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` reported."
         )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        inner = document.pop("preprocessing")
-        preprocessing = Preprocessing(**inner | {"mean": tuple(inner["mean"]), "std": tuple(inner["std"])})
-        manifest = Manifest(preprocessing=preprocessing, **document)
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is damaged ({error}); restore it from a backup or train again.") from error
-    return Run(folder, read_recipe(folder / "recipe.toml"), manifest)
-
-
-def read_splits(folder: Path, dataset: Dataset) -> Splits:
-    """The splits that the run was trained with, identified by the images' names. Raises `RunError`."""
+        record = parse_record(read_file(path))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}); {_BACKUP}") from error
     try:
-        document = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
-        names, origin = {part: list(document[part]) for part in _PARTS}, str(document["origin"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{folder / 'splits.json'} cannot be read ({error}); train again.") from error
+        recipe = read_recipe(folder / _RECIPE)
+        check(recipe, {})
+    except OptionError as error:
+        raise RunError(str(error)) from error
+    moved = record.recipe is not None and _is_moved(folder / _RECIPE, recipe, record.recipe)
+    return Run(folder, recipe, record.manifest, record.digests, moved)
+
+
+def check_file(run: Run, name: str, remedy: str = _BACKUP) -> Path:
+    """The path of one of the run's files. Raises `RunError` where it is not what the run has written."""
+    path = run.folder / name
+    try:
+        damaged = name in run.digests and digest_of_file(path) != run.digests[name]
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if damaged:
+        raise RunError(f"{path} is damaged: its content does not match its digest; {remedy}")
+    return path
+
+
+def read_lines(run: Run, name: str) -> tuple[list[Mapping[str, Any]], bool]:
+    """The numbers by name in each line of one of the run's files; none where there is no such file. And whether its
+    last line is left out, since a power cut has torn it. Raises `RunError` for any other damage.
+    """
+    path, remedy = run.folder / name, "delete it to do without, or restore it from a backup."
+    if not path.exists():
+        return [], False
+    check_file(run, name, remedy)
+    try:
+        *whole, last = read_file(path).split(b"\n")
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    lines: list[Mapping[str, Any]] = []
+    for number, text in enumerate(whole, 1):
+        try:
+            line = parse_json(text)
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: line {number} is no JSON ({error}); {remedy}") from error
+        if not isinstance(line, dict) or not all(value is None or is_number(value) for value in line.values()):
+            raise RunError(f"{path} is damaged: line {number} holds more than numbers by name; {remedy}")
+        lines.append(line)
+    return lines, bool(last)
+
+
+def read_splits(run: Run, dataset: Dataset) -> Splits:
+    """The splits that the run was trained with, identified by the images' names. Raises `RunError`."""
+    path = check_file(run, _SPLITS)
+    try:
+        names, origin = _names_of_splits(parse_json(read_file(path)))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}); {_BACKUP}") from error
     index_of = {name: index for index, name in enumerate(_names(dataset))}
     missing = [name for part in _PARTS for name in names[part] if name not in index_of]
     if missing:
@@ -179,6 +208,49 @@ def read_splits(folder: Path, dataset: Dataset) -> Splits:
         raise RunError(f"{dataset.root} no longer holds {missing[0]}{others}; put {them} back, or train again.")
     found = {part: np.array([index_of[name] for name in names[part]], dtype=np.int64) for part in _PARTS}
     return Splits(**found, origin=origin)
+
+
+def _names_of_splits(document: Any) -> tuple[dict[str, list[str]], str]:
+    """The images of each part, and why they are there. Raises `ValueError`."""
+    if not isinstance(document, dict) or not isinstance(document.get("origin"), str):
+        raise ValueError("it has no origin")
+    for part in _PARTS:
+        if not isinstance(document.get(part), list) or not all(isinstance(name, str) for name in document[part]):
+            raise ValueError(f"{part} is no list of names")
+    names = {part: document[part] for part in _PARTS}
+    times = Counter(name for part in _PARTS for name in names[part])
+    if times and times.most_common(1)[0][1] > 1:
+        raise ValueError(f"{times.most_common(1)[0][0]} is in it twice")
+    return names, document["origin"]
+
+
+def _is_moved(path: Path, recipe: Recipe, recorded: Mapping[str, Any]) -> bool:
+    """Whether a recipe differs from the one that was recorded by the path of the data alone. Raises `RunError` for any
+    other difference, and where there is nothing at that path.
+    """
+    now, before = (_flat(json.loads(json.dumps(each, default=str))) for each in (recipe_document(recipe), recorded))
+    changed = [name for name in {**before, **now} if now.get(name) != before.get(name)]
+    if not changed:
+        return False
+    name = changed[0]
+    values = [json.dumps(each[name], ensure_ascii=False) if name in each else "none" for each in (now, before)]
+    difference = f"{path} has {name} = {values[0]}, but the run was trained with {values[1]}"
+    if changed == ["data"] and Path(recipe.data or "").exists():
+        return True
+    if changed == ["data"]:
+        raise RunError(f"{difference}, and there is nothing at that path; correct it.")
+    raise RunError(
+        f"{difference}; a run keeps the recipe that it was trained by: undo the change, or train another run with "
+        f"`convolve train --recipe {shell_quote(path)}`."
+    )
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A document's entries by names such as `optimization.momentum`."""
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
 
 
 def _names(dataset: Dataset) -> list[str]:

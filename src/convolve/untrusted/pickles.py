@@ -56,11 +56,11 @@ def _instruction(code: Any) -> _Instruction:
 
 
 _INSTRUCTIONS: Final = {ord(code.code): _instruction(code) for code in pickletools.opcodes if code.name not in _REFUSED}
-_NUMBERS: Final = {ord(code.code): 1 + code.arg.n for code in pickletools.opcodes if code.name in _FIXED}
+_NUMBERS: Final = {code: 1 + each.length for code, each in _INSTRUCTIONS.items() if each.name in _FIXED}
 """Bytes of the instructions for one small number each."""
 
 
-def check_pickle(content: bytes, start: int = 0) -> int:
+def check_pickle(content: bytes | bytearray, start: int = 0) -> int:
     """Where a pickle that begins at ``start`` ends. Raises `ValueError` for one that is damaged or cut short, and for
     one whose loading takes more time, memory or depth of the stack than its length vouches for.
     """
@@ -74,7 +74,7 @@ def check_pickle(content: bytes, start: int = 0) -> int:
 class _Machine:
     """Its values are lists of what they hold, or None for what holds nothing, such as a number."""
 
-    def __init__(self, content: bytes, start: int) -> None:
+    def __init__(self, content: bytes | bytearray, start: int) -> None:
         self._content = content
         self.position = self._start = start
         self._stack: list[list[Any] | None] = []

@@ -166,6 +166,12 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
         command = f"convolve train --resume {shell_quote(run.folder)}"
         raise RunError(f"{run.folder} has not ended; continue with `{command}`.")
     task, runtime = restore_task(run, options, listener)
+    metrics = results[split]["metrics"]
+    if task.monitored not in metrics:
+        raise RunError(
+            f"{run.folder / 'manifest.json'} is damaged (results: no {task.monitored}); restore it from a backup or "
+            "train again."
+        )
     summary = summarize(task.network, (size.channels, size.height, size.width))
     latency, speed = _time(task.network, runtime, (size.height, size.width, size.channels))
     return ComparedNetwork(
@@ -174,8 +180,8 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
         data=run.recipe.data or "",
         split=split,
         images=results[split]["images"],
-        metric=task.info.metric_titles[run.manifest.monitored],
-        value=results[split]["metrics"][run.manifest.monitored],
+        metric=task.info.metric_titles.get(task.monitored, task.monitored),
+        value=metrics[task.monitored],
         parameters=summary.parameters,
         macs=summary.macs,
         latency=latency,

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from convolve.setup.prepare import Preparation, Prepared
     from convolve.tasks.task import Evaluation
     from convolve.training.events import Events
-    from convolve.training.run import Manifest, Run
+    from convolve.training.manifest import Manifest
+    from convolve.training.run import Run
     from convolve.training.step import Training
 
 
@@ -234,8 +235,8 @@ def _fit(run: Run, prepared: Prepared, training: Training, options: Train, liste
     from convolve.training.loop import fit
     from convolve.training.run import save_weights, write_manifest
 
-    state = fit(training, RunFiles(run.folder), _events(run.folder, prepared, options, listener))
-    from convolve.setup.run_report import write_run_report  # which nothing needs before
+    state = fit(training, RunFiles(run.folder, listener=listener), _events(run.folder, prepared, options, listener))
+    from convolve.setup.run_report import read_training, write_run_report  # which nothing needs before
 
     save_weights(run.weights, prepared.task.network)
     calibrated = prepared.task.calibrate(_evaluation_data(prepared, "validation"))
@@ -244,8 +245,8 @@ def _fit(run: Run, prepared: Prepared, training: Training, options: Train, liste
     run = replace(run, manifest=replace(run.manifest, state=calibrated.state(), results=results))
     page = run.folder / "report.html"
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, prepared.runtime)
-    write_run_report(page, run, evaluation, headlines, sections)
-    write_manifest(run.folder, run.manifest)
+    write_run_report(page, run, read_training(run, listener), evaluation, headlines, sections)
+    write_manifest(run)
     epoch = state.best_epoch or 0
     return Trained(run.folder, prepared.task.info.name, evaluation, epoch, page, headlines, sections)
 
@@ -271,7 +272,7 @@ def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener
 def _manifest(preparation: Preparation) -> Manifest:
     from convolve.datasets.doctor import fingerprint
     from convolve.runtime import describe_machine
-    from convolve.training.run import Manifest
+    from convolve.training.manifest import Manifest
 
     prepared, findings = preparation.prepared, preparation.findings
     task, runtime = prepared.task, prepared.runtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +30,12 @@ class Confidence:
 
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> Confidence:
-        """What `dataclasses.asdict` gave, as a value."""
-        reject = document["reject"]
-        return Confidence(document["temperature"], RejectThreshold(**reject) if reject else None)
+        """What `dataclasses.asdict` gave, as a value. Raises `ValueError`, `KeyError` or `TypeError`."""
+        reject = RejectThreshold(**document["reject"]) if document["reject"] else None
+        numbers = (document["temperature"], *(vars(reject).values() if reject else ()))
+        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers) or numbers[0] <= 0:
+            raise ValueError("confidence holds no numbers, or a temperature that is not above 0")
+        return Confidence(document["temperature"], reject)
 
 
 def fit_confidence(scores: Floats, targets: npt.NDArray[Any], multi_label: bool) -> Confidence:

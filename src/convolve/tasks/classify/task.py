@@ -20,7 +20,7 @@ from convolve.tasks.classify.confidence import Confidence, fit_confidence
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate, measure
 from convolve.tasks.classify.options import INFO, ClassifyOptions, ClassifyPredictOptions
 from convolve.tasks.classify.prediction import ClassPredictor
-from convolve.tasks.task import EvaluationData, Task
+from convolve.tasks.task import EvaluationData, Task, restore_classes
 from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Batch, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
@@ -116,8 +116,11 @@ class Classify(Task):
     @classmethod
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Classify:
         """The classifier of a run, whose probabilities its temperature corrects."""
+        multi_label = state["multi_label"]
+        if not isinstance(multi_label, bool):
+            raise ValueError("multi_label is neither true nor false")
         confidence = Confidence.from_json(state["confidence"])
-        return cls(network, tuple(state["classes"]), state["multi_label"], confidence=confidence)
+        return cls(network, restore_classes(state), multi_label, confidence=confidence)
 
     def state(self) -> dict[str, Any]:
         """Classes, whether they are multi-label, and the confidence fitted on the validation split."""

@@ -22,7 +22,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.segment.evaluation import Evaluation, evaluate
 from convolve.tasks.segment.options import INFO, PixelLoss, SegmentOptions, SegmentPredictOptions
 from convolve.tasks.segment.prediction import MaskPredictor
-from convolve.tasks.task import EvaluationData, Task
+from convolve.tasks.task import EvaluationData, Task, restore_classes
 from convolve.training.defaults import Choice, Facts
 from convolve.values import IGNORE, Batch, Color, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
 
@@ -108,7 +108,9 @@ class Segment(Task):
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Segment:
         """The task of a run."""
         colors = tuple((red, green, blue) for red, green, blue in state["colors"])
-        return cls(network, tuple(state["classes"]), colors)
+        if not all(type(value) is int and 0 <= value <= 255 for color in colors for value in color):
+            raise ValueError("colors are no numbers from 0 to 255")
+        return cls(network, restore_classes(state), colors)
 
     def state(self) -> dict[str, Any]:
         """Classes and their colors."""

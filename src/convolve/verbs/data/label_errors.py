@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -189,11 +189,14 @@ def _ended_folds(folder: Path) -> tuple[list[Run], int]:
 def _announce(run: Run, home: Path, folds: int) -> str:
     """What is about to be trained, and how long it takes if the machine is as fast as it was."""
     from convolve.progress import format_duration
+    from convolve.training.run import TIMES, read_lines
 
-    times = run.folder / "timing.jsonl"
-    lines = times.read_text(encoding="utf-8").splitlines() if times.is_file() else []
-    seconds = folds * sum(json.loads(line)["seconds"] for line in lines)
-    expected = f", about {format_duration(seconds)}" if lines else ""
+    try:
+        lines, _ = read_lines(run, TIMES)
+    except RunError:  # then nothing is expected
+        lines = []
+    seconds = folds * sum(line.get("seconds") or 0 for line in lines)
+    expected = f", about {format_duration(seconds)}" if 0 < seconds < math.inf else ""
     return (
         f"Training {folds} networks by the recipe of {run.folder}, so that each image is judged by one that has "
         f"not learned from it{expected}; they stay in {home}. With --folds 1 only the run "
