@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import struct
 import tempfile
 from collections.abc import Mapping
@@ -101,6 +100,6 @@ register(
     lambda content, folder: _read_matrix(content, folder, "a.npy"),
 )  # fmt: skip
 register(
-    "matrix-text", "verbs.scratch.numbers", lambda: [b"1 2 3\n4 5 6\n", json.dumps([1.5]).encode(), b"1,2;3,4"],
+    "matrix-text", "verbs.scratch.numbers", lambda: [b"1 2 3\n4 5 6\n", b"1,2;3,4"],
     lambda content, folder: _read_matrix(content, folder, "a.csv"),
 )  # fmt: skip

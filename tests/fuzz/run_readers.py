@@ -61,9 +61,9 @@ def _read_run(content: bytes, folder: Path, name: str) -> None:
     put(folder, {name: content})
     run = open_run(folder)
     if name == "metrics.jsonl":
-        read_training(run)
+        read_training(run, lambda _: None)
     elif name == "splits.json":
-        read_splits(run.folder, open_dataset("digits"))
+        read_splits(run, open_dataset("digits"))
     elif name.startswith(CHECKPOINTS):
         checkpoints.load(folder / CHECKPOINTS)
     else:

@@ -29,6 +29,12 @@ def _json(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
+def _quoted(document: Any) -> str:
+    """JSON in a cell of a CSV file."""
+    text = json.dumps(document).replace('"', '""')
+    return f'"{text}"'
+
+
 def _with_masks(mask: bytes) -> dict[str, bytes]:
     return {f"images/{name}.png": _LARGER for name in "ab"} | {f"masks/{name}.png": mask for name in "ab"}
 
@@ -142,13 +148,17 @@ _STUDIO = [
     }
     for number, name in enumerate("ab")
 ]
+_DRAWN = {
+    "points": [[20, 20], [80, 20], [80, 80]],
+    "polygonlabels": ["disc"],
+    "original_width": 10,
+    "original_height": 6,
+}
 _STUDIO_CSV = "".join(
     [
         "image,id,label,annotator,annotation_id,created_at,updated_at,lead_time\n",
         *(
-            f'{name}.png,{name == "b"},"[{{""x"":0,""y"":0,""width"":50,""height"":50,'
-            f'""rotation"":0,""rectanglelabels"":[""wall""],""original_width"":10,""original_height"":6}}]",1,1,'
-            "2024-01-01T00:00:00Z,2024-01-01T00:00:00Z,1.5\n"
+            f"{name}.png,{name == 'b'},{_quoted([_DRAWN])},1,1,2024-01-01T00:00:00Z,2024-01-01T00:00:00Z,1.5\n"
             for name in "ab"
         ),
     ]

@@ -88,6 +88,7 @@ def test_what_a_reader_must_not_do_is_seen(tmp_path: Path) -> None:
         bytearray(600 * 2**20)[::4096] = b"\1" * (600 * 2**8)
 
     def compute(_content: bytes, _folder: Path) -> None:
+        started = time.process_time()
         while time.process_time() < started + 3:
             pass
 
@@ -95,9 +96,9 @@ def test_what_a_reader_must_not_do_is_seen(tmp_path: Path) -> None:
         with suppress(Exception):  # as a reader would
             subprocess.run([sys.executable, "-c", ""], check=False)
 
-    started = time.process_time()
     assert _whats(lambda content, _folder: {b"": 0}[content])[0].startswith("KeyError at test_fuzz.py:")
-    assert [what.split()[0] for what in _whats(allocate)] == ["600"]
+    (memory,) = _whats(allocate)
+    assert (int(memory.split()[0]) > 500, memory.split()[1]) == (True, "MiB")
     assert [what.split()[1:] for what in _whats(compute)] == [["s", "of", "the", "processor"]]
     assert _whats(execute)[0].startswith("a violation: subprocess.Popen")
     assert _whats(lambda _content, _folder: (tmp_path / "out").write_bytes(b""))[0].startswith("a violation: open")
