@@ -65,6 +65,8 @@ def decode_dicom(document: Any, name: str, length: int) -> Pixels:
         raise ImageError(
             f"{name} cannot be decoded ({kind}); run `pip install python-gdcm`, or save it uncompressed."
         ) from error
+    if values.shape[:2] != (height, width) or values.ndim > 3:
+        raise ImageError(f"{name} does not hold the image of {height}x{width} pixels that it announces; copy it again.")
     bits = int(document.BitsStored) if "BitsStored" in document else 8
     if document.PhotometricInterpretation == "PALETTE COLOR":
         values = apply_color_lut(values, document)
