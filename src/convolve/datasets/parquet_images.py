@@ -141,11 +141,15 @@ def read_shard(root: Path, path: str, column: str, structured: bool) -> Shard:
 
 def _read_group(root: Path, shard: Shard, group: int) -> Iterator[bytes | None]:
     """The bytes of each row, none where it has none. Raises `ImageError`."""
+    rows = 0
     try:
         with open_parquet(root / shard.path) as file:
             column = f"{shard.column}.bytes" if shard.structured else shard.column
             for batch in file.iter_batches(_BATCH, [group], [column], use_threads=False):
                 for value in batch.column(0).to_pylist():
+                    rows += 1
                     yield value["bytes"] if value is not None and shard.structured else value
     except (OSError, ValueError) as error:
         raise ImageError(f"{shard.path} cannot be read ({error}); copy it again.") from error
+    if rows != shard.rows[group]:
+        raise ImageError(f"{shard.path} has {rows:,} rows where {shard.rows[group]:,} are announced; copy it again.")
