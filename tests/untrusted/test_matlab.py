@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import tracemalloc
 import zlib
@@ -149,9 +150,5 @@ def test_a_damaged_file_is_read_or_refused(seed: int, compressed: bool) -> None:
     content = saved(
         compressed, x=np.arange(24, dtype="u1").reshape(2, 3, 4), y=np.array([[1.5, 2]]), z=np.array([True])
     )
-    try:
-        found = read_mat(damage_bytes(Random(seed), content), ("x", "y", "z"))
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert found.keys() == {"x", "y", "z"}
+    with contextlib.suppress(ValueError):
+        assert read_mat(damage_bytes(Random(seed), content), ("x", "y", "z")).keys() == {"x", "y", "z"}
