@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable
@@ -15,14 +16,16 @@ from convolve.values import Dataset
 
 _TOKEN = re.compile(rb"[\w.+-]+")
 _ODD_TOKENS = (
-    b"", b"0", b"-1", b"1", b"255", b"256", b"1e999", b"nan", b"NaN", b"Infinity", b"null", b"true", b"[]", b"{}", b'""',
+    b"", b"0", b"-1", b"1", b"255", b"256", b"1e999", b"nan", b"NaN", b"Infinity", b"null", b"true", b"[]", b"{}",
     b"9" * 30, b"9" * 400, b"9" * 5000, b"1e300", b"0.5", b"\0", b"\x1b[2J", b"\xff\xfe", "한".encode(), b'"\\ud800"',
-    b"a" * 300, b"../" * 50, b"http://[a", b"4294967295", b"2147483648", b"\\u0000", b"[" * 2000, b"&a;", b"<a>", b"1 0",
+    b"a" * 300, b"../" * 50, b"http://[a", b"4294967295", b"2147483648", b"\\u0000", b"[" * 2000, b"&a;", b"<a>",
+    b"1 0", b'""',
 )  # fmt: skip
 _ODD_BYTES = (b"\0", b"\xff", b"\n", b"\x7f", b"\x80", b",", b'"', b" ", b"<", b"[")
 _ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 0.5, 1e300, float("nan"), float("inf"), 10**400, 2**31, 2**63, "", "a", "\ud800", "\0",
-    "\x1b[2J", "a\nb", "12", [], {}, [[]], [1], [[1, 2]], {"a": 1}, [None], ["a", "b"], "http://[a", "a" * 300, 1e9, [[0]] * 3,
+    "\x1b[2J", "a\nb", "12", [], {}, [[]], [1], [[1, 2]], {"a": 1}, [None], ["a", "b"], "http://[a", "a" * 300, 1e9,
+    [[0]] * 3,
 )  # fmt: skip
 _MOST_PLACES = 4
 
@@ -68,7 +71,7 @@ def damage_json(random: Random, content: bytes) -> bytes:
             break
         parent, key = random.choice(parts)
         if random.randrange(6):
-            parent[key] = random.choice(_ODD_VALUES)
+            parent[key] = copy.deepcopy(random.choice(_ODD_VALUES))
         elif isinstance(parent, dict) and random.randrange(2):
             parent["\ud800"] = parent.pop(key)
         else:

@@ -10,6 +10,8 @@ from typing import Final
 UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which terminals obey and tables break at, and halves of characters, which no file can hold."""
 
+_LONGEST: Final = 2_000  # characters of a sentence
+
 
 def escape_text(text: str) -> str:
     r"""A text for a sentence: what is unprintable becomes an escape such as `\x1b`."""
@@ -19,11 +21,13 @@ def escape_text(text: str) -> str:
 class ConvolveError(Exception):
     """What went wrong, in one sentence that names the thing and says what to do.
 
-    Its text is one line without control characters, whatever a file is called and however a library puts it.
+    Its text is one line without control characters, whatever a file is called and however a library puts it, and
+    without its middle where a name in it has no end.
     """
 
     def __str__(self) -> str:
-        return escape_text(" ".join(re.split(r"[\n\r\t]+", super().__str__().strip())))
+        text = " ".join(re.split(r"[\n\r\t]+", super().__str__().strip()))
+        return escape_text(text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}")
 
 
 class OptionError(ConvolveError):

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from convolve.untrusted.arrays import read_npy
-from convolve.untrusted.compression import unpack_gzip
+from convolve.untrusted.compression import check_ratio, unpack_gzip
 from convolve.untrusted.documents import cut_rows, parse_json, parse_toml, parse_xml
 
 
@@ -76,6 +77,23 @@ def test_a_gzip_file_is_unpacked_as_far_as_asked() -> None:
     for damaged in (content[:15], gzip.compress(b"0123456789")[:-1], b"\x1f\x8bgarbage"):
         with pytest.raises(ValueError, match=r"."):
             unpack_gzip(damaged, 100)
+
+
+def test_many_members_cost_no_more_than_their_length() -> None:
+    for filled in (b"", b"\0"):
+        content = (gzip.compress(b"") + filled) * 50_000  # of which copying the rest each time would take a minute
+        start = time.process_time()
+        assert unpack_gzip(content + gzip.compress(b"abc"), 10) == b"abc"
+        assert time.process_time() - start < 5
+    large = os.urandom(3 * 2**20)
+    assert unpack_gzip(gzip.compress(large) + gzip.compress(b"abc"), 2**30) == large + b"abc"
+
+
+def test_what_a_file_vouches_for() -> None:
+    check_ratio(2**27 + 6400, 100)
+    check_ratio(6410, 100, 10)
+    with pytest.raises(ValueError, match="its 100 bytes announce 6,411"):
+        check_ratio(6411, 100, 10)
 
 
 def _saved(array: Any) -> bytes:

@@ -21,6 +21,7 @@ _LISTS = re.compile(
     r"(?:.*/)?(_?classes|class_?names|labels?|label_?colou?rs|label_?map|codes|names|class_dict\w*|colou?rs)\.(txt|csv)$"
 )
 _LONGEST = 1_000  # characters of a line in a list of classes
+_MOST = 10_000  # classes that are looked at
 _MOST_DIGITS = 9  # of a class's number
 _DEPTH = 2  # folders above a list, at most
 _NUMBER_HEADS = (
@@ -111,6 +112,8 @@ def read_classes(path: Path) -> tuple[ListedClass, ...]:
         classes = _read_classes(path.name, lines)
     except ValueError as error:
         raise DataError(f"{path} {error}; correct it.") from error
+    if len(classes) > _MOST:
+        raise DataError(f"{path} lists {len(classes):,} classes, and masks hold 254 at most; shorten it.")
     classes = [ListedClass(normalize("NFC", each.name), each.color, each.number) for each in classes]
     _check(path, classes)
     return tuple(classes)

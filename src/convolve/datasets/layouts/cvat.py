@@ -87,9 +87,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
         images = [image for image in root.iter("image") if image.get("name", "") in found.paths]
         entries += [_entry(inventory, name, found.paths[image.get("name", "")], image) for image in images]
     if not entries:
-        raise DataError(
-            f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {list_names(missing)}."
-        )
+        named = list_names([name or "none" for name in missing]) or "none"
+        raise DataError(f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {named}.")
     return _dataset(inventory, roots, entries, missing)
 
 

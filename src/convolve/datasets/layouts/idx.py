@@ -95,22 +95,23 @@ def _part(split: str, path: Path, name: str) -> Part:
 
 def _read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """Two zero bytes, 8 for unsigned bytes, the number of dimensions, the sizes as big-endian 32 bits, the values."""
+    length = _HEADER + 4 * dimensions
     try:
         blob = read_file(path / path.name if path.is_dir() else path)  # archives can unpack into such folders
         packed = blob.startswith(GZIP)
-        start = unpack_gzip(blob, _HEADER + 4 * dimensions) if packed else blob[: _HEADER + 4 * dimensions]
+        start = unpack_gzip(blob, length) if packed else blob[:length]
         if start[:_HEADER] != bytes([0, 0, 8, dimensions]):
             raise DataError(f"{path} is not an IDX file of unsigned bytes in {dimensions} dimensions; copy it again.")
-        shape = [int(size) for size in np.frombuffer(start[_HEADER : len(start) // 4 * 4], dtype=">u4")]
-        announced = len(start) + math.prod(shape)
+        shape = [int.from_bytes(start[at : at + 4], "big") for at in range(_HEADER, len(start), 4)]
+        announced = length + math.prod(shape)
         if packed:
             check_ratio(announced, len(blob), FREE if dimensions > 1 else _FREE_LABELS)
             blob = unpack_gzip(blob, announced + 1)
+        if len(blob) != announced or 0 in shape[1:]:
+            raise DataError(f"{path} is cut short or too long: {shape} values are announced; copy it again.")
+        return np.frombuffer(blob, dtype=np.uint8, offset=length).reshape(shape)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); copy it again.") from error
-    if len(shape) < dimensions or len(blob) != announced:
-        raise DataError(f"{path} is cut short or too long: {shape} values are announced; copy it again.")
-    return np.frombuffer(blob, dtype=np.uint8, offset=len(start)).reshape(shape)
 
 
 def _classes(folder: Path, name: str, parts: list[Part]) -> tuple[str, ...]:

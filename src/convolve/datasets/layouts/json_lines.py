@@ -11,14 +11,16 @@ from convolve.untrusted.documents import parse_json
 from convolve.untrusted.files import read_file
 
 SUFFIX = ".jsonl"
+_FREE, _VOUCHED = 200_000, 16
+"""Cells that a table of lines may have, and how many more for each value that is there."""
 
 
 def read_json_lines(table: Path) -> Cells:
     """The cells below a header of the objects' keys. Several values of a key are joined by semicolons; a key of nested
     values, such as boxes, keeps its column without any cell filled.
 
-    Raises `DataError` for a line that is no JSON, and where nested values are all that there is to learn, and
-    `NoTableError` for lines that are no objects.
+    Raises `DataError` for a line that is no JSON, for lines that have hardly a key in common, and where nested values
+    are all that there is to learn, and `NoTableError` for lines that are no objects.
     """
     try:
         text, encoding = decode_text(read_file(table))
@@ -26,6 +28,8 @@ def read_json_lines(table: Path) -> Cells:
         raise DataError(f"{table} cannot be read as text ({error}); save it as UTF-8.") from error
     entries = [_read_line(table, number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     keys = list(dict.fromkeys(key for entry in entries for key in entry))
+    if len(keys) * len(entries) > _FREE + _VOUCHED * sum(map(len, entries)):
+        raise DataError(f"{table} has {len(keys):,} different keys, and most lines lack most of them; write a table.")
     nested = [key for key in keys if any(_is_nested(entry.get(key)) for entry in entries)]
     if nested and len(keys) - len(nested) < 2:
         raise DataError(

@@ -38,6 +38,7 @@ _SPLIT_FLAG = re.compile(r"is_?(train|training|valid|validation|val|test)(?:_?(?
 """A column that says of each image whether it is in a split, as fastai's `is_valid` does."""
 _FOREIGN = re.compile(r"/|[A-Za-z]:/|[a-z0-9]+://|~/|\.\./")
 _DISTINCT = 5  # rows in which no value recurs, at least, where a column cannot hold labels
+_LONGEST = 4096  # characters of a path
 _TITLE = 5  # lines, among which the header is
 _MOST = 0.5
 
@@ -123,7 +124,8 @@ class ImageFinder:
 
 
 def _clean(name: str) -> str:
-    return normalize("NFC", name).replace("\\", "/").removeprefix("./")
+    """A name as it is looked for; nothing where no file can be called so."""
+    return normalize("NFC", name).replace("\\", "/").removeprefix("./") if len(name) <= _LONGEST else ""
 
 
 def is_foreign(path: str) -> bool:
