@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from convolve.errors import Interrupted
+from convolve.errors import Interrupted, RunError
+from convolve.progress import Message, Progress
 from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
 from convolve.training.loop import fit
@@ -134,3 +135,47 @@ def test_torchs_random_state_comes_back(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     fit(training(), RunFiles(tmp_path), Events())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def stopped(folder: Path) -> None:
+    """Two epochs of three, and all checkpoints."""
+
+    def stop(state: State) -> None:
+        if (state.epoch, state.step) == (2, 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(training(), RunFiles(folder, seconds=0, fraction=1e9), Events(step=(stop,)))
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_weights_are_the_same(
+    undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    stopped(tmp_path)
+    damage(tmp_path / "checkpoints" / "last.safetensors")
+    heard: list[Progress | Message] = []
+    fit(training(), RunFiles(tmp_path, listener=heard.append), Events())
+    (message,) = heard
+    assert isinstance(message, Message)
+    assert message.text == (
+        f"{tmp_path / 'checkpoints' / 'last.safetensors'} is damaged: its content does not match its digest. "
+        "The training goes on from previous.safetensors, in epoch 3 after step 1."
+    )
+    assert contents(tmp_path) == undisturbed
+
+
+def test_a_damaged_best_checkpoint_is_found_before_the_training_goes_on(tmp_path: Path) -> None:
+    stopped(tmp_path)
+    damage(tmp_path / "checkpoints" / "best.safetensors")
+
+    def learn(state: State) -> None:
+        raise AssertionError(state)
+
+    with pytest.raises(RunError, match=r"best\.safetensors is damaged: .*; restore it from a backup or train again"):
+        fit(training(), RunFiles(tmp_path), Events(step=(learn,)))

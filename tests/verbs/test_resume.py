@@ -16,8 +16,13 @@ import pytest
 
 import convolve
 from convolve.errors import RunError
+from convolve.progress import Message, Progress
 from convolve.setup import run_report
 from convolve.training.checkpoints import RunFiles
+from convolve.training.learner import Learner
+from convolve.training.recipe import Recipe
+from convolve.training.step import State
+from convolve.verbs import train as verb
 from tests.verbs.synthetic import QUICK, folders, train
 
 WORDS = ("digits", "--network", "lenet5_keras", "--size", "16", "--batch", "8", "--epochs", "4", "--threads", "1")
@@ -256,3 +261,35 @@ def test_a_run_without_digests_answers_the_same(digits_run: Path, tmp_path: Path
     run = without_digests(digits_run, tmp_path / "run")
     first, second = (convolve.evaluate(each, progress=False).as_json() for each in (digits_run, run))
     assert {**first, "report": ""} == {**second, "report": ""}
+
+
+@pytest.mark.parametrize("content", ["another image", "the same image", "nothing"])
+def test_data_that_change_in_training_are_noticed(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folders(tmp_path / "data", {"a": 12, "b": 12}) / "a" / "0.png"
+    close = RunFiles.close_epoch
+
+    def change(self: RunFiles, state: State, learner: Learner, better: bool) -> None:
+        close(self, state, learner, better)
+        if state.epoch == 1:
+            other = {"another image": path.with_name("1.png"), "the same image": path}.get(content)
+            image = other.read_bytes() if other else b""
+            path.unlink()
+            if other:
+                path.write_bytes(image)
+
+    monkeypatch.setattr(RunFiles, "close_epoch", change)
+    heard: list[str] = []
+
+    def listen(event: Progress | Message) -> None:
+        heard.extend([event.text] if isinstance(event, Message) else [])
+
+    recipe = Recipe(str(tmp_path / "data"), network="lenet5_keras", size=16, epochs=3, batch=16)
+    verb.run(verb.Train(recipe, out=tmp_path / "run"), listen)
+    sentence = f"{path} changed while the network learned, as was noticed after epoch 1: what it learned from may be a "
+    assert [text for text in heard if text.startswith(sentence)] == [text for text in heard if "while the" in text]
+    assert sum(text.startswith(sentence) for text in heard) == 1
+    in_manifest = sentence in (tmp_path / "run" / "manifest.json").read_text()
+    in_report = "0.png changed while the network learned" in (tmp_path / "run" / "report.html").read_text()
+    assert in_manifest == in_report == (content != "the same image")

@@ -14,7 +14,7 @@ from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
 from convolve.datasets.images import read_digests
 from convolve.datasets.layouts import open_dataset
-from convolve.errors import DataError, ImageError, RunError
+from convolve.errors import ConvolveError, DataError, ImageError, RunError
 from convolve.files import shell_quote
 from convolve.models import Network
 from convolve.progress import Listener, Message
@@ -97,6 +97,15 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
     examples = run_examples(run, dataset, digests)
     batches = training_batches(recipe, task, dataset, examples, splits.train, size)
     return Prepared(recipe, dataset, splits, size, runtime, manifest.macs, instance, examples, batches)
+
+
+def has_own_data(run: Run) -> bool:
+    """Whether the run's data, opened again, are to the last byte what it was trained on."""
+    try:
+        dataset = _open_for_run(run, find_task(run.manifest.task), run.recipe.data or "")
+        return _is_unchanged(run, dataset, read_splits(run, dataset), read_digests(dataset.images))
+    except ConvolveError:
+        return False
 
 
 def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = None) -> Examples:

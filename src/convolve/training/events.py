@@ -6,13 +6,13 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from convolve.files import append_text
-from convolve.progress import Listener, Progress, format_duration
+from convolve.progress import Listener, Message, Progress, format_duration
 from convolve.training.step import State
 
 
@@ -89,6 +89,43 @@ class EpochTimes:
         line = {"epoch": state.epoch, "seconds": round(now - self._since, 3)}
         self._since = now
         append_text(self._path, json.dumps(line) + "\n")
+
+
+@final
+class DataWatch:
+    """Tells a listener at an epoch's end of files of the data that have changed since the training began.
+
+    ``changed`` lists them; it is asked for a hundredth of the time at most, and at the end.
+    """
+
+    def __init__(self, listener: Listener, changed: Callable[[], Sequence[str]]) -> None:
+        self._listener, self._changed = listener, changed
+        self._due = 0.0
+        self._epoch = 0
+        self._files: list[str] = []
+
+    def __call__(self, state: State) -> None:
+        """Look, if it is time."""
+        started = time.monotonic()
+        if started < self._due and not state.ended:
+            return
+        files = self._changed()
+        ended = time.monotonic()
+        self._due = ended + 99 * (ended - started)
+        if set(files) - set(self._files):
+            self._epoch, self._files = self._epoch or state.epoch, sorted({*files, *self._files})
+            self._listener(Message(self.warning))
+
+    @property
+    def warning(self) -> str:
+        """A sentence on all that has changed so far; nothing where nothing has."""
+        if not self._files:
+            return ""
+        others = f" and {len(self._files) - 1:,} other files of the data" if len(self._files) > 1 else ""
+        return (
+            f"{self._files[0]}{others} changed while the network learned, as was noticed after epoch {self._epoch}: "
+            "what it learned from may be a mixture of both; train again once the data stay as they are."
+        )
 
 
 @final

@@ -109,8 +109,9 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
             raise ValueError(f"{field.name} is of another kind")
     if len(document) > len(dataclasses.fields(Manifest)):
         raise ValueError("it has an unknown entry")
-    if not 1 <= document["outputs"] < 2**31 or not 0 <= document["macs"] < 2**63:
-        raise ValueError("outputs or macs is out of its range")
+    for name, least in (("outputs", 1), ("macs", 0)):
+        if not least <= document[name] < 2**63:
+            raise ValueError(f"{name} is out of its range")
     if not _is_dictionary(document["reasons"], str):
         raise ValueError("reasons is of another kind")
     _check_runtime(document["runtime"])
@@ -127,7 +128,7 @@ def _preprocessing(document: Mapping[str, Any]) -> Preprocessing:
         raise ValueError(f"preprocessing fits images in an unknown way, {document.get('fit')!r}")
     mean, std = document.get("mean"), document.get("std")
     for values in (mean, std):
-        if not isinstance(values, list) or not all(is_number(each) and math.isfinite(each) for each in values):
+        if not isinstance(values, list) or not all(is_number(each) and abs(each) < math.inf for each in values):
             raise ValueError("preprocessing has no mean or std")
     if not isinstance(mean, list) or not isinstance(std, list) or min(std, default=0) <= 0:
         raise ValueError("preprocessing has a std that is not above 0")

@@ -149,9 +149,12 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"{path} is damaged ({error}); {_BACKUP}") from error
     try:
         recipe = read_recipe(folder / _RECIPE)
-        check(recipe, {})
     except OptionError as error:
         raise RunError(str(error)) from error
+    try:
+        check(recipe, {})
+    except OptionError as error:
+        raise RunError(f"{folder / _RECIPE}: {error}") from error
     moved = record.recipe is not None and _is_moved(folder / _RECIPE, recipe, record.recipe)
     return Run(folder, recipe, record.manifest, record.digests, moved)
 

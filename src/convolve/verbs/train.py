@@ -231,13 +231,22 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
 
 def _fit(run: Run, prepared: Prepared, training: Training, options: Train, listener: Listener) -> Trained:
     """Train, take the best epoch, calibrate, use the test split once, and write the report."""
+    from convolve.datasets.changes import FileStamps
     from convolve.training.checkpoints import RunFiles
+    from convolve.training.events import DataWatch
     from convolve.training.loop import fit
     from convolve.training.run import save_weights, write_manifest
 
-    state = fit(training, RunFiles(run.folder, listener=listener), _events(run.folder, prepared, options, listener))
-    from convolve.setup.run_report import read_training, write_run_report  # which nothing needs before
+    watch = DataWatch(listener, FileStamps(prepared.dataset).changed)
+    events = _events(run.folder, prepared, options, listener)
+    files = RunFiles(run.folder, listener=listener)
+    state = fit(training, files, replace(events, epoch=(*events.epoch, watch)))
+    from convolve.setup.restore import has_own_data  # which nothing needs before
+    from convolve.setup.run_report import read_training, write_run_report
 
+    if watch.warning and not has_own_data(run):
+        warnings = [*run.manifest.data.get("warnings", ()), watch.warning]
+        run = replace(run, manifest=replace(run.manifest, data={**run.manifest.data, "warnings": warnings}))
     save_weights(run.weights, prepared.task.network)
     calibrated = prepared.task.calibrate(_evaluation_data(prepared, "validation"))
     evaluation = calibrated.evaluate(_evaluation_data(prepared, "test" if len(prepared.splits.test) else "validation"))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.metrics.calibration import RejectThreshold, fit_temperature, reject_threshold, softmax_with_temperature
+from convolve.training.manifest import is_number
 from convolve.values import Floats
 
 TARGET_ACCURACY = 0.99
@@ -33,7 +34,7 @@ class Confidence:
         """What `dataclasses.asdict` gave, as a value. Raises `ValueError`, `KeyError` or `TypeError`."""
         reject = RejectThreshold(**document["reject"]) if document["reject"] else None
         numbers = (document["temperature"], *(vars(reject).values() if reject else ()))
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers) or numbers[0] <= 0:
+        if not all(is_number(number) and abs(number) < math.inf for number in numbers) or numbers[0] <= 0:
             raise ValueError("confidence holds no numbers, or a temperature that is not above 0")
         return Confidence(document["temperature"], reject)
 
