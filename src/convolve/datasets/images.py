@@ -40,12 +40,10 @@ MAX_PIXELS: Final = 89_478_485
 """Pixels of the largest image that is decoded: what fills 256 MiB at three bytes each."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
-_ORIENTATION: Final = 0x0112
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # tags of TIFF and EXIF
 _GRAY_MODES: Final = frozenset({"1", "L", "LA", "I", "F"})
-_SIDEWAYS: Final = 5
-"""The first of the orientations that exchange height and width."""
-_PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")
-"""What names everything in which Pillow looks for a PNG's orientation."""
+_SIDEWAYS: Final = 5  # the first of the orientations that exchange height and width
+_PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")  # names all in which Pillow looks for a PNG's orientation
 _JPEG_FLAGS: Final = {
     1: (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE),
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
@@ -64,10 +62,8 @@ _UPRIGHT: Final = {
 _Opened = TypeVar("_Opened")
 _open_image: Final = partial(Image.open, formats=FORMATS)
 _lock: Final = threading.Lock()
-_reading: Final[list[str]] = []
-"""The names of the images that are being read just now, by any thread."""
-_filters: Final = ExitStack()
-"""Restores the filters of warnings that there were before the first of them."""
+_reading: Final[list[str]] = []  # the names of the images that are being read just now, by any thread
+_filters: Final = ExitStack()  # restores the filters of warnings that there were before the first of them
 
 
 def read_digests(images: Images, workers: int | None = None) -> tuple[bytes, ...]:
@@ -107,8 +103,9 @@ class EncodedFile(EncodedImage):
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
-            sideways = not bare and image.format != "TIFF" and _orientation(image) >= _SIDEWAYS
-            return Header(image.size if sideways else (image.height, image.width), gray)
+            width, height = _stored_size(image)
+            sideways = not bare and _take_orientation(image) >= _SIDEWAYS
+            return Header((width, height) if sideways else (height, width), gray)
 
     def decode(self, at_least: int = 0) -> Pixels:
         """(H, W, 1) gray or (H, W, 3) RGB uint8, turned as the EXIF orientation says.
@@ -116,8 +113,7 @@ class EncodedFile(EncodedImage):
         A JPEG whose shorter side exceeds ``at_least`` pixels comes at half, a quarter or an eighth of its size, as long
         as that side stays ``at_least`` long; 0 asks for full size. Transparency is laid over white, 16 bits become 8,
         CMYK becomes RGB, animations give their first frame. The array may be read-only. Safe to call from several
-        threads. Raises `ImageError` naming the file when the bytes are no image, are cut short, or hold more than
-        `MAX_PIXELS`.
+        threads. Raises `ImageError` naming the file when it is no image, is cut short, or exceeds `MAX_PIXELS`.
         """
         if header := read_jpeg_header(self.blob):
             if self.blob.rfind(END, header.scan) < 0:
@@ -129,7 +125,7 @@ class EncodedFile(EncodedImage):
                     raise _too_large(self.name)
                 return dicom.decode_dicom(document, self.name)
         with _opened(self.blob, self.name, _open_image) as image:
-            width, jpeg = image.width, image.format in ("JPEG", "MPO")
+            stored, jpeg = _stored_size(image), image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
             if image.width * image.height > MAX_PIXELS:
@@ -137,15 +133,10 @@ class EncodedFile(EncodedImage):
             if jpeg and not _complete(self.blob):
                 raise _cut_short(self.name)
             if image.format == "JPEG" and image.mode in ("L", "RGB"):
-                pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=round(width / image.width))
-            else:
-                image.load()  # turns a TIFF upright by itself
-                eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
-                pixels = np.asarray(image if eight_bits else _eight_bits(image, self.name))
-            turn = _UPRIGHT.get(_orientation(image))
-            if turn is not None:
-                pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
-            return pixels if pixels.ndim == 3 else pixels[:, :, None]
+                scale = round(stored[0] / image.width)
+                pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=scale)
+                return _turn(pixels, _take_orientation(image), image.size)
+            return _turn(*_load(image, self.name), image.size if jpeg else stored)
 
 
 @final
@@ -356,12 +347,40 @@ def _complete(blob: bytes) -> bool:
     return blob.rfind(END, position) >= 0
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+def _load(image: Image.Image, name: str) -> tuple[Pixels, int]:
+    """The pixels (H, W) or (H, W, 3) of an image as they lie in the file, and its orientation."""
+    orientation = _take_orientation(image) if image.format == "TIFF" else 1  # before Pillow turns it by itself
+    image.load()
+    if image.format != "TIFF":
+        orientation = _take_orientation(image)  # of a PNG it may come after the pixels
+    elif image.size != _stored_size(image):
+        image = image.copy()  # whose size is that of its pixels
+    eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
+    return np.asarray(image if eight_bits else _eight_bits(image, name)), orientation
+
+
+def _turn(pixels: Pixels, orientation: int, size: tuple[int, int]) -> Pixels:
+    """(H, W, 1 or 3) upright pixels. Raises `ValueError` where their ``size`` (width, height) has been another one."""
+    if pixels.shape[1::-1] != size:
+        raise ValueError(f"it holds {pixels.shape[1]}x{pixels.shape[0]} pixels and announces {size[0]}x{size[1]}")
+    turn = _UPRIGHT.get(orientation)
+    upright = pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
+    return upright if upright.ndim == 3 else upright[:, :, None]
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of the pixels as they lie in the file; Pillow exchanges those of a TIFF by its orientation."""
+    tags = getattr(image, "tag_v2", None)
+    return image.size if tags is None else (tags[_WIDTH], tags[_HEIGHT])
+
+
+def _take_orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8, and 1 for whatever else it may say; the image has none from then on."""
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        value = image.getexif().pop(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - damaged metadata can raise anything, and the image is good without
         return 1
+    return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
