@@ -32,7 +32,6 @@ from convolve.datasets.pixel_sources import (
 from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import (
     MEASUREMENT,
-    SHORTER_SIDE,
     ImageFacts,
     Measurements,
     Survey,
@@ -87,12 +86,12 @@ def read_images(
     reading = _Reading(images, workers, folder, budget, [b""] * len(images), np.zeros(len(images), MEASUREMENT))
     guess = reading.guess(choose)
     if guess is None:  # nothing in the sample can be read, so that as a rule this refuses the dataset
-        found = survey(images, workers)
-        return found, open_cache(images, choose(found.facts), folder, budget, workers)
+        guess = choose(survey(images, workers).facts)
     cached = reading.read_all(guess)
     found = as_survey(images, reading.measurements, reading.digests, reading.failed)
     preprocessing = choose(found.facts)
-    if cached is not None and form_key(preprocessing) != form_key(guess):
+    measured = cached is None and least_side(preprocessing) == least_side(guess)
+    if form_key(preprocessing) != form_key(guess) and not measured:
         # All images together ask for other pixels than the sample did, such as three channels for the one colored image
         # among thousands: they are read and decoded a second time. Later runs guess by what the cache then says.
         reading.failed = {}
@@ -219,7 +218,7 @@ class _Reading:
         if measure_only and may_stream:
             return None
 
-        read = partial(self.read, None if measure_only else preprocessing, earlier)
+        read = partial(self.read, preprocessing, earlier, measure_only=measure_only)
         chunk = max(1, min(CHUNK, int(_CHUNK_BYTES / max(image_bytes, 1))))
         with one_thread_each():
             pixels = in_order(read, range(count), self.workers, chunk)
@@ -260,9 +259,12 @@ class _Reading:
             self.reason = f"the cache {self.folder} cannot be written ({error.strerror or error})"
             return None
 
-    def read(self, preprocessing: Preprocessing | None, earlier: CachedImages | None, index: int) -> Pixels | None:
+    def read(
+        self, preprocessing: Preprocessing, earlier: CachedImages | None, index: int, *, measure_only: bool = False
+    ) -> Pixels | None:
         """(H, W, channels) an image as it is cached, decoded where neither the sample nor the earlier cache has it;
-        None where it has failed, or is only measured, without a preprocessing.
+        None where it has failed, or is only measured: at the scale at which it would be cached, so that all that
+        depends on measurements is the same with a cache and without.
         """
         if index in self.decoded:
             return self.decoded.pop(index)
@@ -277,9 +279,9 @@ class _Reading:
                 return earlier.get(row)
             encoded = encoded or self.images.open(index)
             self.digests[index] = encoded.digest
-            pixels = encoded.decode(least_side(preprocessing) if preprocessing else SHORTER_SIDE)
+            pixels = encoded.decode(least_side(preprocessing))
             self.measurements[index] = measure(pixels, encoded.header.size)
-            return resize_for_cache(pixels, preprocessing) if preprocessing else None
+            return None if measure_only else resize_for_cache(pixels, preprocessing)
         except (ImageError, OSError) as error:
             self.failed[index] = str(error)
             if encoded is None:

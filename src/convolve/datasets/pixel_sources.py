@@ -27,7 +27,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES, ImageArray, JoinedImages, TakenImages, to_channels
 from convolve.datasets.preprocess import CACHE_SCALE, cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import MEASUREMENT, Measurements
-from convolve.errors import ImageError
+from convolve.errors import ChangedImageError, ImageError
 from convolve.values import Images, Indices, Pixels, Preprocessing
 
 _VERSION: Final = 3  # changes whenever the same images would give other bytes
@@ -70,7 +70,7 @@ class PixelSource(Protocol):
 
     def get(self, index: int) -> Pixels:
         """(H, W, channels), in its own proportions and perhaps larger than the network's input; read-only. Raises
-        `ImageError`.
+        `ImageError`, and `ChangedImageError` where it is known to have been another one.
         """
         ...
 
@@ -101,7 +101,7 @@ class ArrayInMemory:
 @final
 class StreamedImages:
     """Decodes at each use, and remembers what failed. ``sizes`` (N, 2) of the images, 0 where they are not known, spare
-    reading files for them.
+    reading files for them; an image that then has another size, or cannot be read any more, is an error.
     """
 
     whole = None
@@ -118,7 +118,7 @@ class StreamedImages:
         self.description = f"Images are decoded anew at each use, because {reason}; training waits for that."
         self._images = images
         self._preprocessing = preprocessing
-        self._sizes = sizes
+        self._sizes = np.zeros((len(images), 2), np.int64) if sizes is None else sizes
 
     def __len__(self) -> int:
         return len(self._images)
@@ -127,18 +127,26 @@ class StreamedImages:
         """Height and width of what `get` gives, within a pixel. Raises `ImageError`."""
         if index in self.failed:
             raise ImageError(self.failed[index])
-        height, width = (0, 0) if self._sizes is None else self._sizes[index].tolist()
-        if not height:
-            height, width = self._images.size(index)
+        if not self._sizes[index].any():
+            self._sizes[index] = self._images.size(index)
+        height, width = self._sizes[index].tolist()
         return cached_size(height, width, self._preprocessing)
 
     def get(self, index: int) -> Pixels:
-        """(H, W, channels), decoded now. Raises `ImageError`."""
+        """(H, W, channels), decoded now. Raises `ImageError`, and `ChangedImageError` where it has been another one."""
+        height, width = self._sizes[index].tolist()
         try:
-            pixels = self._images.read(index, least_side(self._preprocessing))
+            encoded = self._images.open(index)
+            pixels = encoded.decode(least_side(self._preprocessing))
+            size = (height, width) if pixels.shape[:2] == (height, width) else encoded.header.size
         except ImageError as error:
+            if height:
+                raise ChangedImageError(str(error)) from error
             self.failed[index] = str(error)
             raise
+        if height and size != (height, width):
+            raise ChangedImageError.by_size(self._images.name(index), (height, width), size)
+        self._sizes[index] = size
         return resize_for_cache(pixels, self._preprocessing)
 
 
