@@ -103,9 +103,8 @@ class EncodedFile(EncodedImage):
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
-            width, height = _stored_size(image)
-            sideways = not bare and _take_orientation(image) >= _SIDEWAYS
-            return Header((width, height) if sideways else (height, width), gray)
+            size, orientation = (image.size, 1) if bare else _layout(image)
+            return Header(size if orientation >= _SIDEWAYS else size[::-1], gray)
 
     def decode(self, at_least: int = 0) -> Pixels:
         """(H, W, 1) gray or (H, W, 3) RGB uint8, turned as the EXIF orientation says.
@@ -125,18 +124,26 @@ class EncodedFile(EncodedImage):
                     raise _too_large(self.name)
                 return dicom.decode_dicom(document, self.name)
         with _opened(self.blob, self.name, _open_image) as image:
-            stored, jpeg = _stored_size(image), image.format in ("JPEG", "MPO")
+            width, jpeg = image.width, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(self.name)
             if jpeg and not _complete(self.blob):
                 raise _cut_short(self.name)
+            size, orientation = _layout(image)
             if image.format == "JPEG" and image.mode in ("L", "RGB"):
-                scale = round(stored[0] / image.width)
-                pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=scale)
-                return _turn(pixels, _take_orientation(image), image.size)
-            return _turn(*_load(image, self.name), image.size if jpeg else stored)
+                pixels = _decode_jpeg(self.blob, self.name, gray=image.mode == "L", scale=round(width / image.width))
+            else:
+                image.load()
+                loaded = image if image.size == size else image.copy()  # whose size is that of its pixels
+                eight_bits = loaded.mode in ("L", "RGB") and not loaded.has_transparency_data
+                pixels = np.asarray(loaded if eight_bits else _eight_bits(loaded, self.name))
+            if pixels.shape[1::-1] != size:
+                raise ValueError(f"its pixels are not the {size[0]}x{size[1]} that it announces")
+            turn = _UPRIGHT.get(orientation)
+            pixels = pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
+            return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 @final
@@ -347,40 +354,19 @@ def _complete(blob: bytes) -> bool:
     return blob.rfind(END, position) >= 0
 
 
-def _load(image: Image.Image, name: str) -> tuple[Pixels, int]:
-    """The pixels (H, W) or (H, W, 3) of an image as they lie in the file, and its orientation."""
-    orientation = _take_orientation(image) if image.format == "TIFF" else 1  # before Pillow turns it by itself
-    image.load()
-    if image.format != "TIFF":
-        orientation = _take_orientation(image)  # of a PNG it may come after the pixels
-    elif image.size != _stored_size(image):
-        image = image.copy()  # whose size is that of its pixels
-    eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
-    return np.asarray(image if eight_bits else _eight_bits(image, name)), orientation
-
-
-def _turn(pixels: Pixels, orientation: int, size: tuple[int, int]) -> Pixels:
-    """(H, W, 1 or 3) upright pixels. Raises `ValueError` where their ``size`` (width, height) has been another one."""
-    if pixels.shape[1::-1] != size:
-        raise ValueError(f"it holds {pixels.shape[1]}x{pixels.shape[0]} pixels and announces {size[0]}x{size[1]}")
-    turn = _UPRIGHT.get(orientation)
-    upright = pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
-    return upright if upright.ndim == 3 else upright[:, :, None]
-
-
-def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of the pixels as they lie in the file; Pillow exchanges those of a TIFF by its orientation."""
+def _layout(image: Image.Image) -> tuple[tuple[int, int], int]:
+    """Width and height of the pixels as they lie in the file, and the EXIF orientation: 1 to 8, and 1 for whatever else
+    may be there. It is taken out, or else Pillow would turn a TIFF by itself, whose sides it has exchanged by now.
+    """
+    if image.format == "PNG":
+        image.load()  # the orientation may come after the pixels
     tags = getattr(image, "tag_v2", None)
-    return image.size if tags is None else (tags[_WIDTH], tags[_HEIGHT])
-
-
-def _take_orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8, and 1 for whatever else it may say; the image has none from then on."""
+    size = image.size if tags is None else (tags[_WIDTH], tags[_HEIGHT])
     try:
-        value = image.getexif().pop(_ORIENTATION, 1)
+        orientation = image.getexif().pop(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - damaged metadata can raise anything, and the image is good without
-        return 1
-    return value if isinstance(value, int) and value in _UPRIGHT else 1
+        orientation = 1
+    return size, orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
