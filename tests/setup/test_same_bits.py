@@ -15,7 +15,8 @@ from PIL import Image
 
 from convolve.choices import Fit
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.pixel_sources import CachedImages, StreamedImages
+from convolve.datasets.cache_files import CachedImages
+from convolve.datasets.pixel_sources import StreamedImages
 from convolve.datasets.tiles import Tiles
 from convolve.setup import prepare as module
 from convolve.setup.prepare import Prepared, prepare

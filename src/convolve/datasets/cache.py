@@ -117,7 +117,8 @@ def open_cache(
     folder = folder or cache_folder()
     known = list(digests) if digests else [b""] * len(images)
     reading = _Reading(images, workers, folder, budget, known, np.zeros(len(images), MEASUREMENT))
-    if not digests or find_cache(folder, digests, len(images), form_key(preprocessing))[0] is None:
+    found, reading.discarded = find_cache(folder, known, len(images), form_key(preprocessing))
+    if found is None:
         reading.open_sample()
     cached = reading.read_all(preprocessing, may_stream=True)
     return reading.stream(preprocessing) if cached is None else cached

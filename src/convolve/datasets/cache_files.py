@@ -3,7 +3,7 @@
 A cache is one folder, written under another name and renamed, so that it is whole or absent. There `pixels.bin` holds
 the images' bytes one after another, `index.bin` (N, 5) int64 their start, height, width, channels and CRC-32 (start
 -1: could not be decoded), `digests.bin` (N, 16) uint8 the digest of what each was decoded from (zeros: could not be
-opened), `measurements.bin` (N,) what `survey.measure` says of each: the arrays' bytes and nothing else.
+opened), and their own digest; `measurements.bin` (N,) what `survey.measure` says of each.
 
 A folder's name is 32 hexadecimal digits: 8 depend on all that decides the cached pixels of an image, 24 on every byte
 of the three arrays. So a name vouches for the arrays, and these for each image: whatever changes a byte is noticed.
@@ -42,8 +42,7 @@ _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up, where files cannot be locked
 _FREE = 0.05  # fraction of the disk that caches leave free
 _ALIKE = 0.5  # fraction of the images looked for that a cache must hold to be of use
-_ARRAYS = ("index", "digests", "measurements")
-_ARRAY_BYTES = 2**33  # of each of them at most
+_ARRAY_BYTES = 2**33  # of each of the three arrays at most
 _SEAL_BYTES = 12
 _NO_DIGEST = bytes(DIGEST_BYTES)
 _FOR_NOW = frozenset((errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR))
@@ -116,17 +115,17 @@ def load(path: Path) -> CachedImages:
 
     Raises `OSError` or `MemoryError` where it cannot be read, and `ValueError` where it is damaged.
     """
-    index, digests, measurements = (read_file(path / f"{name}.bin", _ARRAY_BYTES) for name in _ARRAYS)
+    index, measurements = (read_file(path / f"{name}.bin", _ARRAY_BYTES) for name in ("index", "measurements"))
+    digests = _read_digests(path)
     seal = hashlib.blake2b(index, digest_size=_SEAL_BYTES)
-    seal.update(digests)
+    seal.update(digests.tobytes())
     seal.update(measurements)
     if path.name[-2 * _SEAL_BYTES :] != seal.hexdigest():
         raise ValueError(f"{path} does not hold what its name stands for")
     with suppress(OSError):  # which it raises for somebody else's
         os.utime(path)
     rows = np.frombuffer(index, np.int64).reshape(-1, 5)
-    stored = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
-    return _with_pixels(path, rows, stored, np.frombuffer(measurements, MEASUREMENT))
+    return _with_pixels(path, rows, digests, np.frombuffer(measurements, MEASUREMENT))
 
 
 def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "") -> tuple[CachedImages | None, bool]:
@@ -144,8 +143,8 @@ def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "
         if not _FINISHED_NAME.fullmatch(entry.name) or not entry.name.startswith(form):
             continue
         try:
-            stored = np.frombuffer(read_file(entry / "digests.bin", _ARRAY_BYTES), np.int64)[::2]
-            hits = int(np.isin(wanted, stored).sum())
+            stored = _read_digests(entry)
+            hits = int(np.isin(wanted, stored.view(np.int64)[:, 0]).sum())
             found.append((hits, len(stored) == count, entry.stat().st_mtime, entry))
         except (OSError, ValueError, MemoryError) as error:
             damaged |= _discard_damaged(entry, error)
@@ -200,10 +199,12 @@ def write_cache(
             stored = np.frombuffer(b"".join(digest or _NO_DIGEST for digest in digests), np.uint8)
             stored = stored.reshape(-1, DIGEST_BYTES)
             measured, seal = measurements.copy(), hashlib.blake2b(digest_size=_SEAL_BYTES)
-            arrays: tuple[npt.NDArray[Any], ...] = (index, stored, measured)
-            for name, array in zip(_ARRAYS, arrays, strict=True):
+            arrays: dict[str, npt.NDArray[Any]] = {"index": index, "digests": stored, "measurements": measured}
+            for name, array in arrays.items():
                 with (draft / f"{name}.bin").open("wb") as part:
                     part.write(array.tobytes())
+                    if array is stored:
+                        part.write(hashlib.blake2b(stored.tobytes(), digest_size=DIGEST_BYTES).digest())
                     part.flush()
                     os.fsync(part.fileno())
                 seal.update(array.tobytes())
@@ -258,6 +259,15 @@ def clean(folder: Path, keep_bytes: int) -> int:
             discard(entry)
             freed += size
     return freed
+
+
+def _read_digests(path: Path) -> Pixels:
+    """(N, 16) of a cache. Raises `OSError`, and `ValueError` where they are not those that were written."""
+    content = read_file(path / "digests.bin", _ARRAY_BYTES)
+    stored = content[:-DIGEST_BYTES]
+    if hashlib.blake2b(stored, digest_size=DIGEST_BYTES).digest() != content[-DIGEST_BYTES:]:
+        raise ValueError(f"{path} has other digests than were written")
+    return np.frombuffer(stored, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _with_pixels(path: Path, index: Indices, digests: Pixels, measurements: Measurements) -> CachedImages:
