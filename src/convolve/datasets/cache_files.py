@@ -3,7 +3,7 @@
 A cache is one folder, written under another name and renamed, so that it is whole or absent. There `pixels.bin` holds
 the images' bytes one after another, `index.bin` (N, 5) int64 their start, height, width, channels and CRC-32 (start
 -1: could not be decoded), `digests.bin` (N, 16) uint8 the digest of what each was decoded from (zeros: could not be
-opened), and their own digest; `measurements.bin` (N,) what `survey.measure` says of each.
+opened), `measurements.bin` (N,) what `survey.measure` says of each. Each of the three ends with its own digest.
 
 A folder's name is 32 hexadecimal digits: 8 depend on all that decides the cached pixels of an image, 24 on every byte
 of the three arrays. So a name vouches for the arrays, and these for each image: whatever changes a byte is noticed.
@@ -115,17 +115,15 @@ def load(path: Path) -> CachedImages:
 
     Raises `OSError` or `MemoryError` where it cannot be read, and `ValueError` where it is damaged.
     """
-    index, measurements = (read_file(path / f"{name}.bin", _ARRAY_BYTES) for name in ("index", "measurements"))
-    digests = _read_digests(path)
-    seal = hashlib.blake2b(index, digest_size=_SEAL_BYTES)
-    seal.update(digests.tobytes())
-    seal.update(measurements)
+    index, digests, measurements = (_read_array(path / f"{name}.bin") for name in ("index", "digests", "measurements"))
+    seal = hashlib.blake2b(index + digests + measurements, digest_size=_SEAL_BYTES)
     if path.name[-2 * _SEAL_BYTES :] != seal.hexdigest():
         raise ValueError(f"{path} does not hold what its name stands for")
     with suppress(OSError):  # which it raises for somebody else's
         os.utime(path)
     rows = np.frombuffer(index, np.int64).reshape(-1, 5)
-    return _with_pixels(path, rows, digests, np.frombuffer(measurements, MEASUREMENT))
+    stored = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+    return _with_pixels(path, rows, stored, np.frombuffer(measurements, MEASUREMENT))
 
 
 def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "") -> tuple[CachedImages | None, bool]:
@@ -143,8 +141,8 @@ def find_cache(folder: Path, digests: Sequence[bytes], count: int, form: str = "
         if not _FINISHED_NAME.fullmatch(entry.name) or not entry.name.startswith(form):
             continue
         try:
-            stored = _read_digests(entry)
-            hits = int(np.isin(wanted, stored.view(np.int64)[:, 0]).sum())
+            stored = np.frombuffer(_read_array(entry / "digests.bin"), np.int64)[::2]
+            hits = int(np.isin(wanted, stored).sum())
             found.append((hits, len(stored) == count, entry.stat().st_mtime, entry))
         except (OSError, ValueError, MemoryError) as error:
             damaged |= _discard_damaged(entry, error)
@@ -189,35 +187,31 @@ def write_cache(
                     continue
                 if end + pixels.size > limit:
                     raise OSError(f"the {limit / 1e6:,.0f} MB that it may take are full")
-                content = np.ascontiguousarray(pixels).data
-                file.write(content)
-                rows.append((end, *pixels.shape, zlib.crc32(content)))
+                view = np.ascontiguousarray(pixels).data
+                file.write(view)
+                rows.append((end, *pixels.shape, zlib.crc32(view)))
                 end += pixels.size
             file.flush()
             os.fsync(file.fileno())  # before the rename, so that a power cut leaves no cache with missing pixels
             index = np.array(rows, dtype=np.int64).reshape(-1, 5)
             stored = np.frombuffer(b"".join(digest or _NO_DIGEST for digest in digests), np.uint8)
-            stored = stored.reshape(-1, DIGEST_BYTES)
             measured, seal = measurements.copy(), hashlib.blake2b(digest_size=_SEAL_BYTES)
             arrays: dict[str, npt.NDArray[Any]] = {"index": index, "digests": stored, "measurements": measured}
             for name, array in arrays.items():
+                content = array.tobytes()
+                seal.update(content)
                 with (draft / f"{name}.bin").open("wb") as part:
-                    part.write(array.tobytes())
-                    if array is stored:
-                        part.write(hashlib.blake2b(stored.tobytes(), digest_size=DIGEST_BYTES).digest())
+                    part.write(content + hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest())
                     part.flush()
                     os.fsync(part.fileno())
-                seal.update(array.tobytes())
         finished = folder / (form + seal.hexdigest())
         try:
             draft.rename(finished)
         except OSError:
-            if not finished.is_dir():
-                raise
             if not _is_whole(finished):  # otherwise another process was first
                 discard(finished)
                 draft.rename(finished)
-        return _with_pixels(finished, index, stored, measured)
+        return _with_pixels(finished, index, stored.reshape(-1, DIGEST_BYTES), measured)
     except ValueError as error:  # of what has been written a moment ago
         raise OSError(str(error)) from error
     finally:
@@ -261,13 +255,13 @@ def clean(folder: Path, keep_bytes: int) -> int:
     return freed
 
 
-def _read_digests(path: Path) -> Pixels:
-    """(N, 16) of a cache. Raises `OSError`, and `ValueError` where they are not those that were written."""
-    content = read_file(path / "digests.bin", _ARRAY_BYTES)
-    stored = content[:-DIGEST_BYTES]
-    if hashlib.blake2b(stored, digest_size=DIGEST_BYTES).digest() != content[-DIGEST_BYTES:]:
-        raise ValueError(f"{path} has other digests than were written")
-    return np.frombuffer(stored, np.uint8).reshape(-1, DIGEST_BYTES)
+def _read_array(path: Path) -> bytes:
+    """The bytes of an array. Raises `OSError`, and `ValueError` where they are not those that were written."""
+    content = read_file(path, _ARRAY_BYTES)
+    array = content[:-DIGEST_BYTES]
+    if hashlib.blake2b(array, digest_size=DIGEST_BYTES).digest() != content[-DIGEST_BYTES:]:
+        raise ValueError(f"{path} does not hold what was written")
+    return array
 
 
 def _with_pixels(path: Path, index: Indices, digests: Pixels, measurements: Measurements) -> CachedImages:
