@@ -4,6 +4,8 @@ The command line prints the sentence and leaves with exit code 2; Python callers
 they care for. Anything else that is raised is a defect of convolve itself.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Final
 
@@ -40,6 +42,16 @@ class DataError(ConvolveError):
 
 class ImageError(ConvolveError):
     """One image that cannot be read; a dataset goes on without it."""
+
+
+class ChangedImageError(ImageError):
+    """An image or a mask that has been read before and is another one now, or none: nothing goes on without it."""
+
+    @classmethod
+    def by_size(cls, name: str, before: tuple[int, int], now: tuple[int, int]) -> ChangedImageError:
+        """The error of a file whose size (height, width) has changed."""
+        sizes = f"it had {before[1]}x{before[0]} pixels, and has {now[1]}x{now[0]} now"
+        return cls(f"{name} was changed while it was read ({sizes}); restore it, or start again.")
 
 
 class NetworkError(ConvolveError):

@@ -108,7 +108,7 @@ def test_a_stream_remembers_what_failed(tmp_path: Path) -> None:
 def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:
     images = files(tmp_path / "images", SIZES)
     expected = np.array(opened(images, tmp_path / "caches").get(0))
-    for name in ("pixels.bin", "index.npy", "digests.npy", "measurements.npy"):
+    for name in ("pixels.bin", "index.bin", "digests.bin", "measurements.bin"):
         place = caches(tmp_path / "caches")[0] / name
         place.write_bytes(place.read_bytes()[:-1])
         source = opened(images, tmp_path / "caches")
@@ -177,11 +177,6 @@ def test_a_killed_build_leaves_nothing_that_counts_and_is_swept_away(tmp_path: P
     assert (left / "pixels.bin").stat().st_size > 0
     images = ImageFiles(tmp_path / "images", tuple(f"{number}.png" for number in range(100)))
     assert "decoded once" in opened(images, folder).description
-    clean(folder, 10**9)
-    assert left.exists()  # it might be at work still
-    for path in (*left.iterdir(), left):
-        os.utime(path, (0, time.time() - 7200))
-    clean(folder, 10**9)
     assert not left.exists()
     assert len(caches(folder)) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -79,7 +80,9 @@ def test_from_the_command_to_the_first_loss(data: str, network: str, tmp_path: P
     else:
         path = photographs(root) if data == "photographs" else folders(root, {"a": 12, "b": 12})
     words = ["train", str(path), "--network", network, "--size", "32", "--out", str(tmp_path / "run"), "--json"]
-    done = subprocess.run([sys.executable, "-c", _TRACE, *words], capture_output=True, text=True, check=True)
+    environment = os.environ | {"CONVOLVE_CACHE": str(tmp_path / "cache")}  # empty, whatever tests ran before
+    command = [sys.executable, "-c", _TRACE, *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     functions = [tuple(entry) for entry in found["functions"]]
     assert {("verbs/train.py", "run"), ("setup/prepare.py", "prepare"), ("training/step.py", "step")} <= set(functions)

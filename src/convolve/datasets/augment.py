@@ -9,6 +9,7 @@ what the others draw.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,10 +86,12 @@ def apply_transforms(
 ) -> Floats:
     """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise.
 
-    An array of small images is resampled in one call, other images in one call each; both agree within rounding.
+    Small images of one size are resampled in one call, others in one call each; both agree within rounding. Their
+    sizes alone decide on it, so that an image gives the same bits wherever it comes from.
     """
     area = preprocessing.height * preprocessing.width
-    small = isinstance(images, np.ndarray) and max(area, images[0, ..., 0].size) <= SMALL
+    sizes = {images.shape[1:3]} if isinstance(images, np.ndarray) else {image.shape[:2] for image in images}
+    small = len(sizes) == 1 and max(area, math.prod(*sizes)) <= SMALL
     if small and preprocessing.fit != "letterbox":
         warped = warp_small(np.asarray(images), transforms.matrices, preprocessing.height, preprocessing.width)
     else:

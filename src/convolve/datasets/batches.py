@@ -14,7 +14,7 @@ from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.parallel import in_order, one_thread_each
 from convolve.datasets.preprocess import box_matrices, normalize, source_boxes, warp
-from convolve.errors import DataError, ImageError
+from convolve.errors import ChangedImageError, DataError, ImageError
 from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement, Preprocessing, TargetSource
 
 _ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
@@ -95,7 +95,8 @@ class Batches:
 
     def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
         """Yield one epoch's batches from the ``start``-th on: the same ones whatever came before, however many workers
-        there are. Close the generator when leaving early. Raises `DataError` when no image of a batch can be read.
+        there are. Close the generator when leaving early. Raises `DataError` when no image of a batch can be read, and
+        `ChangedImageError` for one that is another one than before.
         """
         make = partial(self._make, self.order(number), number)
         if self._sliced:
@@ -139,6 +140,8 @@ class Batches:
         for position, index in enumerate(indices.tolist()):
             try:
                 found[position] = self._source.get(index)
+            except ChangedImageError:
+                raise
             except ImageError:  # `failed` has the reason
                 continue
         if not found:

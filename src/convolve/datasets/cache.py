@@ -9,6 +9,7 @@ what is new, so nothing is ever out of date.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,22 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from convolve.datasets.cache_files import CachedImages, clean, discard, find_cache, form_key, write_cache
+from convolve.datasets.images import ImageArray, JoinedImages, TakenImages
 from convolve.datasets.parallel import CHUNK, in_order, one_thread_each
-from convolve.datasets.pixel_sources import (
-    CachedImages,
-    PixelSource,
-    StreamedImages,
-    as_array,
-    clean,
-    find_cache,
-    form_key,
-    in_memory,
-    write_cache,
-)
+from convolve.datasets.pixel_sources import PixelSource, StreamedImages, in_memory
 from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
 from convolve.datasets.survey import (
     MEASUREMENT,
-    SHORTER_SIDE,
     ImageFacts,
     Measurements,
     Survey,
@@ -49,6 +41,7 @@ __all__ = ["PixelSource", "cache_folder", "clean", "open_cache", "read_images"]
 SAMPLE = 64
 """Images, evenly spread, from which a preprocessing and the size of a cache are guessed before all are read."""
 _SAMPLE_BYTES = 2**29  # of decoded pixels: the sample is smaller where its images are large
+_DAMAGE = " An earlier cache was damaged or of another version, and is not used."
 _CHUNK_BYTES = 2**22  # of cached pixels that a thread prepares before it hands them over
 
 
@@ -79,7 +72,7 @@ def read_images(
     first and at last with the survey's own facts. The other parameters are those of `open_cache`. Raises `DataError` as
     `survey` does.
     """
-    array = as_array(images)
+    array = _as_array(images)
     if array is not None:
         found = survey(images, workers)
         return found, in_memory(array, choose(found.facts))
@@ -87,20 +80,18 @@ def read_images(
     reading = _Reading(images, workers, folder, budget, [b""] * len(images), np.zeros(len(images), MEASUREMENT))
     guess = reading.guess(choose)
     if guess is None:  # nothing in the sample can be read, so that as a rule this refuses the dataset
-        found = survey(images, workers)
-        return found, open_cache(images, choose(found.facts), folder, budget, workers)
+        guess = choose(survey(images, workers).facts)
     cached = reading.read_all(guess)
     found = as_survey(images, reading.measurements, reading.digests, reading.failed)
     preprocessing = choose(found.facts)
-    if cached is not None and form_key(preprocessing) != form_key(guess):
+    measured = cached is None and least_side(preprocessing) == least_side(guess)
+    if form_key(preprocessing) != form_key(guess) and not measured:
         # All images together ask for other pixels than the sample did, such as three channels for the one colored image
         # among thousands: they are read and decoded a second time. Later runs guess by what the cache then says.
         reading.failed = {}
         cached = reading.read_all(preprocessing)
         found = as_survey(images, reading.measurements, reading.digests, reading.failed)
-    if cached is not None:
-        return found, cached
-    return found, StreamedImages(images, preprocessing, reading.reason, reading.measurements["size"], reading.failed)
+    return found, reading.stream(preprocessing) if cached is None else cached
 
 
 def open_cache(
@@ -118,7 +109,7 @@ def open_cache(
     says so. ``workers`` threads read and decode (see `parallel.in_order`). Images that cannot be read are in
     `PixelSource.failed`. Where their ``digests`` are known (`images.read_digests`), cached files are not read again.
     """
-    array = as_array(images)
+    array = _as_array(images)
     if array is not None:
         return in_memory(array, preprocessing)
     if budget <= 0:
@@ -126,12 +117,26 @@ def open_cache(
     folder = folder or cache_folder()
     known = list(digests) if digests else [b""] * len(images)
     reading = _Reading(images, workers, folder, budget, known, np.zeros(len(images), MEASUREMENT))
-    if not digests or find_cache(folder, digests, len(images), form_key(preprocessing)) is None:
+    found, reading.discarded = find_cache(folder, known, len(images), form_key(preprocessing))
+    if found is None:
         reading.open_sample()
     cached = reading.read_all(preprocessing, may_stream=True)
-    if cached is not None:
-        return cached
-    return StreamedImages(images, preprocessing, reading.reason, reading.measurements["size"], reading.failed)
+    return reading.stream(preprocessing) if cached is None else cached
+
+
+def _as_array(images: Images) -> Pixels | None:
+    """(N, H, W, C) when all images are in memory already, of one size."""
+    if isinstance(images, ImageArray):
+        return images.array
+    if isinstance(images, TakenImages):
+        inside = _as_array(images.images)
+        return None if inside is None else np.asarray(inside[images.indices])
+    if isinstance(images, JoinedImages):
+        parts = [_as_array(part) for part in images.parts]
+        arrays = [part for part in parts if part is not None]
+        if len(arrays) == len(parts) and len({part.shape[1:] for part in arrays}) == 1:
+            return np.concatenate(arrays)
+    return None
 
 
 @dataclass
@@ -156,6 +161,10 @@ class _Reading:
     gray: bool = True
     reason: str = ""
     """Why there is no cache."""
+    damaged: set[int] = field(default_factory=set)
+    """Images of which the earlier cache has other pixels than were written."""
+    discarded: bool = False
+    """Whether any earlier cache was damaged."""
 
     def open_sample(self) -> None:
         """Read some of the files, evenly spread, and of their headers the sizes and whether there may be color."""
@@ -182,7 +191,7 @@ class _Reading:
         """
         self.open_sample()
         count = len(self.images)
-        cached = find_cache(self.folder, self.digests, count)
+        cached, self.discarded = find_cache(self.folder, self.digests, count)
         if cached is not None and (cached.index[:, 0] >= 0).any():
             measured = cached.measurements[cached.index[:, 0] >= 0]
             return choose(image_facts(count, measured["size"], measured["color"]))
@@ -206,7 +215,10 @@ class _Reading:
         With ``may_stream`` nothing is read when a cache would be too large: the images need not be measured.
         """
         count, form = len(self.images), form_key(preprocessing)
-        earlier = find_cache(self.folder, self.digests, count, form)
+        clean(self.folder, sys.maxsize)  # of what was never finished
+        self.damaged = set()
+        earlier, discarded = find_cache(self.folder, self.digests, count, form)
+        self.discarded |= discarded
         if earlier is None:
             sizes = [cached_size(height, width, preprocessing) for height, width in self.sizes]
             image_bytes = preprocessing.channels * sum(height * width for height, width in sizes) / max(len(sizes), 1)
@@ -219,7 +231,7 @@ class _Reading:
         if measure_only and may_stream:
             return None
 
-        read = partial(self.read, None if measure_only else preprocessing, earlier)
+        read = partial(self.read, preprocessing, earlier, measure_only=measure_only)
         chunk = max(1, min(CHUNK, int(_CHUNK_BYTES / max(image_bytes, 1))))
         with one_thread_each():
             pixels = in_order(read, range(count), self.workers, chunk)
@@ -227,12 +239,23 @@ class _Reading:
             for _ in pixels:  # what is not cached is measured all the same
                 pass
         self.failed = dict(sorted(self.failed.items()))
+        if earlier is not None and self.damaged:
+            self.discarded = True
+            if cached is None or cached.path != earlier.path:
+                discard(earlier.path)
         if cached is None:
             return None
         description = f"Pixels come from the cache {cached.path}, decoded in an earlier run."
         if cached is not earlier:
             description = f"Pixels were decoded once into the cache {cached.path} ({cached.pixels.size / 1e6:,.0f} MB)."
-        return replace(cached, failed=self.failed, description=description)
+        return replace(cached, failed=self.failed, description=description + (_DAMAGE if self.discarded else ""))
+
+    def stream(self, preprocessing: Preprocessing) -> StreamedImages:
+        """The images decoded at each use, for which there is a ``reason``."""
+        sizes = self.measurements["size"]
+        source = StreamedImages(self.images, preprocessing, self.reason, sizes, self.failed)
+        source.description += _DAMAGE if self.discarded else ""
+        return source
 
     def _store(
         self, pixels: Iterator[Pixels | None], earlier: CachedImages | None, form: str, expected: int
@@ -243,7 +266,8 @@ class _Reading:
         count = len(self.images)
         unchanged, changed = count, list[Pixels | None]()
         for index, new in enumerate(pixels):
-            if earlier is None or not earlier.has(index, self.digests[index], index in self.failed):
+            same = earlier is not None and earlier.has(index, self.digests[index], index in self.failed)
+            if not same or index in self.damaged:
                 unchanged, changed = index, [new]
                 break
         if earlier is not None and unchanged == count == len(earlier):
@@ -260,9 +284,12 @@ class _Reading:
             self.reason = f"the cache {self.folder} cannot be written ({error.strerror or error})"
             return None
 
-    def read(self, preprocessing: Preprocessing | None, earlier: CachedImages | None, index: int) -> Pixels | None:
+    def read(
+        self, preprocessing: Preprocessing, earlier: CachedImages | None, index: int, *, measure_only: bool = False
+    ) -> Pixels | None:
         """(H, W, channels) an image as it is cached, decoded where neither the sample nor the earlier cache has it;
-        None where it has failed, or is only measured, without a preprocessing.
+        None where it has failed, or is only measured: at the scale at which it would be cached, so that all that
+        depends on measurements is the same with a cache and without.
         """
         if index in self.decoded:
             return self.decoded.pop(index)
@@ -273,13 +300,15 @@ class _Reading:
                 self.digests[index] = encoded.digest
             row = earlier.find(self.digests[index], index) if earlier is not None else None
             if earlier is not None and row is not None:
-                self.measurements[index] = earlier.measurements[row]
-                return earlier.get(row)
+                if earlier.is_intact(row):
+                    self.measurements[index] = earlier.measurements[row]
+                    return earlier.get(row)
+                self.damaged.add(index)
             encoded = encoded or self.images.open(index)
             self.digests[index] = encoded.digest
-            pixels = encoded.decode(least_side(preprocessing) if preprocessing else SHORTER_SIDE)
+            pixels = encoded.decode(least_side(preprocessing))
             self.measurements[index] = measure(pixels, encoded.header.size)
-            return resize_for_cache(pixels, preprocessing) if preprocessing else None
+            return None if measure_only else resize_for_cache(pixels, preprocessing)
         except (ImageError, OSError) as error:
             self.failed[index] = str(error)
             if encoded is None:

@@ -32,12 +32,10 @@ from convolve.untrusted.images import TooCostlyError, check_cost, check_jpeg_cos
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
 
 DIGEST_BYTES = 16
-_ORIENTATION: Final = 0x0112
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # tags of TIFF and EXIF
 _GRAY_MODES: Final = frozenset({"1", "L", "LA", "I", "F"})
-_SIDEWAYS: Final = 5
-"""The first of the orientations that exchange height and width."""
-_PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")
-"""What names everything in which Pillow looks for a PNG's orientation."""
+_SIDEWAYS: Final = 5  # the first of the orientations that exchange height and width
+_PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")  # names all in which Pillow looks for a PNG's orientation
 _JPEG_FLAGS: Final = {
     1: (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE),
     2: (cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
@@ -92,8 +90,8 @@ class EncodedFile(EncodedImage):
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
-            sideways = not bare and image.format != "TIFF" and _orientation(image) >= _SIDEWAYS
-            return Header(image.size if sideways else (image.height, image.width), gray)
+            size, orientation = (image.size, 1) if bare else _layout(image)
+            return Header(size if orientation >= _SIDEWAYS else size[::-1], gray)
 
     def decode(self, at_least: int = 0) -> Pixels:
         """(H, W, 1) gray or (H, W, 3) RGB uint8, turned as the EXIF orientation says.
@@ -101,8 +99,7 @@ class EncodedFile(EncodedImage):
         A JPEG whose shorter side exceeds ``at_least`` pixels comes at half, a quarter or an eighth of its size, as long
         as that side stays ``at_least`` long; 0 asks for full size. Transparency is laid over white, 16 bits become 8,
         CMYK becomes RGB, animations give their first frame. The array may be read-only. Safe to call from several
-        threads. Raises `ImageError` naming the file when the bytes are no image, are cut short, or hold more than
-        `MAX_PIXELS`.
+        threads. Raises `ImageError` naming the file when it is no image, is cut short, or exceeds `MAX_PIXELS`.
         """
         if header := read_jpeg_header(self.blob):
             if self.blob.rfind(END, header.scan) < 0:
@@ -114,22 +111,25 @@ class EncodedFile(EncodedImage):
             with _opened_dicom(self.blob, self.name) as document:
                 return dicom.decode_dicom(document, self.name, len(self.blob))
         with _named(self.blob, self.name), open_image(self.blob) as image:
-            width, jpeg = image.width, image.format in ("JPEG", "MPO")
+            (width, height), jpeg = image.size, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
             check_cost(image, len(self.blob))
             if jpeg and not _complete(self.blob):
                 raise _cut_short(self.name)
+            size, orientation = _layout(image)
             if image.format == "JPEG" and image.mode in ("L", "RGB"):
-                check_jpeg_cost(self.blob, image.width * image.height)
+                check_jpeg_cost(self.blob, width * height)
                 pixels = _decode_jpeg(self.blob, gray=image.mode == "L", scale=round(width / image.width))
             else:
-                image.load()  # turns a TIFF upright by itself
-                eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
-                pixels = np.asarray(image if eight_bits else _eight_bits(image, self.name))
-            turn = _UPRIGHT.get(_orientation(image))
-            if turn is not None:
-                pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
+                image.load()
+                loaded = image if image.size == size else image.copy()  # whose size is that of its pixels
+                eight_bits = loaded.mode in ("L", "RGB") and not loaded.has_transparency_data
+                pixels = np.asarray(loaded if eight_bits else _eight_bits(loaded, self.name))
+            if pixels.shape[1::-1] != size:
+                raise ValueError(f"its pixels are not the {size[0]}x{size[1]} that it announces")
+            turn = _UPRIGHT.get(orientation)
+            pixels = pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
             return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
@@ -328,12 +328,19 @@ def _complete(blob: bytes) -> bool:
     return blob.rfind(END, position) >= 0
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+def _layout(image: Image.Image) -> tuple[tuple[int, int], int]:
+    """Width and height of the pixels as they lie in the file, and the EXIF orientation: 1 to 8, and 1 for whatever else
+    may be there. It is taken out, or else Pillow would turn a TIFF by itself, whose sides it has exchanged by now.
+    """
+    if image.format == "PNG":
+        image.load()  # the orientation may come after the pixels
+    tags = getattr(image, "tag_v2", None)
+    size = image.size if tags is None else (tags[_WIDTH], tags[_HEIGHT])
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        orientation = image.getexif().pop(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - damaged metadata can raise anything, and the image is good without
-        return 1
+        orientation = 1
+    return size, orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:

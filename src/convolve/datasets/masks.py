@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
 from threading import Lock
@@ -17,7 +17,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES
 from convolve.datasets.parallel import in_order
 from convolve.datasets.stored_masks import are_colors, class_indices, read_stored
-from convolve.errors import DataError, ImageError
+from convolve.errors import ChangedImageError, DataError, ImageError
 from convolve.targets import ArrayTargets
 from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.values import (
@@ -57,22 +57,29 @@ class MaskReader(Protocol):
 @dataclass(frozen=True)
 class MaskFiles:
     """Image files below ``root``, one per image. A pixel's stored value, a number or a color, means the class whose
-    index is its position in ``stored``; ``ignored`` values mean none.
+    index is its position in ``stored``; ``ignored`` values mean none. ``shapes`` are those of the files read so far.
     """
 
     root: Path
     names: tuple[str, ...]
     stored: tuple[int | Color, ...]
     ignored: tuple[int | Color, ...] = ()
+    shapes: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, index: int) -> Pixels:
-        """(H, W) class indices. Raises `ImageError`, also for a value that names no class."""
-        mask = read_stored(self.root / self.names[index])
+        """(H, W) class indices. Raises `ImageError`, also for a value that names no class, and `ChangedImageError` for
+        a file that has had another size.
+        """
+        name = self.names[index]
+        mask = read_stored(self.root / name)
         values = mask.translate(mask.values, are_colors((*self.stored, *self.ignored)))
-        return class_indices(values, self.stored, self.ignored, self.names[index])
+        size = (values.shape[0], values.shape[1])
+        if (before := self.shapes.setdefault(name, size)) != size:
+            raise ChangedImageError.by_size(name, before, size)
+        return class_indices(values, self.stored, self.ignored, name)
 
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the file's bytes and of what its values mean. Raises `ImageError`."""
