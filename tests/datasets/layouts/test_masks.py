@@ -12,6 +12,7 @@ from PIL import Image
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.mask_values import VOC
 from convolve.datasets.masks import MaskFiles, count_pixels
+from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels
 from tests.datasets.ground_truths import masks_of
@@ -550,3 +551,103 @@ def test_lists_name_colors_and_each_split_may_have_one(tmp_path: Path) -> None:
     (tmp_path / "valid" / "_classes.csv").write_text("Pixel Value, Class\n3, van\n0, sky\n1, road\n2, tree\n")
     with pytest.raises(DataError, match=r"_classes\.csv and .*_classes\.csv list different classes"):
         open_dataset(tmp_path)
+
+
+def numbered(root: Path, image: str, mask: str, count: int = 6, masks: int = 6) -> Path:
+    """Images, and masks for the first of them, under names with a number each."""
+    for number in range(count):
+        photograph(root / image.format(number), seed=number)
+        if number < masks:
+            put(root / mask.format(number), QUARTERS if number % 2 else QUARTERS[::-1].copy())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("raw/t{:03}.tif", "gt/man_seg{:03}.tif"),
+        ("raw/t{:03}.tif", "SEG/man_seg{:03}.tif"),
+        ("01/t{:03}.tif", "01_GT/SEG/man_seg{:03}.tif"),
+        ("raw/t{:03}.tif", "TRA/man_track{:03}.tif"),
+        ("images/t{:03}.jpg", "labels/man_seg{}.png"),
+        ("x/img{}.png", "y/lab{}.png"),
+        ("input/a{}x.png", "target/b{}y.png"),
+        ("case{}/raw/t.png", "case{}/lab/m.png"),
+        ("t{}.png", "man_{}.png"),
+        ("raw2/t{}.png", "y/m{}_3.png"),
+    ],
+)
+def test_masks_pair_by_their_numbers(image: str, mask: str, tmp_path: Path) -> None:
+    data = open_dataset(numbered(tmp_path, image, mask))
+    assert (data.layout, names(data)) == ("masks", [image.format(number) for number in range(6)])
+    assert [np.array_equal(read(data, index), QUARTERS) for index in range(6)] == [False, True] * 3
+    first = f"{image.format(0)} with {mask.format(0)}"
+    assert f"paired by the numbers in their names, such as {first}" in data.notes[0]
+    assert "masks of the same numbers" in data.reason
+
+
+def test_numbers_pair_within_sequences_and_splits(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        numbered(tmp_path / split, "raw/t{}.png", "lab/m{}.png", count=4, masks=4)
+    data = open_dataset(tmp_path)
+    assert {split: len(part) for split, part in data.given_splits.items()} == {"train": 4, "validation": 4}
+    assert [name.replace("raw/t", "lab/m") for name in names(data)] == list(data.annotations)
+
+
+def test_numbers_of_objects_are_masks_and_dark_pictures_are_none(tmp_path: Path) -> None:
+    """What differs from the background lies in areas in masks alone, however many values there are."""
+    objects = np.kron(np.arange(81).reshape(9, 9), np.ones((6, 6))).astype(np.uint16)
+    for number in range(4):
+        dark = np.where(objects % 2 > 0, np.random.default_rng(number).integers(0, 4000, objects.shape), 0)
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        Image.fromarray(dark.astype(np.uint16)).save(tmp_path / "raw" / f"t{number}.tif")
+        put(tmp_path / "gt" / f"man_seg{number}.tif", objects)
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data), len(masks_of(data).classes)) == ("masks", 4, 81)
+
+
+def test_masks_of_few_images_are_no_class(tmp_path: Path) -> None:
+    numbered(tmp_path, "01/t{:03}.tif", "01_GT/SEG/man_seg{:03}.tif", count=9, masks=2)
+    with pytest.raises(DataError, match=r"as masks \(2 images with .* --layout folders or --layout masks"):
+        open_dataset(tmp_path)
+    data = open_dataset(tmp_path, ReadingOptions(layout="masks"))
+    assert (names(data), len(data.left_out)) == (["01/t000.tif", "01/t001.tif"], 7)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 11
+
+
+@pytest.mark.parametrize("count", [6, 5])
+@pytest.mark.parametrize("mask", ["lab/{}.png", "gt/{}.png"])
+def test_masks_that_no_name_pairs_are_no_class(mask: str, count: int, tmp_path: Path) -> None:
+    for number, letter in enumerate("kqxwvz"):
+        photograph(tmp_path / "raw" / f"{letter}a.png", seed=number)
+        if number < count:
+            put(tmp_path / mask.format("bcdfgh"[number]), QUARTERS)
+    with pytest.raises(DataError, match=r"two classes, raw and (lab|gt), or as images in raw and masks in (lab|gt)"):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, ReadingOptions(layout="folders")).layout == "folders"
+
+
+def test_two_kinds_of_numbered_files_are_refused(tmp_path: Path) -> None:
+    numbered(tmp_path, "01/t{:03}.tif", "01_GT/SEG/man_seg{:03}.tif")
+    numbered(tmp_path, "01/t{:03}.tif", "01_GT/TRA/man_track{:03}.tif")
+    with pytest.raises(DataError, match=r"two kinds of masks, such as 01_GT/SEG/.* and 01_GT/TRA/.*; leave one"):
+        open_dataset(tmp_path)
+
+
+def test_masks_of_two_kinds_of_images_are_refused(tmp_path: Path) -> None:
+    numbered(tmp_path, "raw/t{}.png", "lab/m{}.png")
+    numbered(tmp_path, "painted/p{}.png", "lab/m{}.png")
+    with pytest.raises(DataError, match=r"lab/m0\.png, that may be of (painted/p0|raw/t0)\.png or of .*--layout fol"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_classes_numbered_apart_stay_classes(drawn: bool, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(4):
+            path = tmp_path / name / f"{name}{number}.png"
+            if drawn:
+                put(path, QUARTERS)
+            else:
+                photograph(path, seed=number)
+    assert open_dataset(tmp_path).layout == "folders"

@@ -267,7 +267,7 @@ def _weigh(
     """
     own, others = explained
     rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _ALIKE * own
-    if rivals and _differ(dataset, other):
+    if (rivals and _differ(dataset, other)) or _is_class_of_masks(dataset, other):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
@@ -296,6 +296,16 @@ def _differ(one: Dataset, other: Dataset) -> bool:
     pairs = {(classes[value], others[theirs[path]]) for path, value in labels.items() if path in theirs}
     parted = any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
     return parted or any(mine != its and (mine in others or its in classes) for mine, its in pairs)
+
+
+def _is_class_of_masks(dataset: Dataset, other: Dataset) -> bool:
+    """Whether a folder that is a class in one reading holds nothing but the masks of the other one."""
+    labels = dataset.ground_truths.get("labels")
+    if dataset.layout != folders.NAME or other.layout != masks.NAME or not isinstance(labels, Labels):
+        return False
+    annotations, values = set(other.annotations), labels.values.tolist()
+    images = {value for index, value in enumerate(values) if dataset.images.name(index) not in annotations}
+    return images != set(values)
 
 
 def _join_splits(dataset: Dataset, other: Dataset) -> Dataset:
