@@ -141,7 +141,7 @@ class EncodedFile(EncodedImage):
             else:
                 image.load()  # turns a TIFF upright by itself
                 eight_bits = image.mode in ("L", "RGB") and not image.has_transparency_data
-                pixels = np.asarray(image if eight_bits else _eight_bits(image, self.name))
+                pixels = np.asarray(image if eight_bits else _eight_bits(image, self))
             turn = _UPRIGHT.get(_orientation(image))
             if turn is not None:
                 pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
@@ -364,12 +364,14 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
+def _eight_bits(image: Image.Image, encoded: EncodedImage) -> Image.Image:
     """The same image in mode L or RGB, without transparency."""
+    if image.mode == "1" and image.format == "BMP":  # Pillow takes 8 bits of black and white for one
+        return Image.fromarray(cv2.imdecode(np.frombuffer(encoded.blob, np.uint8), cv2.IMREAD_GRAYSCALE))
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         values = np.asarray(image)
         if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
-            raise ImageError(f"{name} has 32 bits a channel; save it with 8 or 16.")
+            raise ImageError(f"{encoded.name} has 32 bits a channel; save it with 8 or 16.")
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     gray = image.mode in _GRAY_MODES
     if image.mode == "P":

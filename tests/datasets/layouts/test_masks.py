@@ -416,6 +416,88 @@ def test_palettes_that_differ_are_colors(tmp_path: Path) -> None:
     assert [read(data, index).max() for index in range(3)] == [2, 1, 2]
 
 
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "gif"])
+def test_a_color_is_one_class_whatever_its_index(suffix: str, tmp_path: Path) -> None:
+    """Of red, which is the second color of two files and the third one of another."""
+    red, green = (255, 0, 0), (0, 255, 0)
+    for number, palette in enumerate([[(0, 0, 0), red], [(0, 0, 0), green, red], [(0, 0, 0), red]]):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        mask = np.where(QUARTERS > 2, palette.index(red), 0).astype(np.uint8)
+        put(tmp_path / "masks" / f"{number}.{suffix}", mask, palette)
+    data = open_dataset(tmp_path)
+    assert len(masks_of(data).classes) == 2
+    assert all(np.array_equal(read(data, index), QUARTERS > 2) for index in range(3))
+
+
+def test_indices_beyond_a_palette_stay_classes(tmp_path: Path) -> None:
+    """All of them are black, as is the first one."""
+    side_by_side(tmp_path, QUARTERS)
+    for number, top in enumerate((1, 5, 5)):
+        mask = np.where(QUARTERS > 2, top, 0).astype(np.uint8)
+        put(tmp_path / "masks" / f"{number}.png", mask, [(0, 0, 0), (255, 0, 0)])
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("class 0", "class 1", "class 5")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
+@pytest.mark.parametrize(
+    ("grays", "names", "expected"),
+    [
+        ([(0, 1, 2), (0, 2), (1, 2)], "class 0, class 1, class 2", [(0, 1, 2), (0, 2), (1, 2)]),
+        ([(0, 1), (0, 1), (0, 255)], "class 0, class 1", [(0, 1), (0, 1), (0, 255)]),
+        ([(0, 1, 255)] * 3, "class 0, class 1", [(0, 1, 255)] * 3),
+        ([(0, 128, 255), (0, 255), (128, 255)], "class 0, class 128, class 255", [(0, 1, 2), (0, 2), (1, 2)]),
+        ([(0, 255)] * 3, "background, foreground", [(0, 1)] * 3),
+    ],
+)
+def test_grays_are_the_same_classes_in_every_format(
+    grays: list[tuple[int, ...]], names: str, expected: list[tuple[int, ...]], suffix: str, tmp_path: Path
+) -> None:
+    """What writes GIF numbers the grays that a file has anew."""
+    for number, values in enumerate(grays):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        put(tmp_path / "masks" / f"{number}.{suffix}", np.array(values, np.uint8)[QUARTERS % len(values)])
+    data = open_dataset(tmp_path)
+    assert ", ".join(masks_of(data).classes) == names
+    for index, values in enumerate(expected):
+        assert np.array_equal(read(data, index), np.array(values)[QUARTERS % len(values)])
+
+
+@pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
+def test_palettes_of_grays_that_differ_are_grays(suffix: str, tmp_path: Path) -> None:
+    grays = [(0, 1, 255), (0, 1), (0, 255)]
+    for number, values in enumerate(grays):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        path = tmp_path / "masks" / f"{number}.{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        image = Image.fromarray((QUARTERS % len(values)).astype(np.uint8), "P")
+        image.putpalette([channel for value in values for channel in (value,) * 3])
+        image.save(path)
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("class 0", "class 1")
+    for index, values in enumerate(grays):
+        assert np.array_equal(read(data, index), np.array(values)[QUARTERS % len(values)])
+
+
+def test_grays_of_gif_heed_the_numbers_of_a_list(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("ground\ndisc\nrectangle\n")
+    for number in range(2):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        put(tmp_path / "masks" / f"{number}.gif", np.where(QUARTERS > 2, 2, 0).astype(np.uint8))
+    assert fractions(open_dataset(tmp_path)) == {"ground": 0.75, "disc": 0, "rectangle": 0.25}
+    for number in range(2):  # grays that are no numbers of the list only show its indices
+        put(tmp_path / "masks" / f"{number}.gif", QUARTERS % 3, [(0, 0, 0), (127, 127, 127), (255, 255, 255)])
+    assert fractions(open_dataset(tmp_path)) == {"ground": 0.5, "disc": 0.25, "rectangle": 0.25}
+
+
+def test_a_palette_of_grays_among_gray_masks_is_a_guess(tmp_path: Path) -> None:
+    """The index 1 may be a class, or the gray 2 that it has."""
+    side_by_side(tmp_path, (QUARTERS > 2).astype(np.uint8))
+    put(tmp_path / "masks" / "1.png", (QUARTERS > 2).astype(np.uint8), [(0, 0, 0), (2, 2, 2)])
+    with pytest.raises(DataError, match="indices of a palette and others gray, such as 1; export all alike"):
+        open_dataset(tmp_path)
+
+
 def test_gray_masks_among_indexed_ones(tmp_path: Path) -> None:
     """Gray 255 is white; where the palette has no white, what it means is not known."""
     mask = (QUARTERS > 2).astype(np.uint8)
