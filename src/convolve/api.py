@@ -22,6 +22,7 @@ def data(
     path: str | Path,
     *,
     layout: str | None = None,
+    annotations: str | Path | Sequence[str | Path] | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     label_from: str | None = None,
@@ -41,6 +42,7 @@ def data(
     Args:
         path: Folder, file, or built-in dataset such as digits.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
+        annotations: Tables or annotation files to read, by their paths below the folder; by default recognized.
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
         label_from: Regular expression on image paths; its first group (or match) is the label.
@@ -110,6 +112,7 @@ def train(
     save_memory: bool | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
     layout: str | None = None,
+    annotations: str | Path | Sequence[str | Path] | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     label_from: str | None = None,
@@ -178,6 +181,7 @@ def train(
         fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
             cuts large images into overlapping tiles at full scale.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
+        annotations: Tables or annotation files to read, by their paths below the folder; by default recognized.
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
         label_from: Regular expression on image paths; its first group (or match) is the label.

@@ -364,10 +364,11 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(image: Image.Image, encoded: EncodedImage) -> Image.Image:
+def _eight_bits(image: Image.Image, encoded: EncodedFile) -> Image.Image:
     """The same image in mode L or RGB, without transparency."""
     if image.mode == "1" and image.format == "BMP":  # Pillow takes 8 bits of black and white for one
-        return Image.fromarray(cv2.imdecode(np.frombuffer(encoded.blob, np.uint8), cv2.IMREAD_GRAYSCALE))
+        decoded = cv2.imdecode(np.frombuffer(encoded.blob, np.uint8), cv2.IMREAD_GRAYSCALE)
+        return Image.fromarray(np.asarray(decoded, np.uint8))
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         values = np.asarray(image)
         if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:

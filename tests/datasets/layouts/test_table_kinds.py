@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import normalize
 
 import pytest
@@ -36,7 +36,7 @@ def rows(form: str, count: int = 12) -> list[str]:
     return [form.format(n=number, l=NAMES[number % 2], k=number % 2, r=11 - number) for number in range(count)]
 
 
-def read(root: Path, **options: str) -> dict[str, list[str]]:
+def read(root: Path, **options: Any) -> dict[str, list[str]]:
     return labels_by_image(open_dataset(root, ReadingOptions(**options)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import chain
@@ -77,6 +78,8 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
         folder = catalog.locate(str(path))
     if dataset is None:
         inside = take_inventory(folder, options) if folder.is_dir() else None
+        if inside and options.annotations:
+            inside.check_annotations()
         dataset = _recognize(inside, candidates) if inside else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
@@ -93,11 +96,16 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
     """The layouts that heed each of the options that are given, and those that can be meant. Raises `DataError`."""
     given = (
         ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
+        ("--annotations", options.annotations, [tables, coco, cvat, via, label_studio]),
         ("--image-column", options.image_column, [tables, parquet]),
         ("--label-column", options.label_column, [tables, parquet, via, label_studio]),
         ("--label-from", options.label_from, [names]),
     )
-    heeded = {f"{option} {value}": layouts for option, value, layouts in given if value is not None}
+    heeded = {
+        f"{option} {value if isinstance(value, str) else ' '.join(value)}": layouts
+        for option, value, layouts in given
+        if value is not None
+    }
     if [] in heeded.values():
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
     candidates = list(LAYOUTS)
@@ -202,6 +210,11 @@ def _read(inventory: Inventory, layouts: Sequence[ModuleType]) -> tuple[list[Dat
                 obstacles[layout.NAME] = error
             else:
                 readings += [dataset] if dataset else []
+    asked = inventory.options.layout not in (None, folders.NAME, masks.NAME)
+    if asked and readings and "masks" not in readings[0].ground_truths:  # which may join that, as without being asked
+        with suppress(DataError):
+            others = masks.recognize(inventory)
+            readings += [others] if others else []
     return readings, obstacles
 
 
@@ -242,8 +255,8 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
             read = (*dataset.images.names, *dataset.annotations)
             names = read if below == "." else [f"{below}/{name}" for name in read]
         explained.append(frozenset(names).intersection(inventory.images))
-    most = max(map(len, explained))
-    index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
+    most, asked = max(map(len, explained)), inventory.options.layout is not None
+    index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
     if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
         raise DataError(obstacles[masks.NAME])

@@ -77,7 +77,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     Raises `DataError` for a damaged file, files that disagree on classes, or whatever else hinders reading them.
     """
-    names = sorted(filter(MARK.search, inventory.files), key=_rank)
+    names = sorted(inventory.annotation_files(MARK), key=_rank)
     instances = [name for name in names if Path(name).name.startswith("instances")]
     others = [name for name in names if name not in instances]
     documents: list[_Document] = []
@@ -201,7 +201,8 @@ def _dataset(inventory: Inventory, documents: Sequence[_Document], notes: Sequen
     dataset = outlined_dataset(inventory, NAME, reason, entries, names)
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     said = [*notes, *more, *(note for one in read for note in one.notes), *absent]
-    return replace(dataset, notes=(*said, *dataset.notes))
+    sources = tuple(document.name for document in documents)
+    return replace(dataset, notes=(*said, *dataset.notes), sources=sources)
 
 
 def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:

@@ -68,7 +68,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     Raises `DataError` for a damaged file, for one of a video, and where files have different labels.
     """
     roots = {}
-    for name in filter(MARK.search, inventory.files):
+    for name in inventory.annotation_files(MARK):
         root = read_xml(inventory.root / name, (b"<annotations", b"<meta"))
         if root is not None and root.tag == "annotations":
             if root.find("track") is not None and root.find("image") is None:
@@ -106,7 +106,7 @@ def _dataset(
             raise DataError(f"{next(iter(roots))} in {inventory.root} has no object in any image; annotate some.")
         dataset = tagged_dataset(inventory, NAME, reason, entries, [*listed, *sorted(tags)])
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
-    return replace(dataset, notes=(*absent, *dataset.notes))
+    return replace(dataset, notes=(*absent, *dataset.notes), sources=tuple(roots))
 
 
 def _labels(root: Element) -> Iterator[str]:

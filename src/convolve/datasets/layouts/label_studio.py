@@ -114,7 +114,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     Raises `DataError` for a damaged file, and for an image with annotations that differ.
     """
     finder = ImageFinder(inventory.images)
-    files = {name: tasks for name in filter(MARK.search, inventory.files) if (tasks := _read(inventory, name))}
+    files = {name: tasks for name in inventory.annotation_files(MARK) if (tasks := _read(inventory, name))}
     if not files:
         return None
     entries: list[OutlinedImage] = []
@@ -141,7 +141,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         dataset = tagged_dataset(inventory, NAME, reason, entries, chosen)
     else:
         raise DataError(f"{first} has neither regions nor choices; annotate some.")
-    return replace(dataset, notes=(*absent, *dataset.notes))
+    return replace(dataset, notes=(*absent, *dataset.notes), sources=tuple(files))
 
 
 def _entries(

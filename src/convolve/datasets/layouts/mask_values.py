@@ -192,7 +192,9 @@ def _palettes_differ(found: Sequence[ValueCounts]) -> bool:
     palettes: dict[int, dict[int, Numbers]] = {}  # of a color by its index
     for each in found:
         palette = _palette(each)
-        for index in each.distinct.values.tolist() if palette is not None else ():
+        if palette is None:
+            continue
+        for index in each.distinct.values.tolist():
             color = int(palette[index])
             others = palettes.setdefault(color, {})
             moved = any(palette[other] != color != its[index] for other, its in others.items())

@@ -126,7 +126,7 @@ def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
     """The tables at the top, less plain texts on single images, and those in folders there that are no plain text."""
     images = {image.rpartition(".")[0] for image in inventory.images}
     folders: dict[str, list[str]] = {}
-    for name in filter(MARK.search, inventory.files):
+    for name in inventory.annotation_files(MARK):
         folder = name.rpartition("/")[0]
         if not name.casefold().endswith(".txt") or not (folder or name[: -len(".txt")] in images):
             folders.setdefault(folder, []).append(name)
@@ -317,7 +317,8 @@ def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
     labels = as_labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
     images = ImageFiles(root, tuple(row.path for row in rows))
     dataset = build_dataset(root, NAME, f"the table {names}", images, [row.split for row in rows], {"labels": labels})
-    return replace(dataset, notes=(*dataset.notes, *notes), left_out=tuple(named - set(images.names)))
+    left, sources = tuple(named - set(images.names)), tuple(table.name for table in tables)
+    return replace(dataset, notes=(*dataset.notes, *notes), left_out=left, sources=sources)
 
 
 def _describe(table: _Table) -> list[str]:

@@ -56,7 +56,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     Raises `DataError` for a damaged file and for regions without that attribute.
     """
-    files = {name: images for name in filter(MARK.search, inventory.files) if (images := _read(inventory, name))}
+    files = {name: images for name in inventory.annotation_files(MARK) if (images := _read(inventory, name))}
     if not files:
         return None
     finder = ImageFinder(inventory.images)
@@ -82,7 +82,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     bare = [entry.image for entry in entries if not entry.objects]
     absent += [f"no region, so all background: {count_of(len(bare), 'image')}, {list_names(bare)}"] if bare else []
-    return replace(dataset, notes=(*absent, *dataset.notes))
+    return replace(dataset, notes=(*absent, *dataset.notes), sources=tuple(files))
 
 
 def _read(inventory: Inventory, name: str) -> dict[str, list[_Region]]:
