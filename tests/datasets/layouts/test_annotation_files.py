@@ -85,3 +85,30 @@ def test_files_of_annotations_say_nothing_of_folders(tmp_path: Path) -> None:
     (tmp_path / "notes.csv").write_text("who,when\nme,now\n")
     with pytest.raises(DataError, match=r"cannot be read as table or coco or cvat or via or label-studio"):
         read(tmp_path, "notes.csv")
+
+
+@pytest.mark.parametrize(("layout", "first", "second"), FILES)
+def test_a_copy_is_not_read(layout: str, first: str, second: str, tmp_path: Path) -> None:
+    """As browsers call what is downloaded again, or under any other name."""
+    write(tmp_path, layout, first)
+    alone = open_dataset(tmp_path)
+    stem, dot, suffix = first.rpartition(".")
+    for copy in (f"{stem} (1){dot}{suffix}", f"{stem}_backup{dot}{suffix}"):
+        (tmp_path / copy).write_bytes((tmp_path / first).read_bytes())
+        data = open_dataset(tmp_path)
+        assert (data.reason, data.sources, len(data)) == (alone.reason, (first,), len(alone))
+        assert f"{copy} is a copy of {first} and is not read" in data.notes
+        (tmp_path / copy).unlink()
+
+
+def test_tables_that_say_the_same_in_other_forms_are_copies(tmp_path: Path) -> None:
+    table = tmp_path / write(tmp_path, "table", "labels.csv")
+    (tmp_path / "labels_new.tsv").write_text(table.read_text().replace(",", "\t"))
+    assert "labels_new.tsv is a copy of labels.csv and is not read" in open_dataset(tmp_path).notes
+
+
+def test_a_copy_under_the_name_of_another_split_is_none(tmp_path: Path) -> None:
+    for name in ("train.csv", "test.csv"):
+        write(tmp_path, "table", name)
+    data = open_dataset(tmp_path)
+    assert {word: len(part) for word, part in data.given_splits.items()} == {"train": 3, "test": 3}

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from convolve.datasets.inventory import Inventory
-from convolve.datasets.layouts.documents import read_xml
+from convolve.datasets.layouts.documents import read_xml, without_copies
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -76,10 +76,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
             roots[name] = root
     if not roots:
         return None
+    names, copies = without_copies(inventory.root, list(roots))
     finder = ImageFinder(inventory.images)
     entries: list[OutlinedImage] = []
     missing: list[str] = []
-    for name, root in roots.items():
+    for name in names:
+        root = roots[name]
         found = finder.find([image.get("name", "") for image in root.iter("image")], name)
         missing += found.missing
         images = [image for image in root.iter("image") if image.get("name", "") in found.paths]
@@ -88,7 +90,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
         raise DataError(
             f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {missing[0]}."
         )
-    return _dataset(inventory, roots, entries, missing)
+    dataset = _dataset(inventory, {name: roots[name] for name in names}, entries, missing)
+    return replace(dataset, notes=(*copies, *dataset.notes))
 
 
 def _dataset(
