@@ -15,11 +15,9 @@ from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
-from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import (
     catalog,
     cifar,
@@ -43,12 +41,11 @@ from convolve.datasets.layouts import (
     via,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
-from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
-from convolve.datasets.masks import Masks
+from convolve.datasets.layouts.readings import differ, has_class_of_masks, have_same_classes, join_masks, join_splits
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
-from convolve.values import Dataset, Indices
+from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
@@ -280,90 +277,20 @@ def _weigh(
     """
     own, others = explained
     rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _ALIKE * own
-    if (rivals and _differ(dataset, other)) or _is_class_of_masks(dataset, other):
+    if (rivals and differ(dataset, other)) or has_class_of_masks(dataset, other):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
-        return _join_splits(dataset, other)
+        return join_splits(dataset, other)
     if "masks" in other.ground_truths and dataset.layout != folders.NAME:
-        return _join(dataset, other)
+        return join_masks(dataset, other)
+    if other.layout == folders.NAME and others >= _ALIKE * own and not have_same_classes(dataset, other):
+        notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these classes")
     if others < _MOST * own:
         notes.append(f"{other.layout} was not taken: it explains {others:,} of {len(inventory.images):,} images")
     return dataset
-
-
-def _differ(one: Dataset, other: Dataset) -> bool:
-    """Whether two readings put the images that both have into different classes. What these are called matters only
-    where one reading has the names of the other.
-    """
-    found = [
-        (known.classes, dict(zip(_paths(dataset), known.values.tolist(), strict=True)))
-        for dataset in (one, other)
-        if isinstance(known := dataset.ground_truths.get("labels"), Labels) and not known.multi_label
-    ]
-    if len(found) < 2:
-        return False
-    (classes, labels), (others, theirs) = found
-    pairs = {(classes[value], others[theirs[path]]) for path, value in labels.items() if path in theirs}
-    parted = any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
-    return parted or any(mine != its and (mine in others or its in classes) for mine, its in pairs)
-
-
-def _is_class_of_masks(dataset: Dataset, other: Dataset) -> bool:
-    """Whether a folder that is a class in one reading holds nothing but the masks of the other one."""
-    labels = dataset.ground_truths.get("labels")
-    if dataset.layout != folders.NAME or other.layout != masks.NAME or not isinstance(labels, Labels):
-        return False
-    annotations, values = set(other.annotations), labels.values.tolist()
-    images = {value for index, value in enumerate(values) if dataset.images.name(index) not in annotations}
-    return images != set(values)
-
-
-def _join_splits(dataset: Dataset, other: Dataset) -> Dataset:
-    """A dataset with the splits of another one, where they are known of all its images. A missing one is of the same
-    split as all others in its folder, or around that.
-    """
-    words: dict[str, set[str]] = {}
-    files = _paths(other)
-    for word, part in other.given_splits.items():
-        for index in part:
-            for path in (files[index], *map(str, Path(files[index]).parents)):
-                words.setdefault(path, set()).add(word)
-    found = []
-    for file in _paths(dataset):
-        near = next((words[path] for path in (file, *map(str, Path(file).parents)) if path in words), set())
-        found.append(next(iter(near)) if len(near) == 1 else "")
-    if not all(found):
-        return dataset
-    splits = {word: np.flatnonzero([each == word for each in found]) for word in other.given_splits}
-    return replace(dataset, reason=f"{dataset.reason}; splits: {other.reason}", given_splits=splits)
-
-
-def _join(dataset: Dataset, other: Dataset) -> Dataset:
-    """A dataset with the masks that another one has of the same images. What has a label is an image, even if it is
-    called as masks are.
-    """
-    own, found = _paths(dataset), other.ground_truths["masks"]
-    position = {file: index for index, file in enumerate(_paths(other))}
-    indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
-    whole = "masks" in dataset.ground_truths or any(map(is_mask, own))
-    if whole or not isinstance(found, Masks) or not (indices >= 0).any():
-        return dataset
-    return replace(
-        dataset,
-        reason=f"{dataset.reason}; masks of {int((indices >= 0).sum())} of its images: {other.reason}",
-        ground_truths={**dataset.ground_truths, "masks": found.take(indices)},
-        annotations=other.annotations,
-    )
-
-
-def _paths(dataset: Dataset) -> Sequence[str]:
-    return [
-        os.path.abspath(Path(dataset.root, dataset.images.name(index)))  # noqa: PTH100 - links stay apart
-        for index in range(len(dataset))
-    ]
 
 
 def _no_such_dataset(name: str) -> str:

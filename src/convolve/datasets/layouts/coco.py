@@ -64,10 +64,13 @@ class _Document:
 
 @dataclass(frozen=True)
 class _Images:
-    """Those of a document: entries whose images are here, a name of each that is ``missing``, and what to say."""
+    """Those of a document: entries whose images are here, a name of each that is ``missing``, images that are ``left``
+    out although they are here, and what to say.
+    """
 
     entries: list[OutlinedImage]
     missing: list[str]
+    left: list[str]
     notes: list[str]
 
 
@@ -204,7 +207,8 @@ def _dataset(inventory: Inventory, documents: Sequence[_Document], notes: Sequen
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     said = [*notes, *more, *(note for one in read for note in one.notes), *absent]
     sources = tuple(document.name for document in documents)
-    return replace(dataset, notes=(*said, *dataset.notes), sources=sources)
+    left = (*dataset.left_out, *(path for one in read for path in one.left))
+    return replace(dataset, notes=(*said, *dataset.notes), sources=sources, left_out=left)
 
 
 def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
@@ -291,7 +295,8 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
         f"{found.paths[name]}"
         for name in found.moved[:1]
     ]
-    return _Images(entries, list(found.missing), notes)
+    left = [found.paths[name] for names in doubled.values() for name in names if name in found.paths]
+    return _Images(entries, list(found.missing), left, notes)
 
 
 def _objects(path: Path, document: _Document, categories: Mapping[str, str]) -> dict[str, list[NamedObject]]:
