@@ -35,6 +35,7 @@ def data(
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
     label_errors: bool = False,
     folds: int = 5,
+    csv: str | Path | None = None,
     progress: bool = True,
 ) -> Examined:
     """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits.
@@ -61,6 +62,7 @@ def data(
             examined.
         folds: For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the
             images that the run has not learned from are judged.
+        csv: Also write the label errors to this file.
         progress: Report progress on the console or in the notebook.
 
     Raises:

@@ -338,7 +338,10 @@ def _decode_jpeg(blob: bytes, name: str, *, gray: bool, scale: int) -> Pixels:
 
 
 def _cut_short(name: str) -> ImageError:
-    return ImageError(f"{name} is cut short (its end marker is missing); copy it again or delete it.")
+    return ImageError(
+        f"{name} is cut short (its end marker is missing); copy it again or delete it, or save it anew if all of it is "
+        "there."
+    )
 
 
 def _too_large(name: str) -> ImageError:

@@ -15,7 +15,6 @@ from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
-
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.layouts import (
