@@ -22,6 +22,7 @@ def data(
     path: str | Path,
     *,
     layout: str | None = None,
+    annotations: str | Path | Sequence[str | Path] | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     label_from: str | None = None,
@@ -34,6 +35,7 @@ def data(
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
     label_errors: bool = False,
     folds: int = 5,
+    csv: str | Path | None = None,
     progress: bool = True,
 ) -> Examined:
     """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits.
@@ -41,6 +43,7 @@ def data(
     Args:
         path: Folder, file, or built-in dataset such as digits.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
+        annotations: Tables or annotation files to read, by their paths below the folder; by default recognized.
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
         label_from: Regular expression on image paths; its first group (or match) is the label.
@@ -59,6 +62,7 @@ def data(
             examined.
         folds: For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the
             images that the run has not learned from are judged.
+        csv: Also write the label errors to this file.
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -110,6 +114,7 @@ def train(
     save_memory: bool | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
     layout: str | None = None,
+    annotations: str | Path | Sequence[str | Path] | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     label_from: str | None = None,
@@ -178,6 +183,7 @@ def train(
         fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
             cuts large images into overlapping tiles at full scale.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
+        annotations: Tables or annotation files to read, by their paths below the folder; by default recognized.
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
         label_from: Regular expression on image paths; its first group (or match) is the label.

@@ -131,7 +131,8 @@ def to_sections(options: object) -> dict[str, Any]:
         if dataclasses.is_dataclass(value):
             value = to_sections(value) or None
         if value is not None and spec.name != "task_options":
-            found[spec.name] = str(value) if isinstance(value, Path) else value
+            plain = list(value) if isinstance(value, tuple) else value
+            found[spec.name] = str(value) if isinstance(value, Path) else plain
     return found
 
 
@@ -184,7 +185,7 @@ def _checked(name: str, value: object, hint: Any) -> object:
         if origin is Literal:
             if value in typing.get_args(choice):
                 return value
-        elif origin is tuple:
+        elif origin is tuple and value is not None:
             items = value if isinstance(value, list | tuple) else (value,)
             return tuple(_checked(name, item, typing.get_args(choice)[0]) for item in items)
         elif choice is float and type(value) is int and abs(value) < 2**63:

@@ -183,7 +183,8 @@ class Dataset:
     ``ground_truths`` has it by kind: `labels`, `masks`. ``given_splits`` maps `train`, `validation` and `test` to the
     indices that the layout itself assigns; it is empty when it assigns none. ``reason`` says by what the layout was
     recognized and what was found, ``notes`` what was left out or not taken, a sentence each; ``annotations`` are those
-    image files below the root that the ground truths are read from, ``left_out`` those of which a note speaks.
+    image files below the root that the ground truths are read from, ``left_out`` those of which a note speaks;
+    ``sources`` are tables and other files below the root that each say what is true of many images.
     """
 
     root: str
@@ -195,6 +196,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     annotations: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, ground_truth in self.ground_truths.items():

@@ -124,7 +124,7 @@ def test_new_splits_keep_near_duplicates_together(tmp_path: Path) -> None:
     found = rows(tmp_path / "clean.csv")
     assert len(found) == 160
     assert cleaned.left_out == {}
-    assert min(cleaned.images.values()) == 24  # 15 % of 40 groups of four
+    assert cleaned.images == {"train": 104, "validation": 24, "test": 32}  # 15 % and 20 % of 40 groups of four
     splits = {(name.partition("-")[0], split) for name, (_, split) in found.items()}
     assert len(splits) == 40
     dataset = open_dataset(tmp_path / "clean.csv")

@@ -114,7 +114,9 @@ def test_the_files_that_come_with_pydicom() -> None:
 def test_what_cannot_be_decoded() -> None:
     pydicom = pytest.importorskip("pydicom")
     two = EncodedFile(encoded(RAMP[:2], NumberOfFrames=2, Rows=1, Columns=4), "1.dcm")
-    with pytest.raises(ImageError, match=r"1\.dcm has 2 frames; save the ones that you want as images\."):
+    with pytest.raises(
+        ImageError, match=r"1\.dcm is a multi-frame DICOM file of 2 frames; save the ones that you want as images\."
+    ):
         two.decode()
     large = EncodedFile(encoded(RAMP, Rows=60000, Columns=60000), "1.dcm")
     with pytest.raises(ImageError, match=r"1\.dcm has more than 89 million pixels"):

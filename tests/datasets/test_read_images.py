@@ -378,3 +378,10 @@ def test_a_changed_file_is_noticed_though_size_and_time_are_the_same(tmp_path: P
     _, source = read(files, tmp_path / "caches")
     assert "decoded once" in source.description
     assert_same_pixels(source, files, preprocessing(24, 24))
+
+
+def test_a_bitmap_of_black_and_white_with_8_bits_a_pixel_is_not_black(tmp_path: Path) -> None:
+    image = Image.fromarray(np.eye(9, dtype=np.uint8), "P")
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.save(tmp_path / "a.bmp")
+    assert np.array_equal(ImageFiles(tmp_path, ("a.bmp",)).read(0)[..., 0], 255 * np.eye(9))

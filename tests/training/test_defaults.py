@@ -32,7 +32,17 @@ PHOTOS = Facts(images=200, channels=3, side=300, photographs=True)
 FASHION = Facts(images=60_000, channels=1, side=28, photographs=False)
 DIGITS = Facts(images=1_200, channels=1, side=8, photographs=False)
 CIFAR = Facts(images=50_000, channels=3, side=32, photographs=False)
-MAY_STAY_OPEN = {"data", "group_by", "weights", "freeze", "layout", "image_column", "label_column", "label_from"}
+MAY_STAY_OPEN = {
+    "data",
+    "group_by",
+    "weights",
+    "freeze",
+    "layout",
+    "annotations",
+    "image_column",
+    "label_column",
+    "label_from",
+}
 ONE_LABEL = Labels(np.array([0, 1]), ("a", "b"))
 MULTI_LABEL = Labels(np.ones((2, 2), dtype=np.uint8), ("a", "b"))
 

@@ -20,7 +20,7 @@ from convolve.models import freeze
 from convolve.progress import Message, Progress, format_duration
 from convolve.training import events
 from convolve.training.checkpoints import RunFiles
-from convolve.training.events import EpochTimes, Events, ProgressReporter
+from convolve.training.events import EpochTimes, EstimateCorrection, Events, ProgressReporter
 from convolve.training.learner import Learner
 from convolve.training.loop import fit
 from convolve.training.recipe import Optimization, Regularization
@@ -275,3 +275,29 @@ def test_a_part_of_the_time_ends_earlier() -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words
+
+
+def test_the_estimate_is_corrected_by_measured_epochs() -> None:
+    """By the median of the epochs so far, and again where that has changed by a third: they are 9 s long, later 28 s."""
+    seconds = iter([9.0, 20.0, 32.0, 60.0, 88.0, 117.0, 145.0])
+    said: list[Progress | Message] = []
+    correction = EstimateCorrection(said.append, epochs=20, estimated=6.0, since=0.0, clock=lambda: next(seconds))
+    for epoch in range(1, 8):
+        correction(State(epoch=epoch))
+    assert [event.text for event in said if isinstance(event, Message)] == [
+        "An epoch takes about 9 s, not 6 s: 2 min 51 s left of 3 min.",
+        "An epoch takes about 20 s, not 9 s: 4 min 40 s left of 6 min 37 s.",
+        "An epoch takes about 28 s, not 20 s: 6 min 4 s left of 8 min 29 s.",
+    ]
+
+
+@pytest.mark.parametrize(("estimated", "since", "state"), [
+    (8.0, 0.0, State(epoch=1)),  # which is near enough
+    (1.0, 0.0, State(epoch=19)),  # as little is left
+    (1.0, 0.0, State(epoch=1, ended="early")),
+    (1.0, None, State(epoch=1)),  # the first one after a resumption is only a part
+])  # fmt: skip
+def test_an_estimate_that_is_good_enough_stays(estimated: float, since: float | None, state: State) -> None:
+    said: list[Progress | Message] = []
+    EstimateCorrection(said.append, 20, estimated, since, clock=lambda: 10.0)(state)
+    assert said == []

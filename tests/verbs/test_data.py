@@ -15,6 +15,8 @@ from convolve.verbs.data import Examined, render
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import QUICK, folders, train
 
+SPLITS = ("train", "validation", "test")
+
 
 def copies(root: Path) -> Path:
     """Two classes of 20 images, a copy in one of them, and a broken file."""
@@ -53,3 +55,16 @@ def test_without_a_table_nothing_is_said_of_one(tmp_path: Path) -> None:
 def test_masks_are_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="read with masks; --fix cannot write them"):
         convolve.data(folder(tmp_path / "data", 4), fix=tmp_path / "clean.csv", progress=False)
+
+
+def test_a_cleaned_table_has_the_splits_that_training_draws(tmp_path: Path) -> None:
+    """Where there is nothing to clean."""
+    folders(tmp_path / "data", {"a": 30, "b": 50})
+    convolve.data(tmp_path / "data", fix=tmp_path / "clean.csv", progress=False)
+    splits = []
+    for name in ("data", "clean.csv"):
+        train(tmp_path / name, **QUICK, out=tmp_path / f"run {name}")
+        found = json.loads((tmp_path / f"run {name}" / "splits.json").read_text())
+        splits.append({part: sorted(path.removeprefix("data/") for path in found[part]) for part in SPLITS})
+    assert splits[0] == splits[1]
+    assert [len(splits[0][part]) for part in SPLITS] == [52, 12, 16]

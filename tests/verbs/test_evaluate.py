@@ -109,3 +109,42 @@ def test_calibration_of_the_run_is_applied(run: Path, tmp_path: Path) -> None:
         assert sum(probability for _, probability in one.as_json()["classes"]) == pytest.approx(1, abs=1e-5)
     right = [one.entries()["label"] == Path(one.image).parent.name for one in predictions]
     assert np.mean(right) > 0.8
+
+
+def test_a_run_reads_the_table_that_it_was_trained_by(tmp_path: Path) -> None:
+    """Also when another one appears; when its own is gone, that is said."""
+    table = labeled(tmp_path / "data" / "set", 24).rename(tmp_path / "data" / "set" / "own.csv")
+    train(tmp_path / "data", **QUICK, out=tmp_path / "run")
+    assert open_run(tmp_path / "run").recipe.reading.annotations == ("set/own.csv",)
+    before = evaluate(tmp_path / "run", tmp_path, split="all")
+    (table.parent / "other.csv").write_text(table.read_text().replace("south", "north"))
+    found = evaluate(tmp_path / "run", tmp_path, split="all")
+    assert (found.images, found.metrics) == (before.images, before.metrics)
+    moved = (tmp_path / "data").rename(tmp_path / "moved")
+    assert evaluate(tmp_path / "run", tmp_path, moved, split="all").metrics == before.metrics
+    moved.rename(tmp_path / "data")
+    table.unlink()
+    with pytest.raises(DataError, match=r"data has no set/own\.csv, from which it is to be read; restore it"):
+        evaluate(tmp_path / "run", tmp_path, split="all")
+    recipe = tmp_path / "run" / "recipe.toml"  # which is for the same file too, but not for other data
+    with pytest.raises(DataError, match=r"data has no set/own\.csv"):
+        train(tmp_path / "data", recipe=recipe, out=tmp_path / "next")
+    train(table.parent, recipe=recipe, out=tmp_path / "next")
+    assert open_run(tmp_path / "next").recipe.reading.annotations == ("other.csv",)
+
+
+def test_masks_that_a_table_joins_are_read_again(tmp_path: Path) -> None:
+    lines = ["path,label"]
+    for number in range(12):
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:12, 4:12] = 1 + number % 2
+        for folder, pixels in (("images", 90 * mask), ("masks", mask)):
+            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "data" / folder / f"{number}.png")
+        lines.append(f"{number}.png,{'ab'[number % 2]}")
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(lines))
+    data = tmp_path / "data"
+    train(data, **QUICK | {"network": "fcn1s_resnet20_cifar"}, task="segment", out=tmp_path / "run")
+    assert open_run(tmp_path / "run").recipe.reading.layout == "table"
+    found = convolve.evaluate(tmp_path / "run", split="all", threads=1, report=tmp_path / "page.html", progress=False)
+    assert found.evaluation.images == 12

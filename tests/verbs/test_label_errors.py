@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import convolve
+from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, OptionError, RunError
 from convolve.progress import Message, Progress
 from convolve.tasks.classify.prediction import ClassPrediction
@@ -86,6 +89,21 @@ def test_the_list_is_printed_and_given_as_json(run: Path, judged: JudgedLabels) 
     assert any(f"{len(judged.errors)} of 90 labels are likely wrong" in line for line in lines)
     assert str(run / "label_errors.html") in lines[-1]
     assert "label_errors" not in convolve.data("digits", progress=False).as_json()
+
+
+def test_the_list_is_a_table_that_is_no_ground_truth(run: Path, judged: JudgedLabels, tmp_path: Path) -> None:
+    convolve.data(run, label_errors=True, folds=FOLDS, csv=tmp_path / "new" / "errors.csv", progress=False)
+    rows = list(csv.DictReader((tmp_path / "new" / "errors.csv").read_text(encoding="utf-8").splitlines()))
+    assert [list(row.values()) for row in rows] == [list(map(str, asdict(error).values())) for error in judged.errors]
+    assert (rows[0]["image"], rows[0]["label"], rows[0]["suggested"]) == ("bee/wrong.png", "bee", "ape")
+    for name in ("ape", "bee"):
+        folders(tmp_path / "data", {name: 3})
+    (tmp_path / "data" / "errors.csv").write_bytes((tmp_path / "new" / "errors.csv").read_bytes())
+    data = open_dataset(tmp_path / "data")
+    assert (data.layout, len(data)) == ("folders", 6)
+    assert any("errors.csv holds label errors that convolve found" in note for note in data.notes)
+    with pytest.raises(OptionError, match="--csv writes label errors; give --label-errors too"):
+        convolve.data("digits", csv=tmp_path / "errors.csv", progress=False)
 
 
 def test_the_page_shows_the_image_with_both_classes(run: Path, judged: JudgedLabels) -> None:

@@ -20,14 +20,12 @@ from convolve.datasets.doctor import Findings
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import table_cells, tables
-from convolve.datasets.splits import SplitPlan, split
+from convolve.datasets.splits import SplitPlan, split, usual_fractions
 from convolve.errors import DataError
 from convolve.files import atomic_write
 from convolve.untrusted.files import read_start
 from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
-DRAWN: Final = 0.15
-"""Fraction of the images for validation, and for the test, where the dataset does not give these splits."""
 RULES: Final = (
     "of exact copies with one label one stays: the one in the test split, else in validation, else in train",
     "exact copies with different labels all go, for one label is wrong",
@@ -88,7 +86,8 @@ def clean(path: Path, dataset: Dataset, ground_truth: GroundTruth, findings: Fin
     if not len(kept):
         raise DataError(f"No image of {dataset.root} would be left; there is nothing to write.")
     followers = [row for group in near for row in group[1:].tolist()]
-    plan = SplitPlan(DRAWN, DRAWN, None, seed=0)
+    trained = [part for name, part in dataset.given_splits.items() if name != "test"]  # as training counts them
+    plan = SplitPlan(*usual_fractions(sum(map(len, trained)) or len(findings.usable)), None, seed=0)
     drawn = split(dataset, ground_truth, plan, np.setdiff1d(kept, followers))
     splits = _with_followers(len(dataset), drawn, near)
     lost = presence[findings.usable].any(0) & ~presence[kept].any(0)

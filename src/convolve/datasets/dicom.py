@@ -37,7 +37,9 @@ def read_dicom(content: bytes, name: str) -> Any:
         raise ImageError(f"{name} is a DICOM file without an image; leave it out.")
     count = int(document.get("NumberOfFrames") or 1)
     if count > 1:
-        raise ImageError(f"{name} has {count} frames; save the ones that you want as images.")
+        raise ImageError(
+            f"{name} is a multi-frame DICOM file of {count} frames; save the ones that you want as images."
+        )
     return document
 
 

@@ -125,7 +125,7 @@ class EncodedFile(EncodedImage):
                 image.load()
                 loaded = image if image.size == size else image.copy()  # whose size is that of its pixels
                 eight_bits = loaded.mode in ("L", "RGB") and not loaded.has_transparency_data
-                pixels = np.asarray(loaded if eight_bits else _eight_bits(loaded, self.name))
+                pixels = np.asarray(loaded if eight_bits else _eight_bits(loaded, self))
             if pixels.shape[1::-1] != size:
                 raise ValueError(f"its pixels are not the {size[0]}x{size[1]} that it announces")
             turn = _UPRIGHT.get(orientation)
@@ -314,7 +314,10 @@ def _decode_jpeg(blob: bytes, *, gray: bool, scale: int) -> Pixels:
 
 
 def _cut_short(name: str) -> ImageError:
-    return ImageError(f"{name} is cut short (its end marker is missing); copy it again or delete it.")
+    return ImageError(
+        f"{name} is cut short (its end marker is missing); copy it again or delete it, or save it anew if all of it is "
+        "there."
+    )
 
 
 def _complete(blob: bytes) -> bool:
@@ -343,12 +346,15 @@ def _layout(image: Image.Image) -> tuple[tuple[int, int], int]:
     return size, orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
 
 
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
+def _eight_bits(image: Image.Image, encoded: EncodedFile) -> Image.Image:
     """The same image in mode L or RGB, without transparency."""
+    if image.mode == "1" and image.format == "BMP":  # Pillow takes 8 bits of black and white for one
+        decoded = cv2.imdecode(np.frombuffer(encoded.blob, np.uint8), cv2.IMREAD_GRAYSCALE)
+        return Image.fromarray(np.asarray(decoded, np.uint8))
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         values = np.asarray(image)
         if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
-            raise ImageError(f"{name} has 32 bits a channel; save it with 8 or 16.")
+            raise ImageError(f"{encoded.name} has 32 bits a channel; save it with 8 or 16.")
         return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
     gray = image.mode in _GRAY_MODES
     if image.mode == "P":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from natsort import natsort_keygen, ns
 
@@ -67,7 +69,24 @@ class Inventory:
         images, files, folders = (
             tuple(path.removeprefix(f"{folder}/") for path in paths if path.startswith(f"{folder}/")) for paths in parts
         )
-        return Inventory(self.root / folder, self.options, images, files, folders, self.notes)
+        options, own = self.options, self.options.annotations
+        if own is not None:
+            own = tuple(name.removeprefix(f"{folder}/") for name in own if name.startswith(f"{folder}/"))
+            options = replace(options, annotations=own)
+        return Inventory(self.root / folder, options, images, files, folders, self.notes)
+
+    def annotation_files(self, mark: re.Pattern[str]) -> list[str]:
+        """The files that fit a layout's mark, but of those with annotations of many images only what a person names."""
+        own = self.options.annotations
+        wanted = {normalize("NFC", name) for name in own or ()}
+        return [file for file in self.files if mark.search(file) and (own is None or normalize("NFC", file) in wanted)]
+
+    def check_annotations(self) -> None:
+        """Raise `DataError` where a file that a person names is none of the files."""
+        found = {normalize("NFC", file) for file in self.files}
+        for name in self.options.annotations or ():
+            if normalize("NFC", name) not in found:
+                raise DataError(f"{self.root} has no {name}, from which it is to be read; restore it.")
 
 
 def natural(name: str) -> tuple[Any, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import cast, final
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -88,3 +89,15 @@ class Labels:
         values = cast(ArrayTargets, targets).values
         found = [np.flatnonzero(value) if self.multi_label else [int(value)] for value in values]
         return images, [" + ".join(self.classes[index] for index in indices) for indices in found]
+
+
+def as_labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
+    """Labels from the names that each image has, one or, if ``multi_label``, any number of them."""
+    indices = {label: index for index, label in enumerate(classes)}
+    found = [[indices[normalize("NFC", label)] for label in labels] for labels in lists]
+    if not multi_label:
+        return Labels(np.array([each[0] for each in found], dtype=np.int64), tuple(classes))
+    flags = np.zeros((len(lists), len(classes)), dtype=np.uint8)
+    for row, each in zip(flags, found, strict=True):
+        row[each] = 1
+    return Labels(flags, tuple(classes))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
 
 
 @dataclass(frozen=True)
@@ -11,6 +14,8 @@ class ReadingOptions:
 
     layout: str | None = None
     """Layout of the data, such as folders, table, masks or coco; by default recognized."""
+    annotations: Annotated[tuple[str, ...] | None, Parameter(negative=(), consume_multiple=True)] = None
+    """Tables or annotation files to read, by their paths below the folder; by default recognized."""
     image_column: str | None = None
     """Column of a table that names the images."""
     label_column: str | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -23,17 +24,21 @@ TRANSPARENT = 2**25
 """Stands for a pixel that is transparent, whatever its color."""
 _GRAY = 65536 + 256 + 1
 _COST = 8  # bytes that the stored number of a pixel takes, with a copy
+GRAYS: Final = COLOR + _GRAY * np.arange(256)
+"""(256,) the colors of a palette of grays: what GIF and BMP files have that are opened as gray images."""
 _BAND = 2**20  # pixels of a large mask that are processed together
 
 
 @dataclass(frozen=True, eq=False)
 class StoredMask:
     """One mask as it is stored: ``values`` (H, W) are gray levels or indices of a palette, or colors as
-    `stored_number` gives them. ``palette`` (256,) has the color of each index, where there is one.
+    `stored_number` gives them. ``palette`` (256,) has the color of each index, where there is one; ``format`` is
+    the file's.
     """
 
     values: Numbers
     palette: Numbers | None = None
+    format: str | None = None
 
     def translate(self, values: Numbers, by_color: bool) -> Numbers:
         """Some of the values as colors, or as numbers: gray v is the color (v, v, v), other colors stay."""
@@ -55,6 +60,9 @@ def read_stored(path: Path) -> StoredMask:
             check_cost(file, len(blob), more=_COST)
             if file.format == "WEBP" and b"VP8L" not in blob[:64]:
                 raise ImageError(_lossy(str(path), "lossy WebP"))
+            if file.format == "BMP" and file.mode == "1":  # Pillow takes 8 bits of black and white for one
+                gray = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_GRAYSCALE)
+                return StoredMask(np.asarray(gray, np.uint8), format=file.format)
             return store(file, str(path))
     except ImageError:
         raise
@@ -72,11 +80,11 @@ def store(file: Image.Image, name: str) -> StoredMask:
     file.load()  # turns a TIFF upright by itself
     ImageOps.exif_transpose(file, in_place=True)
     if file.mode == "P":
-        return StoredMask(np.asarray(file), _palette(file))
+        return StoredMask(np.asarray(file), _palette(file), file.format)
     if file.mode in ("1", "L"):
         if file.has_transparency_data:
             return StoredMask(_colors(file.convert("RGBA"), name))
-        return StoredMask(np.asarray(file.convert("L")))
+        return StoredMask(np.asarray(file.convert("L")), format=file.format)
     if file.mode in ("I", "F") or file.mode.startswith("I;"):
         deep = np.asarray(file)
         if deep.size and (deep.min() < 0 or deep.max() >= 2**16 or (deep != np.trunc(deep)).any()):

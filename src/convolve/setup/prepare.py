@@ -5,6 +5,7 @@ the weights that it starts from.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -129,7 +130,8 @@ def prepare(
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
-        reading = dataclasses.replace(resolved.reading, layout=dataset.layout)
+        sources = _sources_below(recipe.data or "", dataset) if dataset.sources else None
+        reading = dataclasses.replace(resolved.reading, layout=dataset.layout, annotations=sources)
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
@@ -171,6 +173,13 @@ def preview(
     source = open_cache(dataset.images, preprocessing, None, budget=0)
     examples = task.examples(dataset, source, preprocessing, 0)
     return training_batches(resolved, task, dataset, examples, findings.usable, preprocessing), preprocessing
+
+
+def _sources_below(data: str, dataset: Dataset) -> tuple[str, ...] | None:
+    """The files of annotations by their paths below the folder ``data``; None where that is one of them itself."""
+    folder = Path(os.path.expanduser(data))  # noqa: PTH111
+    below = Path(os.path.relpath(dataset.root, folder))
+    return tuple((below / name).as_posix() for name in dataset.sources) if folder.is_dir() else None
 
 
 def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = None) -> tuple[Dataset, TaskInfo, str]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, final
 
 from convolve import models
 from convolve.choices import Fit
+from convolve.datasets.splits import usual_fractions
 from convolve.datasets.tiles import starts
 from convolve.errors import OptionError
 from convolve.models import Card
@@ -135,9 +136,9 @@ def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsI
     advice = "; --fit tiles would keep these large images at full scale" if large else ""
     fit, reason = ("crop", "keeps the aspect ratio") if facts.photographs else ("stretch", "keeps the whole image")
     yield "fit", fit, reason + advice
-    fraction = 0.1 if facts.images >= 5_000 else 0.15
-    yield "validation", fraction, "selects the best epoch"
-    yield "test", fraction if fraction < 0.15 else 0.2, "used once, at the end"
+    validation, test = usual_fractions(facts.images)
+    yield "validation", validation, "selects the best epoch"
+    yield "test", test, "used once, at the end"
     yield "folds", 1, "a single split"
     images, size = facts.images, int(str(known["size"]))
     usual = 32 if size > _SMALL_SIDE else 128

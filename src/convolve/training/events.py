@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 from convolve.files import append_text
 from convolve.progress import Listener, Message, Progress, format_duration
 from convolve.training.step import State
+
+_OFF = 1 / 3  # of an estimate
+_MATTERS = 30.0  # seconds
 
 
 @final
@@ -73,6 +77,44 @@ class ProgressReporter:
         if speed:
             words += [f"{speed:,.0f} images/s", f"{format_duration((total - done) / speed)} left"]
         self._listener(Progress("training", done, total, ", ".join(words)))
+
+
+@final
+@dataclass
+class EstimateCorrection:
+    """Says after an epoch what the training takes, where the median of the epochs so far, validation and checkpoints
+    included, is further than a third from what was said last, and that makes half a minute or more.
+
+    ``estimated`` are the seconds of an epoch as they were said; ``since`` is when the first one began, by the
+    ``clock``, and is None where only a part of it is left.
+    """
+
+    listener: Listener
+    epochs: int
+    estimated: float
+    since: float | None
+    clock: Callable[[], float] = time.monotonic
+    times: list[float] = field(default_factory=list)
+
+    def __call__(self, state: State) -> None:
+        """Say so, if it is so."""
+        now = self.clock()
+        if self.since is not None:
+            self.times.append(now - self.since)
+        self.since = now
+        left = 0 if state.ended else self.epochs - state.epoch
+        if not self.times:
+            return
+        found, said = statistics.median(self.times), self.estimated
+        if abs(found - said) > _OFF * said and abs(found - said) * left >= _MATTERS:
+            self.estimated = found
+            total = format_duration(sum(self.times) + left * found)
+            self.listener(
+                Message(
+                    f"An epoch takes about {format_duration(found)}, not {format_duration(said)}: "
+                    f"{format_duration(left * found)} left of {total}."
+                )
+            )
 
 
 @final

@@ -59,7 +59,7 @@ class Record:
     def to_json(self) -> str:
         """The file's text, with a digest of its own content."""
         document = {**dataclasses.asdict(self.manifest), "recipe": self.recipe, "digests": dict(self.digests)}
-        document = json.loads(json.dumps(document))  # as it will be read
+        document = parse_json(json.dumps(document))  # as it will be read
         document["digests"][MANIFEST] = _digest_of_document(document)
         return json.dumps(document, ensure_ascii=False, indent=2)
 

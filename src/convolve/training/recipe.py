@@ -219,8 +219,11 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
 def override(recipe: Recipe, changes: Recipe) -> Recipe:
     """A recipe with all that ``changes`` sets.
 
-    The warm-up is chosen anew when the number of epochs changes, and so are a task's own options when the task changes.
+    The warm-up is chosen anew when the number of epochs changes, a task's own options when the task changes, and the
+    files of annotations when the data does.
     """
+    if changes.data not in (None, recipe.data):
+        recipe = replace(recipe, reading=replace(recipe.reading, annotations=None))
     if changes.task not in (None, recipe.task):
         recipe = replace(recipe, task_options={})
     if changes.epochs not in (None, recipe.epochs):

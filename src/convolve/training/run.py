@@ -231,7 +231,7 @@ def _is_moved(path: Path, recipe: Recipe, recorded: Mapping[str, Any]) -> bool:
     """Whether a recipe differs from the one that was recorded by the path of the data alone. Raises `RunError` for any
     other difference, and where there is nothing at that path.
     """
-    now, before = (_flat(json.loads(json.dumps(each, default=str))) for each in (recipe_document(recipe), recorded))
+    now, before = (_flat(parse_json(json.dumps(each, default=str))) for each in (recipe_document(recipe), recorded))
     changed = [name for name in {**before, **now} if now.get(name) != before.get(name)]
     if not changed:
         return False

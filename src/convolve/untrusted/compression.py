@@ -46,3 +46,15 @@ def unpack_gzip(content: bytes, most: int) -> bytes:
         if zeros := _ZEROS.match(content, position):  # which some programs fill the last block with
             position = zeros.end()
     return b"".join(parts)
+
+
+def unpack_zlib(content: bytes, most: int) -> bytes:
+    """What zlib packed. Raises `ValueError` where it is damaged, cut short, or more than ``most`` bytes."""
+    unpacker = zlib.decompressobj()
+    try:
+        unpacked = unpacker.decompress(content, most)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not unpacker.eof:
+        raise ValueError(f"it is cut short, or more than {most:,} bytes")
+    return unpacked

@@ -184,9 +184,11 @@ def _read_numbers(content: bytes, matrix: _Matrix, order: str) -> npt.NDArray[An
     """An array in MATLAB's type. Raises `ValueError` for numbers that do not fit it."""
     stored, kind = _STORED[matrix.numbers.kind], _CLASSES[matrix.flags & 0xFF]
     count = math.prod(matrix.shape)
-    values = np.frombuffer(content, np.dtype(f"{order}{stored}"), count, matrix.numbers.start) if count else np.empty(0)
+    values: npt.NDArray[Any] = np.empty(0)
+    if count:
+        values = np.frombuffer(content, np.dtype(f"{order}{stored}"), count, matrix.numbers.start)
     if matrix.flags & _LOGICAL:
-        read = values != 0
+        read: npt.NDArray[Any] = values != 0
     elif stored[0] == "f" and kind[0] != "f":
         raise ValueError(f"its {matrix.name} has fractions among whole numbers")
     else:

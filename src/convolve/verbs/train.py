@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convolve.setup.choice import Chosen
     from convolve.setup.prepare import Preparation, Prepared
     from convolve.tasks.task import Evaluation
-    from convolve.training.events import Events
+    from convolve.training.events import EstimateCorrection, Events
     from convolve.training.manifest import Manifest
     from convolve.training.run import Run
     from convolve.training.step import Training
@@ -175,6 +175,7 @@ def _train(
     from convolve.setup.contact_sheet import write_contact_sheet
     from convolve.setup.prepare import prepare
     from convolve.setup.training import build_training
+    from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
     from convolve.training.run import create_run, lock
 
@@ -198,14 +199,16 @@ def _train(
     for sentence in (*sentences, *prepared.runtime.reasons, prepared.examples.source.description):
         listener(Message(sentence))
     training = build_training(prepared)
-    listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
+    plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
+    listener(Message(str(plan)))
     if chosen and chosen.limit:
         training = replace(training, limit=chosen.limit.part((fold + 1) / (recipe.splitting.folds or 1)))
     run = create_run(folder(), with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     write_contact_sheet(run.folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)
     with lock(run.folder):
-        return _fit(run, prepared, training, options, listener)
+        correction = EstimateCorrection(listener, plan.epochs, plan.seconds_per_epoch, time.monotonic())
+        return _fit(run, prepared, training, _events(run.folder, prepared, options, listener, correction), listener)
 
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
@@ -213,6 +216,7 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     from convolve.setup.prepare import find_starting_weights
     from convolve.setup.restore import reopen_training
     from convolve.setup.training import build_training
+    from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
     from convolve.training.run import lock, open_run
 
@@ -225,11 +229,13 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
         start = find_starting_weights(weights, recipe.network or "") if weights else None
         prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
         training = build_training(prepared)
-        listener(Message(str(measure(training, len(prepared.examples.of(prepared.splits.validation))))))
-        return _fit(run, prepared, training, options, listener)
+        plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
+        listener(Message(str(plan)))
+        correction = EstimateCorrection(listener, plan.epochs, plan.seconds_per_epoch, since=None)
+        return _fit(run, prepared, training, _events(run.folder, prepared, options, listener, correction), listener)
 
 
-def _fit(run: Run, prepared: Prepared, training: Training, options: Train, listener: Listener) -> Trained:
+def _fit(run: Run, prepared: Prepared, training: Training, events: Events, listener: Listener) -> Trained:
     """Train, take the best epoch, calibrate, use the test split once, and write the report."""
     from convolve.datasets.changes import FileStamps
     from convolve.training.checkpoints import RunFiles
@@ -238,7 +244,6 @@ def _fit(run: Run, prepared: Prepared, training: Training, options: Train, liste
     from convolve.training.run import save_weights, write_manifest
 
     watch = DataWatch(listener, FileStamps(prepared.dataset).changed)
-    events = _events(run.folder, prepared, options, listener)
     files = RunFiles(run.folder, listener=listener)
     state = fit(training, files, replace(events, epoch=(*events.epoch, watch)))
     from convolve.setup.restore import has_own_data  # which nothing needs before
@@ -269,13 +274,15 @@ def _evaluation_data(prepared: Prepared, split: str) -> Any:
     return EvaluationData(split, prepared.dataset, part, batches, prepared.preprocessing, prepared.runtime)
 
 
-def _events(folder: Path, prepared: Prepared, options: Train, listener: Listener) -> Events:
+def _events(
+    folder: Path, prepared: Prepared, options: Train, listener: Listener, correction: EstimateCorrection
+) -> Events:
     from convolve.training.events import EpochTimes, Events, ProgressReporter, TensorBoardWriter
 
     images = len(prepared.examples.of(prepared.splits.train))
     reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, images)
     writer = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
-    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), *writer))
+    return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), correction, *writer))
 
 
 def _manifest(preparation: Preparation) -> Manifest:

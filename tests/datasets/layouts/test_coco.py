@@ -350,3 +350,26 @@ def test_an_empty_outline_covers_nothing_and_is_counted(tmp_path: Path, outline:
     data = open_dataset(write(tmp_path / "a.json", content))
     assert masks_of(data).pixel_counts().tolist() == [[36, 24], [60, 0], [60, 0]]
     assert data.notes == ("not painted: 1 object with only an empty outline, such as in 8.png",)
+
+
+def test_images_that_a_note_names_are_not_counted_again(tmp_path: Path) -> None:
+    """Of the same id, and of another size than the file says."""
+    content = simple()
+    content["images"] += [{"id": 8, "file_name": "10.png"}, {"id": 11, "file_name": "11.png", "height": 7, "width": 10}]
+    data = open_dataset(write(tmp_path / "annotations" / "instances.json", content, "images", (7, 8, 9, 10, 11, 12)))
+    assert sorted(data.left_out) == ["images/10.png", "images/11.png", "images/8.png"]
+    assert "1 of 6 images left out, such as images/12.png" in data.notes
+
+
+@pytest.mark.parametrize("name", ["car", "boat"])
+def test_objects_in_folders_of_classes_are_said_to_be_others(name: str, tmp_path: Path) -> None:
+    """Unless each image has only objects of the class after which its folder is called."""
+    content = simple(categories=[{"id": 3, "name": name}])
+    content["images"] = content["images"][:2]
+    write(tmp_path / "instances.json", content, "car", (7, 8))
+    content["images"] += [{"id": 9, "file_name": "9.png"}]
+    content["categories"] += [{"id": 4, "name": "plane"}]
+    content["annotations"] += [{"image_id": 9, "category_id": 4, "segmentation": SQUARE, "area": 24}]
+    data = open_dataset(write(tmp_path / "instances.json", content, "plane", (9,)))
+    note = "folders was not taken: a folder for each of 2 classes; --layout folders reads these classes"
+    assert (data.layout, note in data.notes) == ("coco", name == "boat")

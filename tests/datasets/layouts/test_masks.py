@@ -12,6 +12,7 @@ from PIL import Image
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.mask_values import VOC
 from convolve.datasets.masks import MaskFiles, count_pixels
+from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, Pixels
 from tests.datasets.ground_truths import masks_of
@@ -415,6 +416,88 @@ def test_palettes_that_differ_are_colors(tmp_path: Path) -> None:
     assert [read(data, index).max() for index in range(3)] == [2, 1, 2]
 
 
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "gif"])
+def test_a_color_is_one_class_whatever_its_index(suffix: str, tmp_path: Path) -> None:
+    """Of red, which is the second color of two files and the third one of another."""
+    red, green = (255, 0, 0), (0, 255, 0)
+    for number, palette in enumerate([[(0, 0, 0), red], [(0, 0, 0), green, red], [(0, 0, 0), red]]):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        mask = np.where(QUARTERS > 2, palette.index(red), 0).astype(np.uint8)
+        put(tmp_path / "masks" / f"{number}.{suffix}", mask, palette)
+    data = open_dataset(tmp_path)
+    assert len(masks_of(data).classes) == 2
+    assert all(np.array_equal(read(data, index), QUARTERS > 2) for index in range(3))
+
+
+def test_indices_beyond_a_palette_stay_classes(tmp_path: Path) -> None:
+    """All of them are black, as is the first one."""
+    side_by_side(tmp_path, QUARTERS)
+    for number, top in enumerate((1, 5, 5)):
+        mask = np.where(QUARTERS > 2, top, 0).astype(np.uint8)
+        put(tmp_path / "masks" / f"{number}.png", mask, [(0, 0, 0), (255, 0, 0)])
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("class 0", "class 1", "class 5")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
+@pytest.mark.parametrize(
+    ("grays", "names", "expected"),
+    [
+        ([(0, 1, 2), (0, 2), (1, 2)], "class 0, class 1, class 2", [(0, 1, 2), (0, 2), (1, 2)]),
+        ([(0, 1), (0, 1), (0, 255)], "class 0, class 1", [(0, 1), (0, 1), (0, 255)]),
+        ([(0, 1, 255)] * 3, "class 0, class 1", [(0, 1, 255)] * 3),
+        ([(0, 128, 255), (0, 255), (128, 255)], "class 0, class 128, class 255", [(0, 1, 2), (0, 2), (1, 2)]),
+        ([(0, 255)] * 3, "background, foreground", [(0, 1)] * 3),
+    ],
+)
+def test_grays_are_the_same_classes_in_every_format(
+    grays: list[tuple[int, ...]], names: str, expected: list[tuple[int, ...]], suffix: str, tmp_path: Path
+) -> None:
+    """What writes GIF numbers the grays that a file has anew."""
+    for number, values in enumerate(grays):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        put(tmp_path / "masks" / f"{number}.{suffix}", np.array(values, np.uint8)[QUARTERS % len(values)])
+    data = open_dataset(tmp_path)
+    assert ", ".join(masks_of(data).classes) == names
+    for index, values in enumerate(expected):
+        assert np.array_equal(read(data, index), np.array(values)[QUARTERS % len(values)])
+
+
+@pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
+def test_palettes_of_grays_that_differ_are_grays(suffix: str, tmp_path: Path) -> None:
+    grays = [(0, 1, 255), (0, 1), (0, 255)]
+    for number, values in enumerate(grays):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        path = tmp_path / "masks" / f"{number}.{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        image = Image.fromarray((QUARTERS % len(values)).astype(np.uint8), "P")
+        image.putpalette([channel for value in values for channel in (value,) * 3])
+        image.save(path)
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("class 0", "class 1")
+    for index, values in enumerate(grays):
+        assert np.array_equal(read(data, index), np.array(values)[QUARTERS % len(values)])
+
+
+def test_grays_of_gif_heed_the_numbers_of_a_list(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("ground\ndisc\nrectangle\n")
+    for number in range(2):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        put(tmp_path / "masks" / f"{number}.gif", np.where(QUARTERS > 2, 2, 0).astype(np.uint8))
+    assert fractions(open_dataset(tmp_path)) == {"ground": 0.75, "disc": 0, "rectangle": 0.25}
+    for number in range(2):  # grays that are no numbers of the list only show its indices
+        put(tmp_path / "masks" / f"{number}.gif", QUARTERS % 3, [(0, 0, 0), (127, 127, 127), (255, 255, 255)])
+    assert fractions(open_dataset(tmp_path)) == {"ground": 0.5, "disc": 0.25, "rectangle": 0.25}
+
+
+def test_a_palette_of_grays_among_gray_masks_is_a_guess(tmp_path: Path) -> None:
+    """The index 1 may be a class, or the gray 2 that it has."""
+    side_by_side(tmp_path, (QUARTERS > 2).astype(np.uint8))
+    put(tmp_path / "masks" / "1.png", (QUARTERS > 2).astype(np.uint8), [(0, 0, 0), (2, 2, 2)])
+    with pytest.raises(DataError, match="indices of a palette and others gray, such as 1; export all alike"):
+        open_dataset(tmp_path)
+
+
 def test_gray_masks_among_indexed_ones(tmp_path: Path) -> None:
     """Gray 255 is white; where the palette has no white, what it means is not known."""
     mask = (QUARTERS > 2).astype(np.uint8)
@@ -550,3 +633,104 @@ def test_lists_name_colors_and_each_split_may_have_one(tmp_path: Path) -> None:
     (tmp_path / "valid" / "_classes.csv").write_text("Pixel Value, Class\n3, van\n0, sky\n1, road\n2, tree\n")
     with pytest.raises(DataError, match=r"_classes\.csv and .*_classes\.csv list different classes"):
         open_dataset(tmp_path)
+
+
+def numbered(root: Path, image: str, mask: str, count: int = 6, masks: int = 6) -> Path:
+    """Images, and masks for the first of them, under names with a number each."""
+    for number in range(count):
+        photograph(root / image.format(number), seed=number)
+        if number < masks:
+            put(root / mask.format(number), QUARTERS if number % 2 else QUARTERS[::-1].copy())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("raw/t{:03}.tif", "gt/man_seg{:03}.tif"),
+        ("raw/t{:03}.tif", "SEG/man_seg{:03}.tif"),
+        ("01/t{:03}.tif", "01_GT/SEG/man_seg{:03}.tif"),
+        ("raw/t{:03}.tif", "TRA/man_track{:03}.tif"),
+        ("images/t{:03}.jpg", "labels/man_seg{}.png"),
+        ("x/img{}.png", "y/lab{}.png"),
+        ("input/a{}x.png", "target/b{}y.png"),
+        ("case{}/raw/t.png", "case{}/lab/m.png"),
+        ("t{}.png", "man_{}.png"),
+        ("raw2/t{}.png", "y/m{}_3.png"),
+    ],
+)
+def test_masks_pair_by_their_numbers(image: str, mask: str, tmp_path: Path) -> None:
+    data = open_dataset(numbered(tmp_path, image, mask))
+    assert (data.layout, names(data)) == ("masks", [image.format(number) for number in range(6)])
+    assert [np.array_equal(read(data, index), QUARTERS) for index in range(6)] == [False, True] * 3
+    first = f"{image.format(0)} with {mask.format(0)}"
+    assert f"paired by the numbers in their names, such as {first}" in data.notes[0]
+    assert "masks of the same numbers" in data.reason
+
+
+def test_numbers_pair_within_sequences_and_splits(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        numbered(tmp_path / split, "raw/t{}.png", "lab/m{}.png", count=4, masks=4)
+    data = open_dataset(tmp_path)
+    assert {split: len(part) for split, part in data.given_splits.items()} == {"train": 4, "validation": 4}
+    assert [name.replace("raw/t", "lab/m") for name in names(data)] == list(data.annotations)
+
+
+def test_numbers_of_objects_are_masks_and_dark_pictures_are_none(tmp_path: Path) -> None:
+    """What differs from the background lies in areas in masks alone, however many values there are."""
+    objects = np.kron(np.arange(81).reshape(9, 9), np.ones((6, 6))).astype(np.uint16)
+    for number in range(4):
+        dark = np.where(objects % 2 > 0, np.random.default_rng(number).integers(0, 4000, objects.shape), 0)
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        Image.fromarray(dark.astype(np.uint16)).save(tmp_path / "raw" / f"t{number}.tif")
+        (tmp_path / "gt").mkdir(exist_ok=True)
+        Image.fromarray(objects).save(tmp_path / "gt" / f"man_seg{number}.tif")
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data), len(masks_of(data).classes)) == ("masks", 4, 81)
+
+
+def test_masks_of_few_images_are_no_class(tmp_path: Path) -> None:
+    numbered(tmp_path, "01/t{:03}.tif", "01_GT/SEG/man_seg{:03}.tif", count=9, masks=2)
+    with pytest.raises(DataError, match=r"as masks \(2 images with .* --layout folders or --layout masks"):
+        open_dataset(tmp_path)
+    data = open_dataset(tmp_path, ReadingOptions(layout="masks"))
+    assert (names(data), len(data.left_out)) == (["01/t000.tif", "01/t001.tif"], 7)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 11
+
+
+@pytest.mark.parametrize("count", [6, 5])
+@pytest.mark.parametrize("mask", ["lab/{}.png", "gt/{}.png"])
+def test_masks_that_no_name_pairs_are_no_class(mask: str, count: int, tmp_path: Path) -> None:
+    for number, letter in enumerate("kqxwvz"):
+        photograph(tmp_path / "raw" / f"{letter}a.png", seed=number)
+        if number < count:
+            put(tmp_path / mask.format("bcdfgh"[number]), QUARTERS)
+    with pytest.raises(DataError, match=r"two classes, raw and (lab|gt), or as images in raw and masks in (lab|gt)"):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, ReadingOptions(layout="folders")).layout == "folders"
+
+
+def test_two_kinds_of_numbered_files_are_refused(tmp_path: Path) -> None:
+    numbered(tmp_path, "01/t{:03}.tif", "01_GT/SEG/man_seg{:03}.tif")
+    numbered(tmp_path, "01/t{:03}.tif", "01_GT/TRA/man_track{:03}.tif")
+    with pytest.raises(DataError, match=r"two kinds of masks, such as 01_GT/SEG/.* and 01_GT/TRA/.*; leave one"):
+        open_dataset(tmp_path)
+
+
+def test_masks_of_two_kinds_of_images_are_refused(tmp_path: Path) -> None:
+    numbered(tmp_path, "raw/t{}.png", "lab/m{}.png")
+    numbered(tmp_path, "painted/p{}.png", "lab/m{}.png")
+    with pytest.raises(DataError, match=r"lab/m0\.png, that may be of (painted/p0|raw/t0)\.png or of .*--layout fol"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_classes_numbered_apart_stay_classes(drawn: bool, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(4):
+            path = tmp_path / name / f"{name}{number}.png"
+            if drawn:
+                put(path, QUARTERS)
+            else:
+                photograph(path, seed=number)
+    assert open_dataset(tmp_path).layout == "folders"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import normalize
 
 import pytest
@@ -36,7 +36,7 @@ def rows(form: str, count: int = 12) -> list[str]:
     return [form.format(n=number, l=NAMES[number % 2], k=number % 2, r=11 - number) for number in range(count)]
 
 
-def read(root: Path, **options: str) -> dict[str, list[str]]:
+def read(root: Path, **options: Any) -> dict[str, list[str]]:
     return labels_by_image(open_dataset(root, ReadingOptions(**options)))
 
 
@@ -293,8 +293,8 @@ def test_tables_in_the_folders_of_splits(tmp_path: Path) -> None:
 
 
 def test_tables_of_one_split_that_name_the_same_images(tmp_path: Path) -> None:
-    for name in ("train_a.csv", "train_b.csv"):
-        write(tmp_path, name, ["file,label", *rows("{n}.jpg,{l}")])
+    for name, label in (("train_a.csv", "{l}"), ("train_b.csv", "{k}")):
+        write(tmp_path, name, ["file,label", *rows(f"{{n}}.jpg,{label}")])
     with pytest.raises(DataError, match=r"holds 2 tables of images; .*train_a\.csv, .*train_b\.csv"):
         open_dataset(tmp_path)
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
-from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import (
     catalog,
     cifar,
@@ -42,12 +40,11 @@ from convolve.datasets.layouts import (
     via,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
-from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
-from convolve.datasets.masks import Masks
+from convolve.datasets.layouts.readings import differ, has_class_of_masks, have_same_classes, join_masks, join_splits
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError, escape_text
-from convolve.values import Dataset, Indices
+from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
@@ -77,6 +74,8 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
         folder = catalog.locate(str(path))
     if dataset is None:
         inside = take_inventory(folder, options) if folder.is_dir() else None
+        if inside and options.annotations:
+            inside.check_annotations()
         dataset = _recognize(inside, candidates) if inside else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
@@ -93,11 +92,16 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
     """The layouts that heed each of the options that are given, and those that can be meant. Raises `DataError`."""
     given = (
         ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
+        ("--annotations", options.annotations, [tables, coco, cvat, via, label_studio]),
         ("--image-column", options.image_column, [tables, parquet]),
         ("--label-column", options.label_column, [tables, parquet, via, label_studio]),
         ("--label-from", options.label_from, [names]),
     )
-    heeded = {f"{option} {value}": layouts for option, value, layouts in given if value is not None}
+    heeded = {
+        f"{option} {value if isinstance(value, str) else ' '.join(value)}": layouts
+        for option, value, layouts in given
+        if value is not None
+    }
     if [] in heeded.values():
         raise DataError(f"There is no layout '{options.layout}'; choose one of {', '.join(LAYOUT_NAMES)}.")
     candidates = list(LAYOUTS)
@@ -202,6 +206,11 @@ def _read(inventory: Inventory, layouts: Sequence[ModuleType]) -> tuple[list[Dat
                 obstacles[layout.NAME] = error
             else:
                 readings += [dataset] if dataset else []
+    asked = inventory.options.layout not in (None, folders.NAME, masks.NAME)
+    if asked and readings and "masks" not in readings[0].ground_truths:  # which may join that, as without being asked
+        with suppress(DataError):
+            others = masks.recognize(inventory)
+            readings += [others] if others else []
     return readings, obstacles
 
 
@@ -242,8 +251,8 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
             read = (*dataset.images.names, *dataset.annotations)
             names = read if below == "." else [f"{below}/{name}" for name in read]
         explained.append(frozenset(names).intersection(inventory.images))
-    most = max(map(len, explained))
-    index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
+    most, asked = max(map(len, explained)), inventory.options.layout is not None
+    index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
     if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
         raise DataError(obstacles[masks.NAME])
@@ -267,80 +276,20 @@ def _weigh(
     """
     own, others = explained
     rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _ALIKE * own
-    if rivals and _differ(dataset, other):
+    if (rivals and differ(dataset, other)) or has_class_of_masks(dataset, other):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
-        return _join_splits(dataset, other)
+        return join_splits(dataset, other)
     if "masks" in other.ground_truths and dataset.layout != folders.NAME:
-        return _join(dataset, other)
+        return join_masks(dataset, other)
+    if other.layout == folders.NAME and others >= _ALIKE * own and not have_same_classes(dataset, other):
+        notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these classes")
     if others < _MOST * own:
         notes.append(f"{other.layout} was not taken: it explains {others:,} of {len(inventory.images):,} images")
     return dataset
-
-
-def _differ(one: Dataset, other: Dataset) -> bool:
-    """Whether two readings put the images that both have into different classes. What these are called matters only
-    where one reading has the names of the other.
-    """
-    found = [
-        (known.classes, dict(zip(_paths(dataset), known.values.tolist(), strict=True)))
-        for dataset in (one, other)
-        if isinstance(known := dataset.ground_truths.get("labels"), Labels) and not known.multi_label
-    ]
-    if len(found) < 2:
-        return False
-    (classes, labels), (others, theirs) = found
-    pairs = {(classes[value], others[theirs[path]]) for path, value in labels.items() if path in theirs}
-    parted = any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
-    return parted or any(mine != its and (mine in others or its in classes) for mine, its in pairs)
-
-
-def _join_splits(dataset: Dataset, other: Dataset) -> Dataset:
-    """A dataset with the splits of another one, where they are known of all its images. A missing one is of the same
-    split as all others in its folder, or around that.
-    """
-    words: dict[str, set[str]] = {}
-    files = _paths(other)
-    for word, part in other.given_splits.items():
-        for index in part:
-            for path in (files[index], *map(str, Path(files[index]).parents)):
-                words.setdefault(path, set()).add(word)
-    found = []
-    for file in _paths(dataset):
-        near = next((words[path] for path in (file, *map(str, Path(file).parents)) if path in words), set())
-        found.append(next(iter(near)) if len(near) == 1 else "")
-    if not all(found):
-        return dataset
-    splits = {word: np.flatnonzero([each == word for each in found]) for word in other.given_splits}
-    return replace(dataset, reason=f"{dataset.reason}; splits: {other.reason}", given_splits=splits)
-
-
-def _join(dataset: Dataset, other: Dataset) -> Dataset:
-    """A dataset with the masks that another one has of the same images. What has a label is an image, even if it is
-    called as masks are.
-    """
-    own, found = _paths(dataset), other.ground_truths["masks"]
-    position = {file: index for index, file in enumerate(_paths(other))}
-    indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
-    whole = "masks" in dataset.ground_truths or any(map(is_mask, own))
-    if whole or not isinstance(found, Masks) or not (indices >= 0).any():
-        return dataset
-    return replace(
-        dataset,
-        reason=f"{dataset.reason}; masks of {int((indices >= 0).sum())} of its images: {other.reason}",
-        ground_truths={**dataset.ground_truths, "masks": found.take(indices)},
-        annotations=other.annotations,
-    )
-
-
-def _paths(dataset: Dataset) -> Sequence[str]:
-    return [
-        os.path.abspath(Path(dataset.root, dataset.images.name(index)))  # noqa: PTH100 - links stay apart
-        for index in range(len(dataset))
-    ]
 
 
 def _no_such_dataset(name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural, take_inventory
-from convolve.datasets.layouts.documents import mentioned
+from convolve.datasets.layouts.documents import mentioned, without_copies
 from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -66,10 +66,13 @@ class _Document:
 
 @dataclass(frozen=True)
 class _Images:
-    """Those of a document: entries whose images are here, a name of each that is ``missing``, and what to say."""
+    """Those of a document: entries whose images are here, a name of each that is ``missing``, images that are ``left``
+    out although they are here, and what to say.
+    """
 
     entries: list[OutlinedImage]
     missing: list[str]
+    left: list[str]
     notes: list[str]
 
 
@@ -79,7 +82,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     Raises `DataError` for a damaged file, files that disagree on classes, or whatever else hinders reading them.
     """
-    names = sorted(filter(MARK.search, inventory.files), key=_rank)
+    names = sorted(inventory.annotation_files(MARK), key=_rank)
     instances = [name for name in names if Path(name).name.startswith("instances")]
     others = [name for name in names if name not in instances]
     documents: list[_Document] = []
@@ -89,8 +92,10 @@ def recognize(inventory: Inventory) -> Dataset | None:
             documents += _read_all(inventory, group, unreadable)
     taken = [document for document in documents if document.is_ground_truth]
     if taken:
-        left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if one not in taken]
-        return _dataset(inventory, taken, left)
+        names, copies = without_copies(inventory.root, [document.name for document in taken])
+        taken = [document for document in taken if document.name in names]
+        left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if not one.is_ground_truth]
+        return _dataset(inventory, taken, [*copies, *left])
     if documents:
         kind = NoGroundTruthError if all(document.predicted for document in documents) else DataError
         raise kind(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")
@@ -205,7 +210,9 @@ def _dataset(inventory: Inventory, documents: Sequence[_Document], notes: Sequen
     dataset = outlined_dataset(inventory, NAME, reason, entries, names)
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     said = [*notes, *more, *(note for one in read for note in one.notes), *absent]
-    return replace(dataset, notes=(*said, *dataset.notes))
+    sources = tuple(document.name for document in documents)
+    left = (*dataset.left_out, *(path for one in read for path in one.left))
+    return replace(dataset, notes=(*said, *dataset.notes), sources=sources, left_out=left)
 
 
 def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]) -> tuple[list[str], list[str]]:
@@ -292,7 +299,8 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
         f"{found.paths[name]}"
         for name in found.moved[:1]
     ]
-    return _Images(entries, list(found.missing), notes)
+    left = [found.paths[name] for names in doubled.values() for name in names if name in found.paths]
+    return _Images(entries, list(found.missing), left, notes)
 
 
 def _objects(path: Path, document: _Document, categories: Mapping[str, str]) -> dict[str, list[NamedObject]]:

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from convolve.datasets.inventory import Inventory
-from convolve.datasets.layouts.documents import read_xml
+from convolve.datasets.layouts.documents import read_xml, without_copies
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -70,7 +70,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     Raises `DataError` for a damaged file, for one of a video, and where files have different labels.
     """
     roots = {}
-    for name in filter(MARK.search, inventory.files):
+    for name in inventory.annotation_files(MARK):
         root = read_xml(inventory.root / name, (b"<annotations", b"<meta"))
         if root is not None and root.tag == "annotations":
             if root.find("track") is not None and root.find("image") is None:
@@ -78,10 +78,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
             roots[name] = root
     if not roots:
         return None
+    names, copies = without_copies(inventory.root, list(roots))
     finder = ImageFinder(inventory.images)
     entries: list[OutlinedImage] = []
     missing: list[str] = []
-    for name, root in roots.items():
+    for name in names:
+        root = roots[name]
         found = finder.find([image.get("name", "") for image in root.iter("image")], name)
         missing += found.missing
         images = [image for image in root.iter("image") if image.get("name", "") in found.paths]
@@ -89,7 +91,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
     if not entries:
         named = list_names([name or "none" for name in missing]) or "none"
         raise DataError(f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {named}.")
-    return _dataset(inventory, roots, entries, missing)
+    dataset = _dataset(inventory, {name: roots[name] for name in names}, entries, missing)
+    return replace(dataset, notes=(*copies, *dataset.notes))
 
 
 def _dataset(
@@ -107,7 +110,7 @@ def _dataset(
             raise DataError(f"{next(iter(roots))} in {inventory.root} has no object in any image; annotate some.")
         dataset = tagged_dataset(inventory, NAME, reason, entries, [*listed, *sorted(tags)])
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
-    return replace(dataset, notes=(*absent, *dataset.notes))
+    return replace(dataset, notes=(*absent, *dataset.notes), sources=tuple(roots))
 
 
 def _labels(root: Element) -> Iterator[str]:

@@ -1,16 +1,42 @@
-"""Reading the small JSON and XML files in which annotations are kept."""
+"""Reading the JSON and XML files in which annotations are kept, each once."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from convolve.datasets.inventory import natural
+from convolve.datasets.layouts.parts import split_word
 from convolve.errors import DataError
 from convolve.untrusted.documents import parse_json, parse_xml
 from convolve.untrusted.files import read_file
+
+
+def without_copies(root: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files without those that hold the same bytes as another one of the same split, which has a shorter name; and
+    a note on each copy.
+    """
+    first: dict[tuple[bytes, str | None], str] = {}
+    kept, notes = set(names), []
+    sizes = Counter((root / name).stat().st_size for name in names)
+    for name in sorted(names, key=lambda name: (len(name), natural(name))):
+        if sizes[(root / name).stat().st_size] > 1:
+            parts = reversed(name.rpartition(".")[0].split("/"))
+            split = next(filter(None, (split_word(part, alone=False) for part in parts)), None)
+            known = first.setdefault(((root / name).read_bytes(), split), name)
+            if known != name:
+                kept.remove(name)
+                notes.append(copy_note(name, known))
+    return [name for name in names if name in kept], notes
+
+
+def copy_note(copy: str, name: str) -> str:
+    """What is said of a file that says the same as another one."""
+    return f"{copy} is a copy of {name} and is not read"
 
 
 def mentioned(content: bytes, keys: Sequence[str]) -> list[str]:

@@ -16,7 +16,22 @@ NAME = "folders"
 EXPECTED = "a folder of images per class (CLASS/*.jpg, or train/CLASS/*.jpg)"
 MARK = None
 _NOT_CLASSES = frozenset(
-    ("image", "images", "jpegimages", "label", "labels", "mask", "masks", "annotations", "groundtruth", "ground truth")
+    (
+        "image",
+        "images",
+        "jpegimages",
+        "label",
+        "labels",
+        "mask",
+        "masks",
+        "annotations",
+        "groundtruth",
+        "ground truth",
+        "gt",
+        "seg",
+        "segmentation",
+        "segmentations",
+    )
 )
 _NO_LABELS = frozenset(
     ("all", "data", "dummy", "imgs", "none", "photos", "pictures", "unknown", "unlabeled", "unlabelled")

@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, natural
-from convolve.datasets.layouts.documents import read_json
+from convolve.datasets.layouts.documents import read_json, without_copies
 from convolve.datasets.layouts.image_finder import ImageFinder, path_parts
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -115,9 +115,11 @@ def recognize(inventory: Inventory) -> Dataset | None:
     Raises `DataError` for a damaged file, and for an image with annotations that differ.
     """
     finder = ImageFinder(inventory.images)
-    files = {name: tasks for name in filter(MARK.search, inventory.files) if (tasks := _read(inventory, name))}
+    files = {name: tasks for name in inventory.annotation_files(MARK) if (tasks := _read(inventory, name))}
     if not files:
         return None
+    names, copies = without_copies(inventory.root, list(files))
+    files = {name: files[name] for name in names}
     entries: list[OutlinedImage] = []
     missing: list[str] = []
     for file, tasks in files.items():
@@ -142,7 +144,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         dataset = tagged_dataset(inventory, NAME, reason, entries, chosen)
     else:
         raise DataError(f"{first} has neither regions nor choices; annotate some.")
-    return replace(dataset, notes=(*absent, *dataset.notes))
+    return replace(dataset, notes=(*copies, *absent, *dataset.notes), sources=tuple(files))
 
 
 def _entries(

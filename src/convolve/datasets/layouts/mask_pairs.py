@@ -37,7 +37,8 @@ _NOT_CLASSES = re.compile(r"segmentationobject|_gt(?:fine|coarse)_(?:color|insta
 _FOLDERS = 12  # whose images are looked at, at most, where no name says which are masks
 _AGREE = 0.9  # of the names of two such folders, at least
 _AGREE_CALLED = 0.5  # where a name says which are masks
-_VALUES = 64  # of a mask, at most, where its values alone say that it is one
+_VALUES = 64  # of a mask, at most, where its values alone say that it is one, unless these lie in areas
+_FLAT = 0.8  # of the pixels of objects, at least, that have the value of their right neighbor
 
 _Key = tuple[str, ...]
 _Groups = dict[str, dict[str, str]]  # folder -> what tells a file apart -> the file
@@ -181,7 +182,7 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     }
     alike = {one for (one, _), part in agreement.items() if part >= least}
     certain = {folder for folder in alike if not guess and _CERTAIN.search(folder.casefold())}
-    masks = certain | {folder for folder in alike - certain if _hold_masks(root, groups[folder], guess)}
+    masks = certain | {folder for folder in alike - certain if hold_masks(root, list(groups[folder].values()), guess)}
     images = (alike if guess else others) - masks
     pairs: dict[str, Pair] = {}
     for folder in sorted(masks if images else (), key=natural):
@@ -236,11 +237,11 @@ def _split(folder: str) -> str | None:
     return next(filter(None, (split_word(part, alone=False) for part in reversed(folder.split("/")))), None)
 
 
-def _hold_masks(root: Path, group: Mapping[str, str], guess: bool) -> bool:
-    """Whether the values of the first, the middle and the last of some files are as few as those of masks. One that
-    cannot be read says nothing, unless this is a ``guess``.
+def hold_masks(root: Path, files: Sequence[str], guess: bool) -> bool:
+    """Whether the first, the middle and the last of some files hold values as masks do: few, or more in areas, as the
+    numbers of objects are. One that cannot be read says nothing, unless this is a ``guess``.
     """
-    files, most = list(group.values()), 0
+    most = 0
     for name in {files[0], files[len(files) // 2], files[-1]}:
         try:
             values = read_stored(root / name).values
@@ -248,10 +249,13 @@ def _hold_masks(root: Path, group: Mapping[str, str], guess: bool) -> bool:
             if guess:
                 return False
             continue
-        distinct = len(np.unique(values))
-        most = max(most, distinct)
-        if distinct > max(2, min(_VALUES, values.size // 16)):
-            return False
+        found, counts = np.unique(values, return_counts=True)
+        most = max(most, len(found))
+        if len(found) > max(2, min(_VALUES, values.size // 16)):
+            inside = values[:, :-1] != found[counts.argmax()]  # where pictures differ, even if most of them is black
+            flat = inside & (values[:, 1:] == values[:, :-1])
+            if len(found) > values.size // 16 or flat.sum() < _FLAT * inside.sum():
+                return False
     return most > 1
 
 

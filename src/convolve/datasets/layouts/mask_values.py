@@ -16,7 +16,9 @@ from convolve.datasets.masks import PixelCounts, count_pixels
 from convolve.datasets.parallel import in_order
 from convolve.datasets.stored_masks import (
     COLOR,
+    GRAYS,
     TRANSPARENT,
+    Numbers,
     StoredMask,
     are_colors,
     read_stored,
@@ -73,9 +75,9 @@ def count_values(mask: StoredMask) -> ValueCounts:
     """How many pixels have each stored value."""
     if mask.values.dtype == np.uint8:
         every = count_pixels(mask.values.astype(np.uint8, copy=False), 256)
-        return ValueCounts(StoredMask(np.flatnonzero(every), mask.palette), every[every > 0])
+        return ValueCounts(replace(mask, values=np.flatnonzero(every)), every[every > 0])
     values, counts = np.unique(mask.values, return_counts=True)
-    return ValueCounts(StoredMask(values, mask.palette), counts)
+    return ValueCounts(replace(mask, values=values), counts)
 
 
 def interpret_files(masks: Sequence[Path], listed: ClassList | None) -> tuple[Meaning, PixelCounts]:
@@ -110,17 +112,30 @@ def interpret(found: Sequence[ValueCounts], listed: ClassList | None, first: Pat
     by_color = _are_read_by_color(found, listed, first)
     values = sorted(_values(found, by_color=by_color))
     palettes = [each.distinct.palette for each in found if each.distinct.palette is not None]
-    if by_color:
+    if not by_color:
+        painted = [stored_color(color) for color in palettes[0].tolist()] if palettes else []
+        return _interpret_grays(values, listed, painted, first)
+    differ = bool(palettes) and _palettes_differ(found)
+    if (differ or _are_grays_of_gif(found, listed)) and set(values) <= set(GRAYS.tolist()):
+        meaning = _interpret_grays([stored_color(value)[0] for value in values], listed, (), first)
+        stored, ignored = (
+            tuple(stored_color(int(GRAYS[np.array(number)])) for number in numbers)
+            for numbers in (meaning.stored, meaning.ignored)
+        )
+        meaning = replace(meaning, stored=stored, ignored=ignored)
+    else:
         meaning = _interpret_colors(values, listed, first)
-        differ = "the files' palettes differ, so " if palettes and _palettes_differ(found) else ""
-        return replace(meaning, how=differ + meaning.how)
+    return replace(meaning, how=f"the files' palettes differ, so {meaning.how}") if differ else meaning
+
+
+def _interpret_grays(values: Sequence[int], listed: ClassList | None, painted: Sequence[Color], first: Path) -> Meaning:
+    """Two values that are black and white, or numbers; ``painted`` are the colors of a palette."""
     highest = values[-1] if values[-1] in _HIGHEST else IGNORE
     if values == [0, highest] and (listed is None or listed.numbers in ((0, 1), (0, highest))):
         names = listed.names if listed else ("background", "foreground")
         how = f"0 and {highest} are two classes, not a class and a void"
         return Meaning(names, (0, highest), distinct_colors(2), (), how)
-    painted = [stored_color(color) for color in palettes[0].tolist()] if palettes else []
-    of_voc = palettes and any(part.startswith("SegmentationClass") for part in first.parts)
+    of_voc = painted and any(part.startswith("SegmentationClass") for part in first.parts)
     if listed is None and of_voc and set(values) <= {*range(len(VOC)), IGNORE}:
         listed = ClassList("Pascal VOC", VOC, tuple(range(len(VOC))))
     return _interpret_numbers(values, listed, painted, first)
@@ -128,8 +143,9 @@ def interpret(found: Sequence[ValueCounts], listed: ClassList | None, first: Pat
 
 def _are_read_by_color(found: Sequence[ValueCounts], listed: ClassList | None, first: Path) -> bool:
     """Whether the masks are colors: some hold one, the list has them all, or the palettes of files differ."""
-    plain = [each for each in found if each.distinct.palette is None]
-    indexed = [each for each in found if each.distinct.palette is not None]
+    some = any(each.distinct.palette is not None for each in found)
+    indexed = [each for each in found if some and _palette(each) is not None]
+    plain = [each for each in found if each not in indexed]
     gray, indices = (_values(part, by_color=False) for part in (plain, indexed))
     colors, entries = (_values(part, by_color=True) for part in (plain, indexed))
     deep = max((value for value in gray if value < COLOR), default=0) > IGNORE
@@ -140,16 +156,29 @@ def _are_read_by_color(found: Sequence[ValueCounts], listed: ClassList | None, f
         if deep:
             raise DataError(f"Some masks of {first.parent} hold colors, others 16 bits a pixel; export all alike.")
         return True
-    if indexed and _palettes_differ(indexed):
+    if indexed and (_palettes_differ(indexed) or _are_grays_of_gif(indexed, listed)):
         return True
-    if not gray or not indices or gray <= indices:
+    doubtful = gray - indices
+    if gray and not doubtful and entries <= set(GRAYS.tolist()):  # a palette of grays, of which each may be meant
+        doubtful = indices - {stored_color(entry)[0] for entry in entries}
+    if not gray or not indices or not doubtful:
         return False
     if not deep and colors <= entries:
         return True
     raise DataError(
-        f"Some masks of {first.parent} are indices of a palette and others gray, such as {min(gray - indices)}; export "
+        f"Some masks of {first.parent} are indices of a palette and others gray, such as {min(doubtful)}; export "
         "all alike."
     )
+
+
+def _are_grays_of_gif(found: Sequence[ValueCounts], listed: ClassList | None) -> bool:
+    """Whether masks are GIF files of grays that are others than their indices, which mean nothing, as programs that
+    write GIF number the colors anew. Where a list of classes has numbers of its own, the grays have to be these.
+    """
+    colors, indices = (_values(found, by_color=by_color) for by_color in (True, False))
+    grays = {stored_color(color)[0] for color in colors}
+    of_gif = all(each.distinct.format == "GIF" for each in found) and colors <= set(GRAYS.tolist())
+    return of_gif and grays != indices and (listed is None or grays <= {*listed.numbers, IGNORE})
 
 
 def _values(found: Sequence[ValueCounts], *, by_color: bool) -> set[int]:
@@ -158,15 +187,27 @@ def _values(found: Sequence[ValueCounts], *, by_color: bool) -> set[int]:
 
 
 def _palettes_differ(found: Sequence[ValueCounts]) -> bool:
-    """Whether an index that is in use has two colors."""
-    known: dict[int, int] = {}
+    """Whether an index that is in use has two colors, or a color two indices, each in files without the other."""
+    colors: dict[int, int] = {}
+    palettes: dict[int, dict[int, Numbers]] = {}  # of a color by its index
     for each in found:
-        if each.distinct.palette is not None:
-            for index in each.distinct.values.tolist():
-                color = int(each.distinct.palette[index])
-                if known.setdefault(index, color) != color:
-                    return True
+        palette = _palette(each)
+        if palette is None:
+            continue
+        for index in each.distinct.values.tolist():
+            color = int(palette[index])
+            others = palettes.setdefault(color, {})
+            moved = any(palette[other] != color != its[index] for other, its in others.items())
+            if moved or colors.setdefault(index, color) != color:
+                return True
+            others.setdefault(index, palette)
     return False
+
+
+def _palette(mask: ValueCounts) -> Numbers | None:
+    """The colors that a file has for its values, even where it is opened as a gray image."""
+    of_grays = mask.distinct.palette is None and mask.distinct.format in ("GIF", "BMP")
+    return GRAYS if of_grays else mask.distinct.palette
 
 
 def _interpret_numbers(

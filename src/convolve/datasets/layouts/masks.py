@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import final
@@ -17,7 +18,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.layouts.class_lists import ClassList, find_class_list
-from convolve.datasets.layouts.mask_pairs import Pair, find_pairs
+from convolve.datasets.layouts.mask_pairs import Pair, Pairs, find_pairs, hold_masks, is_mask
 from convolve.datasets.layouts.mask_values import Meaning, interpret_files
 from convolve.datasets.layouts.parts import build_dataset, read_lines, split_word
 from convolve.datasets.masks import MaskFiles, Masks
@@ -35,7 +36,14 @@ MARK = re.compile(
 """What is no JPEG, or is called as masks are."""
 EXPECTED = "images/ and masks/ with files of the same names"
 _SPLIT_LISTS = re.compile(r"(?:.*/)?imagesets/segmentation/[^/]+\.txt")
+_NUMBER, _WORD = re.compile(r"\d+"), re.compile(r"[^\W_]+")
+_FORMS = 12  # of paths whose images are looked at, at most, where no name pairs them
+_AGREE = 0.9  # of the numbers in two forms of paths, at least
+_MOST = 0.5  # of the images, at least, have a mask where nothing says which
+_CLASSES = "or choose --layout folders where the folders are classes"
 _BACKGROUNDS = (0, (0, 0, 0), TRANSPARENT)
+
+_Group = dict[tuple[int, ...], str]  # the numbers that vary in paths of one form -> the path
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
@@ -43,12 +51,15 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     A mask is a file in a folder called so (`masks`, `labels`, `annotations`, `trainannot`, `SegmentationClass` …) or
     one whose name ends so (`17_mask.png`); it belongs to the image of the same name. Folders called otherwise are
-    images and masks where their files agree and the masks hold few values. What these mean is judged by
-    `interpret_files`. Images without a mask, and pairs whose shapes differ, are left out and named in the notes.
-    Raises `DataError` for values that cannot be interpreted.
+    images and masks where their files agree, at least in their numbers, and the masks hold few values. What these
+    mean is judged by `interpret_files`. Images without a mask, and pairs whose shapes differ, are left out and named in
+    the notes. Raises `DataError` for values that cannot be interpreted.
     """
     path = inventory.root
     found = find_pairs(path, inventory.images)
+    alike = "names" if found.pairs else "numbers"
+    if not found.pairs:
+        found = _pairs_by_number(path, inventory.images)
     if not found.pairs:
         return None
     pairs, unlisted, notes = _assign_splits(inventory, found.pairs)
@@ -56,7 +67,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     pairs, differing = _with_same_shape(path, pairs)
     if not pairs:
         raise DataError(f"In {path} no mask has its image's shape, such as {differing[0]}; export them again.")
-    masks, how = _masks(path, pairs, find_class_list(inventory))
+    masks, how = _masks(path, pairs, find_class_list(inventory), alike)
     for what, names in (
         ("without a mask", found.alone),
         ("with a mask of another shape", differing),
@@ -105,13 +116,15 @@ class ObjectMaskFiles:
         return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
-def _masks(folder: Path, pairs: Sequence[Pair], listed: ClassList | None) -> tuple[Masks, str]:
-    """The pairs' masks and how they were read, a part of a sentence. Raises `DataError`."""
+def _masks(folder: Path, pairs: Sequence[Pair], listed: ClassList | None, alike: str) -> tuple[Masks, str]:
+    """The pairs' masks and how they were read, a part of a sentence; ``alike`` is what pairs have in common. Raises
+    `DataError`.
+    """
     files = [mask for pair in pairs for mask in pair.masks]
     meaning, counts = interpret_files([folder / mask for mask in files], listed)
     if len(files) == len(pairs):
         reader = MaskFiles(folder, tuple(files), meaning.stored, meaning.ignored)
-        return Masks(reader, meaning.names, meaning.colors, counts=counts), f"masks of the same names; {meaning.how}"
+        return Masks(reader, meaning.names, meaning.colors, counts=counts), f"masks of the same {alike}; {meaning.how}"
     if len(meaning.stored) != 2 or meaning.ignored or meaning.stored[0] not in _BACKGROUNDS:
         several = next(pair for pair in pairs if len(pair.masks) > 1)
         raise DataError(
@@ -121,6 +134,113 @@ def _masks(folder: Path, pairs: Sequence[Pair], listed: ClassList | None) -> tup
     objects = ObjectMaskFiles(folder, tuple(pair.masks for pair in pairs), meaning)
     names = meaning.names if listed else ("background", "object")
     return Masks(objects, names, meaning.colors), f"{len(files)} masks of single objects, which are joined"
+
+
+def _pairs_by_number(root: Path, names: Sequence[str]) -> Pairs:
+    """Images with masks whose paths have another form but the same numbers: `raw/t001.tif` and `gt/man_seg001.tif`.
+
+    Raises `DataError` where two forms are masks of the same images, or images of the same masks; and where one of two
+    folders holds what looks like masks of the images in the other one, but no name says of which.
+    """
+    groups = _group_by_form(names)
+    called = {form for form in groups if is_mask(form)}
+    pairs: dict[str, Pair] = {}
+    for form in sorted(groups, key=lambda form: (form not in called, natural(form))):
+        own, others = groups[form], []
+        for other, group in groups.items():
+            common = len(own.keys() & group.keys()) if other != form else 0
+            least = _AGREE * (len(own) if form in called else max(len(own), len(group)))
+            if 1 < common >= least and hold_masks(root, [*own.values()], guess=True):
+                others += [] if hold_masks(root, [*group.values()], guess=True) else [other]
+        if others:
+            nearest = groups[_nearest_form(root, groups, form, others)]
+            if not _add_pairs(root, pairs, own, nearest, form in called):
+                return Pairs()
+    if not pairs:
+        _refuse_unpaired(root, names)
+        return Pairs()
+    found = sorted(pairs.values(), key=lambda pair: natural(pair.image))
+    images = [group.values() for group in groups.values() if not pairs.keys().isdisjoint(group.values())]
+    alone = [name for group in images for name in group if name not in pairs]
+    note = f"paired by the numbers in their names, such as {found[0].image} with {found[0].masks[0]}"
+    note += "; --layout folders makes classes of the folders" if "/" in found[0].image else ""
+    return Pairs(found, sorted(alone, key=natural), notes=[note])
+
+
+def _group_by_form(names: Sequence[str]) -> dict[str, _Group]:
+    """The paths by their forms, in which each number is `#`; nothing where these are too many, and nothing of a form
+    that no number tells apart.
+    """
+    forms: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        forms[_NUMBER.sub("#", name.rpartition(".")[0] or name)].append(name)
+        if len(forms) > _FORMS:
+            return {}
+    groups: dict[str, _Group] = {}
+    for form, paths in forms.items():
+        numbers = [[int(number) for number in _NUMBER.findall(path.rpartition(".")[0] or path)] for path in paths]
+        varying = [column for column, each in enumerate(zip(*numbers, strict=True)) if len(set(each)) > 1]
+        group = {tuple(row[column] for column in varying): path for row, path in zip(numbers, paths, strict=True)}
+        if varying and len(group) == len(paths):
+            groups[form] = group
+    return groups
+
+
+def _nearest_form(root: Path, groups: Mapping[str, _Group], masks: str, forms: Sequence[str]) -> str:
+    """The form that has most of its words in common with that of some masks. Raises `DataError` where two have."""
+    own = set(_WORD.findall(masks.casefold()))
+    common = {form: len(own.intersection(_WORD.findall(form.casefold()))) for form in forms}
+    first, *others = [form for form in forms if common[form] == max(common.values())]
+    if others:
+        mask, *images = (next(iter(groups[form].values())) for form in (masks, first, others[0]))
+        raise DataError(
+            f"{root} has masks, such as {mask}, that may be of {images[0]} or of {images[1]}; leave one kind out, "
+            f"{_CLASSES}."
+        )
+    return first
+
+
+def _add_pairs(root: Path, pairs: dict[str, Pair], masks: _Group, images: _Group, called: bool) -> bool:
+    """Add the pairs of images without a mask; whether others have one that is called so, unless these are ``called``
+    too, which raises `DataError`.
+    """
+    for numbers, mask in masks.items():
+        image = images.get(numbers)
+        if image in pairs:
+            other = pairs[image].masks[0]
+            if called:
+                raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")
+            if not is_mask(other):
+                return False  # formats of the same images
+        elif image:
+            folders = reversed(image.split("/")[:-1])
+            split = next(filter(None, (split_word(part, alone=False) for part in folders)), None)
+            pairs[image] = Pair(image, (mask,), split)
+    return True
+
+
+def _refuse_unpaired(root: Path, names: Sequence[str]) -> None:
+    """Raise `DataError` where folders of two names hold images and what looks like masks of most of them."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        kinds[name.rpartition("/")[0].rpartition("/")[2]].append(name)
+    if len(kinds) != 2 or "" in kinds:
+        return
+    fewer, more = sorted(kinds, key=lambda kind: len(kinds[kind]))
+    if len(kinds[fewer]) < _MOST * len(kinds[more]) and not is_mask(f"{fewer}/"):
+        return
+    masks = [kind for kind in kinds if hold_masks(root, kinds[kind], guess=True)]
+    pair = ImageFiles(root, (kinds[fewer][0], kinds[more][0]))
+    try:
+        alike = len(masks) == 1 and pair.size(0) == pair.size(1)
+    except ImageError:
+        return
+    if alike:
+        images = more if masks[0] == fewer else fewer
+        raise DataError(
+            f"{root} can be read as two classes, {images} and {masks[0]}, or as images in {images} and masks in "
+            f"{masks[0]}, whose names do not say to which image each belongs; call each mask as its image, {_CLASSES}."
+        )
 
 
 def _assign_splits(inventory: Inventory, pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:

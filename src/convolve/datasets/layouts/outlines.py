@@ -113,8 +113,8 @@ def outlined_dataset(
     names = (BACKGROUND, *dict.fromkeys(name for name in classes if name not in (BACKGROUND, IGNORED)))
     if len(names) - 1 > _MOST:
         raise DataError(f"{found[0].source} has {len(names) - 1} categories; masks hold {_MOST} at most.")
-    entries, notes = _unique(inventory, found)
-    entries, differing = _of_true_size(inventory, entries)
+    listed, notes = _unique(inventory, found)
+    entries, differing = _of_true_size(inventory, listed)
     if not entries:
         raise DataError(
             f"In {inventory.root} no image has the size that the file gives, such as {differing[0]}; export it again."
@@ -137,7 +137,8 @@ def outlined_dataset(
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
     reason = f"{reason}; {len(entries)} images with masks and labels"
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
-    return replace(dataset, notes=tuple(notes))
+    left = {entry.image for entry in listed}.difference(images.names)
+    return replace(dataset, notes=tuple(notes), left_out=tuple(left))
 
 
 def tagged_dataset(

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from convolve.datasets.inventory import NAMED, Inventory, begins_as_image, natural
+from convolve.datasets.labels import as_labels
 from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.table_cells import is_empty
 from convolve.datasets.layouts.table_columns import LABELS
-from convolve.datasets.layouts.tables import TEXTS, as_labels, split_of
+from convolve.datasets.layouts.tables import TEXTS, split_of
 from convolve.datasets.parquet_images import ParquetImages, read_shard
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError

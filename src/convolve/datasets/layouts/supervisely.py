@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -33,6 +32,7 @@ from convolve.datasets.layouts.outlines import (
 )
 from convolve.datasets.layouts.shapes import Bitmap, polygon_area, rectangle
 from convolve.errors import DataError
+from convolve.untrusted.compression import unpack_zlib
 from convolve.untrusted.fields import as_dict, as_list, as_number, as_size, as_text, as_whole
 from convolve.values import Dataset, Pixels
 
@@ -84,14 +84,7 @@ class PackedBitmap:
         """The bitmap itself. Raises `ValueError` where it is damaged or too large."""
         if self.content.startswith(_PNG):
             return Bitmap(self.content, self.origin)
-        unpacker = zlib.decompressobj()
-        try:
-            content = unpacker.decompress(self.content, _MOST_BYTES)
-        except zlib.error as error:
-            raise ValueError(str(error)) from error
-        if not unpacker.eof:
-            raise ValueError("it is cut short or too long")
-        return Bitmap(content, self.origin)
+        return Bitmap(unpack_zlib(self.content, _MOST_BYTES), self.origin)
 
 
 def recognize(inventory: Inventory) -> Dataset | None:

@@ -36,6 +36,8 @@ class NoTableError(DataError):
 
 _PREDICTIONS = frozenset(("image", "error"))
 """Columns of each table that `convolve predict` writes."""
+LABEL_ERRORS = ("image", "label", "suggested", "margin", "label_probability", "suggested_probability")
+"""Columns of the table of label errors that `convolve data --label-errors` writes."""
 CLEANED = "cleaned_path"
 """First column of each table that `convolve data --fix` writes."""
 
@@ -205,5 +207,7 @@ def refuse_own(header: Sequence[str]) -> None:
     """Raise `NoGroundTruthError` for a table that convolve wrote."""
     if set(header) >= _PREDICTIONS:
         raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
+    if tuple(header) == LABEL_ERRORS:
+        raise NoGroundTruthError("holds label errors that convolve found; give the file itself to read them as labels.")
     if header[0] == CLEANED:
         raise NoGroundTruthError("was written by --fix; give the file itself to read it.")

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
 
-import numpy as np
-
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
-from convolve.datasets.labels import Labels
+from convolve.datasets.labels import as_labels
 from convolve.datasets.layouts import class_index
+from convolve.datasets.layouts.documents import copy_note
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, split_word
@@ -99,11 +98,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
                 obstacles.append(error)
             else:
                 found.append(table)
+        found, copies = _without_copies(found)
         if found := _select(inventory, found, obstacles):
             dataset = _dataset(inventory.root, found)
             if any(map(class_index.MARK.search, inventory.files)):
                 dataset = class_index.name_classes(inventory, dataset)
-            return replace(dataset, notes=(*dataset.notes, *map(str, obstacles)))
+            return replace(dataset, notes=(*copies, *dataset.notes, *map(str, obstacles)))
     if not obstacles:
         return None
     first = min(obstacles, key=lambda error: isinstance(error, NoGroundTruthError))
@@ -126,7 +126,7 @@ def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
     """The tables at the top, less plain texts on single images, and those in folders there that are no plain text."""
     images = {image.rpartition(".")[0] for image in inventory.images}
     folders: dict[str, list[str]] = {}
-    for name in filter(MARK.search, inventory.files):
+    for name in inventory.annotation_files(MARK):
         folder = name.rpartition("/")[0]
         if not name.casefold().endswith(".txt") or not (folder or name[: -len(".txt")] in images):
             folders.setdefault(folder, []).append(name)
@@ -247,6 +247,18 @@ def _check_labels(table: _Table) -> None:
         )
 
 
+def _without_copies(tables: Sequence[_Table]) -> tuple[list[_Table], list[str]]:
+    """The tables without those that say the same as another one, which has a shorter name; and a note on each copy."""
+    kept: list[_Table] = []
+    copies: dict[str, str] = {}
+    for table in sorted(tables, key=lambda table: (len(table.name), natural(table.name))):
+        for one in kept:
+            if one.rows == table.rows and one.label_names == table.label_names:
+                copies[table.name] = one.name
+        kept += [] if table.name in copies else [table]
+    return [table for table in tables if table.name not in copies], list(map(copy_note, copies, copies.values()))
+
+
 def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[DataError]) -> list[_Table]:
     """The one table, or those of splits, that name at least half of the images; the others become ``obstacles``.
 
@@ -317,7 +329,8 @@ def _dataset(root: Path, tables: Sequence[_Table]) -> Dataset:
     labels = as_labels(lists, sorted({normalize("NFC", label) for label in classes}, key=natural), multi_label)
     images = ImageFiles(root, tuple(row.path for row in rows))
     dataset = build_dataset(root, NAME, f"the table {names}", images, [row.split for row in rows], {"labels": labels})
-    return replace(dataset, notes=(*dataset.notes, *notes), left_out=tuple(named - set(images.names)))
+    left, sources = tuple(named - set(images.names)), tuple(table.name for table in tables)
+    return replace(dataset, notes=(*dataset.notes, *notes), left_out=left, sources=sources)
 
 
 def _describe(table: _Table) -> list[str]:
@@ -379,15 +392,3 @@ def _merge(names: str, rows: Sequence[_Row], lists: Sequence[list[str]], notes: 
     again = dict.fromkeys(row.path for index, row in enumerate(rows) if first[row.path, row.split] != index)
     notes += _count(names, "repeats", [path for path in again if len(labels[path]) == 1], "counted once")
     return sorted(index for (path, _), index in first.items() if len(labels[path]) == 1)
-
-
-def as_labels(lists: Sequence[Sequence[str]], classes: Sequence[str], multi_label: bool) -> Labels:
-    """Labels from the names that each image has, one or, if ``multi_label``, any number of them."""
-    indices = {label: index for index, label in enumerate(classes)}
-    found = [[indices[normalize("NFC", label)] for label in labels] for labels in lists]
-    if not multi_label:
-        return Labels(np.array([each[0] for each in found], dtype=np.int64), tuple(classes))
-    flags = np.zeros((len(lists), len(classes)), dtype=np.uint8)
-    for row, each in zip(flags, found, strict=True):
-        row[each] = 1
-    return Labels(flags, tuple(classes))

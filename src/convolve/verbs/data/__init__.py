@@ -58,6 +58,8 @@ class Data:
     folds: int = 5
     """For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the images that
     the run has not learned from are judged."""
+    csv: Path | None = None
+    """Also write the label errors to this file."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def run(options: Data, listener: Listener) -> Examined:
         judged = _judge_labels(options, listener)
         trained = judged.recipe
         options = replace(options, path=trained.data or "", task=trained.task, reading=trained.reading)
+    elif options.csv:
+        raise OptionError("--csv writes label errors; give --label-errors too, or --fix for a table of the images.")
     if options.report:
         check_page(options.report)
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
@@ -180,7 +184,7 @@ def _judge_labels(options: Data, listener: Listener) -> JudgedLabels:
 
     if options.reading != ReadingOptions():
         raise OptionError("A run's data is read as its recipe says; give --label-errors without options of reading.")
-    return judge_labels(Path(options.path), options.folds, listener)
+    return judge_labels(Path(options.path), options.folds, listener, options.csv)
 
 
 def _class_table(findings: Findings) -> RenderableType:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +54,9 @@ class JudgedLabels:
         }
 
 
-def judge_labels(folder: Path, folds: int, listener: Listener) -> JudgedLabels:
-    """Find likely label errors in the data of a run or of a folder of folds, and write the page into the folder.
+def judge_labels(folder: Path, folds: int, listener: Listener, table: Path | None = None) -> JudgedLabels:
+    """Find likely label errors in the data of a run or of a folder of folds, and write the page into the folder, and a
+    ``table`` of them if one is wanted.
 
     A single run's recipe is first trained in ``folds`` folds, which stay in its folder; with 1, only the images that
     the run has not learned from are judged. Raises `ConvolveError`.
@@ -69,6 +72,8 @@ def judge_labels(folder: Path, folds: int, listener: Listener) -> JudgedLabels:
     errors = tuple(_list_errors(held_out, found))
     judged = JudgedLabels(runs[0].recipe, len(runs), held_out, found, errors, folder / "label_errors.html")
     _write_page(judged)
+    if table:
+        _write_csv(table, errors)
     return judged
 
 
@@ -97,7 +102,7 @@ def render(judged: JudgedLabels) -> Iterator[RenderableType]:
     if judged.errors:
         yield table
     if len(judged.errors) > _MOST_ROWS:
-        yield f"and {len(judged.errors) - _MOST_ROWS:,} more, which --json lists"
+        yield f"and {len(judged.errors) - _MOST_ROWS:,} more, which --json lists and --csv writes"
     yield f"label errors  {judged.report}"
 
 
@@ -124,6 +129,17 @@ def _list_errors(held_out: HeldOut, found: LabelErrors) -> Iterator[LabelError]:
             float(probabilities[label]),
             float(probabilities[suggested]),
         )
+
+
+def _write_csv(path: Path, errors: Sequence[LabelError]) -> None:
+    from convolve.datasets.layouts.table_cells import LABEL_ERRORS
+    from convolve.files import write_text
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, LABEL_ERRORS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, errors))
+    write_text(path, text.getvalue())
 
 
 def _write_page(judged: JudgedLabels) -> None:
