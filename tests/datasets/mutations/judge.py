@@ -148,6 +148,8 @@ def _read(case: Case, dataset: Dataset, root: Path) -> _Reading:
 
 def _faults(case: Case, dataset: Dataset, root: Path) -> Iterator[Outcome]:
     reading = _read(case, dataset, root)
+    if not _has_remarks(dataset, case.told):
+        yield Outcome("not told", f"none of {', '.join(sorted(case.told))} ({dataset.reason})")
     for kind in ("labels", "masks"):
         if kind in case.kinds and kind not in dataset.ground_truths:
             yield Outcome(f"no {kind}", f"only {', '.join(dataset.ground_truths)} ({dataset.reason})")
@@ -203,7 +205,7 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
 
 def _is_listed(case: Case) -> bool:
     """Whether anything but the files themselves says which images there are."""
-    return bool(case.tables or case.coco or case.listings or case.layout == "flowers")
+    return bool(case.annotation_files or case.layout == "flowers")
 
 
 def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
@@ -220,7 +222,7 @@ def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[O
     others = [{number: _composed(classes) for number, classes in one.items()} for one in case.alternatives]
     faults = [list(_differing(found, one)) for one in (known, *others)]
     if faults[0] and [] in faults[1:]:
-        if not _has_remarks(case, dataset):
+        if not _has_remarks(dataset, case.remarks):
             yield Outcome("contradiction not told", dataset.reason)
     elif faults[0]:
         number, was, right = faults[0][0]
@@ -231,8 +233,8 @@ def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[O
         yield Outcome("invented class", f"{', '.join(invented[:4])} ({dataset.reason})")
 
 
-def _has_remarks(case: Case, dataset: Dataset) -> bool:
-    return all(_mentions(" ".join(notes(dataset)), words.split("|")) for words in case.remarks)
+def _has_remarks(dataset: Dataset, remarks: Collection[str]) -> bool:
+    return all(_mentions(" ".join(notes(dataset)), words.split("|")) for words in remarks)
 
 
 def _composed(names: Collection[str]) -> frozenset[str]:
@@ -272,14 +274,14 @@ def _wrong_masks(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Ou
             try:
                 mask = masks.read(row)
             except ImageError as error:
-                if not known[number].mask_damaged and not (case.coco and known[number].damaged):
+                if not known[number].mask_damaged and not (case.outlined and known[number].damaged):
                     yield Outcome("mask unreadable", str(error))
                 continue
             right = case.expected_mask(known[number])
             if mask.shape != right.shape:
                 yield Outcome("wrong mask", f"{known[number].path}: shape {mask.shape}, not {right.shape}")
                 continue
-            if number in case.uncertain and _has_remarks(case, dataset):
+            if number in case.uncertain and _has_remarks(dataset, case.remarks):
                 continue
             pairs |= set(zip(right.ravel().tolist(), mask.ravel().tolist(), strict=True))
             if len({r for r, _ in pairs}) < len(pairs):
