@@ -42,10 +42,11 @@ class Listing:
 
 @dataclass
 class Case:
-    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one. ``alternatives`` are
+    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one, or
+    a file of annotations where the case ``blames_annotations``. ``alternatives`` are
     other labels by number that are right too, and the masks of the numbers in ``uncertain`` may be others, if the words
     of ``remarks`` are said, each one of several separated by bars. The words of ``told`` must be said whenever the case
-    is read.
+    is read, and a file of annotations or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the first class of objects is the last one of ``mask_names``.
     """
 
     layout: str
@@ -69,6 +70,9 @@ class Case:
     uncertain: set[int] = field(default_factory=set)
     remarks: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    other_first: set[int] = field(default_factory=set)
+    blames_annotations: bool = False
+    tells_annotations: bool = False
     opened: str = ""
 
     def classes(self) -> list[str]:
@@ -84,6 +88,11 @@ class Case:
         """Those, or folders of those, that say something of several images."""
         several = (self.tables, self.coco, self.listings, self.outlines, self.written)
         return [one.path for group in several for one in group]
+
+    def names_of_annotations(self) -> set[str]:
+        """What a sentence may call the files of annotations."""
+        found = [path for one in (*self.outlines, *self.written) for path in one.render(self.samples)]
+        return {path.rpartition("/")[2] for path in (*self.annotation_files, *found)} - {""}
 
     @property
     def outlined(self) -> bool:
@@ -133,6 +142,8 @@ class Case:
         mask = class_mask(sample.number, self.style.classes if self.style else 3)
         if self.outlined and not sample.classes:
             mask[:] = 0
+        if sample.number in self.other_first:
+            mask[mask == 1] = len(self.mask_names) - 1
         if self.style and self.style.joined:
             mask = np.minimum(mask, 1).astype(np.uint8)
         if self.style and self.style.void and sample.number % 2 == 0:

@@ -109,7 +109,7 @@ def image_format(case: Case, choose: Choose) -> str:
     """Images of another format than their suffix says, or turned by their orientation."""
     style = choose(("PNG inside", "JPEG inside", "turned", "some turned", "turned TIFF"))
     for sample in case.samples:
-        if style == "turned TIFF" and case.layout not in ("pets", "flowers"):
+        if style == "turned TIFF" and case.layout not in ("pets", "flowers", "dicom"):
             sample.path = str(PurePosixPath(sample.path).with_suffix(".tif"))
         if style in ("PNG inside", "JPEG inside"):
             sample.suffix = ".png" if style == "PNG inside" else ".jpg"
@@ -263,8 +263,7 @@ def no_suffix(case: Case, choose: Choose) -> str:
         sample.listed = sample.name
         sample.path = str(path.with_suffix(""))
         case.culprits |= {path.name, path.stem}
-    case.culprits |= {"suffix", "ending", "extension", *(table.path for table in case.tables)}
-    case.culprits |= {style.path for style in case.coco}
+    case.culprits |= {"suffix", "ending", "extension", *case.annotation_files}
     return style
 
 
@@ -309,9 +308,7 @@ def decomposed(case: Case, choose: Choose) -> str:
         sample.listed = sample.name
         sample.path = normalize("NFD", sample.path)
         sample.mask_path = normalize("NFD", sample.mask_path)
-    annotations = [one.path for one in case.tables]
-    annotations += [*(one.path for one in case.coco), *(one.path for one in case.listings)]
-    case.culprits |= {*annotations, *(path.rpartition("/")[2] for path in annotations)}
+    case.culprits |= {name for path in case.annotation_files for name in (path, path.rpartition("/")[2])}
     return some
 
 

@@ -118,9 +118,9 @@ class IdList:
         pairs = list(WORDNET.items())[: -1 if self.lacking else None]
         lines = [f"{key}\t{name}" if self.kind == "words" else f"{key} {name}" for key, name in pairs]
         if self.kind == "tiny":
-            lines = [f"{PurePosixPath(one.name).name}\t{IDS[label_of(one)]}\t0\t0\t7\t7" for one in own]
+            lines = [f"{PurePosixPath(one.name).name}\t{IDS.get(label_of(one), label_of(one))}\t0\t0\t7\t7" for one in own]
         if self.kind == "kaggle":
-            boxes = [f"{PurePosixPath(one.name).stem},{IDS[label_of(one)]} 1 1 7 7 " for one in own]
+            boxes = [f"{PurePosixPath(one.name).stem},{IDS.get(label_of(one), label_of(one))} 1 1 7 7 " for one in own]
             lines = ["ImageId,PredictionString", *boxes]
         if self.broken:
             lines[-1] = lines[-1].replace("n0", "x0")

@@ -135,7 +135,7 @@ def damaged_mask(case: Case, choose: Choose) -> None:
 
 
 def _is_array(case: Case) -> bool:
-    return not has_files(case)
+    return not has_files(case) and bool(case.files)
 
 
 @mutation(CONTENT, _is_array)

@@ -115,6 +115,10 @@ class OutlineStyle:
             found[-1] = replace(found[-1], name="")
         return found[:-1] if sample.number in self.fewer else found
 
+    def first_name(self, sample: Sample) -> str:
+        """What the first class is called in an image."""
+        return self.spelled.get(sample.number, {}).get(self.names[0], self.names[0])
+
     def size(self, sample: Sample) -> tuple[int, int]:
         """Height and width."""
         factor = 2 if sample.number in self.shrunk else 1
@@ -139,7 +143,7 @@ def _labelme(style: OutlineStyle, samples: Sequence[Sample]) -> dict[str, bytes]
         height, width = style.size(sample)
         shapes = [_labelme_shape(one) for one in style.objects(sample)]
         if sample.number in style.marked:
-            shapes.append({"label": "disc", "points": [[1, 1]], "group_id": None, "shape_type": "point", "flags": {}})
+            shapes.append({"label": style.first_name(sample), "points": [[1, 1]], "shape_type": "point", "flags": {}})
         document: dict[str, Any] = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": style.spell(sample)}
         document |= {"imageData": None, "imageHeight": height, "imageWidth": width}
         if style.variant == "version 3":
@@ -179,7 +183,7 @@ def _cvat(style: OutlineStyle, samples: Sequence[Sample]) -> dict[str, bytes]:
         lines.append(f' width="{width}" height="{height}">\n')
         lines += [_cvat_shape(one) for one in style.objects(sample)]
         if sample.number in style.marked:
-            lines.append('<polyline label="disc" occluded="0" points="1.0,1.0;2.0,3.0" z_order="0"/>\n')
+            lines.append(f'<polyline label="{style.first_name(sample)}" points="1.0,1.0;2.0,3.0" z_order="0"/>\n')
         lines.append("</image>\n")
     lines.append("</annotations>\n")
     return {style.path: style.text.encode("".join(lines))}
@@ -217,7 +221,8 @@ def _via_regions(style: OutlineStyle, sample: Sample) -> list[dict[str, Any]]:
         regions.append({"shape_attributes": outline, "region_attributes": attributes})
     if sample.number in style.marked:
         mark = {"name": "point", "cx": 1, "cy": 1}
-        named = {"disc": True} if style.variant == "boxes to tick" else "disc"
+        name = style.first_name(sample)
+        named = {name: True} if style.variant == "boxes to tick" else name
         regions.append({"shape_attributes": mark, "region_attributes": {"type": named}})
     return regions
 
@@ -261,7 +266,7 @@ def _supervisely(style: OutlineStyle, samples: Sequence[Sample]) -> dict[str, by
         objects = [_supervisely_object(one) for one in style.objects(sample)]
         if sample.number in style.marked:
             point = {"exterior": [[1, 1]], "interior": []}
-            objects.append({"classTitle": "disc", "geometryType": "point", "points": point, "tags": []})
+            objects.append({"classTitle": style.first_name(sample), "geometryType": "point", "points": point, "tags": []})
         document = {"description": "", "tags": [], "size": {"height": height, "width": width}, "objects": objects}
         name = path.stem if style.variant == "without the suffix" else path.name
         found[f"{path.parent.parent}/ann/{name}.json".removeprefix("./")] = style.text.dump(document)
@@ -288,7 +293,7 @@ def _label_studio(style: OutlineStyle, samples: Sequence[Sample]) -> dict[str, b
     for sample in samples:
         results = [_label_studio_result(style, sample, one) for one in style.objects(sample)]
         if sample.number in style.marked:
-            mark = {"x": 10.0, "y": 10.0, "width": 0.5, "keypointlabels": ["disc"]}
+            mark = {"x": 10.0, "y": 10.0, "width": 0.5, "keypointlabels": [style.first_name(sample)]}
             results.append(_result(style, sample, "keypointlabels", mark))
         annotation = {"id": 1, "completed_by": 1, "result": results, "was_cancelled": False, "ground_truth": False}
         annotations = [] if sample.number in style.waiting else [annotation]

@@ -43,6 +43,7 @@ from convolve.datasets.layouts import (
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
 from convolve.datasets.layouts.mask_pairs import is_mask
+from convolve.datasets.layouts.outlines import NoOutlinesError
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
@@ -56,6 +57,7 @@ LAYOUTS = (
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
+_OUTLINED = frozenset(layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio))
 _GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
 _MOST = 0.5  # of the images that any layout explains, at least
 _ALIKE = 0.9
@@ -176,7 +178,7 @@ def _recognize(inventory: Inventory, layouts: Sequence[ModuleType]) -> Dataset:
             unknown = error
     readings, obstacles = _read(inventory, layouts)
     if readings:
-        return _choose(inventory, readings, {name: str(error) for name, error in obstacles.items()})
+        return _choose(inventory, readings, obstacles)
     serious = any(
         name != folders.NAME and not isinstance(error, NoGroundTruthError) for name, error in obstacles.items()
     )
@@ -230,23 +232,25 @@ def _join_obstacles(obstacles: Mapping[str, DataError]) -> DataError:
     return DataError(f"{first} {'; '.join(other.rstrip('.') for other in others)}." if others else first)
 
 
-def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:
+def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, DataError]) -> Dataset:
     """The first reading that explains most of the images, with the masks that another one has of them. Raises
-    `DataError` where a second one explains them as well and puts them into other classes.
+    `DataError` where a second one explains them as well and puts them into other classes, and where folders or names
+    are all that remains of images that a file annotates which cannot be read.
     """
     explained = []
     for dataset in readings:
-        names: Sequence[str] = inventory.images  # all of them, where other files are read
+        paths: Sequence[str] = inventory.images  # all of them, where other files are read
         if isinstance(dataset.images, ImageFiles):
             below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
-            read = (*dataset.images.names, *dataset.annotations)
-            names = read if below == "." else [f"{below}/{name}" for name in read]
-        explained.append(frozenset(names).intersection(inventory.images))
+            outlined = dataset.left_out if dataset.layout in _OUTLINED else ()
+            read = (*dataset.images.names, *dataset.annotations, *outlined)
+            paths = read if below == "." else [f"{below}/{name}" for name in read]
+        explained.append(frozenset(paths).intersection(inventory.images))
     most = max(map(len, explained))
     index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
-    if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
-        raise DataError(obstacles[masks.NAME])
+    if dataset.layout in (folders.NAME, names.NAME):
+        _refuse_guess(dataset.layout, obstacles)
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
         if other is not readings[index]:
@@ -256,6 +260,19 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     if left:
         notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
+
+
+def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
+    """Raise `DataError` where folders or names would be read as classes although a file outlines the images, which only
+    cannot be read, or has masks: what is next to such files is called after anything. One without outlines says nothing
+    of classes, except in a project of Supervisely, which has folders of its own.
+    """
+    for layout, error in obstacles.items():
+        empty = isinstance(error, NoOutlinesError | NoGroundTruthError)
+        if layout == supervisely.NAME or (layout in _OUTLINED and not empty):
+            raise DataError(f"{error} To read classes all the same, choose --layout {guessed}.")
+        if layout == masks.NAME and guessed == folders.NAME:  # folders of images and of masks are no classes
+            raise error
 
 
 def _weigh(

@@ -23,6 +23,7 @@ from convolve.datasets.layouts.outlines import (
     EMPTY,
     OUTLINE,
     NamedObject,
+    NoOutlinesError,
     OutlinedImage,
     class_name,
     count_of,
@@ -90,7 +91,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if one not in taken]
         return _dataset(inventory, taken, left)
     if documents:
-        kind = NoGroundTruthError if all(document.predicted for document in documents) else DataError
+        kind = NoGroundTruthError if all(document.predicted for document in documents) else NoOutlinesError
         raise kind(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")
     if unreadable:
         raise unreadable[0]

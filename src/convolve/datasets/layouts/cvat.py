@@ -69,7 +69,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     """
     roots = {}
     for name in filter(MARK.search, inventory.files):
-        root = read_xml(inventory.root / name, (b"<annotations", b"<meta"))
+        root = read_xml(inventory.root / name, ("<annotations", "<meta"))
         if root is not None and root.tag == "annotations":
             if root.find("track") is not None and root.find("image") is None:
                 raise DataError(f"{inventory.root / name} annotates a video; export it as CVAT for images.")

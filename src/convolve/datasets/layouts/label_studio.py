@@ -40,6 +40,10 @@ EXPECTED = "Label Studio's JSON, JSON-MIN or CSV"
 MARK = re.compile(r"^([^/]+/)?[^/]+\.(json|csv)$", re.IGNORECASE)
 _MIN_KEYS = ("annotation_id", "lead_time")  # of each line in JSON-MIN and CSV
 _META = frozenset(("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"))
+_AREAS = frozenset(("x", "points", "rle"))
+_OUTLINE = _AREAS | {"y", "width", "height", "rotation", "closed", "radiusX", "radiusY"}
+_REGION = _OUTLINE | {"format", "original_width", "original_height", "image_rotation"}
+"""All that is known of a region that nobody gave a label."""
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of uploaded files' names
 _FULL = 100.0
 
@@ -133,9 +137,10 @@ def recognize(inventory: Inventory) -> Dataset | None:
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     absent += [f"left out: {count_of(waiting, 'task')} without a finished annotation"] if waiting else []
     reason = f"Label Studio's {', '.join(files)}"
-    drawn = sorted({one.name for entry in entries for one in entry.objects}, key=natural)
+    regions = [one.name for entry in entries for one in entry.objects]
+    drawn = sorted(filter(None, set(regions)), key=natural)
     chosen = sorted({tag for entry in entries for tag in entry.tags}, key=natural)
-    if drawn:
+    if drawn or (regions and not chosen):
         dataset = outlined_dataset(inventory, NAME, reason, entries, drawn)
     elif chosen:
         dataset = tagged_dataset(inventory, NAME, reason, entries, chosen)
@@ -224,7 +229,7 @@ def _read_task(path: Path, task: Mapping[str, Any]) -> _Task | None:
     if any(value != values[0] for value in values):
         raise DataError(f"{path} has {len(values)} annotations of {image} that differ; mark one as ground truth.")
     try:
-        objects = [one for part in results[0] if "value" in part for one in _regions(part, part["value"])]
+        objects = _objects([(part, part["value"]) for part in results[0] if "value" in part])
         size = next((_size(part) for part in results[0] if "original_width" in part), None)
         tags = [class_name(tag) for part in results[0] for tag in part.get("value", {}).get("choices", ())]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -252,7 +257,7 @@ def _read_line(inventory: Inventory, path: Path, line: Mapping[str, Any]) -> _Ta
     regions = [region for value in drawn.values() for region in value if isinstance(region, dict)]
     try:
         size = next((_size(region) for region in regions if "original_width" in region), None)
-        objects = [one for region in regions for one in _regions(region, region)]
+        objects = _objects([(region, region) for region in regions])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} has a region of {image} without size, or turned, or with odd numbers; export it again."
@@ -277,17 +282,28 @@ def _size(result: Mapping[str, Any]) -> tuple[int, int]:
     return int(result["original_height"]), int(result["original_width"])
 
 
-def _regions(result: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[NamedObject]:
-    """The region of a result, for each label that it has."""
-    names = [name for key, labels in value.items() if key.endswith("labels") and labels for name in labels]
-    if not names:
-        return
-    if result.get("image_rotation"):
-        raise ValueError
-    height, width = _size(result)
-    for name in names:
-        shape, kind = _shape(value, height, width)
-        yield NamedObject(class_name(name), shape, kind)
+def _objects(results: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[NamedObject]:
+    """The regions of results with their values, for each label that they have; one without any has no name."""
+    named = {_outline(value) for _, value in results if _labels(value)}
+    objects = []
+    for result, value in results:
+        bare = _AREAS & value.keys() and value.keys() <= _REGION and _outline(value) not in named
+        names = _labels(value) or ([""] if bare else [])
+        if names and result.get("image_rotation"):
+            raise ValueError
+        for name in names:
+            shape, kind = _shape(value, *_size(result))
+            objects.append(NamedObject(class_name(name), shape, kind))
+    return objects
+
+
+def _labels(value: Mapping[str, Any]) -> list[str]:
+    return [name for key, labels in value.items() if key.endswith("labels") and labels for name in labels]
+
+
+def _outline(value: Mapping[str, Any]) -> str:
+    """What is equal in the results of one region, of which one may have the outline and another one the label."""
+    return repr([value.get(key) for key in sorted(_OUTLINE)])
 
 
 def _shape(value: Mapping[str, Any], height: int, width: int) -> tuple[Shape | None, str]:
