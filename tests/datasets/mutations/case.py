@@ -12,6 +12,7 @@ import numpy as np
 
 from convolve.values import IGNORE, Pixels
 from tests.datasets.mutations.coco_file import CocoStyle, render_coco
+from tests.datasets.mutations.label_files import IdList
 from tests.datasets.mutations.mask_style import ClassList, MaskStyle
 from tests.datasets.mutations.outline_files import OutlineStyle
 from tests.datasets.mutations.pixels import class_mask, suffix_of
@@ -46,7 +47,7 @@ class Case:
     a file of annotations where the case ``blames_annotations``. ``alternatives`` are
     other labels by number that are right too, and the masks of the numbers in ``uncertain`` may be others, if the words
     of ``remarks`` are said, each one of several separated by bars. The words of ``told`` must be said whenever the case
-    is read, and a file of annotations or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the first class of objects is the last one of ``mask_names``.
+    is read, those of ``told_of_folder`` if no file is opened itself, and a file of annotations or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the first class of objects is the last one of ``mask_names``.
     """
 
     layout: str
@@ -70,6 +71,7 @@ class Case:
     uncertain: set[int] = field(default_factory=set)
     remarks: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    told_of_folder: set[str] = field(default_factory=set)
     other_first: set[int] = field(default_factory=set)
     blames_annotations: bool = False
     tells_annotations: bool = False
@@ -93,6 +95,13 @@ class Case:
         """What a sentence may call the files of annotations."""
         found = [path for one in (*self.outlines, *self.written) for path in one.render(self.samples)]
         return {path.rpartition("/")[2] for path in (*self.annotation_files, *found)} - {""}
+
+    def lists(self, sample: Sample) -> bool:
+        """Whether anything but the file itself says that there is an image."""
+        splits = [one.split for one in self.written if isinstance(one, IdList) and one.kind in ("tiny", "kaggle")]
+        if self.layout in ("class index", "parquet", "imagenet", "tiny imagenet"):
+            return sample.split in splits
+        return bool(self.annotation_files) or self.layout == "flowers"
 
     @property
     def outlined(self) -> bool:

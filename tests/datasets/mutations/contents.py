@@ -90,6 +90,7 @@ def missing_files(case: Case, choose: Choose) -> str:
         if sample.annotated and not sample.damaged:
             sample.exists = False
             case.culprits |= {sample.path, PurePosixPath(sample.path).stem}
+    case.culprits |= {"class"} if case.layout == "names" else set()  # one image alone makes none
     return str(count)
 
 
@@ -124,7 +125,9 @@ def unannotated_images(case: Case, choose: Choose) -> str:
     count = choose((1, 3))
     suffix = PurePosixPath(case.samples[0].path).suffix
     for position in range(count):
-        folder = "" if in_class_folders(case) else f"{PurePosixPath(case.samples[0].path).parent}/"
+        bare = in_class_folders(case) or case.layout == "class index"
+        last = -1 if "imagenet" in case.layout else 0  # a folder whose images are listed
+        folder = "" if bare else f"{PurePosixPath(case.samples[last].path).parent}/"
         path = f"{folder}extra_{position}{suffix}".removeprefix("./")
         case.samples.append(Sample(case.next_number(), path, annotated=False, split=None))
         case.culprits |= {path, f"extra_{position}"}
@@ -264,6 +267,7 @@ def no_suffix(case: Case, choose: Choose) -> str:
         sample.path = str(path.with_suffix(""))
         case.culprits |= {path.name, path.stem}
     case.culprits |= {"suffix", "ending", "extension", *case.annotation_files}
+    case.culprits |= {"class", "known layouts"} if case.layout == "names" else set()
     return style
 
 
@@ -279,7 +283,7 @@ def file_names(case: Case, choose: Choose) -> str:
     }
     style = choose(list(prefixes))
 
-    if case.layout in ("pets", "flowers"):
+    if case.layout in ("pets", "flowers", "names"):
         return "as they were"
     _prefix(case, prefixes[style])
     return style
@@ -302,7 +306,9 @@ def decomposed(case: Case, choose: Choose) -> str:
     some = choose(("all", "some"))
     if case.style and case.style.joined:
         return "as they were"  # the masks of single objects would have to follow
-    if all(sample.path.isascii() for sample in case.samples) and case.layout not in ("pets", "flowers"):
+    if case.layout == "names":
+        case.rename_class(case.classes()[0], "é각")
+    elif all(sample.path.isascii() for sample in case.samples) and case.layout not in ("pets", "flowers"):
         _prefix(case, "é각")
     for sample in case.samples[:: 1 if some == "all" else 2]:
         sample.listed = sample.name

@@ -150,8 +150,9 @@ def _read(case: Case, dataset: Dataset, root: Path) -> _Reading:
 def _faults(case: Case, dataset: Dataset, root: Path) -> Iterator[Outcome]:
     reading = _read(case, dataset, root)
     files = {"|".join((*case.names_of_annotations(), "left out"))} if case.tells_annotations else set()
-    if not _has_remarks(dataset, case.told | files):
-        yield Outcome("not told", f"none of {', '.join(sorted(case.told | files))} ({dataset.reason})")
+    told = case.told | files | (set() if case.opened else case.told_of_folder)
+    if not _has_remarks(dataset, told):
+        yield Outcome("not told", f"none of {', '.join(sorted(told))} ({dataset.reason})")
     for kind in ("labels", "masks"):
         if kind in case.kinds and kind not in dataset.ground_truths:
             yield Outcome(f"no {kind}", f"only {', '.join(dataset.ground_truths)} ({dataset.reason})")
@@ -189,7 +190,7 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
     """What is neither in the dataset nor left out aloud."""
     groups: dict[str, list[Sample]] = {}
     for sample in case.samples:
-        if sample.number in reading.rows or sample.foreign or not (sample.exists or _is_listed(case)):
+        if sample.number in reading.rows or sample.foreign or not (sample.exists or case.lists(sample)):
             continue
         if case.opened and not sample.annotated:
             continue  # who gives a table asks for the images that it names
@@ -201,13 +202,11 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
         names = [sample.path or str(sample.number) for sample in lost]
         alike = [s for s in case.samples if s.number not in reading.rows and s.annotated == lost[0].annotated]
         others = sum(suffix_of(path) in IMAGE_SUFFIXES or not suffix_of(path) for path in case.files)
-        if not any(is_told(dataset, names[0], count) for count in range(len(lost), len(alike) + others + 1)):
+        every = sum(s.number not in reading.rows and s.exists and not s.foreign for s in case.samples)
+        every += len(reading.not_found)  # under the names that they have now
+        counts = {*range(len(lost), len(alike) + others + 1), *range(every, every + others + 1)}
+        if not any(is_told(dataset, names[0], count) for count in counts):
             yield Outcome(f"{what} image lost", f"{len(lost)}: {', '.join(names[:3])} ({dataset.reason})")
-
-
-def _is_listed(case: Case) -> bool:
-    """Whether anything but the files themselves says which images there are."""
-    return bool(case.annotation_files and case.layout != "parquet") or case.layout == "flowers"
 
 
 def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:

@@ -148,7 +148,8 @@ class Choices:
         pairs = [(one, label_of(one)) for one in known for _ in range(1 + (one.number in self.repeated))]
         pairs += [(one, self.other) for one in known if one.number in self.disputed]
         content = _CHOICES[self.program](self, pairs)
-        return {self.path: content[: len(content) * 2 // 3] if self.cut else content}
+        end = content.rfind(b"\n", 0, len(content) * 2 // 3) + 10  # in the middle of a line
+        return {self.path: content[:end] if self.cut else content}
 
     def spell(self, sample: Sample) -> str:
         """What the file calls an image."""
@@ -225,7 +226,7 @@ class Parquet:
 
     def render(self, samples: Sequence[Sample]) -> dict[str, bytes]:
         """The files by their paths."""
-        names = sorted({label_of(one) for one in samples if one.annotated})
+        names = sorted({label_of(one) for one in samples if one.annotated and one.classes})
         found = {}
         for split in ("train", "test"):
             own = [s for s in samples if s.split == split and (s.annotated or s.number in self.blank)]

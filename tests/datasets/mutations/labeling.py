@@ -69,9 +69,8 @@ def cut_labels(case: Case, choose: Choose) -> None:
     assert isinstance(last, _CUTS)
     last.cut = True
     if isinstance(last, ClassIndex):
-        for label, number in zip(last.names, "012", strict=True):
-            for sample in case.samples:
-                sample.classes = frozenset(number if one == label else one for one in sample.classes)
+        for sample in case.samples:
+            sample.classes = frozenset(PurePosixPath(sample.path).parent.name for _ in sample.classes)
     _tell(case)
 
 
@@ -122,7 +121,7 @@ def spelled_paths(case: Case, choose: Choose) -> str:
     return name
 
 
-@mutation(ANNOTATION, _has(Choices))
+@mutation(FOREIGN, _has(Choices))
 def choices(case: Case, choose: Choose) -> str:
     """Tasks exported twice, tasks without an answer, further columns, and two people who disagree."""
     (one,) = case.written
@@ -139,7 +138,7 @@ def choices(case: Case, choose: Choose) -> str:
     elif how == "disputed" and known:
         one.disputed, one.other = {known[0].number}, "zebra"
         case.optional_classes.add("zebra")
-        case.told.add("|".join([known[0].path, PurePosixPath(known[0].path).name]))
+        case.told.add("twice|different labels")
         case.alternatives = [{s.number: s.classes | ({"zebra"} if s is known[0] else set()) for s in case.samples}]
         _blame(case, known[0].path, "zebra")
     elif one.program in ("label studio min", "label studio table"):
@@ -169,7 +168,7 @@ def second_labels(case: Case, choose: Choose) -> str:
     case.files |= second.render(changed)
     _blame(case, second.path, second.path.rpartition("/")[2], *(sample.path for sample in case.samples))
     if how == "another version":
-        case.told.add("|".join(filter(None, case.culprits)))
+        case.told_of_folder.add("|".join(filter(None, case.culprits)))
     return how
 
 
@@ -259,14 +258,14 @@ def name_forms(case: Case, choose: Choose) -> str:
             forms = {"cat_0": f"{label}_{number}", "cat-0": f"{label}-{number}", "cat (0)": f"{label} ({number})"}
             stem = forms.get(style, f"{label}{number}" if style == "cat0" else f"{number}.{label}")
             sample.path = str(path.with_name(f"{stem}{path.suffix}"))
-    case.culprits.add("known layouts")
+    case.culprits |= {"known layouts", "class"}
     return style
 
 
 @mutation(CONTENT, lambda case: case.layout == "names")
 def tests_in_numbers(case: Case, choose: Choose) -> str:
     """Images of tests without a label, as Kaggle's dogs and cats have them."""
-    folder = choose(("test1", "test", "unlabeled"))
+    folder = choose(("test1", "test", "test/images"))
     for position in range(3):
         path = f"{folder}/{position + 1}.jpg"
         case.samples.append(Sample(case.next_number(), path, annotated=False))
@@ -319,7 +318,10 @@ def rows_without_label(case: Case, choose: Choose) -> None:
     assert isinstance(one, Parquet)
     one.blank = {sample.number for sample in case.annotated()[1::4]}
     for sample in case.samples:
-        sample.annotated = sample.annotated and sample.number not in one.blank
+        if sample.number in one.blank and one.labels == "lists":
+            sample.classes = frozenset()
+        elif sample.number in one.blank:
+            sample.annotated = False
 
 
 @mutation(FOREIGN, _has(Parquet))
@@ -338,7 +340,7 @@ def lost_shard(case: Case, choose: Choose) -> str:
     one.lost = choose(range(len(names)))
     lost = names[one.lost]
     files = one.files_of(case.samples)
-    if "-of-" in lost:
+    if "-of-" in lost and sum(name.partition("-0")[0] == lost.partition("-0")[0] for name in names) > 1:
         case.told.add(lost.partition("-0")[0].rpartition("/")[2])
     for sample in case.samples:
         sample.exists = files[sample.number] != lost

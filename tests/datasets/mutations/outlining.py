@@ -262,7 +262,7 @@ def _differ(case: Case, numbers: Collection[int], second: str) -> None:
     """Two files differ on some images: refused, or said."""
     _blame(case, second.rpartition("/")[2], *(sample.path for sample in case.samples))
     if numbers:
-        case.told.add("|".join(filter(None, case.culprits)))
+        case.told_of_folder.add("|".join(filter(None, case.culprits)))
 
 
 @mutation(WHOLE, lambda case: len(case.outlines) == 1 and case.outlines[0].program not in _FOR_EACH_IMAGE)

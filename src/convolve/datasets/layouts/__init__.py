@@ -283,7 +283,8 @@ def _weigh(
     Raises `DataError` where both explain the images as well and differ.
     """
     own, others = explained
-    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _ALIKE * own
+    enough = _MOST if names.NAME in (dataset.layout, other.layout) else _ALIKE  # names that fit by chance are fewer
+    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= enough * own
     if rivals and _differ(dataset, other):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "

@@ -199,7 +199,9 @@ def _are_dicts(document: Any, keys: Sequence[str]) -> bool:
 
 
 def _read_table(path: Path) -> list[dict[str, Any]]:
-    """The lines of a CSV export, with what its cells hold as JSON; nothing where it is another table."""
+    """The lines of a CSV export, with what its cells hold as JSON; nothing where it is another table. Raises
+    `DataError` for a line that lacks cells.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
@@ -207,6 +209,8 @@ def _read_table(path: Path) -> list[dict[str, Any]]:
     rows = list(csv.DictReader(text.splitlines(keepends=True)))
     if not rows or not set(_MIN_KEYS) <= rows[0].keys():
         return []
+    if any(None in row.values() for row in rows):
+        raise DataError(f"{path} has a line that ends too early; export it again.")
     return [{key: _parse_cell(cell) for key, cell in row.items() if key and cell} for row in rows]
 
 

@@ -151,19 +151,24 @@ def outlined_dataset(
 def tagged_dataset(
     inventory: Inventory, layout: str, reason: str, found: Sequence[OutlinedImage], classes: Iterable[str]
 ) -> Dataset:
-    """A dataset of images whose tags are their labels: one label each where every image has a single tag."""
+    """A dataset of images whose tags are their labels: one label each where no image has several tags, without those
+    that have none.
+    """
     names = tuple(dict.fromkeys(classes))
     entries, notes = _unique(inventory, found)
+    single = all(len(entry.tags) <= 1 for entry in entries)
     bare = [entry.image for entry in entries if not entry.tags]
-    notes += [f"no label: {count_of(len(bare), 'image')}, such as {list_names(bare)}"] if bare else []
-    if all(len(entry.tags) == 1 for entry in entries):
+    what = "left out: without a label" if single else "no label:"
+    notes += [f"{what} {count_of(len(bare), 'image')}, such as {list_names(bare)}"] if bare else []
+    if single:
+        entries = [entry for entry in entries if entry.tags]
         values: Labels = Labels(np.array([names.index(entry.tags[0]) for entry in entries], dtype=np.int64), names)
     else:
         values = Labels(np.array([[name in entry.tags for name in names] for entry in entries], dtype=np.uint8), names)
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
     splits = [entry.split for entry in entries]
     dataset = build_dataset(inventory.root, layout, reason, images, splits, {"labels": values})
-    return replace(dataset, notes=tuple(notes))
+    return replace(dataset, notes=tuple(notes), left_out=tuple(bare) if single else ())
 
 
 def find_split(path: str) -> str | None:

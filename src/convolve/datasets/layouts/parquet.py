@@ -112,7 +112,8 @@ def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
     except (OSError, ValueError, ArrowException) as error:
         with (root / path).open("rb") as file:
             pointer = file.read(len(_POINTER)) == _POINTER
-        remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{error}; copy it again"
+        why = str(error).split(". ")[0]
+        remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{why}; copy it again"
         raise DataError(f"{root / path} cannot be read as Parquet ({remedy}).") from error
     features: Mapping[str, Any] = told.get("info", {}).get("features") or {}
     types = {field.name: str(field.type) for field in schema}
