@@ -145,11 +145,11 @@ def choices(case: Case, choose: Choose) -> str:
         one.extra = how
         if how == "sentiment":
             _blame(case, how)
-            case.told.add(how)
+            case.told_of_folder.add(how)
     return how
 
 
-@mutation(FOREIGN, _has(Choices, ClassIndex))
+@mutation(WHOLE, _has(Choices, ClassIndex))
 def second_labels(case: Case, choose: Choose) -> str:
     """A second file of the same kind: the same, or one that differs."""
     how = choose(("the same", "another version"))

@@ -215,7 +215,7 @@ def unfinished_tasks(case: Case, choose: Choose) -> None:
     _blame(case, "annotation", "annotations")
 
 
-@mutation(FOREIGN, has_outlines)
+@mutation(WHOLE, has_outlines)
 def second_export(case: Case, choose: Choose) -> str:
     """Another export in the same folder: the same once more, an older one of fewer images, or one that differs."""
     style = case.outlines[-1]

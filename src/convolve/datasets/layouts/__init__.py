@@ -237,6 +237,8 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     `DataError` where a second one explains them as well and puts them into other classes, and where folders or names
     are all that remains of images that a file annotates which cannot be read.
     """
+    if any(dataset.layout == supervisely.NAME for dataset in readings):  # whose folders are those of a project
+        readings = [dataset for dataset in readings if dataset.layout != folders.NAME]
     explained = []
     for dataset in readings:
         paths: Sequence[str] = inventory.images  # all of them, where other files are read
