@@ -350,3 +350,16 @@ def test_an_empty_outline_covers_nothing_and_is_counted(tmp_path: Path, outline:
     data = open_dataset(write(tmp_path / "a.json", content))
     assert masks_of(data).pixel_counts().tolist() == [[36, 24], [60, 0], [60, 0]]
     assert data.notes == ("not painted: 1 object with only an empty outline, such as in 8.png",)
+
+
+def test_splits_are_the_folders_of_images_where_the_file_says_none(tmp_path: Path) -> None:
+    content = simple()
+    names = [image["file_name"] for image in content["images"]]
+    for image, folder in zip(content["images"], ("train", "val"), strict=False):
+        image["file_name"] = f"{folder}/{image['file_name']}"
+    root = write(tmp_path / "train" / "a.json", content)
+    for name, folder in zip(names, ("train", "val"), strict=False):
+        (root / folder).mkdir()
+        (root / name).rename(root / folder / name)
+    data = open_dataset(root)
+    assert {word: len(part) for word, part in data.given_splits.items()} == {"train": 2, "validation": 1}

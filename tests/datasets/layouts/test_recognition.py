@@ -252,3 +252,20 @@ def test_names_of_half_of_the_images_and_folders_may_both_be_classes(tmp_path: P
     make_images(tmp_path, *(f"train/{name}.jpg" for name in names), *(f"unlabeled/{number}.jpg" for number in range(4)))
     with pytest.raises(DataError, match=r"can be read as folders .*, or as names .*, which differ"):
         open_dataset(tmp_path)
+
+
+def test_two_programs_that_differ_on_an_image(tmp_path: Path) -> None:
+    make_images(tmp_path, "0.jpg", "1.jpg")
+    square = [[2, 1], [8, 1], [8, 5], [2, 5]]
+    for number in range(2):
+        polygon = {"label": "car", "points": square, "shape_type": "polygon"}
+        write_json(tmp_path / f"{number}.json", {"shapes": [polygon], "imagePath": f"{number}.jpg"})
+    outlines = [{"id": key, "image_id": key, "category_id": key, "segmentation": [np.ravel(square).tolist()]} for key in (0, 1)]
+    document = {"images": [{"id": key, "file_name": f"{key}.jpg"} for key in (0, 1)], "annotations": outlines}
+    write_json(tmp_path / "coco.json", document | {"categories": [{"id": 0, "name": "car"}, {"id": 1, "name": "bus"}]})
+    with pytest.raises(DataError, match=r"as coco .*, or as labelme .* differ on .*1\.jpg; choose --layout coco"):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, ReadingOptions(layout="labelme")).layout == "labelme"
+    outlines[1]["category_id"] = 0
+    write_json(tmp_path / "coco.json", document | {"categories": [{"id": 0, "name": "car"}]})
+    assert open_dataset(tmp_path).layout == "coco"

@@ -108,13 +108,18 @@ def damaged_file(case: Case, choose: Choose) -> str:
 @mutation(CONTENT, has_files)
 def image_format(case: Case, choose: Choose) -> str:
     """Images of another format than their suffix says, or turned by their orientation."""
-    style = choose(("PNG inside", "JPEG inside", "turned", "some turned", "turned TIFF"))
+    style = choose(("PNG inside", "JPEG inside", "turned", "some turned", "turned TIFF", "pages"))
+    if style == "pages" and case.layout in ("pets", "flowers", "dicom"):
+        return "as they were"
+    if style == "pages":
+        case.told.add("pages")
     for sample in case.samples:
-        if style == "turned TIFF" and case.layout not in ("pets", "flowers", "dicom"):
+        sample.paged = style == "pages"
+        if style in ("turned TIFF", "pages") and case.layout not in ("pets", "flowers", "dicom"):
             sample.path = str(PurePosixPath(sample.path).with_suffix(".tif"))
         if style in ("PNG inside", "JPEG inside"):
             sample.suffix = ".png" if style == "PNG inside" else ".jpg"
-        elif style != "some turned" or sample.number % 2:
+        elif style != "pages" and (style != "some turned" or sample.number % 2):
             sample.turned = PurePosixPath(sample.path).suffix in (".jpg", ".png", ".tif")
     return style
 

@@ -138,7 +138,7 @@ def choices(case: Case, choose: Choose) -> str:
     elif how == "disputed" and known:
         one.disputed, one.other = {known[0].number}, "zebra"
         case.optional_classes.add("zebra")
-        case.told.add("twice|different labels")
+        case.told.add("twice|different labels|missing")
         case.alternatives = [{s.number: s.classes | ({"zebra"} if s is known[0] else set()) for s in case.samples}]
         _blame(case, known[0].path, "zebra")
     elif one.program in ("label studio min", "label studio table"):
@@ -168,7 +168,7 @@ def second_labels(case: Case, choose: Choose) -> str:
     case.files |= second.render(changed)
     _blame(case, second.path, second.path.rpartition("/")[2], *(sample.path for sample in case.samples))
     if how == "another version":
-        case.told_of_folder.add("|".join(filter(None, case.culprits)))
+        case.told_of_folder.add("differ|differently|was not taken|missing")
     return how
 
 

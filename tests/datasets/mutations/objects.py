@@ -138,6 +138,7 @@ def orphan(case: Case, choose: Choose) -> None:
 @mutation(ANNOTATION, lambda case: has_coco(case) or has_outlines(case))
 def images_without_objects(case: Case, choose: Choose) -> None:
     """Listed images that show only background."""
+    case.told.discard("box|boxes")  # whose images these may be
     for sample in case.samples[2::4]:
         if sample.annotated:
             sample.classes = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection
 from copy import deepcopy
 from dataclasses import replace
@@ -9,8 +10,8 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 
 from tests.datasets.mutations.case import Case
-from tests.datasets.mutations.coco_file import SPELLINGS
-from tests.datasets.mutations.outline_files import UPLOADS, OutlineStyle
+from tests.datasets.mutations.coco_file import SPELLINGS, CocoStyle, render_coco
+from tests.datasets.mutations.outline_files import UPLOADS, OutlineStyle, TextStyle
 from tests.datasets.mutations.pixels import rectangles
 from tests.datasets.mutations.registry import ANNOTATION, CONTENT, FOREIGN, NAMES, WHOLE, Choose, has_outlines, mutation
 from tests.datasets.mutations.sample import Sample
@@ -244,6 +245,8 @@ def second_export(case: Case, choose: Choose) -> str:
 
 def _second_folder(case: Case, style: OutlineStyle, choose: Choose) -> str:
     how = choose(("the same", "fewer objects"))
+    if style.program == "labelme" and choose((True, False)):
+        return _copied_file(case, style, how)
     numbers = {sample.number for sample in _known(case) if sample.classes} if how == "fewer objects" else set()
     second = deepcopy(style)
     second.fewer, second.cut = numbers, False
@@ -258,11 +261,44 @@ def _second_folder(case: Case, style: OutlineStyle, choose: Choose) -> str:
     return how
 
 
+def _copied_file(case: Case, style: OutlineStyle, how: str) -> str:
+    """A file that was copied, and perhaps edited."""
+    known = [sample for sample in _known(case) if sample.classes] or case.annotated()[:1]
+    second = replace(style, fewer={known[0].number} if how == "fewer objects" else set(), cut=False)
+    for path, content in second.render(known[:1]).items():
+        case.files[path.replace(".json", " (1).json")] = content
+    _differ(case, second.fewer, "")
+    return f"{how}, one file"
+
+
+@mutation(WHOLE, has_outlines)
+def export_for_coco(case: Case, choose: Choose) -> str:
+    """Another program's file of the same objects, or of fewer ones."""
+    how = choose(("the same", "fewer objects"))
+    style = CocoStyle("instances_default.json", spelling="relative")
+    style.categories = list(enumerate(case.mask_names[1:3], start=1))
+    samples = [sample for sample in case.annotated() if sample.number not in case.uncertain]
+    plain = case.outlines[0].text == TextStyle() and not case.other_first
+    told = case.told or case.outlines[0].forms or case.outlines[0].shrunk
+    if not plain or told or not any(sample.classes for sample in samples):
+        return "none"
+    second = json.loads(render_coco(style, samples))
+    fewer = {one["id"] for one in second["annotations"] if one["category_id"] == 2} if how == "fewer objects" else set()
+    second["annotations"] = [one for one in second["annotations"] if one["id"] not in fewer]
+    if fewer and second["annotations"]:
+        _differ(case, {sample.number for sample in samples}, style.path)
+        case.alternatives = [{sample.number: sample.classes - {"wall"} for sample in samples}]
+        case.uncertain, case.remarks = {sample.number for sample in samples}, {"was not taken"}
+    case.files[style.path] = json.dumps(second).encode()
+    _blame(case, style.path)
+    return how
+
+
 def _differ(case: Case, numbers: Collection[int], second: str) -> None:
     """Two files differ on some images: refused, or said."""
     _blame(case, second.rpartition("/")[2], *(sample.path for sample in case.samples))
     if numbers:
-        case.told_of_folder.add("|".join(filter(None, case.culprits)))
+        case.told_of_folder.add("differ|differently|was not taken|without an image")
 
 
 @mutation(WHOLE, lambda case: len(case.outlines) == 1 and case.outlines[0].program not in _FOR_EACH_IMAGE)

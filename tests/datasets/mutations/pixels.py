@@ -69,6 +69,15 @@ def encoded(number: int, suffix: str, turned: bool = False) -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def encoded_pages(number: int) -> bytes:
+    """A TIFF of the image and of another one."""
+    first, second = (Image.fromarray(pixels(each)) for each in (number, (number + 1) % NUMBERS))
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+    return buffer.getvalue()
+
+
 def encode(array: npt.NDArray[np.generic], suffix: str, mode: str | None = None, palette: bytes = b"") -> bytes:
     """A file of (H, W) or (H, W, 3) values; with a ``palette`` these are its indices."""
     if suffix.casefold() == ".dcm":

@@ -85,10 +85,8 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if heeded:
         _check_heeded(dataset, heeded)
     files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
-    if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
-        pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
-        return replace(dataset, notes=(*dataset.notes, *pages))
-    return dataset
+    pages = tiff_pages.describe_pages(Path(dataset.root), files)
+    return replace(dataset, notes=(*dataset.notes, *pages)) if pages else dataset
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:
@@ -292,6 +290,11 @@ def _weigh(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
         )
+    if {dataset.layout, other.layout} <= _OUTLINED and (image := _disputed_image(dataset, other)):
+        raise DataError(
+            f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
+            f"({other.reason}), which differ on {image}; choose --layout {dataset.layout} or --layout {other.layout}."
+        )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
         return _join_splits(dataset, other)
     if "masks" in other.ground_truths and dataset.layout != folders.NAME:
@@ -316,6 +319,19 @@ def _differ(one: Dataset, other: Dataset) -> bool:
     pairs = {(classes[value], others[theirs[path]]) for path, value in labels.items() if path in theirs}
     parted = any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
     return parted or any(mine != its and (mine in others or its in classes) for mine, its in pairs)
+
+
+def _disputed_image(one: Dataset, other: Dataset) -> str | None:
+    """An image that has objects of other classes in another reading."""
+    found = [
+        {path: {labels.classes[index] for index in np.flatnonzero(flags)} for path, flags in pairs}
+        for dataset in (one, other)
+        if isinstance(labels := dataset.ground_truths.get("labels"), Labels)
+        for pairs in [zip(_paths(dataset), labels.presence(), strict=True)]
+    ]
+    if len(found) < 2:
+        return None
+    return next((path for path, names in found[0].items() if found[1].get(path, names) != names), None)
 
 
 def _join_splits(dataset: Dataset, other: Dataset) -> Dataset:

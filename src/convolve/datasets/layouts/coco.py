@@ -27,6 +27,7 @@ from convolve.datasets.layouts.outlines import (
     OutlinedImage,
     class_name,
     count_of,
+    find_split,
     list_names,
     outlined_dataset,
 )
@@ -256,7 +257,7 @@ def _categories(root: Path, document: _Document) -> dict[str, str]:
 def _read_images(root: Path, document: _Document, finder: ImageFinder, categories: Mapping[str, str]) -> _Images:
     """The images of a document with their objects. Raises `DataError` where the two do not belong together."""
     path = root / document.name
-    words = (*Path(document.name).stem.split("_"), path.parent.name)
+    words = (*Path(document.name).stem.split("_"), Path(document.name).parent.name)
     split = next(filter(None, map(split_word, words)), None)
     objects = _objects(path, document, categories)
     ids: dict[str, set[str]] = defaultdict(set)
@@ -267,7 +268,13 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
     found = finder.find(_names(document), document.name)
     doubled = {key: sorted(names) for key, names in ids.items() if len(names) > 1}
     entries = [
-        OutlinedImage(found.paths[name], document.name, tuple(objects.get(key, ())), _size(image), split)
+        OutlinedImage(
+            found.paths[name],
+            document.name,
+            tuple(objects.get(key, ())),
+            _size(image),
+            split or find_split(found.paths[name]) or split_word(path.parent.name),
+        )
         for image in document.images
         if (name := _name(image)) in found.paths and (key := _id(image["id"])) not in doubled
     ]
