@@ -148,7 +148,9 @@ class Choices:
         pairs = [(one, label_of(one)) for one in known for _ in range(1 + (one.number in self.repeated))]
         pairs += [(one, self.other) for one in known if one.number in self.disputed]
         content = _CHOICES[self.program](self, pairs)
-        end = content.rfind(b"\n", 0, len(content) * 2 // 3) + 10  # in the middle of a line
+        end = len(content) * 2 // 3
+        if self.program == "label studio table":
+            end = content.rfind(b"\n", 0, end) + 10  # in the middle of a line
         return {self.path: content[:end] if self.cut else content}
 
     def spell(self, sample: Sample) -> str:
