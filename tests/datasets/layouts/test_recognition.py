@@ -232,7 +232,9 @@ def test_folders_are_no_classes_where_coco_outlines_their_images(tmp_path: Path)
     outline = {"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[2, 1, 8, 1, 8, 5]]}
     document = {"images": [{"id": 1, "file_name": "0.jpg"}], "annotations": [outline], "categories": []}
     write_json(tmp_path / "annotations.json", document)
-    with pytest.raises(DataError, match=r"whose category_id is none of its categories' ids.* choose --layout folders\."):
+    with pytest.raises(
+        DataError, match=r"whose category_id is none of its categories' ids.* choose --layout folders\."
+    ):
         open_dataset(tmp_path)
 
 
@@ -244,7 +246,9 @@ def test_images_of_another_size_are_explained_all_the_same(tmp_path: Path) -> No
         write_json(tmp_path / f"{number}.json", document)
     data = open_dataset(tmp_path)
     assert data.left_out == ("1.jpg", "2.jpg")
-    assert data.notes == ("left out: 2 whose size is not the file's, such as 1.jpg (10x6, not 20x6), 2.jpg (10x6, not 20x6)",)
+    assert data.notes == (
+        "left out: 2 whose size is not the file's, such as 1.jpg (10x6, not 20x6), 2.jpg (10x6, not 20x6)",
+    )
 
 
 def test_names_of_half_of_the_images_and_folders_may_both_be_classes(tmp_path: Path) -> None:
@@ -260,7 +264,9 @@ def test_two_programs_that_differ_on_an_image(tmp_path: Path) -> None:
     for number in range(2):
         polygon = {"label": "car", "points": square, "shape_type": "polygon"}
         write_json(tmp_path / f"{number}.json", {"shapes": [polygon], "imagePath": f"{number}.jpg"})
-    outlines = [{"id": key, "image_id": key, "category_id": key, "segmentation": [np.ravel(square).tolist()]} for key in (0, 1)]
+    outlines = [
+        {"id": key, "image_id": key, "category_id": key, "segmentation": [np.ravel(square).tolist()]} for key in (0, 1)
+    ]
     document = {"images": [{"id": key, "file_name": f"{key}.jpg"} for key in (0, 1)], "annotations": outlines}
     write_json(tmp_path / "coco.json", document | {"categories": [{"id": 0, "name": "car"}, {"id": 1, "name": "bus"}]})
     with pytest.raises(DataError, match=r"as coco .*, or as labelme .* differ on .*1\.jpg; choose --layout coco"):

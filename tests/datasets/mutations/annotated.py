@@ -96,7 +96,9 @@ def label_studio_choices(count: int) -> Case:
 def label_studio_min(count: int) -> Case:
     """A project of choices, as JSON or JSON-MIN."""
     program = "label studio min" if count % 2 else "label studio"
-    return Case("label studio choices", _labeled(count), written=[Choices("project-2.json", program, spelling="upload")])
+    return Case(
+        "label studio choices", _labeled(count), written=[Choices("project-2.json", program, spelling="upload")]
+    )
 
 
 def cvat_tags(count: int) -> Case:
@@ -165,7 +167,9 @@ def imagenet(count: int) -> Case:
 
 def parquet(count: int) -> Case:
     """Files of Hugging Face's hub."""
-    pairs = [(split, label) for split in ("train", "test") for _ in range(count + (split == "train")) for label in CLASSES]
+    pairs = [
+        (split, label) for split in ("train", "test") for _ in range(count + (split == "train")) for label in CLASSES
+    ]
     samples = [Sample(number, "", frozenset([label]), split) for number, (split, label) in enumerate(pairs)]
     return Case("parquet", samples, written=[Parquet("data")])
 

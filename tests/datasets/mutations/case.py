@@ -20,10 +20,14 @@ from tests.datasets.mutations.sample import Sample
 from tests.datasets.mutations.table import Table, render_table
 
 
-class Annotations(Protocol):
-    """What a program wrote about images, at ``path`` or below it."""
+class AnnotationFile(Protocol):
+    """A file, or a folder of files, that says something of several images."""
 
     path: str
+
+
+class Annotations(AnnotationFile, Protocol):
+    """What a program wrote about images, at ``path`` or below it."""
 
     def render(self, samples: Sequence[Sample]) -> dict[str, bytes]:
         """The files by their paths."""
@@ -43,11 +47,12 @@ class Listing:
 
 @dataclass
 class Case:
-    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one, or
-    a file of annotations where the case ``blames_annotations``. ``alternatives`` are
-    other labels by number that are right too, and the masks of the numbers in ``uncertain`` may be others, if the words
-    of ``remarks`` are said, each one of several separated by bars. The words of ``told`` must be said whenever the case
-    is read, those of ``told_of_folder`` if no file is opened itself, and a file of annotations or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the first class of objects is the last one of ``mask_names``.
+    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one, or an annotation file
+    where the case ``blames_annotations``. ``alternatives`` are other labels by number that are right too, and masks of
+    the numbers in ``uncertain`` may be others, if the words of ``remarks`` are said, each one of several separated by
+    bars. The words of ``told`` must be said whenever the case is read, those of ``told_of_folder`` if no file itself is
+    opened, and an annotation file or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the
+    first class of objects is the last one of ``mask_names``.
     """
 
     layout: str
@@ -87,9 +92,11 @@ class Case:
 
     @property
     def annotation_files(self) -> list[str]:
-        """Those, or folders of those, that say something of several images."""
-        several = (self.tables, self.coco, self.listings, self.outlines, self.written)
-        return [one.path for group in several for one in group]
+        """The paths of files, or of folders of files, that say something of several images."""
+        return [one.path for one in self._annotations()]
+
+    def _annotations(self) -> list[AnnotationFile]:
+        return [*self.tables, *self.coco, *self.listings, *self.outlines, *self.written]
 
     def names_of_annotations(self) -> set[str]:
         """What a sentence may call the files of annotations."""
@@ -118,8 +125,7 @@ class Case:
             sample.path = new(sample.path) if sample.path else ""
             sample.mask_path = new(sample.mask_path) if sample.mask_path else ""
             sample.listed = new(sample.listed) if sample.listed else ""
-        lists = [self.class_list] if self.class_list else []
-        for one in (*self.tables, *self.coco, *self.listings, *self.outlines, *self.written, *lists):
+        for one in self._annotations() + ([self.class_list] if self.class_list else []):
             one.path = new(one.path) if one.path else ""
         self.files = {new(path): content for path, content in self.files.items()}
         self.folders = {new(path) for path in self.folders}

@@ -272,19 +272,18 @@ def _wrong_masks(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Ou
                 if number in bare and not is_told(dataset, path, len(bare)):
                     yield Outcome("mask lost", f"{known[number].path} ({dataset.reason})")
                 continue
+            unsized = case.outlined and known[number].damaged
             try:
                 mask = masks.read(row)
             except ImageError as error:
-                if not known[number].mask_damaged and not (case.outlined and known[number].damaged):
+                if not known[number].mask_damaged and not unsized:
                     yield Outcome("mask unreadable", str(error))
                 continue
-            if known[number].damaged:
-                continue  # its size is unknown
             right = case.expected_mask(known[number])
-            if mask.shape != right.shape:
+            if mask.shape != right.shape and not unsized:
                 yield Outcome("wrong mask", f"{known[number].path}: shape {mask.shape}, not {right.shape}")
                 continue
-            if number in case.uncertain and _has_remarks(dataset, case.remarks):
+            if unsized or (number in case.uncertain and _has_remarks(dataset, case.remarks)):
                 continue
             pairs |= set(zip(right.ravel().tolist(), mask.ravel().tolist(), strict=True))
             if len({r for r, _ in pairs}) < len(pairs):

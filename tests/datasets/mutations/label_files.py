@@ -12,7 +12,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from tests.datasets.mutations.coco_file import SPELLINGS
-from tests.datasets.mutations.outline_files import UPLOADS, TextStyle
+from tests.datasets.mutations.outline_files import PLAIN, SPELLED, TextStyle
 from tests.datasets.mutations.sample import Sample
 
 WORDNET: Mapping[str, str] = {"n02085620": "Chihuahua", "n02123045": "tabby, tabby cat", "n02018207": "coot"}
@@ -27,6 +27,11 @@ def label_of(sample: Sample) -> str:
     return min(sample.classes, default="")
 
 
+def id_of(sample: Sample) -> str:
+    """The WordNet id of its class, whose name may be missing."""
+    return IDS.get(label_of(sample), label_of(sample))
+
+
 @dataclass
 class JsonLines:
     """Hugging Face's `metadata.jsonl`, whose paths count from its folder. ``blank`` images have no label, ``repeated``
@@ -36,7 +41,7 @@ class JsonLines:
     path: str
     split: str | None = None
     titles: tuple[str, str] = ("file_name", "label")
-    text: TextStyle = TextStyle()
+    text: TextStyle = PLAIN
     spelling: str = "relative"
     extra: str = ""
     blank: set[int] = field(default_factory=set)
@@ -82,7 +87,7 @@ class ClassIndex:
     path: str
     names: tuple[str, ...]
     form: str = "number to name"
-    text: TextStyle = TextStyle()
+    text: TextStyle = PLAIN
     lacking: bool = False
     cut: bool = False
 
@@ -108,7 +113,7 @@ class IdList:
     path: str
     kind: str
     split: str | None = None
-    text: TextStyle = TextStyle()
+    text: TextStyle = PLAIN
     lacking: bool = False
     broken: bool = False
 
@@ -118,9 +123,9 @@ class IdList:
         pairs = list(WORDNET.items())[: -1 if self.lacking else None]
         lines = [f"{key}\t{name}" if self.kind == "words" else f"{key} {name}" for key, name in pairs]
         if self.kind == "tiny":
-            lines = [f"{PurePosixPath(one.name).name}\t{IDS.get(label_of(one), label_of(one))}\t0\t0\t7\t7" for one in own]
+            lines = [f"{PurePosixPath(one.name).name}\t{id_of(one)}\t0\t0\t7\t7" for one in own]
         if self.kind == "kaggle":
-            boxes = [f"{PurePosixPath(one.name).stem},{IDS.get(label_of(one), label_of(one))} 1 1 7 7 " for one in own]
+            boxes = [f"{PurePosixPath(one.name).stem},{id_of(one)} 1 1 7 7 " for one in own]
             lines = ["ImageId,PredictionString", *boxes]
         if self.broken:
             lines[-1] = lines[-1].replace("n0", "x0")
@@ -133,7 +138,7 @@ class Choices:
 
     path: str
     program: str
-    text: TextStyle = TextStyle()
+    text: TextStyle = PLAIN
     spelling: str = "relative"
     extra: str = ""
     repeated: set[int] = field(default_factory=set)
@@ -155,7 +160,7 @@ class Choices:
 
     def spell(self, sample: Sample) -> str:
         """What the file calls an image."""
-        return (SPELLINGS | UPLOADS)[self.spelling](sample.name)
+        return SPELLED[self.spelling](sample.name)
 
 
 def _tasks(style: Choices, pairs: Sequence[tuple[Sample, str]]) -> bytes:
@@ -257,7 +262,7 @@ class Parquet:
         return found
 
     def _shard(self, samples: Sequence[Sample], names: Sequence[str]) -> bytes:
-        import pyarrow
+        import pyarrow as pa
         from pyarrow import parquet
 
         values = [one.render() for one in samples]
@@ -271,7 +276,7 @@ class Parquet:
         columns: dict[str, Any] = {"image": values if self.column == "bytes" else structures, "label": labels}
         extras: Mapping[str, Any] = {"image_id": list(range(len(values))), "width": [8] * len(values)}
         columns |= {self.extra: extras[self.extra]} if self.extra else {}
-        table = pyarrow.table(columns)
+        table = pa.table(columns)
         features: dict[str, Any] = {"image": {"_type": "Image"}}
         if self.labels == "numbers":
             features["label"] = {"names": list(names), "_type": "ClassLabel"}

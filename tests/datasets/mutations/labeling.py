@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import PurePosixPath
 
 from tests.datasets.mutations.case import Annotations, Case
 from tests.datasets.mutations.coco_file import SPELLINGS
-from tests.datasets.mutations.label_files import Choices, ClassIndex, IdList, JsonLines, Parquet
+from tests.datasets.mutations.label_files import IDS, Choices, ClassIndex, IdList, JsonLines, Parquet
 from tests.datasets.mutations.outline_files import UPLOADS, TextStyle
 from tests.datasets.mutations.pixels import encode, encoded, pixels
 from tests.datasets.mutations.registry import ANNOTATION, CONTENT, FOREIGN, NAMES, WHOLE, Choose, mutation
@@ -87,7 +88,7 @@ def json_lines(case: Case, choose: Choose) -> str:
         one.as_list = how == "lists"
         one.repeated = {sample.number for sample in case.samples[::2]} if how == "twice" else set()
         one.extra = how if how in ("objects", "width", "id", "text") else ""
-    if one.extra:
+    if how in ("objects", "width", "id", "text"):
         _blame(case, how)
     return how
 
@@ -231,8 +232,6 @@ def id_lists(case: Case, choose: Choose) -> str:
 
 
 def _id_of(name: str) -> str:
-    from tests.datasets.mutations.label_files import IDS
-
     return IDS.get(name, name)
 
 
@@ -362,13 +361,11 @@ def files_beside_parquet(case: Case, choose: Choose) -> str:
 
 
 def _embeddings() -> bytes:
-    import io
-
-    import pyarrow
+    import pyarrow as pa
     from pyarrow import parquet
 
     stream = io.BytesIO()
-    parquet.write_table(pyarrow.table({"id": [1, 2], "vector": [[0.5, 1.0], [1.0, 0.5]]}), stream)
+    parquet.write_table(pa.table({"id": [1, 2], "vector": [[0.5, 1.0], [1.0, 0.5]]}), stream)
     return stream.getvalue()
 
 

@@ -77,7 +77,9 @@ def coco(count: int) -> Case:
     samples = [
         Sample(number, f"{SPLIT_WORDS[split]}2017/{number:012}.jpg", split=split) for number, split in enumerate(splits)
     ]
-    files = [CocoStyle(f"annotations/instances_{SPLIT_WORDS[split]}2017.json", split) for split in ("train", "validation")]
+    files = [
+        CocoStyle(f"annotations/instances_{SPLIT_WORDS[split]}2017.json", split) for split in ("train", "validation")
+    ]
     names = ("background", "disc", "wall")
     return Case("coco", _with_objects(samples), ("labels", "masks"), coco=files, style=MaskStyle(), mask_names=names)
 

@@ -27,6 +27,7 @@ UPLOADS: Mapping[str, Callable[[str], str]] = {
     "address": lambda name: f"http://localhost:8080/{quote(name)}",
 }
 """How Label Studio writes the path of an image, by a word for it."""
+SPELLED: Mapping[str, Callable[[str], str]] = {**SPELLINGS, **UPLOADS}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class TextStyle:
         """The bytes of a text with `\\n` at the ends of its lines."""
         content = text.replace("\n", self.newline).encode(self.encoding)
         return (b"\xef\xbb\xbf" if self.bom else b"") + content
+
+
+PLAIN = TextStyle()
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class OutlineStyle:
     split: str | None = None
     names: tuple[str, ...] = ("disc", "wall")
     spelling: str = "bare"
-    text: TextStyle = TextStyle()
+    text: TextStyle = PLAIN
     variant: str = ""
     forms: dict[int, str] = field(default_factory=dict)
     spelled: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -104,13 +108,14 @@ class OutlineStyle:
 
     def objects(self, sample: Sample) -> list[_Object]:
         """Those of an image."""
-        drawn = rectangles(sample.number, 1 + len(self.names)) if sample.classes or sample.number in self.unnamed else []
+        shown = sample.classes or sample.number in self.unnamed
         spelled = self.spelled.get(sample.number, {})
         form = self.forms.get(sample.number, "polygon")
-        found = [
-            _Object(spelled.get(self.names[index - 1], self.names[index - 1]), left, top, right, bottom, form)
-            for index, top, left, bottom, right in drawn
-        ]
+        found = []
+        for index, *edges in rectangles(sample.number, 1 + len(self.names)) if shown else ():
+            name = self.names[index - 1]
+            top, left, bottom, right = (edge * (2 if sample.number in self.shrunk else 1) for edge in edges)
+            found.append(_Object(spelled.get(name, name), left, top, right, bottom, form))
         if sample.number in self.unnamed:
             found[-1] = replace(found[-1], name="")
         return found[:-1] if sample.number in self.fewer else found
@@ -127,7 +132,7 @@ class OutlineStyle:
 
     def spell(self, sample: Sample) -> str:
         """What the file calls an image."""
-        return (SPELLINGS | UPLOADS)[self.spelling](sample.name)
+        return SPELLED[self.spelling](sample.name)
 
 
 def _turned(one: _Object) -> tuple[float, float, float, float]:
@@ -194,7 +199,9 @@ def _cvat_shape(one: _Object) -> str:
     left, top, right, bottom = _turned(one) if one.form == "turned box" else (one.left, one.top, one.right, one.bottom)
     if one.form in ("box", "turned box"):
         angle = ' rotation="90.00"' if one.form == "turned box" else ""
-        return f'<box {start} xtl="{left:.2f}" ytl="{top:.2f}" xbr="{right:.2f}" ybr="{bottom:.2f}"{angle} z_order="0"/>\n'
+        return (
+            f'<box {start} xtl="{left:.2f}" ytl="{top:.2f}" xbr="{right:.2f}" ybr="{bottom:.2f}"{angle} z_order="0"/>\n'
+        )
     if one.form == "bitmap":
         width, height = one.right - one.left, one.bottom - one.top
         counts = f'rle="0, {width * height}" left="{one.left}" top="{one.top}" width="{width}" height="{height}"'
@@ -266,7 +273,9 @@ def _supervisely(style: OutlineStyle, samples: Sequence[Sample]) -> dict[str, by
         objects = [_supervisely_object(one) for one in style.objects(sample)]
         if sample.number in style.marked:
             point = {"exterior": [[1, 1]], "interior": []}
-            objects.append({"classTitle": style.first_name(sample), "geometryType": "point", "points": point, "tags": []})
+            objects.append(
+                {"classTitle": style.first_name(sample), "geometryType": "point", "points": point, "tags": []}
+            )
         document = {"description": "", "tags": [], "size": {"height": height, "width": width}, "objects": objects}
         name = path.stem if style.variant == "without the suffix" else path.name
         found[f"{path.parent.parent}/ann/{name}.json".removeprefix("./")] = style.text.dump(document)
@@ -278,7 +287,12 @@ def _supervisely_object(one: _Object) -> dict[str, Any]:
     kinds = {"box": "rectangle", "bitmap": "bitmap"}
     found: dict[str, Any] = {"id": 7, "classId": 1, "classTitle": one.name, "tags": [], "labelerLogin": "kim"}
     found["geometryType"] = kinds.get(one.form, "polygon")
-    corners = [[one.left, one.top], [one.right - 1, one.top], [one.right - 1, one.bottom - 1], [one.left, one.bottom - 1]]
+    corners = [
+        [one.left, one.top],
+        [one.right - 1, one.top],
+        [one.right - 1, one.bottom - 1],
+        [one.left, one.bottom - 1],
+    ]
     found["points"] = {"exterior": corners[::2] if one.form == "box" else corners, "interior": []}
     if one.form == "bitmap":
         flags = np.full((one.bottom - one.top, one.right - one.left), 255, np.uint8)
@@ -318,7 +332,7 @@ def _result(style: OutlineStyle, sample: Sample, kind: str, value: dict[str, Any
 
 
 def _label_studio_result(style: OutlineStyle, sample: Sample, one: _Object) -> dict[str, Any]:
-    height, width = shape(sample.number)
+    height, width = style.size(sample)
     right, down = 100 / width, 100 / height
     kinds = {"box": "rectanglelabels", "turned box": "rectanglelabels", "bitmap": "brushlabels"}
     kind = kinds.get(one.form, "polygonlabels")

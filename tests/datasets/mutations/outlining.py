@@ -84,7 +84,7 @@ def outline_text(case: Case, choose: Choose) -> str:
 @mutation(ANNOTATION, lambda case: has_outlines(case) and case.outlines[0].program != "supervisely")
 def image_spelling(case: Case, choose: Choose) -> str:
     """Paths of images as other systems and programs write them."""
-    words = [*SPELLINGS, *(UPLOADS if case.outlines[0].program == "label studio" else ())]
+    words: list[str] = [*SPELLINGS, *(UPLOADS if case.outlines[0].program == "label studio" else ())]
     name = choose([word for word in words if word != case.outlines[0].spelling])
     for style in case.outlines:
         style.spelling = name
@@ -290,6 +290,7 @@ def export_for_coco(case: Case, choose: Choose) -> str:
         case.alternatives = [{sample.number: sample.classes - {"wall"} for sample in samples}]
         case.uncertain, case.remarks = {sample.number for sample in samples}, {"was not taken"}
     case.files[style.path] = json.dumps(second).encode()
+    case.tells_annotations = False  # this file says as much as one that is cut short
     _blame(case, style.path)
     return how
 

@@ -100,7 +100,7 @@ def _encode_dicom(array: npt.NDArray[np.generic]) -> bytes:
     document.file_meta = pydicom.dataset.FileMetaDataset()
     document.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     document.file_meta.MediaStorageSOPClassUID = document.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    document.file_meta.MediaStorageSOPInstanceUID = document.SOPInstanceUID = "1.2.3"
+    document.file_meta.MediaStorageSOPInstanceUID = document.SOPInstanceUID = pydicom.uid.UID("1.2.3")
     document.Rows, document.Columns, document.SamplesPerPixel = array.shape
     document.PhotometricInterpretation, document.PlanarConfiguration = "RGB", 0
     document.BitsAllocated, document.BitsStored, document.HighBit, document.PixelRepresentation = 8, 8, 7, 0

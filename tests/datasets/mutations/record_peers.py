@@ -82,7 +82,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for layout, shapes, case in coco_cases():
             write(case, Path(name, layout, shapes))
-            record["supervision"]["cases"][f"{layout}, {shapes}"] = _read_by_supervision(case, Path(name, layout, shapes))
+            record["supervision"]["cases"][f"{layout}, {shapes}"] = _read_by_supervision(
+                case, Path(name, layout, shapes)
+            )
         for layout, folder, case in folders_of_classes():
             write(case, Path(name, layout))
             record["keras"]["cases"][f"{layout}, {folder}"] = _read_by_keras(Path(name, layout, folder))

@@ -23,8 +23,8 @@ class Sample:
 
     ``listed`` is what annotations call it, where that is not ``path``; an image in an array has no path. ``foreign``
     ones need not be announced when they are left out. ``damage`` is a word of `DAMAGES`; a ``turned`` file lies on its
-    side and says so, and its content is of the format of ``suffix``, where that is not the name's. A ``paged`` one is the first of two
-    pages.
+    side and says so, and its content is of the format of ``suffix``, where that is not the name's. A ``paged`` one is
+    the first of two pages.
     """
 
     number: int

@@ -213,9 +213,7 @@ def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[
     return entries, notes if repeated else []
 
 
-def _of_true_size(
-    inventory: Inventory, entries: Sequence[OutlinedImage]
-) -> tuple[list[OutlinedImage], dict[str, str]]:
+def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], dict[str, str]]:
     """The entries whose images are as large as the file says, or of which it does not say it, with their sizes; and the
     others' names with their sizes.
     """
