@@ -15,9 +15,8 @@ import torch
 from safetensors.torch import save as save_tensors
 
 import convolve
+from convolve.datasets.cache_files import load as load_cache
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.pixel_sources import load as load_cache
-from convolve.errors import ImageError
 from convolve.interop.weights import read_weights
 from convolve.setup.restore import restore_task
 from convolve.setup.run_report import read_training
@@ -115,18 +114,16 @@ def _read_cache(content: bytes, folder: Path, name: str) -> None:
     """A damaged cache is one that is not there, or an image that is read again; never wrong pixels."""
     source = _cache_folder()
     whole = load_cache(Path(shutil.copytree(source, folder / "whole" / source.name)))
-    assert whole is not None
     copied = Path(shutil.copytree(source, folder / source.name))
     (copied / name).write_bytes(content)
-    damaged = load_cache(copied)
-    if damaged is None:
+    try:
+        damaged = load_cache(copied)
+    except (OSError, ValueError):
         return
+    assert len(damaged) == len(whole)
     for index in range(len(whole)):
-        try:
-            pixels = damaged.get(index)
-        except ImageError:
-            continue
-        assert np.array_equal(pixels, whole.get(index)), f"wrong pixels of image {index}"
+        wrong = damaged.is_intact(index) and not np.array_equal(damaged.get(index), whole.get(index))
+        assert not wrong, f"wrong pixels of image {index}"
 
 
 for _name, _file in (
@@ -151,10 +148,10 @@ for _name, _file in (("weights-pth", "a.pth"), ("weights-legacy", "a.pt"), ("wei
         partial(_weights, _name),
         partial(_read_weights, name=_file),
     )
-for _name in ("index.npy", "digests.npy", "measurements.npy", "pixels.bin"):
+for _name in ("index.bin", "digests.bin", "measurements.bin", "pixels.bin"):
     register(
         f"cache-{_name.split('.')[0]}",
-        "datasets.pixel_sources datasets.cache",
+        "datasets.cache_files",
         partial(_cache_file, _name),
         partial(_read_cache, name=_name),
     )

@@ -86,7 +86,7 @@ class EncodedFile(EncodedImage):
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
             with _opened_dicom(self.blob, self.name) as document:
                 return dicom.header_of(document)
-        with _named(self.blob, self.name), open_image(self.blob) as image:
+        with _image_errors(self.blob, self.name), open_image(self.blob) as image:
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
@@ -104,13 +104,13 @@ class EncodedFile(EncodedImage):
         if header := read_jpeg_header(self.blob):
             if self.blob.rfind(END, header.scan) < 0:
                 raise _cut_short(self.name)
-            with _named(self.blob, self.name):
+            with _image_errors(self.blob, self.name):
                 check_jpeg_cost(self.blob, header.height * header.width)
                 return _decode_jpeg(self.blob, gray=header.gray, scale=header.reduction(at_least))
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
             with _opened_dicom(self.blob, self.name) as document:
                 return dicom.decode_dicom(document, self.name, len(self.blob))
-        with _named(self.blob, self.name), open_image(self.blob) as image:
+        with _image_errors(self.blob, self.name), open_image(self.blob) as image:
             (width, height), jpeg = image.size, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
@@ -279,7 +279,7 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 @contextmanager
-def _named(blob: bytes, name: str) -> Iterator[None]:
+def _image_errors(blob: bytes, name: str) -> Iterator[None]:
     """Make an `ImageError` with the image's name of whatever a decoder raises."""
     if not blob:
         raise ImageError(f"{name} is empty; copy it again or delete it.")
@@ -300,7 +300,7 @@ def _named(blob: bytes, name: str) -> Iterator[None]:
 @contextmanager
 def _opened_dicom(blob: bytes, name: str) -> Iterator[Any]:
     """What a DICOM file holds. Raises `ImageError`, as all that is done with it does."""
-    with _named(blob, name), silent_decoders():
+    with _image_errors(blob, name), silent_decoders():
         yield dicom.read_dicom(blob, name)
 
 

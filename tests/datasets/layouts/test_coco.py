@@ -373,3 +373,16 @@ def test_objects_in_folders_of_classes_are_said_to_be_others(name: str, tmp_path
     data = open_dataset(write(tmp_path / "instances.json", content, "plane", (9,)))
     note = "folders was not taken: a folder for each of 2 classes; --layout folders reads these classes"
     assert (data.layout, note in data.notes) == ("coco", name == "boat")
+
+
+def test_splits_are_the_folders_of_images_where_the_file_says_none(tmp_path: Path) -> None:
+    content = simple()
+    names = [image["file_name"] for image in content["images"]]
+    for image, folder in zip(content["images"], ("train", "val"), strict=False):
+        image["file_name"] = f"{folder}/{image['file_name']}"
+    root = write(tmp_path / "train" / "a.json", content)
+    for name, folder in zip(names, ("train", "val"), strict=False):
+        (root / folder).mkdir()
+        (root / name).rename(root / folder / name)
+    data = open_dataset(root)
+    assert {word: len(part) for word, part in data.given_splits.items()} == {"train": 2, "validation": 1}

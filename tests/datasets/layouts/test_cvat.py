@@ -91,6 +91,21 @@ def test_tags_alone_are_labels(tmp_path: Path) -> None:
     assert "not read: tags of 3 images, such as a.png, b.png, c.png" in data.notes
 
 
+def test_images_without_a_tag_are_left_out_where_none_has_several(tmp_path: Path) -> None:
+    make_images(tmp_path, "a.png", "b.png", "c.png")
+    tag = '<tag label="{}" source="manual"></tag>'
+    data = open_dataset(
+        write(tmp_path, image("a.png", tag.format("wall")), image("b.png"), image("c.png", tag.format("disc")))
+    )
+    assert [data.images.name(index) for index in range(len(data))] == ["a.png", "c.png"]
+    assert labels_of(data).values.tolist() == [0, 1]
+    assert data.notes == ("left out: without a label 1 image, such as b.png",)
+    two = image("c.png", tag.format("wall"), tag.format("disc"))
+    data = open_dataset(write(tmp_path, image("a.png", tag.format("wall")), image("b.png"), two))
+    assert labels_of(data).values.tolist() == [[1, 0], [0, 0], [1, 1]]
+    assert data.notes == ("no label: 1 image, such as b.png",)
+
+
 def test_the_file_alone_finds_its_images(tmp_path: Path) -> None:
     make_images(tmp_path, "images/a.png", "images/b.png")
     (tmp_path / "annotations").mkdir()
@@ -131,12 +146,21 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
         ),
         (image("a.png", "<polygon/>"), r"annotations\.xml has an object of a\.png without label, or with odd numbers"),
         ('<track id="0" label="car"></track>', r"annotations\.xml annotates a video; export it as CVAT for images"),
+        (
+            image("a.png", SQUARE.format(0), SQUARE.format(0).replace("disc", "")),
+            r"annotations\.xml has an object of a\.png without a label; give it one, or remove it",
+        ),
         (image("z.png"), r"none of the images that annotations\.xml names, such as z\.png"),
         (image("a.png"), r"annotations\.xml in .* has no object in any image"),
         ("<image>", r"annotations\.xml cannot be read as XML"),
     ):
         with pytest.raises(DataError, match=why):
             open_dataset(write(tmp_path, content))
+    write(tmp_path, image("a.png", SQUARE.format(0)))
+    text = (tmp_path / "annotations.xml").read_text(encoding="utf-8")
+    (tmp_path / "annotations.xml").write_text(text, encoding="utf-16")
+    with pytest.raises(DataError, match=r"annotations\.xml cannot be read as XML \(encoding specified"):
+        open_dataset(tmp_path)
     (tmp_path / "annotations.xml").write_text('<!DOCTYPE a [<!ENTITY b "c">]><annotations><meta/></annotations>')
     with pytest.raises(DataError, match="declares a document type, which no annotation needs"):
         open_dataset(tmp_path)

@@ -211,7 +211,8 @@ def test_an_outline_that_cannot_be_drawn_is_named_with_its_image(outline: object
 
 
 def test_sizes_that_no_image_has_are_those_of_the_image(tmp_path: Path) -> None:
-    for size in (1e999, 10**400, True, [], -3, "a"):
+    sizes: list[object] = [1e999, 10**400, True, [], -3, "a"]
+    for size in sizes:
         images = [{"id": number, "file_name": f"{number}.png", "height": size, "width": 10} for number in (7, 8, 9)]
         assert masks_of(read(tmp_path, "coco", annotated([[1, 1, 5, 1, 5, 5]], images=images))).read(0).shape == (6, 10)
     (tmp_path / "7.png").write_bytes(b"no image")

@@ -61,6 +61,27 @@ def test_kaggles_ilsvrc(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+def test_missing_images_and_names_with_spaces_and_dots(tmp_path: Path) -> None:
+    put(tmp_path, *(f"train/{one}/1.JPEG" for one in (FISH, CRANE)), "val/v1.2 a", "val/v1.2 b")
+    for name in "ab":
+        (tmp_path / f"val/v1.2 {name}").write_bytes(b"\xff\xd8\xff")  # begins as JPEG
+    (tmp_path / "LOC_val_solution.csv").write_text(
+        f"ImageId,PredictionString\nv1.2 a,{CRANE} 8 1 9 2 \nv1.2 b,{FISH} 8 1 9 2 \nv1.2 c,{FISH} 8 1 9 2 \n"
+    )
+    data = open_dataset(tmp_path)
+    assert found(data) | {"val/v1.2 a": CRANE, "val/v1.2 b": FISH} == found(data)
+    assert data.notes == ("left out: 1 missing, such as v1.2 c",)
+
+
+def test_without_a_list_the_validation_images_are_left_out(tmp_path: Path) -> None:
+    put(tmp_path, *(f"train/{one}/images/1.JPEG" for one in (FISH, CRANE)), "val/images/val_0.JPEG")
+    (tmp_path / "wnids.txt").write_text(f"{FISH}\n{CRANE}\n")
+    (tmp_path / "words.txt").write_text(f"{FISH}\tgoldfish\n{CRANE}\tcrane\n")
+    data = open_dataset(tmp_path)
+    assert set(found(data).values()) == {"goldfish", "crane"}
+    assert data.notes == ("1 of 3 images left out, such as val/images/val_0.JPEG",)
+
+
 def test_names_of_an_index(tmp_path: Path) -> None:
     put(tmp_path, f"val/{FISH}/1.jpg", f"val/{CRANE}/1.jpg")
     (tmp_path / "LOC_synset_mapping.txt").touch()

@@ -112,6 +112,10 @@ def task(image: str, *results: dict[str, Any], **more: Any) -> dict[str, Any]:
 SQUARE = polygon("car", [20, 100 / 6], [80, 100 / 6], [80, 500 / 6], [20, 500 / 6])
 
 
+BARE = result("polygon", points=[[0, 0], [10, 0], [10, 10]], closed=True)
+"""A region that nobody gave a label."""
+
+
 def test_outlines_in_percent_and_brush_strokes(tmp_path: Path) -> None:
     make_images(tmp_path, *(f"images/{name}.png" for name in "abcde"))
     ellipse = result("ellipselabels", x=50, y=50, radiusX=10, radiusY=100 / 3, rotation=0, ellipselabels=["disc"])
@@ -213,6 +217,8 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
             r"a\.json in .* names images that are not there, such as z\.png; put them next to it",
         ),
         ([task("a.png", annotations=[])], "has no finished annotation; annotate some"),
+        ([task("a.png", SQUARE, BARE)], r"a\.json has an object of a\.png without a label; give it one, or remove it"),
+        ([task("a.png", BARE)], r"a\.json has an object of a\.png without a label; give it one, or remove it"),
         ([task("a.png")], "has neither regions nor choices; annotate some"),
         ([task("", data={"text": "a"})], "has a task without an image's path"),
     ):
@@ -225,6 +231,22 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", [task("a.png", result("brushlabels", rle=STROKES[:20], brushlabels=["car"]))])
     with pytest.raises(ImageError, match=r"An object of a\.png cannot be drawn \(its brush strokes end too early"):
         masks_of(open_dataset(tmp_path)).read(0)
+
+
+def test_the_label_of_a_region_can_be_a_result_of_its_own(tmp_path: Path) -> None:
+    make_images(tmp_path, "a.png")
+    write_json(tmp_path / "a.json", [task("a.png", SQUARE, BARE, result("labels", **BARE["value"], labels=["disc"]))])
+    assert labels_of(open_dataset(tmp_path)).classes == ("car", "disc")
+    write_json(tmp_path / "a.json", [task("a.png", BARE, result("choices", **BARE["value"], choices=["cat"]))])
+    assert labels_of(open_dataset(tmp_path)).classes == ("cat",)
+
+
+def test_a_line_that_ends_too_early(tmp_path: Path) -> None:
+    make_images(tmp_path, "a.png", "b.png")
+    lines = ["annotation_id,choice,id,image,lead_time", "1,cat,1,a.png,3.5", "2,dog,2,b.png"]
+    (tmp_path / "project.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"project\.csv has a line that ends too early; export it again"):
+        open_dataset(tmp_path, ReadingOptions(layout="label-studio"))
 
 
 def test_strokes_of_other_sizes_are_refused() -> None:

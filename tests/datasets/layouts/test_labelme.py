@@ -118,3 +118,12 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
     make_images(tmp_path, "other.jpg")
     with pytest.raises(DataError, match=r"holds none of the images of a\.json; put them there"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("label", ["", "  "])
+def test_a_shape_without_a_label_is_no_class(tmp_path: Path, label: str) -> None:
+    make_images(tmp_path, "a.jpg", "b.jpg")
+    write_json(tmp_path / "a.json", document("a.jpg", SQUARE))
+    write_json(tmp_path / "b.json", document("b.jpg", SQUARE, SQUARE | {"label": label}))
+    with pytest.raises(DataError, match=r"b\.json has an object of b\.jpg without a label; give it one, or remove it"):
+        open_dataset(tmp_path)

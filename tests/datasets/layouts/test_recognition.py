@@ -15,7 +15,7 @@ from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.values import Dataset
 from tests.datasets.ground_truths import labels_of, masks_of
-from tests.datasets.layouts.annotated import make_images
+from tests.datasets.layouts.annotated import make_images, write_json
 
 PREDICTED = "image,label,confidence,error\n{0},cat,0.9,\n"
 
@@ -209,3 +209,69 @@ def test_masks_are_sought_where_a_file_may_be_one(names: tuple[str, ...], asked:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4)).save(tmp_path / name, None if Path(name).suffix else "PNG")
     assert any(map(masks.MARK.search, take_inventory(tmp_path).images)) == asked
+
+
+def test_folders_are_no_classes_where_a_file_outlines_their_images(tmp_path: Path) -> None:
+    """Unless it has no outlines, which says nothing of classes."""
+    make_images(tmp_path, "a/0.jpg", "a/1.jpg", "b/2.jpg")
+    polygon = {"label": "car", "points": [[2, 1], [8, 1], [8, 5]], "shape_type": "polygon"}
+    document = {"shapes": [polygon], "imagePath": "0.jpg", "imageHeight": 6, "imageWidth": 10}
+    write_json(tmp_path / "a/0.json", document | {"shapes": [polygon | {"points": 1}]})
+    with pytest.raises(DataError, match=r"a/0\.json has a shape .* choose --layout folders\."):
+        open_dataset(tmp_path)
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(layout="folders"))).classes == ("a", "b")
+    box = polygon | {"points": [[2, 1], [8, 5]], "shape_type": "rectangle"}
+    write_json(tmp_path / "a/0.json", document | {"shapes": [box]})
+    data = open_dataset(tmp_path)
+    assert (data.layout, labels_of(data).classes) == ("folders", ("a", "b"))
+    assert any("labelme was not taken" in note and "only a box" in note for note in data.notes)
+
+
+def test_folders_are_no_classes_where_coco_outlines_their_images(tmp_path: Path) -> None:
+    make_images(tmp_path, "a/0.jpg", "b/1.jpg")
+    outline = {"id": 1, "image_id": 1, "category_id": 7, "segmentation": [[2, 1, 8, 1, 8, 5]]}
+    document = {"images": [{"id": 1, "file_name": "0.jpg"}], "annotations": [outline], "categories": []}
+    write_json(tmp_path / "annotations.json", document)
+    with pytest.raises(
+        DataError, match=r"whose category_id is none of its categories' ids.* choose --layout folders\."
+    ):
+        open_dataset(tmp_path)
+
+
+def test_images_of_another_size_are_explained_all_the_same(tmp_path: Path) -> None:
+    make_images(tmp_path, "0.jpg", "1.jpg", "2.jpg")
+    for number, width in enumerate((10, 20, 20)):
+        polygon = {"label": "car", "points": [[2, 1], [8, 1], [8, 5]], "shape_type": "polygon"}
+        document = {"shapes": [polygon], "imagePath": f"{number}.jpg", "imageHeight": 6, "imageWidth": width}
+        write_json(tmp_path / f"{number}.json", document)
+    data = open_dataset(tmp_path)
+    assert data.left_out == ("1.jpg", "2.jpg")
+    assert data.notes == (
+        "left out: 2 whose size is not the file's, such as 1.jpg (10x6, not 20x6), 2.jpg (10x6, not 20x6)",
+    )
+
+
+def test_names_of_half_of_the_images_and_folders_may_both_be_classes(tmp_path: Path) -> None:
+    names = (f"{name}.{number}" for name in ("cat", "dog") for number in range(2))
+    make_images(tmp_path, *(f"train/{name}.jpg" for name in names), *(f"unlabeled/{number}.jpg" for number in range(4)))
+    with pytest.raises(DataError, match=r"can be read as folders .*, or as names .*, which differ"):
+        open_dataset(tmp_path)
+
+
+def test_two_programs_that_differ_on_an_image(tmp_path: Path) -> None:
+    make_images(tmp_path, "0.jpg", "1.jpg")
+    square = [[2, 1], [8, 1], [8, 5], [2, 5]]
+    for number in range(2):
+        polygon = {"label": "car", "points": square, "shape_type": "polygon"}
+        write_json(tmp_path / f"{number}.json", {"shapes": [polygon], "imagePath": f"{number}.jpg"})
+    outlines = [
+        {"id": key, "image_id": key, "category_id": key, "segmentation": [np.ravel(square).tolist()]} for key in (0, 1)
+    ]
+    document = {"images": [{"id": key, "file_name": f"{key}.jpg"} for key in (0, 1)], "annotations": outlines}
+    write_json(tmp_path / "coco.json", document | {"categories": [{"id": 0, "name": "car"}, {"id": 1, "name": "bus"}]})
+    with pytest.raises(DataError, match=r"as coco .*, or as labelme .* differ on .*1\.jpg; choose --layout coco"):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, ReadingOptions(layout="labelme")).layout == "labelme"
+    outlines[1]["category_id"] = 0
+    write_json(tmp_path / "coco.json", document | {"categories": [{"id": 0, "name": "car"}]})
+    assert open_dataset(tmp_path).layout == "coco"

@@ -91,3 +91,24 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "img/a.jpg").rename(tmp_path / "img/b.jpg")
     with pytest.raises(DataError, match=r"holds none of the images of ann/a\.jpg\.json; put them there"):
         open_dataset(tmp_path)
+
+
+def test_the_folders_of_a_project_are_no_classes(tmp_path: Path) -> None:
+    """Neither where its files cannot be read, nor where only a few of its images are annotated."""
+    make_images(tmp_path, *(f"ds{folder}/img/{number}.jpg" for folder in range(2) for number in range(3)))
+    square = one("wall", "polygon", **points([[1, 1], [4, 1], [4, 3], [1, 3]]))
+    write_json(tmp_path / "ds0/ann/0.jpg.json", document(square))
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data)) == ("supervisely", 1)
+    assert data.notes == ("5 of 6 images left out, such as ds0/img/1.jpg, ds0/img/2.jpg, ds1/img/0.jpg",)
+    for broken, why in (
+        (
+            document(one("wall", "rectangle", **points([[1, 1], [4, 3]]))),
+            "has no outlines, but 1 object with only a box",
+        ),
+        (document(square | {"classTitle": ""}), r"has an object of ds0/img/0\.jpg without a label"),
+        (document(square) | {"size": {"height": 60, "width": 100}}, "no image has the size that the file gives"),
+    ):
+        write_json(tmp_path / "ds0/ann/0.jpg.json", broken)
+        with pytest.raises(DataError, match=f"{why}.* To read classes all the same, choose --layout folders"):
+            open_dataset(tmp_path)

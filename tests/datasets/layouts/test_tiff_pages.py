@@ -113,3 +113,10 @@ def test_numbered_slices(tmp_path: Path, image: str, mask: str) -> None:
     for index in range(4):
         wanted = data.images.read(index)[..., 0] > 99 + 9 * index
         assert masks.read(index).tolist() == wanted.tolist()
+
+
+def test_files_without_a_suffix_are_looked_into(tmp_path: Path) -> None:
+    for name, pages in (("a/0", 2), ("a/1", 1), ("b/2", 1)):
+        save(tmp_path / name, pages)
+    notes = open_dataset(tmp_path).notes
+    assert notes == ("1 TIFF file has several pages, of which only the first one is read: a/0 (2 pages)",)

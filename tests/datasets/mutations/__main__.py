@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.datasets.mutations.case import Case, write
@@ -43,11 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts: Counter[Key] = Counter()
     outcomes: Counter[str] = Counter()
     refusals: Counter[str] = Counter()
+    shares: dict[str, Counter[str]] = {layout: Counter() for layout in layouts}
     start = time.perf_counter()
     with fast_folder() as folder:
         for number in range(options.examples):
-            result = run(draw_example(layouts[number % len(layouts)], f"{options.seed}.{number}"), folder)
+            layout = layouts[number % len(layouts)]
+            result = run(draw_example(layout, f"{options.seed}.{number}"), folder)
             outcomes[result.outcome.kind] += 1
+            shares[layout][result.outcome.kind] += 1
             if result.outcome.kind == REFUSED and len(result.applied) == 1:
                 refusals[result.applied[0]] += 1
             if not result.outcome.right:
@@ -61,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _keep(options.keep / f"{number:03}", found[key], count)
     _print_kinds(counts)
     _print_totals(outcomes, refusals, seconds)
+    _print_shares(shares)
     return int(bool(counts))
 
 
@@ -107,6 +111,13 @@ def _print_totals(outcomes: Counter[str], refusals: Counter[str], seconds: float
     print("single mutations that are refused with a sentence, the most frequent:")  # noqa: T201
     for name, count in refusals.most_common(25):
         print(f"  {count:6}  {name}")  # noqa: T201
+
+
+def _print_shares(shares: Mapping[str, Counter[str]]) -> None:
+    """A layout whose examples are nearly all refused is not tested."""
+    print("refused of the examples of each layout:")  # noqa: T201
+    for layout, kinds in sorted(shares.items(), key=lambda pair: -pair[1][REFUSED] / max(pair[1].total(), 1)):
+        print(f"  {100 * kinds[REFUSED] / max(kinds.total(), 1):5.1f} %  {layout}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tests.datasets.mutations.sample import Sample
 
 _TEN = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _PAGES = (0, 20, 40)  # numbers of one shape
+_LAST_PAGE = 60
 
 
 def _samples(parts: Sequence[tuple[str | None, int]], names: Sequence[str]) -> list[Sample]:
@@ -135,6 +136,16 @@ def stacks(count: int) -> Case:
     return Case("stacks", samples, ("masks",), files=found, style=MaskStyle(2))
 
 
+def numbered_stacks(count: int) -> Case:
+    """Two TIFF files of pages for each of two scans."""
+    found, masks = {}, MaskStyle(2)
+    for scan, numbers in enumerate((_PAGES[:2], (*_PAGES[2:], _LAST_PAGE)), start=1):
+        found[f"scan_{scan}_volume.tif"] = _pages([pixels(number) for number in numbers])
+        found[f"scan_{scan}_labels.tif"] = _pages([class_mask(number, 2) * np.uint8(255) for number in numbers])
+    samples = [Sample(number) for number in (*_PAGES, _LAST_PAGE)]
+    return Case("numbered stacks", samples, ("masks",), files=found, style=masks)
+
+
 ARRAYS: dict[str, Callable[[int], Case]] = {
     "cifar": cifar,
     "binary cifar": binary_cifar,
@@ -142,5 +153,6 @@ ARRAYS: dict[str, Callable[[int], Case]] = {
     "svhn": svhn,
     "flowers": flowers,
     "stacks": stacks,
+    "numbered stacks": numbered_stacks,
 }
 """By name: from a number of images to a case."""

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 import numpy as np
 
 from convolve.values import IGNORE, Pixels
 from tests.datasets.mutations.coco_file import CocoStyle, render_coco
+from tests.datasets.mutations.label_files import IdList
 from tests.datasets.mutations.mask_style import ClassList, MaskStyle
+from tests.datasets.mutations.outline_files import OutlineStyle
 from tests.datasets.mutations.pixels import class_mask, suffix_of
 from tests.datasets.mutations.sample import Sample
 from tests.datasets.mutations.table import Table, render_table
+
+
+class AnnotationFile(Protocol):
+    """A file, or a folder of files, that says something of several images."""
+
+    path: str
+
+
+class Annotations(AnnotationFile, Protocol):
+    """What a program wrote about images, at ``path`` or below it."""
+
+    def render(self, samples: Sequence[Sample]) -> dict[str, bytes]:
+        """The files by their paths."""
+        ...
 
 
 @dataclass
@@ -29,9 +47,12 @@ class Listing:
 
 @dataclass
 class Case:
-    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one. ``alternatives`` are
-    other labels by number that are right too, and the masks of the numbers in ``uncertain`` may be others, if the words
-    of ``remarks`` are said, each one of several separated by bars.
+    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one, or an annotation file
+    where the case ``blames_annotations``. ``alternatives`` are other labels by number that are right too, and masks of
+    the numbers in ``uncertain`` may be others, if the words of ``remarks`` are said, each one of several separated by
+    bars. The words of ``told`` must be said whenever the case is read, those of ``told_of_folder`` if no file itself is
+    opened, and an annotation file or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the
+    first class of objects is the last one of ``mask_names``.
     """
 
     layout: str
@@ -43,6 +64,8 @@ class Case:
     tables: list[Table] = field(default_factory=list)
     coco: list[CocoStyle] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
+    outlines: list[OutlineStyle] = field(default_factory=list)
+    written: list[Annotations] = field(default_factory=list)
     style: MaskStyle | None = None
     class_list: ClassList | None = None
     mask_names: tuple[str, ...] = ()
@@ -52,6 +75,11 @@ class Case:
     alternatives: list[dict[int, frozenset[str]]] = field(default_factory=list)
     uncertain: set[int] = field(default_factory=set)
     remarks: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+    told_of_folder: set[str] = field(default_factory=set)
+    other_first: set[int] = field(default_factory=set)
+    blames_annotations: bool = False
+    tells_annotations: bool = False
     opened: str = ""
 
     def classes(self) -> list[str]:
@@ -61,6 +89,31 @@ class Case:
     def annotated(self) -> list[Sample]:
         """The images of which something is known."""
         return [sample for sample in self.samples if sample.annotated]
+
+    @property
+    def annotation_files(self) -> list[str]:
+        """The paths of files, or of folders of files, that say something of several images."""
+        return [one.path for one in self._annotations()]
+
+    def _annotations(self) -> list[AnnotationFile]:
+        return [*self.tables, *self.coco, *self.listings, *self.outlines, *self.written]
+
+    def names_of_annotations(self) -> set[str]:
+        """What a sentence may call the files of annotations."""
+        found = [path for one in (*self.outlines, *self.written) for path in one.render(self.samples)]
+        return {path.rpartition("/")[2] for path in (*self.annotation_files, *found)} - {""}
+
+    def lists(self, sample: Sample) -> bool:
+        """Whether anything but the file itself says that there is an image."""
+        splits = [one.split for one in self.written if isinstance(one, IdList) and one.kind in ("tiny", "kaggle")]
+        if self.layout in ("class index", "parquet", "imagenet", "tiny imagenet"):
+            return sample.split in splits
+        return bool(self.annotation_files) or self.layout == "flowers"
+
+    @property
+    def outlined(self) -> bool:
+        """Whether masks are painted by the outlines in annotations."""
+        return bool(self.coco or self.outlines)
 
     def next_number(self) -> int:
         """One that no image has."""
@@ -72,8 +125,8 @@ class Case:
             sample.path = new(sample.path) if sample.path else ""
             sample.mask_path = new(sample.mask_path) if sample.mask_path else ""
             sample.listed = new(sample.listed) if sample.listed else ""
-        for one in (*self.tables, *self.coco, *self.listings, *([self.class_list] if self.class_list else ())):
-            one.path = new(one.path)
+        for one in self._annotations() + ([self.class_list] if self.class_list else []):
+            one.path = new(one.path) if one.path else ""
         self.files = {new(path): content for path, content in self.files.items()}
         self.folders = {new(path) for path in self.folders}
         self.opened = new(self.opened) if self.opened else ""
@@ -83,6 +136,8 @@ class Case:
         """Also the folder of that name."""
         for sample in self.samples:
             sample.path = "/".join(name if part == old else part for part in sample.path.split("/"))
+            if self.layout == "names":
+                sample.path = re.sub(rf"(^|/){old}(?=\.\d)", lambda found: found[1] + name, sample.path)
             sample.classes = frozenset(name if one == old else one for one in sample.classes)
         self.mask_names = tuple(name if one == old else one for one in self.mask_names)
         for style in self.coco:
@@ -100,8 +155,10 @@ class Case:
     def expected_mask(self, sample: Sample) -> Pixels:
         """(H, W) class indices, `IGNORE` where it is void."""
         mask = class_mask(sample.number, self.style.classes if self.style else 3)
-        if self.coco and not sample.classes:
+        if self.outlined and not sample.classes:
             mask[:] = 0
+        if sample.number in self.other_first:
+            mask[mask == 1] = len(self.mask_names) - 1
         if self.style and self.style.joined:
             mask = np.minimum(mask, 1).astype(np.uint8)
         if self.style and self.style.void and sample.number % 2 == 0:
@@ -116,6 +173,8 @@ class Case:
             found[table.path] = render_table(table, [row for row in rows if table.split in (None, row.split)])
         for style in self.coco:
             found[style.path] = render_coco(style, [s for s in self.annotated() if style.split in (None, s.split)])
+        for one in (*self.outlines, *self.written):
+            found |= one.render(self.samples)
         for listing in self.listings:
             found[listing.path] = self._render_listing(listing)
         if self.class_list:

@@ -90,6 +90,7 @@ def missing_files(case: Case, choose: Choose) -> str:
         if sample.annotated and not sample.damaged:
             sample.exists = False
             case.culprits |= {sample.path, PurePosixPath(sample.path).stem}
+    case.culprits |= {"class"} if case.layout == "names" else set()  # one image alone makes none
     return str(count)
 
 
@@ -107,13 +108,18 @@ def damaged_file(case: Case, choose: Choose) -> str:
 @mutation(CONTENT, has_files)
 def image_format(case: Case, choose: Choose) -> str:
     """Images of another format than their suffix says, or turned by their orientation."""
-    style = choose(("PNG inside", "JPEG inside", "turned", "some turned", "turned TIFF"))
+    style = choose(("PNG inside", "JPEG inside", "turned", "some turned", "turned TIFF", "pages"))
+    if style == "pages" and case.layout in ("pets", "flowers", "dicom"):
+        return "as they were"
+    if style == "pages":
+        case.told.add("pages")
     for sample in case.samples:
-        if style == "turned TIFF" and case.layout not in ("pets", "flowers"):
+        sample.paged = style == "pages"
+        if style in ("turned TIFF", "pages") and case.layout not in ("pets", "flowers", "dicom"):
             sample.path = str(PurePosixPath(sample.path).with_suffix(".tif"))
         if style in ("PNG inside", "JPEG inside"):
             sample.suffix = ".png" if style == "PNG inside" else ".jpg"
-        elif style != "some turned" or sample.number % 2:
+        elif style != "pages" and (style != "some turned" or sample.number % 2):
             sample.turned = PurePosixPath(sample.path).suffix in (".jpg", ".png", ".tif")
     return style
 
@@ -124,7 +130,9 @@ def unannotated_images(case: Case, choose: Choose) -> str:
     count = choose((1, 3))
     suffix = PurePosixPath(case.samples[0].path).suffix
     for position in range(count):
-        folder = "" if in_class_folders(case) else f"{PurePosixPath(case.samples[0].path).parent}/"
+        bare = in_class_folders(case) or case.layout == "class index"
+        last = -1 if "imagenet" in case.layout else 0  # a folder whose images are listed
+        folder = "" if bare else f"{PurePosixPath(case.samples[last].path).parent}/"
         path = f"{folder}extra_{position}{suffix}".removeprefix("./")
         case.samples.append(Sample(case.next_number(), path, annotated=False, split=None))
         case.culprits |= {path, f"extra_{position}"}
@@ -263,8 +271,8 @@ def no_suffix(case: Case, choose: Choose) -> str:
         sample.listed = sample.name
         sample.path = str(path.with_suffix(""))
         case.culprits |= {path.name, path.stem}
-    case.culprits |= {"suffix", "ending", "extension", *(table.path for table in case.tables)}
-    case.culprits |= {style.path for style in case.coco}
+    case.culprits |= {"suffix", "ending", "extension", *case.annotation_files}
+    case.culprits |= {"class", "known layouts"} if case.layout == "names" else set()
     return style
 
 
@@ -280,7 +288,7 @@ def file_names(case: Case, choose: Choose) -> str:
     }
     style = choose(list(prefixes))
 
-    if case.layout in ("pets", "flowers"):
+    if case.layout in ("pets", "flowers", "names"):
         return "as they were"
     _prefix(case, prefixes[style])
     return style
@@ -303,15 +311,15 @@ def decomposed(case: Case, choose: Choose) -> str:
     some = choose(("all", "some"))
     if case.style and case.style.joined:
         return "as they were"  # the masks of single objects would have to follow
-    if all(sample.path.isascii() for sample in case.samples) and case.layout not in ("pets", "flowers"):
+    if case.layout == "names":
+        case.rename_class(case.classes()[0], "é각")
+    elif all(sample.path.isascii() for sample in case.samples) and case.layout not in ("pets", "flowers"):
         _prefix(case, "é각")
     for sample in case.samples[:: 1 if some == "all" else 2]:
         sample.listed = sample.name
         sample.path = normalize("NFD", sample.path)
         sample.mask_path = normalize("NFD", sample.mask_path)
-    annotations = [one.path for one in case.tables]
-    annotations += [*(one.path for one in case.coco), *(one.path for one in case.listings)]
-    case.culprits |= {*annotations, *(path.rpartition("/")[2] for path in annotations)}
+    case.culprits |= {name for path in case.annotation_files for name in (path, path.rpartition("/")[2])}
     return some
 
 

@@ -60,7 +60,8 @@ def _judge(case: Case, root: Path) -> Outcome:
     try:
         dataset = open_dataset(root / case.opened if case.opened else root)
     except DataError as error:
-        return _judge_refusal(str(error).replace(str(root), ""), case.culprits)
+        names = case.names_of_annotations() if case.blames_annotations else set()
+        return _judge_refusal(str(error).replace(str(root), ""), case.culprits | names)
     except Exception as error:  # noqa: BLE001 - every other one is a failure
         return Outcome("crash", f"{type(error).__name__}: {error}")
     try:
@@ -148,6 +149,10 @@ def _read(case: Case, dataset: Dataset, root: Path) -> _Reading:
 
 def _faults(case: Case, dataset: Dataset, root: Path) -> Iterator[Outcome]:
     reading = _read(case, dataset, root)
+    files = {"|".join((*case.names_of_annotations(), "left out"))} if case.tells_annotations else set()
+    told = case.told | files | (set() if case.opened else case.told_of_folder)
+    if not _has_remarks(dataset, told):
+        yield Outcome("not told", f"none of {', '.join(sorted(told))} ({dataset.reason})")
     for kind in ("labels", "masks"):
         if kind in case.kinds and kind not in dataset.ground_truths:
             yield Outcome(f"no {kind}", f"only {', '.join(dataset.ground_truths)} ({dataset.reason})")
@@ -185,7 +190,7 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
     """What is neither in the dataset nor left out aloud."""
     groups: dict[str, list[Sample]] = {}
     for sample in case.samples:
-        if sample.number in reading.rows or sample.foreign or not (sample.exists or _is_listed(case)):
+        if sample.number in reading.rows or sample.foreign or not (sample.exists or case.lists(sample)):
             continue
         if case.opened and not sample.annotated:
             continue  # who gives a table asks for the images that it names
@@ -197,13 +202,11 @@ def _lost(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
         names = [sample.path or str(sample.number) for sample in lost]
         alike = [s for s in case.samples if s.number not in reading.rows and s.annotated == lost[0].annotated]
         others = sum(suffix_of(path) in IMAGE_SUFFIXES or not suffix_of(path) for path in case.files)
-        if not any(is_told(dataset, names[0], count) for count in range(len(lost), len(alike) + others + 1)):
+        every = sum(s.number not in reading.rows and s.exists and not s.foreign for s in case.samples)
+        every += len(reading.not_found)  # under the names that they have now
+        counts = {*range(len(lost), len(alike) + others + 1), *range(every, every + others + 1)}
+        if not any(is_told(dataset, names[0], count) for count in counts):
             yield Outcome(f"{what} image lost", f"{len(lost)}: {', '.join(names[:3])} ({dataset.reason})")
-
-
-def _is_listed(case: Case) -> bool:
-    """Whether anything but the files themselves says which images there are."""
-    return bool(case.tables or case.coco or case.listings or case.layout == "flowers")
 
 
 def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
@@ -220,7 +223,7 @@ def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[O
     others = [{number: _composed(classes) for number, classes in one.items()} for one in case.alternatives]
     faults = [list(_differing(found, one)) for one in (known, *others)]
     if faults[0] and [] in faults[1:]:
-        if not _has_remarks(case, dataset):
+        if not _has_remarks(dataset, case.remarks):
             yield Outcome("contradiction not told", dataset.reason)
     elif faults[0]:
         number, was, right = faults[0][0]
@@ -231,8 +234,8 @@ def _wrong_labels(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[O
         yield Outcome("invented class", f"{', '.join(invented[:4])} ({dataset.reason})")
 
 
-def _has_remarks(case: Case, dataset: Dataset) -> bool:
-    return all(_mentions(" ".join(notes(dataset)), words.split("|")) for words in case.remarks)
+def _has_remarks(dataset: Dataset, remarks: Collection[str]) -> bool:
+    return all(_mentions(" ".join(notes(dataset)), words.split("|")) for words in remarks)
 
 
 def _composed(names: Collection[str]) -> frozenset[str]:
@@ -269,17 +272,18 @@ def _wrong_masks(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Ou
                 if number in bare and not is_told(dataset, path, len(bare)):
                     yield Outcome("mask lost", f"{known[number].path} ({dataset.reason})")
                 continue
+            unsized = case.outlined and known[number].damaged
             try:
                 mask = masks.read(row)
             except ImageError as error:
-                if not known[number].mask_damaged and not (case.coco and known[number].damaged):
+                if not known[number].mask_damaged and not unsized:
                     yield Outcome("mask unreadable", str(error))
                 continue
             right = case.expected_mask(known[number])
-            if mask.shape != right.shape:
+            if mask.shape != right.shape and not unsized:
                 yield Outcome("wrong mask", f"{known[number].path}: shape {mask.shape}, not {right.shape}")
                 continue
-            if number in case.uncertain and _has_remarks(case, dataset):
+            if unsized or (number in case.uncertain and _has_remarks(dataset, case.remarks)):
                 continue
             pairs |= set(zip(right.ravel().tolist(), mask.ravel().tolist(), strict=True))
             if len({r for r, _ in pairs}) < len(pairs):

@@ -12,7 +12,8 @@ from tests.datasets.mutations.table import Table
 
 CLASSES = ("cat", "dog", "emu")
 _SPLITS = ("train", "validation", "test")
-_WORDS = {"train": "train", "validation": "val", "test": "test"}
+SPLIT_WORDS = {"train": "train", "validation": "val", "test": "test"}
+"""The folders of splits."""
 _TRIMAP_NAMES = ("background", "pet")
 MASK_CLASSES = ("ground", "disc", "wall")
 
@@ -33,7 +34,7 @@ def folders(count: int) -> Case:
 
 def split_folders(count: int) -> Case:
     """Classes below splits."""
-    name = lambda number, label, split: f"{_WORDS[split]}/{label}/{number}.jpg"  # noqa: E731
+    name = lambda number, label, split: f"{SPLIT_WORDS[split]}/{label}/{number}.jpg"  # noqa: E731
     return Case("split folders", _labeled(count, name, _SPLITS))
 
 
@@ -52,7 +53,7 @@ def split_table(count: int) -> Case:
 def split_tables(count: int) -> Case:
     """A table for each split."""
     samples = _labeled(count, lambda number, *_: f"images/{number}.jpg", _SPLITS)
-    tables = [Table(f"{_WORDS[split]}.csv", split) for split in _SPLITS]
+    tables = [Table(f"{SPLIT_WORDS[split]}.csv", split) for split in _SPLITS]
     return Case("split tables", samples, tables=tables)
 
 
@@ -74,9 +75,11 @@ def coco(count: int) -> Case:
     """COCO with a file and a folder for each of two splits."""
     splits = [split for split in ("train", "validation") for _ in range(3 * count)]
     samples = [
-        Sample(number, f"{_WORDS[split]}2017/{number:012}.jpg", split=split) for number, split in enumerate(splits)
+        Sample(number, f"{SPLIT_WORDS[split]}2017/{number:012}.jpg", split=split) for number, split in enumerate(splits)
     ]
-    files = [CocoStyle(f"annotations/instances_{_WORDS[split]}2017.json", split) for split in ("train", "validation")]
+    files = [
+        CocoStyle(f"annotations/instances_{SPLIT_WORDS[split]}2017.json", split) for split in ("train", "validation")
+    ]
     names = ("background", "disc", "wall")
     return Case("coco", _with_objects(samples), ("labels", "masks"), coco=files, style=MaskStyle(), mask_names=names)
 

@@ -135,7 +135,7 @@ def damaged_mask(case: Case, choose: Choose) -> None:
 
 
 def _is_array(case: Case) -> bool:
-    return not has_files(case)
+    return not has_files(case) and bool(case.files)
 
 
 @mutation(CONTENT, _is_array)
@@ -148,6 +148,11 @@ def lost_part(case: Case, choose: Choose) -> str:
         split = "train" if name.startswith("train") else "test"
         for sample in case.samples:
             sample.exists &= sample.split != split
+    if case.layout == "numbered stacks":  # the other half of the pair must be named
+        partner = name.replace("labels", "volume") if "labels" in name else name.replace("volume", "labels")
+        case.told.add(partner)
+        for position, sample in enumerate(case.samples):
+            sample.exists &= (position < 2) != ("_1_" in name)
     case.culprits |= {"known layouts", *_names_of_parts(path)}
     return path.rpartition("/")[2]
 

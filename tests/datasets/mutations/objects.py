@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from tests.datasets.mutations.case import Case
 from tests.datasets.mutations.coco_file import SPELLINGS
-from tests.datasets.mutations.registry import ANNOTATION, FOREIGN, NAMES, Choose, has_coco, mutation
+from tests.datasets.mutations.registry import ANNOTATION, FOREIGN, NAMES, Choose, has_coco, has_outlines, mutation
 
 
 def _blame(case: Case, *words: str) -> None:
@@ -135,9 +135,10 @@ def orphan(case: Case, choose: Choose) -> None:
     _blame(case, "99999")
 
 
-@mutation(ANNOTATION, has_coco)
+@mutation(ANNOTATION, lambda case: has_coco(case) or has_outlines(case))
 def images_without_objects(case: Case, choose: Choose) -> None:
     """Listed images that show only background."""
+    case.told.discard("box|boxes")  # whose images these may be
     for sample in case.samples[2::4]:
         if sample.annotated:
             sample.classes = frozenset()

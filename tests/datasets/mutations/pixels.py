@@ -69,8 +69,19 @@ def encoded(number: int, suffix: str, turned: bool = False) -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def encoded_pages(number: int) -> bytes:
+    """A TIFF of the image and of another one."""
+    first, second = (Image.fromarray(pixels(each)) for each in (number, (number + 1) % NUMBERS))
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+    return buffer.getvalue()
+
+
 def encode(array: npt.NDArray[np.generic], suffix: str, mode: str | None = None, palette: bytes = b"") -> bytes:
     """A file of (H, W) or (H, W, 3) values; with a ``palette`` these are its indices."""
+    if suffix.casefold() == ".dcm":
+        return _encode_dicom(array)
     image = Image.fromarray(array)
     if mode:
         image = image.convert(mode)
@@ -78,6 +89,24 @@ def encode(array: npt.NDArray[np.generic], suffix: str, mode: str | None = None,
         image.putpalette(palette)
     buffer = io.BytesIO()
     image.save(buffer, _FORMATS.get(suffix.casefold(), "JPEG"))
+    return buffer.getvalue()
+
+
+def _encode_dicom(array: npt.NDArray[np.generic]) -> bytes:
+    """An uncompressed DICOM file of colors."""
+    import pydicom
+
+    document = pydicom.Dataset()
+    document.file_meta = pydicom.dataset.FileMetaDataset()
+    document.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    document.file_meta.MediaStorageSOPClassUID = document.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    document.file_meta.MediaStorageSOPInstanceUID = document.SOPInstanceUID = pydicom.uid.UID("1.2.3")
+    document.Rows, document.Columns, document.SamplesPerPixel = array.shape
+    document.PhotometricInterpretation, document.PlanarConfiguration = "RGB", 0
+    document.BitsAllocated, document.BitsStored, document.HighBit, document.PixelRepresentation = 8, 8, 7, 0
+    document.PixelData = array.tobytes() + bytes(array.size % 2)
+    buffer = io.BytesIO()
+    document.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 

@@ -59,7 +59,7 @@ def has_files(case: Case) -> bool:
 
 def in_class_folders(case: Case) -> bool:
     """Whether folders are the labels."""
-    return case.layout in ("folders", "split folders")
+    return case.layout in ("folders", "split folders", "dicom")
 
 
 def has_tables(case: Case) -> bool:
@@ -70,6 +70,11 @@ def has_tables(case: Case) -> bool:
 def has_coco(case: Case) -> bool:
     """Whether COCO's file has the objects."""
     return bool(case.coco)
+
+
+def has_outlines(case: Case) -> bool:
+    """Whether an annotation program other than COCO's wrote the outlines of the objects."""
+    return bool(case.outlines)
 
 
 def has_mask_files(case: Case) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.datasets.mutations.pixels import encoded, suffix_of
+from tests.datasets.mutations.pixels import encoded, encoded_pages, suffix_of
 
 DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "": lambda content: content,
@@ -23,7 +23,8 @@ class Sample:
 
     ``listed`` is what annotations call it, where that is not ``path``; an image in an array has no path. ``foreign``
     ones need not be announced when they are left out. ``damage`` is a word of `DAMAGES`; a ``turned`` file lies on its
-    side and says so, and its content is of the format of ``suffix``, where that is not the name's.
+    side and says so, and its content is of the format of ``suffix``, where that is not the name's. A ``paged`` one is
+    the first of two pages.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Sample:
     exists: bool = True
     damage: str = ""
     turned: bool = False
+    paged: bool = False
     annotated: bool = True
     foreign: bool = False
     masked: bool = True
@@ -49,6 +51,8 @@ class Sample:
     def render(self) -> bytes:
         """The file's bytes."""
         content = encoded(self.number, self.suffix or suffix_of(self.path), self.turned)
+        if self.paged:
+            content = encoded_pages(self.number)
         return DAMAGES[self.damage](content)
 
     @property

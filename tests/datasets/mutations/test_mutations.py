@@ -16,7 +16,7 @@ from tests.datasets.mutations.registry import MUTATIONS
 from tests.datasets.mutations.runner import LAYOUTS, Example, build, check, draw_example, fast_folder, run, shrink
 from tests.datasets.mutations.strategies import mutated_cases
 
-EXAMPLES = 100
+EXAMPLES = 60
 """Of each layout; all together take half a minute of one core."""
 bounded = settings(
     max_examples=EXAMPLES,
@@ -66,8 +66,7 @@ def test_every_mutation_fits_a_layout_and_can_be_written(folder: Path) -> None:
         for name in MUTATIONS:
             if MUTATIONS[name].fits(LAYOUTS[layout](2)):
                 fitting.add(name)
-                for seed in "ab":
-                    check(build(Example(layout, 2, (name,), seed))[0], folder)
+                check(build(Example(layout, 2, (name,), "a"))[0], folder)
     assert fitting == set(MUTATIONS)
 
 

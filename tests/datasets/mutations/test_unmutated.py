@@ -117,6 +117,18 @@ def _only(kind: str) -> object:
         ("mask folders", _rolled_masks, "wrong mask"),
         ("voc", _rolled_masks, "wrong mask"),
         ("idx", _rolled, "wrong label"),
+        ("labelme", _rolled_masks, "wrong mask"),
+        ("cvat", _only("masks"), "no labels"),
+        ("via table", _without_first, "good image lost"),
+        ("supervisely", _rolled_masks, "wrong mask"),
+        ("split via", _unsplit, "wrong split"),
+        ("label studio", _only("labels"), "no masks"),
+        ("label studio table", _rolled, "wrong label"),
+        ("cvat tags", _with_a_class_more, "invented class"),
+        ("json lines", _unsplit, "wrong split"),
+        ("names", _renamed, "wrong label"),
+        ("class index", _rolled, "wrong label"),
+        ("tiny imagenet", _without_first, "good image lost"),
         ("cifar", _without_first, "good image lost"),
         ("stacks", lambda dataset: dataset.take(np.array([1, 0], dtype=np.int64)), READ),
     ],
@@ -178,3 +190,15 @@ def test_what_is_told(tmp_path: Path) -> None:
     ):
         assert is_told(replace(dataset, reason=reason), "loose.jpg", 3) == told
     assert is_told(replace(dataset, reason="folders; extra/ is left out"), "extra/1.jpg")
+
+
+def test_what_must_be_told(tmp_path: Path) -> None:
+    case = LAYOUTS["cvat"](1)
+    write(case, tmp_path)
+    for told, kind in (({"annotations.xml|points"}, READ), ({"points|boxes"}, "not told")):
+        case.told = told
+        assert judge(case, tmp_path).kind == kind
+    case.told, case.tells_annotations = set(), True
+    assert judge(case, tmp_path).kind == READ
+    case.outlines[0].path = "other.xml"
+    assert judge(case, tmp_path).kind == "not told"

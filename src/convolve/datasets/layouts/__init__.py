@@ -40,8 +40,16 @@ from convolve.datasets.layouts import (
     via,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
+from convolve.datasets.layouts.outlines import NoOutlinesError
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
-from convolve.datasets.layouts.readings import differ, has_class_of_masks, have_same_classes, join_masks, join_splits
+from convolve.datasets.layouts.readings import (
+    differ,
+    disputed_image,
+    has_class_of_masks,
+    have_same_classes,
+    join_masks,
+    join_splits,
+)
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError, escape_text
 from convolve.values import Dataset
@@ -53,6 +61,7 @@ LAYOUTS = (
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
+_OUTLINED = frozenset(layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio))
 _GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
 _MOST = 0.5  # of the images that any layout explains, at least
 _ALIKE = 0.9
@@ -82,10 +91,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if heeded:
         _check_heeded(dataset, heeded)
     files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
-    if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
-        pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
-        dataset = replace(dataset, notes=(*dataset.notes, *pages))
-    return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
+    pages = tiff_pages.describe_pages(Path(dataset.root), files)
+    notes = tuple(map(escape_text, (*dataset.notes, *pages)))
+    return replace(dataset, reason=escape_text(dataset.reason), notes=notes)
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:
@@ -180,7 +188,7 @@ def _recognize(inventory: Inventory, layouts: Sequence[ModuleType]) -> Dataset:
             unknown = error
     readings, obstacles = _read(inventory, layouts)
     if readings:
-        return _choose(inventory, readings, {name: str(error) for name, error in obstacles.items()})
+        return _choose(inventory, readings, obstacles)
     serious = any(
         name != folders.NAME and not isinstance(error, NoGroundTruthError) for name, error in obstacles.items()
     )
@@ -239,23 +247,27 @@ def _join_obstacles(obstacles: Mapping[str, DataError]) -> DataError:
     return DataError(f"{first} {'; '.join(other.rstrip('.') for other in others)}." if others else first)
 
 
-def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, str]) -> Dataset:
+def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mapping[str, DataError]) -> Dataset:
     """The first reading that explains most of the images, with the masks that another one has of them. Raises
-    `DataError` where a second one explains them as well and puts them into other classes.
+    `DataError` where a second one explains them as well and puts them into other classes, and where folders or names
+    are all that remains of images that a file annotates which cannot be read.
     """
+    if any(dataset.layout == supervisely.NAME for dataset in readings):  # whose folders are those of a project
+        readings = [dataset for dataset in readings if dataset.layout != folders.NAME]
     explained = []
     for dataset in readings:
-        names: Sequence[str] = inventory.images  # all of them, where other files are read
+        paths: Sequence[str] = inventory.images  # all of them, where other files are read
         if isinstance(dataset.images, ImageFiles):
             below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
-            read = (*dataset.images.names, *dataset.annotations)
-            names = read if below == "." else [f"{below}/{name}" for name in read]
-        explained.append(frozenset(names).intersection(inventory.images))
+            outlined = dataset.left_out if dataset.layout in _OUTLINED else ()
+            read = (*dataset.images.names, *dataset.annotations, *outlined)
+            paths = read if below == "." else [f"{below}/{name}" for name in read]
+        explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
-    if dataset.layout == folders.NAME and masks.NAME in obstacles:  # folders of images and of masks are no classes
-        raise DataError(obstacles[masks.NAME])
+    if dataset.layout in (folders.NAME, names.NAME):
+        _refuse_guess(dataset.layout, obstacles)
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
         if other is not readings[index]:
@@ -267,6 +279,19 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
 
 
+def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
+    """Raise `DataError` where folders or names would be read as classes although a file outlines the images, which only
+    cannot be read, or has masks: what is next to such files is called after anything. One without outlines says nothing
+    of classes, except in a project of Supervisely, which has folders of its own.
+    """
+    for layout, error in obstacles.items():
+        empty = isinstance(error, NoOutlinesError | NoGroundTruthError)
+        if layout == supervisely.NAME or (layout in _OUTLINED and not empty):
+            raise DataError(f"{error} To read classes all the same, choose --layout {guessed}.")
+        if layout == masks.NAME and guessed == folders.NAME:  # folders of images and of masks are no classes
+            raise error
+
+
 def _weigh(
     inventory: Inventory, dataset: Dataset, other: Dataset, explained: tuple[int, int], notes: list[str]
 ) -> Dataset:
@@ -275,11 +300,17 @@ def _weigh(
     Raises `DataError` where both explain the images as well and differ.
     """
     own, others = explained
-    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _ALIKE * own
+    enough = _MOST if names.NAME in (dataset.layout, other.layout) else _ALIKE  # names that fit by chance are fewer
+    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= enough * own
     if (rivals and differ(dataset, other)) or has_class_of_masks(dataset, other):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
+        )
+    if {dataset.layout, other.layout} <= _OUTLINED and (image := disputed_image(dataset, other)):
+        raise DataError(
+            f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
+            f"({other.reason}), which differ on {image}; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
         return join_splits(dataset, other)

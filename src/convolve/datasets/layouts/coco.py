@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural, take_inventory
-from convolve.datasets.layouts.documents import mentioned, without_copies
+from convolve.datasets.layouts.documents import mentioned, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
 from convolve.datasets.layouts.outlines import (
     BOX,
     EMPTY,
     OUTLINE,
     NamedObject,
+    NoOutlinesError,
     OutlinedImage,
     class_name,
     count_of,
+    find_split,
     list_names,
     outlined_dataset,
 )
@@ -92,12 +94,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
             documents += _read_all(inventory, group, unreadable)
     taken = [document for document in documents if document.is_ground_truth]
     if taken:
-        names, copies = without_copies(inventory.root, [document.name for document in taken])
+        names, duplicates = without_duplicates(inventory.root, [document.name for document in taken])
         taken = [document for document in taken if document.name in names]
         left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if not one.is_ground_truth]
-        return _dataset(inventory, taken, [*copies, *left])
+        return _dataset(inventory, taken, [*duplicates, *left])
     if documents:
-        kind = NoGroundTruthError if all(document.predicted for document in documents) else DataError
+        kind = NoGroundTruthError if all(document.predicted for document in documents) else NoOutlinesError
         raise kind(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")
     if unreadable:
         raise unreadable[0]
@@ -266,7 +268,7 @@ def _categories(root: Path, document: _Document) -> dict[str, str]:
 def _read_images(root: Path, document: _Document, finder: ImageFinder, categories: Mapping[str, str]) -> _Images:
     """The images of a document with their objects. Raises `DataError` where the two do not belong together."""
     path = root / document.name
-    words = (*Path(document.name).stem.split("_"), path.parent.name)
+    words = (*Path(document.name).stem.split("_"), Path(document.name).parent.name)
     split = next(filter(None, map(split_word, words)), None)
     objects = _objects(path, document, categories)
     ids: dict[str, set[str]] = defaultdict(set)
@@ -277,7 +279,13 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
     found = finder.find(_names(document), document.name)
     doubled = {key: sorted(names) for key, names in ids.items() if len(names) > 1}
     entries = [
-        OutlinedImage(found.paths[name], document.name, tuple(objects.get(key, ())), _size(image), split)
+        OutlinedImage(
+            found.paths[name],
+            document.name,
+            tuple(objects.get(key, ())),
+            _size(image),
+            split or find_split(found.paths[name]) or split_word(path.parent.name),
+        )
         for image in document.images
         if (name := _name(image)) in found.paths and (key := _id(image["id"])) not in doubled
     ]

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from convolve.datasets.inventory import Inventory
-from convolve.datasets.layouts.documents import read_xml, without_copies
+from convolve.datasets.layouts.documents import read_xml, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -71,14 +71,14 @@ def recognize(inventory: Inventory) -> Dataset | None:
     """
     roots = {}
     for name in inventory.annotation_files(MARK):
-        root = read_xml(inventory.root / name, (b"<annotations", b"<meta"))
+        root = read_xml(inventory.root / name, ("<annotations", "<meta"))
         if root is not None and root.tag == "annotations":
             if root.find("track") is not None and root.find("image") is None:
                 raise DataError(f"{inventory.root / name} annotates a video; export it as CVAT for images.")
             roots[name] = root
     if not roots:
         return None
-    names, copies = without_copies(inventory.root, list(roots))
+    names, duplicates = without_duplicates(inventory.root, list(roots))
     finder = ImageFinder(inventory.images)
     entries: list[OutlinedImage] = []
     missing: list[str] = []
@@ -92,7 +92,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         named = list_names([name or "none" for name in missing]) or "none"
         raise DataError(f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {named}.")
     dataset = _dataset(inventory, {name: roots[name] for name in names}, entries, missing)
-    return replace(dataset, notes=(*copies, *dataset.notes))
+    return replace(dataset, notes=(*duplicates, *dataset.notes))
 
 
 def _dataset(

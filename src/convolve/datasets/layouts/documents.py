@@ -16,7 +16,7 @@ from convolve.untrusted.documents import parse_json, parse_xml
 from convolve.untrusted.files import read_file
 
 
-def without_copies(root: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
+def without_duplicates(root: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The files without those that hold the same bytes as another one of the same split, which has a shorter name; and
     a note on each copy.
     """
@@ -41,11 +41,13 @@ def copy_note(copy: str, name: str) -> str:
 
 def mentioned(content: bytes, keys: Sequence[str]) -> list[str]:
     """Those keys that occur in a JSON text, in quotes, without parsing it."""
+    return [key for key in keys if _holds(content, f'"{key}"')]
+
+
+def _holds(content: bytes, text: str) -> bool:
+    """Whether a text occurs in one that is encoded in UTF-8 or UTF-16."""
     encoding = json.detect_encoding(content)
-    if encoding.startswith("utf-8"):
-        return [key for key in keys if f'"{key}"'.encode() in content]
-    text = content.decode(encoding, errors="replace")
-    return [key for key in keys if f'"{key}"' in text]
+    return text.encode() in content if encoding.startswith("utf-8") else text in content.decode(encoding, "replace")
 
 
 def read_json(path: Path, keys: Sequence[str]) -> Any:
@@ -66,13 +68,13 @@ def read_json(path: Path, keys: Sequence[str]) -> Any:
         raise DataError(f"{path} cannot be read as JSON ({error}); copy or save it again.") from error
 
 
-def read_xml(path: Path, marks: Sequence[bytes]) -> Element | None:
+def read_xml(path: Path, marks: Sequence[str]) -> Element | None:
     """The root of a file; None, without parsing it, where its text does not hold all the marks. Raises `DataError`."""
     try:
         content = read_file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
-    if not all(mark in content for mark in marks):
+    if not all(_holds(content, mark) for mark in marks):
         return None
     try:
         return parse_xml(content)

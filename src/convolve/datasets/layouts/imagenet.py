@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from convolve.datasets.inventory import Inventory
+from convolve.datasets.inventory import IMAGE_SUFFIXES, NAMED, Inventory
 from convolve.datasets.layouts.parts import labeled_files, read_lines, split_word
 from convolve.errors import DataError
 from convolve.untrusted.documents import parse_json
@@ -18,8 +19,9 @@ from convolve.values import Dataset
 
 NAME = "imagenet"
 EXPECTED = "train/n01440764/*.JPEG with val_annotations.txt or LOC_val_solution.csv (ImageNet)"
-MARK = re.compile(r"(^|/)(val_annotations\.txt|LOC_val_solution\.csv|LOC_synset_mapping\.txt)$")
+MARK = re.compile(r"(^|/)(val_annotations\.txt|LOC_val_solution\.csv|LOC_synset_mapping\.txt|wnids\.txt)$")
 _ID = re.compile(r"n[0-9]{8}")
+_LINE = re.compile(r"(.+?)[\t, ]+(n[0-9]{8})\b")
 _NAMES = re.compile(r"(^|/)(words|LOC_synset_mapping)\.txt$")
 _INDEX = re.compile(r"(^|/)imagenet_class_index\.json$")
 
@@ -35,7 +37,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         split = next(filter(None, map(split_word, path.parts[:-1])), None)
         identifier = next((part for part in path.parts[:-1] if _ID.fullmatch(part)), None)
         if identifier is None and split == "validation":
-            identifier = listed.get(path.stem)
+            identifier = listed.get(_stem(image))
         if identifier is not None:
             rows.append((image, split, identifier))
     identifiers = sorted({identifier for _, _, identifier in rows})
@@ -49,9 +51,19 @@ def recognize(inventory: Inventory) -> Dataset | None:
     reason = f"folders of {len(identifiers)} WordNet ids"
     if listed:
         reason += f", and a list of the classes of {len(listed):,} validation images"
-    return labeled_files(
+    dataset = labeled_files(
         inventory.root, NAME, reason, [(path, split, index[one]) for path, split, one in rows], classes
     )
+    there = {_stem(path) for path, split, _ in rows if split == "validation"}
+    missing = [name for name in listed if name not in there]
+    notes = [f"left out: {len(missing):,} missing, such as {', '.join(missing[:NAMED])}"] if missing else []
+    return replace(dataset, notes=tuple(notes))
+
+
+def _stem(name: str) -> str:
+    """An image's name without its folders and suffix; Kaggle's list has no suffixes."""
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.casefold() in IMAGE_SUFFIXES else path.name
 
 
 def _validation_classes(inventory: Inventory) -> dict[str, str]:
@@ -62,10 +74,10 @@ def _validation_classes(inventory: Inventory) -> dict[str, str]:
         if name in ("val_annotations.txt", "LOC_val_solution.csv"):
             lines = read_lines(inventory.root / file)
             for line in lines[1:] if name.endswith("csv") else lines:
-                image, *rest = re.split(r"[\t, ]+", line)
-                if not rest or not _ID.fullmatch(rest[0]):
+                match = _LINE.match(line)
+                if match is None:
                     raise DataError(f"{inventory.root / file} has a line without a WordNet id: {line!r}; correct it.")
-                found[PurePosixPath(image).stem] = rest[0]
+                found[_stem(match[1])] = match[2]
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, natural
-from convolve.datasets.layouts.documents import read_json, without_copies
+from convolve.datasets.layouts.documents import read_json, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder, path_parts
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -41,6 +41,10 @@ EXPECTED = "Label Studio's JSON, JSON-MIN or CSV"
 MARK = re.compile(r"^([^/]+/)?[^/]+\.(json|csv)$", re.IGNORECASE)
 _MIN_KEYS = ("annotation_id", "lead_time")  # of each line in JSON-MIN and CSV
 _META = frozenset(("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"))
+_AREAS = frozenset(("x", "points", "rle"))
+_OUTLINE = _AREAS | {"y", "width", "height", "rotation", "closed", "radiusX", "radiusY"}
+_REGION = _OUTLINE | {"format", "original_width", "original_height", "image_rotation"}
+"""All that is known of a region that nobody gave a label."""
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of uploaded files' names
 _FULL = 100.0
 
@@ -118,7 +122,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     files = {name: tasks for name in inventory.annotation_files(MARK) if (tasks := _read(inventory, name))}
     if not files:
         return None
-    names, copies = without_copies(inventory.root, list(files))
+    names, duplicates = without_duplicates(inventory.root, list(files))
     files = {name: files[name] for name in names}
     entries: list[OutlinedImage] = []
     missing: list[str] = []
@@ -136,15 +140,16 @@ def recognize(inventory: Inventory) -> Dataset | None:
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     absent += [f"left out: {count_of(waiting, 'task')} without a finished annotation"] if waiting else []
     reason = f"Label Studio's {', '.join(files)}"
-    drawn = sorted({one.name for entry in entries for one in entry.objects}, key=natural)
+    regions = [one.name for entry in entries for one in entry.objects]
+    drawn = sorted(filter(None, set(regions)), key=natural)
     chosen = sorted({tag for entry in entries for tag in entry.tags}, key=natural)
-    if drawn:
+    if drawn or (regions and not chosen):
         dataset = outlined_dataset(inventory, NAME, reason, entries, drawn)
     elif chosen:
         dataset = tagged_dataset(inventory, NAME, reason, entries, chosen)
     else:
         raise DataError(f"{first} has neither regions nor choices; annotate some.")
-    return replace(dataset, notes=(*copies, *absent, *dataset.notes), sources=tuple(files))
+    return replace(dataset, notes=(*duplicates, *absent, *dataset.notes), sources=tuple(files))
 
 
 def _entries(
@@ -197,13 +202,17 @@ def _are_dicts(document: Any, keys: Sequence[str]) -> bool:
 
 
 def _read_table(path: Path) -> list[dict[str, Any]]:
-    """The lines of a CSV export, with what its cells hold as JSON; nothing where it is another table."""
+    """The lines of a CSV export, with what its cells hold as JSON; nothing where it is another table. Raises
+    `DataError` for a line that lacks cells.
+    """
     try:
         header, *rows = filter(None, cut_rows(read_text(path).splitlines(keepends=True)))
     except (OSError, ValueError):
         return []
     if not set(_MIN_KEYS) <= set(header):
         return []
+    if any(len(row) < len(header) for row in rows):
+        raise DataError(f"{path} has a line that ends too early; export it again.")
     return [{key: _parse_cell(cell) for key, cell in zip(header, row, strict=False) if key and cell} for row in rows]
 
 
@@ -232,7 +241,7 @@ def _read_task(path: Path, task: Mapping[str, Any]) -> _Task | None:
     if any(value != values[0] for value in values):
         raise DataError(f"{path} has {len(values)} annotations of {image} that differ; mark one as ground truth.")
     try:
-        objects = [one for part in results[0] if "value" in part for one in _regions(part, part["value"])]
+        objects = _objects([(part, part["value"]) for part in results[0] if "value" in part])
         size = next((_size(part) for part in results[0] if "original_width" in part), None)
         tags = [class_name(tag) for part in results[0] for tag in as_list(part.get("value", {}).get("choices", []))]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -260,7 +269,7 @@ def _read_line(inventory: Inventory, path: Path, line: Mapping[str, Any]) -> _Ta
     try:
         tags = [class_name(tag) for value in chosen.values() for tag in _choices(value)]
         size = next((_size(region) for region in regions if "original_width" in region), None)
-        objects = [one for region in regions for one in _regions(region, region)]
+        objects = _objects([(region, region) for region in regions])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} has a region of {image} without size, or turned, or with odd numbers; export it again."
@@ -285,17 +294,28 @@ def _size(result: Mapping[str, Any]) -> tuple[int, int]:
     return as_size(result["original_height"], result["original_width"])
 
 
-def _regions(result: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[NamedObject]:
-    """The region of a result, for each label that it has."""
-    names = [name for key, labels in value.items() if key.endswith("labels") and labels for name in as_list(labels)]
-    if not names:
-        return
-    if result.get("image_rotation"):
-        raise ValueError
-    height, width = _size(result)
-    for name in names:
-        shape, kind = _shape(value, height, width)
-        yield NamedObject(class_name(name), shape, kind)
+def _objects(results: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[NamedObject]:
+    """The regions of results with their values, for each label that they have; one without any has no name."""
+    named = {_outline(value) for _, value in results if _labels(value)}
+    objects = []
+    for result, value in results:
+        bare = _AREAS & value.keys() and value.keys() <= _REGION and _outline(value) not in named
+        names = _labels(value) or ([""] if bare else [])
+        if names and result.get("image_rotation"):
+            raise ValueError
+        for name in names:
+            shape, kind = _shape(value, *_size(result))
+            objects.append(NamedObject(class_name(name), shape, kind))
+    return objects
+
+
+def _labels(value: Mapping[str, Any]) -> list[str]:
+    return [name for key, labels in value.items() if key.endswith("labels") and labels for name in as_list(labels)]
+
+
+def _outline(value: Mapping[str, Any]) -> str:
+    """What is equal in the results of one region, of which one may have the outline and another one the label."""
+    return repr([value.get(key) for key in sorted(_OUTLINE)])
 
 
 def _shape(value: Mapping[str, Any], height: int, width: int) -> tuple[Shape | None, str]:

@@ -31,6 +31,10 @@ OUTLINE, BOX, EMPTY = "an outline", "a box", "an empty outline"
 _MOST = 254
 
 
+class NoOutlinesError(DataError):
+    """A file of annotations that outlines nothing."""
+
+
 @dataclass(frozen=True)
 class NamedObject:
     """An object of the class ``name``; where its ``kind`` cannot be painted it has no ``shape``. Those in a higher
@@ -108,19 +112,26 @@ def outlined_dataset(
     An image that a file lists twice has the objects of both. Images of another size than the file says are left out. An
     image with an object of which only a box is known has labels, but no mask. The notes say all of this.
 
-    Raises `DataError` where nothing can be painted, where files disagree on an image, and for more than 254 classes.
+    Raises `NoOutlinesError` where nothing can be painted, and `DataError` for an object without a class, where files
+    disagree on an image, and for more than 254 classes.
     """
+    bare = next((entry for entry in found for one in entry.objects if not one.name), None)
+    if bare:
+        raise DataError(
+            f"{inventory.root / bare.source} has an object of {bare.image} without a label; give it one, or remove it."
+        )
     names = (BACKGROUND, *dict.fromkeys(name for name in classes if name not in (BACKGROUND, IGNORED)))
     if len(names) - 1 > _MOST:
         raise DataError(f"{found[0].source} has {len(names) - 1} categories; masks hold {_MOST} at most.")
     listed, notes = _unique(inventory, found)
     entries, differing = _of_true_size(inventory, listed)
+    sizes = list(differing.values())
     if not entries:
         raise DataError(
-            f"In {inventory.root} no image has the size that the file gives, such as {differing[0]}; export it again."
+            f"In {inventory.root} no image has the size that the file gives, such as {sizes[0]}; export it again."
         )
     if differing:
-        notes.append(f"left out: {len(differing)} whose size is not the file's, such as {list_names(differing)}")
+        notes.append(f"left out: {len(differing)} whose size is not the file's, such as {list_names(sizes)}")
     notes += _without_outline(inventory, entries)
     boxed = [any(one.shape is None and one.kind == BOX for one in entry.objects) for entry in entries]
     tagged = [entry.image for entry in entries if entry.tags]
@@ -138,25 +149,30 @@ def outlined_dataset(
     reason = f"{reason}; {len(entries)} images with masks and labels"
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
     left = {entry.image for entry in listed}.difference(images.names)
-    return replace(dataset, notes=tuple(notes), left_out=tuple(left))
+    return replace(dataset, notes=tuple(notes), left_out=tuple(sorted(left)))
 
 
 def tagged_dataset(
     inventory: Inventory, layout: str, reason: str, found: Sequence[OutlinedImage], classes: Iterable[str]
 ) -> Dataset:
-    """A dataset of images whose tags are their labels: one label each where every image has a single tag."""
+    """A dataset of images whose tags are their labels: one label each where no image has several tags, without those
+    that have none.
+    """
     names = tuple(dict.fromkeys(classes))
     entries, notes = _unique(inventory, found)
+    single = all(len(entry.tags) <= 1 for entry in entries)
     bare = [entry.image for entry in entries if not entry.tags]
-    notes += [f"no label: {count_of(len(bare), 'image')}, such as {list_names(bare)}"] if bare else []
-    if all(len(entry.tags) == 1 for entry in entries):
+    what = "left out: without a label" if single else "no label:"
+    notes += [f"{what} {count_of(len(bare), 'image')}, such as {list_names(bare)}"] if bare else []
+    if single:
+        entries = [entry for entry in entries if entry.tags]
         values: Labels = Labels(np.array([names.index(entry.tags[0]) for entry in entries], dtype=np.int64), names)
     else:
         values = Labels(np.array([[name in entry.tags for name in names] for entry in entries], dtype=np.uint8), names)
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
     splits = [entry.split for entry in entries]
     dataset = build_dataset(inventory.root, layout, reason, images, splits, {"labels": values})
-    return replace(dataset, notes=tuple(notes))
+    return replace(dataset, notes=tuple(notes), left_out=tuple(bare) if single else ())
 
 
 def find_split(path: str) -> str | None:
@@ -209,9 +225,9 @@ def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[
     return entries, notes if repeated else []
 
 
-def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], list[str]]:
+def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], dict[str, str]]:
     """The entries whose images are as large as the file says, or of which it does not say it, with their sizes; and the
-    names and sizes of the others.
+    others' names with their sizes.
     """
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
 
@@ -221,19 +237,19 @@ def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tup
         except ImageError:
             return entries[index].size  # the doctor names what cannot be read
 
-    fitting, differing = [], []
+    fitting, differing = [], {}
     for entry, actual in zip(entries, in_order(size, range(len(entries))), strict=True):
         if entry.size is None or actual is None or entry.size == actual:
             fitting.append(replace(entry, size=actual))
         else:
             sizes = f"{actual[1]}x{actual[0]}, not {entry.size[1]}x{entry.size[0]}"
-            differing.append(f"{entry.image} ({sizes})")
+            differing[entry.image] = f"{entry.image} ({sizes})"
     return fitting, differing
 
 
 def _without_outline(inventory: Inventory, entries: Sequence[OutlinedImage]) -> list[str]:
-    """A note on each kind of objects that are not painted, or painted although they are boxes. Raises `DataError` where
-    there is nothing else.
+    """A note on each kind of objects that are not painted, or painted although they are boxes. Raises `NoOutlinesError`
+    where there is nothing else.
     """
     counts: Counter[tuple[str, bool]] = Counter()
     images: dict[tuple[str, bool], dict[str, None]] = defaultdict(dict)
@@ -244,9 +260,9 @@ def _without_outline(inventory: Inventory, entries: Sequence[OutlinedImage]) -> 
     if not counts[OUTLINE, True]:
         first = f"{entries[0].source} in {inventory.root}"
         if not counts:
-            raise DataError(f"{first} has no object in any image; annotate some.")
+            raise NoOutlinesError(f"{first} has no object in any image; annotate some.")
         most = counts.most_common(1)[0][0]
-        raise DataError(
+        raise NoOutlinesError(
             f"{first} has no outlines, but {count_of(counts[most], 'object')} with only {most[0]}, such as in "
             f"{list_names(list(images[most]))}; draw polygons, or export them."
         )

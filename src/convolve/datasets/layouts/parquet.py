@@ -118,7 +118,8 @@ def _read_schema(root: Path, path: str, options: ReadingOptions) -> _File:
     except ImportError as error:
         raise DataError(f"{root / path} needs pyarrow; run `pip install convolve[parquet]`.") from error
     except (OSError, ValueError) as error:
-        remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{error}; copy it again"
+        why = str(error).split(". ")[0]
+        remedy = "it is a pointer of Git LFS; run `git lfs pull`" if pointer else f"{why}; copy it again"
         raise DataError(f"{root / path} cannot be read as Parquet ({remedy}).") from error
     features = _mapping(_mapping(_mapping(told).get("info")).get("features"))
     types = {field.name: str(field.type) for field in schema}

@@ -33,6 +33,19 @@ def differ(one: Dataset, other: Dataset) -> bool:
     return parted or any(mine != its and (mine in others or its in classes) for mine, its in pairs)
 
 
+def disputed_image(one: Dataset, other: Dataset) -> str | None:
+    """An image that has objects of other classes in another reading."""
+    found = [
+        {path: {labels.classes[index] for index in np.flatnonzero(flags)} for path, flags in pairs}
+        for dataset in (one, other)
+        if isinstance(labels := dataset.ground_truths.get("labels"), Labels)
+        for pairs in [zip(_paths(dataset), labels.presence(), strict=True)]
+    ]
+    if len(found) < 2:
+        return None
+    return next((path for path, names in found[0].items() if found[1].get(path, names) != names), None)
+
+
 def have_same_classes(dataset: Dataset, other: Dataset) -> bool:
     """Whether the only label of each image is the class that another reading has, that of the folder that it is in.
     Where images have one label each, `differ` judges.

@@ -19,9 +19,12 @@ _BIG = 43  # where a TIFF has 42, one of more than 4 GB
 
 
 def describe_pages(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """A note on those of some TIFF files that have several pages."""
-    counts = in_order(lambda name: count_pages(root / name), names, chunk=CHUNK)
-    several = [f"{name} ({count:,} pages)" for name, count in zip(names, counts, strict=True) if count > 1]
+    """A note on those of some files that are TIFF, which a name without a suffix does not say, of several pages."""
+    tiffs = [name for name in names if name.casefold().endswith(SUFFIXES) or "." not in name.rpartition("/")[2]]
+    if not tiffs:
+        return ()
+    counts = in_order(lambda name: count_pages(root / name), tiffs, chunk=CHUNK)
+    several = [f"{name} ({count:,} pages)" for name, count in zip(tiffs, counts, strict=True) if count > 1]
     if not several:
         return ()
     files = f"{len(several):,} TIFF file{'s have' if len(several) > 1 else ' has'} several pages"
