@@ -85,8 +85,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if heeded:
         _check_heeded(dataset, heeded)
     files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
-    pages = tiff_pages.describe_pages(Path(dataset.root), files)
-    return replace(dataset, notes=(*dataset.notes, *pages)) if pages else dataset
+    if tiffs := [name for name in files if tiff_pages.MARK.search(name)]:
+        return replace(dataset, notes=(*dataset.notes, *tiff_pages.describe_pages(Path(dataset.root), tiffs)))
+    return dataset
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:
@@ -235,7 +236,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     `DataError` where a second one explains them as well and puts them into other classes, and where folders or names
     are all that remains of images that a file annotates which cannot be read.
     """
-    if any(dataset.layout == supervisely.NAME for dataset in readings):  # whose folders are those of a project
+    if len(readings) > 1 and any(dataset.layout == supervisely.NAME for dataset in readings):  # folders of a project
         readings = [dataset for dataset in readings if dataset.layout != folders.NAME]
     explained = []
     for dataset in readings:
@@ -249,7 +250,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     most = max(map(len, explained))
     index = next(index for index, images in enumerate(explained) if len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
-    if dataset.layout in (folders.NAME, names.NAME):
+    if obstacles and dataset.layout in (folders.NAME, names.NAME):
         _refuse_guess(dataset.layout, obstacles)
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
