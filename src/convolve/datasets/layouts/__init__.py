@@ -91,9 +91,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if heeded:
         _check_heeded(dataset, heeded)
     files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
-    pages = tiff_pages.describe_pages(Path(dataset.root), files)
-    notes = tuple(map(escape_text, (*dataset.notes, *pages)))
-    return replace(dataset, reason=escape_text(dataset.reason), notes=notes)
+    tiffs = [name for name in files if tiff_pages.MARK.search(name)]
+    notes = (*dataset.notes, *(tiff_pages.describe_pages(Path(dataset.root), tiffs) if tiffs else ()))
+    return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, notes)))
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:
@@ -252,7 +252,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     `DataError` where a second one explains them as well and puts them into other classes, and where folders or names
     are all that remains of images that a file annotates which cannot be read.
     """
-    if any(dataset.layout == supervisely.NAME for dataset in readings):  # whose folders are those of a project
+    if len(readings) > 1 and any(dataset.layout == supervisely.NAME for dataset in readings):  # folders of a project
         readings = [dataset for dataset in readings if dataset.layout != folders.NAME]
     explained = []
     for dataset in readings:
@@ -266,7 +266,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
-    if dataset.layout in (folders.NAME, names.NAME):
+    if obstacles and dataset.layout in (folders.NAME, names.NAME):
         _refuse_guess(dataset.layout, obstacles)
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from convolve.datasets.inventory import NAMED
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.untrusted.files import open_file
 
-SUFFIXES = (".tif", ".tiff")
+MARK = re.compile(r"(\.tiff?|(^|/)[^./]+)$", re.IGNORECASE)
+"""Names of files that are TIFF, or that may be for lack of a suffix."""
 _KIND = 254  # the tag that says what a page is
 _NO_PAGE = 1 | 4  # a smaller copy of another one, or where it is transparent
 _MOST_PAGES, _MOST_TAGS = 2**16, 2**10  # that are looked at: one page after another can name the same bytes
@@ -19,12 +21,9 @@ _BIG = 43  # where a TIFF has 42, one of more than 4 GB
 
 
 def describe_pages(root: Path, names: Sequence[str]) -> tuple[str, ...]:
-    """A note on those of some files that are TIFF, which a name without a suffix does not say, of several pages."""
-    tiffs = [name for name in names if name.casefold().endswith(SUFFIXES) or "." not in name.rpartition("/")[2]]
-    if not tiffs:
-        return ()
-    counts = in_order(lambda name: count_pages(root / name), tiffs, chunk=CHUNK)
-    several = [f"{name} ({count:,} pages)" for name, count in zip(tiffs, counts, strict=True) if count > 1]
+    """A note on those of some files that are TIFF of several pages."""
+    counts = in_order(lambda name: count_pages(root / name), names, chunk=CHUNK)
+    several = [f"{name} ({count:,} pages)" for name, count in zip(names, counts, strict=True) if count > 1]
     if not several:
         return ()
     files = f"{len(several):,} TIFF file{'s have' if len(several) > 1 else ' has'} several pages"
