@@ -278,7 +278,7 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 
 
 def test_the_estimate_is_corrected_by_measured_epochs() -> None:
-    """By the median of the epochs so far, and again where that has changed by a third: they are 9 s, later 28 s."""
+    """By the median of the epochs so far, and again where that has changed by a third: of 9 s, later of 28 s."""
     seconds = iter([9.0, 20.0, 32.0, 60.0, 88.0, 117.0, 145.0])
     said: list[Progress | Message] = []
     correction = EstimateCorrection(said.append, epochs=20, estimated=6.0, since=0.0, clock=lambda: next(seconds))

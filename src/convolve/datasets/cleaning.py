@@ -20,7 +20,7 @@ from convolve.datasets.doctor import Findings
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import table_cells, tables
-from convolve.datasets.splits import SplitPlan, split, usual_fractions
+from convolve.datasets.splits import MANY, USUAL_FRACTIONS, SplitPlan, split
 from convolve.errors import DataError
 from convolve.files import atomic_write
 from convolve.untrusted.files import read_start
@@ -87,7 +87,8 @@ def clean(path: Path, dataset: Dataset, ground_truth: GroundTruth, findings: Fin
         raise DataError(f"No image of {dataset.root} would be left; there is nothing to write.")
     followers = [row for group in near for row in group[1:].tolist()]
     trained = [part for name, part in dataset.given_splits.items() if name != "test"]  # as training counts them
-    plan = SplitPlan(*usual_fractions(sum(map(len, trained)) or len(findings.usable)), None, seed=0)
+    images = sum(map(len, trained)) or len(findings.usable)
+    plan = SplitPlan(*USUAL_FRACTIONS[images >= MANY], None, seed=0)
     drawn = split(dataset, ground_truth, plan, np.setdiff1d(kept, followers))
     splits = _with_followers(len(dataset), drawn, near)
     lost = presence[findings.usable].any(0) & ~presence[kept].any(0)

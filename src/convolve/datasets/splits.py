@@ -23,7 +23,10 @@ from convolve.values import Dataset, Flags, GroundTruth, Images, Indices, Splits
 
 Fractions = npt.NDArray[np.float64]
 _NONE: Indices = np.empty(0, dtype=np.int64)
-_MANY = 5_000  # images, of which smaller fractions suffice
+MANY = 5_000
+"""Images of which smaller fractions suffice."""
+USUAL_FRACTIONS = {False: (0.15, 0.2), True: (0.1, 0.1)}
+"""For validation and for test, where nobody gives others, by whether there are `MANY` images."""
 _TEST, _VALIDATION = 1, 2  # streams of random numbers, so that all folds have the same test split
 
 
@@ -50,11 +53,6 @@ class SplitPlan:
             raise DataError(f"Fold {self.fold} of {self.folds} does not exist; folds count from 0.")
         if self.seed < 0:
             raise DataError(f"The seed {self.seed} is negative; seeds count from 0.")
-
-
-def usual_fractions(images: int) -> tuple[float, float]:
-    """The fractions for validation and test of so many images, where nobody gives others."""
-    return (0.1, 0.1) if images >= _MANY else (0.15, 0.2)
 
 
 def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: Indices) -> Splits:

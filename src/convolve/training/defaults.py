@@ -13,7 +13,7 @@ from typing import Any, Protocol, final
 
 from convolve import models
 from convolve.choices import Fit
-from convolve.datasets.splits import usual_fractions
+from convolve.datasets.splits import MANY, USUAL_FRACTIONS
 from convolve.datasets.tiles import starts
 from convolve.errors import OptionError
 from convolve.models import Card
@@ -136,7 +136,7 @@ def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsI
     advice = "; --fit tiles would keep these large images at full scale" if large else ""
     fit, reason = ("crop", "keeps the aspect ratio") if facts.photographs else ("stretch", "keeps the whole image")
     yield "fit", fit, reason + advice
-    validation, test = usual_fractions(facts.images)
+    validation, test = USUAL_FRACTIONS[facts.images >= MANY]
     yield "validation", validation, "selects the best epoch"
     yield "test", test, "used once, at the end"
     yield "folds", 1, "a single split"
