@@ -166,6 +166,8 @@ def test_what_is_being_written_counts_and_goes_with_its_writer(tmp_path: Path) -
     assert list(caches.iterdir()) == [draft]
     writer.kill()
     writer.communicate()
+    for path in (draft / "pixels.bin", draft):
+        os.utime(path, (0, time.time() - 10))
     assert clean(caches, 10**9) == size
     assert not list(caches.iterdir())
 
