@@ -234,7 +234,7 @@ class _Presence:
         """(C,) how many of some images have each class."""
         if self._values is not None:
             return np.bincount(self._values[rows], minlength=len(self._classes)).astype(np.int64)
-        return self._flags[rows].sum(0, dtype=np.int64)
+        return np.asarray(self._flags[rows].sum(0), dtype=np.int64)
 
     def combinations(self, rows: Indices) -> Indices:
         """(M,) the same number for those of some images that have the same classes."""
@@ -245,7 +245,7 @@ class _Presence:
     def name(self, index: int) -> str:
         """The classes of an image, joined by plus signs."""
         if self._values is not None:
-            return self._classes[self._values[index]]
+            return self._classes[int(self._values[index])]
         return " + ".join(compress(self._classes, self._flags[index]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -63,7 +64,8 @@ class ThumbnailFile:
     def __init__(self) -> None:
         """Raises `DataError` where there is no folder for it."""
         try:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed when this is collected
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed in the next line
+            weakref.finalize(self, self._file.close)
         except OSError as error:
             raise _cannot_store(error) from error
 
