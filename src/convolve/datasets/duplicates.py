@@ -101,23 +101,24 @@ def near_groups(
     redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])
     rows = rows[~np.isin(rows, redundant)]
     alike = exact_groups(_digests(thumbnails, rows))
-    owner = np.arange(len(rows))
-    for group in alike:
-        owner[group] = group[0]
-    distinct = owner == np.arange(len(rows))
-    position = np.cumsum(distinct) - 1
-    component = position[owner]
-    if distinct.sum() > 1:
+    equal = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in alike)])
+    distinct = np.delete(rows, equal) if len(equal) else rows
+    found = np.arange(len(distinct), dtype=np.int32)
+    if len(distinct) > 1:
         workers = max(1, reader_threads() if workers is None else workers)
-        report = Pace(listener, "near duplicates", int(distinct.sum()), "images") if listener else None
-        component = _components(thumbnails, rows[distinct], workers, report)[component]
+        report = Pace(listener, "near duplicates", len(distinct), "images") if listener else None
+        found = _components(thumbnails, distinct, workers, report)
+    component = np.empty(len(rows), np.int32)
+    component[np.delete(np.arange(len(rows)), equal)] = found
+    for group in alike:
+        component[group[1:]] = component[group[0]]
 
     several = np.flatnonzero(np.bincount(component, minlength=1)[component] > 1)
     several = several[np.argsort(component[several], kind="stable")]
     groups = np.split(rows[several], np.flatnonzero(np.diff(component[several])) + 1) if len(several) else []
     same = {int(group[0]): group for group in exact}
-    found = [[same.get(row, np.array([row])) for row in group.tolist()] for group in groups]
-    return sorted((np.sort(np.concatenate(parts)) for parts in found), key=lambda group: int(group[0]))
+    parts = [[same.get(row, np.array([row])) for row in group.tolist()] for group in groups]
+    return sorted((np.sort(np.concatenate(part)) for part in parts), key=lambda group: int(group[0]))
 
 
 def _digests(thumbnails: Thumbnails, rows: Indices) -> Pixels:
@@ -180,7 +181,7 @@ def _sketch(thumbnails: Thumbnails, rows: Indices) -> _Sketches:
     return _Sketches(np.clip(RATIO * usual**2, CLOSEST, FARTHEST), points, bits)
 
 
-def _components(thumbnails: Thumbnails, rows: Indices, workers: int, report: Pace | None) -> Indices:
+def _components(thumbnails: Thumbnails, rows: Indices, workers: int, report: Pace | None) -> _Rows:
     """(M,) a number for each of the images ``rows``: the same where a chain of near ones joins them."""
     sketches, count, random = _sketch(thumbnails, rows), len(rows), np.random.default_rng(1)
     component = np.arange(count, dtype=np.int32)
@@ -198,7 +199,7 @@ def _components(thumbnails: Thumbnails, rows: Indices, workers: int, report: Pac
         component = _merge(component, np.concatenate(near, 1))
         if report:
             report(count * (table + 1) // _TABLES)
-    return component.astype(np.int64)
+    return component
 
 
 def _order(points: npt.NDArray[np.float16], random: np.random.Generator, workers: int) -> _Keys:
