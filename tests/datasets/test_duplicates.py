@@ -170,6 +170,19 @@ def test_groups_are_those_of_all_pairs_however_images_cluster(
     assert near_groups(pixels) == (groups_by_comparing_all(pixels) if len(pixels) > 1 else [])
 
 
+def test_exact_duplicates_of_near_ones_belong_to_their_group() -> None:
+    first, second, other = (np.asarray(photograph(seed).convert("L").resize((16, 16))) for seed in range(3))
+    almost = (second * 0.9 + 12).astype(np.uint8)
+    tone = np.full((16, 16), 9, np.uint8)
+    pixels = thumbnails(np.stack([tone, first, second, first, second, other, tone, almost, other, second]))
+    exact = [np.array(group) for group in ([0, 6], [1, 3], [2, 4, 9], [5, 8])]
+    rows = np.arange(len(pixels))
+    assert [group.tolist() for group in duplicates.near_groups(pixels, rows, exact)] == [[2, 4, 7, 9]]
+    some = np.array([1, 2, 4, 7])
+    assert [group.tolist() for group in duplicates.near_groups(pixels, some, [np.array([2, 4])])] == [[2, 4, 7]]
+    assert duplicates.near_groups(pixels, np.array([0, 6]), [np.array([0, 6])]) == []
+
+
 def test_threads_find_the_same_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "_BLOCK", 64)
     luma = thumbnails(digits_with_copies(np.random.default_rng(0)))

@@ -113,12 +113,18 @@ def near_groups(
     for group in alike:
         component[group[1:]] = component[group[0]]
 
-    several = np.flatnonzero(np.bincount(component, minlength=1)[component] > 1)
-    several = several[np.argsort(component[several], kind="stable")]
-    groups = np.split(rows[several], np.flatnonzero(np.diff(component[several])) + 1) if len(several) else []
-    same = {int(group[0]): group for group in exact}
-    parts = [[same.get(row, np.array([row])) for row in group.tolist()] for group in groups]
-    return sorted((np.sort(np.concatenate(part)) for part in parts), key=lambda group: int(group[0]))
+    several = np.bincount(component, minlength=1)[component] > 1
+    rows, component = rows[several], component[several]
+    firsts = np.array([group[0] for group in exact], np.int64)
+    visible = np.flatnonzero(np.isin(firsts, rows)).tolist()
+    for_copies = component[np.searchsorted(rows, firsts[visible])]
+    copies = [exact[number][1:] for number in visible]
+    rows = np.concatenate([rows, *copies])
+    component = np.concatenate([component, np.repeat(for_copies, [len(group) for group in copies])])
+    order = np.lexsort((rows, component))
+    edges = np.flatnonzero(np.diff(component[order])) + 1
+    groups = np.split(rows[order], edges) if len(rows) else []
+    return sorted(groups, key=lambda group: int(group[0]))
 
 
 def _digests(thumbnails: Thumbnails, rows: Indices) -> Pixels:
