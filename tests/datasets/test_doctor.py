@@ -16,7 +16,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
-from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Pixels, Splits
+from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Indices, Pixels, Splits
 from tests.datasets.synthetic import CountedImages
 
 
@@ -343,3 +343,50 @@ def test_without_classes_there_is_nothing_to_say_of_classes() -> None:
     assert (findings.imbalance, findings.missing, findings.empty_classes) == (1.0, {}, ())
     assert (findings.exact.groups, findings.exact.conflicts) == (1, 0)
     assert only_warning(findings).startswith("1 image has an exact duplicate (such as x#0 = x#3)")
+
+
+def summarize_one_by_one(data: Dataset, groups: list[Indices]) -> doctor.Duplicates:
+    """What `_summarize` says, from an object for each image of each group."""
+    split_of = {index: name for name, part in data.given_splits.items() for index in part.tolist()}
+    labels = data.ground_truths["labels"]
+    found = []
+    for rows in groups:
+        members = [
+            doctor.Duplicate(
+                data.images.name(index),
+                split_of.get(index, ""),
+                " + ".join(np.array(labels.classes)[labels.presence()[index]]),
+            )
+            for index in rows.tolist()
+        ]
+        by_split = {member.split: member for member in reversed(members)}
+        by_label = {member.label: member for member in reversed(members)}
+        first = dict.fromkeys([members[0], *by_split.values(), *by_label.values(), *members])
+        leak = len(by_split.keys() - {""}) > 1
+        found.append(doctor.DuplicateGroup(len(members), leak, len(by_label) > 1, tuple(first)[:10]))
+    return doctor.Duplicates(
+        len(found),
+        sum(group.count - 1 for group in found),
+        sum(group.leak for group in found),
+        sum(group.conflict for group in found),
+        tuple(sorted(found, key=lambda group: (-group.leak - group.conflict, not group.leak))[:50]),
+    )
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_are_summarized_as_one_by_one(seed: int, several: bool) -> None:
+    random = np.random.default_rng(seed)
+    splits = random.choice(4, 400, p=[0.4, 0.4, 0.1, 0.1])
+    parts = {name: np.flatnonzero(splits == number) for number, name in enumerate(("train", "validation", "test"))}
+    values = random.choice(15, 400) * random.choice(2, 400)
+    labels = Labels(values, tuple("abcdefghijklmno"))
+    if several:
+        labels = Labels((random.random((400, 3)) < 0.4).astype(np.uint8), ("a", "b", "c"))
+    images = ImageArray(np.zeros((400, 4, 4, 1), np.uint8), "x")
+    data = Dataset("x", "folders", "", images, {"labels": labels}, parts)
+    cuts = np.sort(random.choice(np.arange(1, 150), 70, replace=False))
+    groups = [group for group in np.split(np.sort(random.permutation(400)[:200]), cuts) if len(group) > 1]
+    groups = sorted((np.sort(group) for group in groups), key=lambda group: int(group[0]))
+    present = doctor._Presence(labels)
+    assert doctor._summarize(data, present, parts, groups) == summarize_one_by_one(data, groups)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from convolve.datasets.inventory import take_inventory
+from convolve.datasets.inventory import natural, natural_order, take_inventory
 from tests.datasets.layouts.test_folders import put
 
 
@@ -22,6 +24,12 @@ def test_kinds_of_files(tmp_path: Path) -> None:
     assert listed.notes == ()
     inside = listed.below("b")
     assert (inside.root, inside.images, inside.files) == (tmp_path / "b", ("9.jpg", "10.jpg"), ())
+
+
+@settings(deadline=None)
+@given(st.sets(st.one_of(st.text("a1B0/ ._9é²٣", max_size=8), st.text(st.characters(exclude_characters="\0")))))
+def test_the_order_is_that_of_the_natural_key(names: set[str]) -> None:
+    assert natural_order(names) == sorted(names, key=natural)
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP"])

@@ -7,19 +7,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import compress
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
-import numpy.typing as npt
 
 from convolve.datasets.duplicates import blank, exact_groups, near_groups
+from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
 from convolve.progress import Listener
-from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
+from convolve.values import Dataset, GroundTruth, Indices, Splits
 
 IMBALANCE = 10.0
 """How many times the smallest class the largest may be before it is worth a sentence."""
@@ -157,17 +157,14 @@ def diagnose(
     if splits is not None:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     parts = {name: np.intersect1d(part, survey.usable) for name, part in parts.items() if len(part)}
-    presence, names, counted = ground_truth.presence(), ground_truth.classes, ground_truth.findings.counts
-    counts = {name: presence[part].sum(0, dtype=np.int64) for name, part in {"all": survey.usable, **parts}.items()}
+    names, counted = ground_truth.classes, ground_truth.findings.counts
+    present = _Presence(ground_truth)
+    counts = {name: present.count(part) for name, part in {"all": survey.usable, **parts}.items()}
     total = counts["all"]
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
     measured = survey.measurements if len(survey.usable) == len(dataset) else survey.measurements[survey.usable]
-    exact = exact_groups([survey.digests[index] for index in survey.usable.tolist()])
-    near = near_groups(measured["luma"], measured["chroma"], exact, workers, listener)
-    exact_rows, near_rows = (tuple(survey.usable[group] for group in groups) for groups in (exact, near))
-    split_of = np.full(len(dataset), "", dtype=object)
-    for name, part in parts.items():
-        split_of[part] = name
+    exact = [survey.usable[group] for group in exact_groups(survey.digests.values[survey.usable])]
+    near = near_groups(survey.thumbnails, survey.usable, exact, workers, listener)
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
@@ -182,20 +179,20 @@ def diagnose(
         empty_classes=tuple(compress(names, total == 0)),
         single_classes=tuple(compress(names, total == 1)),
         missing={name: classes for name, classes in missing.items() if classes},
-        sizes=Sizes(heights, widths, len(np.unique(measured["size"], axis=0))),
+        sizes=Sizes(heights, widths, len(np.unique(measured["size"] @ [2**32, 1]))),
         channels=channels,
         gray=int(np.sum(~measured["color"])),
-        blank=int(blank(measured["luma"]).sum()),
+        blank=int(blank(survey.thumbnails, survey.usable).sum()),
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
-        exact=_summarize(dataset, names, presence, split_of, exact_rows),
-        near=_summarize(dataset, names, presence, split_of, near_rows),
+        exact=_summarize(dataset, present, parts, exact),
+        near=_summarize(dataset, present, parts, near),
         warnings=(),
         usable=survey.usable,
         totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in counted.items()},
-        exact_rows=exact_rows,
-        near_rows=near_rows,
+        exact_rows=tuple(exact),
+        near_rows=tuple(near),
     )
     return replace(findings, warnings=tuple(_advice(findings)))
 
@@ -207,7 +204,7 @@ def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, di
     others = [dataset.ground_truths[name] for name in sorted(dataset.ground_truths)]
     ground_truths = [ground_truth, *(each for each in others if each is not ground_truth)]
     result = hashlib.blake2b(repr([each.classes for each in ground_truths]).encode(), digest_size=16)
-    for index in usable.tolist():
+    for index in map(int, usable):
         said: list[bytes] = []
         for each in ground_truths:
             try:
@@ -218,34 +215,79 @@ def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, di
     return result.hexdigest()
 
 
-def _summarize(
-    dataset: Dataset,
-    names: Sequence[str],
-    presence: Flags,
-    split_of: npt.NDArray[np.object_],
-    rows_of_groups: Iterable[Indices],
-) -> Duplicates:
-    """The groups of duplicates, given the indices of each; ``presence`` (N, C) says which of the classes ``names`` each
-    image has, ``split_of`` (N,) its split.
+@final
+class _Presence:
+    """Which classes occur in which images: flags of some images at a time where each has one label, as those of a
+    million images and a thousand classes would fill memory.
     """
-    groups: list[DuplicateGroup] = []
-    for rows in rows_of_groups:
+
+    def __init__(self, ground_truth: GroundTruth) -> None:
+        self._classes = ground_truth.classes
+        self._values: Indices | None = None
+        self._flags = np.empty((0, 0), dtype=bool)
+        if isinstance(ground_truth, Labels) and not ground_truth.multi_label:
+            self._values = ground_truth.values.astype(np.int64, copy=False)
+        else:
+            self._flags = ground_truth.presence()
+
+    def count(self, rows: Indices) -> Indices:
+        """(C,) how many of some images have each class."""
+        if self._values is not None:
+            return np.bincount(self._values[rows], minlength=len(self._classes)).astype(np.int64)
+        return np.asarray(self._flags[rows].sum(0), dtype=np.int64)
+
+    def combinations(self, rows: Indices) -> Indices:
+        """(M,) the same number for those of some images that have the same classes."""
+        if self._values is not None:
+            return self._values[rows]
+        return np.unique(self._flags[rows], axis=0, return_inverse=True)[1].reshape(-1)
+
+    def name(self, index: int) -> str:
+        """The classes of an image, joined by plus signs."""
+        if self._values is not None:
+            return self._classes[int(self._values[index])]
+        return " + ".join(compress(self._classes, self._flags[index]))
+
+
+def _summarize(
+    dataset: Dataset, present: _Presence, parts: Mapping[str, Indices], groups: Sequence[Indices]
+) -> Duplicates:
+    """The groups of duplicates, given the indices of each; ``parts`` has those of each split."""
+    if not groups:
+        return Duplicates(0, 0, 0, 0, ())
+    split_of = np.zeros(len(dataset), np.uint8)  # 0: in none
+    for number, part in enumerate(parts.values(), 1):
+        split_of[part] = number
+    rows, counts = np.concatenate(groups), np.array([len(group) for group in groups])
+    starts = np.cumsum(counts) - counts
+    splits, labels = split_of[rows], present.combinations(rows)
+    first_split = np.minimum.reduceat(np.where(splits > 0, splits, 255), starts)
+    leak = np.maximum.reduceat(splits, starts) > first_split
+    conflict = np.maximum.reduceat(labels, starts) != np.minimum.reduceat(labels, starts)
+    names = ("", *parts)
+    examples = []
+    for number in np.lexsort((~leak, -leak.astype(np.int8) - conflict))[:MOST_GROUPS].tolist():
+        group = groups[number]
+        shown = _spread(split_of[group], present.combinations(group))
         members = [
-            Duplicate(dataset.images.name(index), split_of[index], " + ".join(compress(names, presence[index])))
-            for index in rows.tolist()
+            Duplicate(dataset.images.name(index), names[split_of[index]], present.name(index))
+            for index in group[shown].tolist()
         ]
-        by_split = {member.split: member for member in reversed(members)}
-        by_label = {member.label: member for member in reversed(members)}
-        first = dict.fromkeys([members[0], *by_split.values(), *by_label.values(), *members])
-        leak = len(by_split.keys() - {""}) > 1
-        groups.append(DuplicateGroup(len(members), leak, len(by_label) > 1, tuple(first)[:MOST_MEMBERS]))
-    return Duplicates(
-        groups=len(groups),
-        redundant=sum(group.count - 1 for group in groups),
-        leaks=sum(group.leak for group in groups),
-        conflicts=sum(group.conflict for group in groups),
-        examples=tuple(sorted(groups, key=lambda group: (-group.leak - group.conflict, not group.leak))[:MOST_GROUPS]),
-    )
+        examples.append(DuplicateGroup(len(group), bool(leak[number]), bool(conflict[number]), tuple(members)))
+    return Duplicates(len(groups), int((counts - 1).sum()), int(leak.sum()), int(conflict.sum()), tuple(examples))
+
+
+def _spread(*kinds: Indices) -> list[int]:
+    """Positions of the first members of a group: its first one, the first of each split and of each combination of
+    labels, the others as they come; `MOST_MEMBERS` at most.
+    """
+    chosen = dict.fromkeys([0])
+    for kind in kinds:
+        _, first = np.unique(kind, return_index=True)
+        _, last = np.unique(kind[::-1], return_index=True)
+        chosen |= dict.fromkeys(first[np.argsort(last)].tolist())  # that which is met last goes first
+    chosen |= dict.fromkeys(range(min(MOST_MEMBERS, len(kinds[0]))))
+    return list(chosen)[:MOST_MEMBERS]
 
 
 def _advice(findings: Findings) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,20 @@ def natural(name: str) -> tuple[Any, str]:
     return _natural_key(name), name
 
 
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Different names in the order of `natural`, with a short text for each in memory meanwhile."""
+    return sorted(sorted(names), key=_natural_text)
+
+
+def _natural_text(name: str) -> str:
+    """A text that sorts as the natural key does: its texts end with what is less than any letter, and the number of
+    its digits goes before each number.
+    """
+    return "".join(
+        f"{chr(len(str(part)))}{part}" if isinstance(part, int) else f"{part}\0" for part in _natural_key(name)
+    )
+
+
 def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventory:
     """Walk through a folder once. Links to folders are followed, except to one that contains them.
 
@@ -133,8 +147,9 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
                     listed = own
                 listed.append(prefix + name)
     emptied = {path[:end] for path in own for end, mark in enumerate(f"{path}/") if mark == "/"}
-    filled = {path[:end] for path in (*images, *others) for end, mark in enumerate(path) if mark == "/"}
-    found = [folder for folder in found if folder not in emptied or folder in filled]
+    if emptied:
+        filled = {path[:end] for path in (*images, *others) for end, mark in enumerate(path) if mark == "/"}
+        found = [folder for folder in found if folder not in emptied or folder in filled]
     notes = tuple(
         f"{_name(paths)} {what}"
         for paths, what in (
@@ -144,7 +159,7 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
         )
         if paths
     )
-    images, others, found = (sorted(paths, key=natural) for paths in (images, others, found))
+    images, others, found = (natural_order(paths) for paths in (images, others, found))
     return Inventory(root, options, tuple(images), tuple(others), tuple(found), notes)
 
 
