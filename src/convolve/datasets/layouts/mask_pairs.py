@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
@@ -67,34 +67,22 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """The ``files`` of a folder, whose stems begin and end alike with as many letters as ``start`` and ``end``."""
+    """The ``files`` of a folder, whose stems begin and end alike with as many letters as ``start`` and ``end``.
+
+    ``hashes`` are of what tells them apart, each once: numbers take less memory than texts where most folders of many
+    files have nothing in common.
+    """
 
     files: list[str]
     start: int
     end: int
-
-    def telling(self) -> Iterator[str]:
-        """What tells each file apart: its stem without what all begin and end with."""
-        for name in self.files:
-            stem = _stem(name)
-            yield stem[self.start : len(stem) - self.end] or stem
+    hashes: Indices
 
     @cached_property
     def by_stem(self) -> dict[str, str]:
         """The files by what tells them apart."""
-        return dict(zip(self.telling(), self.files, strict=True))
-
-    @cached_property
-    def hashes(self) -> Indices:
-        """Of what tells the files apart, each once: numbers take less memory than texts where most folders of many
-        files have nothing in common.
-        """
-        return np.unique(np.fromiter(map(hash, self.telling()), np.int64, len(self.files)))
-
-    def agreement(self, other: _Group) -> float:
-        """Which fraction of the files of the larger group has one of the same name in the other."""
-        common = np.intersect1d(self.hashes, other.hashes, assume_unique=True)
-        return len(common) / max(len(self.hashes), len(other.hashes))
+        stems = {name: os.path.splitext(name.rpartition("/")[2])[0].casefold() for name in self.files}  # noqa: PTH122
+        return {stem[self.start : len(stem) - self.end] or stem: name for name, stem in stems.items()}
 
 
 def is_mask(name: str) -> bool:
@@ -113,7 +101,8 @@ def _key(path: str) -> tuple[_Key, bool]:
     """What an image and its mask have in common, and whether this is the mask."""
     folder, _, name = path.rpartition("/")
     parts, marked = _folder_key(folder)
-    suffix = _suffix(name)
+    start = name.rfind(".")  # as a path has it, whose making takes 10x as long
+    suffix = name[start:] if 0 < start < len(name) - 1 else ""
     suffixed = suffix.casefold() in IMAGE_SUFFIXES or suffix[1:].isalpha()
     stem = normalize("NFC", name[: len(name) - len(suffix)] if suffixed else name).casefold()
     bare = _PREFIX.sub("", _SUFFIX.sub("", stem))
@@ -132,14 +121,8 @@ def _folder_key(folder: str) -> tuple[_Key, bool]:
     return tuple(parts), marked
 
 
-def _suffix(name: str) -> str:
-    """As `PurePath.suffix` has it, of a name or path; making a path takes 10x as long."""
-    start = name.rfind(".")
-    return name[start:] if name.rfind("/") + 1 < start < len(name) - 1 else ""
-
-
 def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
-    if not any(map(is_mask, names)):
+    if not any(_key(name)[1] for name in names):
         return Pairs()
     images, masks = defaultdict[_Key, list[str]](list), defaultdict[_Key, list[str]](list)
     for name in names:
@@ -150,7 +133,7 @@ def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
     both = [key for key in images if key in masks]
     if not both or 2 * len(both) < len(masks):
         return Pairs()
-    common = Counter(_suffix(name) for group in images.values() for name in group)
+    common = Counter(PurePosixPath(name).suffix for group in images.values() for name in group)
     several = any(len(masks[key]) > 1 for key in both)
     sources = Counter(_source(name) for key in both for name in masks[key]) if several else Counter()
     splits = {key: next(filter(None, map(split_word, key[:-1])), None) for key in both}
@@ -159,7 +142,7 @@ def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
         splits = with_others if all(with_others.values()) else splits
     pairs, redundant = [], dict[str, str]()
     for key in both:
-        image, *others = sorted(images[key], key=lambda name: -common[_suffix(name)])
+        image, *others = sorted(images[key], key=lambda name: -common[PurePosixPath(name).suffix])
         chosen, left = _choose_masks(root, masks[key], sources) if len(masks[key]) > 1 else (masks[key], [])
         redundant |= dict.fromkeys(others, image) | dict.fromkeys(left, chosen[0])
         pairs.append(Pair(image, tuple(chosen), splits[key]))
@@ -224,7 +207,8 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
         return Pairs()
     others, least = (set(groups), _AGREE) if guess else (groups.keys() - called, _AGREE_CALLED)
     agreement = {
-        (one, other): groups[one].agreement(groups[other])
+        (one, other): len(np.intersect1d(groups[one].hashes, groups[other].hashes, assume_unique=True))
+        / max(len(groups[one].hashes), len(groups[other].hashes))
         for one in (others if guess else called)
         for other in others
         if one != other
@@ -259,29 +243,24 @@ def _group(names: Sequence[str]) -> dict[str, _Group]:
     folders: dict[str, dict[str, list[str]]] = {}
     for name in names:
         formats = folders.setdefault(name.rpartition("/")[0], {})
-        formats.setdefault(_suffix(name).casefold(), []).append(name)
+        formats.setdefault(os.path.splitext(name)[1].casefold(), []).append(name)  # noqa: PTH122 - 10x as fast
     groups: dict[str, _Group] = {}
     for folder, formats in folders.items():
         whole = [name for files in formats.values() for name in files]
         parts = {f"{folder}/*{suffix}": files for suffix, files in formats.items()} if len(formats) == 2 else {}
         for key, files in {f"{folder}/": whole, **parts}.items():
-            stems = list(map(_stem, files))
+            stems = [os.path.splitext(name.rpartition("/")[2])[0].casefold() for name in files]  # noqa: PTH122
             start = os.path.commonprefix(stems)  # noqa: RUF071 - of letters
             end = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071
             found = (re.match(r"(?:\D*[-_. ])?", start), re.search(r"(?:[-_. ][^\W\d_]+\d?)*$", end))
             low, high = (len(match.group()) if match and len(stems) > 1 else 0 for match in found)
-            groups[key] = _Group(files, low, high)
-        one, other = (groups[part] for part in parts) if parts else (None, None)
-        two = one is not None and other is not None and one.agreement(other) >= _AGREE
+            called = (stem[low : len(stem) - high] or stem for stem in stems)
+            groups[key] = _Group(files, low, high, np.unique(np.fromiter(map(hash, called), np.int64, len(files))))
+        hashes = [groups[part].hashes for part in parts]
+        two = parts and len(np.intersect1d(*hashes, assume_unique=True)) >= _AGREE * max(map(len, hashes))
         for key in [f"{folder}/"] if two else parts:
             del groups[key]
     return groups
-
-
-def _stem(name: str) -> str:
-    """The file's own name without its suffix, in lower case."""
-    own = name.rpartition("/")[2]
-    return own[: len(own) - len(_suffix(own))].casefold()
 
 
 def _similar(one: str, other: str) -> float:
