@@ -80,6 +80,9 @@ class Duplicates:
     examples: tuple[DuplicateGroup, ...]
 
 
+NO_DUPLICATES = Duplicates(0, 0, 0, 0, ())
+
+
 @dataclass(frozen=True)
 class Findings:
     """A dataset's state of health, of its readable images unless it says otherwise.
@@ -192,8 +195,8 @@ def diagnose(
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
-        exact=_summarize(dataset, present, parts, exact),
-        near=_summarize(dataset, present, parts, near),
+        exact=_summarize(dataset, present, parts, exact) if exact else NO_DUPLICATES,
+        near=_summarize(dataset, present, parts, near) if near else NO_DUPLICATES,
         warnings=(),
         usable=survey.usable,
         totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in counted.items()},
@@ -249,8 +252,6 @@ def _summarize(
     dataset: Dataset, present: _Presence, parts: Mapping[str, Indices], groups: Sequence[Indices]
 ) -> Duplicates:
     """The groups of duplicates, given the indices of each; ``parts`` has those of each split."""
-    if not groups:
-        return Duplicates(0, 0, 0, 0, ())
     split_of = np.zeros(len(dataset), np.uint8)  # 0: in none
     for number, part in enumerate(parts.values(), 1):
         split_of[part] = number

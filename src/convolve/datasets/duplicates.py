@@ -187,7 +187,13 @@ def _components(thumbnails: Thumbnails, rows: Indices, workers: int, report: Pac
     sketches, count, random = _sketch(thumbnails, rows), len(rows), np.random.default_rng(1)
     component = np.arange(count, dtype=np.int32)
     if count <= _FEW:
-        pairs = np.stack(np.triu_indices(count, 1)).astype(np.int32)
+        first, second = (side.astype(np.int32) for side in np.triu_indices(count, 1))
+        apart = sketches.points[first].astype(np.float32) - sketches.points[second]
+        farthest = np.minimum(sketches.limits[first], sketches.limits[second]) + _ROUNDING
+        close = (apart**2).sum(1) <= farthest**2
+        pairs = np.stack([first[close], second[close]])
+        if not close.any():
+            return component
         return _merge(component, pairs[:, _are_near(thumbnails, rows, sketches.limits, pairs)])
     blocks = range(0, count, _BLOCK)
     workers = workers if len(blocks) > 1 else 0

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
@@ -19,7 +18,6 @@ from convolve.datasets.inventory import IMAGE_SUFFIXES, NAMED, natural
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.stored_masks import read_stored
 from convolve.errors import DataError, ImageError
-from convolve.values import Indices
 
 _WORDS = (
     r"masks?|labels?|labelids|labeltrainids|annotations?|annots?|gt|ground[-_ ]?truths?|seg|segmentations?|trimaps?"
@@ -42,6 +40,7 @@ _AGREE_CALLED = 0.5  # where a name says which are masks
 _VALUES = 64  # of a mask, at most, where its values alone say that it is one
 
 _Key = tuple[str, ...]
+_Groups = dict[str, dict[str, str]]  # folder -> what tells a file apart -> the file
 
 
 @dataclass(frozen=True)
@@ -65,26 +64,6 @@ class Pairs:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The ``files`` of a folder, whose stems begin and end alike with as many letters as ``start`` and ``end``.
-
-    ``hashes`` are of what tells them apart, each once: numbers take less memory than texts where most folders of many
-    files have nothing in common.
-    """
-
-    files: list[str]
-    start: int
-    end: int
-    hashes: Indices
-
-    @cached_property
-    def by_stem(self) -> dict[str, str]:
-        """The files by what tells them apart."""
-        stems = {name: os.path.splitext(name.rpartition("/")[2])[0].casefold() for name in self.files}  # noqa: PTH122
-        return {stem[self.start : len(stem) - self.end] or stem: name for name, stem in stems.items()}
-
-
 def is_mask(name: str) -> bool:
     """Whether a path is called as masks are."""
     return _key(name)[1]
@@ -99,26 +78,19 @@ def find_pairs(root: Path, names: Sequence[str]) -> Pairs:
 
 def _key(path: str) -> tuple[_Key, bool]:
     """What an image and its mask have in common, and whether this is the mask."""
-    folder, _, name = path.rpartition("/")
-    parts, marked = _folder_key(folder)
+    marked, parts = False, []
+    *folders, name = path.split("/")
+    for part in folders:
+        word = normalize("NFC", part).casefold()
+        marked |= bool(_MASKS.search(word))
+        rest = _MASKS.sub("", _IMAGES.sub("", _MASKS.sub("", word)))  # label_masks has two words
+        parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
     start = name.rfind(".")  # as a path has it, whose making takes 10x as long
     suffix = name[start:] if 0 < start < len(name) - 1 else ""
     suffixed = suffix.casefold() in IMAGE_SUFFIXES or suffix[1:].isalpha()
     stem = normalize("NFC", name[: len(name) - len(suffix)] if suffixed else name).casefold()
     bare = _PREFIX.sub("", _SUFFIX.sub("", stem))
     return (*parts, _IMAGE_PREFIX.sub("", _IMAGES.sub("", bare)).strip("-_ ")), marked or bare != stem
-
-
-@lru_cache(maxsize=1024)
-def _folder_key(folder: str) -> tuple[_Key, bool]:
-    """The parts of a folder's path without the words of images and masks, and whether one of these is a mask's."""
-    marked, parts = False, []
-    for part in folder.split("/"):
-        word = normalize("NFC", part).casefold()
-        marked |= bool(_MASKS.search(word))
-        rest = _MASKS.sub("", _IMAGES.sub("", _MASKS.sub("", word)))  # label_masks has two words
-        parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
-    return tuple(parts), marked
 
 
 def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
@@ -207,8 +179,7 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
         return Pairs()
     others, least = (set(groups), _AGREE) if guess else (groups.keys() - called, _AGREE_CALLED)
     agreement = {
-        (one, other): len(np.intersect1d(groups[one].hashes, groups[other].hashes, assume_unique=True))
-        / max(len(groups[one].hashes), len(groups[other].hashes))
+        (one, other): len(groups[one].keys() & groups[other].keys()) / max(len(groups[one]), len(groups[other]))
         for one in (others if guess else called)
         for other in others
         if one != other
@@ -221,8 +192,8 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
     for folder in sorted(masks if images else (), key=natural):
         near = max(images, key=lambda other: (agreement[folder, other], _similar(folder, other)))
         if agreement[folder, near] >= least and _have_one_shape(root, groups, folder, near):
-            for stem, mask in groups[folder].by_stem.items():
-                image = groups[near].by_stem.get(stem)
+            for stem, mask in groups[folder].items():
+                image = groups[near].get(stem)
                 if image in pairs and guess:
                     return Pairs()  # formats of the same images
                 if image in pairs:
@@ -230,34 +201,32 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
                     raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")
                 if image:
                     pairs[image] = Pair(image, (mask,), _split(near))
-    alone = (
-        [name for folder in images for name in groups[folder].by_stem.values() if name not in pairs] if pairs else []
-    )
+    alone = [name for folder in images for name in groups[folder].values() if name not in pairs] if pairs else []
     return Pairs(sorted(pairs.values(), key=lambda pair: natural(pair.image)), sorted(alone, key=natural))
 
 
-def _group(names: Sequence[str]) -> dict[str, _Group]:
+def _group(names: Sequence[str]) -> _Groups:
     """The files of each folder by their stems without what all of them begin or end with. A folder of two formats is
     two where their names agree.
     """
     folders: dict[str, dict[str, list[str]]] = {}
     for name in names:
         formats = folders.setdefault(name.rpartition("/")[0], {})
-        formats.setdefault(os.path.splitext(name)[1].casefold(), []).append(name)  # noqa: PTH122 - 10x as fast
-    groups: dict[str, _Group] = {}
+        formats.setdefault(PurePosixPath(name).suffix.casefold(), []).append(name)
+    groups: _Groups = {}
     for folder, formats in folders.items():
         whole = [name for files in formats.values() for name in files]
         parts = {f"{folder}/*{suffix}": files for suffix, files in formats.items()} if len(formats) == 2 else {}
         for key, files in {f"{folder}/": whole, **parts}.items():
-            stems = [os.path.splitext(name.rpartition("/")[2])[0].casefold() for name in files]  # noqa: PTH122
+            stems = [PurePosixPath(name).stem.casefold() for name in files]
             start = os.path.commonprefix(stems)  # noqa: RUF071 - of letters
             end = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071
             found = (re.match(r"(?:\D*[-_. ])?", start), re.search(r"(?:[-_. ][^\W\d_]+\d?)*$", end))
             low, high = (len(match.group()) if match and len(stems) > 1 else 0 for match in found)
-            called = (stem[low : len(stem) - high] or stem for stem in stems)
-            groups[key] = _Group(files, low, high, np.unique(np.fromiter(map(hash, called), np.int64, len(files))))
-        hashes = [groups[part].hashes for part in parts]
-        two = parts and len(np.intersect1d(*hashes, assume_unique=True)) >= _AGREE * max(map(len, hashes))
+            called = [stem[low : len(stem) - high] or stem for stem in stems]
+            groups[key] = dict(zip(called, files, strict=True))
+        alike = set.intersection(*(set(groups[part]) for part in parts)) if parts else set()
+        two = parts and len(alike) >= _AGREE * max(len(groups[part]) for part in parts)
         for key in [f"{folder}/"] if two else parts:
             del groups[key]
     return groups
@@ -272,11 +241,11 @@ def _split(folder: str) -> str | None:
     return next(filter(None, (split_word(part, alone=False) for part in reversed(folder.split("/")))), None)
 
 
-def _hold_masks(root: Path, group: _Group, guess: bool) -> bool:
+def _hold_masks(root: Path, group: Mapping[str, str], guess: bool) -> bool:
     """Whether the values of the first, the middle and the last of some files are as few as those of masks. One that
     cannot be read says nothing, unless this is a ``guess``.
     """
-    files, most = list(group.by_stem.values()), 0
+    files, most = list(group.values()), 0
     for name in {files[0], files[len(files) // 2], files[-1]}:
         try:
             values = read_stored(root / name).values
@@ -291,12 +260,11 @@ def _hold_masks(root: Path, group: _Group, guess: bool) -> bool:
     return most > 1
 
 
-def _have_one_shape(root: Path, groups: Mapping[str, _Group], masks: str, images: str) -> bool:
+def _have_one_shape(root: Path, groups: _Groups, masks: str, images: str) -> bool:
     """Whether the first, the middle and the last image have their masks' sizes, as far as these can be read."""
-    own, others = groups[masks].by_stem, groups[images].by_stem
-    stems = sorted(own.keys() & others.keys())
+    stems = sorted(groups[masks].keys() & groups[images].keys())
     for stem in {stems[0], stems[len(stems) // 2], stems[-1]}:
-        pair = ImageFiles(root, (own[stem], others[stem]))
+        pair = ImageFiles(root, (groups[masks][stem], groups[images][stem]))
         try:
             if pair.size(0) != pair.size(1):
                 return False
