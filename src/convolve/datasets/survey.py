@@ -85,7 +85,7 @@ class ThumbnailFile:
     def __getitem__(self, rows: Indices) -> Measurements:
         """(M,) the ``luma`` and ``chroma`` of some images, in the order asked."""
         found = np.empty(len(rows), _THUMBNAIL)
-        blob, size = memoryview(found.view(np.uint8)), _THUMBNAIL.itemsize
+        blob, size = found.view(np.uint8).data, _THUMBNAIL.itemsize
         starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
         for start, end in pairwise([*starts, len(rows)]):
             self._file.seek(int(rows[start]) * size)
