@@ -125,10 +125,10 @@ def near_groups(
     rows, component = rows[several], component[several]
     firsts = np.array([group[0] for group in exact], np.int64)
     visible = np.flatnonzero(np.isin(firsts, rows)).tolist()
-    for_copies = component[np.searchsorted(rows, firsts[visible])]
-    copies = [exact[number][1:] for number in visible]
-    rows = np.concatenate([rows, *copies])
-    component = np.concatenate([component, np.repeat(for_copies, [len(group) for group in copies])])
+    their_component = component[np.searchsorted(rows, firsts[visible])]
+    others = [exact[number][1:] for number in visible]
+    rows = np.concatenate([rows, *others])
+    component = np.concatenate([component, np.repeat(their_component, [len(group) for group in others])])
     order = np.lexsort((rows, component))
     edges = np.flatnonzero(np.diff(component[order])) + 1
     groups = np.split(rows[order], edges) if len(rows) else []
