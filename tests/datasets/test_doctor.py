@@ -388,5 +388,5 @@ def test_groups_are_summarized_as_one_by_one(seed: int, several: bool) -> None:
     cuts = np.sort(random.choice(np.arange(1, 150), 70, replace=False))
     groups = [group for group in np.split(np.sort(random.permutation(400)[:200]), cuts) if len(group) > 1]
     groups = sorted((np.sort(group) for group in groups), key=lambda group: int(group[0]))
-    present = doctor._Presence(labels)
+    present = doctor._Presence(labels.classes, None if several else labels.values.astype(np.int64), labels.presence())
     assert doctor._summarize(data, present, parts, groups) == summarize_one_by_one(data, groups)

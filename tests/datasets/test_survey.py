@@ -59,7 +59,7 @@ def test_a_disk_without_space_for_thumbnails_is_named(monkeypatch: pytest.Monkey
 
 
 def test_digests_are_bytes_or_empty() -> None:
-    digests = Digests(3)
+    digests = Digests(np.zeros((3, 16), np.uint8), np.zeros(3, dtype=bool))
     digests[1] = bytes(range(16))
     digests[2] = b""
     assert list(digests) == [b"", bytes(range(16)), b""] == digests[:]

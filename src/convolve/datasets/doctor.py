@@ -19,7 +19,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
 from convolve.progress import Listener
-from convolve.values import Dataset, GroundTruth, Indices, Splits
+from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
 IMBALANCE = 10.0
 """How many times the smallest class the largest may be before it is worth a sentence."""
@@ -78,6 +78,9 @@ class Duplicates:
     leaks: int
     conflicts: int
     examples: tuple[DuplicateGroup, ...]
+
+
+NO_DUPLICATES = Duplicates(0, 0, 0, 0, ())
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,14 @@ def diagnose(
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     parts = {name: np.intersect1d(part, survey.usable) for name, part in parts.items() if len(part)}
     names, counted = ground_truth.classes, ground_truth.findings.counts
-    present = _Presence(ground_truth)
-    counts = {name: present.count(part) for name, part in {"all": survey.usable, **parts}.items()}
+    considered = {"all": survey.usable, **parts}
+    if isinstance(ground_truth, Labels) and not ground_truth.multi_label:
+        values = ground_truth.values.astype(np.int64, copy=False)
+        present = _Presence(names, values, np.empty((0, 0), dtype=bool))
+        counts = {name: np.bincount(values[part], minlength=len(names)) for name, part in considered.items()}
+    else:
+        present = _Presence(names, None, ground_truth.presence())
+        counts = {name: present.flags[part].sum(0, dtype=np.int64) for name, part in considered.items()}
     total = counts["all"]
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
     measured = survey.measurements if len(survey.usable) == len(dataset) else survey.measurements[survey.usable]
@@ -186,8 +195,8 @@ def diagnose(
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
-        exact=_summarize(dataset, present, parts, exact),
-        near=_summarize(dataset, present, parts, near),
+        exact=_summarize(dataset, present, parts, exact) if exact else NO_DUPLICATES,
+        near=_summarize(dataset, present, parts, near) if near else NO_DUPLICATES,
         warnings=(),
         usable=survey.usable,
         totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in counted.items()},
@@ -216,45 +225,33 @@ def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, di
 
 
 @final
+@dataclass(frozen=True, eq=False)
 class _Presence:
-    """Which classes occur in which images: flags of some images at a time where each has one label, as those of a
-    million images and a thousand classes would fill memory.
+    """Which classes occur in which images: ``values`` (N,) where each has one label, as flags of a million images and a
+    thousand classes would fill memory; else ``flags`` (N, C).
     """
 
-    def __init__(self, ground_truth: GroundTruth) -> None:
-        self._classes = ground_truth.classes
-        self._values: Indices | None = None
-        self._flags = np.empty((0, 0), dtype=bool)
-        if isinstance(ground_truth, Labels) and not ground_truth.multi_label:
-            self._values = ground_truth.values.astype(np.int64, copy=False)
-        else:
-            self._flags = ground_truth.presence()
-
-    def count(self, rows: Indices) -> Indices:
-        """(C,) how many of some images have each class."""
-        if self._values is not None:
-            return np.bincount(self._values[rows], minlength=len(self._classes)).astype(np.int64)
-        return np.asarray(self._flags[rows].sum(0), dtype=np.int64)
+    classes: tuple[str, ...]
+    values: Indices | None
+    flags: Flags
 
     def combinations(self, rows: Indices) -> Indices:
         """(M,) the same number for those of some images that have the same classes."""
-        if self._values is not None:
-            return self._values[rows]
-        return np.unique(self._flags[rows], axis=0, return_inverse=True)[1].reshape(-1)
+        if self.values is not None:
+            return self.values[rows]
+        return np.unique(self.flags[rows], axis=0, return_inverse=True)[1].reshape(-1)
 
     def name(self, index: int) -> str:
         """The classes of an image, joined by plus signs."""
-        if self._values is not None:
-            return self._classes[int(self._values[index])]
-        return " + ".join(compress(self._classes, self._flags[index]))
+        if self.values is not None:
+            return self.classes[int(self.values[index])]
+        return " + ".join(compress(self.classes, self.flags[index]))
 
 
 def _summarize(
     dataset: Dataset, present: _Presence, parts: Mapping[str, Indices], groups: Sequence[Indices]
 ) -> Duplicates:
     """The groups of duplicates, given the indices of each; ``parts`` has those of each split."""
-    if not groups:
-        return Duplicates(0, 0, 0, 0, ())
     split_of = np.zeros(len(dataset), np.uint8)  # 0: in none
     for number, part in enumerate(parts.values(), 1):
         split_of[part] = number

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.parallel import in_order, reader_threads
-from convolve.datasets.survey import Measurements, Thumbnails
+from convolve.datasets.survey import Thumbnails
 from convolve.progress import Listener, Pace
 from convolve.values import Flags, Floats, Indices, Pixels
 
@@ -43,6 +43,8 @@ _USUAL_OF_FEW = 1.0
 _BLANK = 2.0
 _BLOCK = 4096
 """Images, or pairs of them, whose thumbnails are converted to floats together."""
+_FEW = 64
+"""Images of which all pairs are compared."""
 _TABLES = 100
 _NEIGHBORS = 8
 """How many of those that follow it in an order an image is compared with."""
@@ -100,16 +102,22 @@ def near_groups(
     rows = rows[~blank(thumbnails, rows)]
     redundant = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in exact)])
     rows = rows[~np.isin(rows, redundant)]
-    alike = exact_groups(_digests(thumbnails, rows))
+    digests = np.empty((len(rows), 16), np.uint8)
+    for start in range(0, len(rows), _BLOCK):
+        block = thumbnails[rows[start : start + _BLOCK]]
+        parts = zip(block["luma"], block["chroma"], strict=True)
+        found = [hashlib.blake2b(luma.tobytes() + chroma.tobytes(), digest_size=16).digest() for luma, chroma in parts]
+        digests[start : start + _BLOCK] = np.frombuffer(b"".join(found), np.uint8).reshape(-1, 16)
+    alike = exact_groups(digests)
     equal = np.concatenate([np.empty(0, np.int64), *(group[1:] for group in alike)])
     distinct = np.delete(rows, equal) if len(equal) else rows
-    found = np.arange(len(distinct), dtype=np.int32)
+    distinct_component = np.arange(len(distinct), dtype=np.int32)
     if len(distinct) > 1:
         workers = max(1, reader_threads() if workers is None else workers)
         report = Pace(listener, "near duplicates", len(distinct), "images") if listener else None
-        found = _components(thumbnails, distinct, workers, report)
+        distinct_component = _components(thumbnails, distinct, workers, report)
     component = np.empty(len(rows), np.int32)
-    component[np.delete(np.arange(len(rows)), equal)] = found
+    component[np.delete(np.arange(len(rows)), equal)] = distinct_component
     for group in alike:
         component[group[1:]] = component[group[0]]
 
@@ -117,27 +125,14 @@ def near_groups(
     rows, component = rows[several], component[several]
     firsts = np.array([group[0] for group in exact], np.int64)
     visible = np.flatnonzero(np.isin(firsts, rows)).tolist()
-    for_copies = component[np.searchsorted(rows, firsts[visible])]
-    copies = [exact[number][1:] for number in visible]
-    rows = np.concatenate([rows, *copies])
-    component = np.concatenate([component, np.repeat(for_copies, [len(group) for group in copies])])
+    their_component = component[np.searchsorted(rows, firsts[visible])]
+    others = [exact[number][1:] for number in visible]
+    rows = np.concatenate([rows, *others])
+    component = np.concatenate([component, np.repeat(their_component, [len(group) for group in others])])
     order = np.lexsort((rows, component))
     edges = np.flatnonzero(np.diff(component[order])) + 1
     groups = np.split(rows[order], edges) if len(rows) else []
     return sorted(groups, key=lambda group: int(group[0]))
-
-
-def _digests(thumbnails: Thumbnails, rows: Indices) -> Pixels:
-    """(M, 16) digests of thumbnails."""
-    found = np.empty((len(rows), 16), np.uint8)
-    for start in range(0, len(rows), _BLOCK):
-        block = thumbnails[rows[start : start + _BLOCK]]
-        parts = zip(block["luma"], block["chroma"], strict=True)
-        digests = [
-            hashlib.blake2b(luma.tobytes() + chroma.tobytes(), digest_size=16).digest() for luma, chroma in parts
-        ]
-        found[start : start + _BLOCK] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +186,15 @@ def _components(thumbnails: Thumbnails, rows: Indices, workers: int, report: Pac
     """(M,) a number for each of the images ``rows``: the same where a chain of near ones joins them."""
     sketches, count, random = _sketch(thumbnails, rows), len(rows), np.random.default_rng(1)
     component = np.arange(count, dtype=np.int32)
+    if count <= _FEW:
+        first, second = (side.astype(np.int32) for side in np.triu_indices(count, 1))
+        apart = sketches.points[first].astype(np.float32) - sketches.points[second]
+        farthest = np.minimum(sketches.limits[first], sketches.limits[second]) + _ROUNDING
+        close = (apart**2).sum(1) <= farthest**2
+        pairs = np.stack([first[close], second[close]])
+        if not close.any():
+            return component
+        return _merge(component, pairs[:, _are_near(thumbnails, rows, sketches.limits, pairs)])
     blocks = range(0, count, _BLOCK)
     workers = workers if len(blocks) > 1 else 0
     for table in range(_TABLES):
@@ -256,21 +260,15 @@ def _are_near(thumbnails: Thumbnails, rows: Indices, limits: Floats, pairs: _Row
         part = pairs[:, start : start + _BLOCK]
         first, second = (thumbnails[rows[side]] for side in part)
         distance = np.linalg.norm(_unit_vectors(first["luma"]) - _unit_vectors(second["luma"]), axis=1)
-        found = distance <= limits[part].min(0)
-        close = np.flatnonzero(found)
-        found[close] &= ~_differ_in_color(first[close], second[close])
-        near[start : start + _BLOCK] = found
+        close = np.flatnonzero(distance <= limits[part].min(0))
+        colors = []
+        for side in (first[close], second[close]):
+            contrast = side["luma"].std((1, 2))[:, None, None, None]
+            colors.append(((side["chroma"].astype(np.float32) - 128) / contrast).astype(np.float32))
+        differ = np.sqrt(np.mean((colors[0] - colors[1]) ** 2, axis=(1, 2, 3))) > CHROMA_TOLERANCE
+        both = colors[0].any((1, 2, 3)) & colors[1].any((1, 2, 3))
+        near[start + close] = ~(both & differ)
     return near
-
-
-def _differ_in_color(first: Measurements, second: Measurements) -> Flags:
-    """(P,) where two thumbnails both have color, and not the same."""
-    colors = []
-    for side in (first, second):
-        contrast = side["luma"].std((1, 2))[:, None, None, None]
-        colors.append(((side["chroma"].astype(np.float32) - 128) / contrast).astype(np.float32))
-    differ = np.sqrt(np.mean((colors[0] - colors[1]) ** 2, axis=(1, 2, 3))) > CHROMA_TOLERANCE
-    return np.asarray(colors[0].any((1, 2, 3)) & colors[1].any((1, 2, 3)) & differ)
 
 
 def _merge(component: _Rows, pairs: _Rows) -> _Rows:

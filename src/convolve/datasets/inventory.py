@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from unicodedata import normalize
 
 from natsort import natsort_keygen, ns
@@ -89,25 +88,16 @@ class Inventory:
                 raise DataError(f"{self.root} has no {name}, from which it is to be read; restore it.")
 
 
-def natural(name: str) -> tuple[Any, str]:
+def natural(name: str) -> str:
     """A key that sorts `2` before `10`, and both before `a`, in upper or lower case; total, so that no order depends on
     the file system.
+
+    It is one text, which takes little memory: in it texts end with what is less than any letter, and the number of its
+    digits goes before each number.
     """
-    return _natural_key(name), name
-
-
-def natural_order(names: Iterable[str]) -> list[str]:
-    """Different names in the order of `natural`, with a short text for each in memory meanwhile."""
-    return sorted(sorted(names), key=_natural_text)
-
-
-def _natural_text(name: str) -> str:
-    """A text that sorts as the natural key does: its texts end with what is less than any letter, and the number of
-    its digits goes before each number.
-    """
-    return "".join(
-        f"{chr(len(str(part)))}{part}" if isinstance(part, int) else f"{part}\0" for part in _natural_key(name)
-    )
+    parts = _natural_key(name)
+    texts = (f"{chr(len(str(part)) + 1)}{part}" if isinstance(part, int) else f"{part}\x01" for part in parts)
+    return f"{''.join(texts)}\0{name}"
 
 
 def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventory:
@@ -159,7 +149,7 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
         )
         if paths
     )
-    images, others, found = (natural_order(paths) for paths in (images, others, found))
+    images, others, found = (sorted(paths, key=natural) for paths in (images, others, found))
     return Inventory(root, options, tuple(images), tuple(others), tuple(found), notes)
 
 

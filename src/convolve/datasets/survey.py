@@ -85,7 +85,7 @@ class ThumbnailFile:
     def __getitem__(self, rows: Indices) -> Measurements:
         """(M,) the ``luma`` and ``chroma`` of some images, in the order asked."""
         found = np.empty(len(rows), _THUMBNAIL)
-        blob, size = memoryview(found.view(np.uint8)), _THUMBNAIL.itemsize
+        blob, size = found.view(np.uint8).data, _THUMBNAIL.itemsize
         starts = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
         for start, end in pairwise([*starts, len(rows)]):
             self._file.seek(int(rows[start]) * size)
@@ -98,12 +98,12 @@ Thumbnails = Measurements | ThumbnailFile
 
 
 @final
+@dataclass(frozen=True, eq=False)
 class Digests(Sequence[bytes]):
-    """The digests of N images, ``values`` (N, 16), of which none is known at first."""
+    """The digests of N images, ``values`` (N, 16), of which those that are not ``known`` (N,) are zeros."""
 
-    def __init__(self, count: int) -> None:
-        self.values = np.zeros((count, DIGEST_BYTES), np.uint8)
-        self._known = np.zeros(count, dtype=bool)
+    values: Pixels
+    known: Flags
 
     def __len__(self) -> int:
         return len(self.values)
@@ -116,11 +116,11 @@ class Digests(Sequence[bytes]):
         """One of them, or empty bytes where it is not known."""
         if isinstance(index, slice):
             return [self[each] for each in range(len(self))[index]]
-        return self.values[index].tobytes() if self._known[index] else b""
+        return self.values[index].tobytes() if self.known[index] else b""
 
     def __setitem__(self, index: int, digest: bytes) -> None:
         if digest:
-            self.values[index], self._known[index] = np.frombuffer(digest, np.uint8), True
+            self.values[index], self.known[index] = np.frombuffer(digest, np.uint8), True
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,8 @@ def survey(images: Images, workers: int | None = None, listener: Listener | None
         except ImageError as error:
             return str(error)
 
-    count, digests = len(images), Digests(len(images))
+    count = len(images)
+    digests = Digests(np.zeros((count, DIGEST_BYTES), np.uint8), np.zeros(count, dtype=bool))
     failed: dict[int, str] = {}
     stored = ThumbnailFile() if count > IN_MEMORY else None
     measurements = np.zeros(count, MEASUREMENT if stored is None else _SUMMARY)
@@ -199,9 +200,9 @@ def as_survey(
     usable = np.setdiff1d(np.arange(len(images)), list(failed)).astype(np.int64)
     facts = image_facts(len(usable), measurements["size"][usable], measurements["color"][usable])
     if not isinstance(digests, Digests):
-        known, digests = digests, Digests(len(digests))
-        for index, digest in enumerate(known):
-            digests[index] = digest
+        blob = b"".join(digest or bytes(DIGEST_BYTES) for digest in digests)
+        values = np.frombuffer(blob, np.uint8).reshape(-1, DIGEST_BYTES)
+        digests = Digests(values, np.array(list(map(bool, digests))))
     return Survey(measurements, thumbnails or measurements, digests, failed, usable, facts)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
@@ -19,7 +18,6 @@ from convolve.datasets.inventory import IMAGE_SUFFIXES, NAMED, natural
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.stored_masks import read_stored
 from convolve.errors import DataError, ImageError
-from convolve.values import Indices
 
 _WORDS = (
     r"masks?|labels?|labelids|labeltrainids|annotations?|annots?|gt|ground[-_ ]?truths?|seg|segmentations?|trimaps?"
@@ -43,6 +41,7 @@ _VALUES = 64  # of a mask, at most, where its values alone say that it is one, u
 _FLAT = 0.8  # of the pixels of objects, at least, that have the value of their right neighbor
 
 _Key = tuple[str, ...]
+_Groups = dict[str, dict[str, str]]  # folder -> what tells a file apart -> the file
 
 
 @dataclass(frozen=True)
@@ -66,38 +65,6 @@ class Pairs:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The ``files`` of a folder, whose stems begin and end alike with as many letters as ``start`` and ``end``."""
-
-    files: list[str]
-    start: int
-    end: int
-
-    def telling(self) -> Iterator[str]:
-        """What tells each file apart: its stem without what all begin and end with."""
-        for name in self.files:
-            stem = _stem(name)
-            yield stem[self.start : len(stem) - self.end] or stem
-
-    @cached_property
-    def by_stem(self) -> dict[str, str]:
-        """The files by what tells them apart."""
-        return dict(zip(self.telling(), self.files, strict=True))
-
-    @cached_property
-    def hashes(self) -> Indices:
-        """Of what tells the files apart, each once: numbers take less memory than texts where most folders of many
-        files have nothing in common.
-        """
-        return np.unique(np.fromiter(map(hash, self.telling()), np.int64, len(self.files)))
-
-    def agreement(self, other: _Group) -> float:
-        """Which fraction of the files of the larger group has one of the same name in the other."""
-        common = np.intersect1d(self.hashes, other.hashes, assume_unique=True)
-        return len(common) / max(len(self.hashes), len(other.hashes))
-
-
 def is_mask(name: str) -> bool:
     """Whether a path is called as masks are."""
     return _key(name)[1]
@@ -112,35 +79,23 @@ def find_pairs(root: Path, names: Sequence[str]) -> Pairs:
 
 def _key(path: str) -> tuple[_Key, bool]:
     """What an image and its mask have in common, and whether this is the mask."""
-    folder, _, name = path.rpartition("/")
-    parts, marked = _folder_key(folder)
-    suffix = _suffix(name)
+    marked, parts = False, []
+    *folders, name = path.split("/")
+    for part in folders:
+        word = normalize("NFC", part).casefold()
+        marked |= bool(_MASKS.search(word))
+        rest = _MASKS.sub("", _IMAGES.sub("", _MASKS.sub("", word)))  # label_masks has two words
+        parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
+    start = name.rfind(".")  # as a path has it, whose making takes 10x as long
+    suffix = name[start:] if 0 < start < len(name) - 1 else ""
     suffixed = suffix.casefold() in IMAGE_SUFFIXES or suffix[1:].isalpha()
     stem = normalize("NFC", name[: len(name) - len(suffix)] if suffixed else name).casefold()
     bare = _PREFIX.sub("", _SUFFIX.sub("", stem))
     return (*parts, _IMAGE_PREFIX.sub("", _IMAGES.sub("", bare)).strip("-_ ")), marked or bare != stem
 
 
-@lru_cache(maxsize=1024)
-def _folder_key(folder: str) -> tuple[_Key, bool]:
-    """The parts of a folder's path without the words of images and masks, and whether one of these is a mask's."""
-    marked, parts = False, []
-    for part in folder.split("/"):
-        word = normalize("NFC", part).casefold()
-        marked |= bool(_MASKS.search(word))
-        rest = _MASKS.sub("", _IMAGES.sub("", _MASKS.sub("", word)))  # label_masks has two words
-        parts += [rest.strip("-_ ")] if rest.strip("-_ ") else []
-    return tuple(parts), marked
-
-
-def _suffix(name: str) -> str:
-    """As `PurePath.suffix` has it, of a name or path; making a path takes 10x as long."""
-    start = name.rfind(".")
-    return name[start:] if name.rfind("/") + 1 < start < len(name) - 1 else ""
-
-
 def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
-    if not any(map(is_mask, names)):
+    if not any(_key(name)[1] for name in names):
         return Pairs()
     images, masks = defaultdict[_Key, list[str]](list), defaultdict[_Key, list[str]](list)
     for name in names:
@@ -151,7 +106,7 @@ def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
     both = [key for key in images if key in masks]
     if not both or 2 * len(both) < len(masks):
         return Pairs()
-    common = Counter(_suffix(name) for group in images.values() for name in group)
+    common = Counter(PurePosixPath(name).suffix for group in images.values() for name in group)
     several = any(len(masks[key]) > 1 for key in both)
     sources = Counter(_source(name) for key in both for name in masks[key]) if several else Counter()
     splits = {key: next(filter(None, map(split_word, key[:-1])), None) for key in both}
@@ -160,7 +115,7 @@ def _pairs_by_name(root: Path, names: Sequence[str]) -> Pairs:
         splits = with_others if all(with_others.values()) else splits
     pairs, redundant = [], dict[str, str]()
     for key in both:
-        image, *others = sorted(images[key], key=lambda name: -common[_suffix(name)])
+        image, *others = sorted(images[key], key=lambda name: -common[PurePosixPath(name).suffix])
         chosen, left = _choose_masks(root, masks[key], sources) if len(masks[key]) > 1 else (masks[key], [])
         redundant |= dict.fromkeys(others, image) | dict.fromkeys(left, chosen[0])
         pairs.append(Pair(image, tuple(chosen), splits[key]))
@@ -225,23 +180,21 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
         return Pairs()
     others, least = (set(groups), _AGREE) if guess else (groups.keys() - called, _AGREE_CALLED)
     agreement = {
-        (one, other): groups[one].agreement(groups[other])
+        (one, other): len(groups[one].keys() & groups[other].keys()) / max(len(groups[one]), len(groups[other]))
         for one in (others if guess else called)
         for other in others
         if one != other
     }
     alike = {one for (one, _), part in agreement.items() if part >= least}
     certain = {folder for folder in alike if not guess and _CERTAIN.search(folder.casefold())}
-    masks = certain | {
-        folder for folder in alike - certain if hold_masks(root, list(groups[folder].by_stem.values()), guess)
-    }
+    masks = certain | {folder for folder in alike - certain if hold_masks(root, list(groups[folder].values()), guess)}
     images = (alike if guess else others) - masks
     pairs: dict[str, Pair] = {}
     for folder in sorted(masks if images else (), key=natural):
         near = max(images, key=lambda other: (agreement[folder, other], _similar(folder, other)))
         if agreement[folder, near] >= least and _have_one_shape(root, groups, folder, near):
-            for stem, mask in groups[folder].by_stem.items():
-                image = groups[near].by_stem.get(stem)
+            for stem, mask in groups[folder].items():
+                image = groups[near].get(stem)
                 if image in pairs and guess:
                     return Pairs()  # formats of the same images
                 if image in pairs:
@@ -249,42 +202,35 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
                     raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")
                 if image:
                     pairs[image] = Pair(image, (mask,), _split(near))
-    alone = (
-        [name for folder in images for name in groups[folder].by_stem.values() if name not in pairs] if pairs else []
-    )
+    alone = [name for folder in images for name in groups[folder].values() if name not in pairs] if pairs else []
     return Pairs(sorted(pairs.values(), key=lambda pair: natural(pair.image)), sorted(alone, key=natural))
 
 
-def _group(names: Sequence[str]) -> dict[str, _Group]:
+def _group(names: Sequence[str]) -> _Groups:
     """The files of each folder by their stems without what all of them begin or end with. A folder of two formats is
     two where their names agree.
     """
     folders: dict[str, dict[str, list[str]]] = {}
     for name in names:
         formats = folders.setdefault(name.rpartition("/")[0], {})
-        formats.setdefault(_suffix(name).casefold(), []).append(name)
-    groups: dict[str, _Group] = {}
+        formats.setdefault(PurePosixPath(name).suffix.casefold(), []).append(name)
+    groups: _Groups = {}
     for folder, formats in folders.items():
         whole = [name for files in formats.values() for name in files]
         parts = {f"{folder}/*{suffix}": files for suffix, files in formats.items()} if len(formats) == 2 else {}
         for key, files in {f"{folder}/": whole, **parts}.items():
-            stems = list(map(_stem, files))
+            stems = [PurePosixPath(name).stem.casefold() for name in files]
             start = os.path.commonprefix(stems)  # noqa: RUF071 - of letters
             end = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071
             found = (re.match(r"(?:\D*[-_. ])?", start), re.search(r"(?:[-_. ][^\W\d_]+\d?)*$", end))
             low, high = (len(match.group()) if match and len(stems) > 1 else 0 for match in found)
-            groups[key] = _Group(files, low, high)
-        one, other = (groups[part] for part in parts) if parts else (None, None)
-        two = one is not None and other is not None and one.agreement(other) >= _AGREE
+            called = [stem[low : len(stem) - high] or stem for stem in stems]
+            groups[key] = dict(zip(called, files, strict=True))
+        alike = set.intersection(*(set(groups[part]) for part in parts)) if parts else set()
+        two = parts and len(alike) >= _AGREE * max(len(groups[part]) for part in parts)
         for key in [f"{folder}/"] if two else parts:
             del groups[key]
     return groups
-
-
-def _stem(name: str) -> str:
-    """The file's own name without its suffix, in lower case."""
-    own = name.rpartition("/")[2]
-    return own[: len(own) - len(_suffix(own))].casefold()
 
 
 def _similar(one: str, other: str) -> float:
@@ -318,12 +264,11 @@ def hold_masks(root: Path, files: Sequence[str], guess: bool) -> bool:
     return most > 1
 
 
-def _have_one_shape(root: Path, groups: Mapping[str, _Group], masks: str, images: str) -> bool:
+def _have_one_shape(root: Path, groups: _Groups, masks: str, images: str) -> bool:
     """Whether the first, the middle and the last image have their masks' sizes, as far as these can be read."""
-    own, others = groups[masks].by_stem, groups[images].by_stem
-    stems = sorted(own.keys() & others.keys())
+    stems = sorted(groups[masks].keys() & groups[images].keys())
     for stem in {stems[0], stems[len(stems) // 2], stems[-1]}:
-        pair = ImageFiles(root, (own[stem], others[stem]))
+        pair = ImageFiles(root, (groups[masks][stem], groups[images][stem]))
         try:
             if pair.size(0) != pair.size(1):
                 return False
