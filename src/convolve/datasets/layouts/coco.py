@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural, take_inventory
-from convolve.datasets.layouts.documents import mentioned, without_copies
+from convolve.datasets.layouts.documents import mentioned, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -90,10 +90,10 @@ def recognize(inventory: Inventory) -> Dataset | None:
             documents += _read_all(inventory, group, unreadable)
     taken = [document for document in documents if document.is_ground_truth]
     if taken:
-        names, copies = without_copies(inventory.root, [document.name for document in taken])
+        names, duplicates = without_duplicates(inventory.root, [document.name for document in taken])
         taken = [document for document in taken if document.name in names]
         left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if not one.is_ground_truth]
-        return _dataset(inventory, taken, [*copies, *left])
+        return _dataset(inventory, taken, [*duplicates, *left])
     if documents:
         kind = NoGroundTruthError if all(document.predicted for document in documents) else DataError
         raise kind(f"{inventory.root / documents[0].name} is not read: {_obstacle(documents[0])}.")

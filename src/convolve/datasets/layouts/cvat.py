@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from convolve.datasets.inventory import Inventory
-from convolve.datasets.layouts.documents import read_xml, without_copies
+from convolve.datasets.layouts.documents import read_xml, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -76,7 +76,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
             roots[name] = root
     if not roots:
         return None
-    names, copies = without_copies(inventory.root, list(roots))
+    names, duplicates = without_duplicates(inventory.root, list(roots))
     finder = ImageFinder(inventory.images)
     entries: list[OutlinedImage] = []
     missing: list[str] = []
@@ -91,7 +91,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
             f"{inventory.root} holds none of the images that {next(iter(roots))} names, such as {missing[0]}."
         )
     dataset = _dataset(inventory, {name: roots[name] for name in names}, entries, missing)
-    return replace(dataset, notes=(*copies, *dataset.notes))
+    return replace(dataset, notes=(*duplicates, *dataset.notes))
 
 
 def _dataset(

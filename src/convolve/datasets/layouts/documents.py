@@ -17,7 +17,7 @@ from convolve.datasets.layouts.parts import split_word
 from convolve.errors import DataError
 
 
-def without_copies(root: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
+def without_duplicates(root: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The files without those that hold the same bytes as another one of the same split, which has a shorter name; and
     a note on each copy.
     """

@@ -17,7 +17,7 @@ from typing import Any, final
 import numpy as np
 
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, natural
-from convolve.datasets.layouts.documents import read_json, without_copies
+from convolve.datasets.layouts.documents import read_json, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder, path_parts
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -117,7 +117,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     files = {name: tasks for name in inventory.annotation_files(MARK) if (tasks := _read(inventory, name))}
     if not files:
         return None
-    names, copies = without_copies(inventory.root, list(files))
+    names, duplicates = without_duplicates(inventory.root, list(files))
     files = {name: files[name] for name in names}
     entries: list[OutlinedImage] = []
     missing: list[str] = []
@@ -143,7 +143,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         dataset = tagged_dataset(inventory, NAME, reason, entries, chosen)
     else:
         raise DataError(f"{first} has neither regions nor choices; annotate some.")
-    return replace(dataset, notes=(*copies, *absent, *dataset.notes), sources=tuple(files))
+    return replace(dataset, notes=(*duplicates, *absent, *dataset.notes), sources=tuple(files))
 
 
 def _entries(

@@ -98,12 +98,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
                 obstacles.append(error)
             else:
                 found.append(table)
-        found, copies = _without_copies(found)
+        found, duplicates = _without_duplicates(found)
         if found := _select(inventory, found, obstacles):
             dataset = _dataset(inventory.root, found)
             if any(map(class_index.MARK.search, inventory.files)):
                 dataset = class_index.name_classes(inventory, dataset)
-            return replace(dataset, notes=(*copies, *dataset.notes, *map(str, obstacles)))
+            return replace(dataset, notes=(*duplicates, *dataset.notes, *map(str, obstacles)))
     if not obstacles:
         return None
     first = min(obstacles, key=lambda error: isinstance(error, NoGroundTruthError))
@@ -247,16 +247,17 @@ def _check_labels(table: _Table) -> None:
         )
 
 
-def _without_copies(tables: Sequence[_Table]) -> tuple[list[_Table], list[str]]:
+def _without_duplicates(tables: Sequence[_Table]) -> tuple[list[_Table], list[str]]:
     """The tables without those that say the same as another one, which has a shorter name; and a note on each copy."""
     kept: list[_Table] = []
-    copies: dict[str, str] = {}
+    duplicates: dict[str, str] = {}
     for table in sorted(tables, key=lambda table: (len(table.name), natural(table.name))):
         for one in kept:
             if one.rows == table.rows and one.label_names == table.label_names:
-                copies[table.name] = one.name
-        kept += [] if table.name in copies else [table]
-    return [table for table in tables if table.name not in copies], list(map(copy_note, copies, copies.values()))
+                duplicates[table.name] = one.name
+        kept += [] if table.name in duplicates else [table]
+    notes = [copy_note(name, other) for name, other in duplicates.items()]
+    return [table for table in tables if table.name not in duplicates], notes
 
 
 def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[DataError]) -> list[_Table]:

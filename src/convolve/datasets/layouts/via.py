@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural
-from convolve.datasets.layouts.documents import read_json, without_copies
+from convolve.datasets.layouts.documents import read_json, without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.outlines import (
     BOX,
@@ -59,7 +59,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     files = {name: images for name in inventory.annotation_files(MARK) if (images := _read(inventory, name))}
     if not files:
         return None
-    names, copies = without_copies(inventory.root, list(files))
+    names, duplicates = without_duplicates(inventory.root, list(files))
     files = {name: files[name] for name in names}
     finder = ImageFinder(inventory.images)
     attribute = _attribute(inventory, files)
@@ -84,7 +84,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     absent = [f"left out: {len(missing)} missing, such as {list_names(missing)}"] if missing else []
     bare = [entry.image for entry in entries if not entry.objects]
     absent += [f"no region, so all background: {count_of(len(bare), 'image')}, {list_names(bare)}"] if bare else []
-    return replace(dataset, notes=(*copies, *absent, *dataset.notes), sources=tuple(files))
+    return replace(dataset, notes=(*duplicates, *absent, *dataset.notes), sources=tuple(files))
 
 
 def _read(inventory: Inventory, name: str) -> dict[str, list[_Region]]:
