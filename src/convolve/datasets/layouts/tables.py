@@ -256,9 +256,8 @@ def _without_duplicates(tables: Sequence[_Table]) -> tuple[list[_Table], list[st
             if one.rows == table.rows and one.label_names == table.label_names:
                 duplicates[table.name] = one.name
         kept += [] if table.name in duplicates else [table]
-    return [table for table in tables if table.name not in duplicates], list(
-        map(copy_note, duplicates, duplicates.values())
-    )
+    notes = [copy_note(name, other) for name, other in duplicates.items()]
+    return [table for table in tables if table.name not in duplicates], notes
 
 
 def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[DataError]) -> list[_Table]:
