@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from PIL import Image
 import convolve
 from convolve.errors import OptionError
 from convolve.tasks import registry
+from convolve.training.run import open_run, write_manifest
 from convolve.verbs.train import Trained
 from tests.tasks.mean_color import MeanColor
 
@@ -141,8 +143,8 @@ def test_changed_images_are_noticed_by_resume(trained: Trained, photos: Path, tm
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     recipe = (run / "recipe.toml").read_text().replace(str(photos), str(copy))
     (run / "recipe.toml").write_text(recipe)
-    manifest = json.loads((run / "manifest.json").read_text())
-    (run / "manifest.json").write_text(json.dumps({**manifest, "results": {}}))
+    opened = open_run(run)
+    write_manifest(replace(opened, manifest=replace(opened.manifest, results={})))
     shutil.copy(copy / "odd" / "1.png", copy / "odd" / "3.png")
     with pytest.raises(convolve.ConvolveError, match="has changed since"):
         convolve.train(resume=run, progress=False)

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import convolve
-from convolve.training.run import open_run
+from convolve.training.run import open_run, write_manifest
 from convolve.verbs.compare import Comparison
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
@@ -96,9 +96,9 @@ def test_predicting_reads_files_as_training_read_its_images(trained: Trained, tm
 
 def test_comparing_puts_the_better_first(trained: Trained, tmp_path: Path) -> None:
     worse = Path(shutil.copytree(trained.run, tmp_path / "worse"))
-    document = json.loads((worse / "manifest.json").read_text())
-    document["results"]["test"]["metrics"]["accuracy"] = 0.5
-    (worse / "manifest.json").write_text(json.dumps(document))
+    run = open_run(worse)
+    run.manifest.results["test"]["metrics"]["accuracy"] = 0.5
+    write_manifest(run)
     found = convolve.compare([worse, trained.run], figure=tmp_path / "costs.svg", threads=1)
     assert isinstance(found, Comparison)
     best, other = found.as_json()["runs"]

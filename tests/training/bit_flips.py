@@ -128,15 +128,19 @@ def stopped_run(folder: Path) -> Subject:
 
 
 def main() -> None:
-    """Flip bits, half of them in each kind of run, and print how often each outcome was met in each file."""
+    """Flip bits, half of them in each kind of run, and print how often each outcome was met in each file; after
+    Ctrl-C, of those so far.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--flips", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     started, counts = time.monotonic(), Counter[tuple[str, str]]()
-    with tempfile.TemporaryDirectory() as home:
-        for subject in (finished_run(Path(home, "finished")), stopped_run(Path(home, "stopped"))):
-            for file, bit, outcome in subject.draw(options.flips // 2, random.Random(options.seed)):
+    with tempfile.TemporaryDirectory() as home, suppress(KeyboardInterrupt):
+        subjects = [finished_run(Path(home, "finished")), stopped_run(Path(home, "stopped"))]
+        flips = [subject.draw(options.flips // 2, random.Random(options.seed)) for subject in subjects]
+        for pair in zip(*flips, strict=True):
+            for subject, (file, bit, outcome) in zip(subjects, pair, strict=True):
                 counts[f"{subject.folder.name}/{file}", outcome] += 1
                 if outcome not in GOOD:
                     sys.stdout.write(f"{subject.folder.name}/{file}, bit {bit}: {outcome}\n")

@@ -167,15 +167,17 @@ def test_views_are_written_next_to_the_heatmaps(shapes_run: Path, images: Path, 
     assert all(Path(path).is_file() for files in found.views.values() for path in files)
 
 
-def test_a_run_explains_wherever_it_is(shapes_run: Path, images: Path, tmp_path: Path) -> None:
+def test_a_run_explains_wherever_it_is(shapes: Path, shapes_run: Path, images: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(shapes_run, tmp_path / "run elsewhere"))
     found = explain(moved, images / "그림 0.png")
     assert found.page == moved / "explanations" / "explanations.html"
-    recipe = (moved / "recipe.toml").read_text(encoding="utf-8")
-    (moved / "recipe.toml").write_text(recipe.replace("꽃 photos", "gone"), encoding="utf-8")
-    explain(moved, images / "그림 0.png")
-    with pytest.raises(DataError, match="The run's data is no longer at"):
-        explain(moved)
+    gone = shapes.rename(shapes.with_name("gone"))
+    try:
+        explain(moved, images / "그림 0.png")
+        with pytest.raises(DataError, match="The run's data is no longer at"):
+            explain(moved)
+    finally:
+        gone.rename(shapes)
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,18 @@ def test_moved_data_are_the_same_or_refused(tmp_path: Path) -> None:
         convolve.evaluate(run, progress=False)
 
 
+def test_damaged_splits_are_no_reason_to_take_all_images(tmp_path: Path) -> None:
+    """Of the run's own data in another folder, its test split is evaluated."""
+    data = folders(tmp_path / "data", {"a": 12, "b": 12})
+    run = train(data, **QUICK, out=tmp_path / "run").run
+    moved = data.rename(tmp_path / "moved")
+    assert convolve.evaluate(run, moved, progress=False).as_json()["split"] == "test"
+    path = run / "splits.json"
+    path.write_text(path.read_text().replace("a/1", "a/0"))
+    with pytest.raises(RunError, match=r"splits\.json is damaged: its content does not match its digest"):
+        convolve.evaluate(run, moved, progress=False)
+
+
 def test_a_run_without_digests_answers_the_same(digits_run: Path, tmp_path: Path) -> None:
     run = without_digests(digits_run, tmp_path / "run")
     first, second = (convolve.evaluate(each, progress=False).as_json() for each in (digits_run, run))

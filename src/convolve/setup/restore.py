@@ -32,7 +32,7 @@ from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.manifest import MANIFEST
-from convolve.training.run import Run, read_splits
+from convolve.training.run import Run, read_split_names, read_splits
 from convolve.values import Dataset, Indices, Splits
 
 
@@ -179,7 +179,8 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
 
 
 def _splits_of_moved_data(run: Run, dataset: Dataset) -> Splits | None:
-    """The run's splits, where the data is the run's own in another folder."""
+    """The run's splits, where the data is the run's own in another folder. Raises `RunError` where they are damaged."""
+    read_split_names(run)
     try:
         splits = read_splits(run, dataset)
         return splits if _is_unchanged(run, dataset, splits, read_digests(dataset.images)) else None

@@ -195,13 +195,18 @@ def read_lines(run: Run, name: str) -> tuple[list[Mapping[str, Any]], bool]:
     return lines, bool(last)
 
 
-def read_splits(run: Run, dataset: Dataset) -> Splits:
-    """The splits that the run was trained with, identified by the images' names. Raises `RunError`."""
+def read_split_names(run: Run) -> tuple[dict[str, list[str]], str]:
+    """The names of the images in each of the run's splits, and why they are there. Raises `RunError`."""
     path = check_file(run, _SPLITS)
     try:
-        names, origin = _names_of_splits(parse_json(read_file(path)))
+        return _names_of_splits(parse_json(read_file(path)))
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}); {_BACKUP}") from error
+
+
+def read_splits(run: Run, dataset: Dataset) -> Splits:
+    """The splits that the run was trained with, identified by the images' names. Raises `RunError`."""
+    names, origin = read_split_names(run)
     index_of = {name: index for index, name in enumerate(_names(dataset))}
     missing = [name for part in _PARTS for name in names[part] if name not in index_of]
     if missing:
