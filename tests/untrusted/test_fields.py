@@ -40,10 +40,12 @@ def test_what_is_no_size(size: tuple[float, float]) -> None:
 
 
 def test_other_types() -> None:
-    for value in (None, True, [], {}, float("nan")):
+    no_text: tuple[Any, ...] = (None, True, [], {}, float("nan"))
+    for value in no_text:
         with pytest.raises(ValueError, match="a text is something else"):
             as_text(value)
-    for value in (None, "ab", {}, (1, 2)):
+    no_list: tuple[Any, ...] = (None, "ab", {}, (1, 2))
+    for value in no_list:
         with pytest.raises(ValueError, match="a list is something else"):
             as_list(value)
     with pytest.raises(ValueError, match="an object is something else"):

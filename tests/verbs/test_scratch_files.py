@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -59,7 +60,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.csv")
     (tmp_path / "b.npy").symlink_to("/dev/zero")
     for name in ("a.npy", "a.csv", "b.npy", "absent.csv", "a\0.csv", "a" * 5000 + ".npy"):
-        refuse(lambda name=name: read_numbers("input", str(tmp_path / name)), OptionError)
+        refuse(partial(read_numbers, "input", str(tmp_path / name)), OptionError)
 
 
 @pytest.mark.parametrize("suffix", GOOD)

@@ -211,7 +211,8 @@ def test_an_outline_that_cannot_be_drawn_is_named_with_its_image(outline: object
 
 
 def test_sizes_that_no_image_has_are_those_of_the_image(tmp_path: Path) -> None:
-    for size in (1e999, 10**400, True, [], -3, "a"):
+    sizes: tuple[Any, ...] = (1e999, 10**400, True, [], -3, "a")
+    for size in sizes:
         images = [{"id": number, "file_name": f"{number}.png", "height": size, "width": 10} for number in (7, 8, 9)]
         assert masks_of(read(tmp_path, "coco", annotated([[1, 1, 5, 1, 5, 5]], images=images))).read(0).shape == (6, 10)
     (tmp_path / "7.png").write_bytes(b"no image")
@@ -264,11 +265,13 @@ def test_names_of_classes_that_cannot_be_printed_are_not_taken(tmp_path: Path) -
     assert any("has a name that cannot be printed, '\\x1b[2J'" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("path", sorted(SHARED.glob("*-*.*")), ids=lambda path: path.stem)
-def test_collected_files(path: Path, tmp_path: Path) -> None:
-    kind = next((kind for prefix, kind in KINDS.items() if path.name.startswith(prefix)), None)
-    if kind is None:
-        pytest.skip("of another reader")
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [(prefix, path) for prefix in KINDS for path in sorted(SHARED.glob(f"{prefix}*"))],
+    ids=lambda value: getattr(value, "stem", ""),
+)
+def test_collected_files(prefix: str, path: Path, tmp_path: Path) -> None:
+    kind = KINDS[prefix]
     put(tmp_path, kind).write_bytes(path.read_bytes())
     if kind == "table":
         check_reading(lambda: open_dataset(tmp_path / GOOD_FILES[kind].name), DataError)
