@@ -46,7 +46,7 @@ from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
 from convolve.datasets.masks import Masks
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
-from convolve.errors import DataError, escape_text
+from convolve.errors import UNPRINTABLE, DataError, escape_text
 from convolve.values import Dataset, Indices
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
@@ -86,7 +86,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if tiffs := [name for name in files if name.casefold().endswith(tiff_pages.SUFFIXES)]:
         pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
         dataset = replace(dataset, notes=(*dataset.notes, *pages))
-    return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
+    if any(map(UNPRINTABLE.search, (dataset.reason, *dataset.notes))):
+        return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
+    return dataset
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:
