@@ -196,4 +196,5 @@ def _read_numbers(content: bytes, matrix: _Matrix, order: str) -> npt.NDArray[An
             read = values.astype(kind, copy=False)
         if stored != kind and not np.array_equal(read, values, equal_nan=stored[0] == "f"):
             raise ValueError(f"its {matrix.name} has numbers that are too large for their type")
-    return read.reshape(matrix.shape, order="F")
+    array: npt.NDArray[Any] = read.reshape(matrix.shape, order="F")
+    return array

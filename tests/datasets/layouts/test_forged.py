@@ -265,11 +265,13 @@ def test_names_of_classes_that_cannot_be_printed_are_not_taken(tmp_path: Path) -
     assert any("has a name that cannot be printed, '\\x1b[2J'" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("path", sorted(SHARED.glob("*-*.*")), ids=lambda path: path.stem)
-def test_collected_files(path: Path, tmp_path: Path) -> None:
-    kind = next((kind for prefix, kind in KINDS.items() if path.name.startswith(prefix)), None)
-    if kind is None:
-        pytest.skip("of another reader")
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [(prefix, path) for prefix in KINDS for path in sorted(SHARED.glob(f"{prefix}*"))],
+    ids=lambda value: getattr(value, "stem", ""),
+)
+def test_collected_files(prefix: str, path: Path, tmp_path: Path) -> None:
+    kind = KINDS[prefix]
     put(tmp_path, kind).write_bytes(path.read_bytes())
     if kind == "table":
         check_reading(lambda: open_dataset(tmp_path / GOOD_FILES[kind].name), DataError)

@@ -51,7 +51,7 @@ from convolve.datasets.layouts.readings import (
     join_splits,
 )
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
-from convolve.errors import DataError, escape_text
+from convolve.errors import UNPRINTABLE, DataError, escape_text
 from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
@@ -91,9 +91,12 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if heeded:
         _check_heeded(dataset, heeded)
     files = (*dataset.images.names, *dataset.annotations) if isinstance(dataset.images, ImageFiles) else ()
-    tiffs = [name for name in files if tiff_pages.MARK.search(name)]
-    notes = (*dataset.notes, *(tiff_pages.describe_pages(Path(dataset.root), tiffs) if tiffs else ()))
-    return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, notes)))
+    if tiffs := [name for name in files if tiff_pages.MARK.search(name)]:
+        pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
+        dataset = replace(dataset, notes=(*dataset.notes, *pages))
+    if any(map(UNPRINTABLE.search, (dataset.reason, *dataset.notes))):
+        return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
+    return dataset
 
 
 def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], Sequence[ModuleType]]:

@@ -100,7 +100,11 @@ def labeled_arrays(root: Path, layout: str, reason: str, parts: Sequence[Part], 
     values = np.concatenate([part.values for part in parts]).astype(np.int64)
     images = join_arrays([ImageArray(part.images, part.label) for part in parts])
     splits = [part.split for part in parts for _ in part.values]
-    return build_dataset(root, layout, reason, images, splits, {"labels": _labels(root, values, classes)})
+    try:
+        labels = Labels(values, tuple(classes))
+    except DataError as error:
+        raise DataError(f"{root}: {error}") from None
+    return build_dataset(root, layout, reason, images, splits, {"labels": labels})
 
 
 def join_arrays(arrays: Sequence[ImageArray]) -> Images:
@@ -111,19 +115,10 @@ def join_arrays(arrays: Sequence[ImageArray]) -> Images:
 def labeled_files(
     root: Path, layout: str, reason: str, rows: Sequence[tuple[str, str | None, int]], classes: Sequence[str]
 ) -> Dataset:
-    """A dataset of files, one label each, from rows of (path below ``root``, split, class index). Raises `DataError`
-    for labels outside of the classes.
-    """
-    labels = _labels(root, np.array([row[2] for row in rows], dtype=np.int64), classes)
+    """A dataset of files, one label each, from rows of (path below ``root``, split, class index)."""
+    labels = Labels(np.array([row[2] for row in rows], dtype=np.int64), tuple(classes))
     images = ImageFiles(root, tuple(row[0] for row in rows))
     return build_dataset(root, layout, reason, images, [row[1] for row in rows], {"labels": labels})
-
-
-def _labels(root: Path, values: Indices, classes: Sequence[str]) -> Labels:
-    try:
-        return Labels(values, tuple(classes))
-    except DataError as error:
-        raise DataError(f"{root}: {error}") from None
 
 
 def build_dataset(
