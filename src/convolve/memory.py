@@ -12,7 +12,7 @@ from convolve.errors import ConvolveError
 
 _DATA: Final = 1100
 _ADDRESSES: Final = 1600
-_ADDRESSES_WITH_GPUS: Final = 4000
+_ADDRESSES_WITH_GPUS: Final = 4200
 """Megabytes that a command takes before there is any image. Where a limit allows less, libraries end the process without
 a word, or wait forever (OpenBLAS does)."""
 
