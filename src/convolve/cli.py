@@ -134,8 +134,11 @@ def _explain_usage(error: cyclopts.CycloptsError, words: Sequence[str]) -> str:
 
 def _explain(error: Exception) -> str:
     """What went wrong, or what the system does not allow."""
-    if isinstance(error, TrainingError) or not lacks_memory(error):
-        return _explain_refusal(error) if isinstance(error, OSError) else str(error)
+    specific = isinstance(error, TrainingError) or "not enough memory" in str(error)
+    if isinstance(error, ConvolveError) and (specific or not lacks_memory(error)):
+        return str(error)
+    if isinstance(error, OSError) and not lacks_memory(error):
+        return _explain_refusal(error)
     return "There is not enough memory; close other programs, or use smaller or fewer images."
 
 

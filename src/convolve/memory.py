@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import mmap
+import os
 import re
 from pathlib import Path
 from typing import Final
 
-from convolve.errors import ConvolveError
+from convolve.errors import ConvolveError, DataError
 
+_LARGEST_IMAGE: Final = 2**28
+"""Bytes of the largest image that is decoded at all (`untrusted.images`)."""
 _DATA: Final = 1100
 _ADDRESSES: Final = 1600
 _ADDRESSES_WITH_GPUS: Final = 4200
-"""Megabytes that a command takes before there is any image. Where a limit allows less, libraries end the process without
-a word, or wait forever (OpenBLAS does)."""
+"""Megabytes that a command takes before there is any image. Where a limit allows less, libraries end the process
+without a word, or wait forever (OpenBLAS does)."""
 
+_NO_FILES = (errno.EMFILE, errno.ENFILE)
 _SENTENCES = re.compile(
     "|".join(
         (
@@ -44,6 +49,20 @@ def lacks_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return False
+
+
+def blame_machine(error: Exception, name: str) -> None:
+    """Raise `DataError` where a file could not be read since the machine lacks memory or open files just now.
+
+    Otherwise the file is to blame, even if its decoder has asked for more memory than there is.
+    """
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno in _NO_FILES else ""
+    try:
+        mmap.mmap(-1, _LARGEST_IMAGE).close()
+    except OSError:
+        reason = "there is not enough memory"
+    if reason:
+        raise DataError(f"{name} cannot be read, since {reason}; close other programs and try again.") from error
 
 
 def check_limits() -> None:

@@ -130,7 +130,8 @@ def main() -> int:
             bad += bool(found)
             say(f"{number} {kind}, {what}: {'; '.join(found) or 'nothing wrong'}")
     tried = ", ".join(f"{kind} {count}" for kind, count in counts.items())
-    say(f"{sum(counts.values())} rounds ({tried}) in {(time.monotonic() - started) / 60:.0f} min, {bad} found something")
+    minutes = (time.monotonic() - started) / 60
+    say(f"{sum(counts.values())} rounds ({tried}) in {minutes:.0f} min, {bad} found something")
     return bad
 
 

@@ -16,6 +16,14 @@ from typing import Any
 SECONDS = 180.0
 """After which a program counts as one that hangs, on a busy machine too."""
 INTERRUPTED = 130
+_LIMITED = """
+import os, resource, sys
+numbers = [int(word) for word in sys.argv[1 : sys.argv.index("--")]]
+for limit, value in zip(numbers[::2], numbers[1::2], strict=True):
+    resource.setrlimit(limit, (value, value))
+command = sys.argv[sys.argv.index("--") + 1 :]
+os.execvp(command[0], command)
+"""
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,13 @@ def begin(
 ) -> subprocess.Popen[str]:
     """Start `convolve WORDS` in a folder that also has its cache, with ``limits`` of the system by their numbers."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CONVOLVE_CACHE": str(folder / "cache")}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in (os.environ.get("PYTHONPATH"), os.getcwd()) if path)
-    command = [*prefix, sys.executable, "-m", "convolve", *map(str, words)]
+    environment["PYTHONPATH"] = os.pathsep.join([*environment.get("PYTHONPATH", "").split(os.pathsep), str(Path.cwd())])
+    numbers = [str(number) for limit in (limits or {}).items() for number in limit]
+    limited = [sys.executable, "-c", _LIMITED, *numbers, "--"] if numbers else []
+    command = [*limited, *prefix, sys.executable, "-m", "convolve", *map(str, words)]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
-        preexec_fn=_limiting(limits) if limits else None, start_new_session=True,
+        start_new_session=True,
     )  # fmt: skip
 
 
@@ -103,13 +113,3 @@ def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:
         process.send_signal(signal.SIGKILL)
         return True
     return False
-
-
-def _limiting(limits: Mapping[int, int]) -> Callable[[], None]:
-    import resource
-
-    def limit() -> None:
-        for number, value in limits.items():
-            resource.setrlimit(number, (value, value))
-
-    return limit

@@ -183,8 +183,9 @@ def isolated(training: Training, run: Path | None = None) -> Iterator[None]:
         if not lacks_memory(error):
             raise
         batch = training.recipe.batch or 2
-        remedy = f"try --batch {max(batch // 2, 1)}"
+        smaller = f"--batch {max(batch // 2, 1)}"
+        remedy = f"try {smaller}"
         if run is not None:
             resume = f"convolve train --resume {shell_quote(run)}"
-            remedy = f"close other programs and continue with: {resume}; or train anew with --batch {max(batch // 2, 1)}"
+            remedy = f"close other programs and continue with `{resume}`, or train anew with {smaller}"
         raise TrainingError(f"There is not enough memory for {batch} images in a step; {remedy}.") from error
