@@ -22,8 +22,9 @@ from rich.text import Text
 import convolve
 from convolve.command import Command
 from convolve.console import open_console, report_progress
-from convolve.errors import ConvolveError, Interrupted
+from convolve.errors import ConvolveError, Interrupted, TrainingError
 from convolve.files import shell_quote
+from convolve.memory import check_limits, lacks_memory
 from convolve.options import Flat, fields, with_task_options
 from convolve.progress import silent
 from convolve.tasks.registry import task_flags
@@ -75,6 +76,7 @@ def main() -> None:
         application()(_move_dashes(words) if "-" in words else words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end has begun
         _print_error("Interrupted.")
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
@@ -83,12 +85,12 @@ def main() -> None:
     except cyclopts.CycloptsError as error:
         _print_error(_explain_usage(error, words))
         sys.exit(2)
-    except (ConvolveError, OSError, MemoryError) as error:
-        if debug:
+    except Exception as error:
+        if debug or not (isinstance(error, ConvolveError | OSError) or lacks_memory(error)):
             raise
         if isinstance(error, OSError):
             _discard_output()  # which may be what could not be written
-        _print_error(str(error) if isinstance(error, ConvolveError) else _explain_refusal(error))
+        _print_error(_explain(error))
         sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
 
 
@@ -130,10 +132,18 @@ def _explain_usage(error: cyclopts.CycloptsError, words: Sequence[str]) -> str:
     return sentence
 
 
-def _explain_refusal(error: OSError | MemoryError) -> str:
+def _explain(error: Exception) -> str:
+    """What went wrong, or what the system does not allow."""
+    specific = isinstance(error, TrainingError) or "not enough memory" in str(error)
+    if isinstance(error, ConvolveError) and (specific or not lacks_memory(error)):
+        return str(error)
+    if isinstance(error, OSError) and not lacks_memory(error):
+        return _explain_refusal(error)
+    return "There is not enough memory; close other programs, or use smaller or fewer images."
+
+
+def _explain_refusal(error: OSError) -> str:
     """What the system does not allow."""
-    if isinstance(error, MemoryError):
-        return "There is not enough memory; close other programs, or use smaller or fewer images."
     why = error.strerror or str(error)
     if error.filename is None and error.errno in _NOT_WRITTEN:
         return f"The output cannot be written ({why}); free some space or write it elsewhere."
@@ -152,6 +162,8 @@ def _run(
 ) -> None:
     """Run a command by the options that are ``given``, if any, and those of tasks (``own``); print its result."""
     del debug  # which `main` looks for
+    if command.needs_torch:
+        check_limits()
     options = given or command.options()
     console = open_console(stderr=json)
     with nullcontext(silent) if quiet else report_progress(console) as listener:

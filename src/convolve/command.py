@@ -30,13 +30,15 @@ R = TypeVar("R", bound=Result)
 @dataclass(frozen=True)
 class Command(Generic[Options, R]):
     """``run`` does the work and prints nothing except through the listener; ``render`` gives what is printed of the
-    result. ``task_use`` says which options of the tasks the command takes too, if any.
+    result. ``task_use`` says which options of the tasks the command takes too, if any; ``needs_torch``, whether it
+    always loads PyTorch.
     """
 
     options: type[Options]
     run: Callable[[Options, Listener], R]
     render: Callable[[R], Iterator[RenderableType]]
     task_use: Literal["train", "predict"] | None = None
+    needs_torch: bool = True
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from convolve.datasets import dicom
 from convolve.datasets.jpeg import END, read_jpeg_header
 from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
+from convolve.memory import blame_machine
 from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.untrusted.images import TooCostlyError, check_cost, check_jpeg_cost, open_image, silent_decoders
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
@@ -178,6 +179,7 @@ class ImageFiles(Images):
         try:
             return EncodedFile(read_file(os.path.join(self.root, name), IMAGE_BYTES), name)  # noqa: PTH118 - 3x as fast
         except OSError as error:
+            blame_machine(error, name)
             reason = error.strerror or str(error)
             raise ImageError(f"{name} cannot be opened ({reason}); restore it or leave it out.") from error
 
@@ -291,9 +293,11 @@ def _image_errors(blob: bytes, name: str) -> Iterator[None]:
         raise ImageError(f"{name} is not an image in a supported format; save it as JPEG, PNG, TIFF or WebP.") from None
     except TooCostlyError as error:
         raise ImageError(f"{name} {error}; make it smaller.") from None
-    except MemoryError:
+    except MemoryError as error:
+        blame_machine(error, name)
         raise ImageError(f"{name} needs more memory than there is; make it smaller.") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
+        blame_machine(error, name)
         raise ImageError(f"{name} is damaged or cut short ({error}); copy it again or delete it.") from error
 
 

@@ -18,6 +18,7 @@ from convolve.datasets.images import DIGEST_BYTES
 from convolve.datasets.parallel import in_order
 from convolve.datasets.stored_masks import are_colors, class_indices, read_stored
 from convolve.errors import ChangedImageError, DataError, ImageError
+from convolve.memory import blame_machine
 from convolve.targets import ArrayTargets
 from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.values import (
@@ -86,6 +87,7 @@ class MaskFiles:
         try:
             content = read_file(self.root / self.names[index], IMAGE_BYTES)
         except OSError as error:
+            blame_machine(error, self.names[index])
             raise ImageError(f"{self.names[index]} cannot be opened ({error.strerror}); restore it.") from error
         meaning = repr((self.stored, self.ignored)).encode()
         return hashlib.blake2b(meaning + content, digest_size=DIGEST_BYTES).digest()

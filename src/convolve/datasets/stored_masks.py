@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from convolve.errors import ImageError
+from convolve.memory import blame_machine
 from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.untrusted.images import TooCostlyError, check_cost, open_image
 from convolve.values import IGNORE, Color, Pixels
@@ -69,6 +70,7 @@ def read_stored(path: Path) -> StoredMask:
     except TooCostlyError as error:
         raise ImageError(f"{path} {error}; make it smaller or leave its image out.") from None
     except Exception as error:  # a damaged file can make a decoder raise anything
+        blame_machine(error, str(path))
         reason = "no known format" if isinstance(error, UnidentifiedImageError) else str(error)
         raise ImageError(f"{path} cannot be read as a mask ({reason}); restore it or leave its image out.") from error
 

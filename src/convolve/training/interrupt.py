@@ -1,19 +1,28 @@
-"""Ctrl-C and SIGTERM while a training runs: finish the step, save, leave."""
+"""Ctrl-C, SIGTERM, or a terminal that is closed while a training runs: finish the step, save, leave."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self, final
 
 
+def _caught() -> list[signal.Signals]:
+    """What asks a program to stop, on this system and in this session."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
 @final
 class Interruption:
-    """Inside the block, the first SIGINT or SIGTERM only sets ``requested``; a second one interrupts at once.
+    """Inside the block, the first SIGINT, SIGTERM or SIGHUP only sets ``requested``; a second one interrupts at once.
 
-    The former handlers are restored at the end. Outside the main thread, where signals cannot be caught, it does
-    nothing.
+    The former handlers are restored at the end. A SIGHUP that is ignored, as under `nohup`, stays so. Outside the main
+    thread, where signals cannot be caught, it does nothing.
     """
 
     def __init__(self) -> None:
@@ -22,7 +31,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._former = {name: signal.signal(name, self._request) for name in (signal.SIGINT, signal.SIGTERM)}
+            self._former = {number: signal.signal(number, self._request) for number in _caught()}
         return self
 
     def __exit__(

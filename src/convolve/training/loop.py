@@ -17,12 +17,12 @@ from convolve.training.step import State, Training, isolated, step
 def fit(training: Training, files: RunFiles, events: Events) -> State:
     """Train, or continue from the run's last checkpoint; the network ends with the best epoch's weights.
 
-    Raises `Interrupted` on Ctrl-C or SIGTERM, once the step is done and saved, and `TrainingError` when the loss
-    became non-finite, with the last good weights back in place, or when memory or disk is full.
+    Raises `Interrupted` on Ctrl-C, SIGTERM or SIGHUP, once the step is done and saved, and `TrainingError` when the
+    loss became non-finite, with the last good weights back in place, or when memory or disk is full.
     """
     learner = Learner(training.task.network, training.recipe)
     state = files.start(learner)
-    with isolated(training), Interruption() as interruption:
+    with isolated(training, files.run), Interruption() as interruption:
         while not state.ended:
             learner.train()
             with closing(training.train.epoch(state.epoch, state.step)) as batches:

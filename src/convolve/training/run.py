@@ -69,7 +69,11 @@ def new_folder(name: str) -> Path:
 
 
 def taken(folder: Path) -> RunError:
-    """What to raise where a folder holds a run."""
+    """What to raise where a folder holds a run, or what a training has left that was stopped before it began."""
+    if not any((folder / name / "manifest.json").exists() for name in (".", "fold-1")):
+        return RunError(
+            f"{folder} holds a run that has not begun; choose another --out, or delete it where no training is running."
+        )
     resume = f"--resume {shell_quote(folder)}"
     return RunError(f"{folder} already holds a run; choose another --out, or continue it with {resume}.")
 
@@ -140,6 +144,8 @@ def open_run(folder: Path) -> Run:
     """
     path = folder / MANIFEST
     if not is_file(path):
+        if (folder / CHECKPOINTS).is_dir():
+            raise taken(folder)
         raise RunError(
             f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` reported."
         )

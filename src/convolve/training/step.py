@@ -7,20 +7,21 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor, nn
 
 from convolve.errors import TrainingError
+from convolve.files import shell_quote
+from convolve.memory import lacks_memory
 from convolve.runtime import Runtime
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
 from convolve.training.schedules import learning_rate_at
 from convolve.training.time_limit import TimeLimit
 from convolve.values import Batch
-
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 class Learnable(Protocol):
@@ -170,16 +171,21 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
 
 
 @contextmanager
-def isolated(training: Training) -> Iterator[None]:
-    """Torch's random state is the training's own inside the block and is restored; out of memory becomes a sentence."""
+def isolated(training: Training, run: Path | None = None) -> Iterator[None]:
+    """Torch's random state is the training's own inside the block and is restored; out of memory becomes a sentence,
+    which says how to continue where there is a ``run``.
+    """
     devices = [training.runtime.device] if training.runtime.device.startswith("cuda") else []
     try:
         with torch.random.fork_rng(devices):
             yield
-    except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not lacks_memory(error):
             raise
-        smaller = max((training.recipe.batch or 2) // 2, 1)
-        raise TrainingError(
-            f"There is not enough memory for {training.recipe.batch} images in a step; try --batch {smaller}."
-        ) from error
+        batch = training.recipe.batch or 2
+        smaller = f"--batch {max(batch // 2, 1)}"
+        remedy = f"try {smaller}"
+        if run is not None:
+            resume = f"convolve train --resume {shell_quote(run)}"
+            remedy = f"close other programs and continue with `{resume}`, or train anew with {smaller}"
+        raise TrainingError(f"There is not enough memory for {batch} images in a step; {remedy}.") from error

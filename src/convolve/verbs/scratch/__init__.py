@@ -185,4 +185,4 @@ def _example_options(name: str, options: Scratch) -> Scratch:
     return merge(example, options)
 
 
-COMMAND = Command(Scratch, run, render)
+COMMAND = Command(Scratch, run, render, needs_torch=False)
