@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convolve.datasets.cache import PixelSource, clean, open_cache
+from convolve.datasets.cache import PixelSource, clean, open_cache, read_images
 from convolve.datasets.preprocess import resize_for_cache
 from convolve.values import Images
 from tests.datasets.cache_damage import FILES, HARMS, damage
@@ -55,6 +55,19 @@ def test_other_bytes_in_its_place(name: str, content: bytes, tmp_path: Path) -> 
     again = open_cache(images, GOAL, tmp_path / "caches", 10**9, 1)
     assert again.description.endswith("decoded in an earlier run.")
     assert len(list((tmp_path / "caches").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_whole_cache_in_its_place(name: str, tmp_path: Path) -> None:
+    images, others = files(tmp_path / "images", SIZES), files(tmp_path / "others", [*SIZES[1:], SIZES[0]])
+    open_cache(others, GOAL, tmp_path / "elsewhere", 10**9, 1)
+    expected = read_images(images, lambda _: GOAL, 10**9, 1, tmp_path / "caches")[0].measurements
+    other = only_cache(tmp_path / "elsewhere") / name
+    (only_cache(tmp_path / "caches") / name).write_bytes(other.read_bytes())
+    found, source = read_images(images, lambda _: GOAL, 10**9, 1, tmp_path / "caches")
+    assert "decoded once" in source.description
+    np.testing.assert_array_equal(found.measurements, expected)
+    assert_right(source, images)
 
 
 def damaged_pixel(images: Images, folder: Path) -> None:

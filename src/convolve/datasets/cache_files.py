@@ -40,7 +40,7 @@ _VERSION: Final = 4  # changes whenever the same images would give other bytes, 
 _FINISHED_NAME = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up, where files cannot be locked
-_NEW = 2.0  # seconds in which a writer may be about to lock its cache, or to rename it
+_GRACE = 2.0  # seconds in which a writer may be about to lock its cache, or to rename it
 _FREE = 0.05  # fraction of the disk that caches leave free
 _ALIKE = 0.5  # fraction of the images looked for that a cache must hold to be of use
 _ARRAY_BYTES = 2**33  # of each of the three arrays at most
@@ -307,7 +307,7 @@ def discard(path: Path) -> None:
 def _is_given_up(path: Path, used: float) -> bool:
     """Whether nobody is writing an unfinished cache any more, which was written to at that time."""
     age = time.time() - used
-    if age > _STALE or age < _NEW:
+    if age > _STALE or age < _GRACE:
         return age > _STALE
     with suppress(ImportError, OSError):  # its writer has locked it or has not begun, or no file can be locked
         import fcntl
