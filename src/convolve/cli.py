@@ -24,7 +24,7 @@ from convolve.command import Command
 from convolve.console import open_console, report_progress
 from convolve.errors import ConvolveError, Interrupted, TrainingError
 from convolve.files import shell_quote
-from convolve.memory import check_limits, lacks_memory
+from convolve.memory import LOW_LIMIT, lacks_memory
 from convolve.options import Flat, fields, with_task_options
 from convolve.progress import silent
 from convolve.tasks.registry import task_flags
@@ -162,8 +162,8 @@ def _run(
 ) -> None:
     """Run a command by the options that are ``given``, if any, and those of tasks (``own``); print its result."""
     del debug  # which `main` looks for
-    if command.needs_torch:
-        check_limits()
+    if command.needs_torch and LOW_LIMIT:
+        raise ConvolveError(LOW_LIMIT)
     options = given or command.options()
     console = open_console(stderr=json)
     with nullcontext(silent) if quiet else report_progress(console) as listener:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from convolve.errors import ConvolveError, DataError
+from convolve.errors import DataError
 
 _LARGEST_IMAGE: Final = 2**28
 """Bytes of the largest image that is decoded at all (`untrusted.images`)."""
@@ -65,22 +65,23 @@ def blame_machine(error: Exception, name: str) -> None:
         raise DataError(f"{name} cannot be read, since {reason}; close other programs and try again.") from error
 
 
-def check_limits() -> None:
-    """Raise `ConvolveError` where the limits of this process (`ulimit`) are too low for PyTorch."""
+def describe_low_limit() -> str | None:
+    """A sentence where the limits of this process (`ulimit`) are too low for PyTorch."""
     try:
         import resource
     except ImportError:  # on Windows
-        return
+        return None
     for number, flag, what in ((resource.RLIMIT_AS, "-v", "virtual memory"), (resource.RLIMIT_DATA, "-d", "data")):
         allowed = resource.getrlimit(number)[0]
         if allowed == resource.RLIM_INFINITY:
             continue
         needed = _needed_addresses() if number == resource.RLIMIT_AS else _DATA
         if allowed < needed * 10**6:
-            raise ConvolveError(
+            return (
                 f"There is not enough memory: this process may take {allowed / 1e6:,.0f} MB of {what}, but PyTorch "
                 f"needs {needed:,} MB of it; raise the limit with `ulimit {flag}`."
             )
+    return None
 
 
 def _needed_addresses() -> int:
@@ -89,3 +90,7 @@ def _needed_addresses() -> int:
     folders = found.submodule_search_locations or () if found else ()
     gpus = any(Path(folder, "lib", "libtorch_cuda.so").exists() for folder in folders)
     return _ADDRESSES_WITH_GPUS if gpus else _ADDRESSES
+
+
+LOW_LIMIT: Final = describe_low_limit()
+"""The sentence for this process, whose limits are those that it began with."""

@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from convolve import models
-from convolve.setup import run_report
-from convolve.setup import training as setup_training
+from convolve.setup import frozen_stages, run_report
 from convolve.training import frozen
 from convolve.training.run import open_run, save_weights
 from tests.verbs.synthetic import QUICK, STILL, folders, train
@@ -61,7 +60,7 @@ def test_frozen_stages_computed_once_train_alike(
     options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "epochs": 2, "seed": 4, "balance": balance}
     monkeypatch.setattr(run_report, "write_report", lambda *_: None)
     train(shapes, **options, out=tmp_path / "once")
-    monkeypatch.setattr(setup_training, "memory_budget", lambda: 0)
+    monkeypatch.setattr(frozen_stages, "memory_budget", lambda: 0)
     train(shapes, **options, out=tmp_path / "always")
     first, second = (metrics(tmp_path / name) for name in ("once", "always"))
     assert [line.keys() for line in first] == [line.keys() for line in second]

@@ -91,6 +91,8 @@ class EncodedFile(EncodedImage):
             gray = image.mode in _GRAY_MODES or image.mode.startswith("I;")
             # Of a PNG without metadata Pillow would decode all pixels to see whether some come after them.
             bare = image.format == "PNG" and not any(word in self.blob for word in _PNG_METADATA)
+            if not bare:
+                check_cost(image, len(self.blob))
             size, orientation = (image.size, 1) if bare else _layout(image)
             return Header(size if orientation >= _SIDEWAYS else size[::-1], gray)
 
@@ -105,9 +107,11 @@ class EncodedFile(EncodedImage):
         if header := read_jpeg_header(self.blob):
             if self.blob.rfind(END, header.scan) < 0:
                 raise _cut_short(self.name)
-            with _image_errors(self.blob, self.name):
-                check_jpeg_cost(self.blob, header.height * header.width)
+            try:
                 return _decode_jpeg(self.blob, gray=header.gray, scale=header.reduction(at_least))
+            except Exception as error:
+                with _image_errors(self.blob, self.name):
+                    raise error
         if self.blob[128:132] == dicom.MARK or self.name.casefold().endswith(dicom.SUFFIXES):
             with _opened_dicom(self.blob, self.name) as document:
                 return dicom.decode_dicom(document, self.name, len(self.blob))
@@ -115,12 +119,15 @@ class EncodedFile(EncodedImage):
             (width, height), jpeg = image.size, image.format in ("JPEG", "MPO")
             if at_least and jpeg:
                 image.draft(None, (at_least, at_least))
-            check_cost(image, len(self.blob))
+            by_opencv = image.format == "JPEG" and image.mode in ("L", "RGB")
+            if by_opencv:
+                check_jpeg_cost(self.blob, width * height)
+            else:
+                check_cost(image, len(self.blob))
             if jpeg and not _complete(self.blob):
                 raise _cut_short(self.name)
             size, orientation = _layout(image)
-            if image.format == "JPEG" and image.mode in ("L", "RGB"):
-                check_jpeg_cost(self.blob, width * height)
+            if by_opencv:
                 pixels = _decode_jpeg(self.blob, gray=image.mode == "L", scale=round(width / image.width))
             else:
                 image.load()

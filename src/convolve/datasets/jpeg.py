@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from convolve.untrusted.images import MAX_PASSES, SCAN
+
 SIGNATURE: Final = b"\xff\xd8"
 END: Final = b"\xff\xd9"
 _SHAPES: Final = (0xC0, 0xC1, 0xC2)
 """What states height, width and channels of a baseline, an extended or a progressive image."""
-_SCAN: Final = 0xDA
 _APPLICATION: Final = 0xE0
 _QUANTIZATION: Final = 0xDB
 _PASSED: Final = (0xC4, 0xDD, 0xFE)
@@ -17,7 +18,8 @@ _PASSED: Final = (0xC4, 0xDD, 0xFE)
 _TABLE: Final = 65
 """Bytes of a quantization table of 8 bits."""
 _JFIF: Final = 14
-_MAX_PIXELS: Final = 1 << 26
+_MAX_PIXELS: Final = 26_000_000
+"""More are read with care for the memory that they take, which is 10 bytes a pixel where there are several scans."""
 _SCALES: Final = (8, 4, 2, 1)
 
 
@@ -40,13 +42,14 @@ class JpegHeader:
 
 def read_jpeg_header(blob: bytes) -> JpegHeader | None:
     """The header of a JPEG in gray or YCbCr that says nothing of an orientation or of further images; None for any
-    other, for one of more than 2^26 pixels, and for whatever is odd in it: these are read with more care.
+    other, for one of more than 26 million pixels or of very many scans, and for whatever is odd in it: these are read
+    with more care.
     """
     shape, position = b"", len(SIGNATURE) if blob.startswith(SIGNATURE) else len(blob)
     while (start := blob[position : position + 4])[:1] == b"\xff" and len(start) == 4:
         marker, length = start[1], int.from_bytes(start[2:], "big")
         content, end = blob[position + 4 : position + 2 + length], position + 2 + length
-        if marker == _SCAN and length >= 2 and end < len(blob):
+        if marker == SCAN[1] and length >= 2 and end < len(blob):
             break
         if length < 2 or (shape if marker in _SHAPES else not _is_usual(marker, content)):
             return None
@@ -57,7 +60,9 @@ def read_jpeg_header(blob: bytes) -> JpegHeader | None:
     if len(shape) not in (9, 15) or shape[0] != 8 or len(shape) != 6 + 3 * shape[5]:
         return None
     height, width = shape[1] << 8 | shape[2], shape[3] << 8 | shape[4]
-    return JpegHeader(height, width, shape[5] == 1, position) if 0 < height * width <= _MAX_PIXELS else None
+    passes = height * width * blob.count(SCAN, position)
+    usual = 0 < height * width <= _MAX_PIXELS and passes <= MAX_PASSES
+    return JpegHeader(height, width, shape[5] == 1, position) if usual else None
 
 
 def _is_usual(marker: int, content: bytes) -> bool:

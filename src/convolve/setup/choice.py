@@ -23,6 +23,7 @@ from convolve.options import merge
 from convolve.progress import Listener, Message, format_duration
 from convolve.setup.prepare import (
     PHOTOGRAPH,
+    build_training,
     check_before_reading,
     open_for_task,
     prepare,
@@ -30,7 +31,6 @@ from convolve.setup.prepare import (
     split_by_recipe,
 )
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.setup.training import build_training
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import Task
 from convolve.training.plan import SECONDS, measure

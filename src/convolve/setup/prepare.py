@@ -37,15 +37,21 @@ from convolve.tasks.info import TaskInfo
 from convolve.tasks.registry import build_options, find_task, task_infos
 from convolve.tasks.task import Task
 from convolve.training.defaults import Facts, resolve
+from convolve.training.evaluation import evaluate_batches
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
 from convolve.training.run import WEIGHTS, Run, check_file, open_run
+from convolve.training.step import BatchSource, Training
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
 PHOTOGRAPH = 96
 """From this median shorter side on, color images count as photographs."""
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
+
+
+LearningParts = tuple[Task, BatchSource, BatchSource | None]
+"""What learns, its training batches, and its validation batches where they are not the images."""
 
 
 @dataclass(frozen=True)
@@ -365,3 +371,23 @@ def _preprocessing(
         mean, std = (float(np.mean(mean)),) * channels, (float(np.mean(std)),) * channels
     std = tuple(max(deviation, 1 / 255) for deviation in std)
     return Preprocessing(recipe.size or 1, recipe.size or 1, channels, recipe.fit or "crop", mean, std)
+
+
+def build_training(prepared: Prepared) -> Training:
+    """A training that can begin: its network is prepared by the runtime, and frozen stages are computed once."""
+    prepared.runtime.prepare(prepared.task.network, learning=True)
+    parts: LearningParts = (prepared.task, prepared.batches, None)
+    if prepared.recipe.transfer.freeze:
+        from convolve.setup.frozen_stages import skip_frozen_stages
+
+        parts = skip_frozen_stages(prepared, prepared.recipe.transfer.freeze) or parts
+    task, train, validation = parts
+    validate = partial(_validate, task, validation, prepared)
+    return Training(task, train, validate, prepared.recipe, prepared.runtime)
+
+
+def _validate(task: Task, batches: BatchSource | None, prepared: Prepared, network: Network) -> dict[str, float]:
+    """The metrics of a network (the one that is evaluated, such as a moving average) at a task."""
+    if batches is None:
+        batches = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
+    return evaluate_batches(task.with_network(network), batches.epoch(0), prepared.runtime)

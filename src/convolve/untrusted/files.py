@@ -27,7 +27,13 @@ def read_file(path: str | os.PathLike[str], most: int = DOCUMENT_BYTES) -> bytes
     """The content of a regular file. Raises `OSError` for anything else that has a path, such as a named pipe or a
     device, and for more than ``most`` bytes.
     """
-    size = _size(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 - several times as fast
+    except ValueError as error:
+        raise _impossible_name(path) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_regular(path, status)
+    size = status.st_size
     if size > most:
         raise _too_long(path, size, most)
     handle = os.open(path, _FLAGS)
@@ -57,18 +63,19 @@ def read_text(path: str | os.PathLike[str], most: int = DOCUMENT_BYTES) -> str:
 
 def read_start(path: str | os.PathLike[str], length: int) -> bytes:
     """The first bytes of a regular file. Raises `OSError` for anything else that has a path."""
-    _size(path)
-    handle = os.open(path, _FLAGS)
-    try:
-        return os.read(handle, length)
-    finally:
-        os.close(handle)
+    with open_file(path) as file:
+        return file.read(length)
 
 
 @contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A regular file to be read in pieces. Raises `OSError` for anything else that has a path."""
-    _size(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 - several times as fast
+    except ValueError as error:
+        raise _impossible_name(path) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_regular(path, status)
     with os.fdopen(os.open(path, _FLAGS), "rb") as file:
         yield file
 
@@ -81,17 +88,15 @@ def is_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _size(path: str | os.PathLike[str]) -> int:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - several times as fast
-    except ValueError as error:
-        raise OSError(errno.EINVAL, "no file can be called so", os.fspath(path)) from error
+def _impossible_name(path: str | os.PathLike[str]) -> OSError:
+    return OSError(errno.EINVAL, "no file can be called so", os.fspath(path))
+
+
+def _not_regular(path: str | os.PathLike[str], status: os.stat_result) -> OSError:
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if not stat.S_ISREG(status.st_mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
-        raise OSError(errno.EINVAL, f"it is {kind}, not a file", os.fspath(path))
-    return status.st_size
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
+    return OSError(errno.EINVAL, f"it is {kind}, not a file", os.fspath(path))
 
 
 def _too_long(path: str | os.PathLike[str], size: int, most: int) -> OSError:

@@ -28,7 +28,8 @@ _LARGEST_COST: Final = 20  # of the other modes, such as RGBA
 _CANVAS: Final = 9  # more in a format of animations, whose decoders keep one
 _ANIMATED: Final = frozenset(("GIF", "WEBP", "AVIF"))
 _JPEG_COST, _SCANS_COST = 4, 10  # of a JPEG decoded at once, and of one that is kept until its last scan is read
-_SCAN: Final = b"\xff\xda"
+SCAN: Final = b"\xff\xda"
+"""What begins a scan of a JPEG."""
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
 _lock: Final = threading.Lock()
 _filters: Final = ExitStack()
@@ -46,8 +47,15 @@ def open_image(content: bytes) -> Iterator[Image.Image]:
     """An image whose header is known, by Pillow; see `check_cost` before it is decoded. Raises
     `PIL.UnidentifiedImageError` for what is in none of the `FORMATS`, and whatever a damaged header leads to.
     """
-    with silent_decoders(), _open(content) as image:
-        yield image
+    if content.startswith(b"RIFF"):
+        check_pixels(_webp_pixels(content), 2 * _CANVAS, len(content))
+    with silent_decoders():
+        try:
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise TooCostlyError(f"has more than {_in_millions(MAX_PIXELS)} pixels") from None
+        with image:
+            yield image
 
 
 def check_cost(image: Image.Image, length: int, pages: int = 1, more: int = 0) -> None:
@@ -60,7 +68,7 @@ def check_cost(image: Image.Image, length: int, pages: int = 1, more: int = 0) -
 
 def check_jpeg_cost(content: bytes, pixels: int) -> None:
     """The same for a JPEG that OpenCV decodes, whose scans cost time besides, in which nothing can interrupt it."""
-    scans = content.count(_SCAN)
+    scans = content.count(SCAN)
     if scans * pixels > MAX_PASSES:
         raise TooCostlyError(f"stores {_in_millions(pixels)} pixels in {scans:,} scans")
     check_pixels(pixels, _SCANS_COST if scans > 1 else _JPEG_COST, len(content))
@@ -75,14 +83,6 @@ def check_pixels(pixels: int, cost: int, length: int, pages: int = 1) -> None:
         raise TooCostlyError(
             f"announces {_in_millions(pixels * pages)} pixels in {length:,} bytes, which take {memory}"
         )
-
-
-def _open(content: bytes) -> Image.Image:
-    check_pixels(_webp_pixels(content), 2 * _CANVAS, len(content))
-    try:
-        return Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise TooCostlyError(f"has more than {_in_millions(MAX_PIXELS)} pixels") from None
 
 
 def _webp_pixels(content: bytes) -> int:

@@ -173,8 +173,7 @@ def _train(
 ) -> Trained:
     """Train from the beginning; ``chosen`` is how the recipe was completed, if it was."""
     from convolve.setup.contact_sheet import write_contact_sheet
-    from convolve.setup.prepare import prepare
-    from convolve.setup.training import build_training
+    from convolve.setup.prepare import build_training, prepare
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
     from convolve.training.run import create_run, lock
@@ -213,9 +212,8 @@ def _train(
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
-    from convolve.setup.prepare import find_starting_weights
+    from convolve.setup.prepare import build_training, find_starting_weights
     from convolve.setup.restore import reopen_training
-    from convolve.setup.training import build_training
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
     from convolve.training.run import lock, open_run
