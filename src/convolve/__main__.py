@@ -1,5 +1,17 @@
-"""`python -m convolve`: the command line, also under `torchrun`."""
+"""`python -m convolve` and `convolve`: the command line, also under `torchrun`."""
 
-from convolve.cli import main
+import sys
 
-main()
+
+def start() -> None:
+    """Run one command; Ctrl-C before or after it, too, ends the program without a traceback."""
+    try:
+        from convolve.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    start()

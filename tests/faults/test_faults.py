@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,18 @@ from convolve.errors import RunError
 from tests.faults import kinds
 from tests.faults.place import CSV, Place, contents, make_place, predicting, training
 from tests.faults.programs import INTERRUPTED, Outcome, begin, finish, run, send, wait_for
+
+_STARTING = """
+import runpy, sys, types
+
+class Interrupting(types.ModuleType):
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+
+sys.modules["convolve.cli"] = Interrupting("convolve.cli")
+runpy.run_module("convolve", run_name="__main__")
+"""
+"""Ctrl-C comes while the command line is imported."""
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +104,8 @@ def test_a_training_that_was_killed_before_it_began_says_so(place: Place) -> Non
         convolve.train(place.folder / "data", network="lenet5_keras", out=out, progress=False)
     with pytest.raises(RunError, match="out holds a run that has not begun;"):
         convolve.evaluate(out, progress=False)
+
+
+def test_ctrl_c_while_the_program_starts_gives_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", _STARTING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "")

@@ -160,7 +160,7 @@ def test_the_gpus_random_state_is_restored(tmp_path: Path) -> None:
 def test_too_little_memory_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = training(runtime=GPU)
     monkeypatch.setattr(subject.task, "loss", lambda *_: {"loss": torch.empty(1 << 50, device="cuda")})
-    with pytest.raises(TrainingError, match=r"16 images in a step; try --batch 8\."):
+    with pytest.raises(TrainingError, match=r"16 images in a step; .* --resume .*, or train anew with --batch 8\."):
         fit(subject, RunFiles(tmp_path), Events())
 
 

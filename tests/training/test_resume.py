@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from convolve.errors import Interrupted, RunError
+from convolve.errors import Interrupted, RunError, TrainingError
 from convolve.progress import Message, Progress
 from convolve.training.checkpoints import RunFiles
 from convolve.training.events import Events
@@ -22,6 +22,7 @@ from convolve.training.loop import fit
 from convolve.training.step import State
 from tests.training.small import RECIPE, training
 
+STOPPING = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 FILES = ("metrics.jsonl", "checkpoints/best.safetensors", "checkpoints/last.safetensors")
 
 
@@ -75,7 +76,7 @@ def _until_it_saves(process: subprocess.Popen[bytes], run: Path) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPPING)
 def test_interrupted_it_saves_and_says_how_to_continue(
     number: signal.Signals, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -90,6 +91,20 @@ def test_interrupted_it_saves_and_says_how_to_continue(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("error", [RuntimeError("could not create a memory object"), MemoryError()])
+def test_out_of_memory_it_keeps_its_last_checkpoint(
+    error: Exception, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    def run_out(state: State) -> None:
+        if (state.epoch, state.step) == (1, 4):
+            raise error
+
+    with pytest.raises(TrainingError, match="There is not enough memory for 16 images in a step; close"):
+        fit(training(), RunFiles(tmp_path), Events(step=(run_out,)))
+    fit(training(), RunFiles(tmp_path), Events())
+    assert contents(tmp_path) == undisturbed
+
+
 def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
     def stop(state: State) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -98,6 +113,16 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal on Windows")
+def test_what_nohup_ignores_stays_ignored(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        fit(training(), RunFiles(tmp_path), Events(step=(lambda _: signal.raise_signal(signal.SIGHUP),)))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert contents(tmp_path) == undisturbed
 
 
 def test_outside_the_main_thread_it_trains_without_catching_signals(tmp_path: Path) -> None:
