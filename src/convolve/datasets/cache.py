@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from convolve.datasets.cache_files import CachedImages, clean, discard, find_cache, form_key, write_cache
-from convolve.datasets.images import ImageArray, JoinedImages, TakenImages
+from convolve.datasets.images import ImageArray, ImageFiles, JoinedImages, TakenImages
 from convolve.datasets.parallel import CHUNK, in_order, one_thread_each
 from convolve.datasets.pixel_sources import PixelSource, StreamedImages, in_memory
 from convolve.datasets.preprocess import cached_size, least_side, resize_for_cache
@@ -72,7 +72,7 @@ def read_images(
     first and at last with the survey's own facts. The other parameters are those of `open_cache`. Raises `DataError` as
     `survey` does.
     """
-    array = _as_array(images)
+    array = None if isinstance(images, ImageFiles) else _as_array(images)
     if array is not None:
         found = survey(images, workers)
         return found, in_memory(array, choose(found.facts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,13 +12,15 @@ SIGNATURE: Final = b"\xff\xd8"
 END: Final = b"\xff\xd9"
 _SHAPES: Final = (0xC0, 0xC1, 0xC2)
 """What states height, width and channels of a baseline, an extended or a progressive image."""
-_APPLICATION: Final = 0xE0
-_QUANTIZATION: Final = 0xDB
-_PASSED: Final = (0xC4, 0xDD, 0xFE)
-"""Huffman tables, restart intervals and comments."""
 _TABLE: Final = 65
 """Bytes of a quantization table of 8 bits."""
 _JFIF: Final = 14
+_USUAL: Final[Mapping[int, Callable[[bytes], bool]]] = {
+    0xE0: lambda content: len(content) >= _JFIF,
+    0xDB: lambda content: len(content) % _TABLE == 0 and max(content[::_TABLE], default=255) < 16,
+    **dict.fromkeys((0xC4, 0xDD, 0xFE), lambda _: True),  # Huffman tables, restart intervals and comments
+}
+"""Whether the content of a segment changes nothing in how the image is read, by its marker."""
 _MAX_PIXELS: Final = 26_000_000
 """More are read with care for the memory that they take, which is 10 bytes a pixel where there are several scans."""
 _SCALES: Final = (8, 4, 2, 1)
@@ -51,7 +54,8 @@ def read_jpeg_header(blob: bytes) -> JpegHeader | None:
         content, end = blob[position + 4 : position + 2 + length], position + 2 + length
         if marker == SCAN[1] and length >= 2 and end < len(blob):
             break
-        if length < 2 or (shape if marker in _SHAPES else not _is_usual(marker, content)):
+        usual = not shape if marker in _SHAPES else marker in _USUAL and _USUAL[marker](content)
+        if length < 2 or not usual:
             return None
         shape = content if marker in _SHAPES else shape
         position = end
@@ -61,12 +65,5 @@ def read_jpeg_header(blob: bytes) -> JpegHeader | None:
         return None
     height, width = shape[1] << 8 | shape[2], shape[3] << 8 | shape[4]
     passes = height * width * blob.count(SCAN, position)
-    usual = 0 < height * width <= _MAX_PIXELS and passes <= MAX_PASSES
-    return JpegHeader(height, width, shape[5] == 1, position) if usual else None
-
-
-def _is_usual(marker: int, content: bytes) -> bool:
-    """Whether a segment other than the shape is one that changes nothing in how the image is read."""
-    if marker == _QUANTIZATION:
-        return len(content) % _TABLE == 0 and max(content[::_TABLE], default=255) < 16
-    return len(content) >= _JFIF if marker == _APPLICATION else marker in _PASSED
+    cheap = 0 < height * width <= _MAX_PIXELS and passes <= MAX_PASSES
+    return JpegHeader(height, width, shape[5] == 1, position) if cheap else None
