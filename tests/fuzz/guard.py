@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import shutil
@@ -92,6 +93,7 @@ def _read_all(reader: Reader, inputs: Sequence[bytes], first: int, shared: mmap,
     try:
         data = _status("VmData")
         resource.setrlimit(resource.RLIMIT_DATA, (data + _HARD_LIMIT, data + _HARD_LIMIT))
+        faulthandler.disable()  # which a test's runner has turned on
         os.dup2(os.open(os.devnull, os.O_RDWR), 2)  # a decoder may write there what it thinks of an image
         sys.addaudithook(lambda event, arguments: _refuse(event, arguments, str(folder)))
         for position in range(first, len(inputs)):

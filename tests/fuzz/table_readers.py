@@ -217,7 +217,9 @@ register_file(
     _json(_META),
     {"ds0/img/a.png": PICTURE, "ds0/ann/a.png.json": _json(_SUPERVISELY)},
 )
-register_file("table", f"{_LAYOUTS}tables {_LAYOUTS}table_cells", "labels.csv", _TABLE.encode(), IMAGES)
+register_file(
+    "table", f"{_LAYOUTS}tables {_LAYOUTS}table_cells datasets.cleaning", "labels.csv", _TABLE.encode(), IMAGES
+)
 register_file("table-one-hot", f"{_LAYOUTS}tables", "train.csv", b"id;cat;dog\na;1;0\nb;0;1\nc;1;1\nd;0;0\n", IMAGES)
 register_file("table-text", f"{_LAYOUTS}tables", "list.txt", b"a.png 0\nb.png 1\nc.png 1\nd.png 0\n", IMAGES)
 register_file(

@@ -269,7 +269,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
     dataset, images = readings[index], explained[index]
-    if obstacles and dataset.layout in (folders.NAME, names.NAME):
+    if obstacles and dataset.layout in (folders.NAME, names.NAME, masks.NAME):
         _refuse_guess(dataset.layout, obstacles)
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
@@ -289,8 +289,10 @@ def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
     """
     for layout, error in obstacles.items():
         empty = isinstance(error, NoOutlinesError | NoGroundTruthError)
-        if layout == supervisely.NAME or (layout in _OUTLINED and not empty):
+        if guessed != masks.NAME and (layout == supervisely.NAME or (layout in _OUTLINED and not empty)):
             raise DataError(f"{error} To read classes all the same, choose --layout {guessed}.")
+        if layout == stacks.NAME and guessed == masks.NAME and not empty:  # the first pages are not the data
+            raise error
         if layout == masks.NAME and guessed == folders.NAME:  # folders of images and of masks are no classes
             raise error
 
