@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from json import dumps
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import cyclopts
 from cyclopts import Parameter
@@ -67,8 +67,7 @@ def application() -> cyclopts.App:
 def main() -> None:
     """Run one command; exit with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
     words, debug = sys.argv[1:], "--debug" in sys.argv
-    if None in (sys.stdin, sys.stdout, sys.stderr):
-        _open_closed_streams()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
@@ -76,9 +75,7 @@ def main() -> None:
         application()(_move_dashes(words) if "-" in words else words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end has begun
-        _print_error("Interrupted.")
-        sys.exit(_INTERRUPTED)
+        _leave_interrupted()
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         _discard_output()
         sys.exit(1)
@@ -86,6 +83,8 @@ def main() -> None:
         _print_error(_explain_usage(error, words))
         sys.exit(2)
     except Exception as error:
+        if _follows_interrupt(error):
+            _leave_interrupted()
         if debug or not (isinstance(error, ConvolveError | OSError) or lacks_memory(error)):
             raise
         if isinstance(error, OSError):
@@ -94,8 +93,22 @@ def main() -> None:
         sys.exit(_INTERRUPTED if isinstance(error, Interrupted) else 2)
 
 
+def _leave_interrupted() -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end has begun
+    _print_error("Interrupted.")
+    sys.exit(_INTERRUPTED)
+
+
+def _follows_interrupt(error: BaseException) -> bool:
+    """Whether an exception came up on the way out after Ctrl-C, such as of a lock that was not yet held."""
+    before = error.__context__
+    return before is not None and (isinstance(before, KeyboardInterrupt) or _follows_interrupt(before))
+
+
 def _open_closed_streams() -> None:
     """Let output go nowhere where the caller has closed it, lest a file be opened in its place and take it."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

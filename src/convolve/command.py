@@ -31,7 +31,7 @@ R = TypeVar("R", bound=Result)
 class Command(Generic[Options, R]):
     """``run`` does the work and prints nothing except through the listener; ``render`` gives what is printed of the
     result. ``task_use`` says which options of the tasks the command takes too, if any; ``needs_torch``, whether it
-    always loads PyTorch.
+    loads PyTorch.
     """
 
     options: type[Options]

@@ -133,10 +133,9 @@ def read_only(place: Place, name: str) -> list[str]:
         return []
     folder = place.folder / name
     folder.mkdir(exist_ok=True)
-    (place.folder / CSV).write_text(OLD)
     before = sorted(folder.rglob("*"))
     folder.chmod(0o555)
-    words = (evaluating(f"{name}/{REPORT}"), predicting(f"{name}/{CSV}"), training(f"{name}/locked"))
+    words = (evaluating(f"{name}/{REPORT}"), training(f"{name}/locked"))
     try:
         outcomes = [run(each, place.folder, prefix=prefix) for each in words]
     finally:
@@ -185,11 +184,10 @@ def two_trainings(place: Place, apart: float, same: bool) -> list[str]:
 
 
 def train_and_evaluate(place: Place, wait: float) -> list[str]:
-    """A run is evaluated, continued and removed from view while it is trained."""
+    """A run is evaluated and continued while it is trained."""
     process = begin(training("both"), place.folder)
-    kill_after_wait = time.monotonic() + wait
-    while time.monotonic() < kill_after_wait and process.poll() is None:
-        time.sleep(0.01)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(wait)
     others = [begin(words, place.folder) for words in (evaluating("both.html", "both"), resuming("both"))]
     outcomes = [finish(each) for each in (*others, process)]
     found = [outcome.fault() for outcome in outcomes]

@@ -72,6 +72,7 @@ def test_too_low_a_limit_on_memory_is_one_sentence(place: Place) -> None:
         assert (outcome.code, outcome.fault()) == (2, None)
         assert f"may take 800 MB of {what}, but PyTorch needs" in outcome.sentence
     assert not (place.folder / "out").exists()
+    assert run(("scratch", "-q"), place.folder, limits={resource.RLIMIT_AS: 800_000_000}).code == 0  # needs no PyTorch
 
 
 def test_a_signal_storm_saves_the_training(place: Place) -> None:

@@ -233,4 +233,4 @@ def _cleaned(cleaned: Cleaned) -> Iterator[RenderableType]:
         yield Text(f"! No image of {', '.join(cleaned.lost_classes)} is left.", style="bold yellow")
 
 
-COMMAND = Command(Data, run, render, needs_torch=False)
+COMMAND = Command(Data, run, render)

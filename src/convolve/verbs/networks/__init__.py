@@ -101,4 +101,4 @@ def _input(text: str) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-COMMAND = Command(Networks, run, render, needs_torch=False)
+COMMAND = Command(Networks, run, render)
