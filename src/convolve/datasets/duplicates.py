@@ -192,6 +192,8 @@ def _components(thumbnails: Thumbnails, rows: Indices, workers: int, report: Pac
         farthest = np.minimum(sketches.limits[first], sketches.limits[second]) + _ROUNDING
         close = (apart**2).sum(1) <= farthest**2
         pairs = np.stack([first[close], second[close]])
+        if report:
+            report(count)
         if not close.any():
             return component
         return _merge(component, pairs[:, _are_near(thumbnails, rows, sketches.limits, pairs)])
