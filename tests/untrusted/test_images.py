@@ -178,3 +178,74 @@ def test_warnings_are_silent_inside_and_restored_after() -> None:
             warnings.warn_explicit("inside", UserWarning, "a.py", 1, module="PIL.Image")
         warnings.warn_explicit("outside", UserWarning, "a.py", 1, module="PIL.Image")
     assert [str(each.message) for each in seen] == ["outside"]
+
+
+def _with_scans(blob: bytes, times: int) -> bytes:
+    """A progressive JPEG with its last scan again and again."""
+    last = blob[blob.rfind(b"\xff\xda") : -2]
+    return blob[:-2] + times * last + blob[-2:]
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGB"])
+def test_scans_are_limited_whoever_decodes_them(mode: str) -> None:
+    """Pillow decodes CMYK, and a JPEG that says that further images follow."""
+    blob = _with_scans(encoded(Image.new(mode, (2000, 2000)), "JPEG", progressive=True), 1000)
+    segment = b"MPF\0" + bytes(20)
+    further = blob[:2] + b"\xff\xe2" + struct.pack(">H", len(segment) + 2) + segment + blob[2:]
+    for content in (blob, further):
+        with pytest.raises(ImageError, match=r"million pixels in 1,0\d\d scans"):
+            EncodedFile(content, "a").decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"P3\n9 9\n255\n" + b"1 " * 242 + b"#\n" * 100_000 + b"1\n", "100,000 comments between its numbers"),
+        (b"P6\n#" + b"a" * 10**6 + b"\n8 8\n255\n" + bytes(192), "not an image in a supported format"),
+    ],
+)
+def test_a_ppm_is_no_book_of_comments(content: bytes, what: str) -> None:
+    for read in (lambda: EncodedFile(content, "a").header, lambda: EncodedFile(content, "a").decode()):
+        started = time.process_time()
+        with pytest.raises(ImageError, match=what):
+            read()
+        assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("kind", ["P1", "P2", "P3", "P4", "P5", "P6"])
+def test_a_ppm_with_comments_is_read(kind: str) -> None:
+    size = b"%s\n# made by hand\n3 2\n" % kind.encode()
+    most = b"" if kind in ("P1", "P4") else b"# as many grays\n255\n"
+    pixels = b"1 0 1\n0 1 0\n" if kind in ("P1", "P2") else b"1 0 1 " * 6 if kind == "P3" else bytes(18)
+    assert EncodedFile(size + most + pixels, "a").decode().shape[:2] == (2, 3)
+
+
+def test_the_tile_of_a_tiff_is_no_larger_than_its_image() -> None:
+    """Its decoder makes room for a whole one."""
+    tile = zlib.compress(bytes(16 * 16))
+    sizes = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 26_000, 323: 26_000, 324: 182, 325: len(tile)}
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sizes.items())
+    header = b"II*\0" + struct.pack("<IH", 8, len(sizes)) + tags + bytes(4)
+    with pytest.raises(ImageError, match="more than 89 million pixels"):
+        EncodedFile(header.ljust(182, b"\0") + tile, "a").decode()
+
+
+def test_the_image_in_a_dicom_file_has_the_size_that_it_gives() -> None:
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.encaps import encapsulate
+
+    from tests.datasets.test_dicom import encoded as encode_dicom
+
+    def with_frame(frame: bytes) -> bytes:
+        document = pydicom.dcmread(io.BytesIO(encode_dicom(np.zeros((40, 40), np.uint8))))
+        document.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
+        document.PixelData = encapsulate([frame])
+        document["PixelData"].is_undefined_length = True
+        stream = io.BytesIO()
+        document.save_as(stream, enforce_file_format=True)
+        return stream.getvalue()
+
+    good = with_frame(encoded(Image.new("L", (40, 40), 200), "JPEG"))
+    assert EncodedFile(good, "a.dcm").decode().shape == (40, 40, 1)
+    with pytest.raises(ImageError, match=r"another size than it gives \(40x40\)"):
+        EncodedFile(with_frame(encoded(Image.new("L", (4000, 4000)), "JPEG")), "a.dcm").decode()

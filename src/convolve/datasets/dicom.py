@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from PIL import UnidentifiedImageError
 
 from convolve.errors import ImageError
-from convolve.untrusted.images import check_pixels
+from convolve.untrusted.images import check_pixels, check_scans, open_image
 from convolve.values import Header, Pixels
 
 MARK: Final = b"DICM"
@@ -60,6 +62,7 @@ def decode_dicom(document: Any, name: str, length: int) -> Pixels:
 
     height, width = header_of(document).size
     check_pixels(height * width, _COST * int(document.SamplesPerPixel), length)
+    _check_frame(document, name)
     try:
         values = pixel_array(document)
     except (NotImplementedError, RuntimeError) as error:
@@ -80,6 +83,22 @@ def decode_dicom(document: Any, name: str, length: int) -> Pixels:
     if document.PhotometricInterpretation == "MONOCHROME1":
         gray = 1 - gray
     return np.rint(gray * 255).astype(np.uint8)[..., None]
+
+
+def _check_frame(document: Any, name: str) -> None:
+    """Raise `ImageError` where the JPEG or JPEG 2000 in a file is not of the size that the file gives, and
+    `TooCostlyError` where its scans take too long.
+    """
+    from pydicom.encaps import get_frame
+
+    if not document.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    frame = get_frame(document.PixelData, 0, number_of_frames=1)
+    height, width = header_of(document).size
+    with suppress(UnidentifiedImageError), open_image(frame, ("JPEG", "JPEG2000")) as image:
+        if image.size != (width, height):
+            raise ImageError(f"{name} holds an image of another size than it gives ({height}x{width}); copy it again.")
+        check_scans(frame, height * width)
 
 
 def _to_window(values: _Values, document: Any) -> _Values:

@@ -29,7 +29,14 @@ from convolve.datasets.parallel import CHUNK, in_order
 from convolve.errors import ImageError
 from convolve.memory import blame_machine
 from convolve.untrusted.files import IMAGE_BYTES, read_file
-from convolve.untrusted.images import TooCostlyError, check_cost, check_jpeg_cost, open_image, silent_decoders
+from convolve.untrusted.images import (
+    TooCostlyError,
+    check_cost,
+    check_jpeg_cost,
+    check_scans,
+    open_image,
+    silent_decoders,
+)
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels
 
 DIGEST_BYTES = 16
@@ -124,6 +131,7 @@ class EncodedFile(EncodedImage):
                 check_jpeg_cost(self.blob, width * height)
             else:
                 check_cost(image, len(self.blob))
+                check_scans(self.blob if jpeg else b"", width * height)
             if jpeg and not _complete(self.blob):
                 raise _cut_short(self.name)
             size, orientation = _layout(image)

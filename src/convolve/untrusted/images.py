@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import math
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 FORMATS: Final = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
 """Pillow's names of the formats that are read. No other decoder ever sees the bytes: that of EPS runs a program."""
@@ -28,6 +30,9 @@ _LARGEST_COST: Final = 20  # of the other modes, such as RGBA
 _CANVAS: Final = 9  # more in a format of animations, whose decoders keep one
 _ANIMATED: Final = frozenset(("GIF", "WEBP", "AVIF"))
 _JPEG_COST, _SCANS_COST = 4, 10  # of a JPEG decoded at once, and of one that is kept until its last scan is read
+_TILE: Final = (322, 323)  # the tags of its width and height
+_PPM_HEADER: Final = re.compile(rb"P[1-6](?:(?:\s|#[^\n]*\n)+\d+){2,3}")
+_LONGEST_HEADER, _MOST_COMMENTS = 2**14, 100
 SCAN: Final = b"\xff\xda"
 """What begins a scan of a JPEG."""
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs, the error says
@@ -43,15 +48,17 @@ class TooCostlyError(ValueError):
 
 
 @contextmanager
-def open_image(content: bytes) -> Iterator[Image.Image]:
+def open_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
     """An image whose header is known, by Pillow; see `check_cost` before it is decoded. Raises
-    `PIL.UnidentifiedImageError` for what is in none of the `FORMATS`, and whatever a damaged header leads to.
+    `PIL.UnidentifiedImageError` for what is in none of the ``formats``, and whatever a damaged header leads to.
     """
     if content.startswith(b"RIFF"):
         check_pixels(_webp_pixels(content), 2 * _CANVAS, len(content))
+    if content.startswith(b"P"):
+        _check_comments(content)
     with silent_decoders():
         try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            image = Image.open(io.BytesIO(content), formats=formats)
         except Image.DecompressionBombError:
             raise TooCostlyError(f"has more than {_in_millions(MAX_PIXELS)} pixels") from None
         with image:
@@ -62,15 +69,25 @@ def check_cost(image: Image.Image, length: int, pages: int = 1, more: int = 0) -
     """Raise `TooCostlyError` where decoding ``pages`` of an image takes more memory than a file of ``length`` bytes
     vouches for, or where each has more than `MAX_PIXELS`. The caller itself takes ``more`` bytes a pixel.
     """
+    tags = getattr(image, "tag_v2", {})
+    tile = math.prod(int(tags.get(tag, 0)) for tag in _TILE)  # of a TIFF, decoded as a whole however small the image is
     cost = _COST.get(image.mode, _LARGEST_COST) + (_CANVAS if image.format in _ANIMATED else 0) + more
-    check_pixels(image.width * image.height, cost, length, pages)
+    check_pixels(max(image.width * image.height, tile), cost, length, pages)
+
+
+def check_scans(jpeg: bytes, pixels: int) -> int:
+    """The number of a JPEG's scans. Raises `TooCostlyError` where they take seconds, in which nothing can interrupt its
+    decoder.
+    """
+    scans = jpeg.count(SCAN)
+    if scans * pixels > MAX_PASSES:
+        raise TooCostlyError(f"stores {_in_millions(pixels)} pixels in {scans:,} scans")
+    return scans
 
 
 def check_jpeg_cost(content: bytes, pixels: int) -> None:
-    """The same for a JPEG that OpenCV decodes, whose scans cost time besides, in which nothing can interrupt it."""
-    scans = content.count(SCAN)
-    if scans * pixels > MAX_PASSES:
-        raise TooCostlyError(f"stores {_in_millions(pixels)} pixels in {scans:,} scans")
+    """What `check_cost` does, for a JPEG that OpenCV decodes."""
+    scans = check_scans(content, pixels)
     check_pixels(pixels, _SCANS_COST if scans > 1 else _JPEG_COST, len(content))
 
 
@@ -83,6 +100,16 @@ def check_pixels(pixels: int, cost: int, length: int, pages: int = 1) -> None:
         raise TooCostlyError(
             f"announces {_in_millions(pixels * pages)} pixels in {length:,} bytes, which take {memory}"
         )
+
+
+def _check_comments(content: bytes) -> None:
+    """Raise `TooCostlyError` for a PPM that is mostly comments: Pillow passes over them in quadratic time."""
+    header = _PPM_HEADER.match(content, 0, _LONGEST_HEADER)
+    if not header:
+        raise UnidentifiedImageError
+    comments = content.count(b"#", header.end()) if content[1:2] in b"123" else 0
+    if comments > _MOST_COMMENTS:
+        raise TooCostlyError(f"has {comments:,} comments between its numbers")
 
 
 def _webp_pixels(content: bytes) -> int:
