@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -195,3 +196,14 @@ def test_ground_truth_is_no_class(folder: str, tmp_path: Path) -> None:
             Image.new("RGB", (9, 9)).save(tmp_path / name / f"{name}{number}.png")
     with pytest.raises(DataError, match="has none of the known layouts"):
         open_dataset(tmp_path)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_a_class(tmp_path: Path) -> None:
+    """As on a disk that Korean Windows wrote."""
+    names = [os.fsdecode(name.encode("euc-kr")) for name in ("고양이", "강아지")]
+    for name in names:
+        try:
+            put(tmp_path, f"{name}/1.png", f"{name}/2.png")
+        except OSError:
+            pytest.skip("this file system takes no such names")
+    assert set(labels_of(open_dataset(tmp_path)).classes) == set(names)

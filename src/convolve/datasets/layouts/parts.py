@@ -24,6 +24,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 SPLITS = tuple(_WORDS)
 _NEUTRAL = frozenset(("data", "dataset", "images", "imgs", "set", "split", "folder"))
+_UNNAMABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
+"""What no class is called. The bytes of a folder's name that are not UTF-8, such as Korean on an old disk, may be."""
 _DEPTH = 2  # folders around a dataset, at most
 
 
@@ -133,7 +135,7 @@ def build_dataset(
     `DataError` for a class whose name is empty or cannot be printed.
     """
     for name in (name for each in ground_truths.values() for name in each.classes):
-        if not name or UNPRINTABLE.search(name):
+        if not name or _UNNAMABLE.search(name):
             raise DataError(f"{root} has a class called {name!r}, which cannot be printed; rename it.")
     found = {word: np.flatnonzero([split == word for split in splits]) for word in SPLITS}
     given = {word: indices.astype(np.int64) for word, indices in found.items() if len(indices)}
