@@ -724,6 +724,45 @@ def test_masks_of_two_kinds_of_images_are_refused(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("photos/photo{}.jpg", "logos/logo{}.png"),
+        ("xray/x{}.png", "drawing/d{}.png"),
+        ("noise/n{}.png", "digit/d{}.png"),
+        ("photos/{}.jpg", "logos/{}.png"),  # the same names say no more
+        ("train/cat/c{}.jpg", "train/logo/l{}.png"),
+        ("images/cat/c{}.jpg", "images/logo/l{}.png"),  # a folder around both does not tell them apart
+    ],
+)
+def test_folders_called_as_anything_are_classes_as_well(image: str, mask: str, tmp_path: Path) -> None:
+    numbered(tmp_path, image, mask)
+    with pytest.raises(DataError, match=r"a class for each folder, or .*; choose --layout folders or --layout masks"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 12
+    data = open_dataset(tmp_path, ReadingOptions(layout="masks"))
+    assert [Path(data.annotations[index]).name for index in range(6)] == [
+        Path(mask.format(number)).name for number in range(6)
+    ]
+
+
+@pytest.mark.parametrize(("image", "mask"), [("photo/p{}.jpg", "qr/q{}.png"), ("photo/{}.jpg", "qr/{}.png")])
+def test_folders_of_other_sizes_are_classes(image: str, mask: str, tmp_path: Path) -> None:
+    for number in range(6):
+        photograph(tmp_path / image.format(number), (30, 40), seed=number)
+        put(tmp_path / mask.format(number), QUARTERS)
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data)) == ("folders", 12)
+
+
+def test_drawings_next_to_two_classes_are_asked_about(tmp_path: Path) -> None:
+    numbered(tmp_path, "cat/cat{}.jpg", "logo/logo{}.png")
+    numbered(tmp_path, "dog/dog{}.jpg", "logo/logo{}.png")
+    with pytest.raises(DataError, match=r"or choose --layout folders where the folders are classes"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 18
+
+
 @pytest.mark.parametrize("drawn", [False, True])
 def test_classes_numbered_apart_stay_classes(drawn: bool, tmp_path: Path) -> None:
     for name in ("cat", "dog"):

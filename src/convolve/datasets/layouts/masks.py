@@ -18,7 +18,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.layouts.class_lists import ClassList, find_class_list
-from convolve.datasets.layouts.mask_pairs import Pair, Pairs, find_pairs, hold_masks, is_mask
+from convolve.datasets.layouts.mask_pairs import Pair, Pairs, find_pairs, hold_masks, is_evident, is_mask
 from convolve.datasets.layouts.mask_values import Meaning, interpret_files
 from convolve.datasets.layouts.parts import build_dataset, read_lines, split_word
 from convolve.datasets.masks import MaskFiles, Masks
@@ -51,16 +51,16 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     A mask is a file in a folder called so (`masks`, `labels`, `annotations`, `trainannot`, `SegmentationClass` …) or
     one whose name ends so (`17_mask.png`); it belongs to the image of the same name. Folders called otherwise are
-    images and masks where their files agree, at least in their numbers, and the masks hold few values. What these
-    mean is judged by `interpret_files`. Images without a mask, and pairs whose shapes differ, are left out and named in
-    the notes. Raises `DataError` for values that cannot be interpreted.
+    images and masks where their files agree, at least in their numbers, and the masks hold few values, unless they can
+    be classes as well. What values mean is judged by `interpret_files`. Images without a mask, and pairs whose shapes
+    differ, are left out and named in the notes. Raises `DataError` for what can be interpreted in two ways.
     """
     path = inventory.root
     found = find_pairs(path, inventory.images)
     alike = "names" if found.pairs else "numbers"
     if not found.pairs:
         found = _pairs_by_number(path, inventory.images)
-    if not found.pairs:
+    if not found.pairs or (inventory.options.layout != NAME and _are_classes(path, found.pairs)):
         return None
     pairs, unlisted, notes = _assign_splits(inventory, found.pairs)
     broken = [mask for pair in unlisted for mask in pair.masks if not _can_be_read(path / mask)]
@@ -217,6 +217,25 @@ def _add_pairs(root: Path, pairs: dict[str, Pair], masks: _Group, images: _Group
             split = next(filter(None, (split_word(part, alone=False) for part in folders)), None)
             pairs[image] = Pair(image, (mask,), split)
     return True
+
+
+def _are_classes(root: Path, pairs: Sequence[Pair]) -> bool:
+    """Whether pairs whose folders no word calls those of images or of masks differ in size, as the images of two
+    classes do. Raises `DataError` where they are alike: both readings are as likely then.
+    """
+    if any(is_evident(pair) for pair in pairs):
+        return False
+    chosen = [pairs[0], pairs[len(pairs) // 2], pairs[-1]]
+    sizes = ImageFiles(root, tuple(name for pair in chosen for name in (pair.image, pair.masks[0])))
+    try:
+        if any(sizes.size(index) != sizes.size(index + 1) for index in range(0, len(sizes), 2)):
+            return True
+    except ImageError:
+        pass  # what cannot be read says nothing
+    raise DataError(
+        f"{root} can be read as a class for each folder, or as images with masks, such as {pairs[0].image} with "
+        f"{pairs[0].masks[0]}, as no folder is called so; choose --layout folders or --layout {NAME}."
+    )
 
 
 def _refuse_unpaired(root: Path, names: Sequence[str]) -> None:
