@@ -444,7 +444,7 @@ def test_indices_beyond_a_palette_stay_classes(tmp_path: Path) -> None:
     ("grays", "names", "expected"),
     [
         ([(0, 1, 2), (0, 2), (1, 2)], "class 0, class 1, class 2", [(0, 1, 2), (0, 2), (1, 2)]),
-        ([(0, 1), (0, 1), (0, 255)], "class 0, class 1", [(0, 1), (0, 1), (0, 255)]),
+        ([(0, 1), (0, 255), (0, 1, 255)], "class 0, class 1", [(0, 1), (0, 255), (0, 1, 255)]),
         ([(0, 1, 255)] * 3, "class 0, class 1", [(0, 1, 255)] * 3),
         ([(0, 128, 255), (0, 255), (128, 255)], "class 0, class 128, class 255", [(0, 1, 2), (0, 2), (1, 2)]),
         ([(0, 255)] * 3, "background, foreground", [(0, 1)] * 3),
@@ -461,6 +461,31 @@ def test_grays_are_the_same_classes_in_every_format(
     assert ", ".join(masks_of(data).classes) == names
     for index, values in enumerate(expected):
         assert np.array_equal(read(data, index), np.array(values)[QUARTERS % len(values)])
+
+
+@pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
+@pytest.mark.parametrize("names", ["", "background\nobject\n"])
+@pytest.mark.parametrize("other", [(0, 1), (1, 0, 2), (1, 2)])
+def test_white_is_no_void_where_no_mask_holds_it_with_classes(
+    other: tuple[int, ...], names: str, suffix: str, tmp_path: Path
+) -> None:
+    """Two exports of the same objects, or void: nothing tells which, except for a list."""
+    if 2 in other and names:
+        names += "tree\n"
+    for number, values in enumerate([(0, 255), other, (0, 255), other]):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        put(tmp_path / "masks" / f"{number}.{suffix}", np.array(values, np.uint8)[QUARTERS % len(values)])
+    if names:
+        (tmp_path / "classes.txt").write_text(names)
+    with pytest.raises(
+        DataError, match=r"masks/0.* holds 0 and 255, but .*masks/1.* holds 1 and no 255; use one"
+    ):
+        open_dataset(tmp_path)
+    (tmp_path / "classes.txt").write_text("0 background\n1 object\n2 tree\n255 void\n")
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("background", "object", "tree")
+    assert np.array_equal(read(data, 0), np.array([0, IGNORE])[QUARTERS % 2])
+    assert np.array_equal(read(data, 1), np.array(other)[QUARTERS % len(other)])
 
 
 @pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
