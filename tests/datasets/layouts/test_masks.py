@@ -477,9 +477,7 @@ def test_white_is_no_void_where_no_mask_holds_it_with_classes(
         put(tmp_path / "masks" / f"{number}.{suffix}", np.array(values, np.uint8)[QUARTERS % len(values)])
     if names:
         (tmp_path / "classes.txt").write_text(names)
-    with pytest.raises(
-        DataError, match=r"masks/0.* holds 0 and 255, but .*masks/1.* holds 1 and no 255; use one"
-    ):
+    with pytest.raises(DataError, match=r"masks/0.* holds 0 and 255, but .*masks/1.* holds 1 and no 255; use one"):
         open_dataset(tmp_path)
     (tmp_path / "classes.txt").write_text("0 background\n1 object\n2 tree\n255 void\n")
     data = open_dataset(tmp_path)
@@ -691,6 +689,31 @@ def test_masks_pair_by_their_numbers(image: str, mask: str, tmp_path: Path) -> N
     first = f"{image.format(0)} with {mask.format(0)}"
     assert f"paired by the numbers in their names, such as {first}" in data.notes[0]
     assert "masks of the same numbers" in data.reason
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "alike"),
+    [
+        ("raw/r{}.png", "gt/g{}.png", "numbers"),
+        ("images/{}.png", "masks/{}.png", "names"),
+        ("{}.jpg", "{}_mask.png", "names"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{},{}", '"{}";"{}"', "/data/{}\t/data/{}"])
+def test_a_table_that_pairs_otherwise_is_not_passed_over(
+    image: str, mask: str, alike: str, form: str, tmp_path: Path
+) -> None:
+    numbered(tmp_path, image, mask)
+    lines = [form.format(image.format(number), mask.format(number)) for number in range(6)]
+    (tmp_path / "pairs.csv").write_text("\n".join([form.format("image", "mask"), *lines]))
+    assert names(open_dataset(tmp_path)) == [image.format(number) for number in range(6)]
+    lines[1] = form.format(image.format(1), mask.format(5))
+    (tmp_path / "pairs.csv").write_text("\n".join([form.format("image", "mask"), *lines]))
+    said = (
+        rf"pairs {image.format(1)} with {mask.format(5)}, but the {alike} of the files pair it with {mask.format(1)};"
+    )
+    with pytest.raises(DataError, match=rf"pairs\.csv {said} call each mask as its image, or remove the table"):
+        open_dataset(tmp_path)
 
 
 def test_numbers_pair_within_sequences_and_splits(tmp_path: Path) -> None:

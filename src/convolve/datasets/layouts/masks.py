@@ -36,6 +36,7 @@ MARK = re.compile(
 """What is no JPEG, or is called as masks are."""
 EXPECTED = "images/ and masks/ with files of the same names"
 _SPLIT_LISTS = re.compile(r"(?:.*/)?imagesets/segmentation/[^/]+\.txt")
+_TABLES = re.compile(r"\.(csv|tsv|txt)$", re.IGNORECASE)
 _NUMBER, _WORD = re.compile(r"\d+"), re.compile(r"[^\W_]+")
 _FORMS = 12  # of paths whose images are looked at, at most, where no name pairs them
 _AGREE = 0.9  # of the numbers in two forms of paths, at least
@@ -62,6 +63,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         found = _pairs_by_number(path, inventory.images)
     if not found.pairs or (inventory.options.layout != NAME and _are_classes(path, found.pairs)):
         return None
+    _refuse_other_pairs(inventory, found.pairs, alike)
     pairs, unlisted, notes = _assign_splits(inventory, found.pairs)
     broken = [mask for pair in unlisted for mask in pair.masks if not _can_be_read(path / mask)]
     pairs, differing = _with_same_shape(path, pairs)
@@ -262,6 +264,36 @@ def _refuse_unpaired(root: Path, names: Sequence[str]) -> None:
         )
 
 
+def _refuse_other_pairs(inventory: Inventory, pairs: Sequence[Pair], alike: str) -> None:
+    """Raise `DataError` where a line of a table names an image and the mask of another one; ``alike`` is what pairs
+    have in common.
+    """
+    stems = {_stem(image) for image in inventory.images}
+    tables = [file for file in inventory.files if _TABLES.search(file) and _stem(file) not in stems]
+    own = {pair.image: pair.masks for pair in pairs} if tables else {}
+    owners = {mask: image for image, masks in own.items() for mask in masks}
+    forms: dict[str, set[str]] = defaultdict(set)
+    for path in (*own, *owners):
+        for form in {normalize("NFC", path), normalize("NFC", path.rpartition("/")[2]), _stem(path)}:
+            forms[form].add(path)
+    known = {form: next(iter(paths)) for form, paths in forms.items() if len(paths) == 1 and not form.isdecimal()}
+    for table in tables:
+        try:
+            lines = read_lines(inventory.root / table)
+        except DataError:
+            continue  # the layout of tables judges it
+        for line in lines:
+            cells = re.split(r"[,;\t|]", line)
+            cells = [cell.strip("\"' ") for cell in (cells if len(cells) > 1 else line.split())]
+            named = {known[form] for cell in cells for form in _endings(cell) if form in known}
+            images, masks = [path for path in named if path in own], [path for path in named if path in owners]
+            if len(images) == len(masks) == 1 and owners[masks[0]] != images[0]:
+                raise DataError(
+                    f"{inventory.root / table} pairs {images[0]} with {masks[0]}, but the {alike} of the files pair it "
+                    f"with {own[images[0]][0]}; call each mask as its image, or remove the table if it is wrong."
+                )
+
+
 def _assign_splits(inventory: Inventory, pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:
     """Pairs with the splits of Pascal VOC's lists, where they are; then those that no list names, and what is to be
     said of the lists. Raises `DataError` where they name no pair.
@@ -304,6 +336,12 @@ def _possible_stems(line: str) -> list[str]:
     whole = normalize("NFC", line).replace("\\", "/")
     flag = re.sub(r"\s+-?[01]$", "", whole)
     return [form for text in (whole, flag, whole.split()[0]) for form in (text, text.rpartition("/")[2], _stem(text))]
+
+
+def _endings(path: str) -> list[str]:
+    """The endings of a path from a folder or the name on, and the name without its suffix."""
+    parts = normalize("NFC", path).replace("\\", "/").split("/")
+    return [*("/".join(parts[start:]) for start in range(len(parts))), _stem(parts[-1])]
 
 
 def _can_be_read(mask: Path) -> bool:
