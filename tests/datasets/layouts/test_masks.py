@@ -444,7 +444,7 @@ def test_indices_beyond_a_palette_stay_classes(tmp_path: Path) -> None:
     ("grays", "names", "expected"),
     [
         ([(0, 1, 2), (0, 2), (1, 2)], "class 0, class 1, class 2", [(0, 1, 2), (0, 2), (1, 2)]),
-        ([(0, 1), (0, 1), (0, 255)], "class 0, class 1", [(0, 1), (0, 1), (0, 255)]),
+        ([(0, 1), (0, 255), (0, 1, 255)], "class 0, class 1", [(0, 1), (0, 255), (0, 1, 255)]),
         ([(0, 1, 255)] * 3, "class 0, class 1", [(0, 1, 255)] * 3),
         ([(0, 128, 255), (0, 255), (128, 255)], "class 0, class 128, class 255", [(0, 1, 2), (0, 2), (1, 2)]),
         ([(0, 255)] * 3, "background, foreground", [(0, 1)] * 3),
@@ -461,6 +461,29 @@ def test_grays_are_the_same_classes_in_every_format(
     assert ", ".join(masks_of(data).classes) == names
     for index, values in enumerate(expected):
         assert np.array_equal(read(data, index), np.array(values)[QUARTERS % len(values)])
+
+
+@pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
+@pytest.mark.parametrize("names", ["", "background\nobject\n"])
+@pytest.mark.parametrize("other", [(0, 1), (1, 0, 2), (1, 2)])
+def test_white_is_no_void_where_no_mask_holds_it_with_classes(
+    other: tuple[int, ...], names: str, suffix: str, tmp_path: Path
+) -> None:
+    """Two exports of the same objects, or void: nothing tells which, except for a list."""
+    if 2 in other and names:
+        names += "tree\n"
+    for number, values in enumerate([(0, 255), other, (0, 255), other]):
+        photograph(tmp_path / "images" / f"{number}.jpg")
+        put(tmp_path / "masks" / f"{number}.{suffix}", np.array(values, np.uint8)[QUARTERS % len(values)])
+    if names:
+        (tmp_path / "classes.txt").write_text(names)
+    with pytest.raises(DataError, match=r"masks/0.* holds 0 and 255, but .*masks/1.* holds 1 and no 255; use one"):
+        open_dataset(tmp_path)
+    (tmp_path / "classes.txt").write_text("0 background\n1 object\n2 tree\n255 void\n")
+    data = open_dataset(tmp_path)
+    assert masks_of(data).classes == ("background", "object", "tree")
+    assert np.array_equal(read(data, 0), np.array([0, IGNORE])[QUARTERS % 2])
+    assert np.array_equal(read(data, 1), np.array(other)[QUARTERS % len(other)])
 
 
 @pytest.mark.parametrize("suffix", ["gif", "bmp", "png", "tif"])
@@ -668,6 +691,31 @@ def test_masks_pair_by_their_numbers(image: str, mask: str, tmp_path: Path) -> N
     assert "masks of the same numbers" in data.reason
 
 
+@pytest.mark.parametrize(
+    ("image", "mask", "alike"),
+    [
+        ("raw/r{}.png", "gt/g{}.png", "numbers"),
+        ("images/{}.png", "masks/{}.png", "names"),
+        ("{}.jpg", "{}_mask.png", "names"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{},{}", '"{}";"{}"', "/data/{}\t/data/{}"])
+def test_a_table_that_pairs_otherwise_is_not_passed_over(
+    image: str, mask: str, alike: str, form: str, tmp_path: Path
+) -> None:
+    numbered(tmp_path, image, mask)
+    lines = [form.format(image.format(number), mask.format(number)) for number in range(6)]
+    (tmp_path / "pairs.csv").write_text("\n".join([form.format("image", "mask"), *lines]))
+    assert names(open_dataset(tmp_path)) == [image.format(number) for number in range(6)]
+    lines[1] = form.format(image.format(1), mask.format(5))
+    (tmp_path / "pairs.csv").write_text("\n".join([form.format("image", "mask"), *lines]))
+    said = (
+        rf"pairs {image.format(1)} with {mask.format(5)}, but the {alike} of the files pair it with {mask.format(1)};"
+    )
+    with pytest.raises(DataError, match=rf"pairs\.csv {said} call each mask as its image, or remove the table"):
+        open_dataset(tmp_path)
+
+
 def test_numbers_pair_within_sequences_and_splits(tmp_path: Path) -> None:
     for split in ("train", "val"):
         numbered(tmp_path / split, "raw/t{}.png", "lab/m{}.png", count=4, masks=4)
@@ -722,6 +770,45 @@ def test_masks_of_two_kinds_of_images_are_refused(tmp_path: Path) -> None:
     numbered(tmp_path, "painted/p{}.png", "lab/m{}.png")
     with pytest.raises(DataError, match=r"lab/m0\.png, that may be of (painted/p0|raw/t0)\.png or of .*--layout fol"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("photos/photo{}.jpg", "logos/logo{}.png"),
+        ("xray/x{}.png", "drawing/d{}.png"),
+        ("noise/n{}.png", "digit/d{}.png"),
+        ("photos/{}.jpg", "logos/{}.png"),  # the same names say no more
+        ("train/cat/c{}.jpg", "train/logo/l{}.png"),
+        ("images/cat/c{}.jpg", "images/logo/l{}.png"),  # a folder around both does not tell them apart
+    ],
+)
+def test_folders_called_as_anything_are_classes_as_well(image: str, mask: str, tmp_path: Path) -> None:
+    numbered(tmp_path, image, mask)
+    with pytest.raises(DataError, match=r"a class for each folder, or .*; choose --layout folders or --layout masks"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 12
+    data = open_dataset(tmp_path, ReadingOptions(layout="masks"))
+    assert [Path(data.annotations[index]).name for index in range(6)] == [
+        Path(mask.format(number)).name for number in range(6)
+    ]
+
+
+@pytest.mark.parametrize(("image", "mask"), [("photo/p{}.jpg", "qr/q{}.png"), ("photo/{}.jpg", "qr/{}.png")])
+def test_folders_of_other_sizes_are_classes(image: str, mask: str, tmp_path: Path) -> None:
+    for number in range(6):
+        photograph(tmp_path / image.format(number), (30, 40), seed=number)
+        put(tmp_path / mask.format(number), QUARTERS)
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data)) == ("folders", 12)
+
+
+def test_drawings_next_to_two_classes_are_asked_about(tmp_path: Path) -> None:
+    numbered(tmp_path, "cat/cat{}.jpg", "logo/logo{}.png")
+    numbered(tmp_path, "dog/dog{}.jpg", "logo/logo{}.png")
+    with pytest.raises(DataError, match=r"or choose --layout folders where the folders are classes"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 18
 
 
 @pytest.mark.parametrize("drawn", [False, True])

@@ -27,6 +27,11 @@ _MASKS = re.compile(
     r"(?<=[a-z])(annot)$"
 )
 _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb|gtfine|gtcoarse)$")
+_SIDES = re.compile(
+    r"(?:^|[-_. ])(?:images?|imgs?|jpegimages|leftimg8bit|rgb|raw|inputs?|targets?|outputs?|sources?|originals?|"
+    r"x|y|tra|lab|lbl|gt|seg)(?:[-_ ]?\d+)?$"
+)
+"""What else a folder of images or of masks is called, next to one that is called as its counterpart or as nothing."""
 _CERTAIN = re.compile(r"(?:^|[-_ /])ground[-_ ]?truths?/")  # what else a word means can be a class too: with_mask
 _SUFFIX = re.compile(rf"^({_WORDS})$|[-_. ]({_WORDS})(?:[-_ ]?\d+)?$|[-_. ](l)$")
 _PREFIX = re.compile(rf"^(?:{_WORDS})[-_ ]?(?=\d)")
@@ -68,6 +73,17 @@ class Pairs:
 def is_mask(name: str) -> bool:
     """Whether a path is called as masks are."""
     return _key(name)[1]
+
+
+def is_evident(pair: Pair) -> bool:
+    """Whether something besides their values tells that they are an image and its mask: they lie in one folder, or one
+    of the folders in which they do not lie together is called so, or the mask itself is.
+    """
+    image, mask = pair.image.split("/"), pair.masks[0].split("/")
+    while len(image) > 1 and len(mask) > 1 and image[0] == mask[0]:
+        image, mask = image[1:], mask[1:]
+    folders = [normalize("NFC", part).casefold() for part in (*image[:-1], *mask[:-1])]
+    return not folders or is_mask("/".join(mask)) or any(map(_SIDES.search, folders))
 
 
 def find_pairs(root: Path, names: Sequence[str]) -> Pairs:

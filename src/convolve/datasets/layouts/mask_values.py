@@ -98,10 +98,29 @@ def interpret_files(masks: Sequence[Path], listed: ClassList | None) -> tuple[Me
     meaning = interpret(counted, listed, masks[0])
     pixels = np.zeros((len(masks), len(meaning.stored)), dtype=np.int64)
     by_color = are_colors((*meaning.stored, *meaning.ignored))
+    voids = [value for value in meaning.ignored if value in (*_HIGHEST, (IGNORE,) * 3)]
+    if voids and not (listed and IGNORED.intersection(map(str.casefold, listed.names))):
+        _refuse_two_foregrounds({masks[index]: each.by_value(by_color) for index, each in read.items()}, voids[0])
     for index, counts in read.items():
         by_value = counts.by_value(by_color)
         pixels[index] = [by_value.get(stored_number(value), 0) for value in meaning.stored]
     return meaning, PixelCounts(pixels, failed)
+
+
+def _refuse_two_foregrounds(found: Mapping[Path, Mapping[int, int]], void: int | Color) -> None:
+    """Raise `DataError` where some masks hold black and what is taken for void, others black and classes, and none all
+    of these: the void may then be the class that has another value elsewhere.
+    """
+    white, black = stored_number(void), 0 if isinstance(void, int) else COLOR
+    pure = [path for path, values in found.items() if values.keys() == {black, white}]
+    others = [path for path, values in found.items() if white not in values and values.keys() - {black}]
+    if pure and others and not any(white in values and values.keys() - {black, white} for values in found.values()):
+        lowest = min(found[others[0]].keys() - {black})
+        high, low = (value if value < COLOR else stored_color(value)[0] for value in (white, lowest))
+        raise DataError(
+            f"{pure[0]} holds 0 and {high}, but {others[0]} holds {low} and no {high}; use one value for the "
+            f"foreground in all masks, or list what each value means in a classes.txt, such as '{high} void'."
+        )
 
 
 def interpret(found: Sequence[ValueCounts], listed: ClassList | None, first: Path) -> Meaning:

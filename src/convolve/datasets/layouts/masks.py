@@ -18,7 +18,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.layouts.class_lists import ClassList, find_class_list
-from convolve.datasets.layouts.mask_pairs import Pair, Pairs, find_pairs, hold_masks, is_mask
+from convolve.datasets.layouts.mask_pairs import Pair, Pairs, find_pairs, hold_masks, is_evident, is_mask
 from convolve.datasets.layouts.mask_values import Meaning, interpret_files
 from convolve.datasets.layouts.parts import build_dataset, read_lines, split_word
 from convolve.datasets.masks import MaskFiles, Masks
@@ -36,6 +36,7 @@ MARK = re.compile(
 """What is no JPEG, or is called as masks are."""
 EXPECTED = "images/ and masks/ with files of the same names"
 _SPLIT_LISTS = re.compile(r"(?:.*/)?imagesets/segmentation/[^/]+\.txt")
+_TABLES = re.compile(r"\.(csv|tsv|txt)$", re.IGNORECASE)
 _NUMBER, _WORD = re.compile(r"\d+"), re.compile(r"[^\W_]+")
 _FORMS = 12  # of paths whose images are looked at, at most, where no name pairs them
 _AGREE = 0.9  # of the numbers in two forms of paths, at least
@@ -51,17 +52,18 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     A mask is a file in a folder called so (`masks`, `labels`, `annotations`, `trainannot`, `SegmentationClass` …) or
     one whose name ends so (`17_mask.png`); it belongs to the image of the same name. Folders called otherwise are
-    images and masks where their files agree, at least in their numbers, and the masks hold few values. What these
-    mean is judged by `interpret_files`. Images without a mask, and pairs whose shapes differ, are left out and named in
-    the notes. Raises `DataError` for values that cannot be interpreted.
+    images and masks where their files agree, at least in their numbers, and the masks hold few values, unless they can
+    be classes as well. What values mean is judged by `interpret_files`. Images without a mask, and pairs whose shapes
+    differ, are left out and named in the notes. Raises `DataError` for what can be interpreted in two ways.
     """
     path = inventory.root
     found = find_pairs(path, inventory.images)
     alike = "names" if found.pairs else "numbers"
     if not found.pairs:
         found = _pairs_by_number(path, inventory.images)
-    if not found.pairs:
+    if not found.pairs or (inventory.options.layout != NAME and _are_classes(path, found.pairs)):
         return None
+    _refuse_other_pairs(inventory, found.pairs, alike)
     pairs, unlisted, notes = _assign_splits(inventory, found.pairs)
     broken = [mask for pair in unlisted for mask in pair.masks if not _can_be_read(path / mask)]
     pairs, differing = _with_same_shape(path, pairs)
@@ -219,6 +221,25 @@ def _add_pairs(root: Path, pairs: dict[str, Pair], masks: _Group, images: _Group
     return True
 
 
+def _are_classes(root: Path, pairs: Sequence[Pair]) -> bool:
+    """Whether pairs whose folders no word calls those of images or of masks differ in size, as the images of two
+    classes do. Raises `DataError` where they are alike: both readings are as likely then.
+    """
+    if any(is_evident(pair) for pair in pairs):
+        return False
+    chosen = [pairs[0], pairs[len(pairs) // 2], pairs[-1]]
+    sizes = ImageFiles(root, tuple(name for pair in chosen for name in (pair.image, pair.masks[0])))
+    try:
+        if any(sizes.size(index) != sizes.size(index + 1) for index in range(0, len(sizes), 2)):
+            return True
+    except ImageError:
+        pass  # what cannot be read says nothing
+    raise DataError(
+        f"{root} can be read as a class for each folder, or as images with masks, such as {pairs[0].image} with "
+        f"{pairs[0].masks[0]}, as no folder is called so; choose --layout folders or --layout {NAME}."
+    )
+
+
 def _refuse_unpaired(root: Path, names: Sequence[str]) -> None:
     """Raise `DataError` where folders of two names hold images and what looks like masks of most of them."""
     kinds: dict[str, list[str]] = defaultdict(list)
@@ -241,6 +262,36 @@ def _refuse_unpaired(root: Path, names: Sequence[str]) -> None:
             f"{root} can be read as two classes, {images} and {masks[0]}, or as images in {images} and masks in "
             f"{masks[0]}, whose names do not say to which image each belongs; call each mask as its image, {_CLASSES}."
         )
+
+
+def _refuse_other_pairs(inventory: Inventory, pairs: Sequence[Pair], alike: str) -> None:
+    """Raise `DataError` where a line of a table names an image and the mask of another one; ``alike`` is what pairs
+    have in common.
+    """
+    stems = {_stem(image) for image in inventory.images}
+    tables = [file for file in inventory.files if _TABLES.search(file) and _stem(file) not in stems]
+    own = {pair.image: pair.masks for pair in pairs} if tables else {}
+    owners = {mask: image for image, masks in own.items() for mask in masks}
+    forms: dict[str, set[str]] = defaultdict(set)
+    for path in (*own, *owners):
+        for form in {normalize("NFC", path), normalize("NFC", path.rpartition("/")[2]), _stem(path)}:
+            forms[form].add(path)
+    known = {form: next(iter(paths)) for form, paths in forms.items() if len(paths) == 1 and not form.isdecimal()}
+    for table in tables:
+        try:
+            lines = read_lines(inventory.root / table)
+        except DataError:
+            continue  # the layout of tables judges it
+        for line in lines:
+            cells = re.split(r"[,;\t|]", line)
+            cells = [cell.strip("\"' ") for cell in (cells if len(cells) > 1 else line.split())]
+            named = {known[form] for cell in cells for form in _endings(cell) if form in known}
+            images, masks = [path for path in named if path in own], [path for path in named if path in owners]
+            if len(images) == len(masks) == 1 and owners[masks[0]] != images[0]:
+                raise DataError(
+                    f"{inventory.root / table} pairs {images[0]} with {masks[0]}, but the {alike} of the files pair it "
+                    f"with {own[images[0]][0]}; call each mask as its image, or remove the table if it is wrong."
+                )
 
 
 def _assign_splits(inventory: Inventory, pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:
@@ -285,6 +336,12 @@ def _possible_stems(line: str) -> list[str]:
     whole = normalize("NFC", line).replace("\\", "/")
     flag = re.sub(r"\s+-?[01]$", "", whole)
     return [form for text in (whole, flag, whole.split()[0]) for form in (text, text.rpartition("/")[2], _stem(text))]
+
+
+def _endings(path: str) -> list[str]:
+    """The endings of a path from a folder or the name on, and the name without its suffix."""
+    parts = normalize("NFC", path).replace("\\", "/").split("/")
+    return [*("/".join(parts[start:]) for start in range(len(parts))), _stem(parts[-1])]
 
 
 def _can_be_read(mask: Path) -> bool:
