@@ -65,6 +65,12 @@ WRITERS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
 }
 
 
+def test_a_run_is_no_data(home: Path, tmp_path: Path) -> None:
+    for options in ({}, {"fix": tmp_path / "a.csv"}):
+        with pytest.raises(DataError, match=r"run is a run, and no data; .* convolve data .*run --label-errors"):
+            convolve.data(home / "run", progress=False, **options)
+
+
 @pytest.mark.parametrize("option", WRITERS)
 def test_only_files_of_the_same_kind_are_overwritten(option: str, home: Path, tmp_path: Path) -> None:
     write, name = WRITERS[option]
