@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from convolve.errors import ConvolveError
-from convolve.files import atomic_write, shell_quote, write_text
+from convolve.errors import ConvolveError, DataError
+from convolve.files import atomic_write, check_replaceable, shell_quote, write_text
 
 
 def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -66,3 +66,15 @@ def test_devices_and_links_stay_what_they_are(tmp_path: Path) -> None:
 def test_a_path_is_quoted_for_the_shell(path: str, written: str) -> None:
     assert shell_quote(path) == written
     assert Path(shlex.split(written)[0]) == Path(path)
+
+
+def test_what_convolve_did_not_write_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    check_replaceable(path, lambda _: False)
+    check_replaceable(Path(os.devnull), lambda _: False)
+    path.write_text("mine")
+    check_replaceable(path, lambda file: file.read_text() == "mine")
+    with pytest.raises(DataError, match=r"a\.txt exists, and is no page of ours; choose another name, or remove it"):
+        check_replaceable(path, lambda _: False, "page of ours")
+    with pytest.raises(DataError, match="exists, and is no file that convolve wrote"):
+        check_replaceable(tmp_path, lambda file: bool(file.read_bytes()))

@@ -6,11 +6,11 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from convolve.errors import ConvolveError
+from convolve.errors import ConvolveError, DataError
 
 
 @contextmanager
@@ -43,6 +43,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path, is_own: Callable[[Path], bool], own: str = "file that convolve wrote") -> None:
+    """Raise `DataError` where something would be lost that convolve did not write, as ``is_own`` tells; ``own`` says
+    what it would be then. A device and a pipe hold nothing.
+    """
+    if not path.is_file() and not path.is_dir():
+        return
+    try:
+        replaceable = is_own(path)
+    except (OSError, ValueError):  # a folder, or a file that may not be read, or is none of this kind
+        replaceable = False
+    if not replaceable:
+        raise DataError(f"{path} exists, and is no {own}; choose another name, or remove it.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,8 +22,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import table_cells, tables
 from convolve.datasets.splits import MANY, USUAL_FRACTIONS, SplitPlan, split
 from convolve.errors import DataError
-from convolve.files import atomic_write
-from convolve.untrusted.files import read_start
+from convolve.files import atomic_write, check_replaceable
 from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
 RULES: Final = (
@@ -70,8 +69,7 @@ def check_table(path: Path, dataset: Dataset, ground_truth: GroundTruth) -> None
             f"The images of {dataset.root} do not lie in a file each, so that a table cannot name them; --fix needs a "
             "folder of image files."
         )
-    if path.exists() and not _is_cleaned(path):
-        raise DataError(f"{path} exists, and is no table that --fix wrote; choose another name, or remove it.")
+    check_replaceable(path, table_cells.is_cleaned, "table that --fix wrote")
 
 
 def clean(path: Path, dataset: Dataset, ground_truth: GroundTruth, findings: Findings) -> Cleaned:
@@ -100,14 +98,6 @@ def clean(path: Path, dataset: Dataset, ground_truth: GroundTruth, findings: Fin
         origin=drawn.origin,
         lost_classes=tuple(np.array(ground_truth.classes, dtype=object)[lost].tolist()),
     )
-
-
-def _is_cleaned(path: Path) -> bool:
-    """Whether `clean` wrote a file."""
-    try:
-        return read_start(path, len(table_cells.CLEANED) + 1) == f"{table_cells.CLEANED},".encode()
-    except OSError:
-        return False
 
 
 def _choose(

@@ -41,6 +41,8 @@ _SYSTEM_FOLDERS = frozenset(
 )
 _RUN_FILES = frozenset(("contact_sheet.png", "recipe.toml", "report.html", "splits.json"))
 """One of these beside a `manifest.json` makes a folder a run."""
+_ANNOTATIONS = re.compile(r"\.(csv|tsv|txt|jsonl|json|xml)$", re.IGNORECASE)
+"""What may describe many images."""
 NAMED = 3
 """How many of the files that are left out a sentence names."""
 _natural_key = natsort_keygen(alg=ns.IGNORECASE)
@@ -80,12 +82,34 @@ class Inventory:
         wanted = {normalize("NFC", name) for name in own or ()}
         return [file for file in self.files if mark.search(file) and (own is None or normalize("NFC", file) in wanted)]
 
-    def check_annotations(self) -> None:
-        """Raise `DataError` where a file that a person names is none of the files."""
-        found = {normalize("NFC", file) for file in self.files}
+    def find_annotations(self) -> Inventory:
+        """The same with the files that a person names by their paths below the root; where a bare name is that of one
+        file alone in a folder below, it is meant, and said. Raises `DataError` for other names.
+        """
+        paths, notes = [], list(self.notes)
         for name in self.options.annotations or ():
-            if normalize("NFC", name) not in found:
-                raise DataError(f"{self.root} has no {name}, from which it is to be read; restore it.")
+            path = self._find_annotation(name)
+            notes += [f"{name} is read from {path}"] if path.endswith(f"/{name}") else []
+            paths.append(path)
+        return replace(self, options=replace(self.options, annotations=tuple(paths)), notes=tuple(notes))
+
+    def _find_annotation(self, name: str) -> str:
+        if not name.strip():
+            raise DataError("--annotations names no file; give its path below the data, or leave it out.")
+        called = {normalize("NFC", file): file for file in self.files if _ANNOTATIONS.search(file)}
+        for path in (os.path.normpath(name), os.path.relpath(name, self.root)):
+            if found := called.get(normalize("NFC", path.replace(os.sep, "/"))):
+                return found
+        same = [file for file in called.values() if file.endswith(f"/{name}")]
+        if len(same) == 1:
+            return same[0]
+        listed = same or list(called.values())
+        remedy = f"choose one of {_name(listed)}" if listed else "add one"
+        if same:
+            raise DataError(f"{self.root} has several files called {name}; {remedy}.")
+        if (self.root / name).exists():  # which may be absolute
+            raise DataError(f"{self.root / name} is no table or file of annotations in {self.root}; {remedy}.")
+        raise DataError(f"{self.root} has no {name}, from which it is to be read; restore it, or {remedy}.")
 
 
 def natural(name: str) -> str:
@@ -103,7 +127,7 @@ def natural(name: str) -> str:
 def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventory:
     """Walk through a folder once. Links to folders are followed, except to one that contains them.
 
-    Raises `DataError` for a folder that may not be opened.
+    Raises `DataError` for a folder that may not be opened, and for files of annotations that are not there.
     """
     images: list[str] = []
     others: list[str] = []
@@ -150,7 +174,8 @@ def take_inventory(root: Path, options: ReadingOptions = BY_LOOKING) -> Inventor
         if paths
     )
     images, others, found = (sorted(paths, key=natural) for paths in (images, others, found))
-    return Inventory(root, options, tuple(images), tuple(others), tuple(found), notes)
+    inventory = Inventory(root, options, tuple(images), tuple(others), tuple(found), notes)
+    return inventory.find_annotations() if options.annotations else inventory
 
 
 def _name(paths: Sequence[str]) -> str:

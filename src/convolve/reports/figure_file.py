@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convolve.errors import OptionError
-from convolve.files import write_bytes
+from convolve.files import check_replaceable, write_bytes
+from convolve.marks import is_drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def check_figure(path: Path | None) -> None:
-    """Raises `OptionError` for a file that is neither .svg nor .png."""
+    """Raises `OptionError` for a file that is neither .svg nor .png, `DataError` where another file would be lost."""
     if path and path.suffix not in (".svg", ".png"):
         raise OptionError(f"{path} is neither .svg nor .png; name the figure so.")
+    if path:
+        check_replaceable(path, is_drawing, "figure that convolve wrote")
 
 
 def write_figure(path: Path, figure: Figure, name: str) -> None:

@@ -12,6 +12,8 @@ from convolve.datasets.cleaning import Cleaned
 from convolve.datasets.doctor import Findings
 from convolve.datasets.survey import Survey
 from convolve.errors import DataError
+from convolve.files import check_replaceable
+from convolve.marks import is_page
 from convolve.reports.data_sections import (
     cleaned_section,
     count_section,
@@ -28,9 +30,10 @@ from convolve.values import Dataset
 
 
 def check_page(path: Path) -> None:
-    """Raise `DataError` where a page would replace what is none."""
+    """Raise `DataError` where a page would replace what is none, or is not called as one."""
     if path.suffix.casefold() not in (".html", ".htm"):
         raise DataError(f"{path} must be called .html, as pages are; rename it.")
+    check_replaceable(path, is_page, "page that convolve wrote")
 
 
 def write_data_report(

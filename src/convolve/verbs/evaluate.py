@@ -58,16 +58,19 @@ class Evaluated:
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Evaluate. Raises `RunError`, and `DataError` when the data does not fit the run."""
+    from convolve.files import check_replaceable
+    from convolve.marks import is_page
     from convolve.setup.restore import open_evaluation_data, restore_task
     from convolve.setup.run_report import read_training, write_run_report
     from convolve.training.run import open_run
 
+    path = options.report or options.run / "evaluation.html"
+    check_replaceable(path, is_page, "page that convolve wrote")
     trained = open_run(options.run)
     training = read_training(trained, listener)
     task, runtime = restore_task(trained, options.runtime, listener)
     data = open_evaluation_data(trained, task, runtime, options.data, options.split)
     evaluation = task.evaluate(data)
-    path = options.report or options.run / "evaluation.html"
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     write_run_report(path, trained, training, evaluation, headlines, sections)
     return Evaluated(evaluation, path, headlines, sections)

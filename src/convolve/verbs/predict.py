@@ -68,11 +68,15 @@ class Predictions:
 
 def run(options: Predict, listener: Listener) -> Predictions:
     """Predict every image. Raises `RunError`, and `DataError` when no image is found or none can be read."""
+    from convolve.datasets.layouts.table_cells import is_predictions
     from convolve.datasets.parallel import reader_threads
+    from convolve.files import check_replaceable
     from convolve.setup.restore import restore_task
     from convolve.tasks.registry import build_options
     from convolve.training.run import open_run
 
+    if options.csv:
+        check_replaceable(options.csv, is_predictions, "table of predictions that convolve wrote")
     images = find_images(options.images)
     trained = open_run(options.run)
     own = build_options(trained.manifest.task, "predict", options.task_options)

@@ -76,8 +76,42 @@ def test_files_are_named_by_their_paths_below_the_folder(tmp_path: Path) -> None
     write(tmp_path / "archive", "table", "labels.csv")
     (tmp_path / "archive" / "other.csv").write_text("path,label\n1.png,a\n2.png,a\n3.png,b\n")
     assert labels_of(read(tmp_path, "archive/labels.csv")).classes == ("disc", "wall")
-    with pytest.raises(DataError, match=r"has no labels\.csv"):
-        read(tmp_path, "labels.csv")
+    with pytest.raises(DataError, match=r"has no own\.csv"):
+        read(tmp_path, "own.csv")
+
+
+def test_files_may_be_named_in_other_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "data" / "archive", "table", "labels.csv")
+    for name in (str(tmp_path / "data" / "archive" / "labels.csv"), "./archive/labels.csv", "labels.csv"):
+        assert read(tmp_path / "data", name).sources == ("labels.csv",)
+    assert "labels.csv is read from archive/labels.csv" in read(tmp_path / "data", "labels.csv").notes
+    monkeypatch.chdir(tmp_path)
+    assert read(Path("data"), "data/archive/labels.csv").sources == ("labels.csv",)
+    write(tmp_path / "data" / "other", "table", "labels.csv", disc="plate")
+    with pytest.raises(DataError, match=r"several files called labels\.csv; choose one of archive/labels\.csv, other/"):
+        read(tmp_path / "data", "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "--annotations names no file"),
+        ("nonsense", r"has no nonsense, .*; restore it, or choose one of labels\.csv"),
+        ("1.png", r"1\.png is no table or file of annotations in .*; choose one of labels\.csv"),
+        ("/dev/null", r"/dev/null is no table or file of annotations in .*; choose one of labels\.csv"),
+    ],
+)
+def test_other_names_are_refused(name: str, sentence: str, tmp_path: Path) -> None:
+    write(tmp_path, "table", "labels.csv")
+    with pytest.raises(DataError, match=sentence):
+        read(tmp_path, name)
+
+
+@pytest.mark.parametrize(("layout", "first", "second"), FILES)
+def test_one_file_has_no_files_of_annotations(layout: str, first: str, second: str, tmp_path: Path) -> None:
+    write(tmp_path, layout, first)
+    with pytest.raises(DataError, match=rf"{first} is one file, where --annotations says nothing"):
+        read(tmp_path / first, second)
 
 
 def test_files_of_annotations_say_nothing_of_folders(tmp_path: Path) -> None:

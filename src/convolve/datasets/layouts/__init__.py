@@ -52,6 +52,7 @@ from convolve.datasets.layouts.readings import (
 )
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import UNPRINTABLE, DataError, escape_text
+from convolve.files import shell_quote
 from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
@@ -82,9 +83,12 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
             raise DataError(_no_such_dataset(str(path)))
         folder = catalog.locate(str(path))
     if dataset is None:
+        if (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file():
+            raise DataError(
+                f"{folder} is a run, and no data; give the data that its recipe.toml names, or look for wrong labels "
+                f"there with convolve data {shell_quote(folder)} --label-errors."
+            )
         inside = take_inventory(folder, options) if folder.is_dir() else None
-        if inside and options.annotations:
-            inside.check_annotations()
         dataset = _recognize(inside, candidates) if inside else _open_file(folder, options)
     if not len(dataset):
         raise DataError(f"{folder} names no image; add some.")
@@ -130,6 +134,8 @@ def _check_heeded(dataset: Dataset, heeded: Mapping[str, Sequence[ModuleType]]) 
 
 
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
+    if options.annotations is not None:
+        raise DataError(f"{path} is one file, where --annotations says nothing; leave it out, or give the folder.")
     suffix = path.suffix.casefold()
     if suffix in tables.SUFFIXES:
         try:

@@ -221,7 +221,7 @@ def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]
     """The categories in the order of their ids, without those that only head others; and what to say of them."""
     if any(set(table.values()) != set(tables[0].values()) for table in tables):
         files = " and ".join(Path(document.name).name for document in documents)
-        raise DataError(f"{files} have different categories; use one list.")
+        raise DataError(f"{files} have different categories; use one list, or choose one file with --annotations.")
     used = {
         table[_id(one["category_id"])]
         for table, document in zip(tables, documents, strict=True)

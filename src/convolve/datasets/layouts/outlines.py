@@ -20,6 +20,7 @@ from convolve.datasets.layouts.shapes import Shape
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
 from convolve.errors import DataError, ImageError
+from convolve.files import shell_quote
 from convolve.untrusted.fields import as_text
 from convolve.values import IGNORE, Dataset, GroundTruth, Pixels
 
@@ -216,7 +217,7 @@ def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[
             if objects[0] != objects[1] or tags[first].keys() != tags[other].keys():
                 raise DataError(
                     f"{first} and {other} in {inventory.root} annotate {image} differently; leave one of them, or give "
-                    "the file that you want."
+                    f"the file that you want, such as by --annotations {shell_quote(first)}."
                 )
         split = next((entry.split for entry in group if entry.split), None)
         entries.append(replace(group[0], objects=tuple(by_source[first]), split=split, tags=tuple(tags[first])))

@@ -12,7 +12,7 @@ from pathlib import Path
 from convolve.datasets.layouts.parts import NoGroundTruthError
 from convolve.errors import DataError
 from convolve.untrusted.documents import cut_rows
-from convolve.untrusted.files import read_file
+from convolve.untrusted.files import read_file, read_start
 
 PROBED = 100
 """Rows at the beginning of a table by which its form is judged."""
@@ -40,6 +40,7 @@ LABEL_ERRORS = ("image", "label", "suggested", "margin", "label_probability", "s
 """Columns of the table of label errors that `convolve data --label-errors` writes."""
 CLEANED = "cleaned_path"
 """First column of each table that `convolve data --fix` writes."""
+_LONGEST_HEADER = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -205,9 +206,30 @@ def _are_decimals(cells: Sequence[str], column: str, plural: bool, delimiter: st
 
 def refuse_own(header: Sequence[str]) -> None:
     """Raise `NoGroundTruthError` for a table that convolve wrote."""
-    if set(header) >= _PREDICTIONS:
+    if _PREDICTIONS.issubset(header):
         raise NoGroundTruthError("holds predictions of convolve; give the file itself to read them as labels.")
     if tuple(header) == LABEL_ERRORS:
         raise NoGroundTruthError("holds label errors that convolve found; give the file itself to read them as labels.")
     if header[0] == CLEANED:
         raise NoGroundTruthError("was written by --fix; give the file itself to read it.")
+
+
+def is_predictions(table: Path) -> bool:
+    """Whether `convolve predict` wrote a table. Raises `OSError`."""
+    return _PREDICTIONS.issubset(_read_header(table))
+
+
+def is_label_errors(table: Path) -> bool:
+    """Whether `convolve data --label-errors` wrote a table. Raises `OSError`."""
+    return tuple(_read_header(table)) == LABEL_ERRORS
+
+
+def is_cleaned(table: Path) -> bool:
+    """Whether `convolve data --fix` wrote a table. Raises `OSError`."""
+    return _read_header(table)[:1] == [CLEANED]
+
+
+def _read_header(table: Path) -> list[str]:
+    """The cells of a table's first line, between commas."""
+    rows = cut_rows(read_start(table, _LONGEST_HEADER).decode("utf-8", "replace").splitlines(keepends=True))
+    return rows[0] if rows else []

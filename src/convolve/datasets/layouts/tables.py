@@ -33,6 +33,7 @@ from convolve.datasets.layouts.table_columns import (
 )
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import DataError
+from convolve.files import shell_quote
 from convolve.values import Dataset
 
 NAME = "table"
@@ -276,7 +277,10 @@ def _select(inventory: Inventory, tables: Sequence[_Table], obstacles: list[Data
     )
     if len(tables) > 1 and (overlaps or not all(table.split for table in tables)):
         names = ", ".join(str(table.path) for table in tables)
-        raise DataError(f"{inventory.root} holds {len(tables)} tables of images; give the one that you want: {names}.")
+        raise DataError(
+            f"{inventory.root} holds {len(tables)} tables of images; give the one that you want: {names}; or choose it "
+            f"with --annotations {shell_quote(tables[0].name)}."
+        )
     if large and _names_most(inventory, tables, obstacles):
         return list(tables)
     if told:

@@ -12,8 +12,9 @@ from typing import Any
 from convolve import __version__
 from convolve.datasets.layouts.coco import PREDICTED
 from convolve.datasets.layouts.outlines import BACKGROUND
-from convolve.files import write_text
+from convolve.files import check_replaceable, write_text
 from convolve.tasks.segment.polygons import Polygon
+from convolve.untrusted.files import read_start
 
 _FILE = "predictions.json"
 
@@ -25,6 +26,11 @@ class AnnotatedImage:
     name: str
     size: tuple[int, int]
     polygons: Mapping[str, Sequence[Polygon]]
+
+
+def check_annotations(folder: Path) -> None:
+    """Raise `DataError` where a folder's `predictions.json` is another one."""
+    check_replaceable(folder / _FILE, _is_predicted, "file of predictions that convolve wrote")
 
 
 def write_annotations(folder: Path, images: Sequence[AnnotatedImage], classes: Sequence[str]) -> Path:
@@ -59,6 +65,11 @@ def document(images: Sequence[AnnotatedImage], classes: Sequence[str]) -> dict[s
         ],
         "annotations": [{"id": number, **one} for number, one in enumerate(found, 1)],
     }
+
+
+def _is_predicted(path: Path) -> bool:
+    beginning = f'{{"info": {{"description": "{PREDICTED}'.encode()
+    return read_start(path, len(beginning)) == beginning
 
 
 def _annotations(image: AnnotatedImage, number: int, numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,10 @@ from PIL import Image
 from convolve.datasets.images import to_channels
 from convolve.datasets.masks import count_pixels, overlay
 from convolve.datasets.rle import decode, encode, from_text, to_text
-from convolve.files import atomic_write
-from convolve.marks import OVERLAY, save_jpeg, save_png
+from convolve.files import atomic_write, check_replaceable
+from convolve.marks import OVERLAY, has_mark, save_jpeg, save_png
 from convolve.runtime import Runtime
-from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
+from convolve.tasks.segment.annotations import AnnotatedImage, check_annotations, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
 from convolve.tasks.segment.polygons import Polygon, find_polygons
 from convolve.tasks.segment.tiled_prediction import predict_image
@@ -94,6 +94,8 @@ class MaskPredictor:
     ) -> None:
         self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
         self._taken: set[str] = set()
+        if options.out:
+            check_annotations(options.out)
 
     def read(self, images: Images, index: int) -> Pixels:
         """(H, W, 1 or 3) at full size. Raises `ImageError`."""
@@ -130,6 +132,8 @@ class MaskPredictor:
         self._taken.add(_numbered(stem, number))
         bare = (self._options.out or Path()) / _numbered(stem, number)
         paths = bare.with_name(f"{bare.name}_mask.png"), bare.with_name(f"{bare.name}{OVERLAY}")
+        for path in paths:
+            check_replaceable(path, has_mark, "prediction that convolve wrote")
         with atomic_write(paths[0]) as draft:
             save_png(to_indexed_image(mask, self._task.colors), draft, optimize=True)
         with atomic_write(paths[1]) as draft:

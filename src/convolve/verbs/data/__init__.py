@@ -108,10 +108,16 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
+    from convolve.files import check_replaceable
+    from convolve.marks import has_mark
     from convolve.setup.data_report import check_page, write_data_report
     from convolve.setup.prepare import open_for_task, preview
     from convolve.training.recipe import Recipe
 
+    if options.report:
+        check_page(options.report)
+    if options.sheet:
+        check_replaceable(options.sheet, has_mark, "contact sheet that convolve wrote")
     judged = None
     if options.label_errors:
         judged = _judge_labels(options, listener)
@@ -119,8 +125,6 @@ def run(options: Data, listener: Listener) -> Examined:
         options = replace(options, path=trained.data or "", task=trained.task, reading=trained.reading)
     elif options.csv:
         raise OptionError("--csv writes label errors; give --label-errors too, or --fix for a table of the images.")
-    if options.report:
-        check_page(options.report)
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)

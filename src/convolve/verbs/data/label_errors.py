@@ -61,16 +61,23 @@ def judge_labels(folder: Path, folds: int, listener: Listener, table: Path | Non
     A single run's recipe is first trained in ``folds`` folds, which stay in its folder; with 1, only the images that
     the run has not learned from are judged. Raises `ConvolveError`.
     """
+    from convolve.datasets.layouts.table_cells import is_label_errors
+    from convolve.files import check_replaceable
+    from convolve.marks import is_page
     from convolve.metrics.label_errors import find_label_errors
     from convolve.setup.held_out import predict_held_out
 
     if folds < 1:
         raise OptionError(f"folds cannot be {folds}; it must be a whole number from 1.")
+    report = folder / "label_errors.html"
+    check_replaceable(report, is_page, "page that convolve wrote")
+    if table:
+        check_replaceable(table, is_label_errors, "table of label errors that convolve wrote")
     runs = _open_runs(folder, folds, listener)
     held_out = predict_held_out(runs, listener)
     found = find_label_errors(held_out.probabilities, held_out.labels)
     errors = tuple(_list_errors(held_out, found))
-    judged = JudgedLabels(runs[0].recipe, len(runs), held_out, found, errors, folder / "label_errors.html")
+    judged = JudgedLabels(runs[0].recipe, len(runs), held_out, found, errors, report)
     _write_page(judged)
     if table:
         _write_csv(table, errors)

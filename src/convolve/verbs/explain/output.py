@@ -18,8 +18,8 @@ from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.explainers.localization import attribution_box
 from convolve.explainers.methods import METHODS, scale
 from convolve.explainers.sanity import BOUND
-from convolve.files import atomic_write
-from convolve.marks import save_png
+from convolve.files import atomic_write, check_replaceable
+from convolve.marks import has_mark, is_page, save_png
 from convolve.metrics.boxes import BoxArray
 from convolve.reports.explanations import ExplainedImage, Explanations, MethodRow, write_explanations
 from convolve.reports.heatmaps import heatmap_uri, region_uri
@@ -27,6 +27,7 @@ from convolve.reports.image_card import Box, ImageTile
 from convolve.reports.image_grids import GridTile, heatmap_grid
 from convolve.reports.thumbnails import thumbnail
 from convolve.training.run import Run
+from convolve.untrusted.files import read_start
 from convolve.values import Color, Flags, Floats, Pixels
 from convolve.verbs.explain.results import ImageExplanation, MethodResult, format_score, legend
 
@@ -64,11 +65,14 @@ class OutputFolder:
 
     def __init__(self, folder: Path, run: Run) -> None:
         self.folder, self._run = folder, run
+        self._page, self._arrays = folder / "explanations.html", folder / "attributions.npz"
         self.images: dict[int, ImageExplanation] = {}
         self._page_images: list[ExplainedImage] = []
         self._maps: list[Floats] = []
         self._regions: list[Flags] = []
         self._names: set[str] = set()
+        check_replaceable(self._page, is_page, "page that convolve wrote")
+        check_replaceable(self._arrays, _is_attributions)
 
     def leave_out(self, index: int, name: str, error: str) -> None:
         """An image that cannot be read."""
@@ -92,6 +96,7 @@ class OutputFolder:
         rows = _tile_rows(image, scaled, boxes, given, regions)
         first = GridTile("network input", ground_truth=given)
         grid_rows = [[first, *row] for row in rows] if len(scaled) > 1 else [[first, *itertools.chain(*rows)]]
+        check_replaceable(path, has_mark, "heatmap that convolve wrote")
         with atomic_write(path) as draft:
             grid = heatmap_grid(arrays.pixels, (Path(image.image).name, verdict), grid_rows)
             save_png(grid, draft, _COMPRESSION)
@@ -120,7 +125,7 @@ class OutputFolder:
         """`attributions.npz`: `attributions` (images, methods, scores, H, W) float32 raw values, and what they are of;
         `regions` (images, scores, H, W), where pixels are explained.
         """
-        path = self.folder / "attributions.npz"
+        path = self._arrays
         images = [image for image in self.results() if not image.error]
         arrays: dict[str, npt.NDArray[Any]] = {
             "attributions": np.stack(self._maps),
@@ -138,7 +143,7 @@ class OutputFolder:
 
     def write_page(self, methods: Sequence[MethodResult]) -> Path:
         """`explanations.html`."""
-        path = self.folder / "explanations.html"
+        path = self._page
         size, count = self._run.manifest.preprocessing, len(self._page_images)
         page = Explanations(
             title=f"What {self._run.recipe.network} bases its predictions on",
@@ -162,6 +167,11 @@ class OutputFolder:
             unique = f"{stem} {number}"
         self._names.add(unique.casefold())
         return f"{unique}.png"
+
+
+def _is_attributions(path: Path) -> bool:
+    """Whether `OutputFolder.write_arrays` wrote a file: its first array comes first."""
+    return b"attributions.npy" in read_start(path, 64)
 
 
 def _colored_regions(

@@ -16,8 +16,8 @@ from torch import Tensor
 from convolve.choices import View
 from convolve.errors import DataError
 from convolve.explainers.explanation_targets import ExplanationTargets
-from convolve.files import atomic_write, write_bytes
-from convolve.marks import save_png
+from convolve.files import atomic_write, check_replaceable, write_bytes
+from convolve.marks import has_mark, save_png
 from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.setup.contact_sheet import denormalize
@@ -25,6 +25,7 @@ from convolve.setup.prepare import evaluation_batches
 from convolve.setup.restore import run_examples
 from convolve.tasks.task import Task
 from convolve.training.run import Run
+from convolve.untrusted.files import read_start
 from convolve.values import Batch, Floats, Indices, Pixels, Preprocessing
 from convolve.verbs.explain.images import ImageBatch, run_split
 from convolve.verbs.explain.measurement import Context
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FEW = 6  # images that views show
+_ZIP = b"PK\x03\x04"  # how NumPy's archives begin
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,17 @@ def file_stem(view: View, index: int, name: str) -> str:
 
 def write_view(path: Path, figure: Image.Image | Figure, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[Path, ...]:
     """Write `path.png` and `path.npz`. Raises `ConvolveError`."""
-    numbers = path.with_name(f"{path.name}.npz")
+    drawn, numbers = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "npz"))
+    check_replaceable(drawn, has_mark, "figure that convolve wrote")
+    check_replaceable(numbers, lambda path: has_mark(drawn) and read_start(path, len(_ZIP)) == _ZIP)
     with atomic_write(numbers) as draft, draft.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-    return write_figure(path.with_name(f"{path.name}.png"), figure), numbers
+    return write_figure(drawn, figure), numbers
 
 
 def write_figure(path: Path, figure: Image.Image | Figure) -> Path:
     """Write a PNG file. Raises `ConvolveError`."""
+    check_replaceable(path, has_mark, "figure that convolve wrote")
     if isinstance(figure, Image.Image):
         with atomic_write(path) as draft:
             save_png(figure, draft)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from convolve.errors import OptionError
+from convolve.files import check_replaceable
 from convolve.from_scratch.arrays import Array
 from convolve.from_scratch.filters import FilteredImage, apply_all
 from convolve.from_scratch.traces import local_response_norm, pooling
@@ -23,6 +24,7 @@ from convolve.from_scratch.traces.normalization import NormalizationInputs, norm
 from convolve.from_scratch.traces.trace import Trace
 from convolve.from_scratch.traces.windows import size_trace
 from convolve.from_scratch.windows import Sliding
+from convolve.marks import is_page
 from convolve.untrusted.files import IMAGE_BYTES, read_file
 from convolve.verbs.scratch import Scratch
 from convolve.verbs.scratch.numbers import Numbers, bounded_integer, read_numbers
@@ -203,7 +205,7 @@ def filter_photograph(options: Scratch) -> tuple[FilteredImage, ...]:
 
 
 def _check_options(options: Scratch) -> None:
-    """Raises `OptionError` for an option that the operation does not take."""
+    """Raises `OptionError` for an option that the operation does not take, `DataError` where a file would be lost."""
     operation = options.operation
     if operation is None:
         raise OptionError(f"The input needs an operation; choose one of {', '.join([*OPERATIONS, 'filters'])}.")
@@ -211,6 +213,8 @@ def _check_options(options: Scratch) -> None:
     for spec in fields(options):
         if getattr(options, spec.name) is not None and spec.name not in names:
             raise OptionError(f"{operation} does not take {spec.name}; omit --{spec.name}.")
+    if options.page:
+        check_replaceable(options.page, is_page, "page that convolve wrote")
 
 
 def _required(options: Scratch, name: str, what: str) -> str:
