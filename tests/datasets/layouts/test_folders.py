@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
+from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from tests.datasets.ground_truths import labels_of
@@ -207,3 +208,106 @@ def test_a_folder_whose_name_is_not_utf_8_is_a_class(tmp_path: Path) -> None:
         except OSError:
             pytest.skip("this file system takes no such names")
     assert set(labels_of(open_dataset(tmp_path)).classes) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("TrainingSet", "ValidationSet", "TestSet"),
+        ("trainImages", "ValData", "TestFolder"),
+        ("traindata", "valset", "testimages"),
+        ("TRAINSET", "devset", "evaldata"),
+        ("학습", "검증", "테스트"),
+        ("훈련셋", "검증용_데이터", "시험 데이터"),
+        ("1.학습용데이터셋", "2.검증용데이터셋", "3.평가용데이터셋"),
+        (unicodedata.normalize("NFD", "학습"), "검증1", unicodedata.normalize("NFD", "평가")),
+    ],
+)
+def test_words_of_splits(tmp_path: Path, train: str, validation: str, test: str) -> None:
+    put(tmp_path, *(f"{folder}/{name}/1.jpg" for folder in (train, validation, test) for name in ("cat", "dog")))
+    data = open_dataset(tmp_path)
+    assert labels_of(data).classes == ("cat", "dog")
+    given = {word: {data.images.name(index) for index in indices} for word, indices in data.given_splits.items()}
+    assert given == {
+        word: {f"{folder}/{name}/1.jpg" for name in ("cat", "dog")}
+        for word, folder in (("train", train), ("validation", validation), ("test", test))
+    }
+
+
+def test_words_that_only_begin_as_splits_are_classes(tmp_path: Path) -> None:
+    classes = ("datasets", "devil", "testtube", "testudo", "trainer", "trains", "valley", "values", "시험관", "학습자")
+    assert all(split_word(name, alone=False) is None for name in classes)
+    assert labels_of(open_dataset(put(tmp_path, *(f"{name}/1.jpg" for name in classes)))).classes == classes
+    assert split_word("TestTube") is None
+
+
+def test_images_without_classes_in_folders_by_glued_words(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="petsTest and petsTrain are called as splits"):
+        open_dataset(put(tmp_path, "petsTrain/1.jpg", "petsTest/2.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        (("10253", "10254", "10255"), ("0", "1")),
+        (("cam_a", "cam_b"), ("defect", "ok")),
+        (("2021", "2022"), ("cat", "dog")),
+        (("40X", "100X"), ("benign", "malignant")),
+        (("augmented", "original"), ("cat", "dog", "emu")),
+        (("amazon", "webcam"), ("images/back_pack", "images/bike")),
+        (("2021", "2022"), ("20210301", "20210302")),
+    ],
+)
+def test_either_of_two_levels_may_be_the_classes(
+    tmp_path: Path, outer: tuple[str, ...], inner: tuple[str, ...]
+) -> None:
+    put(tmp_path, *(f"{one}/{other}/{index}.jpg" for one in outer for other in inner for index in range(2)))
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    names = tuple(name.rpartition("/")[2] for name in inner)
+    assert str(caught.value) == (
+        f"In {tmp_path} the folders {', '.join(outer)} hold the same folders, {', '.join(names)}; choose "
+        "--layout folders where the outer ones are classes, or --label-from '([^/]+)/[^/]+$' where the inner ones are."
+    )
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(layout="folders"))).classes == outer
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(label_from="([^/]+)/[^/]+$"))).classes == names
+
+
+def test_two_levels_where_some_patients_have_one_class_and_images_lie_deeper(tmp_path: Path) -> None:
+    put(tmp_path, "data/P1/0/a.jpg", "data/P2/0/deep/a.jpg", "data/P2/1/a.jpg", "data/P3/1/a.jpg", "data/P4/loose.jpg")
+    with pytest.raises(DataError, match=r"P1, P2, P3 hold the same folders, 0, 1; .* --label-from '/\(0\|1\)/' where"):
+        open_dataset(tmp_path)
+    data = open_dataset(tmp_path, ReadingOptions(label_from="/(0|1)/"))
+    assert (labels_of(data).classes, labels_of(data).values.tolist()) == (("0", "1"), [0, 0, 1, 1])
+
+
+def test_two_levels_inside_of_splits(tmp_path: Path) -> None:
+    folders = [f"{split}/{one}/{other}" for split in ("train", "test") for one in "ab" for other in ("ok", "defect")]
+    put(tmp_path, *(f"{folder}/1.jpg" for folder in folders))
+    with pytest.raises(DataError, match="the folders a, b hold the same folders, defect, ok; choose --layout folders"):
+        open_dataset(tmp_path)
+    data = open_dataset(tmp_path, ReadingOptions(layout="folders"))
+    assert (labels_of(data).classes, sorted(data.given_splits)) == (("a", "b"), ["test", "train"])
+    data = open_dataset(tmp_path, ReadingOptions(label_from="([^/]+)/[^/]+$"))
+    assert (labels_of(data).classes, sorted(data.given_splits)) == (("defect", "ok"), ["test", "train"])
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [("2021", "2022"), ("2021-03", "2021-04"), ("part1", "part2"), ("only",), ("{}_left", "{}_right")],
+)
+def test_folders_in_classes_that_are_no_classes(tmp_path: Path, inner: tuple[str, ...]) -> None:
+    put(tmp_path, *(f"{one}/{other.format(one)}/1.jpg" for one in ("cat", "dog") for other in inner))
+    data = open_dataset(tmp_path)
+    assert (labels_of(data).classes, len(data)) == (("cat", "dog"), 2 * len(inner))
+
+
+@pytest.mark.parametrize("names", [("mask", "no_mask"), ("bottles", "labels")])
+@pytest.mark.parametrize("splits", [("",), ("train/", "test/")])
+def test_classes_called_as_masks_are_read_when_asked(
+    tmp_path: Path, names: tuple[str, str], splits: tuple[str, ...]
+) -> None:
+    put(tmp_path, *(f"{split}{name}/{name}{index}.jpg" for split in splits for name in names for index in range(3)))
+    with pytest.raises(DataError, match=f"unless the folders {', '.join(names)} are classes: --layout folders reads"):
+        open_dataset(tmp_path)
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(layout="folders"))).classes == names

@@ -127,3 +127,17 @@ def test_a_shape_without_a_label_is_no_class(tmp_path: Path, label: str) -> None
     write_json(tmp_path / "b.json", document("b.jpg", SQUARE, SQUARE | {"label": label}))
     with pytest.raises(DataError, match=r"b\.json has an object of b\.jpg without a label; give it one, or remove it"):
         open_dataset(tmp_path)
+
+
+def test_a_file_beside_one_image_that_names_another_is_refused(tmp_path: Path) -> None:
+    make_images(tmp_path, "0.png", "5.png")
+    write_json(tmp_path / "0.json", document("5.png", SQUARE))
+    with pytest.raises(
+        DataError, match=r"0\.json has the imagePath 5\.png, but lies beside 0\.png; correct its imagePath"
+    ):
+        open_dataset(tmp_path)
+    write_json(tmp_path / "0.json", document("0.png", SQUARE))
+    assert masks_of(open_dataset(tmp_path)).classes == ("background", "car")
+    (tmp_path / "0.json").rename(tmp_path / "new.json")  # the imagePath alone says it
+    data = open_dataset(tmp_path)
+    assert data.images.name(0) == "0.png"

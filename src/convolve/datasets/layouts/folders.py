@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from unicodedata import normalize
 
 from convolve.datasets.inventory import Inventory, natural
 from convolve.datasets.layouts import class_index
-from convolve.datasets.layouts.parts import SPLITS, labeled_files, split_word
+from convolve.datasets.layouts.parts import SPLITS, labeled_files, split_word, words_of
 from convolve.errors import DataError
 from convolve.values import Dataset
 
@@ -38,6 +39,7 @@ _NO_LABELS = frozenset(
 )
 """What the only folder of test images is called, where nothing is known of them."""
 _FOLD = re.compile(r"(fold|part|batch|split|cv|k)[-_ ]?[0-9]+", re.IGNORECASE)
+_DATE = re.compile(r"(19|20)[0-9]{2}([-_.]?[0-9]{2}){0,2}")
 _GROUND_TRUTH = re.compile(r"(?:^|[- ])ground[- ]?truths?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
 
@@ -47,7 +49,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
     than images are no classes, while an empty folder is an empty class.
 
     Folders are splits where their names hold a split's usual word and they have folders of the same classes inside.
-    Raises `DataError` for a single class, and for folders of images that are called as splits.
+    Raises `DataError` for a single class, for folders of images that are called as splits, and for folders that hold
+    the same folders, either of which may be the classes.
     """
     top = [folder for folder in inventory.folders if "/" not in folder]
     named = {folder: word for folder in top if (word := split_word(folder, alone=False))}
@@ -100,7 +103,7 @@ def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
             return None
         raise DataError(f"{inventory.root} has only one class, {name}; put the images of each class into a folder.")
     called = [name for name in classes if split_word(name)]
-    words = [re.split(r"[-_. ]+", name.casefold()) for name in classes if split_word(name, alone=False)]
+    words = [words_of(name) for name in classes if split_word(name, alone=False)]
     rests = {tuple(word for word in each if not split_word(word)) for each in words}
     if len(words) == len(classes) and len(rests) == 1 and not asked:  # pets-train, pets-test
         called = list(classes)
@@ -114,7 +117,45 @@ def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
             f"{where}s {' and '.join(list(classes)[:2])} are called as parts, not as classes; add a table of labels, "
             f"or use --layout {NAME} where they are classes."
         )
+    _check_inner(inventory, classes)
     return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
+
+
+def _check_inner(inventory: Inventory, classes: _Classes) -> None:
+    """Raise `DataError` where two folders or more are perhaps no classes, but patients, cameras or years, as most of
+    the images lie in folders inside that are called alike in several of them, two names or more: `P1/{sick,well}`.
+
+    Inside of `cat/{2021,2022}` or `cat/{part1,part2}` are no classes: all names there are dates or numbered parts, and
+    those outside are not. `--layout folders` always reads the outer names.
+    """
+    paths = [(name, path.split("/")[:-1]) for name, found in classes.items() for path in found]
+    if inventory.options.layout == NAME or not any(len(folders) > 1 for _, folders in paths):
+        return
+    inner = [(name, folders[[normalize("NFC", each) for each in folders].index(name) + 1 :]) for name, folders in paths]
+    while all(folders and folders[0] == inner[0][1][0] for _, folders in inner):  # amazon/images/, webcam/images/
+        inner = [(name, folders[1:]) for name, folders in inner]
+    holders = defaultdict(set)
+    for name, folders in inner:
+        holders["".join(folders[:1])].add(name)
+    shared = sorted((name for name, outer in holders.items() if name and len(outer) > 1), key=natural)
+    held = [folders for _, folders in inner if folders and len(holders[folders[0]]) > 1]
+    if len(shared) < 2 or 2 * len(held) < len(inner) or (_are_parts(shared) and not _are_parts(list(classes))):
+        return
+    outer = sorted(set().union(*(holders[name] for name in shared)), key=natural)
+    direct = all(len(folders) == 1 for folders in held)
+    expression = "([^/]+)/[^/]+$" if direct else f"/({'|'.join(map(re.escape, shared))})/"
+    raise DataError(
+        f"In {inventory.root} the folders {_some(outer)} hold the same folders, {_some(shared)}; choose --layout "
+        f"{NAME} where the outer ones are classes, or --label-from '{expression}' where the inner ones are."
+    )
+
+
+def _are_parts(names: Sequence[str]) -> bool:
+    return all(_DATE.fullmatch(name) or _FOLD.fullmatch(name) for name in names)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + f" and {len(names) - 3} more" * (len(names) > 3)
 
 
 def _is_unlabeled(inventory: Inventory, folder: str, splits: Mapping[str, _Classes], words: Mapping[str, str]) -> bool:
@@ -131,6 +172,11 @@ def _are_no_classes(inventory: Inventory, names: Sequence[str]) -> bool:
     doubtful = [name for name, word in called.items() if word in _NOT_CLASSES or _GROUND_TRUTH.search(word)]
     if not doubtful or inventory.options.layout == NAME:
         return False
+    if len(doubtful) == len(names) - 1:
+        raise DataError(
+            f"{inventory.root} has none of the known layouts, unless the folders {_some(list(names))} are classes: "
+            f"--layout {NAME} reads them so."
+        )
     if len(doubtful) < len(names) - 1:
         raise DataError(
             f"In {inventory.root} the folder {doubtful[0]} is called as those of images or masks are, the others as "
@@ -145,6 +191,8 @@ def _read_splits(inventory: Inventory, splits: Mapping[str, _Classes], words: Ma
         merged = parts.setdefault(words[folder], {})
         for name, paths in splits[folder].items():
             merged.setdefault(name, []).extend(paths)
+    for found in parts.values():
+        _check_inner(inventory, found)
     used = sorted(splits, key=lambda folder: SPLITS.index(words[folder]))
     return _dataset(inventory, f"{', '.join(f'{folder}/' for folder in used)} with a folder per class", parts)
 

@@ -42,14 +42,16 @@ _KEYS = ("shapes", "imagePath")
 
 def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder with such files, or None. A file belongs to the image that its `imagePath` names, or else
-    to the one that is called as the file. Raises `DataError` for a damaged file.
+    to the one that is called as the file. Raises `DataError` for a damaged file, and where there are both.
     """
     finder = ImageFinder(inventory.images)
+    neighbors = {image.rpartition(".")[0]: image for image in inventory.images}
     entries, missing = [], []
     for name in filter(MARK.search, inventory.files):
         document = read_json(inventory.root / name, _KEYS)
         if isinstance(document, dict) and isinstance(document.get("shapes"), list):
             image = _find(finder, name, document.get("imagePath"))
+            _check_neighbor(inventory, name, image, neighbors.get(name[: -len(".json")]))
             if image is None:
                 missing.append(name)
             else:
@@ -70,6 +72,15 @@ def _find(finder: ImageFinder, file: str, path: object) -> str | None:
         if isinstance(name, str) and (found := finder.find([name], file).paths):
             return found[name]
     return None
+
+
+def _check_neighbor(inventory: Inventory, file: str, image: str | None, neighbor: str | None) -> None:
+    """Raise `DataError` where a file names an image of another name than the one that is called as it is, beside it."""
+    if image and neighbor and image.rpartition(".")[0] != neighbor.rpartition(".")[0]:
+        raise DataError(
+            f"{inventory.root / file} has the imagePath {image}, but lies beside {neighbor}; correct its imagePath, or "
+            "rename the file after its image."
+        )
 
 
 def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> OutlinedImage:

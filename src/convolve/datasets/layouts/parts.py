@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -18,12 +19,18 @@ from convolve.untrusted.files import read_text
 from convolve.values import Dataset, GroundTruth, Images, Indices, Pixels
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training", "trainset"),
-    "validation": ("val", "valid", "validation", "validate", "dev", "development"),
-    "test": ("test", "testing", "testset", "eval", "evaluation", "t10k"),
+    "train": ("train", "training", "학습", "훈련"),
+    "validation": ("val", "valid", "validation", "validate", "dev", "development", "검증"),
+    "test": ("test", "testing", "eval", "evaluation", "t10k", "테스트", "시험", "평가"),
 }
 SPLITS = tuple(_WORDS)
-_NEUTRAL = frozenset(("data", "dataset", "images", "imgs", "set", "split", "folder"))
+_NEUTRAL = frozenset(
+    ("data", "dataset", "images", "imgs", "set", "split", "folder", "용", "데이터", "데이터셋", "이미지", "세트", "셋")
+)
+_GLUED = re.compile(
+    f"({'|'.join(word for usual in _WORDS.values() for word in usual)})(?:{'|'.join(sorted(_NEUTRAL))}|image|img)+"
+)
+"""A split's usual word to which words that add nothing are written (`traindata`)."""
 _UNNAMABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
 """What no class is called. The bytes of a folder's name that are not UTF-8, such as Korean on an old disk, may be."""
 _DEPTH = 2  # folders around a dataset, at most
@@ -34,14 +41,23 @@ class NoGroundTruthError(DataError):
 
 
 def split_word(name: str, alone: bool = True) -> str | None:
-    """`train`, `validation` or `test`, when ``name`` is a usual word for it, perhaps with a number (`val2017`) or with
-    a word that adds nothing (`training_set`); with others around it (`seg_train`) unless it has to be ``alone``.
+    """`train`, `validation` or `test`, when ``name`` is a usual word for it, English or Korean, perhaps with a number
+    (`val2017`) or with a word that adds nothing (`training_set`, `TrainingSet`, `traindata`); with others around it
+    (`seg_train`) unless it has to be ``alone``.
     """
-    words = re.split(r"[-_ .()]+|(?<=[a-z])[0-9]+$", name.casefold())
-    telling = [word for word in words if word and not word.isdecimal() and word not in _NEUTRAL]
+    telling = [word for word in words_of(name) if not word.isdecimal() and word not in _NEUTRAL]
     if alone and len(telling) != 1:
         return None
     return next((split for split, usual in _WORDS.items() if set(usual).intersection(telling)), None)
+
+
+def words_of(name: str) -> list[str]:
+    """The words in a name, in lower case, between signs and at capitals (`TestSet`), without a number at the end of one
+    (`val2017`) and without what is written to a split's word (`testdata`).
+    """
+    words = re.split(r"[-_ .()]+|(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])[0-9]+$", normalize("NFC", name))
+    folded = [word.casefold() for word in words if word]
+    return [match[1] if (match := _GLUED.fullmatch(word)) else word for word in folded]
 
 
 def find_folder(inventory: Inventory, test: Callable[[frozenset[str]], bool]) -> str | None:
