@@ -58,6 +58,7 @@ class Evaluated:
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Evaluate. Raises `RunError`, and `DataError` when the data does not fit the run."""
+    from convolve.files import link_target
     from convolve.setup.restore import open_evaluation_data, restore_task
     from convolve.setup.run_report import read_training, write_run_report
     from convolve.training.run import open_run
@@ -67,10 +68,10 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     task, runtime = restore_task(trained, options.runtime, listener)
     data = open_evaluation_data(trained, task, runtime, options.data, options.split)
     evaluation = task.evaluate(data)
-    path = options.report or options.run / "evaluation.html"
+    path = link_target(options.report) if options.report else options.run / "evaluation.html"
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     write_run_report(path, trained, training, evaluation, headlines, sections)
-    return Evaluated(evaluation, path, headlines, sections)
+    return Evaluated(evaluation, options.report or path, headlines, sections)
 
 
 def render(result: Evaluated) -> Iterator[RenderableType]:
