@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from convolve.errors import ConvolveError, DataError
-from convolve.files import atomic_write, check_replaceable, shell_quote, write_text
+from convolve.files import append_text, atomic_write, check_replaceable, link_target, shell_quote, write_text
 
 
 def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -45,12 +47,51 @@ def test_a_name_that_is_not_unicode_is_written_as_json_has_it(tmp_path: Path) ->
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
 
 
-def test_devices_and_links_stay_what_they_are(tmp_path: Path) -> None:
+def test_a_link_is_replaced_unless_a_person_has_named_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old, and longer")
     (tmp_path / "link").symlink_to("file")
-    write_text(tmp_path / "link", "new")
+    (tmp_path / "second").symlink_to(tmp_path / "link")
+    write_text(link_target(tmp_path / "second"), "new")
+    assert (tmp_path / "second").is_symlink()
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "new"
+    write_text(tmp_path / "second", "newer")
+    assert not (tmp_path / "second").is_symlink()
+    assert (tmp_path / "second").read_text() == "newer"
+    assert (tmp_path / "file").read_text() == "new"
+    (tmp_path / "device").symlink_to(os.devnull)
+    write_text(tmp_path / "device", "text")
+    assert (tmp_path / "device").read_text() == "text"
+    (tmp_path / "round").symlink_to("round")
+    write_text(link_target(tmp_path / "round"), "text")
+
+
+def test_nothing_is_appended_through_a_link_or_to_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+    append_text(tmp_path / "link", "new")
+    append_text(tmp_path / "link", "er")
+    assert (tmp_path / "link").read_text() == "newer"
+    assert (tmp_path / "file").read_text() == "old"
+    append_text(tmp_path / "file", "er")
+    assert (tmp_path / "file").read_text() == "older"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConvolveError, match="pipe cannot be written"):
+        append_text(tmp_path / "pipe", "new")
+
+
+def test_standard_output_stays_what_it_is(tmp_path: Path) -> None:
+    code = "from pathlib import Path; from convolve.files import *; print('a', flush=True); "
+    code += "write_text(link_target(Path('/dev/stdout')), 'b')"
+    ended = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert ended.stdout == "a\nb"
+    with (tmp_path / "file").open("ab") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+        assert os.fstat(file.fileno()).st_ino == (tmp_path / "file").stat().st_ino
+    assert "b" in (tmp_path / "file").read_text()
+
+
+def test_devices_stay_what_they_are() -> None:
     write_text(Path(os.devnull), "text")
     assert not Path(os.devnull).is_file()
     if Path("/dev/full").exists():

@@ -12,17 +12,23 @@ from pathlib import Path
 
 from convolve.errors import ConvolveError, DataError
 
+_STREAMS = ("/dev/", "/proc/")  # devices and open files of this process, among which only the system makes links
+_MOST_LINKS = 40  # one after the other, as many as Linux follows
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder to write to, which replaces ``path`` when the block ends without error.
 
-    A device, a pipe and a link stay what they are, and take what was written. Raises `ConvolveError` with one sentence
-    when the disk is full or the folder cannot be written; the old file stays.
+    A device and a pipe stay what they are, and take what was written. A link is replaced, and what it leads to stays as
+    it is; `link_target` follows one that a person has named. Raises `ConvolveError` with one sentence when the disk is
+    full or the folder cannot be written; the old file stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lasting = path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir())
+        special = path.exists() and not path.is_file() and not path.is_dir()
+        stream = os.path.abspath(path).startswith(_STREAMS)  # noqa: PTH100 - links stay as they are
+        lasting = stream or (special and not path.is_symlink())
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=None if lasting else path.parent)
     except OSError as error:
         raise ConvolveError(_sentence(path, error)) from error
@@ -66,9 +72,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add UTF-8 text to a file's end. Raises `ConvolveError`."""
+    """Add UTF-8 text to a file's end; a link is replaced, and no pipe waited for. Raises `ConvolveError`."""
     try:
-        with path.open("a", encoding="utf-8") as file:
+        if path.is_symlink():
+            path.unlink()
+        with open(path, "a", encoding="utf-8", opener=_open_itself) as file:
             file.write(text)
     except OSError as error:
         raise ConvolveError(_sentence(path, error)) from error
@@ -99,6 +107,19 @@ def shell_quote(path: Path | str) -> str:
     """A path as it is written in a command: quoted where a shell would take it apart, and never like an option."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def link_target(path: Path) -> Path:
+    """Where the links of a path lead that a person has named as an output; `/dev/stdout` stays what it is."""
+    for _ in range(_MOST_LINKS):
+        if os.path.abspath(path).startswith(_STREAMS) or not path.is_symlink():  # noqa: PTH100
+            break
+        path = path.parent / path.readlink()
+    return path
+
+
+def _open_itself(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _sentence(path: Path, error: OSError) -> str:

@@ -38,6 +38,18 @@ def evaluate(run: Path, folder: Path, data: Path | None = None, split: Split | N
     return found
 
 
+def test_only_a_link_that_a_person_has_named_is_followed(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (run / "evaluation.html").symlink_to(tmp_path / "mine")
+    convolve.evaluate(run, threads=1, progress=False)
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (run / "evaluation.html").read_text(encoding="utf-8").startswith("<!")
+    (tmp_path / "page.html").symlink_to("mine")
+    evaluate(run, tmp_path)
+    assert (tmp_path / "page.html").is_symlink()
+    assert (tmp_path / "mine").read_text(encoding="utf-8").startswith("<!")
+
+
 def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> None:
     """Their indices there differ from the run's; what counts are the names."""
     source = run.parent / "data"

@@ -121,6 +121,28 @@ def test_a_run_that_has_not_ended_says_how_to_continue(stopped: Path) -> None:
             call()
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "timing.jsonl", "fold-1", "metrics.jsonl", "report.html"])
+def test_nothing_is_written_through_a_link_in_a_run(stopped: Path, name: str) -> None:
+    """Files that are written anew take its place; where something is added, a link is refused."""
+    outside, path = stopped.parent / "outside", stopped / name
+    if path.is_dir():
+        path.rename(outside)
+    elif name.startswith("fold"):
+        shutil.copytree(stopped, outside)
+    else:
+        outside.write_text("mine\n")
+        path.unlink(missing_ok=True)
+    path.symlink_to(outside)
+    before = {file: file.read_bytes() for file in (outside, *outside.rglob("*")) if file.is_file()}
+    if path.suffix:
+        train(resume=stopped)
+        assert not path.is_symlink()
+    else:
+        with pytest.raises(RunError, match=f"{name} is a link, which a run is not written through; put what"):
+            train(resume=stopped)
+    assert {file: file.read_bytes() for file in (outside, *outside.rglob("*")) if file.is_file()} == before
+
+
 def test_changed_data_is_refused(stopped: Path) -> None:
     path = stopped.parent / "data" / "a" / "0.png"
     content = path.read_bytes()

@@ -22,7 +22,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import table_cells, tables
 from convolve.datasets.splits import MANY, USUAL_FRACTIONS, SplitPlan, split
 from convolve.errors import DataError
-from convolve.files import atomic_write, check_replaceable
+from convolve.files import atomic_write, check_replaceable, link_target
 from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
 
 RULES: Final = (
@@ -164,7 +164,7 @@ def _write(path: Path, dataset: Dataset, ground_truth: GroundTruth, splits: Word
         cells = several[index].astype(int).tolist() if multi_label else labels
         writer.writerow([os.path.relpath(file, folder) if below else file, *cells, splits[index]])
         expected.append((file, splits[index], tuple(sorted(normalize("NFC", label) for label in labels))))
-    with atomic_write(path) as draft:
+    with atomic_write(link_target(path)) as draft:
         draft.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
         _read_back(draft, path, expected)
 

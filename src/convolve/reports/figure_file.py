@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convolve.errors import OptionError
-from convolve.files import check_replaceable, write_bytes
+from convolve.files import check_replaceable, link_target, write_bytes
 from convolve.marks import is_drawing
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ def write_figure(path: Path, figure: Figure, name: str) -> None:
     from convolve.reports.drawing import as_png, as_svg
 
     svg = re.sub(r"var\(--\w+, (#\w+)\)", r"\1", as_svg(figure, name)) if path.suffix == ".svg" else None
-    write_bytes(path, svg.encode() if svg else as_png(figure))
+    write_bytes(link_target(path), svg.encode() if svg else as_png(figure))

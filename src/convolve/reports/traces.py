@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from convolve.files import write_bytes
+from convolve.files import link_target, write_bytes
 from convolve.from_scratch.filters import FilteredImage
 from convolve.from_scratch.traces.trace import Cell, Step, Trace, format_number
 from convolve.reports.assets import asset, environment, render_page, script_digest
@@ -20,12 +20,12 @@ _LONGEST_SIDE = 480
 
 def write_trace(path: Path, trace: Trace) -> None:
     """Write the page of a trace. Raises `ConvolveError` when it cannot be written."""
-    write_bytes(path, render_trace(trace).encode("utf-8", "replace"))
+    write_bytes(link_target(path), render_trace(trace).encode("utf-8", "replace"))
 
 
 def write_images(path: Path, name: str, images: tuple[FilteredImage, ...]) -> None:
     """Write the page of the filtered photograph ``name``. Raises `ConvolveError` when it cannot be written."""
-    write_bytes(path, render_images(name, images).encode("utf-8", "replace"))
+    write_bytes(link_target(path), render_images(name, images).encode("utf-8", "replace"))
 
 
 def render_trace(trace: Trace) -> str:

@@ -14,6 +14,7 @@ from typing import final
 
 from convolve.files import append_text
 from convolve.progress import Listener, Message, Progress, format_duration
+from convolve.training.run import inner_path
 from convolve.training.step import State
 
 _OFF = 1 / 3  # of an estimate
@@ -172,12 +173,12 @@ class DataWatch:
 
 @final
 class TensorBoardWriter:
-    """Writes each epoch's metrics as scalars into a folder."""
+    """Writes each epoch's metrics as scalars into the folder `tensorboard` of a run. Raises `RunError` for a link."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, run: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter  # an optional package
 
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(inner_path(run, "tensorboard")))
 
     def __call__(self, state: State) -> None:
         """Write the last epoch's line."""

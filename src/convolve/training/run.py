@@ -78,6 +78,14 @@ def taken(folder: Path) -> RunError:
     return RunError(f"{folder} already holds a run; choose another --out, or continue it with {resume}.")
 
 
+def inner_path(folder: Path, name: str) -> Path:
+    """The path of what a command fills in a run's folder. Raises `RunError` where a link is there."""
+    path = folder / name
+    if path.is_symlink():
+        raise RunError(f"{path} is a link, which a run is not written through; put what it leads to in its place.")
+    return path
+
+
 def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Dataset, splits: Splits) -> Run:
     """Create the folder with everything that is known before the first step. Raises `RunError` where another training
     has done so meanwhile.

@@ -73,7 +73,7 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     evaluation = task.evaluate(data)
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     write_run_report(path, trained, training, evaluation, headlines, sections)
-    return Evaluated(evaluation, path, headlines, sections)
+    return Evaluated(evaluation, options.report or path, headlines, sections)
 
 
 def render(result: Evaluated) -> Iterator[RenderableType]:

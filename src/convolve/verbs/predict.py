@@ -167,13 +167,13 @@ def _read(predictor: Predictor, images: ImageFiles, index: int) -> Any:
 
 
 def _write_csv(path: Path, result: Predictions) -> None:
-    from convolve.files import write_text
+    from convolve.files import link_target, write_text
 
     text = io.StringIO()
     writer = csv.DictWriter(text, list(result.predictions[0].entries()), lineterminator="\n")
     writer.writeheader()
     writer.writerows(prediction.entries() for prediction in result.predictions)
-    write_text(path, text.getvalue())
+    write_text(link_target(path), text.getvalue())
 
 
 COMMAND = Command(Predict, run, render, task_use="predict")

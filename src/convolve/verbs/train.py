@@ -216,9 +216,10 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     from convolve.setup.restore import reopen_training
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
-    from convolve.training.run import lock, open_run
+    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run
 
     run = open_run(folder)
+    inner_path(folder, CHECKPOINTS)  # which refuses a link
     recipe = run.recipe
     if run.manifest.results:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
@@ -279,7 +280,7 @@ def _events(
 
     images = len(prepared.examples.of(prepared.splits.train))
     reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, images)
-    writer = (TensorBoardWriter(folder / "tensorboard"),) if options.tensorboard else ()
+    writer = (TensorBoardWriter(folder),) if options.tensorboard else ()
     return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), correction, *writer))
 
 
@@ -333,8 +334,10 @@ def _manifest(preparation: Preparation) -> Manifest:
 
 
 def fold_folder(folder: Path, fold: int) -> Path:
-    """Where one of the folds in a folder is; ``fold`` counts from 0."""
-    return folder / f"fold-{fold + 1}"
+    """Where one of the folds in a folder is; ``fold`` counts from 0. Raises `RunError` where a link is there."""
+    from convolve.training.run import inner_path
+
+    return inner_path(folder, f"fold-{fold + 1}")
 
 
 def _train_folds(

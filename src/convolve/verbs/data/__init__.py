@@ -137,13 +137,15 @@ def run(options: Data, listener: Listener) -> Examined:
     identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
     cleaned = clean(options.fix, dataset, ground_truth, findings) if options.fix else None
     if options.sheet or options.report:
+        from convolve.files import link_target
         from convolve.setup.contact_sheet import write_contact_sheet
 
         network = models.counterpart(options.network, task.output) or options.network
         first = preview(replace(recipe, network=network), dataset, task.name, measured, findings)
-        sheet = write_contact_sheet(options.sheet, ground_truth, *first)
+        file = link_target(options.sheet) if options.sheet else None
+        sheet = write_contact_sheet(file, ground_truth, *first)
         if options.report:
-            write_data_report(options.report, dataset, measured, findings, sheet, cleaned)
+            write_data_report(link_target(options.report), dataset, measured, findings, sheet, cleaned)
     return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report, judged)
 
 

@@ -140,13 +140,13 @@ def _list_errors(held_out: HeldOut, found: LabelErrors) -> Iterator[LabelError]:
 
 def _write_csv(path: Path, errors: Sequence[LabelError]) -> None:
     from convolve.datasets.layouts.table_cells import LABEL_ERRORS
-    from convolve.files import write_text
+    from convolve.files import link_target, write_text
 
     text = io.StringIO()
     writer = csv.DictWriter(text, LABEL_ERRORS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(map(asdict, errors))
-    write_text(path, text.getvalue())
+    write_text(link_target(path), text.getvalue())
 
 
 def _write_page(judged: JudgedLabels) -> None:
@@ -174,7 +174,7 @@ def _open_runs(folder: Path, folds: int, listener: Listener) -> list[Run]:
     """The runs that judge. Raises `RunError` where they have not ended, `DataError` where they cannot judge labels."""
     from convolve.setup.held_out import open_labels
     from convolve.setup.restore import restore_task
-    from convolve.training.run import open_run
+    from convolve.training.run import inner_path, open_run
 
     if train.fold_folder(folder, 0).is_dir():
         runs, count = _ended_folds(folder)
@@ -188,7 +188,7 @@ def _open_runs(folder: Path, folds: int, listener: Listener) -> list[Run]:
     open_labels(run, restore_task(run, RuntimeOptions())[0])  # which refuses before a person waits for the folds
     if folds == 1:
         return [run]
-    home = folder / f"folds-{folds}"
+    home = inner_path(folder, f"folds-{folds}")
     if not (train.fold_folder(home, 0) / "manifest.json").is_file():
         listener(Message(_announce(run, home, folds)))
         recipe = replace(run.recipe, splitting=replace(run.recipe.splitting, folds=folds))

@@ -15,7 +15,7 @@ from convolve.progress import Listener, Message, Progress
 from convolve.runtime import Runtime
 from convolve.setup.prepare import build_network
 from convolve.setup.restore import restore_task
-from convolve.training.run import Run, open_run
+from convolve.training.run import Run, inner_path, open_run
 from convolve.verbs.explain import Explain
 from convolve.verbs.explain.images import (
     ImageBatch,
@@ -44,7 +44,7 @@ def explain(options: Explain, listener: Listener) -> Explanation:
     if options.checks.boxes:
         check_annotations(options.checks.boxes, images)
     meter = MethodMeter(context, partial(_initialize, run, runtime), listener)
-    output = OutputFolder(options.out or options.run / "explanations", run)
+    output = OutputFolder(options.out or inner_path(options.run, "explanations"), run)
     first: ImageBatch | None = None
     targets_of = partial(task.explanation_targets, classes=classes, preprocessing=preprocessing)
     for errors, batch in read_batches(images, targets_of, runtime, preprocessing):
