@@ -402,7 +402,9 @@ def test_of_two_images_of_one_name_the_commoner_suffix_is_taken(tmp_path: Path) 
 
 def test_two_kinds_of_masks_are_refused(tmp_path: Path) -> None:
     side_by_side(side_by_side(tmp_path, QUARTERS), QUARTERS, masks="labels")
-    with pytest.raises(DataError, match=r"two kinds of masks, such as labels/0\.png and masks/0\.png; leave"):
+    with pytest.raises(
+        DataError, match=r"two kinds of masks, such as labels/0\.png and masks/0\.png; leave one kind out, or paint"
+    ):
         open_dataset(tmp_path)
 
 
@@ -821,3 +823,30 @@ def test_classes_numbered_apart_stay_classes(drawn: bool, tmp_path: Path) -> Non
             else:
                 photograph(path, seed=number)
     assert open_dataset(tmp_path).layout == "folders"
+
+
+def test_classes_with_masks_next_to_their_images(tmp_path: Path) -> None:
+    for name in ("benign", "malignant"):
+        numbered(tmp_path, f"{name}/{name} ({{}}).png", f"{name}/{name} ({{}})_mask.png")
+        put(tmp_path / name / f"{name} (0)_mask_1.png", QUARTERS)
+    for path in tmp_path.glob("*/*_mask*"):
+        put(path, (QUARTERS > 1).astype(np.uint8) * 255)
+    data = open_dataset(tmp_path)
+    assert (data.layout, len(data)) == ("masks", 12)
+    assert (
+        "benign/ and malignant/ are not taken for classes; --layout folders reads these, without the masks"
+        in data.notes
+    )
+    data = open_dataset(tmp_path, ReadingOptions(layout="folders"))
+    assert (data.layout, len(data)) == ("folders", 12)
+    assert not any("mask" in name for name in names(data))
+    assert "14 of 26 images left out, such as benign/benign (0)_mask.png" in data.notes[0]
+
+
+def test_photographs_called_as_masks_stay_images_of_classes(tmp_path: Path) -> None:
+    """The left eye, for example."""
+    for name in ("cat", "dog"):
+        for number in range(4):
+            photograph(tmp_path / name / f"{number}.png", (64, 64), seed=number)
+            photograph(tmp_path / name / f"{number}_l.png", (64, 64), seed=number + 9)
+    assert len(open_dataset(tmp_path, ReadingOptions(layout="folders"))) == 16

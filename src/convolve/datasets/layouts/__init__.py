@@ -216,7 +216,8 @@ def _read(inventory: Inventory, layouts: Sequence[ModuleType]) -> tuple[list[Dat
         marked = layout.MARK is None or any(map(layout.MARK.search, chain(inventory.files, inventory.images)))
         if marked or len(layouts) < len(LAYOUTS):
             try:
-                dataset: Dataset | None = layout.recognize(inventory)
+                alone = layout is folders and inventory.options.layout == folders.NAME
+                dataset: Dataset | None = layout.recognize(masks.without_masks(inventory) if alone else inventory)
             except DataError as error:
                 if layout in _CERTAIN:
                     raise

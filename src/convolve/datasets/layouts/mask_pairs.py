@@ -27,6 +27,8 @@ _MASKS = re.compile(
     r"(?<=[a-z])(annot)$"
 )
 _IMAGES = re.compile(r"(?:^|[-_ ])(images?|imgs?|jpegimages|photos?|leftimg8bit|rgb|gtfine|gtcoarse)$")
+TWO_KINDS = "leave one kind out, or paint both into one mask for each image"
+"""What can be done where an image has them."""
 _SIDES = re.compile(
     r"(?:^|[-_. ])(?:images?|imgs?|jpegimages|leftimg8bit|rgb|raw|inputs?|targets?|outputs?|sources?|originals?|"
     r"x|y|tra|lab|lbl|gt|seg)(?:[-_ ]?\d+)?$"
@@ -176,7 +178,7 @@ def _choose_masks(root: Path, names: Sequence[str], sources: Counter[tuple[str, 
     own = sorted({_source(name) for name in names}, key=lambda source: (-sources[source], source))
     if len(own) > 1 and sources[own[0]] == sources[own[1]]:
         first, second = (next(name for name in names if _source(name) == source) for source in own[:2])
-        raise DataError(f"{root} has two kinds of masks, such as {first} and {second}; leave one kind out.")
+        raise DataError(f"{root} has two kinds of masks, such as {first} and {second}; {TWO_KINDS}.")
     chosen: dict[str, str] = {}
     for name in names:
         if _source(name) == own[0]:
@@ -215,7 +217,7 @@ def _pairs_by_folder(root: Path, names: Sequence[str]) -> Pairs:
                     return Pairs()  # formats of the same images
                 if image in pairs:
                     other = pairs[image].masks[0]
-                    raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")
+                    raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; {TWO_KINDS}.")
                 if image:
                     pairs[image] = Pair(image, (mask,), _split(near))
     alone = [name for folder in images for name in groups[folder].values() if name not in pairs] if pairs else []

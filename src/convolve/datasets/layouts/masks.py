@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ import numpy as np
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural
 from convolve.datasets.layouts.class_lists import ClassList, find_class_list
-from convolve.datasets.layouts.mask_pairs import Pair, Pairs, find_pairs, hold_masks, is_evident, is_mask
+from convolve.datasets.layouts.mask_pairs import TWO_KINDS, Pair, Pairs, find_pairs, hold_masks, is_evident, is_mask
 from convolve.datasets.layouts.mask_values import Meaning, interpret_files
 from convolve.datasets.layouts.parts import build_dataset, read_lines, split_word
 from convolve.datasets.masks import MaskFiles, Masks
@@ -61,7 +61,9 @@ def recognize(inventory: Inventory) -> Dataset | None:
     alike = "names" if found.pairs else "numbers"
     if not found.pairs:
         found = _pairs_by_number(path, inventory.images)
-    if not found.pairs or (inventory.options.layout != NAME and _are_classes(path, found.pairs)):
+    if not found.pairs:
+        return None
+    if inventory.options.layout != NAME and not any(map(is_evident, found.pairs)) and _are_classes(path, found.pairs):
         return None
     _refuse_other_pairs(inventory, found.pairs, alike)
     pairs, unlisted, notes = _assign_splits(inventory, found.pairs)
@@ -78,12 +80,35 @@ def recognize(inventory: Inventory) -> Dataset | None:
     ):
         if names:
             notes.append(f"left out: {len(names)} {what}, such as {', '.join(names[:NAMED])}")
+    folders = Counter(pair.image.rpartition("/")[0] for pair in pairs if _lie_together(pair))
+    if len(folders) > 1 and all(name and not split_word(name) for name in folders) and max(folders.values()) > 1:
+        first, second = sorted(folders, key=natural)[:2]
+        notes.append(
+            f"{first}/ and {second}/ are not taken for classes; --layout folders reads these, without the masks"
+        )
     images = ImageFiles(path, tuple(pair.image for pair in pairs))
     reason = f"{len(pairs)} images with {how}"
     dataset = build_dataset(path, NAME, reason, images, [pair.split for pair in pairs], {"masks": masks})
     annotations = tuple(mask for pair in pairs for mask in pair.masks)
     left = (*found.redundant, *found.alone, *differing, *(pair.image for pair in unlisted))
     return replace(dataset, notes=(*found.notes, *notes), annotations=annotations, left_out=left)
+
+
+def without_masks(inventory: Inventory) -> Inventory:
+    """What lies in a folder but for the masks that are next to their images and called so, where these can be read."""
+    try:
+        pairs = find_pairs(inventory.root, inventory.images).pairs
+    except DataError:
+        return inventory
+    found = {pair.masks[0]: pair.masks for pair in pairs if _lie_together(pair) and is_mask(pair.masks[0])}
+    if not found or not hold_masks(inventory.root, list(found), guess=True):
+        return inventory
+    masks = {mask for masks in found.values() for mask in masks}
+    return replace(inventory, images=tuple(image for image in inventory.images if image not in masks))
+
+
+def _lie_together(pair: Pair) -> bool:
+    return pair.image.rpartition("/")[0] == pair.masks[0].rpartition("/")[0]
 
 
 @final
@@ -211,7 +236,7 @@ def _add_pairs(root: Path, pairs: dict[str, Pair], masks: _Group, images: _Group
         if image in pairs:
             other = pairs[image].masks[0]
             if called:
-                raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; leave one kind out.")
+                raise DataError(f"{root} has two kinds of masks, such as {other} and {mask}; {TWO_KINDS}.")
             if not is_mask(other):
                 return False  # formats of the same images
         elif image:
@@ -225,8 +250,6 @@ def _are_classes(root: Path, pairs: Sequence[Pair]) -> bool:
     """Whether pairs whose folders no word calls those of images or of masks differ in size, as the images of two
     classes do. Raises `DataError` where they are alike: both readings are as likely then.
     """
-    if any(is_evident(pair) for pair in pairs):
-        return False
     chosen = [pairs[0], pairs[len(pairs) // 2], pairs[-1]]
     sizes = ImageFiles(root, tuple(name for pair in chosen for name in (pair.image, pair.masks[0])))
     try:
