@@ -200,6 +200,14 @@ def test_names_that_are_no_unicode_do_not_prevent_the_writing(tmp_path: Path) ->
     assert "고양이" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_control_characters_in_names_are_written_as_escapes() -> None:
+    html = render(replace(report(("a\nb\x1b[31m", *DIGITS[1:])), title="x\r\ny\t\x00z"))
+    assert r"a\nb\x1b[31m" in html
+    assert r"<title>x\r\ny\t\x00z</title>" in html
+    assert not set(html) & {chr(code) for code in (*range(32), 127) if code != ord("\n")}
+    assert "a\nb" not in html
+
+
 def test_the_least_report_is_a_page() -> None:
     empty = np.zeros((2, 2), np.int64)
     page = page_of(confusion_section(("a", "b"), empty, "images"), classes_of(empty, ("a", "b")))

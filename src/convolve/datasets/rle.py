@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from convolve.errors import DataError
@@ -29,10 +30,31 @@ def encode(region: Flags) -> list[int]:
 
 def decode(counts: Sequence[int], size: tuple[int, int]) -> Pixels:
     """(H, W) zeros and ones. Raises `DataError` when the runs do not fill it."""
+    _check(counts, size)
+    flat = np.repeat(np.arange(len(counts), dtype=np.uint8) & 1, counts)
+    if not len(flat):
+        return np.zeros(size, np.uint8)
+    filled: Pixels = cv2.transpose(flat.reshape(size[::-1]))  # type: ignore[assignment]
+    return filled
+
+
+def columns_inside(counts: Sequence[int], size: tuple[int, int]) -> tuple[slice, list[int]]:
+    """The columns from the first to the last one that has a pixel inside, and the runs that fill these alone. Raises
+    `DataError` when the runs do not fill a mask of the ``size``.
+    """
+    _check(counts, size)
+    inside = [index for index in range(1, len(counts), 2) if counts[index]]
+    if not inside:
+        return slice(0, 0), []
+    before, after = sum(counts[: inside[0]]), sum(counts[inside[-1] + 1 :])
+    left, right = before // size[0], after // size[0]
+    runs = [before - left * size[0], *counts[inside[0] : inside[-1] + 1], after - right * size[0]]
+    return slice(left, size[1] - right), runs
+
+
+def _check(counts: Sequence[int], size: tuple[int, int]) -> None:
     if sum(counts) != size[0] * size[1] or min(counts, default=0) < 0:
         raise DataError(f"Run lengths of {sum(counts)} pixels do not fill a mask of {size[0]}x{size[1]}.")
-    flat = np.repeat(np.arange(len(counts), dtype=np.uint8) & 1, counts)
-    return np.ascontiguousarray(flat.reshape(size[::-1]).T)
 
 
 def to_text(counts: Sequence[int]) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
+from convolve.errors import escape_text
 from convolve.fonts import embedded_font_css
 
 _HOME = "convolve.reports"
@@ -22,7 +24,7 @@ def asset(name: str, package: str = _HOME) -> str:
 
 
 def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
-    """Templates that escape values and refuse undefined ones, with a page's own ``filters``.
+    """Templates that escape values, control characters among them, and refuse undefined ones, with a page's own ``filters``.
 
     A template is called `package/file`, such as `convolve.tasks.classify/calibration.html.j2`; `file` alone is one of
     this package.
@@ -30,12 +32,17 @@ def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
     result = Environment(
         loader=FunctionLoader(lambda name: asset(name.rpartition("/")[2], name.rpartition("/")[0] or _HOME) or None),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     result.filters.update(filters)
     return result
+
+
+def _printable(value: object) -> object:
+    return escape_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def render_page(environment: Environment, template: str, /, **values: Any) -> str:

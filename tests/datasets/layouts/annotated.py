@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from convolve.values import Dataset
+from convolve.datasets.layouts.shapes import Shape
+from convolve.values import Dataset, Pixels
 from tests.datasets.ground_truths import labels_of, masks_of
 
 SIZE = (10, 6)
@@ -37,3 +39,10 @@ def flags(data: Dataset) -> dict[str, object]:
     """The labels of each image."""
     values = labels_of(data).values.tolist()
     return {data.images.name(index): values[index] for index in range(len(data))}
+
+
+def paint(shape: Shape, size: tuple[int, int]) -> Pixels:
+    """(H, W) ones where a shape lies."""
+    mask = np.zeros(size, np.uint8)
+    shape.paint(mask, 1)
+    return mask

@@ -15,13 +15,14 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.shapes import Polygons, inside
+from convolve.datasets.layouts.shapes import Polygons
 from convolve.datasets.rle import decode, from_text
 from convolve.errors import DataError, ImageError
 from convolve.tasks.segment.annotations import AnnotatedImage as PredictedImage
 from convolve.tasks.segment.annotations import document as predicted_document
 from convolve.values import Dataset, Pixels
 from tests.datasets.ground_truths import labels_of, masks_of
+from tests.datasets.layouts.annotated import paint
 from tests.datasets.layouts.coco_documents import SQUARE, check_simple, document, simple, write
 
 
@@ -62,7 +63,7 @@ def test_polygons_cover_what_they_cover_for_the_coco_api(corners: list[tuple[flo
     flat = [value for corner in corners for value in corner]
     found = coco.frPyObjects([flat], 24, 30)[0]
     theirs = decode(from_text(found["counts"].decode()), (24, 30))
-    ours = inside(np.array(corners), (24, 30))
+    ours = paint(Polygons([flat]), (24, 30))
     length = sum(
         np.hypot(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True)
     )
@@ -74,7 +75,7 @@ def test_a_rectangle_is_exact_and_parts_are_one_object() -> None:
     wanted = np.zeros((6, 10), np.uint8)
     wanted[:2, :3] = 1
     wanted[3:, 5:] = 1
-    assert np.array_equal(Polygons(parts).paint((6, 10)), wanted)
+    assert np.array_equal(paint(Polygons(parts), (6, 10)), wanted)
 
 
 def test_splits_come_from_the_files_names(tmp_path: Path) -> None:

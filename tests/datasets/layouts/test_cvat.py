@@ -11,7 +11,7 @@ from convolve.datasets.layouts import open_dataset
 from convolve.datasets.layouts.cvat import RowRle
 from convolve.errors import DataError, ImageError
 from tests.datasets.ground_truths import labels_of, masks_of
-from tests.datasets.layouts.annotated import make_images, pixels
+from tests.datasets.layouts.annotated import make_images, paint, pixels
 
 META = """<version>1.1</version><meta><task><id>4</id><mode>annotation</mode><labels>
 <label><name>wall</name></label><label><name>disc</name></label><label><name>1</name><parent>s1</parent></label>
@@ -33,7 +33,7 @@ def test_the_mask_of_cvats_documentation_is_a_disc() -> None:
     """https://docs.cvat.ai/docs/other/xml_format has this example, without a picture of it."""
     text = "3, 5, 7, 7, 5, 9, 3, 11, 2, 11, 2, 12, 1, 12, 1, 26, 1, 12, 1, 12, 2, 11, 3, 9, 5, 7, 7, 5, 3"
     counts = tuple(map(int, text.split(",")))
-    mask = RowRle(counts, (707, 888), (15, 13)).paint((1200, 1600))
+    mask = paint(RowRle(counts, (707, 888), (15, 13)), (1200, 1600))
     assert int(mask.sum()) == sum(counts[1::2])
     found = mask[888:903, 707:720]
     assert found.sum() == mask.sum()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convolve.datasets.layouts import open_dataset
-from convolve.datasets.layouts.label_studio import unpack
+from convolve.datasets.layouts.label_studio import unpack_alpha
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError, ImageError
 from tests.datasets.ground_truths import labels_of, masks_of
@@ -250,6 +250,6 @@ def test_a_line_that_ends_too_early(tmp_path: Path) -> None:
 
 
 def test_strokes_of_other_sizes_are_refused() -> None:
-    assert unpack(STROKES, 240).reshape(6, 10, 4)[..., 3].sum() == 24 * 255
+    assert unpack_alpha(STROKES, 60).sum() == 24 * 255
     with pytest.raises(DataError, match="are not bytes"):
-        unpack([0, 0, 0, 1, 255, 255, 255, 255], 1)
+        unpack_alpha([0, 0, 0, 1, 255, 255, 255, 255], 1)

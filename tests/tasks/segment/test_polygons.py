@@ -11,14 +11,15 @@ from pycocotools import mask as coco
 
 from convolve.datasets.layouts.shapes import Polygons
 from convolve.tasks.segment.polygons import Flags, Polygon, find_polygons
+from tests.datasets.layouts.annotated import paint
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools
 
 
 def draw(found: list[Polygon], shape: tuple[int, int]) -> Flags:
     polygons = [polygon.flat() for polygon in found]
-    assert np.array_equal(Polygons(polygons).paint(shape), coco.decode(coco.merge(coco.frPyObjects(polygons, *shape))))
-    return np.asarray(Polygons(polygons).paint(shape) > 0)
+    assert np.array_equal(paint(Polygons(polygons), shape), coco.decode(coco.merge(coco.frPyObjects(polygons, *shape))))
+    return np.asarray(paint(Polygons(polygons), shape) > 0)
 
 
 def check(inside: Flags) -> None:

@@ -56,12 +56,16 @@ class RowRle:
         """The pixels of the object."""
         return float(sum(self.counts[1::2]))
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:  # noqa: ARG002 - its own pixels are all decoded
+        """The pixels of the box."""
+        return self.size[0] * self.size[1]
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the object that lie in the image."""
         if sum(self.counts) != self.size[0] * self.size[1]:
             raise DataError(f"its runs of {sum(self.counts)} pixels do not fill {self.size[0]}x{self.size[1]}")
         flat = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
-        return paste(flat.reshape(self.size), self.origin, size)
+        paste(mask, flat.reshape(self.size), self.origin, value)
 
 
 def recognize(inventory: Inventory) -> Dataset | None:

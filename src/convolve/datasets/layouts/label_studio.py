@@ -29,6 +29,7 @@ from convolve.datasets.layouts.outlines import (
     outlined_dataset,
     tagged_dataset,
 )
+from convolve.datasets.layouts.painting import cover
 from convolve.datasets.layouts.shapes import Ellipse, Polygons, Shape, rectangle
 from convolve.errors import DataError
 from convolve.untrusted.documents import cut_rows, parse_json
@@ -47,6 +48,9 @@ _REGION = _OUTLINE | {"format", "original_width", "original_height", "image_rota
 """All that is known of a region that nobody gave a label."""
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")  # of uploaded files' names
 _FULL = 100.0
+_BYTES = 4
+"""Of each pixel of brush strokes: red, green, blue and alpha."""
+_UNPACKED_STEPS = 4  # for each pixel of brush strokes
 
 
 @final
@@ -61,21 +65,24 @@ class Brush:
         """The pixels of the strokes."""
         return float(np.count_nonzero(self._alpha()))
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
-        """The pixels of the strokes; the image must have the same size."""
+    def steps(self, size: tuple[int, int]) -> int:
+        """Those of all pixels, unpacked once for the area and once to be painted; the image must have the same size."""
         if size != self.size:
             raise DataError(f"its brush strokes are of {list(self.size)}, the image is {list(size)}")
-        return (self._alpha() > 0).astype(np.uint8)
+        return _UNPACKED_STEPS * self.size[0] * self.size[1]
+
+    def paint(self, mask: Pixels, value: int) -> None:
+        """The pixels of the strokes."""
+        cover(mask, self._alpha() > 0, value)
 
     def _alpha(self) -> Pixels:
         height, width = self.size
-        values = unpack(self.data, 4 * height * width)
-        return values.reshape(height, width, 4)[..., 3]
+        return unpack_alpha(self.data, height * width).reshape(height, width)
 
 
-def unpack(data: Sequence[int], count: int) -> Pixels:
-    """The ``count`` bytes that `rle-pack` has packed: their number (32 bits), the bits of a value and of four lengths,
-    then runs of one value and lists of values in turn. Raises `DataError`.
+def unpack_alpha(data: Sequence[int], pixels: int) -> Pixels:
+    """Every fourth one of the bytes that `rle-pack` has packed: their number (32 bits), the bits of a value and of four
+    lengths, then runs of one value and lists of values in turn. Raises `DataError`.
     """
     bits = "".join(f"{byte:08b}" for byte in data)
     position = 0
@@ -89,18 +96,19 @@ def unpack(data: Sequence[int], count: int) -> Pixels:
     lengths = [read(4) + 1 for _ in range(4)]
     if value_bits > 8:
         raise DataError("its brush strokes are not bytes")
-    if total != count:
-        raise DataError(f"its brush strokes of {total} values do not fill {count}")
-    result = np.zeros(total, np.uint8)
+    if total != _BYTES * pixels:
+        raise DataError(f"its brush strokes of {total} values do not fill {_BYTES * pixels}")
+    alpha = np.zeros(pixels, np.uint8)
     start = 0
     while start < total:
         if position >= len(bits):
             raise DataError("its brush strokes end too early")
         run = read(1)
         end = start + 1 + read(lengths[read(2)])
-        result[start:end] = read(value_bits) if run else [read(value_bits) for _ in range(min(end, total) - start)]
+        values = [read(value_bits) for _ in range(1 if run else min(end, total) - start)]
+        alpha[start // _BYTES : end // _BYTES] = values[0] if run else values[_BYTES - 1 - start % _BYTES :: _BYTES]
         start = end
-    return result
+    return alpha
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts.mask_values import distinct_colors
+from convolve.datasets.layouts.painting import MOST_STEPS
 from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.shapes import Shape
 from convolve.datasets.masks import Masks
@@ -81,8 +82,14 @@ class OutlineMasks:
         mask = np.zeros(entry.size, np.uint8)
         try:
             shapes = [(one.layer, one.shape, self._index(one.name)) for one in entry.objects if one.shape is not None]
+            steps = sum(shape.steps(entry.size) for _, shape, _ in shapes)
+            if steps > MOST_STEPS:
+                raise ImageError(
+                    f"The {count_of(len(shapes), 'object')} of {entry.image} would take {steps:,} steps to draw, more "
+                    f"than the {MOST_STEPS:,} that any needs; remove what repeats, or simplify the outlines."
+                )
             for _, shape, value in sorted(shapes, key=lambda each: (each[0], -each[1].area())):
-                mask[shape.paint(entry.size) > 0] = value
+                shape.paint(mask, value)
         except DataError as error:
             raise ImageError(f"An object of {entry.image} cannot be drawn ({error}); correct it.") from error
         return mask

@@ -11,15 +11,24 @@ from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import numpy as np
-import numpy.typing as npt
 
-from convolve.datasets.rle import decode, from_text
+from convolve.datasets.layouts.painting import (
+    DECODED_STEPS,
+    ELLIPSE_STEPS,
+    Corners,
+    cover,
+    ellipse_box,
+    paint_ellipse,
+    paint_polygon,
+    pixels_of,
+    polygon_steps,
+)
+from convolve.datasets.rle import columns_inside, decode, from_text
 from convolve.errors import DataError
 from convolve.untrusted.fields import FARTHEST
 from convolve.untrusted.images import MAX_PIXELS, check_cost, open_image
 from convolve.values import Flags, Pixels
 
-Corners = npt.NDArray[np.float64]
 _CORNERS = 3  # of a polygon, at least
 
 
@@ -30,8 +39,14 @@ class Shape(Protocol):
         """About how many pixels it covers. Raises `DataError` for a damaged one."""
         ...
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
-        """(H, W) zeros and ones. Raises `DataError` for a damaged one."""
+    def steps(self, size: tuple[int, int]) -> int:
+        """How long `area` and `paint` take for an image of a ``size`` (height, width), as pixels that they look at.
+        Raises `DataError` for a damaged one.
+        """
+        ...
+
+    def paint(self, mask: Pixels, value: int) -> None:
+        """Give the pixels of a mask (H, W) that it covers a ``value``. Raises `DataError` for a damaged one."""
         ...
 
 
@@ -46,12 +61,14 @@ class Polygons:
         """By Gauss's formula; that of an outline which crosses itself is smaller."""
         return sum(map(polygon_area, corner_lists(self.outlines)))
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:
+        """The pixels of the boxes around the polygons, and more for each row of corners that cross many columns."""
+        return sum(polygon_steps(polygon, size) for polygon in corner_lists(self.outlines))
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """What lies inside one of the polygons."""
-        filled = np.zeros(size, np.uint8)
         for polygon in corner_lists(self.outlines):
-            filled |= inside(polygon, size)
-        return filled
+            paint_polygon(mask, polygon, value)
 
 
 @final
@@ -66,11 +83,21 @@ class Rle:
         """The pixels inside."""
         return float(sum(self._lengths()[1::2]))
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:
+        """The pixels of the columns between the first and the last one inside."""
+        columns, _ = self._columns(size)
+        return size[0] * (columns.stop - columns.start)
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """The pixels inside; the image must have the same size."""
+        columns, runs = self._columns((mask.shape[0], mask.shape[1]))
+        part = mask[:, columns]
+        cover(part, decode(runs, (part.shape[0], part.shape[1])), value)
+
+    def _columns(self, size: tuple[int, int]) -> tuple[slice, list[int]]:
         if not isinstance(self.size, list) or self.size != list(size):
             raise DataError(f"its run lengths are of {self.size}, the image is {list(size)}")
-        return decode(self._lengths(), size)
+        return columns_inside(self._lengths(), size)
 
     def _lengths(self) -> list[int]:
         counts = self.counts
@@ -94,16 +121,19 @@ class Ellipse:
         """Of the whole ellipse."""
         return math.pi * self.radii[0] * self.radii[1]
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:
+        """Those of the pixels around it."""
+        self._check()
+        return ELLIPSE_STEPS * pixels_of(ellipse_box(self.center, self.radii, self.angle, size))
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """The pixels whose centers lie inside."""
+        self._check()
+        paint_ellipse(mask, self.center, self.radii, self.angle, value)
+
+    def _check(self) -> None:
         if not all(map(math.isfinite, (*self.center, *self.radii, self.angle))) or min(self.radii) <= 0:
             raise DataError("its ellipse has no size")
-        rows, columns = np.ogrid[: size[0], : size[1]]
-        right, down = columns + 0.5 - self.center[0], rows + 0.5 - self.center[1]
-        cosine, sine = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        along, across = right * cosine + down * sine, down * cosine - right * sine
-        with np.errstate(over="ignore"):  # where a radius is next to nothing
-            return ((along / self.radii[0]) ** 2 + (across / self.radii[1]) ** 2 <= 1).astype(np.uint8)
 
 
 @final
@@ -120,19 +150,39 @@ class Bitmap:
         """The pixels of the object."""
         return float(np.count_nonzero(self._flags()))
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:  # noqa: ARG002 - its own pixels are all decoded
+        """Those of its own pixels, wherever they lie."""
+        return bitmap_steps(self.content)
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the object that lie in the image."""
-        return paste(self._flags(), self.origin, size)
+        paste(mask, self._flags(), self.origin, value)
 
     def _flags(self) -> Flags:
-        try:
-            with open_image(self.content) as file:
-                check_cost(file, len(self.content))
-                alpha = "A" in file.getbands() or "transparency" in file.info
-                pixels = np.asarray(file.convert("RGBA").getchannel("A") if alpha else file.convert("L"))
-        except Exception as error:  # a damaged image can raise anything
-            raise DataError("its bitmap is not a readable PNG") from error
-        return np.asarray(pixels > 0)
+        return read_bitmap(self.content, len(self.content))
+
+
+def bitmap_steps(content: bytes) -> int:
+    """How long it takes to decode an image file twice. Raises `DataError` where it is damaged."""
+    try:
+        with open_image(content) as file:
+            return DECODED_STEPS * file.width * file.height
+    except Exception as error:  # a damaged image can raise anything
+        raise DataError("its bitmap is not a readable PNG") from error
+
+
+def read_bitmap(content: bytes, length: int) -> Flags:
+    """What is not black, or not transparent where it has an alpha channel, in an image file that takes ``length`` bytes
+    of the document. Raises `DataError` where it is damaged or larger than they vouch for.
+    """
+    try:
+        with open_image(content) as file:
+            check_cost(file, length)
+            alpha = "A" in file.getbands() or "transparency" in file.info
+            pixels = np.asarray(file.convert("RGBA").getchannel("A") if alpha else file.convert("L"))
+    except Exception as error:  # a damaged image can raise anything
+        raise DataError("its bitmap is not a readable PNG") from error
+    return np.asarray(pixels > 0)
 
 
 def corner_lists(shape: Any) -> list[Corners]:
@@ -199,26 +249,12 @@ def rectangle(
     return Polygons([[value for corner in corners for value in corner]])
 
 
-def paste(flags: Flags, origin: tuple[int, int], size: tuple[int, int]) -> Pixels:
-    """(H, W) zeros and ones with a small region (h, w) on pixel ``origin`` (x, y); what lies outside is cut off."""
-    result = np.zeros(size, np.uint8)
-    left, top = origin
-    part = flags[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
-    top, left = max(0, top), max(0, left)
-    result[top : top + part.shape[0], left : left + part.shape[1]] = part
-    return result
-
-
-def inside(corners: Corners, size: tuple[int, int]) -> Pixels:
-    """(H, W) 1 where a pixel's center lies inside a polygon (corners, 2) of x, y that count from the outer edge of the
-    first pixel: where a line up from there crosses its edges an odd number of times.
+def paste(mask: Pixels, flags: Flags, origin: tuple[int, int], value: int) -> None:
+    """Give a ``value`` to the pixels of a small region (h, w) on pixel ``origin`` (x, y) of a mask; what lies outside
+    is cut off.
     """
-    crossed = np.zeros((size[0] + 1, size[1]), np.uint8)
-    for (left, top), (right, bottom) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        low, high = sorted((left, right))
-        columns = np.arange(max(0, np.ceil(low - 0.5)), min(size[1], np.ceil(high - 0.5)), dtype=np.int64)
-        if len(columns):
-            heights = top + (columns + 0.5 - left) / (right - left) * (bottom - top)
-            rows = np.ceil(heights - 0.5).clip(0, size[0]).astype(np.int64)
-            crossed[rows, columns] ^= 1
-    return np.bitwise_xor.accumulate(crossed, axis=0)[:-1]
+    left, top = origin
+    height, width = mask.shape
+    part = flags[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
+    top, left = max(0, top), max(0, left)
+    cover(mask[top : top + part.shape[0], left : left + part.shape[1]], part, value)

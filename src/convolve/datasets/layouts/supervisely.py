@@ -30,16 +30,21 @@ from convolve.datasets.layouts.outlines import (
     list_names,
     outlined_dataset,
 )
-from convolve.datasets.layouts.shapes import Bitmap, polygon_area, rectangle
+from convolve.datasets.layouts.painting import box_of, cover, pixels_of, polygon_steps
+from convolve.datasets.layouts.shapes import bitmap_steps, paste, polygon_area, read_bitmap, rectangle
 from convolve.errors import DataError
 from convolve.untrusted.compression import unpack_zlib
 from convolve.untrusted.fields import as_dict, as_list, as_number, as_size, as_text, as_whole
-from convolve.values import Dataset, Pixels
+from convolve.values import Dataset, Flags, Pixels
 
 NAME = "supervisely"
 EXPECTED = "Supervisely's ann/*.json next to img/"
 MARK = re.compile(r"(^|/)ann/[^/]+\.json$", re.IGNORECASE)
-_MOST_BYTES = 2**26  # of a bitmap
+_MOST_BYTES = 2**26  # of a bitmap's PNG
+_FREE_BYTES, _VOUCHED = 2**20, 64
+"""Bytes of a PNG that any packed one may have, and further ones for each packed byte. A PNG is packed already, and only
+one that is all the same becomes much smaller.
+"""
 _PNG = b"\x89PNG"
 
 
@@ -55,36 +60,50 @@ class PixelPolygon:
         """Of the polygon through the pixels' centers, without the holes."""
         return polygon_area(np.array(self.exterior)) - sum(polygon_area(np.array(hole)) for hole in self.interior)
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:
+        """The pixels of the boxes around each polygon and around all, and more for edges that cross many rows."""
+        polygons = [np.array(polygon, np.float64) for polygon in (self.exterior, *self.interior)]
+        edges = sum(polygon_steps(polygon[:, ::-1], size[::-1]) for polygon in polygons)
+        return edges + pixels_of(box_of(np.concatenate(polygons), size))
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the exterior, without those of the holes."""
-        filled: Pixels = np.zeros(size, np.uint8)
-        cv2.fillPoly(filled, [np.array(self.exterior, np.int32)], [1])
-        for hole in self.interior:
-            cv2.fillPoly(filled, [np.array(hole, np.int32)], [0])
-        return filled
+        polygons = [np.array(polygon, np.int32) for polygon in (self.exterior, *self.interior)]
+        rows, columns = box_of(np.concatenate(polygons), (mask.shape[0], mask.shape[1]))
+        filled: Pixels = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+        for index, polygon in enumerate(polygons if filled.size else []):
+            cv2.fillPoly(filled, [polygon], [int(not index)], offset=(-columns.start, -rows.start))
+        cover(mask[rows, columns], filled, value)
 
 
 @final
 @dataclass(frozen=True)
 class PackedBitmap:
-    """A `Bitmap` as it is in the file: a PNG, or one that is packed by zlib as well."""
+    """A bitmap (see `Bitmap` of the shapes) as it is in the file: a PNG, or one that is packed by zlib as well."""
 
     content: bytes
     origin: tuple[int, int]
 
     def area(self) -> float:
         """The pixels of the object."""
-        return self.unpack().area()
+        return float(np.count_nonzero(self._flags()))
 
-    def paint(self, size: tuple[int, int]) -> Pixels:
+    def steps(self, size: tuple[int, int]) -> int:  # noqa: ARG002 - its own pixels are all decoded
+        """Those of its own pixels, wherever they lie."""
+        return bitmap_steps(self.unpack())
+
+    def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the object that lie in the image."""
-        return self.unpack().paint(size)
+        paste(mask, self._flags(), self.origin, value)
 
-    def unpack(self) -> Bitmap:
-        """The bitmap itself. Raises `ValueError` where it is damaged or too large."""
+    def unpack(self) -> bytes:
+        """The PNG itself. Raises `ValueError` where it is damaged, or too large for as many packed bytes."""
         if self.content.startswith(_PNG):
-            return Bitmap(self.content, self.origin)
-        return Bitmap(unpack_zlib(self.content, _MOST_BYTES), self.origin)
+            return self.content
+        return unpack_zlib(self.content, min(_MOST_BYTES, _FREE_BYTES + _VOUCHED * len(self.content)))
+
+    def _flags(self) -> Flags:
+        return read_bitmap(self.unpack(), len(self.content))
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
