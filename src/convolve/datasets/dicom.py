@@ -62,7 +62,7 @@ def decode_dicom(document: Any, name: str, length: int) -> Pixels:
 
     height, width = header_of(document).size
     check_pixels(height * width, _COST * int(document.SamplesPerPixel), length)
-    _check_frame(document, name)
+    _check_encapsulated(document, name)
     try:
         values = pixel_array(document)
     except (NotImplementedError, RuntimeError) as error:
@@ -85,7 +85,7 @@ def decode_dicom(document: Any, name: str, length: int) -> Pixels:
     return np.rint(gray * 255).astype(np.uint8)[..., None]
 
 
-def _check_frame(document: Any, name: str) -> None:
+def _check_encapsulated(document: Any, name: str) -> None:
     """Raise `ImageError` where the JPEG or JPEG 2000 in a file is not of the size that the file gives, and
     `TooCostlyError` where its scans take too long.
     """
@@ -93,12 +93,12 @@ def _check_frame(document: Any, name: str) -> None:
 
     if not document.file_meta.TransferSyntaxUID.is_encapsulated:
         return
-    frame = get_frame(document.PixelData, 0, number_of_frames=1)
+    encapsulated = get_frame(document.PixelData, 0, number_of_frames=1)
     height, width = header_of(document).size
-    with suppress(UnidentifiedImageError), open_image(frame, ("JPEG", "JPEG2000")) as image:
+    with suppress(UnidentifiedImageError), open_image(encapsulated, ("JPEG", "JPEG2000")) as image:
         if image.size != (width, height):
             raise ImageError(f"{name} holds an image of another size than it gives ({height}x{width}); copy it again.")
-        check_scans(frame, height * width)
+        check_scans(encapsulated, height * width)
 
 
 def _to_window(values: _Values, document: Any) -> _Values:

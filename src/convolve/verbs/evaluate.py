@@ -64,8 +64,10 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     from convolve.setup.run_report import read_training, write_run_report
     from convolve.training.run import open_run
 
-    path = options.report or options.run / "evaluation.html"
-    check_replaceable(path, is_page, "page that convolve wrote")
+    path = options.run / "evaluation.html"
+    if options.report:
+        path = link_target(options.report)
+        check_replaceable(path, is_page, "page that convolve wrote")
     trained = open_run(options.run)
     training = read_training(trained, listener)
     task, runtime = restore_task(trained, options.runtime, listener)
