@@ -58,7 +58,7 @@ class Evaluated:
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Evaluate. Raises `RunError`, and `DataError` when the data does not fit the run."""
-    from convolve.files import check_replaceable
+    from convolve.files import check_replaceable, link_target
     from convolve.marks import is_page
     from convolve.setup.restore import open_evaluation_data, restore_task
     from convolve.setup.run_report import read_training, write_run_report
