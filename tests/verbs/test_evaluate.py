@@ -44,10 +44,12 @@ def test_only_a_link_that_a_person_has_named_is_followed(run: Path, tmp_path: Pa
     convolve.evaluate(run, threads=1, progress=False)
     assert (tmp_path / "mine").read_text() == "mine"
     assert (run / "evaluation.html").read_text(encoding="utf-8").startswith("<!")
-    (tmp_path / "page.html").symlink_to("mine")
+    (tmp_path / "page.html").symlink_to("kept.html")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "kept.html").write_text(page + "<!-- old -->", encoding="utf-8")
     evaluate(run, tmp_path)
     assert (tmp_path / "page.html").is_symlink()
-    assert (tmp_path / "mine").read_text(encoding="utf-8").startswith("<!")
+    assert not (tmp_path / "kept.html").read_text(encoding="utf-8").endswith("<!-- old -->")
 
 
 def test_other_data_may_have_some_of_the_classes(run: Path, tmp_path: Path) -> None:
