@@ -355,7 +355,9 @@ def test_an_image_in_two_lines(tmp_path: Path) -> None:
         ("isValidation", ("0", "1"), {"train": 6, "validation": 6}),
         ("is_test", ("0.0", "1.0"), {"train": 6, "test": 6}),
         ("is_training_image", ("0", "1"), {"train": 6, "test": 6}),
-        ("is_valid", ("", "True"), {}),
+        ("is_test", ("no", "Yes"), {"train": 6, "test": 6}),
+        ("is_test", ("N", "Y"), {"train": 6, "test": 6}),
+        ("is_test", ("F", "T"), {"train": 6, "test": 6}),
     ],
 )
 def test_a_column_that_flags_a_split(
@@ -367,8 +369,18 @@ def test_a_column_that_flags_a_split(
     assert {split: len(indices) for split, indices in data.given_splits.items()} == splits
     last = [data.images.name(index) for index in data.given_splits.get("validation", ())]
     assert last in ([], [f"{number}.jpg" for number in range(6, 12)])
-    said = f"{column} puts images into " if splits else f"not used: {column}"
-    assert said in data.notes[0]
+    assert f"{column} puts images into " in data.notes[0]
+
+
+@pytest.mark.parametrize(("flags", "odd"), [(("", "True"), ""), (("", "test"), ""), (("0", "maybe"), "maybe")])
+def test_a_flag_of_a_split_says_yes_or_no(flags: tuple[str, str], odd: str, tmp_path: Path) -> None:
+    lines = [f"{number}.jpg,{NAMES[number % 2]},{flags[number // 6]}" for number in range(12)]
+    write(tmp_path, "train.csv", ["fname,labels,is_test", *lines])
+    with pytest.raises(DataError, match=f"has '{odd}' in the column is_test; write yes or no, or remove it"):
+        open_dataset(tmp_path)
+    if odd == "maybe":
+        named = open_dataset(tmp_path, ReadingOptions(label_column="is_test"))
+        assert labels_of(named).classes == ("0", "maybe")
 
 
 def test_a_flag_of_a_split_is_no_label(tmp_path: Path) -> None:
