@@ -399,3 +399,25 @@ def test_folders_tell_the_splits_of_a_table(tmp_path: Path) -> None:
         "train": [*range(8)],
         "test": [*range(8, 12)],
     }
+
+
+def test_two_columns_of_images_are_no_folders_of_classes(tmp_path: Path) -> None:
+    images = tuple(f"{side}/{number}.jpg" for number in range(12) for side in ("left", "right"))
+    lines = ["left,right,label", *rows("left/{n}.jpg,right/{n}.jpg,{l}")]
+    write(tmp_path, "labels.csv", lines, images)
+    with pytest.raises(DataError, match="two columns, left and right; choose one with --image-column"):
+        open_dataset(tmp_path)
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(image_column="left"))).classes == NAMES
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(layout="folders"))).classes == ("left", "right")
+
+
+def test_splits_without_labels_are_said_not_to_be_used(tmp_path: Path) -> None:
+    for name, part in (("train.txt", FOLDERS[:8]), ("test.txt", FOLDERS[8:])):
+        write(tmp_path / "lists", name, list(part), FOLDERS)
+    said = "the splits of test.txt, train.txt are not used; write a table with the columns path, label and split"
+    assert said in open_dataset(tmp_path / "lists").notes
+    lines = ["image,split", *[f"{name},{'train' if index < 8 else 'test'}" for index, name in enumerate(FOLDERS)]]
+    notes = open_dataset(write(tmp_path / "table", "split.csv", lines, FOLDERS)).notes
+    assert any("split.csv has splits and no labels, so that its splits are not used" in note for note in notes)
+    other = write(tmp_path / "other", "train.txt", ["notes on training", "more"], FOLDERS)
+    assert not [note for note in open_dataset(other).notes if "splits" in note]

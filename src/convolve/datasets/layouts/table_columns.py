@@ -13,7 +13,7 @@ from unicodedata import normalize
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import split_word
-from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, is_number
+from convolve.datasets.layouts.table_cells import PROBED, NoTableError, TwoImagesError, is_empty, is_number
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.untrusted.files import is_file
@@ -291,7 +291,7 @@ def _first_of_same(
     for other in candidates[1:]:
         if len(names) > 2 and any(images.find(row[best]) != images.find(row[other]) for row in sample):
             listed = " and ".join(names[column] or f"column {column + 1}" for column in (best, other))
-            raise DataError(f"names images in two columns, {listed}; choose one with --image-column.")
+            raise TwoImagesError(f"names images in two columns, {listed}; choose one with --image-column.")
     return best
 
 
@@ -349,6 +349,8 @@ def _label_columns(
     named = [column for column in others if columns.start and header[column] in LABELS]
     named = [column for column in named if not all(map(is_empty, values[column]))] or named
     listed = ", ".join(name for name in columns.names if name)
+    if split is not None and not others:
+        raise DataError(f"has no column called label or class; it has {listed}; add one, or its splits are not used.")
     if len(named) == 1 or len(others) == 1:
         return ((named or others)[0],)
     if named:
