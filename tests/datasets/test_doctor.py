@@ -393,7 +393,7 @@ def test_groups_are_summarized_as_one_by_one(seed: int, several: bool) -> None:
 
 
 def test_classes_whose_names_are_almost_the_same_are_named() -> None:
-    images = ImageArray(np.stack([random_image(seed) for seed in range(4)]))
+    images = ImageArray(np.stack([random_image(seed) for seed in range(4)]), "image")
     found = examine(dataset(images, [0, 1, 2, 3], ("Cat", "cat", "cat ", "dog"))).warnings
     assert "The classes 'Cat' and 'cat' and 'cat ' differ only in case or spaces; rename one." in found
     assert not [line for line in examine(dataset(images, [0, 1, 0, 1])).warnings if "differ only" in line]

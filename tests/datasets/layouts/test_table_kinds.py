@@ -418,6 +418,6 @@ def test_splits_without_labels_are_said_not_to_be_used(tmp_path: Path) -> None:
     assert said in open_dataset(tmp_path / "lists").notes
     lines = ["image,split", *[f"{name},{'train' if index < 8 else 'test'}" for index, name in enumerate(FOLDERS)]]
     notes = open_dataset(write(tmp_path / "table", "split.csv", lines, FOLDERS)).notes
-    assert any("split.csv has splits and no labels, so that its splits are not used" in note for note in notes)
+    assert any("it has image, split; add one, or its splits are not used" in note for note in notes)
     other = write(tmp_path / "other", "train.txt", ["notes on training", "more"], FOLDERS)
     assert not [note for note in open_dataset(other).notes if "splits" in note]
