@@ -390,3 +390,10 @@ def test_groups_are_summarized_as_one_by_one(seed: int, several: bool) -> None:
     groups = sorted((np.sort(group) for group in groups), key=lambda group: int(group[0]))
     present = doctor._Presence(labels.classes, None if several else labels.values.astype(np.int64), labels.presence())
     assert doctor._summarize(data, present, parts, groups) == summarize_one_by_one(data, groups)
+
+
+def test_classes_whose_names_are_almost_the_same_are_named() -> None:
+    images = ImageArray(np.stack([random_image(seed) for seed in range(4)]), "image")
+    found = examine(dataset(images, [0, 1, 2, 3], ("Cat", "cat", "cat ", "dog"))).warnings
+    assert "The classes 'Cat' and 'cat' and 'cat ' differ only in case or spaces; rename one." in found
+    assert not [line for line in examine(dataset(images, [0, 1, 0, 1])).warnings if "differ only" in line]

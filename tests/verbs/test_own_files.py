@@ -66,9 +66,9 @@ WRITERS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
 
 
 def test_a_run_is_no_data(home: Path, tmp_path: Path) -> None:
-    for table in (None, tmp_path / "a.csv"):
+    for fix in (None, tmp_path / "a.csv"):
         with pytest.raises(DataError, match=r"run is a run, and no data; .* convolve data .*run --label-errors"):
-            convolve.data(home / "run", progress=False, fix=table)
+            convolve.data(home / "run", fix=fix, progress=False)
 
 
 @pytest.mark.parametrize("option", WRITERS)

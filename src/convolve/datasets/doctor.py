@@ -326,6 +326,11 @@ def _class_advice(findings: Findings) -> Iterator[str]:
         yield f"No image shows {_enumerate(findings.empty_classes)}; add some, or remove the class."
     if findings.single_classes:
         yield f"A single image shows {_enumerate(findings.single_classes)}: too few to learn and to test; add some."
+    alike: dict[str, list[str]] = {}
+    for name in findings.classes:
+        alike.setdefault(" ".join(name.split()).casefold(), []).append(f"'{name}'")
+    for names in [names for names in alike.values() if len(names) > 1][:_NAMED]:
+        yield f"The classes {' and '.join(names)} differ only in case or spaces; rename one."
     for split, classes in findings.missing.items():
         yield (
             f"The {split} split has no image of {_enumerate(classes)}; move some there, or remove the dataset's own "

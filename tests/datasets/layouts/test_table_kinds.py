@@ -355,7 +355,9 @@ def test_an_image_in_two_lines(tmp_path: Path) -> None:
         ("isValidation", ("0", "1"), {"train": 6, "validation": 6}),
         ("is_test", ("0.0", "1.0"), {"train": 6, "test": 6}),
         ("is_training_image", ("0", "1"), {"train": 6, "test": 6}),
-        ("is_valid", ("", "True"), {}),
+        ("is_test", ("no", "Yes"), {"train": 6, "test": 6}),
+        ("is_test", ("N", "Y"), {"train": 6, "test": 6}),
+        ("is_test", ("F", "T"), {"train": 6, "test": 6}),
     ],
 )
 def test_a_column_that_flags_a_split(
@@ -367,8 +369,18 @@ def test_a_column_that_flags_a_split(
     assert {split: len(indices) for split, indices in data.given_splits.items()} == splits
     last = [data.images.name(index) for index in data.given_splits.get("validation", ())]
     assert last in ([], [f"{number}.jpg" for number in range(6, 12)])
-    said = f"{column} puts images into " if splits else f"not used: {column}"
-    assert said in data.notes[0]
+    assert f"{column} puts images into " in data.notes[0]
+
+
+@pytest.mark.parametrize(("flags", "odd"), [(("", "True"), ""), (("", "test"), ""), (("0", "maybe"), "maybe")])
+def test_a_flag_of_a_split_says_yes_or_no(flags: tuple[str, str], odd: str, tmp_path: Path) -> None:
+    lines = [f"{number}.jpg,{NAMES[number % 2]},{flags[number // 6]}" for number in range(12)]
+    write(tmp_path, "train.csv", ["fname,labels,is_test", *lines])
+    with pytest.raises(DataError, match=f"has '{odd}' in the column is_test; write yes or no, or remove it"):
+        open_dataset(tmp_path)
+    if odd == "maybe":
+        named = open_dataset(tmp_path, ReadingOptions(label_column="is_test"))
+        assert labels_of(named).classes == ("0", "maybe")
 
 
 def test_a_flag_of_a_split_is_no_label(tmp_path: Path) -> None:
@@ -387,3 +399,25 @@ def test_folders_tell_the_splits_of_a_table(tmp_path: Path) -> None:
         "train": [*range(8)],
         "test": [*range(8, 12)],
     }
+
+
+def test_two_columns_of_images_are_no_folders_of_classes(tmp_path: Path) -> None:
+    images = tuple(f"{side}/{number}.jpg" for number in range(12) for side in ("left", "right"))
+    lines = ["left,right,label", *rows("left/{n}.jpg,right/{n}.jpg,{l}")]
+    write(tmp_path, "labels.csv", lines, images)
+    with pytest.raises(DataError, match="two columns, left and right; choose one with --image-column"):
+        open_dataset(tmp_path)
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(image_column="left"))).classes == NAMES
+    assert labels_of(open_dataset(tmp_path, ReadingOptions(layout="folders"))).classes == ("left", "right")
+
+
+def test_splits_without_labels_are_said_not_to_be_used(tmp_path: Path) -> None:
+    for name, part in (("train.txt", FOLDERS[:8]), ("test.txt", FOLDERS[8:])):
+        write(tmp_path / "lists", name, list(part), FOLDERS)
+    said = "the splits of test.txt, train.txt are not used; write a table with the columns path, label and split"
+    assert said in open_dataset(tmp_path / "lists").notes
+    lines = ["image,split", *[f"{name},{'train' if index < 8 else 'test'}" for index, name in enumerate(FOLDERS)]]
+    notes = open_dataset(write(tmp_path / "table", "split.csv", lines, FOLDERS)).notes
+    assert any("it has image, split; add one, or its splits are not used" in note for note in notes)
+    other = write(tmp_path / "other", "train.txt", ["notes on training", "more"], FOLDERS)
+    assert not [note for note in open_dataset(other).notes if "splits" in note]

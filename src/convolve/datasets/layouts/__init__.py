@@ -45,11 +45,13 @@ from convolve.datasets.layouts.parts import NoGroundTruthError, contents
 from convolve.datasets.layouts.readings import (
     differ,
     disputed_image,
+    find_split_lists,
     has_class_of_masks,
     have_same_classes,
     join_masks,
     join_splits,
 )
+from convolve.datasets.layouts.table_cells import TwoImagesError
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import UNPRINTABLE, DataError, escape_text
 from convolve.files import shell_quote
@@ -282,6 +284,8 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     for other, others in zip(readings, explained, strict=True):
         if other is not readings[index]:
             dataset = _weigh(inventory, dataset, other, (len(images), len(others)), notes)
+    if inventory.files and dataset.layout == folders.NAME and not dataset.given_splits:
+        notes += find_split_lists(inventory)
     told = images.union(dataset.left_out)
     left = [image for image in inventory.images if image not in told]
     if left:
@@ -300,6 +304,8 @@ def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
             raise DataError(f"{error} To read classes all the same, choose --layout {guessed}.")
         if layout == stacks.NAME and guessed == masks.NAME and not empty:  # the first pages are not the data
             raise error
+        if guessed == folders.NAME and isinstance(error, TwoImagesError):  # each may have a folder of its own
+            raise DataError(f"{error} To read folders as classes all the same, choose --layout {guessed}.")
         if layout == masks.NAME and guessed == folders.NAME:  # folders of images and of masks are no classes
             raise error
 

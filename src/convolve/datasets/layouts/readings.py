@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import folders, masks
 from convolve.datasets.layouts.mask_pairs import is_mask
+from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.masks import Masks
+from convolve.untrusted.files import read_start
 from convolve.values import Dataset, Indices
+
+_BEGINNING = 4096  # bytes of a list
 
 
 def differ(one: Dataset, other: Dataset) -> bool:
@@ -115,4 +121,22 @@ def _paths(dataset: Dataset) -> Sequence[str]:
     return [
         os.path.abspath(Path(dataset.root, dataset.images.name(index)))  # noqa: PTH100 - links stay apart
         for index in range(len(dataset))
+    ]
+
+
+def find_split_lists(inventory: Inventory) -> list[str]:
+    """A note on plain lists of the images that are called as splits, such as `train.txt`, and say nothing of labels."""
+    stems = {image.rpartition(".")[0] for image in inventory.images}
+    known = {*inventory.images, *stems, *(image.rpartition("/")[2] for image in (*inventory.images, *stems))}
+    found = []
+    for file in inventory.files:
+        stem, _, suffix = file.rpartition("/")[2].rpartition(".")
+        if suffix.casefold() in ("txt", "csv", "lst") and split_word(stem):
+            with suppress(OSError):
+                lines = read_start(inventory.root / file, _BEGINNING).decode("utf-8-sig", "replace").splitlines()
+                found += [file] if any(line.strip().removeprefix("./") in known for line in lines[:2]) else []
+    if not found:
+        return []
+    return [
+        f"the splits of {', '.join(found[:NAMED])} are not used; write a table with the columns path, label and split"
     ]

@@ -34,6 +34,10 @@ class NoTableError(DataError):
     """A text that is no table of images, rather than one that cannot be understood."""
 
 
+class TwoImagesError(DataError):
+    """A table with two columns of images, of which neither is the likely one."""
+
+
 _PREDICTIONS = frozenset(("image", "error"))
 """Columns of each table that `convolve predict` writes."""
 LABEL_ERRORS = ("image", "label", "suggested", "margin", "label_probability", "suggested_probability")

@@ -13,7 +13,7 @@ from unicodedata import normalize
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory
 from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import split_word
-from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, is_number
+from convolve.datasets.layouts.table_cells import PROBED, NoTableError, TwoImagesError, is_empty, is_number
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.untrusted.files import is_file
@@ -34,6 +34,7 @@ LABELS = frozenset(
 _SPLITS = frozenset(("split", "set", "subset", "partition", "part"))
 _KNOWN = _FILES | _IDENTIFIERS | LABELS | _SPLITS
 _FLAGS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+_ANSWERS = _FLAGS | {"no": False, "n": False, "f": False, "yes": True, "y": True, "t": True}
 _SPLIT_FLAG = re.compile(r"is_?(train|training|valid|validation|val|test)(?:_?(?:set|image))?")
 """A column that says of each image whether it is in a split, as fastai's `is_valid` does."""
 _FOREIGN = re.compile(r"/|[A-Za-z]:/|[a-z0-9]+://|~/|\.\./")
@@ -172,7 +173,7 @@ class Columns:
 
     def split_of(self, cell: str) -> str | None:
         """The split that a cell of the split's column names; None where it names none."""
-        return self.flagged_splits[flag_of(cell)] if self.flagged_splits else split_word(cell)
+        return self.flagged_splits[_ANSWERS[cell.casefold()]] if self.flagged_splits else split_word(cell)
 
     @property
     def others(self) -> list[str]:
@@ -216,11 +217,10 @@ def find_columns(rows: list[list[str]], images: ImageFinder, options: ReadingOpt
     body = rows[start:]
     if not body:
         raise DataError("has no line below its header; add the images.")
+    asked_label = options.label_column
+    columns = replace(columns, labels=(_named_column(asked_label, names),) if asked_label is not None else ())
     split = _split_column(body, header, columns)
-    if options.label_column is not None:
-        labels: tuple[int, ...] = (_named_column(options.label_column, columns.names),)
-    else:
-        labels = _label_columns(body, header, columns, split)
+    labels = columns.labels or _label_columns(body, header, columns, split)
     return replace(columns, labels=labels, split=None if split in labels else split)
 
 
@@ -291,7 +291,7 @@ def _first_of_same(
     for other in candidates[1:]:
         if len(names) > 2 and any(images.find(row[best]) != images.find(row[other]) for row in sample):
             listed = " and ".join(names[column] or f"column {column + 1}" for column in (best, other))
-            raise DataError(f"names images in two columns, {listed}; choose one with --image-column.")
+            raise TwoImagesError(f"names images in two columns, {listed}; choose one with --image-column.")
     return best
 
 
@@ -320,11 +320,15 @@ def _has_header(rows: Sequence[Sequence[str]], header: Sequence[str], image: int
 
 
 def _split_column(body: Sequence[Sequence[str]], header: Sequence[str], columns: Columns) -> int | None:
-    others = [column for column in range(len(header)) if column != columns.image]
+    others = [column for column in range(len(header)) if column not in (columns.image, *columns.labels)]
     if columns.start:
         named = next((column for column in others if header[column] in _SPLITS), None)
-        flags = [column for column in _split_flags(header) if all(row[column].casefold() in _FLAGS for row in body)]
-        return flags[0] if named is None and len(flags) == 1 else named
+        flags = {column: {row[column] for row in body} for column in _split_flags(header) if column in others}
+        clear = [column for column, cells in flags.items() if {cell.casefold() for cell in cells} <= set(_ANSWERS)]
+        for column, cells in flags.items() if named is None and not clear else ():
+            odd = sorted(cell for cell in cells if cell.casefold() not in _ANSWERS)
+            raise DataError(f"has '{odd[0]}' in the column {columns.names[column]}; write yes or no, or remove it.")
+        return clear[0] if named is None and len(clear) == 1 else named
     found = [column for column in others if all(split_word(row[column]) for row in body)]
     return found[0] if len(found) == 1 and len(others) > 1 else None
 
@@ -345,6 +349,8 @@ def _label_columns(
     named = [column for column in others if columns.start and header[column] in LABELS]
     named = [column for column in named if not all(map(is_empty, values[column]))] or named
     listed = ", ".join(name for name in columns.names if name)
+    if split is not None and not others:
+        raise DataError(f"has no column called label or class; it has {listed}; add one, or its splits are not used.")
     if len(named) == 1 or len(others) == 1:
         return ((named or others)[0],)
     if named:
