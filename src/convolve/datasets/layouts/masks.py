@@ -80,8 +80,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
     ):
         if names:
             notes.append(f"left out: {len(names)} {what}, such as {', '.join(names[:NAMED])}")
-    folders = Counter(pair.image.rpartition("/")[0] for pair in pairs if _lie_together(pair))
-    if len(folders) > 1 and all(name and not split_word(name) for name in folders) and max(folders.values()) > 1:
+    folders = Counter(pair.image.rpartition("/")[0] for pair in pairs if "/" in pair.image and _lie_together(pair))
+    if (
+        len(folders) > 1
+        and not any(split_word(name.rpartition("/")[2]) for name in folders)
+        and max(folders.values()) > 1
+    ):
         first, second = sorted(folders, key=natural)[:2]
         notes.append(
             f"{first}/ and {second}/ are not taken for classes; --layout folders reads these, without the masks"
@@ -291,9 +295,12 @@ def _refuse_other_pairs(inventory: Inventory, pairs: Sequence[Pair], alike: str)
     """Raise `DataError` where a line of a table names an image and the mask of another one; ``alike`` is what pairs
     have in common.
     """
-    stems = {_stem(image) for image in inventory.images}
-    tables = [file for file in inventory.files if _TABLES.search(file) and _stem(file) not in stems]
-    own = {pair.image: pair.masks for pair in pairs} if tables else {}
+    tables = [file for file in inventory.files if _TABLES.search(file)]
+    if not tables:
+        return
+    stems = {_stem(image) for image in inventory.images}  # texts called so are of single images
+    tables = [table for table in tables if _stem(table) not in stems]
+    own = {pair.image: pair.masks for pair in pairs}
     owners = {mask: image for image, masks in own.items() for mask in masks}
     forms: dict[str, set[str]] = defaultdict(set)
     for path in (*own, *owners):
