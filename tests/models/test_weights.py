@@ -74,9 +74,31 @@ def _shrunken(name: str, seed: int) -> Network:
     return network
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_numbers_of_other_formats_are_converted(dtype: torch.dtype) -> None:
+    source, target = create("simple_cnn", seed=1), create("simple_cnn", seed=2)
+    state = {name: value.to(dtype) for name, value in source.state_dict().items()}
+    load_weights(target, state)
+    assert all(torch.equal(value, state[name].float()) for name, value in target.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        *(
+            (
+                {"stages.stage1.conv1.weight": torch.ones(8, 1, 3, 3).to(dtype)},
+                f"'stages.stage1.conv1.weight' is of type {str(dtype)[6:]} in the weights and must be of float16",
+            )
+            for dtype in (torch.bool, torch.int32, torch.uint8, torch.complex64, torch.float8_e4m3fn)
+        ),
+        *(
+            (
+                {"stages.stage1.conv1.weight": torch.full((8, 1, 3, 3), value, dtype=torch.float64)},
+                "'stages.stage1.conv1.weight' holds numbers in the weights that are not finite",
+            )
+            for value in (float("nan"), float("inf"), 1e300)
+        ),
         (
             {"stages.stage1.conv1.weight": torch.zeros(8, 3, 3, 3)},
             r"is 8x3x3x3 in the weights but 8x1x3x3 in simple_cnn",

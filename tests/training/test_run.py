@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_a_damaged_manifest_is_a_sentence(tmp_path: Path) -> None:
         open_run(tmp_path)
     with pytest.raises(RunError, match="is not a run: it has no manifest"):
         open_run(tmp_path / "other")
+
+
+@pytest.mark.parametrize("changed", [{"mean": [1e308]}, {"mean": [-1e5]}, {"std": [1e-308]}, {"std": [1e5]}])
+def test_pixels_that_would_overflow_are_a_sentence(tmp_path: Path, changed: dict[str, list[float]]) -> None:
+    create_run(tmp_path, RECIPE, MANIFEST, dataset(*"abcde"), SPLITS)
+    document = json.loads((tmp_path / "manifest.json").read_text())
+    document["preprocessing"] |= changed
+    del document["recipe"], document["digests"]
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(RunError, match=rf"is damaged \(preprocessing has .*(mean|{next(iter(changed))})"):
+        open_run(tmp_path)
 
 
 def test_evaluation_restores_the_mode_of_every_module() -> None:

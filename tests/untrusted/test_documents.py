@@ -121,6 +121,7 @@ def test_damaged_npy_is_a_value_error(tmp_path: Path) -> None:
         "objects": _saved(np.array([{}], dtype=object)),
         "huge": good.replace(b"(2, 3)", b"(2,9999999999)"),
         "negative": good.replace(b"(2, 3), }", b"(-2,-3),}"),
+        "truth": _saved(np.ones(1)).replace(b"(1,)", b"(True,)").replace(b"   \n", b"\n"),
         "shape": good.replace(b"(2, 3)", b"'2, 3'"),
         "version": good[:6] + b"\x09" + good[7:],
         "empty": b"",

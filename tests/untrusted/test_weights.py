@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from convolve.untrusted import files
 from convolve.untrusted.weights import read_safetensors, read_torch
 
 TYPES = (
@@ -39,6 +40,32 @@ STATE: dict[str, Tensor] = {
 def write(path: Path, state: Any, *, legacy: bool = False) -> Path:
     torch.save(state, path, _use_new_zipfile_serialization=not legacy)
     return path
+
+
+def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files with holes, which take no room on the disk."""
+    path = tmp_path / "a.pth"
+    path.write_bytes(b"\x80\x02}q\0.")
+    os.truncate(path, 3 * 2**30)
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="it is no file of tensors"):
+        read_torch(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16  # KiB
+    os.truncate(path, 2**43)
+    for read in (read_torch, read_safetensors):
+        with pytest.raises(OSError, match="more than the memory has free"):
+            read(path)
+    monkeypatch.setattr(files, "_MEMORY", tmp_path / "none")  # as on other systems
+    with pytest.raises(ValueError, match="it is no file of tensors"):
+        read_torch(path)
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_old_files_of_every_version_of_pickles_are_read(tmp_path: Path, protocol: int) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"a": WHOLE}, path, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    assert torch.equal(read_torch(path)["a"], WHOLE)
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -163,6 +163,16 @@ def test_top_and_threshold(run: Path, dog: Image.Image, tmp_path: Path) -> None:
         predictions(run, tmp_path, threshold=1.5)
 
 
+def test_control_characters_of_names_are_escapes_in_the_csv_file(run: Path, shapes: Path, tmp_path: Path) -> None:
+    name = "=a\nb\x1b[31m.png"
+    (tmp_path / name).write_bytes(next((shapes / "a b").iterdir()).read_bytes())
+    found = predictions(run, tmp_path / name, csv=tmp_path / "found.csv")
+    assert found[0].image == str(tmp_path / name)
+    header, row = (tmp_path / "found.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "image,label,confidence,error"
+    assert row.startswith(rf"{tmp_path}/=a\nb\x1b[31m.png,{found[0].label},")
+
+
 def test_the_table_and_the_csv_file_are_complete(
     run: Path, dog: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

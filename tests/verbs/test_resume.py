@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 import convolve
 from convolve.errors import RunError
@@ -219,6 +221,16 @@ def test_truncated_weights_are_one_sentence(digits_run: Path, tmp_path: Path) ->
     path = run / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(RunError, match=r"weights\.safetensors is damaged: its content does not match its digest"):
+        convolve.predict(run, run / "contact_sheet.png", progress=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int32, torch.complex64, torch.float8_e4m3fn])
+def test_weights_of_another_type_are_one_sentence(digits_run: Path, tmp_path: Path, dtype: torch.dtype) -> None:
+    run = without_digests(digits_run, tmp_path / "run")
+    state = load_file(run / "weights.safetensors")
+    save_file({name: value.to(dtype) for name, value in state.items()}, run / "weights.safetensors")
+    sentence = rf"weights\.safetensors is damaged: '.*' is of type {str(dtype)[6:]} in the weights and must be"
+    with pytest.raises(RunError, match=sentence):
         convolve.predict(run, run / "contact_sheet.png", progress=False)
 
 

@@ -18,6 +18,8 @@ from convolve.models.registry import create
 Rename = Callable[[Network, Mapping[str, Tensor]], Mapping[str, Tensor]]
 """Translates a state dict that another library saved to a network's own names, as `interop.weights.rename` does."""
 
+_REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_WHOLE = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 _HEADS = ("head.", "auxiliary.")
 _COUNTER = "num_batches_tracked"  # absent in older files, and without effect unless momentum is None
 
@@ -27,7 +29,7 @@ def load_weights(network: Network, state: Mapping[str, Tensor]) -> list[str]:
 
     Those are the head's, or where there are `inherited_layers` all that the paper initializes randomly. Entries for a
     head that the network does not have are ignored. Raises `WeightsError`, before anything is changed, when a stage's
-    parameter is missing, unknown or of another shape.
+    parameter is missing, unknown, of another shape, or not of finite numbers.
     """
     own = network.state_dict()
     inherited = inherited_layers(network, state)
@@ -39,8 +41,24 @@ def load_weights(network: Network, state: Mapping[str, Tensor]) -> list[str]:
         optional = name.startswith(_HEADS) or (inherited and not name.startswith(inherited))
         if not optional and not (name.endswith(_COUNTER) and name not in state):
             raise WeightsError(_misfit(network, name, own.get(name), state.get(name)))
+    check_numbers(own, fitting)
     network.load_state_dict(fitting, strict=False)
     return [name for name in absent if not name.endswith(_COUNTER)]
+
+
+def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Raise `WeightsError` where a tensor in ``state``, by the names in ``own``, is of a type from which its numbers
+    would change, or has some that are not finite.
+    """
+    for name, value in state.items():
+        if name not in own:
+            continue
+        counts, dtype = not own[name].is_floating_point(), str(value.dtype).removeprefix("torch.")
+        if value.dtype not in (_WHOLE if counts else _REAL):
+            needed = "whole numbers" if counts else "float16, bfloat16, float32 or float64"
+            raise WeightsError(f"'{name}' is of type {dtype} in the weights and must be of {needed}; save it as such.")
+        if not counts and not value.to(own[name].dtype).isfinite().all():
+            raise WeightsError(f"'{name}' holds numbers in the weights that are not finite; choose other weights.")
 
 
 def inherited_layers(network: Network, state: Mapping[str, Tensor]) -> tuple[str, ...]:

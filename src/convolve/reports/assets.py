@@ -24,7 +24,7 @@ def asset(name: str, package: str = _HOME) -> str:
 
 
 def environment(filters: Mapping[str, Callable[..., str]]) -> Environment:
-    """Templates that escape values, control characters among them, and refuse undefined ones, with a page's own ``filters``.
+    """Templates that escape values and control characters, and refuse undefined ones, with a page's own ``filters``.
 
     A template is called `package/file`, such as `convolve.tasks.classify/calibration.html.j2`; `file` alone is one of
     this package.

@@ -14,9 +14,10 @@ from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
 from convolve.datasets.images import read_digests
 from convolve.datasets.layouts import open_dataset
-from convolve.errors import ConvolveError, DataError, ImageError, RunError
+from convolve.errors import ConvolveError, DataError, ImageError, RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.models import Network
+from convolve.models.weights import check_numbers
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
 from convolve.setup.prepare import (
@@ -45,7 +46,10 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
     network, _ = build_network(run.recipe, manifest.outputs, manifest.preprocessing)
     weights = best_weights(run)
     try:
+        check_numbers(network.state_dict(), weights)
         network.load_state_dict(weights)
+    except WeightsError as error:
+        raise RunError(f"{run.weights} is damaged: {error}") from error
     except RuntimeError as error:
         raise RunError(
             f"{run.weights} does not fit {run.recipe.network}; restore it from a backup or train again."

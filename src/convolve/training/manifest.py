@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from convolve.values import Preprocessing
 MANIFEST = "manifest.json"
 _DIGEST_BYTES = 16
 _LARGEST_SIDE = 2**16
+_LARGEST_MEAN, _LEAST_STD = 10_000, 1e-6
+"""Of pixels from 0 to 1, or from 0 to 255: beyond them what a network is given would overflow."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,10 @@ def _preprocessing(document: Mapping[str, Any]) -> Preprocessing:
         raise ValueError(f"preprocessing fits images in an unknown way, {document.get('fit')!r}")
     mean, std = document.get("mean"), document.get("std")
     for values in (mean, std):
-        if not isinstance(values, list) or not all(is_number(each) and abs(each) < math.inf for each in values):
-            raise ValueError("preprocessing has no mean or std")
-    if not isinstance(mean, list) or not isinstance(std, list) or min(std, default=0) <= 0:
-        raise ValueError("preprocessing has a std that is not above 0")
+        if not isinstance(values, list) or not all(is_number(each) and abs(each) <= _LARGEST_MEAN for each in values):
+            raise ValueError(f"preprocessing has no mean or std of at most {_LARGEST_MEAN:,}")
+    if not isinstance(mean, list) or not isinstance(std, list) or min(std, default=0) < _LEAST_STD:
+        raise ValueError(f"preprocessing has a std that is not at least {_LEAST_STD}")
     try:
         return Preprocessing(**{**document, "mean": tuple(mean), "std": tuple(std)})
     except (DataError, TypeError) as error:

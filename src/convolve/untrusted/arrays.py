@@ -26,6 +26,8 @@ def read_npy(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         raise ValueError("it is no file of NumPy's, or its header is damaged") from error
     if kind.hasobject:
         raise ValueError("it holds objects rather than numbers")
+    if not all(type(side) is int for side in shape):  # True is one for NumPy
+        raise ValueError(f"its header announces the shape {shape}, which is none")
     if math.prod(shape) * kind.itemsize != len(content) - stream.tell() or min(shape, default=0) < 0:
         raise ValueError(f"its header announces the shape {shape}, and it holds {len(content):,} bytes")
     values = np.frombuffer(content, kind, offset=stream.tell()) if math.prod(shape) else np.empty(0, kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ IMAGE_BYTES: Final = 2**28
 """The largest image file that is read: 256 MiB."""
 DOCUMENT_BYTES: Final = 2**30
 """The largest table, annotation file or other document that is read: 1 GiB."""
+_MEMORY: Final = Path("/proc/meminfo")
 _KINDS: Final = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -78,6 +80,17 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise _not_regular(path, status)
     with os.fdopen(os.open(path, _FLAGS), "rb") as file:
         yield file
+
+
+def check_memory(file: IO[bytes]) -> None:
+    """Raises `OSError` for a file of more bytes than the memory has free, where the system tells how many these are."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        found = re.search(rb"MemAvailable: *([0-9]+) kB", _MEMORY.read_bytes())
+    except OSError:
+        return
+    if found and size > 1024 * int(found[1]):
+        raise OSError(errno.EFBIG, f"it holds {size:,} bytes, more than the memory has free")
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

@@ -18,12 +18,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from convolve.untrusted.files import open_file
+from convolve.untrusted.files import check_memory, open_file
 from convolve.untrusted.pickles import check_pickle
 
 _ZIP: Final = b"PK\x03\x04"
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 """What files of before version 1.6 of PyTorch begin with."""
+_MAGIC_BYTES: Final = 64
+"""More than that number takes as a pickle of any version."""
 _FREE: Final = 2**26
 """Numbers that tensors may repeat beyond those that the file has."""
 _STORAGES: Final[Mapping[str, torch.dtype]] = {
@@ -45,7 +47,8 @@ _STORAGES: Final[Mapping[str, torch.dtype]] = {
 
 def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a safetensors file by name, and the texts in its header. Raises `OSError` and `ValueError`."""
-    with open_file(path):  # a regular file
+    with open_file(path) as opened:  # a regular file
+        check_memory(opened)
         try:
             with safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -61,6 +64,7 @@ def read_torch(path: str | os.PathLike[str]) -> Any:
     Raises `OSError`, and `ValueError` for a damaged file and for one that needs more than tensors and plain values.
     """
     with open_file(path) as file:
+        check_memory(file)
         try:
             found = _read_zip(file) if file.read(len(_ZIP)) == _ZIP else _read_legacy(file)
         except (OSError, ValueError):
@@ -166,13 +170,15 @@ def _read_zip(file: IO[bytes]) -> Any:
 
 
 def _read_legacy(file: IO[bytes]) -> Any:
+    file.seek(0)
+    start = file.read(_MAGIC_BYTES)
+    magic, end = _unpickle(start) if start.startswith(pickle.PROTO) else (None, 0)
+    if magic != _MAGIC:
+        raise ValueError("it is no file of tensors")
     content = bytearray(os.fstat(file.fileno()).st_size)
     file.seek(0)
     if file.readinto(content) != len(content):  # type: ignore[attr-defined]
         raise ValueError("it is cut short")
-    magic, end = _unpickle(content) if content.startswith(pickle.PROTO) else (None, 0)
-    if magic != _MAGIC:
-        raise ValueError("it is no file of tensors")
     for _ in range(2):  # the version, and the machine
         _, end = _unpickle(content, end)
     value, end = _unpickle(content, end)

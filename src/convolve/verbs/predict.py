@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from convolve.command import Command
-from convolve.errors import DataError, ImageError
+from convolve.errors import DataError, ImageError, escape_text
 from convolve.options import Flat, TaskOptions
 from convolve.progress import Listener, Progress
 from convolve.setup.runtime_options import RuntimeOptions
@@ -170,9 +170,10 @@ def _write_csv(path: Path, result: Predictions) -> None:
     from convolve.files import link_target, write_text
 
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(result.predictions[0].entries()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(prediction.entries() for prediction in result.predictions)
+    writer = csv.writer(text, lineterminator="\n")
+    rows = [prediction.entries() for prediction in result.predictions]
+    writer.writerow(map(escape_text, rows[0]))
+    writer.writerows([escape_text(row[column]) for column in rows[0]] for row in rows)
     write_text(link_target(path), text.getvalue())
 
 
