@@ -51,7 +51,7 @@ from convolve.datasets.layouts.readings import (
     join_splits,
 )
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
-from convolve.errors import UNPRINTABLE, DataError, escape_text
+from convolve.errors import LONGEST, UNPRINTABLE, DataError, escape_text, shorten
 from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
@@ -94,8 +94,10 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if tiffs := [name for name in files if tiff_pages.MARK.search(name)]:
         pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
         dataset = replace(dataset, notes=(*dataset.notes, *pages))
-    if any(map(UNPRINTABLE.search, (dataset.reason, *dataset.notes))):
-        return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
+    said = (dataset.reason, *dataset.notes)
+    if any(map(UNPRINTABLE.search, said)) or max(map(len, said)) > LONGEST:
+        reason, *notes = (escape_text(shorten(each, LONGEST)) for each in said)
+        return replace(dataset, reason=reason, notes=tuple(notes))
     return dataset
 
 
