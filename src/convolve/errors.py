@@ -12,12 +12,19 @@ from typing import Final
 UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which terminals obey and tables break at, and halves of characters, which no file can hold."""
 
-_LONGEST: Final = 2_000  # characters of a sentence
+LONGEST: Final = 2_000
+"""Characters of a sentence."""
+_LONGEST_VALUE: Final = 200
 
 
 def escape_text(text: str) -> str:
     r"""A text for a sentence: what is unprintable becomes an escape such as `\x1b`."""
     return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def shorten(text: str, most: int = _LONGEST_VALUE) -> str:
+    """A text without its middle where it is longer than ``most`` characters, or than a value in a sentence needs."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 class ConvolveError(Exception):
@@ -29,7 +36,7 @@ class ConvolveError(Exception):
 
     def __str__(self) -> str:
         text = " ".join(re.split(r"[\n\r\t]+", super().__str__().strip()))
-        return escape_text(text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}")
+        return escape_text(shorten(text, LONGEST))
 
 
 class OptionError(ConvolveError):

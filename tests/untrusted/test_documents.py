@@ -69,6 +69,15 @@ def test_rows_are_cut_and_long_cells_kept() -> None:
         cut_rows(["a,b\n", '"c,d\n'], strict=True)
 
 
+def test_rows_of_more_cells_than_any_table_has_are_refused_one_by_one() -> None:
+    line = ",".join(["1"] * 10**6)
+    start = time.process_time()
+    with pytest.raises(ValueError, match="line 2: it has 1,000,000 cells, more than the 10,000 that are read"):
+        cut_rows(["a,b", *[line] * 100])
+    assert time.process_time() - start < 2
+    assert len(cut_rows(["1" + "," * 16_383])[0]) == 16_384  # as a spreadsheet may write a line of one cell
+
+
 def test_a_gzip_file_is_unpacked_as_far_as_asked() -> None:
     content = gzip.compress(b"0123456789") + gzip.compress(b"abc") + bytes(5)
     assert unpack_gzip(content, 100) == b"0123456789abc"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -16,6 +16,7 @@ from convolve.untrusted.files import DOCUMENT_BYTES
 
 _DEEP = "it is nested too deeply"
 _LONGEST_TOML = 2**16
+_MOST_CELLS = 10_000  # of a line that is no error; spreadsheets have 16,384 columns, most of them empty
 _LARGE = "it needs more memory than there is"
 
 
@@ -60,11 +61,22 @@ def cut_rows(
     lines: Iterable[str], delimiter: str = ",", *, spaced: bool = False, strict: bool = False
 ) -> list[list[str]]:
     """The cells of each line of a table. ``spaced`` passes over the spaces that follow a ``delimiter``; ``strict``
-    refuses quotation marks that are not closed. Raises `ValueError` with the line's number.
+    refuses quotation marks that are not closed. Raises `ValueError` with the line's number, also for a
+    line of more than 10,000 cells.
     """
     csv.field_size_limit(DOCUMENT_BYTES)  # or else 131,072 characters, which a mask in run lengths exceeds
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced, strict=strict)
+    rows = []
     try:
-        return list(reader)
+        for row in reader:
+            check_cells(row, reader.line_num)
+            rows.append(row)
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from error
+    return rows
+
+
+def check_cells(row: Sequence[str], line: int) -> None:
+    """Raise `ValueError` for a line of more cells than any table has."""
+    if len(row) > _MOST_CELLS and any(row[_MOST_CELLS:]):
+        raise ValueError(f"line {line}: it has {len(row):,} cells, more than the {_MOST_CELLS:,} that are read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -204,3 +205,25 @@ def test_what_has_a_label_is_no_mask(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(rows))
     data = open_dataset(tmp_path)
     assert (len(data), list(data.ground_truths)) == (6, ["labels"])
+
+
+@pytest.mark.parametrize(("table", "mark"), [("labels.csv", ","), ("labels.csv", ";"), ("labels.txt", " ")])
+def test_a_table_of_a_million_columns_is_refused_at_once(table: str, mark: str, tmp_path: Path) -> None:
+    rows = [mark.join([name, *["0", "1"] * 500_000]) for name in ("a.jpg", "b.jpg", "c.jpg")]
+    put(tmp_path, table, "\n".join(rows))
+    start = time.process_time()
+    with pytest.raises(DataError, match="line 1: it has 1,000,001 cells, more than the 10,000 that are read"):
+        open_dataset(tmp_path / table)
+    assert time.process_time() - start < 3
+
+
+def test_values_without_an_end_lose_their_middle_in_errors_and_notes(tmp_path: Path) -> None:
+    long = "x" * 10**6
+    put(tmp_path, "labels.csv", f"path,label\na.jpg,cat\nb.jpg,dog\n{long}\n")
+    with pytest.raises(DataError, match="has a line with too few columns: xxx") as caught:
+        open_dataset(tmp_path / "labels.csv")
+    assert max(map(len, map(str, caught.value.args))) < 1000
+    put(tmp_path, "labels.csv", f"path,label\na.jpg,cat\nb.jpg,dog\nc.jpg,cat\n{long}.jpg,dog\n")
+    data = open_dataset(tmp_path / "labels.csv")
+    assert any("x … x" in note for note in data.notes)
+    assert max(map(len, data.notes)) < 1000

@@ -53,7 +53,7 @@ from convolve.datasets.layouts.readings import (
 )
 from convolve.datasets.layouts.table_cells import TwoImagesError
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
-from convolve.errors import UNPRINTABLE, DataError, escape_text
+from convolve.errors import LONGEST, UNPRINTABLE, DataError, escape_text, shorten
 from convolve.files import shell_quote
 from convolve.values import Dataset
 
@@ -100,8 +100,10 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if tiffs := [name for name in files if tiff_pages.MARK.search(name)]:
         pages = tiff_pages.describe_pages(Path(dataset.root), tiffs)
         dataset = replace(dataset, notes=(*dataset.notes, *pages))
-    if any(map(UNPRINTABLE.search, (dataset.reason, *dataset.notes))):
-        return replace(dataset, reason=escape_text(dataset.reason), notes=tuple(map(escape_text, dataset.notes)))
+    said = (dataset.reason, *dataset.notes)
+    if any(map(UNPRINTABLE.search, said)) or max(map(len, said)) > LONGEST:
+        reason, *notes = (escape_text(shorten(each, LONGEST)) for each in said)
+        return replace(dataset, reason=reason, notes=tuple(notes))
     return dataset
 
 

@@ -106,7 +106,7 @@ def read_classes(path: Path) -> tuple[ListedClass, ...]:
     """The classes of a list, in its order; none where the file lists images or nothing. Raises `DataError`."""
     lines = [line for line in read_lines(path) if not line.startswith("#") or _HEX.match(line)]
     cells = [cell for line in lines for cell in re.split(r"[,;\s]+", line)]
-    if any(Path(cell).suffix.casefold() in IMAGE_SUFFIXES for cell in cells):
+    if any("." in cell and Path(cell).suffix.casefold() in IMAGE_SUFFIXES for cell in cells):
         return ()
     try:
         classes = _read_classes(path.name, lines)

@@ -20,7 +20,7 @@ from convolve.datasets.layouts.parts import build_dataset, split_word
 from convolve.datasets.layouts.shapes import Shape
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
-from convolve.errors import DataError, ImageError
+from convolve.errors import DataError, ImageError, shorten
 from convolve.files import shell_quote
 from convolve.untrusted.fields import as_text
 from convolve.values import IGNORE, Dataset, GroundTruth, Pixels
@@ -190,7 +190,7 @@ def find_split(path: str) -> str | None:
 
 def list_names(names: Sequence[str]) -> str:
     """The first few of them, for a sentence."""
-    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+    return ", ".join(map(shorten, names[:NAMED])) + (" …" if len(names) > NAMED else "")
 
 
 def count_of(number: int, noun: str) -> str:

@@ -20,7 +20,7 @@ from convolve.datasets.layouts.table_columns import LABELS
 from convolve.datasets.layouts.tables import TEXTS, split_of
 from convolve.datasets.parquet_images import ParquetImages, read_shard
 from convolve.datasets.reading import ReadingOptions
-from convolve.errors import DataError
+from convolve.errors import DataError, shorten
 from convolve.untrusted.documents import parse_json
 from convolve.untrusted.files import read_start
 from convolve.untrusted.parquet import open_parquet
@@ -243,7 +243,7 @@ def _as_name(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, float) and not math.isnan(value):
-        raise DataError(f"A label is {value}; labels are names or whole numbers.")
+        raise DataError(f"A label is {shorten(str(value))}; labels are names or whole numbers.")
     return str(value).strip()
 
 
@@ -270,7 +270,9 @@ def _notes(files: Sequence[_File], label: str, unlabeled: int) -> list[str]:
     notes = []
     others = [name for name in files[0].types if name not in (files[0].image, label)]
     if others:
-        notes.append(f"columns not used: {', '.join(others[:NAMED])}{' and others' * (len(others) > NAMED)}")
+        notes.append(
+            f"columns not used: {', '.join(map(shorten, others[:NAMED]))}{' and others' * (len(others) > NAMED)}"
+        )
     if unlabeled:
         notes.append(f"left out: {unlabeled:,} images without a label")
     announced = {}

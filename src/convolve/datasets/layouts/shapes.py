@@ -24,7 +24,7 @@ from convolve.datasets.layouts.painting import (
     polygon_steps,
 )
 from convolve.datasets.rle import columns_inside, decode, from_text
-from convolve.errors import DataError
+from convolve.errors import DataError, shorten
 from convolve.untrusted.fields import FARTHEST
 from convolve.untrusted.images import MAX_PIXELS, check_cost, open_image
 from convolve.values import Flags, Pixels
@@ -86,7 +86,7 @@ class Rle:
     def steps(self, size: tuple[int, int]) -> int:
         """The pixels of the columns between the first and the last one inside."""
         columns, _ = self._columns(size)
-        return size[0] * (columns.stop - columns.start)
+        return size[0] * int(columns.stop - columns.start)
 
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels inside; the image must have the same size."""
@@ -96,7 +96,7 @@ class Rle:
 
     def _columns(self, size: tuple[int, int]) -> tuple[slice, list[int]]:
         if not isinstance(self.size, list) or self.size != list(size):
-            raise DataError(f"its run lengths are of {self.size}, the image is {list(size)}")
+            raise DataError(f"its run lengths are of {shorten(str(self.size))}, the image is {list(size)}")
         return columns_inside(self._lengths(), size)
 
     def _lengths(self) -> list[int]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convolve.datasets.layouts.parts import NoGroundTruthError
-from convolve.errors import DataError
-from convolve.untrusted.documents import cut_rows
+from convolve.errors import DataError, shorten
+from convolve.untrusted.documents import check_cells, cut_rows
 from convolve.untrusted.files import read_file, read_start
 
 PROBED = 100
@@ -141,20 +141,25 @@ def _has_numbers(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _cut(table: Path, lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    if delimiter == _LAST_WORD:
-        rows = [line.rsplit(None, 1) for line in lines]
-    elif delimiter == _FIRST_WORD:
-        rows = [line.split(None, 1) for line in lines]
-    elif delimiter == _ALL_WORDS:
-        rows = [line.split() for line in lines]
-    else:
-        try:
+    try:
+        if delimiter in (_LAST_WORD, _FIRST_WORD, _ALL_WORDS):
+            rows = [_split_words(line, number, delimiter) for number, line in enumerate(lines, 1)]
+        else:
             rows = cut_rows((f"{line}\n" for line in lines), delimiter, spaced=delimiter != "\t", strict=True)
-        except ValueError as error:
-            kind = NoTableError if table.suffix.casefold() == ".txt" else DataError
-            what = f"{table} cannot be read as a table ({error})"
-            raise kind(f"{what}; correct that line, or close its quotation marks.") from error
+    except ValueError as error:
+        kind = NoTableError if table.suffix.casefold() == ".txt" else DataError
+        what = f"{table} cannot be read as a table ({error})"
+        raise kind(f"{what}; correct that line, or close its quotation marks.") from error
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
+
+
+def _split_words(line: str, number: int, delimiter: str) -> list[str]:
+    """A line cut at spaces. Raises `ValueError` for more words than a table has cells, wherever it is cut."""
+    words = line.split()
+    check_cells(words, number)
+    if delimiter == _LAST_WORD:
+        return line.rsplit(None, 1)
+    return line.split(None, 1) if delimiter == _FIRST_WORD else words
 
 
 def split_labels(cells: Sequence[str], column: str, delimiter: str) -> tuple[list[list[str]], str | None]:
@@ -202,8 +207,9 @@ def _are_decimals(cells: Sequence[str], column: str, plural: bool, delimiter: st
         return False
     if plural != (delimiter == ";"):
         return not plural
+    example = shorten(next(cell for cell in cells if "," in cell))
     raise DataError(
-        f"the commas in the column {column}, such as in {next(cell for cell in cells if ',' in cell)}, may separate "
+        f"the commas in the column {column}, such as in {example}, may separate "
         "labels or be decimal signs; write ; between labels, or decimal points."
     )
 

@@ -15,7 +15,7 @@ from convolve.datasets.layouts.mask_pairs import is_mask
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, TwoImagesError, is_empty, is_number
 from convolve.datasets.reading import ReadingOptions
-from convolve.errors import DataError
+from convolve.errors import DataError, shorten
 from convolve.untrusted.files import is_file
 
 _FILES = frozenset(
@@ -234,8 +234,9 @@ def _check_lengths(rows: Sequence[list[str]]) -> None:
         while len(row) > len(rows[0]) and not row[-1]:
             row.pop()
         if len(row) != len(rows[0]):
+            many = "few" if len(row) < len(rows[0]) else "many"
             raise DataError(
-                f"has a line with too {'few' if len(row) < len(rows[0]) else 'many'} columns: {', '.join(row)}; "
+                f"has a line with too {many} columns: {shorten(', '.join(row))}; "
                 "complete it, or put quotation marks around cells with commas."
             )
 

@@ -32,7 +32,7 @@ from convolve.datasets.layouts.table_columns import (
     lists_classes,
 )
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
-from convolve.errors import DataError
+from convolve.errors import DataError, shorten
 from convolve.files import shell_quote
 from convolve.values import Dataset
 
@@ -182,7 +182,7 @@ def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: b
             if not row.exists and len(several := images.find_all(row.path)) > 1:
                 raise DataError(f"names {row.path}, which may be {' or '.join(several[:NAMED])}; write its path.")
         if not any(row.exists for row in rows):
-            names = ", ".join(row.path for row in rows[:NAMED])
+            names = ", ".join(shorten(row.path) for row in rows[:NAMED])
             remedy = "correct the paths" if index.paths else "give the folder that holds the images too"
             raise DataError(f"names images that are not in {index.root}: {names}; {remedy}.")
     except DataError as error:
@@ -210,11 +210,13 @@ def _find_origin(names: Sequence[str], images: ImageFinder) -> str:
 def _row(columns: Columns, line: Sequence[str], images: ImageFinder, origin: str, split: str | None) -> _Row:
     name = line[columns.image]
     if is_empty(name):
-        raise DataError(f"has a line that names no image: {', '.join(line)}; complete it.")
+        raise DataError(f"has a line that names no image: {shorten(', '.join(line))}; complete it.")
     if columns.split is not None:
         split = columns.split_of(line[columns.split])
         if split is None:
-            raise DataError(f"puts {name} into a split called '{line[columns.split]}'; write train, val or test.")
+            raise DataError(
+                f"puts {shorten(name)} into a split called '{shorten(line[columns.split])}'; write train, val or test."
+            )
     found = images.find(name.replace("\\", "/").removeprefix(f"{origin}/") if origin else name)
     return _Row(found or name, tuple(line[column] for column in columns.labels), split, found is not None)
 
@@ -349,10 +351,10 @@ def _describe(table: _Table) -> list[str]:
     if table.origin:
         notes.append(f"{table.name}: paths counted from {table.origin}")
     if columns.others:
-        labels = ", ".join(table.label_names[:NAMED]) + " and others" * (len(columns.labels) > NAMED)
+        labels = ", ".join(map(shorten, table.label_names[:NAMED])) + " and others" * (len(columns.labels) > NAMED)
         notes.append(
             f"{table.name}: images by the column {columns.names[columns.image]}, labels by {labels}; not used: "
-            f"{', '.join(columns.others[:NAMED])}{' and others' * (len(columns.others) > NAMED)}"
+            f"{', '.join(map(shorten, columns.others[:NAMED]))}{' and others' * (len(columns.others) > NAMED)}"
         )
     return notes
 
@@ -362,7 +364,8 @@ def _count(names: str, what: str, paths: Sequence[str], state: str) -> list[str]
     if not paths:
         return []
     images = f"{len(paths):,} image{'s' * (len(paths) > 1)}"
-    return [f"{names} {what} {images}, {state}: {', '.join(paths[:NAMED])}{' and others' * (len(paths) > NAMED)}"]
+    listed = ", ".join(map(shorten, paths[:NAMED]))
+    return [f"{names} {what} {images}, {state}: {listed}{' and others' * (len(paths) > NAMED)}"]
 
 
 def _label_lists(tables: Sequence[_Table]) -> tuple[list[list[str]], bool, str]:
@@ -390,7 +393,8 @@ def _merge(names: str, rows: Sequence[_Row], lists: Sequence[list[str]], notes: 
     if len(conflicts) > _CONFLICTS * len(labels):
         raise DataError(
             f"{names} gives {len(conflicts):,} of {len(labels):,} images different labels in several lines, such as "
-            f"{', '.join(conflicts[:NAMED])}; write the labels of an image into one cell, between semicolons."
+            f"{', '.join(map(shorten, conflicts[:NAMED]))}; write the labels of an image into one cell, between "
+            "semicolons."
         )
     notes += _count(names, "gives different labels in several lines to", conflicts, "left out")
     first = {(row.path, row.split): index for index, row in reversed(list(enumerate(rows)))}
