@@ -117,7 +117,8 @@ def _read_classes(inventory: Inventory, classes: _Classes) -> Dataset | None:
             f"{where}s {' and '.join(list(classes)[:2])} are called as parts, not as classes; add a table of labels, "
             f"or use --layout {NAME} where they are classes."
         )
-    _check_inner(inventory, classes)
+    if any(path.count("/") > 1 for path in inventory.images):
+        _check_inner(inventory, classes)
     return _dataset(inventory, f"a folder for each of {len(classes)} classes", {None: classes})
 
 
@@ -129,10 +130,12 @@ def _check_inner(inventory: Inventory, classes: _Classes) -> None:
     those outside are not. `--layout folders` always reads the outer names.
     """
     paths = [(name, path.split("/")[:-1]) for name, found in classes.items() for path in found]
-    if inventory.options.layout == NAME or not any(len(folders) > 1 for _, folders in paths):
+    if inventory.options.layout == NAME:
         return
     inner = [(name, folders[[normalize("NFC", each) for each in folders].index(name) + 1 :]) for name, folders in paths]
-    while all(folders and folders[0] == inner[0][1][0] for _, folders in inner):  # amazon/images/, webcam/images/
+    while inner and all(
+        folders and folders[0] == inner[0][1][0] for _, folders in inner
+    ):  # amazon/images/, webcam/images/
         inner = [(name, folders[1:]) for name, folders in inner]
     holders = defaultdict(set)
     for name, folders in inner:

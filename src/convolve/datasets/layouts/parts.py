@@ -27,9 +27,8 @@ SPLITS = tuple(_WORDS)
 _NEUTRAL = frozenset(
     ("data", "dataset", "images", "imgs", "set", "split", "folder", "용", "데이터", "데이터셋", "이미지", "세트", "셋")
 )
-_GLUED = re.compile(
-    f"({'|'.join(word for usual in _WORDS.values() for word in usual)})(?:{'|'.join(sorted(_NEUTRAL))}|image|img)+"
-)
+_ANY = re.compile("|".join(word for usual in _WORDS.values() for word in usual))
+_GLUED = re.compile(f"({_ANY.pattern})(?:{'|'.join(sorted(_NEUTRAL))}|image|img)+")
 """A split's usual word to which words that add nothing are written (`traindata`)."""
 _UNNAMABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
 """What no class is called. The bytes of a folder's name that are not UTF-8, such as Korean on an old disk, may be."""
@@ -45,6 +44,8 @@ def split_word(name: str, alone: bool = True) -> str | None:
     (`val2017`) or with a word that adds nothing (`training_set`, `TrainingSet`, `traindata`); with others around it
     (`seg_train`) unless it has to be ``alone``.
     """
+    if not _ANY.search(normalize("NFC", name).casefold()):  # most names
+        return None
     telling = [word for word in words_of(name) if not word.isdecimal() and word not in _NEUTRAL]
     if alone and len(telling) != 1:
         return None
