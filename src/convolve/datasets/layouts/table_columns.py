@@ -234,11 +234,9 @@ def _check_lengths(rows: Sequence[list[str]]) -> None:
         while len(row) > len(rows[0]) and not row[-1]:
             row.pop()
         if len(row) != len(rows[0]):
-            many = "few" if len(row) < len(rows[0]) else "many"
-            raise DataError(
-                f"has a line with too {many} columns: {shorten(', '.join(row))}; "
-                "complete it, or put quotation marks around cells with commas."
-            )
+            many, line = "few" if len(row) < len(rows[0]) else "many", shorten(", ".join(row))
+            remedy = "complete it, or put quotation marks around cells with commas"
+            raise DataError(f"has a line with too {many} columns: {line}; {remedy}.")
 
 
 def _named_column(name: str, names: Sequence[str]) -> int:

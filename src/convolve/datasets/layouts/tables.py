@@ -352,10 +352,9 @@ def _describe(table: _Table) -> list[str]:
         notes.append(f"{table.name}: paths counted from {table.origin}")
     if columns.others:
         labels = ", ".join(map(shorten, table.label_names[:NAMED])) + " and others" * (len(columns.labels) > NAMED)
-        notes.append(
-            f"{table.name}: images by the column {columns.names[columns.image]}, labels by {labels}; not used: "
-            f"{', '.join(map(shorten, columns.others[:NAMED]))}{' and others' * (len(columns.others) > NAMED)}"
-        )
+        unused = ", ".join(map(shorten, columns.others[:NAMED])) + " and others" * (len(columns.others) > NAMED)
+        image = columns.names[columns.image]
+        notes.append(f"{table.name}: images by the column {image}, labels by {labels}; not used: {unused}")
     return notes
 
 
@@ -364,8 +363,8 @@ def _count(names: str, what: str, paths: Sequence[str], state: str) -> list[str]
     if not paths:
         return []
     images = f"{len(paths):,} image{'s' * (len(paths) > 1)}"
-    listed = ", ".join(map(shorten, paths[:NAMED]))
-    return [f"{names} {what} {images}, {state}: {listed}{' and others' * (len(paths) > NAMED)}"]
+    listed = ", ".join(map(shorten, paths[:NAMED])) + " and others" * (len(paths) > NAMED)
+    return [f"{names} {what} {images}, {state}: {listed}"]
 
 
 def _label_lists(tables: Sequence[_Table]) -> tuple[list[list[str]], bool, str]:
@@ -393,8 +392,7 @@ def _merge(names: str, rows: Sequence[_Row], lists: Sequence[list[str]], notes: 
     if len(conflicts) > _CONFLICTS * len(labels):
         raise DataError(
             f"{names} gives {len(conflicts):,} of {len(labels):,} images different labels in several lines, such as "
-            f"{', '.join(map(shorten, conflicts[:NAMED]))}; write the labels of an image into one cell, between "
-            "semicolons."
+            f"{', '.join(map(shorten, conflicts[:NAMED]))}; write them into one cell, between semicolons."
         )
     notes += _count(names, "gives different labels in several lines to", conflicts, "left out")
     first = {(row.path, row.split): index for index, row in reversed(list(enumerate(rows)))}
