@@ -6,8 +6,9 @@ import sys
 def start() -> None:
     """Run one command; Ctrl-C before or after it, too, ends the program without a traceback."""
     try:
-        from convolve.cli import main
+        from convolve.cli import main, open_closed_streams
 
+        open_closed_streams()
         main()
     except KeyboardInterrupt:
         sys.exit(130)

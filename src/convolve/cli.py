@@ -67,8 +67,6 @@ def application() -> cyclopts.App:
 def main() -> None:
     """Run one command; exit with 0, with 2 after a sentence on what was wrong, or with 130 when interrupted."""
     words, debug = sys.argv[1:], "--debug" in sys.argv
-    if None in (sys.stdin, sys.stdout, sys.stderr):
-        _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
@@ -106,8 +104,10 @@ def _follows_interrupt(error: BaseException) -> bool:
     return before is not None and (isinstance(before, KeyboardInterrupt) or _follows_interrupt(before))
 
 
-def _open_closed_streams() -> None:
+def open_closed_streams() -> None:
     """Let output go nowhere where the caller has closed it, lest a file be opened in its place and take it."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

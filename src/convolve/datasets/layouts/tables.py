@@ -353,18 +353,16 @@ def _describe(table: _Table) -> list[str]:
     if columns.others:
         labels = ", ".join(map(shorten, table.label_names[:NAMED])) + " and others" * (len(columns.labels) > NAMED)
         unused = ", ".join(map(shorten, columns.others[:NAMED])) + " and others" * (len(columns.others) > NAMED)
-        image = columns.names[columns.image]
-        notes.append(f"{table.name}: images by the column {image}, labels by {labels}; not used: {unused}")
+        used = f"images by the column {columns.names[columns.image]}, labels by {labels}"
+        notes.append(f"{table.name}: {used}; not used: {unused}")
     return notes
 
 
 def _count(names: str, what: str, paths: Sequence[str], state: str) -> list[str]:
     """A note on images, if there are any."""
-    if not paths:
-        return []
     images = f"{len(paths):,} image{'s' * (len(paths) > 1)}"
     listed = ", ".join(map(shorten, paths[:NAMED])) + " and others" * (len(paths) > NAMED)
-    return [f"{names} {what} {images}, {state}: {listed}"]
+    return [f"{names} {what} {images}, {state}: {listed}"] if paths else []
 
 
 def _label_lists(tables: Sequence[_Table]) -> tuple[list[list[str]], bool, str]:
