@@ -23,7 +23,8 @@ from PIL import Image
 
 from convolve.datasets.layouts import open_dataset, painting
 from convolve.datasets.layouts.label_studio import unpack_alpha
-from convolve.datasets.layouts.shapes import Corners, Ellipse, Polygons, Rle, paste
+from convolve.datasets.layouts.painting import Corners
+from convolve.datasets.layouts.shapes import Ellipse, Polygons, Rle, paste
 from convolve.datasets.layouts.supervisely import PixelPolygon
 from convolve.datasets.rle import encode
 from convolve.errors import DataError, ImageError
