@@ -13,7 +13,6 @@ from PIL import Image, ImageSequence
 
 from convolve.datasets.images import ImageArray
 from convolve.datasets.inventory import NAMED, Inventory
-from convolve.datasets.layouts import tiff_pages
 from convolve.datasets.layouts.class_lists import find_class_list
 from convolve.datasets.layouts.mask_values import count_values, interpret
 from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, join_arrays, split_word
@@ -101,9 +100,17 @@ def _refuse_half(inventory: Inventory, pairs: Sequence[_Stack]) -> None:
         path = inventory.root / name
         for called, what, other in ((_MASKS, "images", "-volume"), (_IMAGES, "masks", "-labels")):
             match = called.search(path.stem.casefold())
-            if match and MARK.search(name) and name not in paired and tiff_pages.count_pages(path) > 1:
+            if match and MARK.search(name) and name not in paired and _has_pages(path):
                 absent = f"{path.stem[: match.start()]}{other}{path.suffix}"
                 raise NoGroundTruthError(f"{path} is a stack without its {what}, such as {absent}; add them.")
+
+
+def _has_pages(path: Path) -> bool:
+    """Whether a TIFF is a stack. Raises `NoGroundTruthError` where it cannot be read: it may be something else."""
+    try:
+        return _pages(path) > 1
+    except DataError as error:
+        raise NoGroundTruthError(str(error)) from error
 
 
 @contextmanager
