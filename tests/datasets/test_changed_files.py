@@ -102,7 +102,8 @@ def test_a_training_without_a_cache_ends_in_one_sentence(tmp_path: Path, monkeyp
         times["left"] -= 1
         if times["left"] == 0:
             for name in "ab":
-                Image.fromarray(random_image(80, 90)).save(tmp_path / "data" / name / "3.jpg")
+                Image.fromarray(random_image(80, 90)).save(tmp_path / f"{name}.jpg")
+                (tmp_path / f"{name}.jpg").replace(tmp_path / "data" / name / "3.jpg")  # other threads read meanwhile
         return decode(file, at_least)
 
     for name in "ab":
