@@ -119,3 +119,10 @@ def test_what_convolve_did_not_write_is_not_replaced(tmp_path: Path) -> None:
         check_replaceable(path, lambda _: False, "page of ours")
     with pytest.raises(DataError, match="exists, and is no file that convolve wrote"):
         check_replaceable(tmp_path, lambda file: bool(file.read_bytes()))
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    """As one in a stranger's run, where a page belongs."""
+    os.mkfifo(tmp_path / "evaluation.html")
+    with pytest.raises(ConvolveError, match=r"evaluation\.html cannot be written"):
+        write_text(tmp_path / "evaluation.html", "page")

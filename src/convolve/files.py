@@ -37,7 +37,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield draft
         if lasting:
-            with draft.open("rb") as source, path.open("wb") as target:
+            with draft.open("rb") as source, open(path, "wb", opener=_open_at_once) as target:
+                os.set_blocking(target.fileno(), True)
                 shutil.copyfileobj(source, target)
             return
         draft.chmod(0o644)
@@ -120,6 +121,11 @@ def link_target(path: Path) -> Path:
 
 def _open_itself(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe that nobody reads is an error, and not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _sentence(path: Path, error: OSError) -> str:
