@@ -39,6 +39,7 @@ _NO_LABELS = frozenset(
 )
 """What the only folder of test images is called, where nothing is known of them."""
 _FOLD = re.compile(r"(fold|part|batch|split|cv|k)[-_ ]?[0-9]+", re.IGNORECASE)
+_NUMBER = re.compile(r"\d")
 _DATE = re.compile(r"(19|20)[0-9]{2}([-_.]?[0-9]{2}){0,2}")
 _GROUND_TRUTH = re.compile(r"(?:^|[- ])ground[- ]?truths?$")
 _Classes = dict[str, list[str]]  # name of a class -> paths of its images below the root
@@ -126,11 +127,12 @@ def _check_inner(inventory: Inventory, classes: _Classes) -> None:
     """Raise `DataError` where two folders or more are perhaps no classes, but patients, cameras or years, as most of
     the images lie in folders inside that are called alike in several of them, two names or more: `P1/{sick,well}`.
 
-    Inside of `cat/{2021,2022}` or `cat/{part1,part2}` are no classes: all names there are dates or numbered parts, and
-    those outside are not. `--layout folders` always reads the outer names.
+    Those are known by a number in each of their names; `cat/{indoor,outdoor}` are classes, and so are `1/{2021,2022}`,
+    where all names inside are dates or numbered parts and those outside are not. `--layout folders` always reads the
+    outer names.
     """
     paths = [(name, path.split("/")[:-1]) for name, found in classes.items() for path in found]
-    if inventory.options.layout == NAME:
+    if inventory.options.layout == NAME or not all(map(_NUMBER.search, classes)):
         return
     inner = [(name, folders[[normalize("NFC", each) for each in folders].index(name) + 1 :]) for name, folders in paths]
     while inner and all(
