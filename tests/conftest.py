@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +35,11 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "digits"
     convolve.train("digits", network="lenet5_keras", size=16, epochs=2, seed=1, threads=1, progress=False, out=folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def same_answer_to_ctrl_c() -> Iterator[None]:
+    """A command that was interrupted ignores Ctrl-C until its process ends, which here goes on with the next test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
