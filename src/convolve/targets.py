@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.errors import DataError
-from convolve.values import Floats, Indices
+from convolve.values import Flags, Floats, Indices
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ class ArrayTargets:
 
 
 class BoxTensors(NamedTuple):
-    """`BoxTargets` on a device: (M, 4), (M,) and (M,)."""
+    """`BoxTargets` on a device without those that are ignored: (M, 4) float32, (M,) and (M,) int64."""
 
     boxes: Tensor
     classes: Tensor
@@ -49,19 +49,21 @@ class BoxTargets:
     """Ragged: M ``boxes`` (M, 4) of ``images`` images, none or many each, with their ``classes`` (M,) and the ``image``
     (M,) each belongs to, from 0, in ascending order.
 
-    Boxes are left, top, right, bottom in the pixels of the network's input. Raises `DataError` for arrays that do not
-    fit together.
+    Boxes are left, top, right, bottom in the pixels of the network's input. Those that are ``ignored`` (M,), such as
+    crowds, are neither learned from nor counted. Raises `DataError` for arrays that do not fit together.
     """
 
     boxes: Floats
     classes: Indices
     image: Indices
     images: int
+    ignored: Flags
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
-        if self.boxes.shape != (count, 4) or self.classes.shape != (count,) or self.image.shape != (count,):
-            raise DataError(f"{count} boxes need a class and an image each, and four edges.")
+        rows = (self.classes, self.image, self.ignored)
+        if self.boxes.shape != (count, 4) or any(row.shape != (count,) for row in rows):
+            raise DataError(f"{count} boxes need a class, an image and a flag each, and four edges.")
         if count and not (self.image[0] >= 0 and self.image[-1] < self.images and (np.diff(self.image) >= 0).all()):
             raise DataError(f"Boxes must be in the order of their images, which are 0 to {self.images - 1}.")
 
@@ -69,7 +71,9 @@ class BoxTargets:
         return self.images
 
     def to(self, device: str) -> BoxTensors:
-        """Boxes float32, classes and images int64."""
+        """Those to learn from."""
         import torch
 
-        return BoxTensors(*(torch.from_numpy(part).to(device) for part in (self.boxes, self.classes, self.image)))
+        learned = ~self.ignored
+        parts = (self.boxes[learned], self.classes[learned], self.image[learned])
+        return BoxTensors(*(torch.from_numpy(part).to(device) for part in parts))

@@ -196,8 +196,15 @@ class MeanColor(Task):
         return len(CHANNELS)
 
     @classmethod
-    def build(cls, network: Network, ground_truth: MeanColors, options: MeanColorOptions, splits: Splits) -> MeanColor:
-        del ground_truth, splits
+    def build(
+        cls,
+        network: Network,
+        ground_truth: MeanColors,
+        options: MeanColorOptions,
+        splits: Splits,
+        preprocessing: Preprocessing,
+    ) -> MeanColor:
+        del ground_truth, splits, preprocessing
         return cls(network, options.power or 2.0)
 
     @classmethod

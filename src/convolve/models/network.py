@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from convolve.errors import NetworkError
 from convolve.layers.dense_block import DenseBlock
 
-Output = Literal["image", "pixels"]
+Output = Literal["image", "pixels", "boxes"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Card:
     ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
     with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
     given in the paper or in the notes of its release; ``evaluation`` says which, and how they were measured.
-    ``output`` says what is scored: the whole `image`, or each of its `pixels`. ``classifier`` names the network whose
+    ``output`` says what is scored: the whole `image`, each of its `pixels`, or `boxes` in it. ``classifier`` names the network whose
     layers this one takes over, if any.
     """
 
@@ -67,7 +67,8 @@ class Network(nn.Module):
     layer of its name, inside a stage that is a sequence of named layers.
 
     A segmentation network has ``head_inputs``, the names of the stages whose maps its head takes: a list of these maps
-    and the image's (height, width). Its scores are (N, classes, H, W).
+    and the image's (height, width). Its scores are (N, classes, H, W). The head of a detection network takes the same
+    and is a `layers.box_head.BoxHead`; its outputs are a tuple of maps, one for each scale.
     """
 
     def __init__(
@@ -103,8 +104,9 @@ class Network(nn.Module):
         stage: str = "",
         earlier: Mapping[str, Tensor] | None = None,
         size: Sequence[int] | None = None,
-    ) -> Tensor:
-        """(N, C, H, W) images to scores: (N, classes), of a segmentation network (N, classes, H, W).
+    ) -> Tensor | tuple[Tensor, ...]:
+        """(N, C, H, W) images to scores: (N, classes), of a segmentation network (N, classes, H, W), of a detection
+        network a tuple.
 
         Or from a ``stage``'s map to the scores of its images, whose (height, width) is ``size``; ``earlier`` holds the
         maps of the stages before it by name, at least those among ``head_inputs``. With
@@ -117,7 +119,7 @@ class Network(nn.Module):
             values = self.stages[name](values)
             if name in self.head_inputs:
                 known[name] = values
-        scores: Tensor = (
+        scores: Tensor | tuple[Tensor, ...] = (
             self.head([known[name] for name in self.head_inputs], (size[0], size[1]))
             if self.head_inputs
             else self.head(values)

@@ -163,7 +163,8 @@ def prepare(
     batches = training_batches(resolved, task, dataset, examples, splits.train, preprocessing)
     if resolved.transfer.freeze:
         models.freeze(network, resolved.transfer.freeze)
-    instance = task.build(network, ground_truth, build_options(info.name, "train", resolved.task_options), splits)
+    task_options = build_options(info.name, "train", resolved.task_options)
+    instance = task.build(network, ground_truth, task_options, splits, preprocessing)
     prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, macs, instance, examples, batches)
     return Preparation(prepared, survey, findings, reasons)
 

@@ -96,7 +96,7 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
     if recipe.transfer.freeze:
         models.freeze(network, recipe.transfer.freeze)
     options_of_task = build_options(task.info.name, "train", recipe.task_options)
-    instance = task.build(network, ground_truth, options_of_task, splits)
+    instance = task.build(network, ground_truth, options_of_task, splits, size)
     runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)
     batches = training_batches(recipe, task, dataset, examples, splits.train, size)

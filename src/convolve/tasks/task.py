@@ -196,8 +196,10 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, network: Network, ground_truth: Any, options: Any, splits: Splits) -> Self:
-        """The task that is trained, by options of which none is None."""
+    def build(
+        cls, network: Network, ground_truth: Any, options: Any, splits: Splits, preprocessing: Preprocessing
+    ) -> Self:
+        """The task that is trained on images as the ``preprocessing`` makes them, by options of which none is None."""
 
     @classmethod
     @abstractmethod

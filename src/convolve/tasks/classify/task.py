@@ -101,8 +101,16 @@ class Classify(Task):
         return class_weights(labels)[labels.values]
 
     @classmethod
-    def build(cls, network: Network, ground_truth: Labels, options: ClassifyOptions, splits: Splits) -> Classify:
+    def build(
+        cls,
+        network: Network,
+        ground_truth: Labels,
+        options: ClassifyOptions,
+        splits: Splits,
+        preprocessing: Preprocessing,
+    ) -> Classify:
         """The classifier of the labels' classes."""
+        del preprocessing
         weights = class_weights(ground_truth.take(splits.train)) if options.balance == "weights" else None
         return cls(
             network,

@@ -97,8 +97,16 @@ class Segment(Task):
         return Examples(source, masks)
 
     @classmethod
-    def build(cls, network: Network, ground_truth: Masks, options: SegmentOptions, splits: Splits) -> Segment:
+    def build(
+        cls,
+        network: Network,
+        ground_truth: Masks,
+        options: SegmentOptions,
+        splits: Splits,
+        preprocessing: Preprocessing,
+    ) -> Segment:
         """The task of the masks' classes."""
+        del preprocessing
         weights = None
         if options.balance == "weights":
             weights = torch.from_numpy(median_frequency(ground_truth.pixel_counts()[splits.train]))

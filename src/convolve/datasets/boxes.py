@@ -1,0 +1,153 @@
+"""Boxes: where each object of an image is, and its class. They follow the pixels by the same matrices."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast, final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from convolve.datasets.images import DIGEST_BYTES
+from convolve.errors import DataError
+from convolve.targets import BoxTargets
+from convolve.values import Flags, Floats, GroundTruthFindings, Indices, Matrices, Pixels, Placement, Targets
+
+MIN_VISIBLE = 0.25
+"""Fraction of a box's area that must stay in the input; a box of which less is visible is dropped."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """A `GroundTruth`: M boxes of N images, those of image i from ``first[i]`` to ``first[i + 1]``; ``first`` (N + 1,).
+
+    ``boxes`` (M, 4) are left, top, right, bottom in the pixels of the upright image, whose (height, width) is in
+    ``sizes`` (N, 2); ``class_indices`` (M,) say what they hold. ``areas`` (M,) in pixels are those of the objects,
+    which a mask may make smaller than the box. ``crowd`` (M,) boxes hold many objects; those and the ``difficult`` (M,)
+    ones are not learned from. An image without boxes has no object. ``failed`` says by index why an image's annotation
+    cannot be read. Of a box that is moved out of the input at least ``min_visible`` of the area must stay.
+    """
+
+    boxes: npt.NDArray[np.float64]
+    class_indices: Indices
+    first: Indices
+    sizes: Indices
+    classes: tuple[str, ...]
+    areas: npt.NDArray[np.float64]
+    crowd: Flags
+    difficult: Flags
+    covers: Flags
+    min_visible: float = MIN_VISIBLE
+    findings: GroundTruthFindings = GroundTruthFindings()
+
+    def __post_init__(self) -> None:
+        """Raises `DataError` where the arrays do not fit together, or a class index is out of range."""
+        count, images = len(self.boxes), len(self.first) - 1
+        rows = (self.class_indices, self.areas, self.crowd, self.difficult)
+        if self.boxes.shape != (count, 4) or any(row.shape != (count,) for row in rows):
+            raise DataError(f"{count} boxes need four edges, a class, an area and two flags each.")
+        if self.sizes.shape != (images, 2) or self.covers.shape != (images,) or int(self.first[-1]) != count:
+            raise DataError(f"The boxes of {images} images do not fit to their sizes.")
+        if count and not 0 <= int(self.class_indices.min()) <= int(self.class_indices.max()) < len(self.classes):
+            raise DataError(f"A box is of none of the {len(self.classes)} classes; they count from 0.")
+
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def rows(self, indices: Indices) -> tuple[Indices, Indices]:
+        """(K,) the boxes of some images, image after image, and (K,) the position in ``indices`` of each one's image."""
+        counts = self.first[indices + 1] - self.first[indices]
+        before = np.cumsum(counts) - counts
+        rows = np.arange(counts.sum()) + np.repeat(self.first[indices] - before, counts)
+        return rows.astype(np.int64), np.repeat(np.arange(len(indices)), counts)
+
+    def counts(self) -> Indices:
+        """(N, C) how many objects of each class each image has; crowds count once."""
+        found = np.zeros((len(self), len(self.classes)), dtype=np.int64)
+        rows, image = self.rows(np.arange(len(self)))
+        np.add.at(found, (image, self.class_indices[rows]), 1)
+        return found
+
+    def presence(self) -> Flags:
+        """(N, C) which classes occur in which images."""
+        return self.counts() > 0
+
+    def digest(self, index: int) -> bytes:
+        """BLAKE2b of an image's boxes and their classes."""
+        part = slice(int(self.first[index]), int(self.first[index + 1]))
+        columns = (self.boxes, self.class_indices, self.areas, self.crowd, self.difficult)
+        content = b"".join(np.ascontiguousarray(column[part]).tobytes() for column in columns)
+        return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+    def take(self, indices: Indices) -> Boxes:
+        """The boxes of some images, in the order asked."""
+        rows, image = self.rows(indices)
+        first = np.concatenate([[0], np.cumsum(np.bincount(image, minlength=len(indices)))]).astype(np.int64)
+        return self._with_rows(rows, first, self.sizes[indices], self.covers[indices])
+
+    def with_classes(self, names: Sequence[str]) -> Boxes:
+        """The boxes with the classes ``names`` in that order; those of any other class are left out."""
+        positions = {name: position for position, name in enumerate(names)}
+        table = np.array([positions.get(name, -1) for name in self.classes], dtype=np.int64)
+        rows = np.flatnonzero(table[self.class_indices] >= 0)
+        first = np.searchsorted(rows, self.first).astype(np.int64)
+        chosen = self._with_rows(rows, first, self.sizes, self.covers)
+        return replace(chosen, class_indices=table[chosen.class_indices], classes=tuple(names))
+
+    def targets(self, indices: Indices, placement: Placement) -> BoxTargets:
+        """The boxes around the moved corners, in pixels of the input and clipped to it."""
+        rows, image = self.rows(indices)
+        scales = placement.sizes[:, ::-1] / np.maximum(self.sizes[indices][:, ::-1], 1)
+        boxes = move_boxes(self.boxes[rows] * np.tile(scales, 2)[image], placement.matrices[image])
+        extent = np.array([placement.preprocessing.width, placement.preprocessing.height])
+        clipped = np.clip(boxes, 0, np.tile(extent, 2))
+        sides, visible = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
+        remains = (visible > 0).all(1) & (visible.prod(1) >= self.min_visible * sides.prod(1))
+        rows, image = rows[remains], image[remains]
+        ignored = self.crowd[rows] | self.difficult[rows]
+        edges: Floats = clipped[remains].astype(np.float32)
+        return BoxTargets(edges, self.class_indices[rows], image, len(indices), ignored)
+
+    def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
+        """(N, H, W, 3) the images with a frame around each object, and the number of objects of each class."""
+        found = cast(BoxTargets, targets)
+        drawn = np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)))
+        counts = np.zeros((len(images), len(self.classes)), dtype=np.int64)
+        for box, kind, image in zip(found.boxes, found.classes, found.image, strict=True):
+            left, top, right, bottom = np.rint(box).astype(int).tolist()
+            cv2.rectangle(drawn[image], (left, top), (right - 1, bottom - 1), class_color(int(kind)), 1)
+            counts[image, kind] += 1
+        names = [" + ".join(f"{row[kind]} {self.classes[kind]}" for kind in np.flatnonzero(row)) for row in counts]
+        return drawn, [name or "no object" for name in names]
+
+    def _with_rows(self, rows: Indices, first: Indices, sizes: Indices, covers: Flags) -> Boxes:
+        """Some of the boxes, of other images."""
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            class_indices=self.class_indices[rows],
+            areas=self.areas[rows],
+            crowd=self.crowd[rows],
+            difficult=self.difficult[rows],
+            first=first,
+            sizes=sizes,
+            covers=covers,
+        )
+
+
+def move_boxes(boxes: npt.NDArray[np.float64], matrices: Matrices) -> npt.NDArray[np.float64]:
+    """(M, 4) boxes around the corners of boxes (M, 4) as their matrices (M, 2, 3) move them."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    moved = corners @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2]
+    return np.concatenate([moved.min(1), moved.max(1)], axis=1)
+
+
+def class_color(index: int) -> tuple[int, int, int]:
+    """The color in which boxes of a class are drawn."""
+    from convolve.datasets.layouts.mask_values import distinct_colors
+
+    return distinct_colors(index + 2)[index + 1]
