@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast, final
 
 import cv2
@@ -42,7 +42,7 @@ class Boxes:
     difficult: Flags
     covers: Flags
     min_visible: float = MIN_VISIBLE
-    findings: GroundTruthFindings = GroundTruthFindings()
+    findings: GroundTruthFindings = field(default_factory=GroundTruthFindings)
 
     def __post_init__(self) -> None:
         """Raises `DataError` where the arrays do not fit together, or a class index is out of range."""
@@ -59,7 +59,7 @@ class Boxes:
         return len(self.first) - 1
 
     def rows(self, indices: Indices) -> tuple[Indices, Indices]:
-        """(K,) the boxes of some images, image after image, and (K,) the position in ``indices`` of each one's image."""
+        """(K,) the boxes of some images, image after image, and (K,) each one's position in ``indices``."""
         counts = self.first[indices + 1] - self.first[indices]
         before = np.cumsum(counts) - counts
         rows = np.arange(counts.sum()) + np.repeat(self.first[indices] - before, counts)

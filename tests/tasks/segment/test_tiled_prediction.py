@@ -144,7 +144,7 @@ def test_memory_grows_with_the_tile_not_with_the_image(monkeypatch: pytest.Monke
     segment, most = task(), []
     plain = segment.network.forward
 
-    def counting(images: Tensor) -> Tensor:
+    def counting(images: Tensor) -> Tensor | tuple[Tensor, ...]:
         most.append(images.shape[0] * images.shape[2] * images.shape[3])
         return plain(images)
 
