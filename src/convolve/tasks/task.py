@@ -163,9 +163,10 @@ class Task(ABC):
     def defaults(
         cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
     ) -> Iterator[Choice]:
-        """A value with its reason for each of the task's own options; ``known`` holds the recipe's values so far.
+        """A value with its reason for each of the task's own options; ``known`` holds what the recipe sets.
 
-        May also choose options of the recipe itself that nobody has set. Raises `OptionError` for a value out of range.
+        May also choose options of the recipe itself that nobody has set: its choices go before those for any task.
+        Raises `OptionError` for a value out of range.
         """
 
     @property

@@ -16,7 +16,8 @@ from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import atomic_write, check_replaceable
 from convolve.marks import OVERLAY, has_mark, save_jpeg, save_png
 from convolve.runtime import Runtime
-from convolve.tasks.segment.annotations import AnnotatedImage, check_annotations, write_annotations
+from convolve.tasks.coco_document import check_document
+from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
 from convolve.tasks.segment.polygons import Polygon, find_polygons
 from convolve.tasks.segment.tiled_prediction import predict_image
@@ -95,7 +96,7 @@ class MaskPredictor:
         self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
         self._taken: set[str] = set()
         if options.out:
-            check_annotations(options.out)
+            check_document(options.out)
 
     def read(self, images: Images, index: int) -> Pixels:
         """(H, W, 1 or 3) at full size. Raises `ImageError`."""
