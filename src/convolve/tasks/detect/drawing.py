@@ -93,9 +93,7 @@ def _label_size(text: str, font: Font) -> tuple[float, float]:
     return right - left + 2 * _PADDING, max(bottom - top, font.getbbox("Ag", anchor="lt")[3]) + 2 * _PADDING
 
 
-def _free_area(
-    box: Sequence[float], size: tuple[float, float], extent: tuple[int, int], taken: Sequence[Area]
-) -> Area:
+def _free_area(box: Sequence[float], size: tuple[float, float], extent: tuple[int, int], taken: Sequence[Area]) -> Area:
     """Above the box, else below it, inside at its top or bottom, beside it: the first of these that covers no label,
     or the one that covers least of them.
     """

@@ -47,8 +47,15 @@ def write_yolo(folder: Path, stem: str, prediction: BoxPrediction) -> None:
     lines = []
     for each in prediction.detections:
         left, top, right, bottom = each.box
-        values = (left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width, (bottom - top) / height
-        lines.append(f"{prediction.names.index(each.name)} {' '.join(f'{value:.6f}' for value in (*values, each.score))}")
+        values = (
+            (left + right) / 2 / width,
+            (top + bottom) / 2 / height,
+            (right - left) / width,
+            (bottom - top) / height,
+        )
+        lines.append(
+            f"{prediction.names.index(each.name)} {' '.join(f'{value:.6f}' for value in (*values, each.score))}"
+        )
     path = folder / f"{stem}.txt"
     check_replaceable(path, _is_yolo, "prediction that convolve wrote")
     write_text(path, "".join(f"{line}\n" for line in lines))

@@ -19,9 +19,7 @@ def input_matrices(sizes: Indices, preprocessing: Preprocessing) -> Matrices:
     return matrices
 
 
-def to_image(
-    boxes: npt.NDArray[np.float64], matrices: Matrices, sizes: Indices
-) -> npt.NDArray[np.float64]:
+def to_image(boxes: npt.NDArray[np.float64], matrices: Matrices, sizes: Indices) -> npt.NDArray[np.float64]:
     """(M, 4) boxes in pixels of the input to those of their images, of ``sizes`` (M, 2) and reached by ``matrices``
     (M, 2, 3), clipped to these.
     """

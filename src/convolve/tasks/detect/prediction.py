@@ -22,12 +22,14 @@ from convolve.tasks.detect.options import DetectPredictOptions
 from convolve.tasks.detect.output_files import check_files, write_files, write_yolo
 from convolve.tasks.detect.suppression import Found, SuppressionRule, best_candidates, suppress
 from convolve.tasks.detect.views import View, cut_views, merge_views
+from convolve.tasks.info import class_columns
 from convolve.values import Images, Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from convolve.tasks.detect.task import Detect
 
 _QUALITY = 92
+_COLUMNS = ("image", "size", "all", "overlay", "error")
 _PIXELS_AT_ONCE = 2**21
 """Pixels that go through the network together; one input always does."""
 
@@ -63,9 +65,9 @@ class BoxPrediction:
 
     def cells(self) -> Mapping[str, str]:
         """For people: the number of objects of each class that occurs, or of each class with `--count`."""
-        found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}"}
+        found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}" if any(self.size) else ""}
         if self.counted:
-            found |= {name: str(count) for name, count in self.counts.items()} | {"all": str(len(self.detections))}
+            found |= self._counts()
         else:
             words = [f"{count} {name}" for name, count in self.counts.items() if count]
             best = self.detections[0] if self.detections else None
@@ -74,7 +76,11 @@ class BoxPrediction:
         return found | ({"overlay": self.overlay} if self.overlay else {})
 
     def entries(self) -> Sequence[Mapping[str, str]]:
-        """For programs: a row for each object, or one without an object."""
+        """For programs: a row for each object, or one without an object; with `--count` one row with the numbers of
+        each class.
+        """
+        if self.counted:
+            return [{"image": self.image, **self._counts(), "error": self.error}]
         empty = dict.fromkeys(("class", "confidence", "left", "top", "right", "bottom"), "")
         rows = [
             {
@@ -85,6 +91,10 @@ class BoxPrediction:
             for each in self.detections
         ]
         return [{"image": self.image, **row, "error": self.error} for row in rows or [empty]]
+
+    def _counts(self) -> dict[str, str]:
+        columns = class_columns(self.names, _COLUMNS)
+        return {columns[name]: str(count) for name, count in self.counts.items()} | {"all": str(len(self.detections))}
 
     def as_json(self) -> dict[str, Any]:
         """The detections, how many there are of each class, and the overlay."""
@@ -160,6 +170,13 @@ class BoxPredictor:
     def unreadable(self, name: str, error: str) -> BoxPrediction:
         """Without objects."""
         return BoxPrediction(name, error=error, names=self._task.classes, counted=self._options.count)
+
+    def total(self, predictions: Sequence[BoxPrediction]) -> Mapping[str, str]:
+        """With `--count` how many objects of each class there are in all images."""
+        if not self._options.count:
+            return {}
+        every = tuple(detection for prediction in predictions for detection in prediction.detections)
+        return dict(BoxPrediction("all images", (0, 0), every, names=self._task.classes, counted=True).cells())
 
     def finish(self, predictions: Sequence[BoxPrediction]) -> Path | None:
         """COCO annotations and results of all images, in the output folder."""

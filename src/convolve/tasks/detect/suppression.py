@@ -82,7 +82,9 @@ def suppress(found: Found, rule: SuppressionRule) -> Found:
     if rule.kind == "soft":
         return _soften(found, rule)
     boxes = found.boxes.double()
-    if rule.kind == "per-class":  # each class is moved to where no other has any; in double precision no overlap changes
+    if (
+        rule.kind == "per-class"
+    ):  # each class is moved to where no other has any; in double precision no overlap changes
         boxes = boxes + (found.classes * (boxes.max() - boxes.min() + 1))[:, None]
     return found.take(nms(boxes, found.scores.double(), rule.iou)[: rule.most])
 
