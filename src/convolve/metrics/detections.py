@@ -3,7 +3,7 @@
 Boxes are (…, 4) left, top, right, bottom in pixels, counted continuously from the outer edge of the first pixel, as in
 `convolve.metrics.boxes`. A box may have no area, and may reach beyond its image. Images and classes are indices from 0.
 
->>> objects = ObjectBoxes.of(np.array([[0.0, 0, 4, 4], [2, 2, 8, 6]]), classes=np.array([0, 2]), images=np.array([0, 1]))
+>>> objects = ObjectBoxes.of(np.array([[0.0, 0, 4, 4], [2, 2, 8, 6]]), np.array([0, 2]), images=np.array([0, 1]))
 >>> objects.areas.tolist(), objects.counts(classes=3).tolist()
 ([16.0, 24.0], [1, 0, 1])
 """
