@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _RESULTS = "results.json"
 _START = '[{"image_id": '
-_COLUMNS = 6
-_MOST_BYTES = 2**20
 
 
 def check_files(folder: Path) -> None:
@@ -39,26 +37,16 @@ def write_files(folder: Path, predictions: Sequence[BoxPrediction], classes: Seq
     return write_document(folder, build_document(images, classes, annotations))
 
 
-def write_yolo(folder: Path, stem: str, prediction: BoxPrediction) -> None:
-    """Write a line for each object: its class index, center, width and height as fractions of the image's, and the
-    confidence. Raises `ConvolveError`.
-    """
+def yolo_lines(prediction: BoxPrediction) -> str:
+    """A line for each object: its class index, center, width and height as fractions of the image's, the confidence."""
     height, width = prediction.size
     lines = []
     for each in prediction.detections:
         left, top, right, bottom = each.box
-        values = (
-            (left + right) / 2 / width,
-            (top + bottom) / 2 / height,
-            (right - left) / width,
-            (bottom - top) / height,
-        )
-        lines.append(
-            f"{prediction.names.index(each.name)} {' '.join(f'{value:.6f}' for value in (*values, each.score))}"
-        )
-    path = folder / f"{stem}.txt"
-    check_replaceable(path, _is_yolo, "prediction that convolve wrote")
-    write_text(path, "".join(f"{line}\n" for line in lines))
+        center = (left + right) / 2 / width, (top + bottom) / 2 / height
+        values = (*center, (right - left) / width, (bottom - top) / height, each.score)
+        lines.append(f"{prediction.names.index(each.name)} {' '.join(f'{value:.6f}' for value in values)}\n")
+    return "".join(lines)
 
 
 def _results(prediction: BoxPrediction, number: int, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -74,9 +62,3 @@ def _results(prediction: BoxPrediction, number: int, numbers: dict[str, int]) ->
 
 def _is_results(path: Path) -> bool:
     return read_start(path, len(_START)) in (_START.encode(), b"[]")
-
-
-def _is_yolo(path: Path) -> bool:
-    """Whether each line has an index and five fractions: a label of another program's has no confidence."""
-    lines = read_start(path, _MOST_BYTES).decode().splitlines()
-    return all(len(line.split()) == _COLUMNS and line.split()[0].isdecimal() for line in lines)

@@ -14,12 +14,12 @@ from PIL import Image
 
 from convolve.datasets.boxes import class_color
 from convolve.datasets.preprocess import least_side, normalize
-from convolve.files import atomic_write, check_replaceable
+from convolve.files import atomic_write, check_replaceable, write_text
 from convolve.marks import OVERLAY, has_mark, save_jpeg
 from convolve.runtime import Runtime
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.options import DetectPredictOptions
-from convolve.tasks.detect.output_files import check_files, write_files, write_yolo
+from convolve.tasks.detect.output_files import check_files, write_files, yolo_lines
 from convolve.tasks.detect.suppression import Found, SuppressionRule, best_candidates, suppress
 from convolve.tasks.detect.views import View, cut_views, merge_views
 from convolve.tasks.info import class_columns
@@ -201,11 +201,13 @@ class BoxPredictor:
         names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
         stem = next(name for name in names if name not in self._taken)
         self._taken.add(stem)
-        path = folder / f"{stem}{OVERLAY}"
-        check_replaceable(path, has_mark, "prediction that convolve wrote")
+        path, text = folder / f"{stem}{OVERLAY}", folder / f"{stem}.txt"
+        own = has_mark(path)  # the text can have no mark: it is convolve's own where the drawing is
+        check_replaceable(path, lambda _: own, "prediction that convolve wrote")
+        check_replaceable(text, lambda _: own, "prediction that convolve wrote")
         with atomic_write(path) as draft:
             save_jpeg(Image.fromarray(draw_boxes(pixels, drawn_boxes(prediction))), draft, _QUALITY)
-        write_yolo(folder, stem, prediction)
+        write_text(text, yolo_lines(prediction))
         return str(path)
 
 

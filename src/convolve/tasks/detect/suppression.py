@@ -36,7 +36,7 @@ class SuppressionRule:
 
 
 class Found(NamedTuple):
-    """K boxes of one image, the highest scores first: (K, 4) left, top, right, bottom, (K,) scores and class indices."""
+    """K boxes of one image, the highest scores first: (K, 4) left, top, right, bottom; (K,) scores; (K,) classes."""
 
     boxes: Tensor
     scores: Tensor
