@@ -81,10 +81,8 @@ def suppress(found: Found, rule: SuppressionRule) -> Found:
         return found
     if rule.kind == "soft":
         return _soften(found, rule)
-    boxes = found.boxes.double()
-    if (
-        rule.kind == "per-class"
-    ):  # each class is moved to where no other has any; in double precision no overlap changes
+    boxes = found.boxes.double()  # in which moving boxes changes no overlap
+    if rule.kind == "per-class":  # each class goes to where no other is
         boxes = boxes + (found.classes * (boxes.max() - boxes.min() + 1))[:, None]
     return found.take(nms(boxes, found.scores.double(), rule.iou)[: rule.most])
 
