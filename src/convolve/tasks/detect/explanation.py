@@ -1,7 +1,7 @@
 """What of a detection is explained: the score of what is found at a box.
 
-Petsiuk, Jain, Manjunatha, Morariu, Mehra, Ordonez, Saenko 2021, "Black-box explanation of object detectors via saliency
-maps" (D-RISE), equation 3: of all boxes that a network gives out, the one that agrees best with the explained detection.
+Petsiuk, Jain, Manjunatha, Morariu, Mehra, Ordonez, Saenko 2021, "Black-box explanation of object detectors via
+saliency maps" (D-RISE), equation 3: of all boxes that a network gives out, the one that agrees best with a detection.
 
 Deviations: agreement is the overlap times the score of the detection's own class, which is the same for a vector of
 classes of which one is 1; the objectness is part of that score. For methods that take gradients the overlap is a
