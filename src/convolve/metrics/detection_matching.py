@@ -38,7 +38,8 @@ class Overlaps:
     (K,) is their overlap.
 
     ``steps`` (K,) says how many detections of the same group (image, or image and class) that overlap an object at all
-    come before the pair's. Pairs are in the order of steps, detections, overlaps, objects, all ascending.
+    come before the pair's. Pairs are in the order of steps, detections, overlaps, whether the classes are the same, and
+    objects, all ascending: the last of a detection's pairs is the one it prefers.
     """
 
     detections: Indices
@@ -89,11 +90,12 @@ def find_overlaps(
         kept = iou >= least
         found.append((pairs[kept], columns[kept], iou[kept]))
     pairs, columns, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    overlapping = np.unique(pairs)
+    overlapping = pairs[np.diff(pairs, prepend=-1) > 0]
     ranks = np.zeros(len(detections), dtype=np.int64)
     ranks[overlapping] = rank_in_groups(groups[overlapping])
     steps = ranks[pairs]
-    order = np.lexsort((columns, iou, pairs, steps))
+    same = objects.classes[columns] == detections.classes[pairs]
+    order = np.lexsort((columns, same, iou, pairs, steps))
     return Overlaps(pairs[order], columns[order], iou[order], steps[order])
 
 
@@ -103,7 +105,7 @@ def match_best_free(
     """COCO's rule, for T thresholds: (T, D) the object that each detection finds, -1 for none.
 
     By descending score, each takes the object of greatest overlap that no other has taken, if the overlap is at least
-    the threshold; of equal overlaps the later object. ``ignored`` (M,) objects come only after all others. A crowd can
+    the threshold; of equal overlaps one of its own class, then the later object. ``ignored`` (M,) objects come only after all others. A crowd can
     be taken any number of times.
     """
     matches = np.full((len(thresholds), len(detections)), -1, dtype=np.int64)
@@ -128,12 +130,21 @@ def match_best(overlaps: Overlaps, detections: Detections, threshold: float) -> 
     """VOC's rule: (D,) the object of greatest overlap with each detection, whoever else has it; of equal overlaps the
     earlier object; -1 where the overlap is not more than the threshold.
     """
-    matches = np.full(len(detections), -1, dtype=np.int64)
-    order = np.lexsort((-overlaps.objects, overlaps.iou, overlaps.detections))
-    last = order[np.diff(overlaps.detections[order], append=len(detections)) > 0]
-    best = last[overlaps.iou[last] > threshold]
-    matches[overlaps.detections[best]] = overlaps.objects[best]
-    return matches
+    matches, iou = best_overlaps(overlaps.detections, overlaps.objects, overlaps.iou, len(detections))
+    return np.where(iou > threshold, matches, -1)
+
+
+def best_overlaps(rows: Indices, objects: Indices, iou: Fractions, count: int) -> tuple[Indices, Fractions]:
+    """(count,) the object of greatest overlap with each detection, and (count,) that overlap; -1 and 0 without pairs.
+
+    The pairs (K,) may be in any order; of equal overlaps the earlier object counts.
+    """
+    matches, greatest = np.full(count, -1, dtype=np.int64), np.zeros(count)
+    order = np.lexsort((-objects, iou, rows))
+    best = order[np.diff(rows[order], append=count) > 0]
+    matches[rows[best]] = objects[best]
+    greatest[rows[best]] = iou[best]
+    return matches, greatest
 
 
 def _blocks(counts: Indices) -> Iterator[Indices]:
