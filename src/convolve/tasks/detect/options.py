@@ -67,7 +67,15 @@ INFO = TaskInfo(
     ground_truth="boxes",
     options=DetectOptions,
     predict_options=DetectPredictOptions,
-    metric_titles={"ap50": "AP50", "ap": "AP", "ap75": "AP75", "voc_ap50": "VOC AP50"},
+    metric_titles={
+        "ap50": "AP50",
+        "ap": "AP",
+        "ap75": "AP75",
+        "voc_ap50": "VOC AP50",
+        "precision": "precision",
+        "recall": "recall",
+        "f1": "F1",
+    },
     fits=("letterbox", "stretch", "crop"),
     ranges={"min_visible": (0.0, 1.0), "nms_iou": (0.0, 1.0)},
 )

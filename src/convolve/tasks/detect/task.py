@@ -18,7 +18,7 @@ from convolve.layers.box_head import BoxHead, Candidates, Maps
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.targets import BoxTensors
-from convolve.tasks.detect.evaluation import BoxEvaluator, Evaluation, evaluate
+from convolve.tasks.detect.evaluation import BoxEvaluator, Evaluation, evaluate, find_threshold
 from convolve.tasks.detect.options import INFO, DetectOptions, DetectPredictOptions, Suppression
 from convolve.tasks.detect.placement import input_matrices
 from convolve.tasks.detect.suppression import SuppressionRule, detect
@@ -160,6 +160,11 @@ class Detect(Task):
                 f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(self.classes)}."
             )
         return replace(dataset, ground_truths={**dataset.ground_truths, "boxes": boxes.with_classes(self.classes)})
+
+    def calibrate(self, validation: EvaluationData) -> Detect:
+        """With the threshold of the best F1."""
+        threshold = find_threshold(self, validation)
+        return self if threshold is None else replace(self, threshold=threshold)
 
     def evaluate(self, data: EvaluationData) -> Evaluation:
         """Every metric of a split, in the images' own pixels."""
