@@ -2,10 +2,10 @@
 
     python -m bench.average_precision [--rounds 3] [--images 5000] [--detections 500000] [--seed 0]
 
-80 classes, some a hundred times as frequent as others; 36,000 objects at 5,000 images, 1 of 100 of them a crowd. Half of
-the detections are moved objects, the rest lie anywhere; no image has more than another by much. pycocotools evaluates,
-accumulates and summarizes; reading its lists is not timed. All twelve metrics must agree to 1e-12 first. The peak of
-ours is the memory of its own arrays, as tracemalloc counts it in a run that is not timed.
+80 classes, the most frequent 80 times as frequent as the rarest; 36,000 objects at 5,000 images, 1 of 100 of them a
+crowd. About half of the detections are moved objects, the rest lie elsewhere. pycocotools evaluates, accumulates and
+summarizes; reading its lists is not timed. All twelve metrics must agree to 1e-12. The peak of ours is what its arrays
+take beyond the objects and detections, as tracemalloc counts it in a run that is not timed.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class ErrorCost(NamedTuple):
 
 @dataclass(frozen=True)
 class ErrorCosts:
-    """The ``average_precision`` at an overlap of `FOREGROUND`, nan without objects, and what each kind of error costs."""
+    """The ``average_precision`` at the overlap `FOREGROUND`, and what each kind of error costs; nan without objects."""
 
     average_precision: float
     classification: ErrorCost
@@ -156,7 +156,7 @@ def _mend(objects: ObjectBoxes, errors: FoundErrors, kind: int) -> JudgedDetecti
     true_now = wrong & errors.mendable
     mended = replace(
         judged,
-        classes=np.where(true_now, objects.classes[errors.sources], judged.classes) if len(objects) else judged.classes,
+        classes=np.where(true_now, np.append(objects.classes, -1)[errors.sources], judged.classes),
         matches=np.where(true_now, errors.sources, judged.matches),
     )
     return _reordered(mended, ~wrong | true_now)

@@ -34,8 +34,8 @@ _BLOCK = 2**18  # pairs of boxes that are compared together, for memory
 @final
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """K pairs of a detection and an object of the same image: ``detections`` (K,) and ``objects`` (K,) are rows, ``iou``
-    (K,) is their overlap.
+    """K pairs of a detection and an object of the same image: ``detections`` (K,) and ``objects`` (K,) are rows,
+    ``iou`` (K,) is their overlap.
 
     ``steps`` (K,) says how many detections of the same group (image, or image and class) that overlap an object at all
     come before the pair's. Pairs are in the order of steps, detections, overlaps, whether the classes are the same, and
@@ -72,7 +72,8 @@ def find_overlaps(
     """The pairs with an intersection over union of at least ``least``, which is more than 0.
 
     Detections must be in descending order of score within each image, and within each class where only pairs of the
-    ``same_class`` are wanted. With ``crowds``, the overlap with a crowd is the fraction of the detection's area instead.
+    ``same_class`` are wanted. With ``crowds``, the overlap with a crowd is instead the fraction of the detection's area
+    that is in it.
     """
     span = 1 + max((int(part.max()) for part in (objects.classes, detections.classes) if len(part)), default=0)
     wanted = objects.images * span + objects.classes if same_class else objects.images
@@ -105,8 +106,8 @@ def match_best_free(
     """COCO's rule, for T thresholds: (T, D) the object that each detection finds, -1 for none.
 
     By descending score, each takes the object of greatest overlap that no other has taken, if the overlap is at least
-    the threshold; of equal overlaps one of its own class, then the later object. ``ignored`` (M,) objects come only after all others. A crowd can
-    be taken any number of times.
+    the threshold; of equal overlaps one of its own class, then the later object. ``ignored`` (M,) objects come only
+    after all others. A crowd can be taken any number of times.
     """
     matches = np.full((len(thresholds), len(detections)), -1, dtype=np.int64)
     taken = np.zeros((len(thresholds), len(objects)), dtype=np.bool_)

@@ -34,7 +34,7 @@ class JudgedDetections:
     """K detections without the ignored ones, in the order of classes, then descending scores.
 
     ``rows`` (K,) are their rows among those that were judged, ``matches`` (K,) the objects that they take, -1 for none;
-    ``scores`` and ``classes`` (K,) are theirs. ``positives`` (C,) counts the objects of each class that are to be found.
+    ``scores`` and ``classes`` (K,) are theirs. ``positives`` (C,) counts the objects of each class to be found.
     """
 
     rows: Indices
@@ -115,7 +115,7 @@ def precision_recall_curves(judged: JudgedDetections) -> list[PrecisionRecall]:
 def class_average_precision(judged: JudgedDetections) -> Fractions:
     """(C,) the mean precision at the recalls 0, 0.01 … 1; nan for a class without objects.
 
-    At an overlap of 0.5, without difficult objects and with at most 100 detections of a class in an image, it is COCO's.
+    It is COCO's at the same overlap where no object is difficult and no image has over 100 detections of a class.
     """
     first = np.searchsorted(judged.classes, np.arange(len(judged.positives) + 1))
     values = np.empty(len(judged.positives))
