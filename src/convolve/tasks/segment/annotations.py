@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from convolve import __version__
+from convolve.datasets.layouts.annotated_images import BACKGROUND
 from convolve.datasets.layouts.coco import PREDICTED
-from convolve.datasets.layouts.outlines import BACKGROUND
 from convolve.files import check_replaceable, write_text
 from convolve.tasks.segment.polygons import Polygon
 from convolve.untrusted.files import read_start
