@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convolve.datasets.layouts.outlines import BACKGROUND
+from convolve.datasets.layouts.annotated_images import BACKGROUND
 from convolve.tasks.coco_document import build_document, write_document
 from convolve.tasks.segment.polygons import Polygon
 
