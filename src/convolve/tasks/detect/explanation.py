@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convolve.datasets.boxes import class_color
+from convolve.datasets.class_colors import class_color
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.layers.box_head import BoxHead, Maps
 from convolve.tasks.detect.suppression import overlaps

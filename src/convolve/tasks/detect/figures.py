@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from convolve.datasets.boxes import class_color
+from convolve.datasets.class_colors import class_color
 from convolve.fonts import plot_label
 from convolve.metrics.precision_recall import PrecisionRecall
 from convolve.reports.colors import INK, MUTED, RIGHT, WRONG

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from convolve.datasets.boxes import class_color
+from convolve.datasets.class_colors import class_color
 from convolve.datasets.preprocess import least_side, normalize
 from convolve.files import atomic_write, check_replaceable, write_text
 from convolve.marks import OVERLAY, has_mark, save_jpeg

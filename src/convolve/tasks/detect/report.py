@@ -14,7 +14,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convolve.datasets.boxes import Boxes, class_color
+from convolve.datasets.boxes import Boxes
+from convolve.datasets.class_colors import class_color
 from convolve.errors import ImageError
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_errors import ErrorCost
