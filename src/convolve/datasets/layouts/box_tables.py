@@ -24,7 +24,7 @@ from convolve.datasets.layouts.annotated_images import (
     list_names,
 )
 from convolve.datasets.layouts.documents import without_duplicates
-from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
+from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.object_boxes import boxed_dataset
 from convolve.datasets.layouts.parts import split_of, split_word
 from convolve.datasets.layouts.table_cells import decode_text, is_empty, refuse_own
@@ -125,10 +125,10 @@ def open_file(path: Path, options: ReadingOptions) -> Dataset | None:
     if not has_boxes(path):
         return None
     obstacle = None
-    for root in folders_of_images(path):
-        inventory = replace(take_inventory(root, options), files=(path.relative_to(root).as_posix(),))
+    for root in (path.parent, path.parent.parent):
+        own = replace(options, annotations=(path.relative_to(root).as_posix(),))
         try:
-            return recognize(inventory)
+            return recognize(take_inventory(root, own))
         except DataError as error:
             obstacle = obstacle or error
     raise obstacle or DataError(f"{path} has no images next to it; add them.")

@@ -28,7 +28,7 @@ from convolve.datasets.layouts.shapes import Edges
 from convolve.datasets.layouts.yolo_config import LISTS, YoloConfig, find_config, find_splits
 from convolve.errors import DataError
 from convolve.untrusted.fields import as_number, as_whole
-from convolve.untrusted.files import read_text
+from convolve.untrusted.files import read_start, read_text
 from convolve.values import Dataset
 
 NAME = "yolo"
@@ -42,6 +42,9 @@ _FARTHEST = 2  # of a fraction of an image; what is larger is in pixels
 _BOX = 5  # numbers of a box with its class
 _POLYGON = 7  # numbers of a polygon with its class, at least
 _PROBED = 50  # files by which the form is judged
+_START = 1000  # bytes of each of them
+_NUMBERS = re.compile(r"\d+(\.0*)?([ \t]+-?[\d.]+(e-?\d+)?){4}", re.IGNORECASE)
+"""How a line begins."""
 _MOST = 0.5
 
 
@@ -152,11 +155,15 @@ def _label_names(image: str) -> list[str]:
 
 
 def _are_labels(root: Path, names: Sequence[str]) -> bool:
-    """Whether the files at the beginning hold such lines, most of them, and any at all."""
-    read = [_read(root / name, 0) for name in names[:: max(1, len(names) // _PROBED)]]
-    good = sum(not isinstance(each, str) and len(each) > 0 for each in read)
-    bad = sum(isinstance(each, str) for each in read)
-    return good > 0 and good >= _MOST * (good + bad)
+    """Whether some of the files hold lines of numbers, and most of those that are not empty."""
+    found = []
+    for name in names[:: max(1, len(names) // _PROBED)]:
+        try:
+            text = read_start(root / name, _START).decode("utf-8", "replace").strip()
+        except OSError:
+            continue
+        found += [_NUMBERS.match(text) is not None] if text else []
+    return any(found) and sum(found) >= _MOST * len(found)
 
 
 def _read(path: Path, keypoint_numbers: int) -> _Objects | str:
