@@ -142,6 +142,8 @@ def train(
     contrast: float | None = None,
     saturation: float | None = None,
     pca: float | None = None,
+    hue: float | None = None,
+    multi_scale: float | None = None,
     validation: float | None = None,
     test: float | None = None,
     group_by: str | None = None,
@@ -210,6 +212,9 @@ def train(
         contrast: Maximum relative change of contrast, either way.
         saturation: Maximum relative change of saturation, either way.
         pca: Standard deviation of AlexNet's PCA color shift (Krizhevsky et al. 2012, section 4.1), which has 0.1.
+        hue: Maximum rotation of hue, either way, as a fraction of the color circle.
+        multi_scale: Maximum relative change of the input's sides, either way, in steps of 32 pixels; new ones every
+            ten batches (Redmon, Farhadi 2017, "Multi-Scale Training").
         validation: Fraction of the images that selects the best epoch.
         test: Fraction of the images that is used once, at the end.
         group_by: Regular expression on image names; images with the same first group (or match) stay in one split.

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from convolve.datasets.augment import apply_transforms, draw_transforms, noise_table, principal_axes
+from convolve.datasets.augment import apply_transforms, draw_transforms, input_sizes, noise_table, principal_axes
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.parallel import in_order, one_thread_each
@@ -20,6 +20,8 @@ from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement,
 _ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
 _TABLE = 2**64 - 2  # the batch number whose draws fill the noise table
 _IDENTITY = np.eye(2, 3)  # the matrix of pixels that have the input size already
+_SIZE = 2**64 - 3  # the batch number whose draws choose the input's size for several batches
+_SAME_SIZE = 10  # batches
 _SAMPLE = 64  # images from which the principal axes of color are derived
 
 
@@ -85,8 +87,9 @@ class Batches:
         if options.augmentation and options.augmentation.pca:
             some = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
             self._axes = principal_axes(self._read(self._indices[some])[1])
+        self._inputs = input_sizes(options.augmentation, options.preprocessing)
         noise = options.augmentation.noise if options.augmentation else None
-        self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
+        self._noise = noise_table(noise, self._inputs[-1], self._random(0, _TABLE)) if noise else None
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -117,7 +120,7 @@ class Batches:
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
         """Read one batch's images and bring them, and their targets by the same matrices, to the network's input."""
-        preprocessing, augmentation = self.preprocessing, self._options.augmentation
+        preprocessing, augmentation = self._input(epoch, number), self._options.augmentation
         indices, pixels = self._read(order[number])
         sizes = np.array([image.shape[:2] for image in pixels], dtype=np.int64)
         if self._sliced:
@@ -131,6 +134,13 @@ class Batches:
             transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)
             images, matrices = apply_transforms(transforms, pixels, preprocessing, self._noise), transforms.matrices
         return Batch(images, self.targets.targets(indices, Placement(matrices, sizes, preprocessing)), indices)
+
+    def _input(self, epoch: int, number: int) -> Preprocessing:
+        """That of a batch: of several sizes, each stays for some batches."""
+        if len(self._inputs) == 1:
+            return self._inputs[0]
+        random = self._random((epoch * len(self) + number) // _SAME_SIZE, _SIZE)
+        return self._inputs[int(random.integers(len(self._inputs)))]
 
     def _read(self, indices: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
         """The pixels of those that can be read: as one array where the source is one."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from convolve import models
+from convolve.datasets.augment import input_sizes
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import open_cache, read_images
 from convolve.datasets.doctor import Findings, diagnose, readable
@@ -148,8 +149,9 @@ def prepare(
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
-        costs = count_costs(skeleton, torch.empty(1, preprocessing.channels, preprocessing.height, preprocessing.width))
-    macs = sum(costs.macs)
+        inputs = dict.fromkeys((preprocessing, *input_sizes(resolved.augmentation, preprocessing)))
+        counted = [count_costs(skeleton, torch.empty(1, each.channels, each.height, each.width)) for each in inputs]
+    macs, costs = sum(counted[0].macs), max(counted, key=lambda each: each.activation_bytes)
     runtime = choose(**vars(runtime_options), macs=macs)
     requested, budget = resolved.batch or 1, memory_budget()
     batch = batch_for_memory(requested, costs, resolved.optimization.optimizer or "", runtime, budget)
