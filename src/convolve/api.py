@@ -143,6 +143,7 @@ def train(
     saturation: float | None = None,
     pca: float | None = None,
     hue: float | None = None,
+    mosaic: float | None = None,
     multi_scale: float | None = None,
     validation: float | None = None,
     test: float | None = None,
@@ -213,6 +214,8 @@ def train(
         saturation: Maximum relative change of saturation, either way.
         pca: Standard deviation of AlexNet's PCA color shift (Krizhevsky et al. 2012, section 4.1), which has 0.1.
         hue: Maximum rotation of hue, either way, as a fraction of the color circle.
+        mosaic: Probability with which all images of a batch are each put together from four (Bochkovskiy et al.
+            2020).
         multi_scale: Maximum relative change of the input's sides, either way, in steps of 32 pixels; new ones every
             ten batches (Redmon, Farhadi 2017, "Multi-Scale Training").
         validation: Fraction of the images that selects the best epoch.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convolve.datasets.images import DIGEST_BYTES
+from convolve.datasets.mosaic import PARTS
 from convolve.errors import DataError
 from convolve.targets import BoxTargets
 from convolve.values import Flags, Floats, GroundTruthFindings, Indices, Matrices, Pixels, Placement, Targets
@@ -99,18 +100,21 @@ class Boxes:
         return replace(chosen, class_indices=table[chosen.class_indices], classes=tuple(names))
 
     def targets(self, indices: Indices, placement: Placement) -> BoxTargets:
-        """The boxes around the moved corners, in pixels of the input and clipped to it."""
+        """The boxes around the moved corners, in pixels of the input and clipped to it, or to their image's region."""
         rows, image = self.rows(indices)
         scales = placement.sizes[:, ::-1] / np.maximum(self.sizes[indices][:, ::-1], 1)
         boxes = move_boxes(self.boxes[rows] * np.tile(scales, 2)[image], placement.matrices[image])
-        extent = np.array([placement.preprocessing.width, placement.preprocessing.height])
-        clipped = np.clip(boxes, 0, np.tile(extent, 2))
+        extent = np.array([[0, 0, placement.preprocessing.width, placement.preprocessing.height]])
+        visible_part = np.tile(extent, (len(indices), 1)) if placement.regions is None else placement.regions
+        low, high = (np.tile(corner[image], 2) for corner in (visible_part[:, :2], visible_part[:, 2:]))
+        clipped = np.clip(boxes, low, high)
         sides, visible = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
         remains = (visible > 0).all(1) & (visible.prod(1) >= self.min_visible * sides.prod(1))
         rows, image = rows[remains], image[remains]
         ignored = self.crowd[rows] | self.difficult[rows]
         edges: Floats = clipped[remains].astype(np.float32)
-        return BoxTargets(edges, self.class_indices[rows], image, len(indices), ignored)
+        parts = 1 if placement.regions is None else PARTS
+        return BoxTargets(edges, self.class_indices[rows], image // parts, len(indices) // parts, ignored)
 
     def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
         """(N, H, W, 3) the images with a frame around each object, and the number of objects of each class."""

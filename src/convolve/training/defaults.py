@@ -201,7 +201,7 @@ def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterato
     chosen: dict[str, object] = dict.fromkeys(
         ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "hue", "pca"), 0.0
     )
-    chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False, "multi_scale": 0.0}
+    chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False, "mosaic": 0.0, "multi_scale": 0.0}
     if known.get("freeze"):
         reason = "no augmentation, so that the frozen stages are computed only once"
     elif facts.photographs:

@@ -153,6 +153,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "saturation": _FRACTION,
     "hue": (0.0, 0.5),
     "pca": (0.0, 10.0),
+    "mosaic": _FRACTION,
     "multi_scale": (0.0, 0.9),
     "validation": (0.0, 0.9),
     "test": (0.0, 0.9),
