@@ -150,13 +150,12 @@ def _hue_rotations(angles: Draws) -> Draws:
     return np.asarray(np.linalg.inv(to_yiq) @ turned @ to_yiq)
 
 
-def input_sizes(augmentation: Augmentation | None, preprocessing: Preprocessing) -> list[Preprocessing]:
-    """The inputs of every size that multi-scale training draws, the smallest first; only the one given without it."""
-    change = (augmentation.multi_scale or 0.0) if augmentation else 0.0
+def input_sizes(change: float, preprocessing: Preprocessing) -> list[Preprocessing]:
+    """The inputs of every size that multi-scale training draws, the smallest first, when sides may ``change`` by that
+    fraction; only the one given where no other is a whole number of steps.
+    """
     height, width = preprocessing.height, preprocessing.width
     steps = range(max(1, math.ceil((1 - change) * height / _STEP)), math.floor((1 + change) * height / _STEP) + 1)
-    if not change:
-        return [preprocessing]
     sides = [(_STEP * step, max(1, round(step * width / height)) * _STEP) for step in steps]
     return [replace(preprocessing, height=rows, width=columns) for rows, columns in sides] or [preprocessing]
 

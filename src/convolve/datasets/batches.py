@@ -89,7 +89,8 @@ class Batches:
         if options.augmentation and options.augmentation.pca:
             some = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
             self._axes = principal_axes(self._read(self._indices[some])[1])
-        self._inputs = input_sizes(options.augmentation, options.preprocessing)
+        change = options.augmentation.multi_scale if options.augmentation else None
+        self._inputs = input_sizes(change, options.preprocessing) if change else [options.preprocessing]
         noise = options.augmentation.noise if options.augmentation else None
         self._noise = noise_table(noise, self._inputs[-1], self._random(0, _TABLE)) if noise else None
 
@@ -122,7 +123,8 @@ class Batches:
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
         """Read one batch's images and bring them, and their targets by the same matrices, to the network's input."""
-        preprocessing, augmentation = self._input(epoch, number), self._options.augmentation
+        preprocessing = self._inputs[0] if len(self._inputs) == 1 else self._draw_input(epoch, number)
+        augmentation = self._options.augmentation
         if augmentation and augmentation.mosaic:
             random = self._random(epoch * len(self) + number, _MOSAIC)
             if random.random() < augmentation.mosaic:
@@ -164,10 +166,8 @@ class Batches:
             raise DataError("What is known of each image as a whole is not known of a mosaic; leave out --mosaic.")
         return Batch(put_together(parts, mosaic.regions), targets, groups[:, 0])
 
-    def _input(self, epoch: int, number: int) -> Preprocessing:
-        """That of a batch: of several sizes, each stays for some batches."""
-        if len(self._inputs) == 1:
-            return self._inputs[0]
+    def _draw_input(self, epoch: int, number: int) -> Preprocessing:
+        """That of a batch: each size stays for some batches."""
         random = self._random((epoch * len(self) + number) // _SAME_SIZE, _SIZE)
         return self._inputs[int(random.integers(len(self._inputs)))]
 

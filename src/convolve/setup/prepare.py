@@ -149,7 +149,8 @@ def prepare(
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
-        inputs = dict.fromkeys((preprocessing, *input_sizes(resolved.augmentation, preprocessing)))
+        inputs, change = [preprocessing], resolved.augmentation.multi_scale
+        inputs += input_sizes(change, preprocessing) if change else []
         counted = [count_costs(skeleton, torch.empty(1, each.channels, each.height, each.width)) for each in inputs]
     macs, costs = sum(counted[0].macs), max(counted, key=lambda each: each.activation_bytes)
     runtime = choose(**vars(runtime_options), macs=macs)
