@@ -110,9 +110,8 @@ class StartingWeights:
 def prepare(
     recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0, sample: Dataset | None = None
 ) -> Preparation:
-    """Read the data, resolve the recipe, split the data, build the network. Raises `ConvolveError`.
-
-    With a ``sample`` of the recipe's data, only that is read.
+    """Read the recipe's data, or only a ``sample`` of it, resolve the recipe, split the data, build the network. Raises
+    `ConvolveError`.
     """
     card = check_before_reading(recipe)
     if card is None:
@@ -142,8 +141,6 @@ def prepare(
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
-    if not len(splits.validation):
-        raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(ground_truth)
@@ -353,10 +350,15 @@ def resolve_for_data(
 def split_by_recipe(
     recipe: Recipe, dataset: Dataset, ground_truth: GroundTruth, usable: Indices, fold: int = 0
 ) -> Splits:
-    """The ``usable`` images by a resolved recipe's fractions, or as the data itself is split."""
+    """The ``usable`` images by a resolved recipe's fractions, or as the data itself is split. Raises `OptionError`
+    where that leaves none to validate on.
+    """
     own = recipe.splitting
     plan = SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, recipe.seed or 0, fold, own.folds or 1)
-    return split(dataset, ground_truth, plan, usable)
+    splits = split(dataset, ground_truth, plan, usable)
+    if not len(splits.validation):
+        raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
+    return splits
 
 
 def _preprocessing(
