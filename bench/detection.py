@@ -112,7 +112,8 @@ def loss_alone(name: str) -> Callable[[], object]:
 
     def once() -> None:
         maps = tuple(map_.detach().requires_grad_() for map_ in outputs)
-        cast(BoxHead, network.head).loss(maps, targets, (SIZE, SIZE))["loss"].backward()
+        loss = cast(BoxHead, network.head).loss(maps, targets, (SIZE, SIZE))["loss"]
+        loss.backward()  # type: ignore[no-untyped-call]
 
     return once
 

@@ -117,6 +117,7 @@ class OneBatch:
         return 1
 
     def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
+        """The batch."""
         del number, start
         yield self.batch
 
