@@ -156,7 +156,7 @@ class Boxes:
     def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
         """(N, H, W, 3) the images with a frame around each object, and the number of objects of each class."""
         found = cast(BoxTargets, targets)
-        drawn = np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)))
+        drawn = np.broadcast_to(images, (*images.shape[:3], 3)).copy()
         counts = np.zeros((len(images), len(self.classes)), dtype=np.int64)
         for box, kind, image in zip(found.boxes, found.classes, found.image, strict=True):
             left, top, right, bottom = np.rint(box).astype(int).tolist()
