@@ -31,7 +31,7 @@ class DetectionSet(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """What pycocotools says, with nan for -1: the twelve numbers; (10, C) average precision and recall of each class."""
+    """What pycocotools says, nan for -1: the twelve numbers; (10, C) average precision and recall of each class."""
 
     stats: npt.NDArray[np.float64]
     precision: npt.NDArray[np.float64]

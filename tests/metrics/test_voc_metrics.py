@@ -100,5 +100,5 @@ def test_difficult_objects_and_crowds_are_neither_right_nor_wrong() -> None:
 
 
 def test_a_class_that_is_not_there_is_named() -> None:
-    with pytest.raises(DataError, match="The class index 2 of an? object is none of the 2 classes"):
+    with pytest.raises(DataError, match="The class index 2 of an object is none of the 2 classes"):
         voc_metrics(random_set(1).objects, random_set(1).detections, 2)
