@@ -47,17 +47,17 @@ def draw_boxes(image: Pixels, boxes: Sequence[DrawnBox]) -> Pixels:
     longer = max(canvas.shape[:2])
     width = max(2, round(longer / _PIXELS_PER_LINE))
     for each in reversed(boxes):
-        _draw_frame(canvas, np.array(each.box) * factor, each, width)
-    picture = Image.fromarray(canvas)
-    brush, size = ImageDraw.Draw(picture), max(_SMALLEST_FONT, round(longer / _PIXELS_PER_LETTER))
+        _draw_outline(canvas, np.array(each.box) * factor, each, width)
+    drawn = Image.fromarray(canvas)
+    brush, size = ImageDraw.Draw(drawn), max(_SMALLEST_FONT, round(longer / _PIXELS_PER_LETTER))
     taken: list[Area] = []
     for each in boxes:
         if each.label:
             taken.append(_draw_label(brush, each, (np.array(each.box) * factor).tolist(), size, taken))
-    return np.asarray(picture)
+    return np.asarray(drawn)
 
 
-def _draw_frame(canvas: Pixels, box: npt.NDArray[np.float64], drawn: DrawnBox, width: int) -> None:
+def _draw_outline(canvas: Pixels, box: npt.NDArray[np.float64], drawn: DrawnBox, width: int) -> None:
     """A frame with a bright rim, so that it is visible on an object of its own color. Its outer edge is the box's."""
     left, top, right, bottom = np.rint(box).astype(int).tolist()
     inner = (width + 1) // 2
