@@ -40,7 +40,7 @@ def _matches_by_loop(
             if objects.images[column] != detections.images[row] or (same_class and not same) or column in taken:
                 continue
             overlap = _overlap(objects, detections, column, int(row))
-            if overlap >= min(iou, 1 - 1e-10):
+            if overlap >= iou:
                 choices.append((not ignored[column], overlap, same, column))
         best = max(choices)[-1] if choices else -1
         taken |= {best} if best >= 0 and not objects.crowd[best] else set()
