@@ -108,7 +108,7 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _check(metrics: CocoMetrics, theirs: list[float]) -> None:
+def check(metrics: CocoMetrics, theirs: list[float]) -> None:
     ours = np.array([getattr(metrics, name) for name in NAMES])
     np.testing.assert_allclose(np.where(np.isnan(ours), -1, ours), theirs, rtol=0, atol=1e-12)
 
@@ -132,7 +132,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         theirs.append(_seconds(lambda: evaluate(peer)))
         ours.append(_seconds(lambda: coco_metrics(objects, detections, CLASSES)))
-    _check(metrics, [float(value) for value in peer.stats])
+    check(metrics, [float(value) for value in peer.stats])
     print(f"all twelve agree to 1e-12; AP {metrics.ap:.3f}, AP50 {metrics.ap50:.3f}")
     print(f"pycocotools {spread(theirs)} s")
     print(f"ours        {spread(ours, 2)} s, at most {peak / 2**20:.0f} MiB")

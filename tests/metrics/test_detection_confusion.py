@@ -73,6 +73,11 @@ def test_what_takes_a_crowd_is_left_out() -> None:
     assert detection_confusion(objects, found, 1, 0.0).tolist() == [[1, 0], [0, 0]]
 
 
+def test_an_object_to_be_found_comes_before_a_crowd() -> None:
+    objects = _objects([_LEFT, [0.0, 0, 10, 6]], [0, 1], crowd=[True, False])
+    assert detection_confusion(objects, _found([_LEFT], [0], [0.9]), 2, 0.0)[1].tolist() == [1, 0, 0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(detection_sets())
 def test_each_object_is_in_its_row_and_with_one_class_the_counts_are_the_same(made: DetectionSet) -> None:

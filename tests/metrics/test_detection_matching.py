@@ -102,6 +102,15 @@ def test_steps_count_detections_of_the_group_that_overlap_something() -> None:
     assert (overlaps.detections.tolist(), overlaps.steps.tolist()) == ([0, 2, 3], [0, 1, 2])
 
 
+def test_of_equal_overlaps_the_later_object_is_taken_first() -> None:
+    boxes, rows = np.tile([0.0, 0, 4, 4], (3, 1)), np.zeros(3, np.int64)
+    objects, detections = ObjectBoxes.of(boxes, rows, rows), Detections(boxes, np.ones(3), rows, rows)
+    overlaps = find_overlaps(objects, detections, 0.5)
+    assert match_best_free(overlaps, objects, detections, np.array([0.5]), objects.crowd).tolist() == [[2, 1, 0]]
+    ignored = np.array([False, False, True])
+    assert match_best_free(overlaps, objects, detections, np.array([0.5]), ignored).tolist() == [[1, 0, 2]]
+
+
 def test_a_crowd_is_taken_any_number_of_times_by_the_fraction_inside() -> None:
     objects = ObjectBoxes.of(np.array([[0.0, 0, 100, 100]]), np.array([0]), np.array([0]), crowd=np.array([True]))
     boxes = np.array([[10.0, 10, 20, 20], [95, 0, 105, 10], [96, 0, 106, 10]])
