@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from bench import average_precision, rounds, steps
+from convolve.metrics.coco_metrics import coco_metrics
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "without classes", "without images"])
@@ -61,7 +62,7 @@ def test_ratios_are_taken_round_by_round() -> None:
 def test_the_set_of_detections_is_measured_as_by_its_peer() -> None:
     objects, detections = average_precision.make_set(images=20, count=600, seed=1)
     assert (len(objects), len(detections)) == (144, 600)
-    metrics = average_precision.coco_metrics(objects, detections, average_precision.CLASSES)
+    metrics = coco_metrics(objects, detections, average_precision.CLASSES)
     stats = average_precision.evaluate(average_precision.evaluator(objects, detections, 20))
     average_precision.check(metrics, stats)
     with pytest.raises(AssertionError):

@@ -37,7 +37,9 @@ def test_only_detections_of_at_least_the_score_count() -> None:
 
 def test_the_highest_score_takes_the_object_and_a_second_detection_is_of_the_background() -> None:
     objects, found = _objects([_LEFT], [0]), _found([[0.0, 0, 10, 9], _LEFT], [1, 0], [0.9, 0.8])
-    assert detection_confusion(objects, found, 2, 0.0).tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    for rows in ([0, 1], [1, 0]):
+        matrix = detection_confusion(objects, found.take(np.array(rows)), 2, 0.0)
+        assert matrix.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
 
 
 def test_a_detection_takes_the_next_best_object_that_is_free() -> None:
