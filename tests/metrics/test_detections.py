@@ -93,6 +93,16 @@ def test_detections_that_do_not_fit_are_refused(change: dict[str, Any], message:
         replace(_detections(), **change)
 
 
+def test_columns_are_converted_and_fractions_are_no_indices() -> None:
+    objects, detections = _objects(), _detections()
+    narrow = replace(objects, boxes=objects.boxes.astype(int), classes=objects.classes.astype(np.uint8))
+    assert (narrow.boxes.dtype, narrow.classes.dtype) == (np.float64, np.int64)
+    scores = detections.scores.astype(np.float32)
+    assert replace(detections, scores=scores, images=detections.images.astype(np.int32)).scores.dtype == np.float64
+    with pytest.raises(TypeError, match="Cannot cast"):
+        replace(detections, classes=np.array([0.5, 1]))
+
+
 def test_class_indices_must_be_below_the_number_of_classes() -> None:
     check_indices(_objects(), _detections(), 3)
     with pytest.raises(DataError, match="The class index 2 of an object is none of the 2 classes"):

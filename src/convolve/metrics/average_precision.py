@@ -35,7 +35,8 @@ def mean_precision_at(points: Fractions, hits: _Numbers, counted: _Numbers, posi
     reached = np.searchsorted(points, recall, side="right")
     weights = np.diff(reached, axis=0, prepend=0)
     total = (precision_envelope(hits, counted) * weights).sum(axis=0)
-    return np.where(positives > 0, total / len(points), np.nan)
+    means: Fractions = np.where(positives > 0, total / len(points), np.nan)
+    return means
 
 
 def area_under_envelope(hits: _Numbers, counted: _Numbers, positives: npt.ArrayLike) -> Fractions:
