@@ -293,6 +293,10 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
+    if not asked and readings[index].layout in _ANNOTATED and "masks" not in readings[index].ground_truths:
+        least = _ALIKE * len(explained[index])  # what is only boxed keeps the classes of its folder or name
+        guessed = (i for i, one in enumerate(readings) if one.layout in _GUESSED and len(explained[i]) >= least)
+        index = next(guessed, index)
     dataset, images = readings[index], explained[index]
     if obstacles and dataset.layout in (folders.NAME, names.NAME, masks.NAME):
         _refuse_guess(dataset.layout, obstacles)
@@ -348,7 +352,8 @@ def _weigh(
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
         return join_splits(dataset, other)
-    if {"masks", "boxes"} & other.ground_truths.keys() and dataset.layout != folders.NAME:
+    boxed = "boxes" in other.ground_truths and "masks" not in other.ground_truths and others >= _MOST * own
+    if boxed or ("masks" in other.ground_truths and dataset.layout != folders.NAME):
         return join_objects(dataset, other)
     if other.layout == folders.NAME and others >= _ALIKE * own and not have_same_classes(dataset, other):
         notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these classes")
