@@ -24,25 +24,29 @@ from convolve.targets import BoxTensors
 
 POSITIVES = 10
 """Positions that learn one object."""
-SCORE_POWER, IOU_POWER = 1.0, 6.0
-"""How much a position's score and its box count where positions are chosen."""
+IOU_POWER = 6.0
+"""How much a position's box counts against its score when positions are chosen (TOOD: alpha 1, beta 6)."""
+LEAST_IOU = 0.01
+"""Boxes that overlap an object less are compared by their scores, so that each object is learned by some position."""
 BOX_WEIGHT = 5.0
 PRIOR = 0.005
 """The score of every class before training."""
 _EDGE_LIMIT = math.log(1000 / 16)
-_SMALL = 1e-7
+_SMALL, _SMALLEST = 1e-7, 1e-30
 
 
 class Matches(NamedTuple):
     """Which position learns which object: K pairs.
 
-    ``objects`` (K,) are rows of the targets, ``positions`` (K,) count through the positions of all images, and
-    ``weights`` (K,), between 0 and 1, are the scores that the positions should give.
+    ``objects`` (K,) are rows of the targets and ``positions`` (K,) count through the positions of all images.
+    ``weights`` (K,) compare an object's positions: the best one's is 1. ``scores`` (K,) are what the positions should
+    give: the same, where the best one's is its IoU.
     """
 
     objects: Tensor
     positions: Tensor
     weights: Tensor
+    scores: Tensor
 
 
 def convolution(channels: int, width: int, side: int) -> nn.Sequential:
@@ -108,12 +112,14 @@ class CompactHead(nn.Module):
             matches = self.match(boxes, logits.sigmoid(), targets, outputs[0].shape[3])
         classes, image = targets.classes[matches.objects], targets.image[matches.objects]
         wanted = torch.zeros_like(logits).flatten(0, 1)
-        wanted[matches.positions, classes] = matches.weights
+        wanted[matches.positions, classes] = matches.scores
         entropy = F.binary_cross_entropy_with_logits(logits, wanted.view_as(logits), reduction="none").sum((1, 2))
         away = distance_iou_loss(boxes.flatten(0, 1)[matches.positions], targets.boxes[matches.objects])
-        total = boxes.new_zeros(count).index_add(0, image, matches.weights).clamp(min=1.0)
-        distances = boxes.new_zeros(count).index_add(0, image, away * matches.weights)
-        class_loss, box_loss = (entropy / total).mean(), (distances / total).mean()
+        scores, weights, distances = (
+            boxes.new_zeros(count).index_add(0, image, values)
+            for values in (matches.scores, matches.weights, away * matches.weights)
+        )
+        class_loss, box_loss = (entropy / scores.clamp(min=1.0)).mean(), (distances / weights.clamp(min=1.0)).mean()
         return {"loss": class_loss + BOX_WEIGHT * box_loss, "class": class_loss, "box": box_loss}
 
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
@@ -132,7 +138,7 @@ class CompactHead(nn.Module):
         image = targets.image[objects]
         overlap = iou(boxes[image, places], targets.boxes[objects])
         score = scores[image, places, targets.classes[objects]]
-        quality = score**SCORE_POWER * overlap**IOU_POWER
+        quality = score * overlap.clamp(min=LEAST_IOU) ** IOU_POWER
 
         table = quality.new_full((len(targets.boxes), positions), -1.0)
         table[objects, places] = quality
@@ -148,7 +154,8 @@ class CompactHead(nn.Module):
             overlap.new_zeros(len(targets.boxes)).scatter_reduce(0, objects, values, "amax")[objects]
             for values in (quality, overlap)
         ]
-        return Matches(objects, owners, quality / highest[0].clamp(min=_SMALL) * highest[1])
+        weights = quality / highest[0].clamp(min=_SMALLEST)
+        return Matches(objects, owners, weights, weights * highest[1])
 
     def _inside(self, boxes: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
         """Pairs (K,) of objects and positions whose center lies in the object's box; a box narrower than two strides
