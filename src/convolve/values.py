@@ -60,15 +60,30 @@ class TargetSource(Protocol):
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What is odd about some ``images``, given by index, such as `3 objects have the box of another one`, and what to
+    do about it.
+    """
+
+    what: str
+    images: tuple[int, ...]
+    remedy: str
+
+
+@dataclass(frozen=True)
 class GroundTruthFindings:
     """What the doctor learns from reading all that is said of a dataset's images.
 
     ``failed`` says by index why something cannot be read. ``counts`` has (N, C) numbers for each image and class under
-    a heading, such as `pixels`.
+    a heading, such as `pixels`; those of the headings in ``fractions`` are best read as fractions of their sum.
+    ``facts`` are numbers of all images, as text under a heading; ``remarks`` are for a person to look at.
     """
 
     failed: Mapping[int, str] = field(default_factory=dict)
     counts: Mapping[str, Indices] = field(default_factory=dict)
+    fractions: frozenset[str] = frozenset()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
 
 
 class GroundTruth(TargetSource, Protocol):
@@ -117,10 +132,13 @@ class GroundTruth(TargetSource, Protocol):
 
 
 class Header(NamedTuple):
-    """What an image's header says: ``size`` (height, width) of the upright image; ``gray`` where it rules out color."""
+    """What an image's header says: ``size`` (height, width) of the upright image; ``gray`` where it rules out color;
+    and the EXIF ``orientation`` by which it is turned upright, 1 to 8.
+    """
 
     size: tuple[int, int]
     gray: bool
+    orientation: int = 1
 
 
 class EncodedImage(Protocol):
@@ -180,10 +198,10 @@ class Images(Protocol):
 class Dataset:
     """Images read through one of the recognized layouts, with all that the layout says of them.
 
-    ``ground_truths`` has it by kind: `labels`, `masks`. ``given_splits`` maps `train`, `validation` and `test` to the
-    indices that the layout itself assigns; it is empty when it assigns none. ``reason`` says by what the layout was
-    recognized and what was found, ``notes`` what was left out or not taken, a sentence each; ``annotations`` are those
-    image files below the root that the ground truths are read from, ``left_out`` those of which a note speaks;
+    ``ground_truths`` has it by kind: `labels`, `masks`, `boxes`. ``given_splits`` maps `train`, `validation` and `test`
+    to the indices that the layout itself assigns; it is empty when it assigns none. ``reason`` says by what the layout
+    was recognized and what was found, ``notes`` what was left out or not taken, a sentence each; ``annotations`` are
+    those image files below the root that the ground truths are read from, ``left_out`` those of which a note speaks;
     ``sources`` are tables and other files below the root that each say what is true of many images.
     """
 

@@ -15,7 +15,7 @@ from convolve.datasets.layouts import table_cells
 from convolve.errors import DataError
 from convolve.files import check_replaceable
 from convolve.marks import has_mark, is_drawing, is_page
-from convolve.tasks.segment.annotations import _is_predicted
+from convolve.tasks.coco_document import _is_predicted
 from convolve.verbs.explain.output import _is_attributions
 from convolve.verbs.explain.view_context import write_view
 from tests.fuzz.image_readers import CLASSES, PHOTO, encode

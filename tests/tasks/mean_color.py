@@ -130,8 +130,8 @@ class ColorPrediction:
     def cells(self) -> Mapping[str, str]:
         return {"image": self.image, "color": self.color}
 
-    def entries(self) -> Mapping[str, str]:
-        return {"image": self.image, "color": self.color, "error": self.error}
+    def entries(self) -> Sequence[Mapping[str, str]]:
+        return [{"image": self.image, "color": self.color, "error": self.error}]
 
     def as_json(self) -> dict[str, Any]:
         return {"image": self.image, "color": self.color, "error": self.error}
@@ -296,6 +296,10 @@ class ColorPredictor:
 
     def unreadable(self, name: str, error: str) -> ColorPrediction:
         return ColorPrediction(name, error=error)
+
+    def total(self, predictions: Sequence[ColorPrediction]) -> Mapping[str, str]:
+        del predictions
+        return {}
 
     def finish(self, predictions: Sequence[ColorPrediction]) -> Path | None:
         del predictions

@@ -121,7 +121,7 @@ def test_calibration_of_the_run_is_applied(run: Path, tmp_path: Path) -> None:
     assert len(predictions) == len(dataset)
     for one in predictions:
         assert sum(probability for _, probability in one.as_json()["classes"]) == pytest.approx(1, abs=1e-5)
-    right = [one.entries()["label"] == Path(one.image).parent.name for one in predictions]
+    right = [one.entries()[0]["label"] == Path(one.image).parent.name for one in predictions]
     assert np.mean(right) > 0.8
 
 

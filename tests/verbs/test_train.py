@@ -173,7 +173,7 @@ def test_multi_label_end_to_end(tmp_path: Path) -> None:
     again = convolve.evaluate(out, threads=1, progress=False, report=tmp_path / "page.html")
     assert again.evaluation.as_json() == trained.evaluation.as_json()
     predictions = convolve.predict(out, tmp_path / "data", threads=1, progress=False).predictions
-    labels = [prediction.entries()["label"] for prediction in predictions]
+    labels = [prediction.entries()[0]["label"] for prediction in predictions]
     assert {label for some in labels for label in some.split(";") if label} == {
         "north west",
         "north east",
@@ -182,7 +182,7 @@ def test_multi_label_end_to_end(tmp_path: Path) -> None:
     assert any(";" in some for some in labels)
     lowest, highest = (
         [
-            prediction.entries()["label"]
+            prediction.entries()[0]["label"]
             for prediction in convolve.predict(
                 out, tmp_path / "data", threads=1, progress=False, threshold=threshold
             ).predictions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast, final
 
@@ -11,13 +11,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from convolve.datasets.class_colors import class_color
 from convolve.datasets.images import DIGEST_BYTES
 from convolve.errors import DataError
 from convolve.targets import BoxTargets
-from convolve.values import Flags, Floats, GroundTruthFindings, Indices, Matrices, Pixels, Placement, Targets
+from convolve.values import (
+    Flags,
+    Floats,
+    GroundTruthFindings,
+    Indices,
+    Matrices,
+    Pixels,
+    Placement,
+    Remark,
+    Targets,
+)
 
 MIN_VISIBLE = 0.25
 """Fraction of a box's area that must stay in the input; a box of which less is visible is dropped."""
+SIZE_CLASSES = {"small": 0.0, "medium": 32.0**2, "large": 96.0**2}
+"""COCO's classes of objects by the least area in pixels (the largest ones of a class belong to it too)."""
+_NEARLY_ALL = 0.95  # of an image
+_REPEATED = 1e-3  # pixels: boxes that differ by less are the same
 
 
 @final
@@ -42,7 +57,7 @@ class Boxes:
     difficult: Flags
     covers: Flags
     min_visible: float = MIN_VISIBLE
-    findings: GroundTruthFindings = field(default_factory=GroundTruthFindings)
+    failed: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises `DataError` where the arrays do not fit together, or a class index is out of range."""
@@ -58,19 +73,38 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.first) - 1
 
+    @property
+    def findings(self) -> GroundTruthFindings:
+        """The annotations that cannot be read; how many objects there are of each class and size; and boxes that are
+        likely wrong.
+        """
+        counts = {"objects": self.counts()}
+        bounds = [*SIZE_CLASSES.values(), np.inf]
+        for name, least, most in zip(SIZE_CLASSES, bounds[:-1], bounds[1:], strict=True):
+            counts[name] = self._count((self.areas <= most) & ((self.areas > least) | (least == 0)))
+        counts |= {
+            name: self._count(flags)
+            for name, flags in (("crowd", self.crowd), ("difficult", self.difficult))
+            if flags.any()
+        }
+        each = np.sort(counts["objects"].sum(1)) if len(self) else np.zeros(1, dtype=np.int64)
+        facts = {
+            "objects": f"{len(self.boxes):,}",
+            "per image": f"{each[0]:,} to {each[-1]:,} (median {each[len(each) // 2]:,})",
+            "images without objects": f"{np.count_nonzero(each == 0):,}",
+        }
+        return GroundTruthFindings(self.failed, counts, facts=facts, remarks=self._remarks())
+
     def rows(self, indices: Indices) -> tuple[Indices, Indices]:
         """(K,) the boxes of some images, image after image, and (K,) each one's position in ``indices``."""
-        counts = self.first[indices + 1] - self.first[indices]
+        counts = np.where(indices >= 0, self.first[indices + 1] - self.first[indices], 0)
         before = np.cumsum(counts) - counts
         rows = np.arange(counts.sum()) + np.repeat(self.first[indices] - before, counts)
         return rows.astype(np.int64), np.repeat(np.arange(len(indices)), counts)
 
     def counts(self) -> Indices:
         """(N, C) how many objects of each class each image has; crowds count once."""
-        found = np.zeros((len(self), len(self.classes)), dtype=np.int64)
-        rows, image = self.rows(np.arange(len(self)))
-        np.add.at(found, (image, self.class_indices[rows]), 1)
-        return found
+        return self._count(np.ones(len(self.boxes), dtype=bool))
 
     def presence(self) -> Flags:
         """(N, C) which classes occur in which images."""
@@ -84,10 +118,10 @@ class Boxes:
         return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
     def take(self, indices: Indices) -> Boxes:
-        """The boxes of some images, in the order asked."""
+        """The boxes of some images, in the order asked; -1 stands for an image of which nothing is known."""
         rows, image = self.rows(indices)
         first = np.concatenate([[0], np.cumsum(np.bincount(image, minlength=len(indices)))]).astype(np.int64)
-        return self._with_rows(rows, first, self.sizes[indices], self.covers[indices])
+        return self._with_rows(rows, first, indices)
 
     def with_classes(self, names: Sequence[str]) -> Boxes:
         """The boxes with the classes ``names`` in that order; those of any other class are left out."""
@@ -95,11 +129,14 @@ class Boxes:
         table = np.array([positions.get(name, -1) for name in self.classes], dtype=np.int64)
         rows = np.flatnonzero(table[self.class_indices] >= 0)
         first = np.searchsorted(rows, self.first).astype(np.int64)
-        chosen = self._with_rows(rows, first, self.sizes, self.covers)
+        chosen = self._with_rows(rows, first, np.arange(len(self)))
         return replace(chosen, class_indices=table[chosen.class_indices], classes=tuple(names))
 
     def targets(self, indices: Indices, placement: Placement) -> BoxTargets:
-        """The boxes around the moved corners, in pixels of the input and clipped to it."""
+        """The boxes in pixels of the input: each is the one around the four corners of the old box as the matrix moves
+        them, so that one that is rotated grows, and is clipped to the input; one of which less than ``min_visible`` of
+        the area is left is dropped.
+        """
         rows, image = self.rows(indices)
         scales = placement.sizes[:, ::-1] / np.maximum(self.sizes[indices][:, ::-1], 1)
         boxes = move_boxes(self.boxes[rows] * np.tile(scales, 2)[image], placement.matrices[image])
@@ -124,8 +161,42 @@ class Boxes:
         names = [" + ".join(f"{row[kind]} {self.classes[kind]}" for kind in np.flatnonzero(row)) for row in counts]
         return drawn, [name or "no object" for name in names]
 
-    def _with_rows(self, rows: Indices, first: Indices, sizes: Indices, covers: Flags) -> Boxes:
-        """Some of the boxes, of other images."""
+    def _images(self) -> Indices:
+        """(M,) the image of each box."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
+
+    def _count(self, chosen: Flags) -> Indices:
+        """(N, C) how many of the chosen (M,) objects of each class each image has."""
+        found = np.zeros((len(self), len(self.classes)), dtype=np.int64)
+        np.add.at(found, (self._images()[chosen], self.class_indices[chosen]), 1)
+        return found
+
+    def _remarks(self) -> tuple[Remark, ...]:
+        """What is odd about boxes, without those that a reader has left out already."""
+        image = self._images()
+        rounded = np.rint(self.boxes / _REPEATED).astype(np.int64)
+        keys = np.column_stack([image, self.class_indices, rounded])
+        repeated = np.ones(len(keys), dtype=bool)
+        repeated[np.unique(keys, axis=0, return_index=True)[1]] = False
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        nearly = (sides.prod(1) >= _NEARLY_ALL * np.maximum(self.sizes[image].prod(1), 1)) & ~self.crowd
+        found = (
+            (repeated, "the class and the box of another one in the same image", "remove the copies"),
+            (nearly, "a box that covers nearly all of the image", "check whether that is meant"),
+        )
+        return tuple(
+            Remark(
+                f"{rows.sum():,} object{'s have' if rows.sum() > 1 else ' has'} {what}",
+                tuple(np.unique(image[rows]).tolist()),
+                remedy,
+            )
+            for rows, what, remedy in found
+            if rows.any()
+        )
+
+    def _with_rows(self, rows: Indices, first: Indices, images: Indices) -> Boxes:
+        """Some of the boxes, of some of the images, those of image i from ``first[i]``."""
+        there = images >= 0
         return replace(
             self,
             boxes=self.boxes[rows],
@@ -134,8 +205,9 @@ class Boxes:
             crowd=self.crowd[rows],
             difficult=self.difficult[rows],
             first=first,
-            sizes=sizes,
-            covers=covers,
+            sizes=self.sizes[images],
+            covers=self.covers[images] & there,
+            failed={row: self.failed[index] for row, index in enumerate(images.tolist()) if index in self.failed},
         )
 
 
@@ -144,10 +216,3 @@ def move_boxes(boxes: npt.NDArray[np.float64], matrices: Matrices) -> npt.NDArra
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     moved = corners @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2]
     return np.concatenate([moved.min(1), moved.max(1)], axis=1)
-
-
-def class_color(index: int) -> tuple[int, int, int]:
-    """The color in which boxes of a class are drawn."""
-    from convolve.datasets.layouts.mask_values import distinct_colors
-
-    return distinct_colors(index + 2)[index + 1]

@@ -174,7 +174,7 @@ class _Reading:
             try:
                 encoded = self.opened[index] = self.images.open(index)
                 self.digests[index] = encoded.digest
-                (height, width), gray = encoded.header
+                (height, width), gray, _ = encoded.header
                 self.gray &= gray
             except (ImageError, OSError) as error:
                 if index not in self.opened:

@@ -92,8 +92,9 @@ class Findings:
     many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
     lacks though others have them. ``blank`` counts images of a single color.
     ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
-    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks. ``exact_rows`` and
-    ``near_rows`` are the indices of the images of all groups of duplicates.
+    read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks; ``fractions`` are
+    the headings of those to be read as fractions of their sum. ``facts``: what else the ground truth counts, as text
+    under a heading. ``exact_rows`` and ``near_rows`` are the indices of the images of all groups of duplicates.
     """
 
     images: int
@@ -115,6 +116,8 @@ class Findings:
     warnings: tuple[str, ...]
     usable: Indices
     totals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    fractions: frozenset[str] = frozenset()
     exact_rows: tuple[Indices, ...] = ()
     near_rows: tuple[Indices, ...] = ()
 
@@ -122,7 +125,7 @@ class Findings:
 def as_json(findings: Findings) -> dict[str, Any]:
     """The findings as JSON has them, under the fields' names; of ``usable`` only the number, and no indices."""
     document = asdict(replace(findings, exact_rows=(), near_rows=()))
-    del document["exact_rows"], document["near_rows"]
+    del document["exact_rows"], document["near_rows"], document["fractions"]
     return {**document, "usable": len(findings.usable)}
 
 
@@ -160,7 +163,7 @@ def diagnose(
     if splits is not None:
         parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     parts = {name: np.intersect1d(part, survey.usable) for name, part in parts.items() if len(part)}
-    names, counted = ground_truth.classes, ground_truth.findings.counts
+    names, found = ground_truth.classes, ground_truth.findings
     considered = {"all": survey.usable, **parts}
     if isinstance(ground_truth, Labels) and not ground_truth.multi_label:
         values = ground_truth.values.astype(np.int64, copy=False)
@@ -199,11 +202,17 @@ def diagnose(
         near=_summarize(dataset, present, parts, near) if near else NO_DUPLICATES,
         warnings=(),
         usable=survey.usable,
-        totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in counted.items()},
+        totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in found.counts.items()},
+        facts=found.facts,
+        fractions=found.fractions,
         exact_rows=tuple(exact),
         near_rows=tuple(near),
     )
-    return replace(findings, warnings=tuple(_advice(findings)))
+    remarks = (
+        f"{each.what}, such as in {_enumerate([dataset.images.name(index) for index in each.images])}; {each.remedy}."
+        for each in found.remarks
+    )
+    return replace(findings, warnings=(*_advice(findings), *remarks))
 
 
 def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:

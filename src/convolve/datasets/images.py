@@ -42,7 +42,8 @@ from convolve.values import EncodedImage, Header, Images, Indices, Pixels
 DIGEST_BYTES = 16
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112  # tags of TIFF and EXIF
 _GRAY_MODES: Final = frozenset({"1", "L", "LA", "I", "F"})
-_SIDEWAYS: Final = 5  # the first of the orientations that exchange height and width
+SIDEWAYS: Final = 5
+"""The first of the EXIF orientations that exchange height and width."""
 _PNG_METADATA: Final = (b"eXIf", b"exif", b"xmp")  # names all in which Pillow looks for a PNG's orientation
 _JPEG_FLAGS: Final = {
     1: (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE),
@@ -101,7 +102,7 @@ class EncodedFile(EncodedImage):
             if not bare:
                 check_cost(image, len(self.blob))
             size, orientation = (image.size, 1) if bare else _layout(image)
-            return Header(size if orientation >= _SIDEWAYS else size[::-1], gray)
+            return Header(size if orientation >= SIDEWAYS else size[::-1], gray, orientation)
 
     def decode(self, at_least: int = 0) -> Pixels:
         """(H, W, 1) gray or (H, W, 3) RGB uint8, turned as the EXIF orientation says.

@@ -165,6 +165,7 @@ class Masks:
         return GroundTruthFindings(
             failed={row: failed[index] for row, index in enumerate(self._indices.tolist()) if index in failed},
             counts={"pixels": self.pixel_counts()},
+            fractions=frozenset({"pixels"}),
         )
 
     def read(self, index: int) -> Pixels:

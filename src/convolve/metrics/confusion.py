@@ -63,7 +63,7 @@ def accuracy(matrix: Indices) -> float:
 
 def class_metrics(matrix: Indices) -> ClassMetrics:
     """The metrics of each class from a (C, C) confusion matrix with a row for each true class."""
-    return _metrics(np.diagonal(matrix), matrix.sum(0), matrix.sum(1))
+    return metrics_from_counts(np.diagonal(matrix), matrix.sum(0), matrix.sum(1))
 
 
 def label_metrics(targets: Flags, predictions: Flags) -> ClassMetrics:
@@ -72,7 +72,21 @@ def label_metrics(targets: Flags, predictions: Flags) -> ClassMetrics:
     >>> label_metrics(np.array([[1, 1], [0, 1]], bool), np.array([[1, 0], [1, 1]], bool)).precision.tolist()
     [0.5, 1.0]
     """
-    return _metrics((targets.astype(bool) & predictions.astype(bool)).sum(0), predictions.sum(0), targets.sum(0))
+    return metrics_from_counts(
+        (targets.astype(bool) & predictions.astype(bool)).sum(0), predictions.sum(0), targets.sum(0)
+    )
+
+
+def metrics_from_counts(hits: npt.ArrayLike, predictions: npt.ArrayLike, support: npt.ArrayLike) -> ClassMetrics:
+    """The metrics of classes of which ``hits`` (C,) of ``predictions`` (C,) are right, and ``support`` (C,) belong."""
+    hits, predictions, support = (np.asarray(counts, dtype=np.int64) for counts in (hits, predictions, support))
+    return ClassMetrics(
+        precision=_divide(hits, predictions),
+        recall=_divide(hits, support),
+        f1=_divide(2 * hits, predictions + support),
+        support=support,
+        predictions=predictions,
+    )
 
 
 def macro_average(metrics: ClassMetrics) -> Averages:
@@ -83,17 +97,6 @@ def macro_average(metrics: ClassMetrics) -> Averages:
 def weighted_average(metrics: ClassMetrics) -> Averages:
     """Every class counts by its support."""
     return _averages(metrics, metrics.support.astype(np.float64))
-
-
-def _metrics(hits: npt.ArrayLike, predictions: npt.ArrayLike, support: npt.ArrayLike) -> ClassMetrics:
-    hits, predictions, support = (np.asarray(counts, dtype=np.int64) for counts in (hits, predictions, support))
-    return ClassMetrics(
-        precision=_divide(hits, predictions),
-        recall=_divide(hits, support),
-        f1=_divide(2 * hits, predictions + support),
-        support=support,
-        predictions=predictions,
-    )
 
 
 def _averages(metrics: ClassMetrics, weights: Fractions) -> Averages:

@@ -80,6 +80,7 @@ def headlines(findings: Findings) -> tuple[Headline, ...]:
         Headline("images", thousands(len(findings.usable)), ", ".join(splits) or "no splits given"),
         Headline("classes", thousands(len(findings.classes)), f"largest {findings.imbalance:.3g} times the smallest"),
         Headline("duplicates", thousands(alike), "images that others are equal or nearly equal to"),
+        *(Headline(name, value, "") for name, value in findings.facts.items()),
         *(
             Headline(label, thousands(each.leaks), f"across splits, of {count_of(each.groups, 'groups')}")
             for label, each in leaks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from convolve.choices import Fit
@@ -30,6 +30,13 @@ class TaskInfo:
     metric_titles: Mapping[str, str]
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:
+    """The headings of columns that have classes' names, by class; where one is that of an ``others`` column, it says
+    that it is a class.
+    """
+    return {name: f"{name} (class)" if name in others else name for name in classes}
 
 
 def check_predict_options(top: int, threshold: float | None) -> None:

@@ -17,7 +17,7 @@ from convolve.tasks.info import TaskInfo
 if TYPE_CHECKING:
     from convolve.tasks.task import Task
 
-_BUILT_IN = ("classify", "segment")
+_BUILT_IN = ("classify", "detect", "segment")
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
 _REGISTERED: dict[str, type[Task]] = {}
 Use = Literal["train", "predict"]
@@ -70,7 +70,8 @@ def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
         owners = [name for name, own in others if unknown[0] in {option.name for option in fields(own)}]
         if owners:
             flag = unknown[0].replace("_", "-")
-            raise OptionError(f"--{flag} is an option of {' and '.join(owners)}, not of {task}; omit it.")
+            names = " and ".join([", ".join(owners[:-1]), owners[-1]] if len(owners) > 1 else owners)
+            raise OptionError(f"--{flag} is an option of {names}, not of {task}; omit it.")
     return build(cls, values)
 
 

@@ -98,8 +98,8 @@ class Prediction(Protocol):
         """A row of the table for people, by heading; the same headings for every image of a run."""
         ...
 
-    def entries(self) -> Mapping[str, str]:
-        """A row of a CSV table, by column, `image` and `error` among them; the same columns for every image."""
+    def entries(self) -> Sequence[Mapping[str, str]]:
+        """Rows of a CSV table, one or more, by column, `image` and `error` among them; the same columns for all."""
         ...
 
     def as_json(self) -> dict[str, Any]:
@@ -125,6 +125,10 @@ class Predictor(Protocol):
 
     def unreadable(self, name: str, error: str) -> Prediction:
         """The entry of an image that could not be read."""
+        ...
+
+    def total(self, predictions: Sequence[Any]) -> Mapping[str, str]:
+        """A last row of the table for people, for all images together, by heading; empty for none."""
         ...
 
     def finish(self, predictions: Sequence[Any]) -> Path | None:
@@ -163,9 +167,10 @@ class Task(ABC):
     def defaults(
         cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
     ) -> Iterator[Choice]:
-        """A value with its reason for each of the task's own options; ``known`` holds the recipe's values so far.
+        """A value with its reason for each of the task's own options; ``known`` holds what the recipe sets.
 
-        May also choose options of the recipe itself that nobody has set. Raises `OptionError` for a value out of range.
+        May also choose options of the recipe itself that nobody has set: its choices go before those for any task.
+        Raises `OptionError` for a value out of range.
         """
 
     @property
@@ -277,8 +282,10 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def probabilities(self, inputs: Tensor) -> Tensor:
-        """(N, C, H, W) images to outputs between 0 and 1, of the shape of the network's own."""
+    def probabilities(self, inputs: Tensor) -> Any:
+        """(N, C, H, W) images to outputs of the shape of the network's own, of which the targets of explanations make
+        numbers between 0 and 1.
+        """
 
     def ground_truth_labels(self, ground_truth: Any, indices: Indices) -> tuple[str, ...]:
         """What some images should be predicted as, in words; empty where that cannot be said in a few."""

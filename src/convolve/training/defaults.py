@@ -106,14 +106,15 @@ def resolve(
     own = {option.name for option in fields(task.options)}
 
     choices = (  # generators: each begins when the ones before it have ended, and knows what they chose
+        task_defaults(known, facts, card, ground_truth),
         _data(known, facts, card, task),
         _optimization(known, card),
         _augmentation(known, facts, card),
-        task_defaults(known, facts, card, ground_truth),
     )
     for name, value, reason in chain.from_iterable(choices):
         if name not in known:
             known[name], reasons[name] = value, reason
+    reasons = {name: reasons[name] for name in sorted(reasons, key=own.__contains__)}  # the task's own last
     if known["fit"] not in task.fits:
         fits = f"{', '.join(task.fits[:-1])} or {task.fits[-1]}"
         raise OptionError(f"--fit {known['fit']} is not available for the task {task.name}; use {fits}.")

@@ -97,7 +97,7 @@ class Recipe:
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None
-    """What to learn: `classify` or `segment`; by default what the annotations and the network are for."""
+    """What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are for."""
     network: str | None = None
     """Name of the network; `convolve networks` lists them."""
     epochs: int | None = None

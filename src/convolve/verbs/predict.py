@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
@@ -48,15 +48,19 @@ class Predict:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predictions in the order of the images, and the file of all of them, where the task writes one."""
+    """The predictions in the order of the images, the file of all of them, where the task writes one, and a last row
+    of the table for all images, where the task gives one.
+    """
 
     predictions: tuple[Prediction, ...]
     annotations: Path | None = None
+    total: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """`predictions`: one dictionary for each image; `annotations`: the file, if any."""
+        """`predictions`: one dictionary for each image; `annotations`: the file, if any; `total`: the row, if any."""
         path = {"annotations": str(self.annotations)} if self.annotations else {}
-        return {"predictions": [prediction.as_json() for prediction in self.predictions], **path}
+        total = {"total": dict(self.total)} if self.total else {}
+        return {"predictions": [prediction.as_json() for prediction in self.predictions], **path, **total}
 
     def _repr_html_(self) -> str:
         from convolve.datasets.images import ImageFiles
@@ -96,7 +100,7 @@ def run(options: Predict, listener: Listener) -> Predictions:
             listener(Progress("predict", len(predictions), len(images)))
     if all(prediction.error for prediction in predictions):
         raise DataError(f"None of the images can be read; the first: {predictions[0].error}")
-    result = Predictions(tuple(predictions), predictor.finish(predictions))
+    result = Predictions(tuple(predictions), predictor.finish(predictions), predictor.total(predictions))
     if options.csv:
         _write_csv(options.csv, result)
     return result
@@ -111,6 +115,9 @@ def render(result: Predictions) -> Iterator[RenderableType]:
     table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, header_style="bold")
     for cells in rows:
         table.add_row(*map(Text, cells.values()))
+    if result.total:
+        table.add_section()
+        table.add_row(*(Text(result.total.get(heading, "")) for heading in rows[0]), style="bold")
     yield table
     for prediction in result.predictions:
         if prediction.error:
@@ -171,7 +178,7 @@ def _write_csv(path: Path, result: Predictions) -> None:
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    rows = [prediction.entries() for prediction in result.predictions]
+    rows = [row for prediction in result.predictions for row in prediction.entries()]
     writer.writerow(map(escape_text, rows[0]))
     writer.writerows([escape_text(row[column]) for column in rows[0]] for row in rows)
     write_text(link_target(path), text.getvalue())

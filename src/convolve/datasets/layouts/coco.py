@@ -1,7 +1,7 @@
-"""COCO's annotations: JSON files whose objects are outlined by polygons or run-length encoded.
+"""COCO's annotations: JSON files whose objects have boxes, and are perhaps outlined by polygons or run-length encoded.
 
-They give masks, and labels: which categories occur in an image. Lin et al. 2014, "Microsoft COCO: Common Objects in
-Context"; the format: https://cocodataset.org/#format-data.
+They give boxes, masks where there are outlines, and labels: which categories occur in an image. Lin et al. 2014,
+"Microsoft COCO: Common Objects in Context"; the format: https://cocodataset.org/#format-data.
 """
 
 from __future__ import annotations
@@ -15,32 +15,28 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural, take_inventory
-from convolve.datasets.layouts.documents import mentioned, without_duplicates
-from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
-from convolve.datasets.layouts.outlines import (
-    BOX,
-    EMPTY,
-    OUTLINE,
-    NamedObject,
-    NoOutlinesError,
-    OutlinedImage,
+from convolve.datasets.layouts.annotated_images import (
+    AnnotatedImage,
     class_name,
     count_of,
     find_split,
     list_names,
-    outlined_dataset,
 )
+from convolve.datasets.layouts.coco_objects import id_text, read_objects
+from convolve.datasets.layouts.documents import mentioned, without_duplicates
+from convolve.datasets.layouts.image_finder import ImageFinder, folders_of_images
+from convolve.datasets.layouts.outlines import NoOutlinesError, outlined_dataset
 from convolve.datasets.layouts.parts import NoGroundTruthError, split_word
-from convolve.datasets.layouts.shapes import Polygons, Rle, corner_lists, is_outline
+from convolve.datasets.layouts.shapes import is_outline
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError
 from convolve.untrusted.documents import parse_json
-from convolve.untrusted.fields import as_size, as_text
+from convolve.untrusted.fields import as_size
 from convolve.untrusted.files import read_file
 from convolve.values import Dataset
 
 NAME = "coco"
-EXPECTED = "annotations/*.json in COCO's format, with polygons or RLE"
+EXPECTED = "annotations/*.json in COCO's format, with polygons, RLE or boxes"
 MARK = re.compile(r"^([^/]+/)?[^/]+\.json$", re.IGNORECASE)
 PREDICTED = "predicted by convolve"
 """How the description in a file begins that `convolve predict` wrote: ground truth only where a person gives it."""
@@ -61,9 +57,13 @@ class _Document:
     def outlined(self) -> bool:
         return any(is_outline(one.get("segmentation")) for one in self.annotations)
 
+    @cached_property
+    def boxed(self) -> bool:
+        return any(one.get("bbox") for one in self.annotations)
+
     @property
     def is_ground_truth(self) -> bool:
-        return self.outlined and not self.predicted
+        return (self.outlined or self.boxed) and not self.predicted
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Images:
     out although they are here, and what to say.
     """
 
-    entries: list[OutlinedImage]
+    entries: list[AnnotatedImage]
     missing: list[str]
     left: list[str]
     notes: list[str]
@@ -93,10 +93,12 @@ def recognize(inventory: Inventory) -> Dataset | None:
         if not any(document.is_ground_truth for document in documents):
             documents += _read_all(inventory, group, unreadable)
     taken = [document for document in documents if document.is_ground_truth]
+    taken = [document for document in taken if document.outlined] or taken
     if taken:
-        names, duplicates = without_duplicates(inventory.root, [document.name for document in taken])
+        names = [document.name for document in taken]
+        left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if one.name not in names]
+        names, duplicates = without_duplicates(inventory.root, names)
         taken = [document for document in taken if document.name in names]
-        left = [f"{one.name} is not read: {_obstacle(one)}" for one in documents if not one.is_ground_truth]
         return _dataset(inventory, taken, [*duplicates, *left])
     if documents:
         kind = NoGroundTruthError if all(document.predicted for document in documents) else NoOutlinesError
@@ -113,7 +115,7 @@ def open_file(path: Path, options: ReadingOptions) -> Dataset | None:
     document = _read(path.parent, path.name)
     if document is None:
         return None
-    if not document.outlined:
+    if not (document.outlined or document.boxed):
         raise DataError(f"{path} is not read: {_obstacle(replace(document, predicted=False))}.")
     for folder in folders_of_images(path):
         inventory = take_inventory(folder, options)
@@ -188,12 +190,10 @@ def _obstacle(document: _Document) -> str:
         return "convolve predicted it; give the file itself where it is meant as ground truth"
     if not document.annotations:
         return "it has no annotations"
-    images = {_id(image.get("id")): _name(image) for image in document.images}
-    named = dict.fromkeys(images.get(_id(one.get("image_id")), "no image") for one in document.annotations)
-    boxes = count_of(len(document.annotations), "object")
-    return (
-        f"of its {boxes} it has only boxes, no outlines, such as in {list_names(list(named))}; export polygons or RLE"
-    )
+    images = {id_text(image.get("id")): _name(image) for image in document.images}
+    named = dict.fromkeys(images.get(id_text(one.get("image_id")), "no image") for one in document.annotations)
+    number, has = count_of(len(document.annotations), "object"), "only boxes, no" if document.boxed else "no boxes or"
+    return f"of its {number} it has {has} outlines, such as in {list_names(list(named))}; export polygons or RLE"
 
 
 def _dataset(inventory: Inventory, documents: Sequence[_Document], notes: Sequence[str]) -> Dataset:
@@ -223,7 +223,7 @@ def _classes(documents: Sequence[_Document], tables: Sequence[Mapping[str, str]]
         files = " and ".join(Path(document.name).name for document in documents)
         raise DataError(f"{files} have different categories; use one list, or choose one file with --annotations.")
     used = {
-        table[_id(one["category_id"])]
+        table[id_text(one["category_id"])]
         for table, document in zip(tables, documents, strict=True)
         for one in document.annotations
     }
@@ -251,12 +251,12 @@ def _categories(root: Path, document: _Document) -> dict[str, str]:
     path = root / document.name
     names: dict[str, str] = {}
     for one in document.categories:
-        key = _id(one.get("id"))
+        key = id_text(one.get("id"))
         if not key or not _text(one.get("name")):
             raise DataError(f"{path} has a category without id or name; complete it.")
         if names.setdefault(key, _text(one["name"])) != _text(one["name"]):
             raise DataError(f"{path} has two categories of the same id {key}; give each its own.")
-    unknown = [key for one in document.annotations if (key := _id(one.get("category_id"))) not in names]
+    unknown = [key for one in document.annotations if (key := id_text(one.get("category_id"))) not in names]
     if unknown:
         raise DataError(
             f"{path} has {count_of(len(unknown), 'object')} whose category_id is none of its categories' ids, such as "
@@ -270,16 +270,16 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
     path = root / document.name
     words = (*Path(document.name).stem.split("_"), Path(document.name).parent.name)
     split = next(filter(None, map(split_word, words)), None)
-    objects = _objects(path, document, categories)
+    objects = read_objects(path, document.annotations, categories)
     ids: dict[str, set[str]] = defaultdict(set)
     for image in document.images:
-        if not _name(image) or not _id(image.get("id")):
+        if not _name(image) or not id_text(image.get("id")):
             raise DataError(f"{path} has an image without id or file_name ({_name(image) or 'no name'}); complete it.")
-        ids[_id(image["id"])].add(_name(image))
+        ids[id_text(image["id"])].add(_name(image))
     found = finder.find(_names(document), document.name)
     doubled = {key: sorted(names) for key, names in ids.items() if len(names) > 1}
     entries = [
-        OutlinedImage(
+        AnnotatedImage(
             found.paths[name],
             document.name,
             tuple(objects.get(key, ())),
@@ -287,7 +287,7 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
             split or find_split(found.paths[name]) or split_word(path.parent.name),
         )
         for image in document.images
-        if (name := _name(image)) in found.paths and (key := _id(image["id"])) not in doubled
+        if (name := _name(image)) in found.paths and (key := id_text(image["id"])) not in doubled
     ]
     notes = []
     for key, names in list(doubled.items())[:1]:
@@ -311,35 +311,6 @@ def _read_images(root: Path, document: _Document, finder: ImageFinder, categorie
     return _Images(entries, list(found.missing), left, notes)
 
 
-def _objects(path: Path, document: _Document, categories: Mapping[str, str]) -> dict[str, list[NamedObject]]:
-    """The objects of the images by their ids. Raises `DataError` where all corners are fractions of the image."""
-    found: dict[str, list[NamedObject]] = defaultdict(list)
-    polygons = []
-    for one in document.annotations:
-        outline, name = one.get("segmentation"), categories[_id(one["category_id"])]
-        shape = _shape(outline) if is_outline(outline) else None
-        polygons += [shape] if isinstance(shape, Polygons) else []
-        kind = OUTLINE if shape else EMPTY if outline else BOX
-        found[_id(one.get("image_id"))].append(NamedObject(name, shape, kind))
-    if polygons and all(map(_is_fraction, polygons)):
-        raise DataError(f"{path} has corners that are fractions of the image; export them in pixels.")
-    return found
-
-
-def _is_fraction(shape: Polygons) -> bool:
-    """Whether all corners lie between 0 and 1."""
-    try:
-        return all(0 <= corners.min() <= corners.max() <= 1 for corners in corner_lists(shape.outlines))
-    except DataError:
-        return False
-
-
-def _shape(segmentation: Any) -> Polygons | Rle:
-    if isinstance(segmentation, Mapping):
-        return Rle(segmentation.get("counts"), segmentation.get("size"))
-    return Polygons(segmentation)
-
-
 def _names(document: _Document) -> list[str]:
     return [_name(image) for image in document.images]
 
@@ -355,14 +326,6 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
         return as_size(image.get("height"), image.get("width"))
     except ValueError:
         return None
-
-
-def _id(value: object) -> str:
-    """An id as text: `7`, `7.0` and `"7"` are one; none where there is none."""
-    try:
-        return as_text(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
-    except ValueError:
-        return ""
 
 
 def _text(value: object) -> str:

@@ -15,25 +15,24 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from convolve.datasets.inventory import Inventory
-from convolve.datasets.layouts.documents import read_xml, without_duplicates
-from convolve.datasets.layouts.image_finder import ImageFinder
-from convolve.datasets.layouts.outlines import (
+from convolve.datasets.layouts.annotated_images import (
     BOX,
     OUTLINE,
+    AnnotatedImage,
     NamedObject,
-    OutlinedImage,
     class_name,
     find_split,
     list_names,
-    outlined_dataset,
-    tagged_dataset,
 )
+from convolve.datasets.layouts.documents import read_xml, without_duplicates
+from convolve.datasets.layouts.image_finder import ImageFinder
+from convolve.datasets.layouts.outlines import outlined_dataset, tagged_dataset
 from convolve.datasets.layouts.parts import split_word
-from convolve.datasets.layouts.shapes import Ellipse, Polygons, paste, rectangle
+from convolve.datasets.layouts.shapes import Edges, Ellipse, Polygons, flags_bounds, paste, rectangle
 from convolve.errors import DataError
 from convolve.untrusted.fields import as_number, as_size, as_whole
 from convolve.untrusted.images import MAX_PIXELS
-from convolve.values import Dataset, Pixels
+from convolve.values import Dataset, Flags, Pixels
 
 NAME = "cvat"
 EXPECTED = "CVAT's annotations.xml for images"
@@ -60,12 +59,18 @@ class RowRle:
         """The pixels of the box."""
         return self.size[0] * self.size[1]
 
+    def bounds(self, size: tuple[int, int]) -> Edges | None:  # noqa: ARG002 - wherever the image ends
+        """Around the pixels of the object."""
+        return flags_bounds(self._flags(), self.origin)
+
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the object that lie in the image."""
+        paste(mask, self._flags(), self.origin, value)
+
+    def _flags(self) -> Flags:
         if sum(self.counts) != self.size[0] * self.size[1]:
             raise DataError(f"its runs of {sum(self.counts)} pixels do not fill {self.size[0]}x{self.size[1]}")
-        flat = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
-        paste(mask, flat.reshape(self.size), self.origin, value)
+        return np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts).reshape(self.size)
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
@@ -84,7 +89,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         return None
     names, duplicates = without_duplicates(inventory.root, list(roots))
     finder = ImageFinder(inventory.images)
-    entries: list[OutlinedImage] = []
+    entries: list[AnnotatedImage] = []
     missing: list[str] = []
     for name in names:
         root = roots[name]
@@ -100,7 +105,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
 
 def _dataset(
-    inventory: Inventory, roots: dict[str, Element], entries: list[OutlinedImage], missing: list[str]
+    inventory: Inventory, roots: dict[str, Element], entries: list[AnnotatedImage], missing: list[str]
 ) -> Dataset:
     listed = dict.fromkeys(name for root in roots.values() for name in _labels(root))
     reason = f"CVAT's {', '.join(roots)}"
@@ -124,7 +129,7 @@ def _labels(root: Element) -> Iterator[str]:
             yield class_name(label.findtext("name"))
 
 
-def _entry(inventory: Inventory, file: str, path: str, image: Element) -> OutlinedImage:
+def _entry(inventory: Inventory, file: str, path: str, image: Element) -> AnnotatedImage:
     try:
         objects = tuple(one for child in image if (one := _object(child)))
         size = as_size(image.attrib["height"], image.attrib["width"])
@@ -134,7 +139,7 @@ def _entry(inventory: Inventory, file: str, path: str, image: Element) -> Outlin
             f"{inventory.root / file} has an object of {path} without label, or with odd numbers; export it again."
         ) from error
     split = split_word(image.get("subset", "")) or find_split(path) or split_word(PurePosixPath(file).stem)
-    return OutlinedImage(path, file, objects, size, split, tags)
+    return AnnotatedImage(path, file, objects, size, split, tags)
 
 
 def _object(one: Element) -> NamedObject | None:

@@ -15,22 +15,21 @@ from typing import Any, final
 import numpy as np
 
 from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, natural
-from convolve.datasets.layouts.documents import read_json, without_duplicates
-from convolve.datasets.layouts.image_finder import ImageFinder, path_parts
-from convolve.datasets.layouts.outlines import (
+from convolve.datasets.layouts.annotated_images import (
     BOX,
     OUTLINE,
+    AnnotatedImage,
     NamedObject,
-    OutlinedImage,
     class_name,
     count_of,
     find_split,
     list_names,
-    outlined_dataset,
-    tagged_dataset,
 )
+from convolve.datasets.layouts.documents import read_json, without_duplicates
+from convolve.datasets.layouts.image_finder import ImageFinder, path_parts
+from convolve.datasets.layouts.outlines import outlined_dataset, tagged_dataset
 from convolve.datasets.layouts.painting import cover
-from convolve.datasets.layouts.shapes import Ellipse, Polygons, Shape, rectangle
+from convolve.datasets.layouts.shapes import Edges, Ellipse, Polygons, Shape, flags_bounds, rectangle
 from convolve.errors import DataError
 from convolve.untrusted.documents import cut_rows, parse_json
 from convolve.untrusted.fields import as_dict, as_list, as_number, as_size, as_whole
@@ -70,6 +69,10 @@ class Brush:
         if size != self.size:
             raise DataError(f"its brush strokes are of {list(self.size)}, the image is {list(size)}")
         return _UNPACKED_STEPS * self.size[0] * self.size[1]
+
+    def bounds(self, size: tuple[int, int]) -> Edges | None:  # noqa: ARG002 - which `steps` has compared
+        """Around the pixels of the strokes."""
+        return flags_bounds(self._alpha())
 
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the strokes."""
@@ -132,7 +135,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         return None
     names, duplicates = without_duplicates(inventory.root, list(files))
     files = {name: files[name] for name in names}
-    entries: list[OutlinedImage] = []
+    entries: list[AnnotatedImage] = []
     missing: list[str] = []
     for file, tasks in files.items():
         done = [task for task in tasks if task]
@@ -162,7 +165,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
 def _entries(
     inventory: Inventory, file: str, tasks: Sequence[_Task], found: Mapping[str, str]
-) -> Iterator[OutlinedImage]:
+) -> Iterator[AnnotatedImage]:
     """Those tasks whose images are here. Raises `DataError` where two of the same image differ."""
     read: dict[str, _Task] = {}
     for task in tasks:
@@ -170,7 +173,7 @@ def _entries(
             path = found[task.image]
             if repr(read.setdefault(path, task)) != repr(task):
                 raise DataError(f"{file} in {inventory.root} annotates {path} twice and differently; leave one.")
-            yield OutlinedImage(path, file, task.objects, task.size, find_split(path), task.tags)
+            yield AnnotatedImage(path, file, task.objects, task.size, find_split(path), task.tags)
 
 
 def _find(finder: ImageFinder, names: Sequence[str], file: str) -> dict[str, str]:

@@ -16,19 +16,19 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural
-from convolve.datasets.layouts.documents import read_json
-from convolve.datasets.layouts.image_finder import ImageFinder
-from convolve.datasets.layouts.outlines import (
+from convolve.datasets.layouts.annotated_images import (
     BOX,
     OUTLINE,
+    AnnotatedImage,
     NamedObject,
-    OutlinedImage,
     class_name,
     count_of,
     find_split,
     list_names,
-    outlined_dataset,
 )
+from convolve.datasets.layouts.documents import read_json
+from convolve.datasets.layouts.image_finder import ImageFinder
+from convolve.datasets.layouts.outlines import outlined_dataset
 from convolve.datasets.layouts.shapes import Bitmap, Ellipse, Polygons, Shape, rectangle
 from convolve.errors import DataError
 from convolve.untrusted.fields import as_list, as_number, as_size, as_text
@@ -83,7 +83,7 @@ def _check_neighbor(inventory: Inventory, file: str, image: str | None, neighbor
         )
 
 
-def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> OutlinedImage:
+def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> AnnotatedImage:
     objects = []
     for layer, shape in enumerate(document["shapes"]):
         try:
@@ -96,7 +96,7 @@ def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, A
         size = as_size(document.get("imageHeight"), document.get("imageWidth"))
     except ValueError:
         size = None
-    return OutlinedImage(image, file, tuple(objects), size, find_split(file) or find_split(image))
+    return AnnotatedImage(image, file, tuple(objects), size, find_split(file) or find_split(image))
 
 
 def _object(shape: Mapping[str, Any], layer: int) -> NamedObject:

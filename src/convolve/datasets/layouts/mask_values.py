@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convolve.datasets.class_colors import distinct_colors
 from convolve.datasets.layouts.class_lists import IGNORED, ClassList
 from convolve.datasets.layouts.soft_edges import FEWEST_SMOOTHED, refuse_soft_edges
 from convolve.datasets.masks import PixelCounts, count_pixels
@@ -317,16 +317,6 @@ def _interpret_colors(values: Sequence[int], listed: ClassList | None, first: Pa
     if listed and not known:
         how += f", which {listed.source} does not name, as it lists no colors"
     return Meaning(tuple(meant.values()), tuple(meant), tuple(painted[key] for key in meant), void, how)
-
-
-def distinct_colors(count: int) -> tuple[Color, ...]:
-    """Colors well apart, the first one black: hues by the golden section, in turn light and dark."""
-    found: list[Color] = [(0, 0, 0)]
-    for number in range(count - 1):
-        shades = colorsys.hsv_to_rgb(number * 0.618034 % 1, 0.65 + 0.25 * (number % 2), 0.95 - 0.25 * (number // 2 % 2))
-        red, green, blue = (round(255 * shade) for shade in shades)
-        found.append((red, green, blue))
-    return tuple(found[:count])
 
 
 def _count_file(path: Path) -> ValueCounts | str:

@@ -7,29 +7,32 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
-from unicodedata import normalize
 
 import numpy as np
 
+from convolve.datasets.class_colors import distinct_colors
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
-from convolve.datasets.inventory import NAMED, Inventory
+from convolve.datasets.inventory import Inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.mask_values import distinct_colors
-from convolve.datasets.layouts.painting import MOST_STEPS
-from convolve.datasets.layouts.parts import build_dataset, split_word
-from convolve.datasets.layouts.shapes import Shape
+from convolve.datasets.layouts.annotated_images import (
+    BACKGROUND,
+    BOX,
+    IGNORED,
+    OUTLINE,
+    AnnotatedImage,
+    check_steps,
+    count_of,
+    describe,
+    list_names,
+    unique_images,
+)
+from convolve.datasets.layouts.object_boxes import boxed_dataset, boxes_of, check_names
+from convolve.datasets.layouts.parts import build_dataset
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
-from convolve.errors import DataError, ImageError, shorten
-from convolve.files import shell_quote
-from convolve.untrusted.fields import as_text
+from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset, GroundTruth, Pixels
 
-BACKGROUND = "background"
-IGNORED = "__ignore__"
-"""What LabelMe calls a region that belongs to no class."""
-OUTLINE, BOX, EMPTY = "an outline", "a box", "an empty outline"
-"""Kinds of objects; what one with only a box covers is not known."""
 _MOST = 254
 
 
@@ -37,38 +40,12 @@ class NoOutlinesError(DataError):
     """A file of annotations that outlines nothing."""
 
 
-@dataclass(frozen=True)
-class NamedObject:
-    """An object of the class ``name``; where its ``kind`` cannot be painted it has no ``shape``. Those in a higher
-    ``layer`` lie on top.
-    """
-
-    name: str
-    shape: Shape | None
-    kind: str = OUTLINE
-    layer: int = 0
-
-
-@dataclass(frozen=True)
-class OutlinedImage:
-    """An image below the root with its objects, as the annotation file ``source`` says; ``size`` is its height and
-    width, where the file has them; ``tags`` are labels of the whole image.
-    """
-
-    image: str
-    source: str
-    objects: tuple[NamedObject, ...]
-    size: tuple[int, int] | None = None
-    split: str | None = None
-    tags: tuple[str, ...] = ()
-
-
 @final
 @dataclass(frozen=True, eq=False)
 class OutlineMasks:
     """Objects painted over the background, which is class 0: larger ones first, so that smaller ones remain visible."""
 
-    entries: tuple[OutlinedImage, ...]
+    entries: tuple[AnnotatedImage, ...]
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -82,12 +59,7 @@ class OutlineMasks:
         mask = np.zeros(entry.size, np.uint8)
         try:
             shapes = [(one.layer, one.shape, self._index(one.name)) for one in entry.objects if one.shape is not None]
-            steps = sum(shape.steps(entry.size) for _, shape, _ in shapes)
-            if steps > MOST_STEPS:
-                raise ImageError(
-                    f"The {count_of(len(shapes), 'object')} of {entry.image} would take {steps:,} steps to draw, more "
-                    f"than the {MOST_STEPS:,} that any needs; remove what repeats, or simplify the outlines."
-                )
+            check_steps(entry.image, [shape for _, shape, _ in shapes], entry.size)
             for _, shape, value in sorted(shapes, key=lambda each: (each[0], -each[1].area())):
                 shape.paint(mask, value)
         except DataError as error:
@@ -97,41 +69,34 @@ class OutlineMasks:
     def digest(self, index: int) -> bytes:
         """BLAKE2b of the objects and the size."""
         entry = self.entries[index]
-        content = _describe((entry.size, entry.objects, self.classes)).encode(errors="surrogatepass")
+        content = describe((entry.size, entry.objects, self.classes)).encode(errors="surrogatepass")
         return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
     def _index(self, name: str) -> int:
         return IGNORE if name == IGNORED else self.classes.index(name)
 
 
-def class_name(text: object) -> str:
-    """A class as a file calls it, in one Unicode form; all spellings of the background are one. Raises `ValueError` for
-    what is neither a text nor a number.
-    """
-    name = normalize("NFC", as_text(text)).strip()
-    return BACKGROUND if name.strip("_").casefold() == BACKGROUND else name
-
-
 def outlined_dataset(
-    inventory: Inventory, layout: str, reason: str, found: Sequence[OutlinedImage], classes: Iterable[str]
+    inventory: Inventory, layout: str, reason: str, found: Sequence[AnnotatedImage], classes: Iterable[str]
 ) -> Dataset:
-    """A dataset of annotated images, whose masks and labels have the ``classes``; the background is always the first.
+    """A dataset of annotated images, whose masks, labels and boxes have the ``classes``; of masks the background is
+    always the first. Where nothing is outlined there are no masks; see `boxed_dataset`.
 
     An image that a file lists twice has the objects of both. Images of another size than the file says are left out. An
     image with an object of which only a box is known has labels, but no mask. The notes say all of this.
 
-    Raises `NoOutlinesError` where nothing can be painted, and `DataError` for an object without a class, where files
-    disagree on an image, and for more than 254 classes.
+    Raises `NoOutlinesError` where there are neither outlines nor boxes, and `DataError` for an object without a class,
+    where files disagree on an image, and for more than 254 classes.
     """
-    bare = next((entry for entry in found for one in entry.objects if not one.name), None)
-    if bare:
-        raise DataError(
-            f"{inventory.root / bare.source} has an object of {bare.image} without a label; give it one, or remove it."
-        )
+    check_names(inventory, found)
+    objects = [one for entry in found for one in entry.objects]
+    outlined = any(one.shape is not None and one.kind == OUTLINE for one in objects)
+    if not outlined and any(one.box is not None or one.shape is not None for one in objects):
+        return boxed_dataset(inventory, layout, reason, found, classes)
     names = (BACKGROUND, *dict.fromkeys(name for name in classes if name not in (BACKGROUND, IGNORED)))
     if len(names) - 1 > _MOST:
         raise DataError(f"{found[0].source} has {len(names) - 1} categories; masks hold {_MOST} at most.")
-    listed, notes = _unique(inventory, found)
+    listed, notes = unique_images(inventory, found)
     entries, differing = _of_true_size(inventory, listed)
     sizes = list(differing.values())
     if not entries:
@@ -149,25 +114,27 @@ def outlined_dataset(
     masks = Masks(OutlineMasks(tuple(entries), names), names, distinct_colors(len(names)))
     if any(boxed):
         masks = masks.take(np.where(boxed, -1, np.arange(len(entries))).astype(np.int64))
+    boxes, said = boxes_of(entries, names[1:])
     ground_truths: dict[str, GroundTruth] = {
         "masks": masks,
         "labels": Labels(flags.reshape(len(entries), len(names) - 1), names[1:]),
+        "boxes": boxes,
     }
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
     reason = f"{reason}; {len(entries)} images with masks and labels"
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
     left = {entry.image for entry in listed}.difference(images.names)
-    return replace(dataset, notes=tuple(notes), left_out=tuple(sorted(left)))
+    return replace(dataset, notes=(*notes, *said), left_out=tuple(sorted(left)))
 
 
 def tagged_dataset(
-    inventory: Inventory, layout: str, reason: str, found: Sequence[OutlinedImage], classes: Iterable[str]
+    inventory: Inventory, layout: str, reason: str, found: Sequence[AnnotatedImage], classes: Iterable[str]
 ) -> Dataset:
     """A dataset of images whose tags are their labels: one label each where no image has several tags, without those
     that have none.
     """
     names = tuple(dict.fromkeys(classes))
-    entries, notes = _unique(inventory, found)
+    entries, notes = unique_images(inventory, found)
     single = all(len(entry.tags) <= 1 for entry in entries)
     bare = [entry.image for entry in entries if not entry.tags]
     what = "left out: without a label" if single else "no label:"
@@ -183,57 +150,9 @@ def tagged_dataset(
     return replace(dataset, notes=tuple(notes), left_out=tuple(bare) if single else ())
 
 
-def find_split(path: str) -> str | None:
-    """The split after which one of the folders of a path is called."""
-    return next(filter(None, map(split_word, path.split("/")[:-1])), None)
-
-
-def list_names(names: Sequence[str]) -> str:
-    """The first few of them, for a sentence."""
-    return ", ".join(map(shorten, names[:NAMED])) + (" …" if len(names) > NAMED else "")
-
-
-def count_of(number: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _describe(value: object) -> str:
-    """What makes two values the same, as text; one of outlines that are nested too deeply to be drawn."""
-    try:
-        return repr(value)
-    except RecursionError:
-        return "nested too deeply"
-
-
-def _unique(inventory: Inventory, found: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], list[str]]:
-    """Each image once, and a note where it was listed more often. Raises `DataError` where two files differ on it."""
-    groups: dict[str, list[OutlinedImage]] = defaultdict(list)
-    for entry in found:
-        groups[entry.image].append(entry)
-    entries = []
-    for image, group in groups.items():
-        by_source: dict[str, list[NamedObject]] = defaultdict(list)
-        tags: dict[str, dict[str, None]] = defaultdict(dict)
-        for entry in group:
-            by_source[entry.source] += entry.objects
-            tags[entry.source] |= dict.fromkeys(entry.tags)
-        first, *others = by_source
-        for other in others:
-            objects = [{_describe(one) for one in by_source[source]} for source in (first, other)]
-            if objects[0] != objects[1] or tags[first].keys() != tags[other].keys():
-                raise DataError(
-                    f"{first} and {other} in {inventory.root} annotate {image} differently; leave one of them, or give "
-                    f"the file that you want, such as by --annotations {shell_quote(first)}."
-                )
-        split = next((entry.split for entry in group if entry.split), None)
-        entries.append(replace(group[0], objects=tuple(by_source[first]), split=split, tags=tuple(tags[first])))
-    repeated = [image for image, group in groups.items() if len(group) > 1]
-    notes = [f"listed twice and taken once: {count_of(len(repeated), 'image')}, such as {list_names(repeated)}"]
-    return entries, notes if repeated else []
-
-
-def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tuple[list[OutlinedImage], dict[str, str]]:
+def _of_true_size(
+    inventory: Inventory, entries: Sequence[AnnotatedImage]
+) -> tuple[list[AnnotatedImage], dict[str, str]]:
     """The entries whose images are as large as the file says, or of which it does not say it, with their sizes; and the
     others' names with their sizes.
     """
@@ -255,7 +174,7 @@ def _of_true_size(inventory: Inventory, entries: Sequence[OutlinedImage]) -> tup
     return fitting, differing
 
 
-def _without_outline(inventory: Inventory, entries: Sequence[OutlinedImage]) -> list[str]:
+def _without_outline(inventory: Inventory, entries: Sequence[AnnotatedImage]) -> list[str]:
     """A note on each kind of objects that are not painted, or painted although they are boxes. Raises `NoOutlinesError`
     where there is nothing else.
     """

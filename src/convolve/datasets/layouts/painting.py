@@ -81,11 +81,15 @@ def paint_polygon(mask: Pixels, corners: Corners, value: int) -> None:
         cover(mask[box][band], inside, value)
 
 
+def ellipse_extent(radii: tuple[float, float], angle: float) -> tuple[float, float]:
+    """How far an ellipse (see `paint_ellipse`) reaches from its center to each side, and up and down."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return math.hypot(radii[0] * cosine, radii[1] * sine), math.hypot(radii[0] * sine, radii[1] * cosine)
+
+
 def ellipse_box(center: tuple[float, float], radii: tuple[float, float], angle: float, size: tuple[int, int]) -> Box:
     """The pixels around an ellipse (see `paint_ellipse`)."""
-    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    across = math.hypot(radii[0] * cosine, radii[1] * sine)
-    down = math.hypot(radii[0] * sine, radii[1] * cosine)
+    across, down = ellipse_extent(radii, angle)
     return box_of([(center[0] - across, center[1] - down), (center[0] + across, center[1] + down)], size)
 
 

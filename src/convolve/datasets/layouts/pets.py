@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from convolve.datasets.class_colors import distinct_colors
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
-from convolve.datasets.layouts.mask_values import distinct_colors
 from convolve.datasets.layouts.parts import build_dataset, find_folder, read_lines
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TypeAlias, final
 
 import numpy as np
+import numpy.typing as npt
 
 from convolve.datasets.layouts.painting import (
     DECODED_STEPS,
@@ -18,6 +19,7 @@ from convolve.datasets.layouts.painting import (
     Corners,
     cover,
     ellipse_box,
+    ellipse_extent,
     paint_ellipse,
     paint_polygon,
     pixels_of,
@@ -30,6 +32,8 @@ from convolve.untrusted.images import MAX_PIXELS, check_cost, open_image
 from convolve.values import Flags, Pixels
 
 _CORNERS = 3  # of a polygon, at least
+Edges: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom of a box."""
 
 
 class Shape(Protocol):
@@ -42,6 +46,12 @@ class Shape(Protocol):
     def steps(self, size: tuple[int, int]) -> int:
         """How long `area` and `paint` take for an image of a ``size`` (height, width), as pixels that they look at.
         Raises `DataError` for a damaged one.
+        """
+        ...
+
+    def bounds(self, size: tuple[int, int]) -> Edges | None:
+        """The box around it in an image of a ``size`` (height, width), which it may reach beyond; None where it covers
+        nothing. Takes as long as `paint` at most. Raises `DataError` for a damaged one.
         """
         ...
 
@@ -65,6 +75,11 @@ class Polygons:
         """The pixels of the boxes around the polygons, and more for each row of corners that cross many columns."""
         return sum(polygon_steps(polygon, size) for polygon in corner_lists(self.outlines))
 
+    def bounds(self, size: tuple[int, int]) -> Edges | None:  # noqa: ARG002 - wherever the image ends
+        """Around all corners."""
+        corners = np.concatenate([np.empty((0, 2)), *corner_lists(self.outlines)])
+        return points_bounds(corners) if len(corners) else None
+
     def paint(self, mask: Pixels, value: int) -> None:
         """What lies inside one of the polygons."""
         for polygon in corner_lists(self.outlines):
@@ -87,6 +102,12 @@ class Rle:
         """The pixels of the columns between the first and the last one inside."""
         columns, _ = self._columns(size)
         return size[0] * int(columns.stop - columns.start)
+
+    def bounds(self, size: tuple[int, int]) -> Edges | None:
+        """Around the pixels inside."""
+        columns, runs = self._columns(size)
+        inside = decode(runs, (size[0], columns.stop - columns.start))
+        return flags_bounds(inside, (columns.start, 0))
 
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels inside; the image must have the same size."""
@@ -126,6 +147,12 @@ class Ellipse:
         self._check()
         return ELLIPSE_STEPS * pixels_of(ellipse_box(self.center, self.radii, self.angle, size))
 
+    def bounds(self, size: tuple[int, int]) -> Edges:  # noqa: ARG002 - wherever the image ends
+        """Around the whole ellipse."""
+        self._check()
+        (x, y), (across, down) = self.center, ellipse_extent(self.radii, self.angle)
+        return x - across, y - down, x + across, y + down
+
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels whose centers lie inside."""
         self._check()
@@ -153,6 +180,10 @@ class Bitmap:
     def steps(self, size: tuple[int, int]) -> int:  # noqa: ARG002 - its own pixels are all decoded
         """Those of its own pixels, wherever they lie."""
         return bitmap_steps(self.content)
+
+    def bounds(self, size: tuple[int, int]) -> Edges | None:  # noqa: ARG002 - wherever the image ends
+        """Around the pixels of the object."""
+        return flags_bounds(self._flags(), self.origin)
 
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the object that lie in the image."""
@@ -234,6 +265,21 @@ def polygon_area(corners: Corners) -> float:
     """Of a polygon (corners, 2)."""
     x, y = corners.T
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def points_bounds(points: npt.ArrayLike) -> Edges:
+    """The box around points (points, 2) of x, y."""
+    (left, top), (right, bottom) = ((float(x), float(y)) for x, y in (np.min(points, axis=0), np.max(points, axis=0)))
+    return left, top, right, bottom
+
+
+def flags_bounds(flags: Flags | Pixels, origin: tuple[int, int] = (0, 0)) -> Edges | None:
+    """The box around the pixels inside of a small region (h, w) on pixel ``origin`` (x, y); None without any."""
+    columns, rows = (np.flatnonzero(flags.any(axis)) for axis in (0, 1))
+    if not len(columns):
+        return None
+    (left, top), (across, down) = origin, (columns, rows)
+    return float(left + across[0]), float(top + down[0]), float(left + across[-1] + 1), float(top + down[-1] + 1)
 
 
 def rectangle(

@@ -17,21 +17,30 @@ import cv2
 import numpy as np
 
 from convolve.datasets.inventory import Inventory, natural
-from convolve.datasets.layouts.documents import read_json
-from convolve.datasets.layouts.image_finder import ImageFinder
-from convolve.datasets.layouts.outlines import (
+from convolve.datasets.layouts.annotated_images import (
     BOX,
     OUTLINE,
+    AnnotatedImage,
     NamedObject,
-    OutlinedImage,
     class_name,
     count_of,
     find_split,
     list_names,
-    outlined_dataset,
 )
+from convolve.datasets.layouts.documents import read_json
+from convolve.datasets.layouts.image_finder import ImageFinder
+from convolve.datasets.layouts.outlines import outlined_dataset
 from convolve.datasets.layouts.painting import box_of, cover, pixels_of, polygon_steps
-from convolve.datasets.layouts.shapes import bitmap_steps, paste, polygon_area, read_bitmap, rectangle
+from convolve.datasets.layouts.shapes import (
+    Edges,
+    bitmap_steps,
+    flags_bounds,
+    paste,
+    points_bounds,
+    polygon_area,
+    read_bitmap,
+    rectangle,
+)
 from convolve.errors import DataError
 from convolve.untrusted.compression import unpack_zlib
 from convolve.untrusted.fields import as_dict, as_list, as_number, as_size, as_text, as_whole
@@ -66,6 +75,11 @@ class PixelPolygon:
         edges = sum(polygon_steps(polygon[:, ::-1], size[::-1]) for polygon in polygons)
         return edges + pixels_of(box_of(np.concatenate(polygons), size))
 
+    def bounds(self, size: tuple[int, int]) -> Edges:  # noqa: ARG002 - wherever the image ends
+        """Around the pixels of the exterior."""
+        left, top, right, bottom = points_bounds(self.exterior)
+        return left, top, right + 1, bottom + 1
+
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the exterior, without those of the holes."""
         polygons = [np.array(polygon, np.int32) for polygon in (self.exterior, *self.interior)]
@@ -91,6 +105,10 @@ class PackedBitmap:
     def steps(self, size: tuple[int, int]) -> int:  # noqa: ARG002 - its own pixels are all decoded
         """Those of its own pixels, wherever they lie."""
         return bitmap_steps(self.unpack())
+
+    def bounds(self, size: tuple[int, int]) -> Edges | None:  # noqa: ARG002 - wherever the image ends
+        """Around the pixels of the object."""
+        return flags_bounds(self._flags(), self.origin)
 
     def paint(self, mask: Pixels, value: int) -> None:
         """The pixels of the object that lie in the image."""
@@ -144,13 +162,13 @@ def _listed(inventory: Inventory) -> list[str]:
     return found
 
 
-def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> OutlinedImage:
+def _entry(inventory: Inventory, file: str, image: str, document: Mapping[str, Any]) -> AnnotatedImage:
     try:
         objects = tuple(_object(one, layer) for layer, one in enumerate(document["objects"]))
         size = as_size(document["size"]["height"], document["size"]["width"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{inventory.root / file} has an object without class or outline; export it again.") from error
-    return OutlinedImage(image, file, objects, size, find_split(file))
+    return AnnotatedImage(image, file, objects, size, find_split(file))
 
 
 def _object(one: Mapping[str, Any], layer: int) -> NamedObject:

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from convolve.datasets.inventory import Inventory, natural
-from convolve.datasets.layouts.documents import read_json, without_duplicates
-from convolve.datasets.layouts.image_finder import ImageFinder
-from convolve.datasets.layouts.outlines import (
+from convolve.datasets.layouts.annotated_images import (
     BOX,
     OUTLINE,
+    AnnotatedImage,
     NamedObject,
-    OutlinedImage,
     class_name,
     count_of,
     find_split,
     list_names,
-    outlined_dataset,
 )
+from convolve.datasets.layouts.documents import read_json, without_duplicates
+from convolve.datasets.layouts.image_finder import ImageFinder
+from convolve.datasets.layouts.outlines import outlined_dataset
 from convolve.datasets.layouts.parts import split_word
 from convolve.datasets.layouts.shapes import Ellipse, Polygons, Shape, rectangle
 from convolve.errors import DataError
@@ -64,7 +64,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
     files = {name: files[name] for name in names}
     finder = ImageFinder(inventory.images)
     attribute = _attribute(inventory, files)
-    entries: list[OutlinedImage] = []
+    entries: list[AnnotatedImage] = []
     missing: list[str] = []
     for file, images in files.items():
         found = finder.find(images, file)
@@ -72,7 +72,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         split = split_word(Path(file).stem) or find_split(file)
         for name, path in found.paths.items():
             objects = tuple(_object(inventory, file, name, region, attribute) for region in images[name])
-            entries.append(OutlinedImage(path, file, objects, None, split or find_split(path)))
+            entries.append(AnnotatedImage(path, file, objects, None, split or find_split(path)))
     if not entries:
         raise DataError(
             f"{inventory.root} holds none of the images that {next(iter(files))} names, such as {missing[0]}."

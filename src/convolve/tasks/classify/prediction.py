@@ -39,10 +39,10 @@ class ClassPrediction:
         likely = ", ".join(f"{name} {probability:.1%}" for name, probability in self.classes)
         return {"image": self.image, "label": self.label, "confidence": f"{self.confidence:.1%}", "most likely": likely}
 
-    def entries(self) -> Mapping[str, str]:
+    def entries(self) -> Sequence[Mapping[str, str]]:
         """For programs."""
         confidence = f"{self.confidence:.6f}" if self.label else ""
-        return {"image": self.image, "label": self.label, "confidence": confidence, "error": self.error}
+        return [{"image": self.image, "label": self.label, "confidence": confidence, "error": self.error}]
 
     def as_json(self) -> dict[str, Any]:
         """By the fields' names."""
@@ -77,6 +77,11 @@ class ClassPredictor:
     def unreadable(self, name: str, error: str) -> ClassPrediction:
         """Without a label."""
         return ClassPrediction(name, error=error)
+
+    def total(self, predictions: Sequence[ClassPrediction]) -> Mapping[str, str]:
+        """None."""
+        del predictions
+        return {}
 
     def finish(self, predictions: Sequence[ClassPrediction]) -> None:
         """Nothing."""

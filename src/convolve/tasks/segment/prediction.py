@@ -16,7 +16,9 @@ from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import atomic_write, check_replaceable
 from convolve.marks import OVERLAY, has_mark, save_jpeg, save_png
 from convolve.runtime import Runtime
-from convolve.tasks.segment.annotations import AnnotatedImage, check_annotations, write_annotations
+from convolve.tasks.coco_document import check_document
+from convolve.tasks.info import class_columns
+from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
 from convolve.tasks.segment.polygons import Polygon, find_polygons
 from convolve.tasks.segment.tiled_prediction import predict_image
@@ -59,10 +61,14 @@ class MaskPrediction:
         found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}", "largest": fractions}
         return found | ({"mask": self.mask} if self.mask else {})
 
-    def entries(self) -> Mapping[str, str]:
+    def entries(self) -> Sequence[Mapping[str, str]]:
         """For programs: every class's fraction."""
-        fractions = {name: f"{self.classes[name].fraction:.6f}" if name in self.classes else "0" for name in self.names}
-        return {"image": self.image, "mask": self.mask, **fractions, "error": self.error}
+        columns = class_columns(self.names, ("image", "mask", "error"))
+        fractions = {
+            column: f"{self.classes[name].fraction:.6f}" if name in self.classes else "0"
+            for name, column in columns.items()
+        }
+        return [{"image": self.image, "mask": self.mask, **fractions, "error": self.error}]
 
     def polygons(self, name: str) -> list[Polygon]:
         """The polygon of each connected region of a class, the largest first."""
@@ -95,7 +101,7 @@ class MaskPredictor:
         self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
         self._taken: set[str] = set()
         if options.out:
-            check_annotations(options.out)
+            check_document(options.out)
 
     def read(self, images: Images, index: int) -> Pixels:
         """(H, W, 1 or 3) at full size. Raises `ImageError`."""
@@ -114,6 +120,11 @@ class MaskPredictor:
     def unreadable(self, name: str, error: str) -> MaskPrediction:
         """Without regions."""
         return MaskPrediction(name, error=error, names=self._task.classes)
+
+    def total(self, predictions: Sequence[MaskPrediction]) -> Mapping[str, str]:
+        """None."""
+        del predictions
+        return {}
 
     def finish(self, predictions: Sequence[MaskPrediction]) -> Path | None:
         """COCO annotations of all regions, in the output folder."""

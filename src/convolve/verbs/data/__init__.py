@@ -160,6 +160,8 @@ def render(result: Examined) -> Iterator[RenderableType]:
         yield Text(f"note: {note}", style="yellow")
     if findings.classes:
         yield _class_table(findings)
+    if findings.facts:
+        yield "; ".join(f"{name}: {value}" for name, value in findings.facts.items())
     colors = "gray" if findings.channels == 1 else "color"
     yield (
         f"{len(findings.usable):,} readable images, {colors}; width {width[0]} to {width[2]} (median {width[1]}), "
@@ -202,13 +204,17 @@ def _class_table(findings: Findings) -> RenderableType:
         table.add_column("images" if split == "all" else split, justify="right")
     for name in findings.totals:
         table.add_column(name, justify="right")
-    fractions = [[f"{count / max(sum(counts), 1):.2%}" for count in counts] for counts in findings.totals.values()]
+    columns = [
+        [f"{count / max(sum(counts), 1):.2%}" if name in findings.fractions else f"{count:,}" for count in counts]
+        for name, counts in findings.totals.items()
+    ]
     for index, name in enumerate(findings.classes[:_SHOWN_CLASSES]):
         counts_by_split = (f"{counts[index]:,}" for counts in findings.counts.values())
-        table.add_row(Text(name), *counts_by_split, *(column[index] for column in fractions))
+        table.add_row(Text(name), *counts_by_split, *(column[index] for column in columns))
     if len(findings.classes) > _SHOWN_CLASSES:
         table.add_row(f"and {len(findings.classes) - _SHOWN_CLASSES} more")
-    table.add_row("all", *(f"{sum(counts):,}" for counts in findings.counts.values()), style="bold")
+    sums = ("" if name in findings.fractions else f"{sum(counts):,}" for name, counts in findings.totals.items())
+    table.add_row("all", *(f"{sum(counts):,}" for counts in findings.counts.values()), *sums, style="bold")
     return table
 
 

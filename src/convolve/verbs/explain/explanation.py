@@ -18,6 +18,7 @@ from convolve.setup.restore import restore_task
 from convolve.training.run import Run, inner_path, open_run
 from convolve.verbs.explain import Explain
 from convolve.verbs.explain.images import (
+    ChosenImages,
     ImageBatch,
     annotated_boxes,
     check_annotations,
@@ -37,7 +38,8 @@ def explain(options: Explain, listener: Listener) -> Explanation:
     exact = replace(options.runtime, precision=options.runtime.precision or "fp32")
     task, runtime = restore_task(run, exact)
     preprocessing = run.manifest.preprocessing
-    images, ground_truth = choose_images(options.images, run, task)
+    chosen = choose_images(options.images, run, task)
+    images = chosen.images
     classes = class_indices(options.classes, task.classes)
     methods = _choose_methods(options, task.network, listener)
     context = Context(options, methods, classes, run, task, runtime)
@@ -51,9 +53,7 @@ def explain(options: Explain, listener: Listener) -> Explanation:
         for index, error in errors.items():
             output.leave_out(index, images.name(index), error)
         if batch:
-            names = [images.name(index) for index in batch.indices.tolist()]
-            words = [ground_truth[index] for index in batch.indices.tolist()]
-            _add_batch(batch, names, words, context, meter, output)
+            _add_batch(batch, chosen, context, meter, output)
             first = first or batch
         listener(Progress("explain", len(output.images), len(images)))
     results = output.results()
@@ -110,26 +110,29 @@ def _initialize(run: Run, runtime: Runtime) -> Network:
 
 
 def _add_batch(
-    batch: ImageBatch,
-    names: Sequence[str],
-    ground_truth: Sequence[str],
-    context: Context,
-    meter: MethodMeter,
-    output: OutputFolder,
+    batch: ImageBatch, chosen: ChosenImages, context: Context, meter: MethodMeter, output: OutputFolder
 ) -> None:
-    """A batch of images of those names: their maps, what is measured by them, and the heatmaps of each."""
+    """A batch of the chosen images: their maps, what is measured by them, and the heatmaps of each. Boxes come from the
+    folder that is asked for, else from the data.
+    """
     targets, folder = batch.targets, context.options.checks.boxes
     preprocessing = context.run.manifest.preprocessing
+    names = [chosen.images.name(index) for index in batch.indices.tolist()]
     boxes = [
         annotated_boxes(folder, name, explained[0], (height, width), preprocessing)
-        for name, explained, (height, width) in zip(names, targets.names, batch.sizes.tolist(), strict=True)
+        if folder
+        else chosen.boxes_in_input(index, explained[0], preprocessing)
+        for index, name, explained, (height, width) in zip(
+            batch.indices.tolist(), names, targets.names, batch.sizes.tolist(), strict=True
+        )
     ]
     maps = meter.maps(batch)
     meter.measure(batch, maps, boxes)
     for row, name in enumerate(names):
         scores = dict(zip(targets.names[row], targets.scores[row].tolist(), strict=True))
         confidence = None if targets.confidences is None else float(targets.confidences[row])
-        image = ImageExplanation(name, ground_truth[row], targets.predictions[row], confidence, scores)
+        label = chosen.labels[batch.indices[row]]
+        image = ImageExplanation(name, label, targets.predictions[row], confidence, scores)
         regions = None if targets.regions is None else targets.regions[row]
         own = {method: values[row] for method, values in maps.items()}
         arrays = ImageArrays(batch.pixels[row], own, boxes[row], regions)

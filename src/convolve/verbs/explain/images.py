@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convolve.datasets.boxes import Boxes
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.preprocess import fit_matrix, fit_to_input, least_side, normalize
 from convolve.datasets.voc import read_voc
@@ -62,16 +63,37 @@ class ImageBatch:
         )
 
 
-def choose_images(names: Sequence[str], run: Run, task: Task) -> tuple[Images, tuple[str, ...]]:
-    """The images of those names, or a few of the run's test split, each with its ground truth in words; empty where it
-    is unknown. Raises `DataError`, `RunError`.
-    """
+@dataclass(frozen=True)
+class ChosenImages:
+    """Images with their ground truth in words, empty where it is unknown, and the boxes of their objects, if any."""
+
+    images: Images
+    labels: tuple[str, ...]
+    boxes: Boxes | None = None
+
+    def boxes_in_input(self, index: int, label: str, preprocessing: Preprocessing) -> BoxArray:
+        """(N, 4) the boxes of an image in pixels of the network's input: those of a class, if there are some, else all
+        that are no crowds.
+        """
+        if self.boxes is None:
+            return np.zeros((0, 4))
+        rows, _ = self.boxes.rows(np.array([index]))
+        rows = rows[~self.boxes.crowd[rows]]
+        own = [self.boxes.classes[kind] == label for kind in self.boxes.class_indices[rows].tolist()]
+        boxes = self.boxes.boxes[rows[np.array(own, dtype=bool)] if any(own) else rows]
+        return _in_input(boxes, tuple(self.boxes.sizes[index].tolist()), preprocessing)
+
+
+def choose_images(names: Sequence[str], run: Run, task: Task) -> ChosenImages:
+    """The images of those names, or a few of the run's test split. Raises `DataError`, `RunError`."""
     if names:
         images = find_images(names)
-        return images, ("",) * len(images)
+        return ChosenImages(images, ("",) * len(images))
     dataset, part = run_split(run, task)
     few = part[np.unique(np.linspace(0, len(part) - 1, _FEW).round().astype(np.int64))]
-    return dataset.images.take(few), task.ground_truth_labels(dataset.ground_truths[task.info.ground_truth], few)
+    labels = task.ground_truth_labels(dataset.ground_truths[task.info.ground_truth], few)
+    boxes = dataset.ground_truths.get("boxes")
+    return ChosenImages(dataset.images.take(few), labels, boxes.take(few) if isinstance(boxes, Boxes) else None)
 
 
 def run_split(run: Run, task: Task, split: Literal["train"] | None = None) -> tuple[Dataset, Indices]:
@@ -112,19 +134,23 @@ def check_annotations(folder: Path, images: Images) -> None:
 
 
 def annotated_boxes(
-    folder: Path | None, image: str, label: str, size: tuple[int, int], preprocessing: Preprocessing
+    folder: Path, image: str, label: str, size: tuple[int, int], preprocessing: Preprocessing
 ) -> BoxArray:
     """(N, 4) the boxes that the folder has for an image of that height and width, in pixels of the network's input.
 
-    Those of the class ``label``, if the file has some, else all; none without a folder or file. What lies outside the
+    Those of the class ``label``, if the file has some, else all; none without a file. What lies outside the
     input is cut off. Raises `DataError`.
     """
-    path = folder / f"{Path(image).stem}.xml" if folder else None
-    if path is None or not path.is_file():
+    path = folder / f"{Path(image).stem}.xml"
+    if not path.is_file():
         return np.zeros((0, 4))
     annotation = read_voc(path)
     own = np.array([name == label for name in annotation.names], dtype=bool)
-    boxes = annotation.boxes[own] if own.any() else annotation.boxes
+    return _in_input(annotation.boxes[own] if own.any() else annotation.boxes, size, preprocessing)
+
+
+def _in_input(boxes: BoxArray, size: tuple[int, int], preprocessing: Preprocessing) -> BoxArray:
+    """Boxes of an image of that height and width in pixels of the input, what lies outside of it cut off."""
     matrix = fit_matrix(*size, preprocessing)
     scales, shifts = np.tile(matrix[[0, 1], [0, 1]], 2), np.tile(matrix[:, 2], 2)
     boxes = np.clip(boxes * scales + shifts, 0, np.array([preprocessing.width, preprocessing.height] * 2))

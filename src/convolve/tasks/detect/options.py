@@ -1,0 +1,81 @@
+"""The options that only detection has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from convolve.errors import OptionError
+from convolve.tasks.info import TaskInfo, check_predict_options
+
+Suppression = Literal["per-class", "agnostic", "soft"]
+MOST_DETECTIONS = 300
+"""How many detections an image can have at most."""
+_SMALLEST_TILE = 32
+
+
+@dataclass(frozen=True)
+class DetectOptions:
+    """How a detection network is trained."""
+
+    anchors: Literal["kmeans", "network"] | None = None
+    """Sizes of boxes that the network starts from: `kmeans` of the training boxes, or the `network`'s own."""
+    min_visible: float | None = None
+    """Fraction of a box's area that augmentation must leave visible; other boxes are dropped."""
+    nms: Suppression | None = None
+    """Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores instead."""
+    nms_iou: float | None = None
+    """Overlap (IoU) above which the detection of lower score is suppressed."""
+
+
+@dataclass(frozen=True)
+class DetectPredictOptions:
+    """What to say of each image, and what to write."""
+
+    threshold: float | None = None
+    """Minimum confidence of a detection; by default the one of the best F1 on the validation split."""
+    top: int = MOST_DETECTIONS
+    """Number of detections of each image, most confident first; 300 by default."""
+    nms: Suppression | None = None
+    """Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores instead."""
+    nms_iou: float | None = None
+    """Overlap (IoU) above which the detection of lower score is suppressed."""
+    tile: int | None = None
+    """Cut larger images into overlapping tiles of this many pixels, and merge what is found in them."""
+    count: bool = False
+    """Also show a table of how many objects of each class there are in all images."""
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
+    """Folder for the images with their boxes drawn, `predictions.json` (COCO), `results.json` (COCO's results), and
+    text files as YOLO has them."""
+
+    def __post_init__(self) -> None:
+        """Raises `OptionError` for a number out of range."""
+        check_predict_options(self.top, self.threshold)
+        if self.nms_iou is not None and not 0 <= self.nms_iou <= 1:
+            raise OptionError(f"nms_iou cannot be {self.nms_iou}; it must be a number from 0 to 1.")
+        if self.tile is not None and self.tile < _SMALLEST_TILE:
+            raise OptionError(f"tile cannot be {self.tile}; it must be a whole number from {_SMALLEST_TILE}.")
+
+
+INFO = TaskInfo(
+    name="detect",
+    title="Detection",
+    output="boxes",
+    ground_truth="boxes",
+    options=DetectOptions,
+    predict_options=DetectPredictOptions,
+    metric_titles={
+        "ap50": "AP50",
+        "ap": "AP",
+        "ap75": "AP75",
+        "voc_ap50": "VOC AP50",
+        "precision": "precision",
+        "recall": "recall",
+        "f1": "F1",
+    },
+    fits=("letterbox", "stretch", "crop"),
+    ranges={"min_visible": (0.0, 1.0), "nms_iou": (0.0, 1.0)},
+)

@@ -1,0 +1,217 @@
+"""What a detector finds in images of any size: boxes with their classes and confidences, and drawings of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from convolve.datasets.class_colors import class_color
+from convolve.datasets.preprocess import least_side, normalize
+from convolve.files import atomic_write, check_replaceable, write_text
+from convolve.marks import OVERLAY, has_mark, save_jpeg
+from convolve.runtime import Runtime
+from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
+from convolve.tasks.detect.options import DetectPredictOptions
+from convolve.tasks.detect.output_files import check_files, write_files, yolo_lines
+from convolve.tasks.detect.suppression import Found, SuppressionRule, best_candidates, suppress
+from convolve.tasks.detect.views import View, cut_views, merge_views
+from convolve.tasks.info import class_columns
+from convolve.values import Images, Pixels, Preprocessing
+
+if TYPE_CHECKING:
+    from convolve.tasks.detect.task import Detect
+
+_QUALITY = 92
+_COLUMNS = ("image", "size", "all", "overlay", "error")
+_PIXELS_AT_ONCE = 2**21
+"""Pixels that go through the network together; one input always does."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An object: its class, the confidence, and left, top, right and bottom in the image's pixels."""
+
+    name: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class BoxPrediction:
+    """One image's ``size`` (height, width), its detections, the most confident first, and the files written.
+    ``error`` says why an image could not be read; ``names`` are those of all classes.
+    """
+
+    image: str
+    size: tuple[int, int] = (0, 0)
+    detections: tuple[Detection, ...] = ()
+    overlay: str = ""
+    error: str = ""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    counted: bool = field(default=False, repr=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects of each class there are, 0 included."""
+        found = Counter(detection.name for detection in self.detections)
+        return {name: found[name] for name in self.names}
+
+    def cells(self) -> Mapping[str, str]:
+        """For people: the number of objects of each class that occurs, or of each class with `--count`."""
+        found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}" if any(self.size) else ""}
+        if self.counted:
+            found |= self._counts()
+        else:
+            words = [f"{count} {name}" for name, count in self.counts.items() if count]
+            best = self.detections[0] if self.detections else None
+            found |= {"objects": ", ".join(words) or "none"}
+            found |= {"most confident": f"{best.name} {best.score:.1%}" if best else ""}
+        return found | ({"overlay": self.overlay} if self.overlay else {})
+
+    def entries(self) -> Sequence[Mapping[str, str]]:
+        """For programs: a row for each object, or one without an object; with `--count` one row with the numbers of
+        each class.
+        """
+        if self.counted:
+            return [{"image": self.image, **self._counts(), "error": self.error}]
+        empty = dict.fromkeys(("class", "confidence", "left", "top", "right", "bottom"), "")
+        rows = [
+            {
+                "class": each.name,
+                "confidence": f"{each.score:.6f}",
+                **dict(zip(("left", "top", "right", "bottom"), (f"{edge:.2f}" for edge in each.box), strict=True)),
+            }
+            for each in self.detections
+        ]
+        return [{"image": self.image, **row, "error": self.error} for row in rows or [empty]]
+
+    def _counts(self) -> dict[str, str]:
+        columns = class_columns(self.names, _COLUMNS)
+        return {columns[name]: str(count) for name, count in self.counts.items()} | {"all": str(len(self.detections))}
+
+    def as_json(self) -> dict[str, Any]:
+        """The detections, how many there are of each class, and the overlay."""
+        return {
+            "image": self.image,
+            "size": list(self.size),
+            "detections": [
+                {"class": each.name, "confidence": each.score, "box": list(each.box)} for each in self.detections
+            ],
+            "counts": self.counts,
+            "overlay": self.overlay,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class _Input:
+    """An image as it was read: its size, the parts of it that the network sees, and its pixels if it is drawn."""
+
+    size: tuple[int, int]
+    views: tuple[View, ...]
+    pixels: Pixels | None
+
+
+@final
+class BoxPredictor:
+    """Predicts images as a whole, or in tiles, and writes the files."""
+
+    batch_size = 16
+
+    def __init__(
+        self, task: Detect, preprocessing: Preprocessing, runtime: Runtime, options: DetectPredictOptions
+    ) -> None:
+        self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
+        own = task.rule
+        self._rule = SuppressionRule(
+            options.nms or own.kind,
+            own.iou if options.nms_iou is None else options.nms_iou,
+            task.threshold if options.threshold is None else options.threshold,
+            options.top,
+        )
+        self._taken: set[str] = set()
+        if options.out:
+            check_files(options.out)
+
+    def read(self, images: Images, index: int) -> _Input:
+        """The image as the network sees it, and with tiles its parts. Raises `ImageError`."""
+        encoded, options = images.open(index), self._options
+        small = encoded.decode(least_side(self._preprocessing))
+        whole = encoded.decode() if options.out or options.tile else None
+        size = encoded.header.size if whole is None else (whole.shape[0], whole.shape[1])
+        views = cut_views(small, size, whole, options.tile, self._preprocessing)
+        return _Input(size, tuple(views), whole if options.out else None)
+
+    def predict(self, names: Sequence[str], inputs: Sequence[_Input]) -> Iterator[BoxPrediction]:
+        """In order."""
+        candidates = self._candidates([view for one in inputs for view in one.views])
+        for name, one in zip(names, inputs, strict=True):
+            merged = merge_views([next(candidates) for _ in one.views], one.views)
+            found = suppress(merged, self._rule)
+            height, width = one.size
+            edges = found.boxes.double().clamp(min=0)
+            edges = torch.minimum(edges, torch.tensor([width, height] * 2, dtype=torch.float64))
+            rows = zip(edges.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
+            classes = self._task.classes
+            detections = tuple(
+                Detection(classes[index], score, (left, top, right, bottom))
+                for (left, top, right, bottom), score, index in rows
+            )
+            plain = BoxPrediction(name, one.size, detections, names=classes, counted=self._options.count)
+            yield plain if one.pixels is None else replace(plain, overlay=self._write(plain, one.pixels))
+
+    def unreadable(self, name: str, error: str) -> BoxPrediction:
+        """Without objects."""
+        return BoxPrediction(name, error=error, names=self._task.classes, counted=self._options.count)
+
+    def total(self, predictions: Sequence[BoxPrediction]) -> Mapping[str, str]:
+        """With `--count` how many objects of each class there are in all images."""
+        if not self._options.count:
+            return {}
+        every = tuple(detection for prediction in predictions for detection in prediction.detections)
+        return dict(BoxPrediction("all images", (0, 0), every, names=self._task.classes, counted=True).cells())
+
+    def finish(self, predictions: Sequence[BoxPrediction]) -> Path | None:
+        """COCO annotations and results of all images, in the output folder."""
+        if not self._options.out:
+            return None
+        return write_files(self._options.out, [one for one in predictions if not one.error], self._task.classes)
+
+    def _candidates(self, views: Sequence[View]) -> Iterator[Found]:
+        """The candidates of each view, in pixels of the input."""
+        area = self._preprocessing.height * self._preprocessing.width
+        count = max(1, _PIXELS_AT_ONCE // area)
+        for start in range(0, len(views), count):
+            pixels = np.stack([view.pixels for view in views[start : start + count]])
+            images = self._runtime.images(normalize(pixels, self._preprocessing))
+            with torch.inference_mode(), self._runtime.arithmetic():
+                found = best_candidates(self._task.candidates(images), self._rule.threshold)
+            yield from (Found(*(part.cpu() for part in one)) for one in found)
+
+    def _write(self, prediction: BoxPrediction, pixels: Pixels) -> str:
+        """The drawn image and the text file, called as the image; numbered where several images have one name."""
+        folder, stem = self._options.out or Path(), PurePath(prediction.image).stem
+        names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
+        stem = next(name for name in names if name not in self._taken)
+        self._taken.add(stem)
+        path, text = folder / f"{stem}{OVERLAY}", folder / f"{stem}.txt"
+        own = has_mark(path)  # the text can have no mark: it is convolve's own where the drawing is
+        check_replaceable(path, lambda _: own, "prediction that convolve wrote")
+        check_replaceable(text, lambda _: own, "prediction that convolve wrote")
+        with atomic_write(path) as draft:
+            save_jpeg(Image.fromarray(draw_boxes(pixels, drawn_boxes(prediction))), draft, _QUALITY)
+        write_text(text, yolo_lines(prediction))
+        return str(path)
+
+
+def drawn_boxes(prediction: BoxPrediction) -> list[DrawnBox]:
+    """The detections with their classes and confidences, in the classes' colors."""
+    colors = {name: class_color(index) for index, name in enumerate(prediction.names)}
+    return [DrawnBox(each.box, f"{each.name} {each.score:.0%}", colors[each.name]) for each in prediction.detections]

@@ -1,0 +1,90 @@
+"""The parts of an image that a network sees: the image as a whole, and with tiles overlapping parts of it too.
+
+A box that ends where its tile does, and the image goes on, is cut off: it is left out, since a neighboring tile or the
+image as a whole shows the object entirely. What several views show is one object for non-maximum suppression over all
+of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from convolve.datasets.preprocess import fit_to_input
+from convolve.tasks.detect.placement import input_matrices
+from convolve.tasks.detect.suppression import CONSIDERED, Found
+from convolve.values import Matrices, Pixels, Preprocessing
+
+_OVERLAP = 1 / 4
+"""Fraction of a tile that its neighbor shows too."""
+_NEAR = 0.01
+"""Fraction of a tile: a box that ends nearer to its edge than this is cut off there."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The network's input ``pixels`` (H, W, C), and the ``matrix`` (2, 3) that takes the image's pixels to it.
+
+    ``edges`` are left, top, right and bottom of the part in the image's pixels; infinite where the image ends.
+    """
+
+    pixels: Pixels
+    matrix: Matrices
+    edges: tuple[float, float, float, float] = (-np.inf, -np.inf, np.inf, np.inf)
+
+
+def cut_views(
+    small: Pixels, size: tuple[int, int], whole: Pixels | None, tile: int | None, preprocessing: Preprocessing
+) -> Iterator[View]:
+    """The views of an image of a ``size`` (height, width): all of it, decoded as ``small`` as the input needs; and,
+    where it is larger than ``tile``, its parts at full size.
+    """
+    matrix = input_matrices(np.array([size]), preprocessing)[0]
+    yield View(fit_to_input(small, preprocessing), matrix)
+    if tile is None or whole is None or max(size) <= tile:
+        return
+    height, width = size
+    for top in _starts(height, tile):
+        for left in _starts(width, tile):
+            bottom, right = min(top + tile, height), min(left + tile, width)
+            part = whole[top:bottom, left:right]
+            matrix = input_matrices(np.array([part.shape[:2]]), preprocessing)[0]
+            matrix[:, 2] -= matrix[:, :2] @ (left, top)
+            edges = (
+                left or -np.inf,
+                top or -np.inf,
+                np.inf if right == width else right,
+                np.inf if bottom == height else bottom,
+            )
+            yield View(fit_to_input(part, preprocessing), matrix, edges)
+
+
+def merge_views(found: Sequence[Found], views: Sequence[View]) -> Found:
+    """What was found in the views of an image, in that image's pixels, the highest scores first."""
+    parts = [_in_image(one, view) for one, view in zip(found, views, strict=True)]
+    merged = Found(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    return merged.take(merged.scores.argsort(descending=True, stable=True)[: CONSIDERED * 4])
+
+
+def _in_image(found: Found, view: View) -> Found:
+    """The boxes of a view that are not cut off, in pixels of the image."""
+    scales, shifts = view.matrix[[0, 1], [0, 1]], view.matrix[:, 2]
+    boxes = (found.boxes.double() - torch.from_numpy(np.tile(shifts, 2))) / torch.from_numpy(np.tile(scales, 2))
+    edges = torch.tensor(view.edges, dtype=torch.float64)
+    finite = edges[torch.isfinite(edges)]
+    if not len(finite):
+        return Found(boxes, found.scores, found.classes)
+    near = _NEAR * float(max(view.pixels.shape[:2]) / min(scales))
+    inside = (boxes[:, :2] > edges[:2] + near).all(1) & (boxes[:, 2:] < edges[2:] - near).all(1)
+    return Found(boxes, found.scores, found.classes).take(inside.nonzero()[:, 0])
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """Where tiles begin along a side, evenly spread, each overlapping the next by a quarter at least."""
+    if length <= tile:
+        return [0]
+    count = 1 + -(-(length - tile) // max(1, round(tile * (1 - _OVERLAP))))
+    return [round(start) for start in np.linspace(0, length - tile, count).tolist()]
