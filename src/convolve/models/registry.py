@@ -29,9 +29,12 @@ from convolve.models import (
     segnet,
     senet,
     senet_cifar,
+    squeezenet,
     unet,
     vgg,
+    yolo_v1,
     yolo_v2,
+    yolo_v3,
     zfnet,
 )
 from convolve.models.foreign import library_of
@@ -41,7 +44,8 @@ from convolve.models.network import Card, Network, Variant
 # fmt: off
 _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
-    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet, yolo_v2,
+    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet, squeezenet, yolo_v1,
+    yolo_v2, yolo_v3,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65
@@ -124,7 +128,8 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
-    variant = dense.family(name) or fcn.family(name, _variant) or yolo_v2.family(name, _variant)
+    families = (fcn.family, yolo_v2.family, yolo_v3.family)
+    variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None:
         near = nearest(name)
         hint = f" Did you mean {', '.join(near[:-1])}{' or ' if near[:-1] else ''}{near[-1]}?" if near else ""

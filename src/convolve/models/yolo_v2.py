@@ -97,7 +97,9 @@ def plain_stages(first: int, table: Sequence[Row], channels: int) -> dict[str, S
 
 def region_head(layers: Passthrough, anchors: Anchors) -> ConvolutionalBoxHead:
     """The layers, and what they give out for these anchors, in cells."""
-    return ConvolutionalBoxHead(layers, RegionOutput([(CELL * width, CELL * height) for width, height in anchors]), CELL)
+    return ConvolutionalBoxHead(
+        layers, RegionOutput([(CELL * width, CELL * height) for width, height in anchors]), CELL
+    )
 
 
 def _darknet19(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
