@@ -182,6 +182,22 @@ def test_the_loss_of_perfect_outputs_is_almost_0_and_that_of_others_is_not() -> 
     assert float(output.loss((other_class,), targets, SIZE)["scores"]) > 1
 
 
+def test_the_loss_is_the_sum_over_the_pairs() -> None:
+    output, targets = CompactOutput(STRIDE), _random_targets(1, 6)
+    values = 0.5 * torch.randn(1, 4 + CLASSES, ROWS, COLUMNS, generator=torch.Generator().manual_seed(5))
+    found = output.decode((values,), SIZE)
+    wanted, box, weights = torch.zeros_like(found.scores[0]), 0.0, 0.0
+    for (index, position), (weight, score) in _expected(found, targets).items():
+        wanted[position, targets.classes[index]] = score
+        error = distance_iou_loss(found.boxes[0, position][None], targets.boxes[index][None])
+        box, weights = box + weight * float(error), weights + weight
+    entropy = -(wanted * found.scores[0].log() + (1 - wanted) * (1 - found.scores[0]).log()).sum()
+    losses = output.loss((values,), targets, SIZE)
+    torch.testing.assert_close(losses["scores"], entropy / wanted.sum())
+    assert float(losses["box"]) == pytest.approx(box / weights, rel=1e-4)
+    torch.testing.assert_close(losses["loss"], losses["scores"] + 5 * losses["box"])
+
+
 def test_the_loss_is_a_mean_over_the_images() -> None:
     output = CompactOutput(STRIDE)
     values = torch.randn(3, 4 + CLASSES, ROWS, COLUMNS, generator=torch.Generator().manual_seed(2))
