@@ -6,13 +6,14 @@ import multiprocessing
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from statistics import median
 
 from bench import steps
 
-SIDES = ("stock", "tuned", "ours")
-"""`steps.stock`, `steps.tuned` and `steps.ours`."""
+Side = Callable[[], Callable[[], object]]
+"""Builds in its process what is timed."""
 _WARM_UP = 2
 
 
@@ -28,25 +29,38 @@ class Contest:
 
 
 def training_rates(contest: Contest, count: int, precision: str | None) -> dict[str, list[float]]:
-    """Images per second of `stock`, `tuned` and `ours`, round by round.
+    """Images per second of `stock`, `tuned` and `ours`, round by round."""
+    own, other = (contest.batch, contest.side), (contest.batch, precision, contest.side)
+    sides: dict[str, Side] = {
+        "stock": partial(steps.stock, contest.stock, *own),
+        "tuned": partial(steps.tuned, contest.stock, *other),
+        "ours": partial(steps.ours, contest.ours, *other),
+    }
+    return rates_in_processes(sides, count, contest.batch, contest.steps_per_round)
+
+
+def rates_in_processes(
+    sides: Mapping[str, Side], count: int, images: int, calls_per_round: int = 1
+) -> dict[str, list[float]]:
+    """Images per second of each side, one of whose calls works on ``images``, round by round.
 
     Each has a process of its own, because the allocator's setting holds for a whole process.
     """
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []
-    for side in SIDES:
-        pipes[side], other = context.Pipe()
-        process = context.Process(target=_serve, args=(contest, side, precision, other), daemon=True)
+    for name, side in sides.items():
+        pipes[name], other = context.Pipe()
+        process = context.Process(target=_serve, args=(side, images, calls_per_round, other), daemon=True)
         process.start()
         other.close()  # so that a side that fails ends the contest
         processes.append(process)
-        pipes[side].recv()
-    rates: dict[str, list[float]] = {side: [] for side in pipes}
+        pipes[name].recv()
+    rates: dict[str, list[float]] = {name: [] for name in pipes}
     for _ in range(count):
-        for side, pipe in pipes.items():
+        for name, pipe in pipes.items():
             pipe.send("round")
-            rates[side].append(pipe.recv())
+            rates[name].append(pipe.recv())
     for pipe, process in zip(pipes.values(), processes, strict=True):
         pipe.send("")
         process.join()
@@ -76,19 +90,14 @@ def spread(values: list[float], digits: int = 1) -> str:
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
-def _serve(contest: Contest, side: str, precision: str | None, pipe: Connection) -> None:
-    """Time a round of steps for each message on the pipe, until an empty one."""
-    if side == "stock":
-        step = steps.stock(contest.stock, contest.batch, contest.side)
-    elif side == "tuned":
-        step = steps.tuned(contest.stock, contest.batch, precision, contest.side)
-    else:
-        step = steps.ours(contest.ours, contest.batch, precision, contest.side)
+def _serve(side: Side, images: int, calls: int, pipe: Connection) -> None:
+    """Time a round of calls for each message on the pipe, until an empty one."""
+    call = side()
     for _ in range(_WARM_UP):
-        step()
+        call()
     pipe.send(0.0)
     while pipe.recv():
         began = time.perf_counter()
-        for _ in range(contest.steps_per_round):
-            step()
-        pipe.send(contest.steps_per_round * contest.batch / (time.perf_counter() - began))
+        for _ in range(calls):
+            call()
+        pipe.send(calls * images / (time.perf_counter() - began))

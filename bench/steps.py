@@ -108,7 +108,7 @@ def _stock_loss(scores: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.
 
 
 @dataclass(frozen=True)
-class _Memory:
+class OneBatch:
     """One batch in memory, as a source of one step per epoch."""
 
     batch: Batch
@@ -117,6 +117,7 @@ class _Memory:
         return 1
 
     def epoch(self, number: int, start: int = 0) -> Generator[Batch, None, None]:
+        """The batch."""
         del number, start
         yield self.batch
 
@@ -136,7 +137,7 @@ def ours(name: str, batch: int, precision: str | None = None, side: int = SIZE) 
     memory = Batch(images, ArrayTargets(random.integers(count, size=shape)), np.arange(batch))
     classes = tuple(str(number) for number in range(count))
     task = Segment(network, classes) if pixels else Classify(network, classes)
-    training = Training(task, _Memory(memory), lambda _: {}, recipe, runtime)
+    training = Training(task, OneBatch(memory), lambda _: {}, recipe, runtime)
     learner, state = Learner(network, recipe), State()
     learner.train()
 

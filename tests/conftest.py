@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -38,8 +39,13 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def same_answer_to_ctrl_c() -> Iterator[None]:
-    """A command that was interrupted ignores Ctrl-C until its process ends, which here goes on with the next test."""
-    before = signal.getsignal(signal.SIGINT)
+def signals_as_usual() -> Iterator[None]:
+    """Each test, and what it starts, meets signals as at a terminal: neither ignored by who started the tests (`nohup`,
+    a shell's `&`) nor by a command that was interrupted in this process and has not ended with it.
+    """
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    numbers = {getattr(signal, name): handler for name, handler in usual.items() if hasattr(signal, name)}
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)

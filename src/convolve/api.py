@@ -36,6 +36,8 @@ def data(
     label_errors: bool = False,
     folds: int = 5,
     csv: str | Path | None = None,
+    anchors: int | None = None,
+    task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Examined:
     """Examine a dataset: layout, classes, image sizes, broken files, duplicates and leaks between splits.
@@ -63,6 +65,9 @@ def data(
         folds: For label errors, how many folds to train by the recipe of a single run; with 1 none, and only the
             images that the run has not learned from are judged.
         csv: Also write the label errors to this file.
+        anchors: (Detection) Find this many anchors for the boxes by k-means, in pixels of the network's input; 9 on
+            the page by default.
+        task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -142,6 +147,9 @@ def train(
     contrast: float | None = None,
     saturation: float | None = None,
     pca: float | None = None,
+    hue: float | None = None,
+    mosaic: float | None = None,
+    multi_scale: float | None = None,
     validation: float | None = None,
     test: float | None = None,
     group_by: str | None = None,
@@ -161,6 +169,10 @@ def train(
     label_smoothing: float | None = None,
     mixup: float | None = None,
     balance: Literal["none", "weights", "sampler"] | None = None,
+    anchors: Literal["kmeans", "network"] | None = None,
+    min_visible: float | None = None,
+    nms: Literal["per-class", "agnostic", "soft"] | None = None,
+    nms_iou: float | None = None,
     loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"] | None = None,
     ignore: str | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -172,7 +184,8 @@ def train(
 
     Args:
         data: Folder, file, or built-in dataset such as digits.
-        task: What to learn: `classify` or `segment`; by default what the annotations and the network are for.
+        task: What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are
+            for.
         network: Name of the network; `convolve networks` lists them.
         epochs: Passes over the training images.
         batch: Images per step.
@@ -210,6 +223,11 @@ def train(
         contrast: Maximum relative change of contrast, either way.
         saturation: Maximum relative change of saturation, either way.
         pca: Standard deviation of AlexNet's PCA color shift (Krizhevsky et al. 2012, section 4.1), which has 0.1.
+        hue: Maximum rotation of hue, either way, as a fraction of the color circle.
+        mosaic: Probability with which all images of a batch are each put together from four (Bochkovskiy et al.
+            2020).
+        multi_scale: Maximum relative change of the input's sides, either way, in steps of 32 pixels; new ones every
+            ten batches (Redmon, Farhadi 2017, "Multi-Scale Training").
         validation: Fraction of the images that selects the best epoch.
         test: Fraction of the images that is used once, at the end.
         group_by: Regular expression on image names; images with the same first group (or match) stay in one split.
@@ -236,6 +254,13 @@ def train(
             alpha); 0 disables it.
         balance: (Classification) Against class imbalance: class `weights` in the loss, or a `sampler` that draws
             rare classes more often. (Segmentation) Against class imbalance: class `weights` in the loss.
+        anchors: (Detection) Sizes of boxes that the network starts from: `kmeans` of the training boxes, or the
+            `network`'s own.
+        min_visible: (Detection) Fraction of a box's area that augmentation must leave visible; other boxes are
+            dropped.
+        nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores
+            instead.
+        nms_iou: (Detection) Overlap (IoU) above which the detection of lower score is suppressed.
         loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
         ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
@@ -291,6 +316,10 @@ def predict(
     fast_convolutions: bool | None = None,
     top: int | None = None,
     threshold: float | None = None,
+    nms: Literal["per-class", "agnostic", "soft"] | None = None,
+    nms_iou: float | None = None,
+    tile: int | None = None,
+    count: bool | None = None,
     out: str | Path | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
@@ -307,12 +336,22 @@ def predict(
         threads: Number of processor threads.
         fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
             weights (fp32, CPU).
-        top: (Classification) Number of classes to list for each image, most likely first; 3 by default.
-            (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
+        top: (Classification) Number of classes to list for each image, most likely first; 3 by default. (Detection)
+            Number of detections of each image, most confident first; 300 by default. (Segmentation) Number of
+            classes to list for each image, largest area first; 3 by default.
         threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
-            labels below it are omitted. (Segmentation) Minimum confidence: pixels below it are ignored.
-        out: (Segmentation) Folder for each image's mask (an indexed PNG of the image's size), an overlay on the
-            image, and `predictions.json`, all regions as COCO polygons.
+            labels below it are omitted. (Detection) Minimum confidence of a detection; by default the one of the
+            best F1 on the validation split. (Segmentation) Minimum confidence: pixels below it are ignored.
+        nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores
+            instead.
+        nms_iou: (Detection) Overlap (IoU) above which the detection of lower score is suppressed.
+        tile: (Detection) Cut larger images into overlapping tiles of this many pixels, and merge what is found in
+            them.
+        count: (Detection) Also show a table of how many objects of each class there are in all images.
+        out: (Detection) Folder for the images with their boxes drawn, `predictions.json` (COCO), `results.json`
+            (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's mask (an
+            indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions as COCO
+            polygons.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+TaskUse = Literal["train", "predict", "data"]
+"""The commands that take options of tasks."""
 Fit = Literal["crop", "letterbox", "stretch", "tiles"]
 Precision = Literal["fp32", "bf16"]
 AttributionMethod = Literal[

@@ -5,8 +5,9 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from convolve.choices import TaskUse
 from convolve.options import build, fields, unknown_option, with_task_options
 from convolve.progress import Listener
 
@@ -37,7 +38,7 @@ class Command(Generic[Options, R]):
     options: type[Options]
     run: Callable[[Options, Listener], R]
     render: Callable[[R], Iterator[RenderableType]]
-    task_use: Literal["train", "predict"] | None = None
+    task_use: TaskUse | None = None
     needs_torch: bool = True
 
     @property

@@ -43,12 +43,14 @@ class Placement:
 
     ``matrices`` (N, 2, 3) take a point (x, y, 1) in the pixels of an image of ``sizes`` (N, 2; height, width) to the
     pixels of the input that ``preprocessing`` describes. Pixels are counted continuously, from the outer edge of the
-    first one.
+    first one. Of a mosaic, each image fills one of the ``regions`` (N, 4; left, top, right, bottom) of its input, and
+    four after one another make an example; None where each image is one.
     """
 
     matrices: Matrices
     sizes: Indices
     preprocessing: Preprocessing
+    regions: Indices | None = None
 
 
 class TargetSource(Protocol):

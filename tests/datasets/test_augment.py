@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import cmath
+import colorsys
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from convolve.datasets.augment import (
     apply_transforms,
     color_matrices,
     draw_transforms,
+    input_sizes,
     noise_table,
     principal_axes,
 )
@@ -123,7 +127,8 @@ def test_noise_has_the_asked_strength_and_differs_between_images() -> None:
 def changed(count: int, goal: Preprocessing, **given: float) -> ColorMatrices:
     ones = np.ones(count)
     factors = [given.get(name, 1.0) * ones for name in ("brightness", "contrast", "saturation")]
-    return color_matrices(factors, np.full((count, goal.channels), given.get("shift", 0.0)), goal)
+    angles = np.full(count, given.get("angle", 0.0))
+    return color_matrices(factors, angles, np.full((count, goal.channels), given.get("shift", 0.0)), goal)
 
 
 def test_no_change_is_normalization() -> None:
@@ -141,6 +146,41 @@ def test_factors_are_torchvisions(name: str, peers: object) -> None:
     image = torch.from_numpy(source.transpose(2, 0, 1) / 255)
     expected = peers(image, 0.8).numpy().transpose(1, 2, 0)  # type: ignore[operator]
     np.testing.assert_allclose(result * frame.std + frame.mean, expected, atol=1e-3)  # its luma has four digits
+
+
+def test_hue_turns_colors_in_the_plane_of_chroma_and_leaves_grays() -> None:
+    frame, colors = preprocessing(8, 8), np.random.default_rng(3).uniform(60, 200, (20, 3))
+    matrix = changed(1, frame, angle=0.7)[0]
+    turned = (matrix[:, :3] @ colors.T + matrix[:, 3:]).T * frame.std + frame.mean
+    for before, after in zip(colors / 255, turned, strict=True):
+        (luma, i, q), (new_luma, new_i, new_q) = colorsys.rgb_to_yiq(*before), colorsys.rgb_to_yiq(*after)
+        assert new_luma == pytest.approx(luma, abs=2e-3)
+        assert complex(new_i, new_q) == pytest.approx(complex(i, q) * cmath.exp(0.7j), abs=3e-3)
+    gray = matrix @ [90, 90, 90, 1] * frame.std + frame.mean
+    np.testing.assert_allclose(gray, 90 / 255, atol=1e-3)
+
+
+def test_hue_is_drawn_either_way_within_its_limit_and_apart_from_all_else() -> None:
+    goal = preprocessing(8, 8)
+    plain, hue = (transforms(Augmentation(flip=True, hue=limit), MANY, goal) for limit in (0.0, 0.1))
+    np.testing.assert_array_equal(plain.matrices, hue.matrices)
+    red = hue.colors @ [255, 0, 0, 1] * goal.std + goal.mean
+    angles = np.array([cmath.phase(complex(*colorsys.rgb_to_yiq(*color)[1:])) for color in red])
+    angles -= cmath.phase(complex(*colorsys.rgb_to_yiq(1, 0, 0)[1:]))
+    assert -0.2 * math.pi - 0.02 < angles.min() < -0.15 * math.pi
+    assert 0.15 * math.pi < angles.max() < 0.2 * math.pi + 0.02
+
+
+@pytest.mark.parametrize(
+    ("change", "size", "sides"),
+    [(0.2, (416, 416), [(side, side) for side in range(352, 500, 32)]),
+     (0.25, (64, 128), [(64, 128)]), (0.5, (64, 128), [(32, 64), (64, 128), (96, 192)]), (0.1, (40, 40), [(40, 40)])],
+)  # fmt: skip
+def test_multi_scale_inputs_have_sides_of_whole_steps(
+    change: float, size: tuple[int, int], sides: list[tuple[int, int]]
+) -> None:
+    found = input_sizes(change, preprocessing(*size))
+    assert [(each.height, each.width) for each in found] == sides
 
 
 def test_contrast_turns_about_the_gray_of_the_mean() -> None:

@@ -101,6 +101,25 @@ def test_without_augmentation_batches_are_what_prediction_sees(tmp_path: Path) -
     )
 
 
+def test_multi_scale_changes_the_size_every_ten_batches_for_pixels_and_targets(source: PixelSource) -> None:
+    class Sizes:
+        def targets(self, indices: Indices, placement: Placement) -> ArrayTargets:
+            height, width = placement.preprocessing.height, placement.preprocessing.width
+            extents = placement.matrices[:, [0, 1], [0, 1]] * placement.sizes[:, ::-1]
+            assert (np.abs(extents) >= [width - 0.5, height - 0.5]).all()
+            return ArrayTargets(np.tile([height, width], (len(indices), 1)))
+
+    options = replace(OPTIONS, augmentation=Augmentation(multi_scale=0.9, flip=True, noise=0.1), batch=2)
+    drawn = Batches(source, Sizes(), np.arange(11), replace(options, preprocessing=replace(GOAL, height=64, width=64)))
+    epochs = [list(drawn.epoch(epoch)) for epoch in range(20)]
+    shapes = [batch.images.shape[1:3] for epoch in epochs for batch in epoch]
+    for batch, shape in zip((batch for epoch in epochs for batch in epoch), shapes, strict=True):
+        assert {tuple(row) for row in values(batch)} == {shape}
+    assert set(shapes) == {(32, 32), (64, 64), (96, 96)}
+    assert all(len(set(shapes[start : start + 10])) == 1 for start in range(0, 120, 10))
+    assert_same(list(drawn.epoch(7, 3)), epochs[7][3:])
+
+
 def test_later_batches_do_not_overwrite_earlier_ones(array: PixelSource) -> None:
     for options in (OPTIONS, replace(OPTIONS, augmentation=None)):
         earlier = [(batch.images, batch.images.copy()) for batch in batches(array, options).epoch(0)]

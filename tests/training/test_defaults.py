@@ -122,7 +122,7 @@ def test_only_photographs_and_color_images_are_flipped() -> None:
 
 def test_frozen_stages_get_no_augmentation() -> None:
     resolved, reasons = resolve(Recipe(network="resnet18", transfer=Transfer(freeze="stage4")), PHOTOS)
-    assert resolved.augmentation == Augmentation(1.0, False, False, *[0.0] * 8)
+    assert resolved.augmentation == Augmentation(1.0, False, False, *[0.0] * 11)
     assert "computed only once" in reasons["crop"]
 
 

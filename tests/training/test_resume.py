@@ -23,7 +23,6 @@ from convolve.training.step import State
 from tests.training.small import RECIPE, training
 
 STOPPING = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-FORMER = signal.getsignal(signal.SIGINT)
 FILES = ("metrics.jsonl", "checkpoints/best.safetensors", "checkpoints/last.safetensors")
 
 
@@ -89,7 +88,7 @@ def test_interrupted_it_saves_and_says_how_to_continue(
         fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
     fit(training(), RunFiles(tmp_path), Events())
     assert contents(tmp_path) == undisturbed
-    assert signal.getsignal(signal.SIGINT) is FORMER
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("error", [RuntimeError("could not create a memory object"), MemoryError()])
@@ -113,7 +112,7 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         fit(training(), RunFiles(tmp_path), Events(step=(stop,)))
-    assert signal.getsignal(signal.SIGINT) is FORMER
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no such signal on Windows")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ WIDEST = 4 / 3
 _SMALLEST = 0.05  # of the size, whatever `scale` asks for
 _STARTS = 2**18  # where a part of the noise table may begin
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in the gray of JPEG
+_CHROMA = np.array([[0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])  # I and Q of the NTSC, 1953
+_STEP = 32  # pixels between the sides of inputs in multi-scale training
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def draw_transforms(
     crops, turns, colors = random.random((4, count)), random.random((6, count)), random.random((3, count))
     shift = (augmentation.pca or 0.0) * random.standard_normal((count, preprocessing.channels)) @ axes.T
     starts = random.integers(_STARTS, size=count)
+    hues = random.random(count)
 
     boxes = source_boxes(sizes, preprocessing)
     smallest = 1.0 if augmentation.crop is None else augmentation.crop
@@ -72,10 +75,11 @@ def draw_transforms(
     matrices = _affine_matrices(augmentation, box_matrices(boxes, preprocessing), preprocessing, turns)
 
     strengths = (augmentation.brightness, augmentation.contrast, augmentation.saturation)
-    if not any((*strengths, augmentation.pca)):
+    if not any((*strengths, augmentation.hue, augmentation.pca)):
         return Transforms(matrices, normalization_matrix(preprocessing)[None], starts)
     factors = [1 + (strength or 0.0) * (2 * column - 1) for strength, column in zip(strengths, colors, strict=True)]
-    return Transforms(matrices, color_matrices(factors, shift, preprocessing), starts)
+    angles = 2 * math.pi * (augmentation.hue or 0.0) * (2 * hues - 1)
+    return Transforms(matrices, color_matrices(factors, angles, shift, preprocessing), starts)
 
 
 def apply_transforms(
@@ -112,12 +116,15 @@ def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Ge
     return random.standard_normal(shape, dtype=np.float32) * np.float32(sigma / np.array(preprocessing.std))
 
 
-def color_matrices(factors: Sequence[Draws], shift: Draws, preprocessing: Preprocessing) -> ColorMatrices:
+def color_matrices(
+    factors: Sequence[Draws], angles: Draws, shift: Draws, preprocessing: Preprocessing
+) -> ColorMatrices:
     """(N, C, C + 1) changes of color, and normalization after them.
 
-    ``factors`` are those of brightness, contrast and saturation, (N,) each, where 1 changes nothing; ``shift`` (N, C)
-    is added to values between 0 and 1. Contrast changes the distance from the gray of the dataset's mean, saturation
-    that from each pixel's own gray.
+    ``factors`` are those of brightness, contrast and saturation, (N,) each, where 1 changes nothing; hues turn by
+    ``angles`` (N,) in radians; ``shift`` (N, C) is added to values between 0 and 1. Contrast changes the distance from
+    the gray of the dataset's mean, saturation that from each pixel's own gray. Hue is the angle in the plane of YIQ's I
+    and Q, so that grays and luma stay, which the hexagon of HSV would not leave linear.
     """
     brightness, contrast, saturation = factors
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
@@ -126,9 +133,31 @@ def color_matrices(factors: Sequence[Draws], shift: Draws, preprocessing: Prepro
     if channels == 1:
         saturation = np.ones_like(saturation)
     linear = saturation[:, None, None] * np.eye(channels) + (1 - saturation)[:, None, None] * luma
+    if channels == 3 and angles.any():
+        linear = linear @ _hue_rotations(angles)
     offset = (1 - contrast)[:, None] * (mean @ luma) + shift - mean
     scaled = (brightness * contrast)[:, None, None] * linear / 255
     return np.asarray(np.concatenate([scaled, offset[:, :, None]], axis=2) / std[:, None])
+
+
+def _hue_rotations(angles: Draws) -> Draws:
+    """(N, 3, 3) what turns colors about the axis of grays."""
+    to_yiq = np.concatenate([_LUMA[None], _CHROMA])
+    turned = np.zeros((len(angles), 3, 3))
+    turned[:, 0, 0] = 1.0
+    cosine, sine = np.cos(angles), np.sin(angles)
+    turned[:, 1:, 1:] = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)
+    return np.asarray(np.linalg.inv(to_yiq) @ turned @ to_yiq)
+
+
+def input_sizes(change: float, preprocessing: Preprocessing) -> list[Preprocessing]:
+    """The inputs of every size that multi-scale training draws, the smallest first, when sides may ``change`` by that
+    fraction; only the one given where no other is a whole number of steps.
+    """
+    height, width = preprocessing.height, preprocessing.width
+    steps = range(max(1, math.ceil((1 - change) * height / _STEP)), math.floor((1 + change) * height / _STEP) + 1)
+    sides = [(_STEP * step, max(1, round(step * width / height)) * _STEP) for step in steps]
+    return [replace(preprocessing, height=rows, width=columns) for rows, columns in sides] or [preprocessing]
 
 
 def principal_axes(images: Sequence[Pixels] | Pixels) -> Draws:

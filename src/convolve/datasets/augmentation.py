@@ -31,3 +31,10 @@ class Augmentation:
     """Maximum relative change of saturation, either way."""
     pca: float | None = None
     """Standard deviation of AlexNet's PCA color shift (Krizhevsky et al. 2012, section 4.1), which has 0.1."""
+    hue: float | None = None
+    """Maximum rotation of hue, either way, as a fraction of the color circle."""
+    mosaic: float | None = None
+    """Probability with which all images of a batch are each put together from four (Bochkovskiy et al. 2020)."""
+    multi_scale: float | None = None
+    """Maximum relative change of the input's sides, either way, in steps of 32 pixels; new ones every ten batches
+    (Redmon, Farhadi 2017, "Multi-Scale Training")."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
 import numpy as np
 
-from convolve.datasets.augment import apply_transforms, draw_transforms, noise_table, principal_axes
+from convolve.datasets.augment import apply_transforms, draw_transforms, input_sizes, noise_table, principal_axes
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.cache import PixelSource
+from convolve.datasets.mosaic import PARTS, draw_mosaic, put_together
 from convolve.datasets.parallel import in_order, one_thread_each
 from convolve.datasets.preprocess import box_matrices, normalize, source_boxes, warp
 from convolve.errors import ChangedImageError, DataError, ImageError
@@ -20,6 +21,9 @@ from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement,
 _ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
 _TABLE = 2**64 - 2  # the batch number whose draws fill the noise table
 _IDENTITY = np.eye(2, 3)  # the matrix of pixels that have the input size already
+_SIZE = 2**64 - 3  # the batch number whose draws choose the input's size for several batches
+_SAME_SIZE = 10  # batches
+_MOSAIC = 2**64 - 4  # the batch number whose draws put images together
 _SAMPLE = 64  # images from which the principal axes of color are derived
 
 
@@ -85,8 +89,10 @@ class Batches:
         if options.augmentation and options.augmentation.pca:
             some = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
             self._axes = principal_axes(self._read(self._indices[some])[1])
+        change = options.augmentation.multi_scale if options.augmentation else None
+        self._inputs = input_sizes(change, options.preprocessing) if change else [options.preprocessing]
         noise = options.augmentation.noise if options.augmentation else None
-        self._noise = noise_table(noise, options.preprocessing, self._random(0, _TABLE)) if noise else None
+        self._noise = noise_table(noise, self._inputs[-1], self._random(0, _TABLE)) if noise else None
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -117,7 +123,12 @@ class Batches:
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
         """Read one batch's images and bring them, and their targets by the same matrices, to the network's input."""
-        preprocessing, augmentation = self.preprocessing, self._options.augmentation
+        preprocessing = self._inputs[0] if len(self._inputs) == 1 else self._draw_input(epoch, number)
+        augmentation = self._options.augmentation
+        if augmentation and augmentation.mosaic:
+            random = self._random(epoch * len(self) + number, _MOSAIC)
+            if random.random() < augmentation.mosaic:
+                return self._make_mosaic(order[number], preprocessing, random)
         indices, pixels = self._read(order[number])
         sizes = np.array([image.shape[:2] for image in pixels], dtype=np.int64)
         if self._sliced:
@@ -131,6 +142,34 @@ class Batches:
             transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)
             images, matrices = apply_transforms(transforms, pixels, preprocessing, self._noise), transforms.matrices
         return Batch(images, self.targets.targets(indices, Placement(matrices, sizes, preprocessing)), indices)
+
+    def _make_mosaic(self, first: Indices, preprocessing: Preprocessing, random: np.random.Generator) -> Batch:
+        """Images of which each is put together from one of the batch and three others of the split. Raises `DataError`
+        where their targets cannot be.
+        """
+        groups = np.concatenate([first[:, None], random.choice(self._indices, (len(first), PARTS - 1))], axis=1)
+        readable, found = self._read(np.unique(groups))
+        pixels = dict(zip(readable.tolist(), found, strict=True))
+        groups = groups[np.isin(groups, readable).all(1)]
+        if not len(groups):
+            raise DataError(f"Of each {PARTS} images of a mosaic one cannot be read; leave out --mosaic.")
+        images = [pixels[index] for index in groups.reshape(-1).tolist()]
+        sizes = np.array([image.shape[:2] for image in images], dtype=np.int64)
+        mosaic = draw_mosaic(len(groups), preprocessing, random)
+        augmentation = self._options.augmentation or Augmentation()
+        transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)
+        transforms = replace(transforms, matrices=mosaic.move(transforms.matrices))
+        parts = apply_transforms(transforms, images, preprocessing, self._noise)
+        placement = Placement(transforms.matrices, sizes, preprocessing, mosaic.regions)
+        targets = self.targets.targets(groups.reshape(-1), placement)
+        if len(targets) != len(groups):
+            raise DataError("What is known of each image as a whole is not known of a mosaic; leave out --mosaic.")
+        return Batch(put_together(parts, mosaic.regions), targets, groups[:, 0])
+
+    def _draw_input(self, epoch: int, number: int) -> Preprocessing:
+        """That of a batch: each size stays for some batches."""
+        random = self._random((epoch * len(self) + number) // _SAME_SIZE, _SIZE)
+        return self._inputs[int(random.integers(len(self._inputs)))]
 
     def _read(self, indices: Indices) -> tuple[Indices, list[Pixels] | Pixels]:
         """The pixels of those that can be read: as one array where the source is one."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from convolve.datasets.class_colors import class_color
 from convolve.datasets.images import DIGEST_BYTES
+from convolve.datasets.mosaic import PARTS
 from convolve.errors import DataError
 from convolve.targets import BoxTargets
 from convolve.values import (
@@ -134,25 +135,28 @@ class Boxes:
 
     def targets(self, indices: Indices, placement: Placement) -> BoxTargets:
         """The boxes in pixels of the input: each is the one around the four corners of the old box as the matrix moves
-        them, so that one that is rotated grows, and is clipped to the input; one of which less than ``min_visible`` of
-        the area is left is dropped.
+        them, so that one that is rotated grows, and is clipped to the input, or to its image's region of a mosaic; one
+        of which less than ``min_visible`` of the area is left is dropped.
         """
         rows, image = self.rows(indices)
         scales = placement.sizes[:, ::-1] / np.maximum(self.sizes[indices][:, ::-1], 1)
         boxes = move_boxes(self.boxes[rows] * np.tile(scales, 2)[image], placement.matrices[image])
-        extent = np.array([placement.preprocessing.width, placement.preprocessing.height])
-        clipped = np.clip(boxes, 0, np.tile(extent, 2))
+        extent = np.array([[0, 0, placement.preprocessing.width, placement.preprocessing.height]])
+        visible_part = np.tile(extent, (len(indices), 1)) if placement.regions is None else placement.regions
+        low, high = (np.tile(corner[image], 2) for corner in (visible_part[:, :2], visible_part[:, 2:]))
+        clipped = np.clip(boxes, low, high)
         sides, visible = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
         remains = (visible > 0).all(1) & (visible.prod(1) >= self.min_visible * sides.prod(1))
         rows, image = rows[remains], image[remains]
         ignored = self.crowd[rows] | self.difficult[rows]
         edges: Floats = clipped[remains].astype(np.float32)
-        return BoxTargets(edges, self.class_indices[rows], image, len(indices), ignored)
+        parts = 1 if placement.regions is None else PARTS
+        return BoxTargets(edges, self.class_indices[rows], image // parts, len(indices) // parts, ignored)
 
     def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
         """(N, H, W, 3) the images with a frame around each object, and the number of objects of each class."""
         found = cast(BoxTargets, targets)
-        drawn = np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)))
+        drawn = np.broadcast_to(images, (*images.shape[:3], 3)).copy()
         counts = np.zeros((len(images), len(self.classes)), dtype=np.int64)
         for box, kind, image in zip(found.boxes, found.classes, found.image, strict=True):
             left, top, right, bottom = np.rint(box).astype(int).tolist()

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from convolve.datasets.images import DIGEST_BYTES
+from convolve.datasets.mosaic import put_together
 from convolve.datasets.parallel import in_order
 from convolve.datasets.stored_masks import are_colors, class_indices, read_stored
 from convolve.errors import ChangedImageError, DataError, ImageError
@@ -225,7 +226,8 @@ class Masks:
             mask = self._memory.cached(self._position(index))
             scales = np.array([size[1] / mask.shape[1], size[0] / mask.shape[0]])
             target[...] = warp_mask(mask, matrix * np.array([*scales, 1.0]), preprocessing)
-        return ArrayTargets(self._table[result])
+        whole = result if placement.regions is None else put_together(result, placement.regions)
+        return ArrayTargets(self._table[whole])
 
     def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
         """(N, H, W, 3) the images (N, H, W, 1 or 3) half covered by their masks' colors, and the names of the classes

@@ -18,8 +18,9 @@ detections having the lowest scores; the false negatives' that of all objects wi
 A cost below 0, which comes from averaging over 101 recalls alone, is 0.
 
 Deviations from the program: crowds and difficult objects are ignored by COCO's rule of matching, an overlap of exactly
-t_f is not an error of localization, detections of an image have no limit, and the mean is over the classes that have
-objects, whatever is detected: one that has lost all of them to an oracle has average precision 0.
+t_f is not an error of localization, detections of an image have no limit, the 101 recalls are COCO's to the last bit,
+and the mean is over the classes that have objects, whatever is detected: one that has lost all of them to an oracle has
+average precision 0.
 
 >>> objects = ObjectBoxes.of(np.array([[0.0, 0, 4, 4], [5, 5, 9, 9]]), np.array([0, 1]), np.array([0, 0]))
 >>> boxes = np.array([[0.0, 0, 4, 1], [0, 0, 3, 4]])

@@ -21,6 +21,7 @@ from typing import final
 
 import numpy as np
 
+from convolve.errors import OptionError
 from convolve.metrics.boxes import box_areas
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detections import Detections, ObjectBoxes
@@ -69,12 +70,14 @@ def rank_in_groups(groups: Indices) -> Indices:
 def find_overlaps(
     objects: ObjectBoxes, detections: Detections, least: float, *, same_class: bool = True, crowds: bool = True
 ) -> Overlaps:
-    """The pairs with an intersection over union of at least ``least``, which is more than 0.
+    """The pairs with an intersection over union of at least ``least``.
 
     Detections must be in descending order of score within each image, and within each class where only pairs of the
     ``same_class`` are wanted. With ``crowds``, the overlap with a crowd is instead the fraction of the detection's area
-    that is in it.
+    that is in it. Raises `OptionError` where ``least`` is not above 0 and at most 1.
     """
+    if not 0 < least <= 1:
+        raise OptionError(f"An overlap of {least} is no threshold; give one above 0, and at most 1.")
     span = 1 + max((int(part.max()) for part in (objects.classes, detections.classes) if len(part)), default=0)
     wanted = objects.images * span + objects.classes if same_class else objects.images
     groups = detections.images * span + detections.classes if same_class else detections.images
@@ -88,7 +91,7 @@ def find_overlaps(
         before = np.cumsum(counts[rows]) - counts[rows]
         columns = by_group[np.arange(len(pairs)) + np.repeat(first[rows] - before, counts[rows])]
         iou = _overlap(objects, detections, pairs, columns, crowd)
-        kept = iou >= least
+        kept = iou >= min(least, NEARLY_ONE)
         found.append((pairs[kept], columns[kept], iou[kept]))
     pairs, columns, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
     overlapping = pairs[np.diff(pairs, prepend=-1) > 0]

@@ -117,9 +117,9 @@ class Detections:
 
 def check_indices(objects: ObjectBoxes, detections: Detections, classes: int) -> None:
     """Raises `DataError` where a class index is not below ``classes``."""
-    for name, indices in (("object", objects.classes), ("detection", detections.classes)):
+    for name, indices in (("an object", objects.classes), ("a detection", detections.classes)):
         if len(indices) and int(indices.max()) >= classes:
-            raise DataError(f"The class index {int(indices.max())} of a {name} is none of the {classes} classes.")
+            raise DataError(f"The class index {int(indices.max())} of {name} is none of the {classes} classes.")
 
 
 def _check_boxes(name: str, boxes: BoxArray, classes: Indices, images: Indices) -> None:

@@ -86,9 +86,9 @@ class DetectionCounts:
 
 
 def judge_detections(objects: ObjectBoxes, detections: Detections, classes: int, iou: float = 0.5) -> JudgedDetections:
-    """Which detections take an object of their class, at an overlap of at least ``iou``, which is more than 0.
+    """Which detections take an object of their class, at an overlap of at least ``iou``.
 
-    Raises `DataError` where a class index is not below ``classes``.
+    Raises `DataError` where a class index is not below ``classes``, `OptionError` for an ``iou`` outside of 0 to 1.
     """
     check_indices(objects, detections, classes)
     rows = order_by_class(detections)

@@ -33,6 +33,7 @@ from convolve.models import (
     unet,
     vgg,
     yolo_compact,
+    yolo_family,
     yolo_v1,
     yolo_v2,
     yolo_v3,
@@ -45,8 +46,8 @@ from convolve.models.network import Card, Network, Variant
 # fmt: off
 _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
-    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet, squeezenet, yolo_v1,
-    yolo_v2, yolo_v3, yolo_compact,
+    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
+    squeezenet, yolo_v1, yolo_v2, yolo_v3, yolo_compact,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65
@@ -107,7 +108,7 @@ def counterpart(name: str, output: str) -> str | None:
     if own.output == output:
         return name
     if own.output == "image":
-        return {"pixels": fcn.name_for, "boxes": yolo_v2.name_for}[output](name)
+        return {"pixels": fcn.name_for, "boxes": yolo_family.name_for}[output](name)
     return counterpart(own.classifier, output) if own.classifier else None
 
 
@@ -129,7 +130,7 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
-    families = (fcn.family, yolo_v2.family, yolo_v3.family, yolo_compact.family)
+    families = (fcn.family, yolo_family.family, yolo_compact.family)
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None:
         near = nearest(name)

@@ -7,9 +7,11 @@ squeezenet at 3x227x227: stage1 96x111x111, stage2 256x55x55, stage3 512x27x27, 
 squeezenet_1_1 at 3x227x227: stage1 64x113x113, stage2 128x56x56, stage3 256x28x28, stage4 512x14x14
 
 Stages begin with a max pooling, the first one with the convolution, which pads nothing. Poolings round up, as in Caffe.
-Version 1.1 has a smaller first convolution and earlier poolings, for 2.4 times fewer multiply-adds.
+Version 1.1 has a smaller first convolution and earlier poolings, for less than half of the multiply-adds.
 
-Deviations: the paper gives images of 224x224, but the sizes of its Table 1 are those of the definitions' 227x227.
+Deviations: the paper gives images of 224x224, but the sizes of its Table 1 are those of the definitions' 227x227. The
+definition of version 1.0 pads the last, 1x1 convolution by 1, which adds nothing to the scores but averages them over a
+border of biases; the paper has no such border.
 """
 
 from __future__ import annotations
@@ -97,6 +99,6 @@ def _variant(
 
 
 VARIANTS = (
-    _variant("squeezenet", TABLE_1, 21, (1_248_424, 1), (42.5, 19.7)),
-    _variant("squeezenet_1_1", VERSION_1_1, 17, (1_235_496, 1), None),
+    _variant("squeezenet", TABLE_1, 21, (1_248_424, 832_667_936), (42.5, 19.7)),
+    _variant("squeezenet_1_1", VERSION_1_1, 17, (1_235_496, 387_747_520), None),
 )

@@ -76,7 +76,8 @@ def _yolo_compact(card: Card, classes: int, channels: int, size: tuple[int, int]
 
 def _on_classifier(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    stages = classifier_stages(base.build(base.card, classes, channels, base.card.input[1:]), "yolo_compact_resnet18")
+    network = base.build(base.card, base.card.classes, channels, base.card.input[1:])
+    stages = classifier_stages(network, "yolo_compact_resnet18")
     if all(stage.stride != STRIDE for stage in stages.values()):
         raise NetworkError(
             f"{base.card.name} has no map of stride {STRIDE}; choose yolo_v2_{base.card.name} or another classifier."

@@ -16,11 +16,12 @@ was built for, whose sides are multiples of 64.
 4096, and three boxes. The paper pretrains the first 20 convolutions on ImageNet; its Fast YOLO has 9 convolutions, and
 `yolo_v1_tiny` is what the authors made of it, with 8 convolutions, batch normalization and one dense layer.
 
-Deviations: the paper does not give the initial weights; they are Darknet's, as in its later networks.
+Deviations: the paper does not give the initial weights; they are those of its program.
 """  # noqa: E501
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import final
@@ -31,7 +32,7 @@ from convolve.errors import NetworkError
 from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.darknet import LocallyConnected2d
 from convolve.layers.description import Series
-from convolve.layers.initializers import he_normal
+from convolve.layers.initializers import he_normal, uniform
 from convolve.layers.leaky import SLOPE, leaky_convolution
 from convolve.layers.yolo_v1 import DetectionOutput
 from convolve.models.network import Card, Network, Stage, Variant
@@ -102,7 +103,7 @@ def _yolo_v1(card: Card, classes: int, channels: int, size: tuple[int, int]) -> 
         fc26=nn.Linear(4096, cells * (classes + 5 * 2)),
     )
     stages = _stages(channels, normalized=False)
-    return Network(card, stages, _head(grid, 2, layers), head_inputs=("stage6",)).apply(he_normal)
+    return Network(card, stages, _head(grid, 2, layers), head_inputs=("stage6",)).apply(_initialize)
 
 
 def _yolo_v1_local(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
@@ -115,14 +116,24 @@ def _yolo_v1_local(card: Card, classes: int, channels: int, size: tuple[int, int
         fc26=nn.Linear(256 * cells, cells * (classes + 5 * 3)),
     )
     stages = _stages(channels, normalized=True)
-    return Network(card, stages, _head(grid, 3, layers), head_inputs=("stage6",)).apply(he_normal)
+    return Network(card, stages, _head(grid, 3, layers), head_inputs=("stage6",)).apply(_initialize)
 
 
 def _yolo_v1_tiny(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     grid, cells = _grid(size)
     layers = OrderedDict[str, nn.Module](flatten=nn.Flatten(), fc9=nn.Linear(256 * cells, cells * (classes + 5 * 2)))
     stages = plain_stages(16, (*TINY, _TINY_DEEPEST), channels)
-    return Network(card, stages, _head(grid, 2, layers), head_inputs=("stage6",)).apply(he_normal)
+    return Network(card, stages, _head(grid, 2, layers), head_inputs=("stage6",)).apply(_initialize)
+
+
+def _initialize(layer: nn.Module) -> None:
+    """As Darknet: convolutions normal and all others uniform, whose bound is the former's deviation; biases zero."""
+    he_normal(layer)
+    if isinstance(layer, nn.Linear):
+        uniform(layer, math.sqrt(2 / layer.in_features))
+    elif isinstance(layer, LocallyConnected2d):
+        bound = math.sqrt(2 / layer.weight.shape[2])
+        nn.init.uniform_(layer.weight, -bound, bound)
 
 
 def _grid(size: tuple[int, int]) -> tuple[tuple[int, int], int]:
@@ -153,7 +164,7 @@ def _variant(
 
 
 VARIANTS = (
-    _variant("yolo_v1", _yolo_v1, (1, 1)),
-    _variant("yolo_v1_local", _yolo_v1_local, (1, 1)),
-    _variant("yolo_v1_tiny", _yolo_v1_tiny, (1, 1)),
+    _variant("yolo_v1", _yolo_v1, (271_703_550, 20_285_153_280)),
+    _variant("yolo_v1_local", _yolo_v1_local, (197_301_875, 20_210_729_728)),
+    _variant("yolo_v1_tiny", _yolo_v1_tiny, (27_095_374, 1_608_015_360)),
 )

@@ -93,6 +93,15 @@ CANDIDATES: Mapping[str, tuple[Candidate, ...]] = {
         Candidate("fcn1s_resnet20_cifar", 64),
         Candidate("fcn1s_resnet20_cifar", 64, large=False),
     ),
+    "boxes": (
+        Candidate("yolo_v2_resnet18", 416, pretrained=True),
+        Candidate("yolo_v2_resnet18", 320, pretrained=True),
+        Candidate("yolo_v2_resnet18", 224, pretrained=True),
+        Candidate("yolo_v2_resnet18", 416, images=1_000),
+        Candidate("yolo_v2_resnet18", 224),
+        Candidate("yolo_v2_resnet18", 128),
+        Candidate("yolo_v2_resnet18", 64, large=False),
+    ),
 }
 """By what a network gives scores for (`Card.output`): the best first, the fastest last."""
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from convolve import __version__
-from convolve.datasets.cleaning import Cleaned
 from convolve.datasets.doctor import Findings
 from convolve.datasets.survey import Survey
 from convolve.errors import DataError
 from convolve.files import check_replaceable
 from convolve.marks import is_page
 from convolve.reports.data_sections import (
-    cleaned_section,
     count_section,
     duplicate_section,
     headlines,
     image_section,
     left_out_section,
-    sheet_section,
     warning_section,
 )
 from convolve.reports.page import write_report
-from convolve.reports.report import Report
+from convolve.reports.report import Report, Section
 from convolve.values import Dataset
 
 
@@ -37,10 +33,11 @@ def check_page(path: Path) -> None:
 
 
 def write_data_report(
-    path: Path, dataset: Dataset, survey: Survey, findings: Findings, sheet: Image.Image, cleaned: Cleaned | None
+    path: Path, dataset: Dataset, survey: Survey, findings: Findings, more: Sequence[Section]
 ) -> None:
-    """Write the page of a dataset: warnings, classes, images, duplicates, what is left out, the cleaned table if there
-    is one, and the contact sheet. Raises `ConvolveError` when it cannot be written.
+    """Write the page of a dataset: warnings, classes, images, duplicates, what is left out, and ``more`` sections.
+
+    Raises `ConvolveError` when it cannot be written.
     """
     found = findings.exact.groups or findings.near.groups
     sections = (
@@ -49,8 +46,7 @@ def write_data_report(
         image_section(survey.measurements["size"][findings.usable], findings),
         *((duplicate_section(dataset, findings),) if found else ()),
         *((left_out_section(dataset.notes, findings),) if dataset.notes or findings.unreadable else ()),
-        *((cleaned_section(cleaned),) if cleaned else ()),
-        sheet_section(sheet),
+        *more,
     )
     report = Report(
         title=Path(dataset.root).name or dataset.root,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from convolve import models
+from convolve.datasets.augment import input_sizes
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import open_cache, read_images
 from convolve.datasets.doctor import Findings, diagnose, readable
@@ -109,9 +110,8 @@ class StartingWeights:
 def prepare(
     recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0, sample: Dataset | None = None
 ) -> Preparation:
-    """Read the data, resolve the recipe, split the data, build the network. Raises `ConvolveError`.
-
-    With a ``sample`` of the recipe's data, only that is read.
+    """Read the recipe's data, or only a ``sample`` of it, resolve the recipe, split the data, build the network. Raises
+    `ConvolveError`.
     """
     card = check_before_reading(recipe)
     if card is None:
@@ -141,15 +141,15 @@ def prepare(
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
-    if not len(splits.validation):
-        raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
     findings = diagnose(dataset, ground_truth, splits, survey)
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
-        costs = count_costs(skeleton, torch.empty(1, preprocessing.channels, preprocessing.height, preprocessing.width))
-    macs = sum(costs.macs)
+        inputs, change = [preprocessing], resolved.augmentation.multi_scale
+        inputs += input_sizes(change, preprocessing) if change else []
+        counted = [count_costs(skeleton, torch.empty(1, each.channels, each.height, each.width)) for each in inputs]
+    macs, costs = sum(counted[0].macs), max(counted, key=lambda each: each.activation_bytes)
     runtime = choose(**vars(runtime_options), macs=macs)
     requested, budget = resolved.batch or 1, memory_budget()
     batch = batch_for_memory(requested, costs, resolved.optimization.optimizer or "", runtime, budget)
@@ -350,10 +350,15 @@ def resolve_for_data(
 def split_by_recipe(
     recipe: Recipe, dataset: Dataset, ground_truth: GroundTruth, usable: Indices, fold: int = 0
 ) -> Splits:
-    """The ``usable`` images by a resolved recipe's fractions, or as the data itself is split."""
+    """The ``usable`` images by a resolved recipe's fractions, or as the data itself is split. Raises `OptionError`
+    where that leaves none to validate on.
+    """
     own = recipe.splitting
     plan = SplitPlan(own.validation or 0.0, own.test or 0.0, own.group_by, recipe.seed or 0, fold, own.folds or 1)
-    return split(dataset, ground_truth, plan, usable)
+    splits = split(dataset, ground_truth, plan, usable)
+    if not len(splits.validation):
+        raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
+    return splits
 
 
 def _preprocessing(

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from convolve.choices import Fit
+from convolve.choices import Fit, TaskUse
 from convolve.errors import OptionError
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a task that has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,9 @@ class TaskInfo:
     networks that it trains; ``ground_truth`` the key of `Dataset.ground_truths` that it learns from; ``fits`` the ways
     in which images may be fitted.
 
-    ``options`` and ``predict_options`` are frozen dataclasses of its own options in training and in prediction: a
-    docstring under each field, and in training None for what is chosen automatically; ``ranges`` are the least and the
+    ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
+    prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
+    automatically; ``ranges`` are the least and the
     largest value of those that are numbers. ``metric_titles`` are the names of its metrics for people, the headline
     first.
     """
@@ -30,6 +36,11 @@ class TaskInfo:
     metric_titles: Mapping[str, str]
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    data_options: type = NoOptions
+
+    def options_for(self, use: TaskUse) -> type:
+        """Those of a command."""
+        return {"train": self.options, "predict": self.predict_options, "data": self.data_options}[use]
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:

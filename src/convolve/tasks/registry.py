@@ -10,6 +10,7 @@ import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from convolve.choices import TaskUse
 from convolve.errors import OptionError
 from convolve.options import Option, build, descriptions, fields
 from convolve.tasks.info import TaskInfo
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _BUILT_IN = ("classify", "detect", "segment")
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
 _REGISTERED: dict[str, type[Task]] = {}
-Use = Literal["train", "predict"]
 
 
 def register_task(task: type[Task]) -> type[Task]:
@@ -59,14 +59,14 @@ def find_task(name: str) -> type[Task]:
     raise OptionError(f"There is no task '{name}'; {hint}")
 
 
-def build_options(task: str, use: Use, values: Mapping[str, object]) -> Any:
+def build_options(task: str, use: TaskUse, values: Mapping[str, object]) -> Any:
     """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
     info = find_task(task).info
-    cls = info.options if use == "train" else info.predict_options
+    cls = info.options_for(use)
     known = {option.name for option in fields(cls)}
     unknown = [name for name in values if name not in known]
     if unknown:
-        others = [(other.name, other.options if use == "train" else other.predict_options) for other in task_infos()]
+        others = [(other.name, other.options_for(use)) for other in task_infos()]
         owners = [name for name, own in others if unknown[0] in {option.name for option in fields(own)}]
         if owners:
             flag = unknown[0].replace("_", "-")
@@ -87,12 +87,12 @@ class TaskFlag:
     aliases: tuple[str, ...] = ()
 
 
-def task_flags(use: Use) -> list[TaskFlag]:
+def task_flags(use: TaskUse) -> list[TaskFlag]:
     """The options of all tasks; one flag for those of the same name, whose type accepts what any of them does."""
     texts: dict[str, dict[str, list[str]]] = {}
     found: dict[str, list[Option]] = {}
     for info in task_infos():
-        cls = info.options if use == "train" else info.predict_options
+        cls = info.options_for(use)
         described = descriptions(cls)
         for option in fields(cls):
             texts.setdefault(option.name, {}).setdefault(described.get(option.name, ""), []).append(info.title)

@@ -136,6 +136,22 @@ class Predictor(Protocol):
         ...
 
 
+class TaskFindings(Protocol):
+    """What a task has to say of a dataset, beyond the doctor's findings."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers, lists and text, under names of the task's own."""
+        ...
+
+    def to_console(self) -> Iterator[RenderableType]:
+        """Lines and tables for the command line."""
+        ...
+
+    def sections(self) -> tuple[Section, ...]:
+        """Sections of the page."""
+        ...
+
+
 def restore_classes(state: Mapping[str, Any]) -> tuple[str, ...]:
     """The `classes` of a run's state. Raises `ValueError`."""
     classes = state.get("classes")
@@ -172,6 +188,14 @@ class Task(ABC):
         May also choose options of the recipe itself that nobody has set: its choices go before those for any task.
         Raises `OptionError` for a value out of range.
         """
+
+    @classmethod
+    def examine(cls, dataset: Dataset, preprocessing: Preprocessing, options: Any) -> TaskFindings | None:
+        """What is worth knowing of a dataset that is learned from as the ``preprocessing`` makes it, by the task's
+        options of `convolve data`; None where there is nothing.
+        """
+        del dataset, preprocessing, options
+        return None
 
     @property
     @abstractmethod

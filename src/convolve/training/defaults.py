@@ -200,9 +200,9 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
 
 def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
     chosen: dict[str, object] = dict.fromkeys(
-        ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "pca"), 0.0
+        ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "hue", "pca"), 0.0
     )
-    chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False}
+    chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False, "mosaic": 0.0, "multi_scale": 0.0}
     if known.get("freeze"):
         reason = "no augmentation, so that the frozen stages are computed only once"
     elif facts.photographs:

@@ -14,7 +14,7 @@ from convolve.tasks.info import TaskInfo, check_predict_options
 Suppression = Literal["per-class", "agnostic", "soft"]
 MOST_DETECTIONS = 300
 """How many detections an image can have at most."""
-_SMALLEST_TILE = 32
+_SMALLEST_TILE, _MOST_ANCHORS = 32, 100
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,19 @@ class DetectPredictOptions:
             raise OptionError(f"tile cannot be {self.tile}; it must be a whole number from {_SMALLEST_TILE}.")
 
 
+@dataclass(frozen=True)
+class DetectDataOptions:
+    """What else to say of a dataset."""
+
+    anchors: int | None = None
+    """Find this many anchors for the boxes by k-means, in pixels of the network's input; 9 on the page by default."""
+
+    def __post_init__(self) -> None:
+        """Raises `OptionError` for a number out of range."""
+        if self.anchors is not None and not 1 <= self.anchors <= _MOST_ANCHORS:
+            raise OptionError(f"anchors cannot be {self.anchors}; it must be a whole number from 1 to {_MOST_ANCHORS}.")
+
+
 INFO = TaskInfo(
     name="detect",
     title="Detection",
@@ -67,6 +80,7 @@ INFO = TaskInfo(
     ground_truth="boxes",
     options=DetectOptions,
     predict_options=DetectPredictOptions,
+    data_options=DetectDataOptions,
     metric_titles={
         "ap50": "AP50",
         "ap": "AP",

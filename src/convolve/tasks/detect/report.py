@@ -24,11 +24,12 @@ from convolve.reports.report import Headline, Section, count_of, format_interval
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
+from convolve.tasks.detect.anchors import anchor_section, box_sides
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.evaluation import COCO_NAMES, EvaluatedImage, Evaluation
-from convolve.tasks.detect.figures import MOST_CURVES, anchor_figure, error_figure, precision_recall_figure
+from convolve.tasks.detect.figures import MOST_CURVES, error_figure, precision_recall_figure
 from convolve.tasks.detect.options import INFO
-from convolve.tasks.detect.task import Detect, training_sides
+from convolve.tasks.detect.task import Detect
 from convolve.values import Color, Dataset, Floats, Pixels, Preprocessing
 
 _HOME = "convolve.tasks.detect"
@@ -85,16 +86,10 @@ def report_sections(
         sections.append(Section("worst", "Worst images", template, context, notebook))
     sections.append(confusion_section((*evaluation.names, _NOTHING), evaluation.matrix, "objects"))
     sections.append(class_section(evaluation.names, evaluation.voc.objects, "objects", _class_columns(evaluation)))
-    sides = training_sides(cast(Boxes, dataset.ground_truths["boxes"]), np.arange(len(dataset)), preprocessing)
+    sides = box_sides(cast(Boxes, dataset.ground_truths["boxes"]), np.arange(len(dataset)), preprocessing)
     anchors = network_anchors(task)
     if anchors is not None and len(sides):
-        context = {
-            "figure": as_svg(anchor_figure(sides, anchors), "anchors"),
-            "fit": mean_best_overlap(sides, anchors),
-            "boxes": count_of(len(sides), "boxes"),
-            "anchors": [f"{width:.0f}×{height:.0f}" for width, height in anchors.tolist()],
-        }
-        sections.append(Section("anchors", "Anchors", (_HOME, "anchors.html.j2"), context))
+        sections.append(anchor_section(sides, anchors))
     return headlines(evaluation), tuple(sections)
 
 
@@ -133,13 +128,6 @@ def network_anchors(task: Detect) -> Floats | None:
     """(A, 2) widths and heights in pixels of the input, those of all scales; None for a network without anchors."""
     found = [buffer for name, buffer in task.network.head.named_buffers() if name.rpartition(".")[2] == "anchors"]
     return found[0].reshape(-1, 2).cpu().numpy() if found else None
-
-
-def mean_best_overlap(sides: Floats, anchors: Floats) -> float:
-    """The mean over boxes of the greatest overlap with an anchor at the same center."""
-    common = np.minimum(sides[:, None], anchors).prod(2)
-    union = sides.prod(1)[:, None] + anchors.prod(1) - common
-    return float((common / union).max(1).mean())
 
 
 def compare_boxes(

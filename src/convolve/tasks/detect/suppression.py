@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from convolve.layers.box_head import Candidates
+from convolve.layers.overlaps import overlaps
 from convolve.tasks.detect.options import Suppression
 
 LEAST_SCORE = 0.005
@@ -87,20 +88,10 @@ def suppress(found: Found, rule: SuppressionRule) -> Found:
     return found.take(nms(boxes, found.scores.double(), rule.iou)[: rule.most])
 
 
-def overlaps(first: Tensor, second: Tensor) -> Tensor:
-    """(…, K, 4) and (…, L, 4) boxes to (…, K, L), the intersection over union of each with each."""
-    least = torch.maximum(first[..., :, None, :2], second[..., None, :, :2])
-    most = torch.minimum(first[..., :, None, 2:], second[..., None, :, 2:])
-    intersection = (most - least).clamp(min=0).prod(-1)
-    areas = ((boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1) for boxes in (first, second))
-    union = next(areas)[..., :, None] + next(areas)[..., None, :] - intersection
-    return intersection / union.clamp(min=torch.finfo(first.dtype).tiny)
-
-
 def _soften(found: Found, rule: SuppressionRule) -> Found:
     """In the order in which they are chosen, with the scores that they then have."""
     same = found.classes[:, None] == found.classes
-    decay = torch.exp(-(overlaps(found.boxes, found.boxes) ** 2) / _SIGMA).where(same, 1.0)
+    decay = torch.exp(-(overlaps(found.boxes[:, None], found.boxes) ** 2) / _SIGMA).where(same, 1.0)
     left, order, scores = found.scores.clone(), [], []
     for _ in range(min(rule.most, len(left))):
         score, best = left.max(0)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, final, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +17,9 @@ from convolve.layers.box_head import BoxHead, Candidates, Maps
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.targets import BoxTensors
+from convolve.tasks.detect.anchors import ANCHOR_SEED, FoundAnchors, box_sides, find_anchors
 from convolve.tasks.detect.evaluation import BoxEvaluator, Evaluation, evaluate, find_threshold
-from convolve.tasks.detect.options import INFO, DetectOptions, DetectPredictOptions, Suppression
-from convolve.tasks.detect.placement import input_matrices
+from convolve.tasks.detect.options import INFO, DetectDataOptions, DetectOptions, DetectPredictOptions, Suppression
 from convolve.tasks.detect.suppression import SuppressionRule, detect
 from convolve.tasks.task import EvaluationData, Task, restore_classes
 from convolve.training.defaults import Choice, Facts
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.3
 """Minimum confidence of a prediction where the validation split does not say which."""
-_ANCHOR_SEED = 0
 
 
 @final
@@ -87,6 +85,11 @@ class Detect(Task):
         yield "nms_iou", SuppressionRule().iou, "as in YOLO v3"
 
     @classmethod
+    def examine(cls, dataset: Dataset, preprocessing: Preprocessing, options: DetectDataOptions) -> FoundAnchors | None:
+        """Anchors for its boxes."""
+        return find_anchors(dataset, preprocessing, options)
+
+    @classmethod
     def outputs(cls, ground_truth: Boxes) -> int:
         """One score of each box for each class."""
         return len(ground_truth.classes)
@@ -102,8 +105,8 @@ class Detect(Task):
     ) -> Detect:
         """The task of the boxes' classes; the network's anchors become those of the training split."""
         if options.anchors == "kmeans":
-            sides = training_sides(ground_truth, splits.train, preprocessing)
-            cast(BoxHead, network.head).fit_anchors(torch.from_numpy(sides), _ANCHOR_SEED)
+            sides = box_sides(ground_truth, splits.train, preprocessing)
+            cast(BoxHead, network.head).fit_anchors(torch.from_numpy(sides), ANCHOR_SEED)
         default = SuppressionRule()
         iou = default.iou if options.nms_iou is None else options.nms_iou
         return cls(network, ground_truth.classes, SuppressionRule(options.nms or default.kind, iou))
@@ -209,16 +212,6 @@ class Detect(Task):
 
 
 TASK = Detect
-
-
-def training_sides(boxes: Boxes, images: Indices, preprocessing: Preprocessing) -> Any:
-    """(M, 2) widths and heights of the boxes of some images that are learned from, in pixels of the input."""
-    rows, image = boxes.rows(images)
-    learned = ~(boxes.crowd[rows] | boxes.difficult[rows])
-    rows, image = rows[learned], image[learned]
-    scales = input_matrices(boxes.sizes[images], preprocessing)[:, [0, 1], [0, 1]]
-    sides = (boxes.boxes[rows, 2:] - boxes.boxes[rows, :2]) * scales[image]
-    return sides.astype(np.float32)
 
 
 def _is_detector(weights: object) -> bool:

@@ -13,7 +13,7 @@ from convolve.choices import Fit
 from convolve.command import Command
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
-from convolve.options import Flat, PathLike
+from convolve.options import Flat, PathLike, TaskOptions
 from convolve.progress import Listener
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from convolve.datasets.cleaning import Cleaned
     from convolve.datasets.doctor import Duplicates, Findings
+    from convolve.tasks.task import TaskFindings
     from convolve.values import Dataset
     from convolve.verbs.data.label_errors import JudgedLabels
 
@@ -60,12 +61,14 @@ class Data:
     the run has not learned from are judged."""
     csv: Path | None = None
     """Also write the label errors to this file."""
+    task_options: TaskOptions = field(default_factory=dict)
+    """Options of the task's own."""
 
 
 @dataclass(frozen=True)
 class Examined:
     """The dataset, the ground truth that was examined, the findings, the data's fingerprint, and the contact sheet, the
-    cleaned table, the page and the likely label errors, if requested.
+    cleaned table, the page, the likely label errors and the task's own findings, if requested.
     """
 
     dataset: Dataset
@@ -76,6 +79,7 @@ class Examined:
     cleaned: Cleaned | None
     report: Path | None
     label_errors: JudgedLabels | None = None
+    task_findings: TaskFindings | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What was written and recognized, then the findings; `label_errors` if requested."""
@@ -92,6 +96,7 @@ class Examined:
             "cleaned": self.cleaned.as_json() if self.cleaned else None,
             **as_json(self.findings),
             **({"label_errors": self.label_errors.as_json()} if self.label_errors else {}),
+            **(self.task_findings.as_json() if self.task_findings else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -112,6 +117,7 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.marks import has_mark
     from convolve.setup.data_report import check_page, write_data_report
     from convolve.setup.prepare import open_for_task, preview
+    from convolve.tasks.registry import build_options, find_task
     from convolve.training.recipe import Recipe
 
     if options.report:
@@ -120,6 +126,8 @@ def run(options: Data, listener: Listener) -> Examined:
         check_replaceable(options.sheet, has_mark, "contact sheet that convolve wrote")
     judged = None
     if options.label_errors:
+        if options.task_options:
+            raise OptionError("Label errors are of labels alone; leave out the options of tasks.")
         judged = _judge_labels(options, listener)
         trained = judged.recipe
         options = replace(options, path=trained.data or "", task=trained.task, reading=trained.reading)
@@ -128,6 +136,7 @@ def run(options: Data, listener: Listener) -> Examined:
     shown = Recipe(network=options.network, size=options.size, fit=options.fit)
     recipe = replace(shown, data=options.path, task=options.task, reading=options.reading)
     dataset, task, _ = open_for_task(recipe, None)
+    own = build_options(task.name, "data", options.task_options)
     dataset = dataset.for_ground_truth(task.ground_truth)
     ground_truth = dataset.ground_truths[task.ground_truth]
     if options.fix:
@@ -136,17 +145,24 @@ def run(options: Data, listener: Listener) -> Examined:
     findings = diagnose(dataset, ground_truth, None, measured, listener=listener)
     identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
     cleaned = clean(options.fix, dataset, ground_truth, findings) if options.fix else None
+    examined = Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report, judged)
+    if not (options.sheet or options.report or options.task_options):
+        return examined
+    network = models.counterpart(options.network, task.output) or options.network
+    batches, preprocessing = preview(replace(recipe, network=network), dataset, task.name, measured, findings)
+    found = find_task(task.name).examine(dataset, preprocessing, own)
     if options.sheet or options.report:
         from convolve.files import link_target
+        from convolve.reports.data_sections import cleaned_section, sheet_section
         from convolve.setup.contact_sheet import write_contact_sheet
 
-        network = models.counterpart(options.network, task.output) or options.network
-        first = preview(replace(recipe, network=network), dataset, task.name, measured, findings)
         file = link_target(options.sheet) if options.sheet else None
-        sheet = write_contact_sheet(file, ground_truth, *first)
+        sheet = write_contact_sheet(file, ground_truth, batches, preprocessing)
         if options.report:
-            write_data_report(link_target(options.report), dataset, measured, findings, sheet, cleaned)
-    return Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report, judged)
+            of_task = found.sections() if found else ()
+            more = (*of_task, *((cleaned_section(cleaned),) if cleaned else ()), sheet_section(sheet))
+            write_data_report(link_target(options.report), dataset, measured, findings, more)
+    return replace(examined, task_findings=found)
 
 
 def render(result: Examined) -> Iterator[RenderableType]:
@@ -175,6 +191,14 @@ def render(result: Examined) -> Iterator[RenderableType]:
     yield from _duplicates("near duplicates", findings.near)
     for sentence in findings.warnings:
         yield Text(f"! {sentence}", style="bold yellow")
+    if result.task_findings:
+        yield from result.task_findings.to_console()
+    yield from _outputs(result)
+
+
+def _outputs(result: Examined) -> Iterator[RenderableType]:
+    from rich.text import Text
+
     if result.sheet:
         yield f"contact sheet  {result.sheet}"
     if result.report:
@@ -245,4 +269,4 @@ def _cleaned(cleaned: Cleaned) -> Iterator[RenderableType]:
         yield Text(f"! No image of {', '.join(cleaned.lost_classes)} is left.", style="bold yellow")
 
 
-COMMAND = Command(Data, run, render)
+COMMAND = Command(Data, run, render, task_use="data")
