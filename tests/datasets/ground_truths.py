@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from convolve.datasets.boxes import Boxes
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import Masks
 from convolve.datasets.preprocess import box_matrices, source_boxes
@@ -25,6 +26,25 @@ def masks_of(dataset: Dataset) -> Masks:
     """Its masks, which it must have."""
     found = dataset.ground_truths["masks"]
     assert isinstance(found, Masks)
+    return found
+
+
+def boxes_of(dataset: Dataset) -> Boxes:
+    """Its boxes, which it must have."""
+    found = dataset.ground_truths["boxes"]
+    assert isinstance(found, Boxes)
+    return found
+
+
+def boxes_by_image(dataset: Dataset) -> dict[str, list[tuple[str, tuple[float, ...]]]]:
+    """The class and the edges of each object, by the image."""
+    boxes = boxes_of(dataset)
+    found: dict[str, list[tuple[str, tuple[float, ...]]]] = {}
+    for index in range(len(dataset)):
+        rows, _ = boxes.rows(np.array([index]))
+        names = [boxes.classes[kind] for kind in boxes.class_indices[rows].tolist()]
+        edges = [tuple(each) for each in boxes.boxes[rows].round(6).tolist()]
+        found[dataset.images.name(index)] = list(zip(names, edges, strict=True))
     return found
 
 

@@ -257,7 +257,7 @@ def test_headers_tell_the_size_and_whether_there_may_be_color(mode: str, kind: s
 def test_headers_tell_the_upright_size() -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
-    assert EncodedFile(saved(picture(), "JPEG", exif=exif), "a").header == Header((40, 24), gray=False)
+    assert EncodedFile(saved(picture(), "JPEG", exif=exif), "a").header == Header((40, 24), gray=False, orientation=8)
 
 
 @pytest.mark.parametrize("kind", ["eXIf", "iTXt"])
@@ -271,7 +271,7 @@ def test_the_orientation_of_a_png_may_come_after_its_pixels(kind: str) -> None:
     end = start + 12 + int.from_bytes(blob[start : start + 4], "big")
     last = blob.index(b"IEND") - 4
     blob = blob[:start] + blob[end:last] + blob[start:end] + blob[last:]
-    assert EncodedFile(blob, "a").header == Header((40, 24), gray=False)
+    assert EncodedFile(blob, "a").header == Header((40, 24), gray=False, orientation=6)
     assert decode(blob, "a").shape == (40, 24, 3)
 
 

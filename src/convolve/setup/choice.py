@@ -100,7 +100,8 @@ CANDIDATES: Mapping[str, tuple[Candidate, ...]] = {
         Candidate("yolo_v2_resnet18", 416, images=1_000),
         Candidate("yolo_v2_resnet18", 224),
         Candidate("yolo_v2_resnet18", 128),
-        Candidate("yolo_v2_resnet18", 64, large=False),
+        Candidate("yolo_v2_resnet18", 256, large=False),
+        Candidate("yolo_v2_resnet18", 128, large=False),
     ),
 }
 """By what a network gives scores for (`Card.output`): the best first, the fastest last."""

@@ -1,4 +1,4 @@
-"""Parsing documents of unknown origin: JSON, TOML, XML and CSV, each with one kind of error."""
+"""Parsing documents of unknown origin: JSON, TOML, YAML, XML and CSV, each with one kind of error."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from convolve.untrusted.files import DOCUMENT_BYTES
 
 _DEEP = "it is nested too deeply"
 _LONGEST_TOML = 2**16
+_LONGEST_YAML = 2**17
 _MOST_CELLS = 10_000  # of a line that is no error; spreadsheets have 16,384 columns, most of them empty
 _LARGE = "it needs more memory than there is"
 
@@ -42,6 +43,41 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ValueError(_DEEP) from error
+
+
+def parse_yaml(text: str) -> Any:
+    """A YAML document of lists and mappings, in which every other value is text: `no` is a name, and no truth value.
+
+    Raises `ValueError`, also for aliases, which can make much of little, for a key that is there twice, and for more
+    than 131,072 characters, which take seconds.
+    """
+    import yaml
+
+    if len(text) > _LONGEST_YAML:
+        raise ValueError(f"it has {len(text):,} characters, more than the {_LONGEST_YAML:,} that are read")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
+            raise ValueError("it has aliases, which no list of classes needs")
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+        return None if node is None else _plain_value(node)
+    except RecursionError as error:
+        raise ValueError(_DEEP) from error
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _plain_value(node: Any) -> Any:
+    """What a node of YAML holds. Raises `ValueError` for a key that is no text, or there twice."""
+    if node.id == "scalar":
+        return node.value
+    if node.id == "sequence":
+        return [_plain_value(each) for each in node.value]
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        if key.id != "scalar" or key.value in found:
+            raise ValueError(f"a key in line {key.start_mark.line + 1} is no text, or there twice")
+        found[key.value] = _plain_value(value)
+    return found
 
 
 def parse_xml(content: bytes) -> Element:

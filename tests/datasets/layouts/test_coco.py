@@ -21,7 +21,7 @@ from convolve.errors import DataError, ImageError
 from convolve.tasks.segment.annotations import AnnotatedImage as PredictedImage
 from convolve.tasks.segment.annotations import document as predicted_document
 from convolve.values import Dataset, Pixels
-from tests.datasets.ground_truths import labels_of, masks_of
+from tests.datasets.ground_truths import boxes_by_image, labels_of, masks_of
 from tests.datasets.layouts.annotated import paint
 from tests.datasets.layouts.coco_documents import SQUARE, check_simple, document, simple, write
 
@@ -122,7 +122,12 @@ def test_what_is_damaged_is_one_sentence(tmp_path: Path) -> None:
 def test_boxes_alone_are_no_masks(tmp_path: Path) -> None:
     boxes = document(annotations=[{"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "segmentation": []}])
     root = write(tmp_path / "a.json", boxes, "images")
-    with pytest.raises(DataError, match=r"its 1 object it has only boxes, no outlines, such as in 7\.png; export"):
+    data = open_dataset(root)
+    assert set(data.ground_truths) == {"boxes", "labels"}
+    assert boxes_by_image(data)["images/7.png"] == [("car", (1, 2, 4, 6))]
+    del boxes["annotations"][0]["bbox"]
+    write(tmp_path / "a.json", boxes, "images")
+    with pytest.raises(DataError, match=r"its 1 object it has no boxes or outlines, such as in 7\.png; export"):
         open_dataset(root)
 
 

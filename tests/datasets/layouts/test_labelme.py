@@ -13,7 +13,7 @@ from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
-from tests.datasets.ground_truths import labels_of, masks_of
+from tests.datasets.ground_truths import boxes_by_image, labels_of, masks_of
 from tests.datasets.layouts.annotated import flags, make_images, pixels, write_json
 
 
@@ -107,9 +107,9 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.json has a shape without label or with odd points \(1\.\); correct it"):
         open_dataset(tmp_path)
     write_json(tmp_path / "a.json", document("a.jpg", shape("car", [[1, 1], [5, 5]], "rectangle")))
-    with pytest.raises(
-        DataError, match=r"a\.json in .* has no outlines, but 1 object with only a box, such as in a\.jpg"
-    ):
+    assert boxes_by_image(open_dataset(tmp_path)) == {"a.jpg": [("car", (1, 1, 5, 5))]}
+    write_json(tmp_path / "a.json", document("a.jpg", shape("car", [[1, 1]], "point")))
+    with pytest.raises(DataError, match=r"a\.json in .* has no outlines, but 1 object with only a point"):
         open_dataset(tmp_path)
     write_json(tmp_path / "a.json", document("a.jpg"))
     with pytest.raises(DataError, match=r"a\.json in .* has no object in any image; annotate some"):

@@ -103,8 +103,8 @@ def test_the_folders_of_a_project_are_no_classes(tmp_path: Path) -> None:
     assert data.notes == ("5 of 6 images left out, such as ds0/img/1.jpg, ds0/img/2.jpg, ds1/img/0.jpg",)
     for broken, why in (
         (
-            document(one("wall", "rectangle", **points([[1, 1], [4, 3]]))),
-            "has no outlines, but 1 object with only a box",
+            document(one("wall", "point", **points([[1, 1]]))),
+            "has no outlines, but 1 object with only a point",
         ),
         (document(square | {"classTitle": ""}), r"has an object of ds0/img/0\.jpg without a label"),
         (document(square) | {"size": {"height": 60, "width": 100}}, "no image has the size that the file gives"),

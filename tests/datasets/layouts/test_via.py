@@ -110,7 +110,7 @@ def test_what_hinders_reading_is_one_sentence(tmp_path: Path) -> None:
         (files(a=[region(SQUARE, kind="car")], b=[region(SQUARE, kind="")]), r"a region of b\.jpg without one 'kind'"),
         (files(a=[region({**SQUARE, "all_points_y": [1]}, kind="car")]), r"a polygon of a\.jpg with odd numbers"),
         (files(a=[{"x": 1}]), "has a region without shape_attributes"),
-        (files(a=[region(WHOLE, kind="car")]), "has no outlines, but 1 object with only a box"),
+        (files(a=[region({"name": "point"}, kind="car")]), "has no outlines, but 1 object with only a point"),
         (files(z=[region(SQUARE, kind="car")]), r"none of the images that via\.json names, such as z\.jpg"),
     ):
         write_json(tmp_path / "via.json", content)

@@ -18,6 +18,7 @@ from types import ModuleType
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.layouts import (
+    box_tables,
     catalog,
     cifar,
     class_index,
@@ -38,6 +39,8 @@ from convolve.datasets.layouts import (
     tables,
     tiff_pages,
     via,
+    voc,
+    yolo_text,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
 from convolve.datasets.layouts.outlines import NoOutlinesError
@@ -48,7 +51,7 @@ from convolve.datasets.layouts.readings import (
     find_split_lists,
     has_class_of_masks,
     have_same_classes,
-    join_masks,
+    join_objects,
     join_splits,
 )
 from convolve.datasets.layouts.table_cells import TwoImagesError
@@ -60,11 +63,14 @@ from convolve.values import Dataset
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
 LAYOUTS = (
-    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, stacks, masks, folders, names,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables, stacks,
+    masks, folders, names,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
-_OUTLINED = frozenset(layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio))
+_ANNOTATED = frozenset(
+    layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables)
+)
 _GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
 _MOST = 0.5  # of the images that any layout explains, at least
 _ALIKE = 0.9
@@ -111,9 +117,9 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
     """The layouts that heed each of the options that are given, and those that can be meant. Raises `DataError`."""
     given = (
         ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
-        ("--annotations", options.annotations, [tables, coco, cvat, via, label_studio]),
+        ("--annotations", options.annotations, [tables, coco, cvat, via, label_studio, box_tables]),
         ("--image-column", options.image_column, [tables, parquet]),
-        ("--label-column", options.label_column, [tables, parquet, via, label_studio]),
+        ("--label-column", options.label_column, [tables, parquet, via, label_studio, box_tables]),
         ("--label-from", options.label_from, [names]),
     )
     heeded = {
@@ -142,12 +148,7 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
         raise DataError(f"{path} is one file, where --annotations says nothing; leave it out, or give the folder.")
     suffix = path.suffix.casefold()
     if suffix in tables.SUFFIXES:
-        try:
-            return tables.open_file(path, options)
-        except DataError:
-            if suffix == ".csv" and (dataset := _open_annotations(path, options)):
-                return dataset
-            raise
+        return _open_table(path, options)
     if parquet.MARK.search(suffix):
         return parquet.open_file(path, options)
     if suffix == ".json" and (dataset := coco.open_file(path, options)):
@@ -160,6 +161,19 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
         f"{path} is neither a table (.csv, .tsv, .txt, .jsonl, .parquet), nor annotations (.json, .xml), nor an IDX "
         "images file; unpack an archive first."
     )
+
+
+def _open_table(path: Path, options: ReadingOptions) -> Dataset:
+    """The dataset of a table of labels or of boxes, or of another program's annotations in such a file."""
+    boxes = box_tables.open_file(path, options) if options.layout in (None, box_tables.NAME) else None
+    if boxes:
+        return boxes
+    try:
+        return tables.open_file(path, options)
+    except DataError:
+        if path.suffix.casefold() == ".csv" and (dataset := _open_annotations(path, options)):
+            return dataset
+        raise
 
 
 def _open_annotations(path: Path, options: ReadingOptions) -> Dataset | None:
@@ -273,7 +287,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         paths: Sequence[str] = inventory.images  # all of them, where other files are read
         if isinstance(dataset.images, ImageFiles):
             below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
-            outlined = dataset.left_out if dataset.layout in _OUTLINED else ()
+            outlined = dataset.left_out if dataset.layout in _ANNOTATED else ()
             read = (*dataset.images.names, *dataset.annotations, *outlined)
             paths = read if below == "." else [f"{below}/{name}" for name in read]
         explained.append(frozenset(paths).intersection(inventory.images))
@@ -302,7 +316,7 @@ def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
     """
     for layout, error in obstacles.items():
         empty = isinstance(error, NoOutlinesError | NoGroundTruthError)
-        if guessed != masks.NAME and (layout == supervisely.NAME or (layout in _OUTLINED and not empty)):
+        if guessed != masks.NAME and (layout == supervisely.NAME or (layout in _ANNOTATED and not empty)):
             raise DataError(f"{error} To read classes all the same, choose --layout {guessed}.")
         if layout == stacks.NAME and guessed == masks.NAME and not empty:  # the first pages are not the data
             raise error
@@ -327,15 +341,15 @@ def _weigh(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
         )
-    if {dataset.layout, other.layout} <= _OUTLINED and (image := disputed_image(dataset, other)):
+    if {dataset.layout, other.layout} <= _ANNOTATED and (image := disputed_image(dataset, other)):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ on {image}; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
         return join_splits(dataset, other)
-    if "masks" in other.ground_truths and dataset.layout != folders.NAME:
-        return join_masks(dataset, other)
+    if {"masks", "boxes"} & other.ground_truths.keys() and dataset.layout != folders.NAME:
+        return join_objects(dataset, other)
     if other.layout == folders.NAME and others >= _ALIKE * own and not have_same_classes(dataset, other):
         notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these classes")
     if others < _MOST * own:

@@ -207,7 +207,7 @@ def _as_upright(
             if header.orientation > 1 and (how := _how_turned(entry, header)):
                 turned.setdefault(how, []).append(entry.image)
         elif entry.size == stored:
-            how = "turned with their images, as the file gives the size of the pixels as they are stored"
+            how = "turned with it, as the file gives the stored size"
             turned.setdefault(how, []).append(entry.image)
             fitting.append(
                 _map_boxes(entry, header.size, partial(turn_edges, orientation=header.orientation, size=header.size))
@@ -227,11 +227,11 @@ def _how_turned(entry: AnnotatedImage, header: Header) -> str:
     if entry.size is not None:
         stored = header.size[::-1] if header.orientation >= SIDEWAYS else header.size
         why = "which the size does not tell" if stored == header.size else "as the file gives its size"
-        return f"taken as those of the upright image, {why}"
+        return f"those of the upright image, {why}"
     height, width = header.size
     boxes = [one.box.edges for one in entry.objects if one.box]
     if any(max(-min(edges), edges[2] - width, edges[3] - height) > _ROUNDED for edges in boxes):
-        return "taken as those of the upright image, which some reach beyond; save the images upright if that is wrong"
+        return "those of the upright image, but some reach beyond it; save the image upright"
     return ""
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from convolve.datasets.inventory import NAMED, Inventory, begins_as_image, natural
 from convolve.datasets.labels import as_labels
-from convolve.datasets.layouts.parts import build_dataset, split_word
+from convolve.datasets.layouts.parts import build_dataset, split_of, split_word
 from convolve.datasets.layouts.table_cells import is_empty
 from convolve.datasets.layouts.table_columns import LABELS
-from convolve.datasets.layouts.tables import TEXTS, split_of
+from convolve.datasets.layouts.tables import TEXTS
 from convolve.datasets.parquet_images import ParquetImages, read_shard
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError, shorten

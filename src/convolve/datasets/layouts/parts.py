@@ -52,6 +52,16 @@ def split_word(name: str, alone: bool = True) -> str | None:
     return next((split for split, usual in _WORDS.items() if set(usual).intersection(telling)), None)
 
 
+def split_of(name: str) -> str | None:
+    """The split of which a table's name, or else that of a folder around it, says that it is one of its images."""
+    folder, _, file = name.rpartition("/")
+    for part in (file.rpartition(".")[0], *reversed(folder.split("/"))):
+        words = {word for each in re.split(r"[-_. ]", part) if (word := split_word(each))}
+        if words:
+            return words.pop() if len(words) == 1 else None
+    return None
+
+
 def words_of(name: str) -> list[str]:
     """The words in a name, in lower case, between signs and at capitals (`TestSet`), without a number at the end of one
     (`val2017`) and without what is written to a split's word (`testdata`).

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convolve.datasets.boxes import Boxes
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
 from convolve.datasets.layouts import folders, masks
@@ -99,22 +100,25 @@ def join_splits(dataset: Dataset, other: Dataset) -> Dataset:
     return replace(dataset, reason=f"{dataset.reason}; splits: {other.reason}", given_splits=splits)
 
 
-def join_masks(dataset: Dataset, other: Dataset) -> Dataset:
-    """A dataset with the masks that another one has of the same images. What has a label is an image, even if it is
-    called as masks are.
+def join_objects(dataset: Dataset, other: Dataset) -> Dataset:
+    """A dataset with the masks and the boxes that another one has of the same images, where it has none itself. What
+    has a label is an image, even if it is called as masks are.
     """
-    own, found = _paths(dataset), other.ground_truths["masks"]
+    own = _paths(dataset)
     position = {file: index for index, file in enumerate(_paths(other))}
     indices: Indices = np.array([position.get(file, -1) for file in own], dtype=np.int64)
-    whole = "masks" in dataset.ground_truths or any(map(is_mask, own))
-    if whole or not isinstance(found, Masks) or not (indices >= 0).any():
-        return dataset
-    return replace(
-        dataset,
-        reason=f"{dataset.reason}; masks of {int((indices >= 0).sum())} of its images: {other.reason}",
-        ground_truths={**dataset.ground_truths, "masks": found.take(indices)},
-        annotations=other.annotations,
-    )
+    count = int((indices >= 0).sum())
+    for kind in ("masks", "boxes") if count else ():
+        found = other.ground_truths.get(kind)
+        whole = kind in dataset.ground_truths or (kind == "masks" and any(map(is_mask, own)))
+        if not whole and isinstance(found, Masks | Boxes):
+            dataset = replace(
+                dataset,
+                reason=f"{dataset.reason}; {kind} of {count} of its images: {other.reason}",
+                ground_truths={**dataset.ground_truths, kind: found.take(indices)},
+                annotations=other.annotations or dataset.annotations,
+            )
+    return dataset
 
 
 def _paths(dataset: Dataset) -> Sequence[str]:

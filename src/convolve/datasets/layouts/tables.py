@@ -16,10 +16,11 @@ from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import as_labels
 from convolve.datasets.layouts import class_index
+from convolve.datasets.layouts.box_tables import has_boxes
 from convolve.datasets.layouts.documents import copy_note
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
-from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, split_word
+from convolve.datasets.layouts.parts import NoGroundTruthError, build_dataset, split_of, split_word
 from convolve.datasets.layouts.table_cells import PROBED, NoTableError, is_empty, read_cells, refuse_own, split_labels
 from convolve.datasets.layouts.table_columns import (
     Columns,
@@ -124,28 +125,21 @@ def _own(table: _Table, row: _Row) -> str | None:
 
 
 def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
-    """The tables at the top, less plain texts on single images, and those in folders there that are no plain text."""
+    """The tables at the top, less plain texts on single images, and those in folders there that are no plain text;
+    without those of boxes.
+    """
     images = {image.rpartition(".")[0] for image in inventory.images}
     folders: dict[str, list[str]] = {}
     for name in inventory.annotation_files(MARK):
         folder = name.rpartition("/")[0]
-        if not name.casefold().endswith(".txt") or not (folder or name[: -len(".txt")] in images):
+        single = name.casefold().endswith(".txt") and (folder or name[: -len(".txt")] in images)
+        if not single and (inventory.options.layout == NAME or not has_boxes(inventory.root / name)):
             folders.setdefault(folder, []).append(name)
     for folder, names in folders.items():
         if len(names) > _MOST_TABLES:
             folders[folder] = [name for name in names if name.rpartition(".")[0] not in images][:_MOST_TABLES]
     below = [name for folder, names in folders.items() if folder for name in names]
     return folders.get("", []), below if len(below) <= _MOST_TABLES else []
-
-
-def split_of(name: str) -> str | None:
-    """The split of which a table's name, or else that of a folder around it, says that it is one of its images."""
-    folder, _, file = name.rpartition("/")
-    for part in (file.rpartition(".")[0], *reversed(folder.split("/"))):
-        words = {word for each in re.split(r"[-_. ]", part) if (word := split_word(each))}
-        if words:
-            return words.pop() if len(words) == 1 else None
-    return None
 
 
 def _read(path: Path, index: ImageIndex, options: ReadingOptions, predictions: bool) -> _Table:

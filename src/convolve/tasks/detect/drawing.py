@@ -21,6 +21,9 @@ _PIXELS_PER_LINE, _PIXELS_PER_LETTER = 320, 40
 _SMALLEST_FONT, _PADDING = 13, 2
 _LONGEST = 0.5  # of the image's width that a label may take
 _DARK = 128
+_DASH = 4
+_RIM: Color = (255, 255, 255)
+Point = tuple[int, int]
 Area = tuple[float, float, float, float]
 
 
@@ -42,35 +45,38 @@ def draw_boxes(image: Pixels, boxes: Sequence[DrawnBox]) -> Pixels:
     rgb = np.repeat(np.repeat(to_channels(image, 3), factor, 0), factor, 1)
     canvas = np.ascontiguousarray(rgb)
     longer = max(canvas.shape[:2])
-    width = max(1, round(longer / _PIXELS_PER_LINE))
+    width = max(2, round(longer / _PIXELS_PER_LINE))
     for each in reversed(boxes):
-        _draw_frame(canvas, np.array(each.box) * factor, each, width)
-    picture = Image.fromarray(canvas)
-    brush, size = ImageDraw.Draw(picture), max(_SMALLEST_FONT, round(longer / _PIXELS_PER_LETTER))
+        _draw_outline(canvas, np.array(each.box) * factor, each, width)
+    drawn = Image.fromarray(canvas)
+    brush, size = ImageDraw.Draw(drawn), max(_SMALLEST_FONT, round(longer / _PIXELS_PER_LETTER))
     taken: list[Area] = []
     for each in boxes:
         if each.label:
             taken.append(_draw_label(brush, each, (np.array(each.box) * factor).tolist(), size, taken))
-    return np.asarray(picture)
+    return np.asarray(drawn)
 
 
-def _draw_frame(canvas: Pixels, box: npt.NDArray[np.float64], drawn: DrawnBox, width: int) -> None:
-    """The frame's outer edge is the box's, so that small objects stay visible inside of it as long as they can."""
+def _draw_outline(canvas: Pixels, box: npt.NDArray[np.float64], drawn: DrawnBox, width: int) -> None:
+    """A frame with a bright rim, so that it is visible on an object of its own color. Its outer edge is the box's."""
     left, top, right, bottom = np.rint(box).astype(int).tolist()
-    right, bottom = max(right - 1, left), max(bottom - 1, top)
-    if not drawn.dashed:
-        inner = (width - 1) // 2
-        cv2.rectangle(canvas, (left + inner, top + inner), (right - inner, bottom - inner), drawn.color, width)
-        return
-    dash = 4 * width
-    for begin in range(left, right + 1, 2 * dash):
-        end = min(begin + dash, right)
-        cv2.line(canvas, (begin, top), (end, top), drawn.color, width)
-        cv2.line(canvas, (begin, bottom), (end, bottom), drawn.color, width)
-    for begin in range(top, bottom + 1, 2 * dash):
-        end = min(begin + dash, bottom)
-        cv2.line(canvas, (left, begin), (left, end), drawn.color, width)
-        cv2.line(canvas, (right, begin), (right, end), drawn.color, width)
+    inner = (width + 1) // 2
+    left, top = left + inner, top + inner
+    right, bottom = max(right - 1 - inner, left), max(bottom - 1 - inner, top)
+    corners = (left, top), (right, top), (right, bottom), (left, bottom)
+    dash = _DASH * width if drawn.dashed else max(canvas.shape)
+    for color, thickness in ((_RIM, width + 2), (drawn.color, width)):
+        for start, end in zip(corners, (*corners[1:], corners[0]), strict=True):
+            _draw_line(canvas, (start, end), dash, color, thickness)
+
+
+def _draw_line(canvas: Pixels, ends: tuple[Point, Point], dash: int, color: Color, width: int) -> None:
+    """A straight line, down or across, in dashes of a length with gaps as long."""
+    (x, y), (to_x, to_y) = (min(ends), max(ends))
+    for begin in range(0, max(to_x - x, to_y - y) + 1, 2 * dash):
+        first = min(x + begin, to_x), min(y + begin, to_y)
+        last = min(x + begin + dash, to_x), min(y + begin + dash, to_y)
+        cv2.line(canvas, first, last, color, width)
 
 
 def _draw_label(

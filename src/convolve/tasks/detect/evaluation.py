@@ -194,7 +194,7 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
 
     What is difficult counts as a crowd: to find it is neither right nor wrong.
     """
-    truth = cast(Boxes, data.dataset.ground_truths["boxes"])
+    ground_truth = cast(Boxes, data.dataset.ground_truths["boxes"])
     found: list[Detections] = []
     seen: list[Indices] = []
     with evaluation_mode(task.network):
@@ -204,13 +204,18 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
             found.append(as_detections(predictions, sum(map(len, seen))))
             seen.append(batch.indices)
     images, inputs = np.concatenate(seen), join_detections(found)
-    sizes = truth.sizes[images]
+    sizes = ground_truth.sizes[images]
     matrices = input_matrices(sizes, data.preprocessing)
     boxes = to_image(inputs.boxes, matrices[inputs.images], sizes[inputs.images])
-    rows, image = truth.rows(images)
-    crowd = truth.crowd[rows] | truth.difficult[rows]
+    rows, image = ground_truth.rows(images)
+    crowd = ground_truth.crowd[rows] | ground_truth.difficult[rows]
     objects = ObjectBoxes(
-        truth.boxes[rows], truth.class_indices[rows], image, truth.areas[rows], crowd, truth.difficult[rows]
+        ground_truth.boxes[rows],
+        ground_truth.class_indices[rows],
+        image,
+        ground_truth.areas[rows],
+        crowd,
+        ground_truth.difficult[rows],
     )
     return objects, Detections(boxes, inputs.scores, inputs.classes, inputs.images), images
 

@@ -25,9 +25,9 @@ from convolve.reports.sections import ClassColumn, class_section, confusion_sect
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
 from convolve.tasks.detect.anchors import anchor_section, box_sides
+from convolve.tasks.detect.charts import MOST_CURVES, error_figure, precision_recall_figure
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.evaluation import COCO_NAMES, EvaluatedImage, Evaluation
-from convolve.tasks.detect.figures import MOST_CURVES, error_figure, precision_recall_figure
 from convolve.tasks.detect.options import INFO
 from convolve.tasks.detect.task import Detect
 from convolve.values import Color, Dataset, Floats, Pixels, Preprocessing
@@ -150,7 +150,7 @@ def side_by_side(image: Pixels, one: EvaluatedImage, names: Sequence[str]) -> Pi
     the detections, those that are wrong dashed in red.
     """
     ignored = one.objects.ignored.tolist()
-    truth = [
+    objects = [
         DrawnBox(_edges(box), names[kind] + (" (ignored)" if each else ""), class_color(kind), bool(missed))
         for box, kind, missed, each in zip(
             one.objects.boxes, one.objects.classes.tolist(), one.missed, ignored, strict=True
@@ -161,7 +161,7 @@ def side_by_side(image: Pixels, one: EvaluatedImage, names: Sequence[str]) -> Pi
         DrawnBox(_edges(box), f"{names[kind]} {score:.0%}", class_color(kind) if right else _WRONG, not right)
         for box, kind, score, right in rows
     ]
-    left, right = draw_boxes(image, truth), draw_boxes(image, found)
+    left, right = draw_boxes(image, objects), draw_boxes(image, found)
     return np.concatenate([left, np.full((len(left), _GAP, 3), 255, np.uint8), right], axis=1)
 
 

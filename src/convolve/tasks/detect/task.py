@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.3
 """Minimum confidence of a prediction where the validation split does not say which."""
+_CELLS = 8
+"""Positions of the coarsest map along a side that small images are enlarged to."""
 
 
 @final
@@ -69,8 +71,10 @@ class Detect(Task):
         cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
     ) -> Iterator[Choice]:
         """All of an image in the input, objects at other places and sizes, and anchors of the data's own sizes."""
-        del card, ground_truth
+        del ground_truth
         yield "fit", "letterbox", "keeps all objects and their proportions"
+        if not facts.photographs:
+            yield "size", min(_CELLS * card.multiple, card.input[1]), "small images, enlarged so that objects lie apart"
         reason = "objects may be elsewhere, nearer or farther, and in other light"
         color = 0.3 if facts.channels == 3 else 0.0
         chosen = {"crop": 0.5, "scale": 0.2, "translate": 0.1, "flip": facts.channels == 3}

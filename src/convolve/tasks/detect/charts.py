@@ -1,4 +1,4 @@
-"""Figures of a detector's report: precision against recall, what errors cost, anchors among the sizes of boxes."""
+"""Charts of a detector's report: precision against recall, what errors cost, anchors among the sizes of boxes."""
 
 from __future__ import annotations
 
