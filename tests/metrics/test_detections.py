@@ -95,10 +95,12 @@ def test_detections_that_do_not_fit_are_refused(change: dict[str, Any], message:
 
 def test_columns_are_converted_and_fractions_are_no_indices() -> None:
     objects, detections = _objects(), _detections()
-    narrow = replace(objects, boxes=objects.boxes.astype(int), classes=objects.classes.astype(np.uint8))
-    assert (narrow.boxes.dtype, narrow.classes.dtype) == (np.float64, np.int64)
-    scores = detections.scores.astype(np.float32)
-    assert replace(detections, scores=scores, images=detections.images.astype(np.int32)).scores.dtype == np.float64
+    changes: dict[str, Any] = {"boxes": objects.boxes.astype(int), "classes": objects.classes.astype(np.uint8)}
+    converted = replace(objects, **changes)
+    assert [converted.boxes.dtype.name, converted.classes.dtype.name] == ["float64", "int64"]
+    changes = {"scores": detections.scores.astype(np.float32), "images": detections.images.astype(np.int32)}
+    found = replace(detections, **changes)
+    assert [found.scores.dtype.name, found.images.dtype.name] == ["float64", "int64"]
     with pytest.raises(TypeError, match="Cannot cast"):
         replace(detections, classes=np.array([0.5, 1]))
 

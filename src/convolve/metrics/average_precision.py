@@ -43,7 +43,8 @@ def area_under_envelope(hits: _Numbers, counted: _Numbers, positives: npt.ArrayL
     """The area under the envelope of precision over recall; arguments and result as in `mean_precision_at`."""
     positives = np.asarray(positives, dtype=np.float64)
     total = (precision_envelope(hits, counted) * np.diff(hits, axis=0, prepend=0)).sum(axis=0)
-    return np.divide(total, positives, out=np.full(np.shape(total), np.nan), where=positives > 0)
+    area: Fractions = np.divide(total, positives, out=np.full(np.shape(total), np.nan), where=positives > 0)
+    return area
 
 
 def precision_envelope(hits: _Numbers, counted: _Numbers) -> Fractions:
