@@ -53,7 +53,7 @@ class _File:
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
-    """The dataset in a folder with such files, or None. A file that cannot be read leaves its image to the doctor.
+    """The dataset in a folder with such files, or None. A file that cannot be read leaves its image out.
 
     Raises `DataError` where none can be read, or none has an image.
     """

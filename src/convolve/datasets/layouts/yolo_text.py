@@ -65,7 +65,7 @@ _Objects = tuple[tuple[int, Edges], ...]
 
 def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder with such files, or None. The images may be in a folder next to it, where it has none. A
-    file that cannot be read leaves its image to the doctor.
+    file that cannot be read leaves its image out.
 
     Raises `DataError` for a damaged list of classes, for a number that it does not have, and where no file can be read.
     """
