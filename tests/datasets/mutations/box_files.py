@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
@@ -16,12 +16,12 @@ from tests.datasets.mutations.sample import Sample
 
 Named: TypeAlias = tuple[str, float, float, float, float]
 """A class, and left, top, right, bottom."""
-ODD: Mapping[str, Callable[[int, int], Named]] = {
-    "no area": lambda height, width: ("disc", 2, 2, 2, 5),
-    "outside": lambda height, width: ("disc", width + 3, 1, width + 6, 4),
-    "inverted": lambda height, width: ("disc", 6, 2, 3, 5),
+ODD: Mapping[str, tuple[float, float, float, float]] = {
+    "no area": (2, 2, 2, 5),
+    "outside": (20, 1, 26, 4),
+    "inverted": (6, 2, 3, 5),
 }
-"""A box that is none, for an image of a height and width, by a word for it."""
+"""The edges of a box that is none, by a word for it."""
 
 
 @dataclass
@@ -53,7 +53,9 @@ class BoxStyle:
         found = render(taken)
         if self.cut:
             last = sorted(found)[-1]
-            found[last] = found[last][: len(found[last]) * 2 // 3]
+            start = found[last].rstrip().rfind(b"\n") + 1
+            rest = len(found[last][start:]) // 3 if self.program == "table" else len(found[last]) // 3
+            found[last] = found[last][:-rest] if self.program != "table" else found[last][: start + rest]
         return found
 
     def objects(self, sample: Sample, first: bool) -> list[Named]:
@@ -62,7 +64,7 @@ class BoxStyle:
             ("" if sample.number in self.unnamed else self.names[index - 1], left, top, right, bottom)
             for index, top, left, bottom, right in (rectangles(sample.number, 3) if sample.classes else ())
         ]
-        return [*found, ODD[self.odd](*shape(sample.number))] if self.odd and first else found
+        return [*found, (self.names[0], *ODD[self.odd])] if self.odd and first else found
 
     def _pairs(self, samples: Sequence[Sample]) -> list[tuple[Sample, list[Named]]]:
         return [(sample, self.objects(sample, position == 0)) for position, sample in enumerate(samples)]

@@ -227,7 +227,7 @@ def short_class_list(case: Case, choose: Choose) -> str:
     return how
 
 
-@mutation(FOREIGN, has_boxes)
+@mutation(FOREIGN, _of("voc", "coco", "table"))
 def cut_boxes(case: Case, choose: Choose) -> None:
     """A file that is cut short."""
     _styles(case)[-1].cut = True

@@ -63,7 +63,7 @@ from convolve.values import Dataset
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
 LAYOUTS = (
-    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables, stacks,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text, stacks,
     masks, folders, names,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
@@ -357,14 +357,15 @@ def _weigh(
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     alike = dataset.ground_truths.keys() == other.ground_truths.keys()
-    if alike and {dataset.layout, other.layout} <= _ANNOTATED and (image := disputed_image(dataset, other)):
+    named = {dataset.layout, other.layout} <= _ANNOTATED and not yolo_text.is_nameless(other)
+    if alike and named and (image := disputed_image(dataset, other)):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ on {image}; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
         return join_splits(dataset, other)
-    if not alike and _has_boxes_alone(other) and "boxes" in dataset.ground_truths:
+    if _has_boxes_alone(other) and "boxes" in dataset.ground_truths and not (alike and named):
         notes.append(f"{other.layout} was not taken: {other.reason}")
     if (_has_boxes_alone(other) and others >= _MOST * own) or (
         "masks" in other.ground_truths and dataset.layout != folders.NAME
