@@ -91,7 +91,7 @@ def suppression_trace(given: SuppressionInputs) -> Trace:
         result_grid("o", "largest IoU with a better box that stays", column, phases),
         result_grid("stays", "1: yes, 0: no", column, phases),
     ]
-    drawing = Drawing("The boxes", box_extent(given.boxes), tuple(_shapes(given, chosen)))
+    drawing = Drawing("The boxes", box_extent(given.boxes), tuple(_shapes(given, phases)))
     return Trace("Non-maximum suppression", tuple(grids), tuple(phases), drawing)
 
 
@@ -99,13 +99,13 @@ def _name(index: int) -> str:
     return f"box {index + 1}"
 
 
-def _shapes(given: SuppressionInputs, chosen: list[tuple[int, list[int]]]) -> Iterator[Shape]:
-    """Each box with its number, class and confidence, and the overlaps of boxes of one class."""
-    for _, ranking in chosen:
-        for position, index in enumerate(ranking):
-            for other in ranking[position + 1 :]:
-                yield from overlap_shapes(_overlap_name(index, other), given.boxes[index], given.boxes[other])
-    several = len(chosen) > 1
+def _shapes(given: SuppressionInputs, phases: list[Phase]) -> Iterator[Shape]:
+    """The overlaps that steps mark, and each box with its number, class and confidence."""
+    compared = {name for phase in phases for step in phase.steps for name, mark in step.marks if mark == "brief"}
+    for index, other in np.ndindex(len(given.boxes), len(given.boxes)):
+        if (name := _overlap_name(index, other)) in compared:
+            yield from overlap_shapes(name, given.boxes[index], given.boxes[other])
+    several = len(set(given.classes.tolist())) > 1
     for index, (box, score) in enumerate(zip(given.boxes, given.scores.tolist(), strict=True)):
         label = f" class {given.classes[index]}:" if several else ":"
         yield box_shape(_name(index), box, f"{index + 1}{label} {format_number(score)}")
