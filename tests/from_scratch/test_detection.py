@@ -1,10 +1,11 @@
-"""IoU, suppression, average precision and YOLO's boxes against torchvision, scikit-learn and the published programs, and
-the traces against these.
+"""IoU, suppression, average precision and YOLO's boxes against torchvision, scikit-learn and the published programs,
+and the traces against these.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from convolve.from_scratch.traces import yolo as yolo_traces
 from convolve.from_scratch.traces.average_precision import Detections, Judgments, detections_trace, judged_trace
 from convolve.from_scratch.traces.intersection_over_union import IoUInputs, iou_trace
 from convolve.from_scratch.traces.suppression import SuppressionInputs, suppression_trace
-from convolve.from_scratch.traces.trace import Trace
+from convolve.from_scratch.traces.trace import Trace, format_number
 
 few = settings(max_examples=60, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -77,6 +78,10 @@ def test_iou(seed: int, sizes: tuple[int, int]) -> None:
     np.testing.assert_allclose(values(trace, "TP"), box_overlaps(p, t))
     np.testing.assert_allclose(values(trace, "TP") + values(trace, "FP"), np.tile(box_areas(p)[:, None], len(t)))
     np.testing.assert_allclose(values(trace, "TP") + values(trace, "FN"), np.tile(box_areas(t), (len(p), 1)))
+    for step in (step for phase in trace.phases[2:] for step in phase.steps):  # the numbers written are those read
+        cells = [format_number(values(trace, name)[row, column]) for name, row, column in step.inputs]
+        numbers = re.findall(r"[\d.]+", step.equations[0].replace(f"{cells[0]} / (", "("))
+        assert numbers[: len(cells)] == cells
 
 
 def test_iou_counts_the_pixels_of_masks() -> None:
