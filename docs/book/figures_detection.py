@@ -28,7 +28,9 @@ THRESHOLD = 0.5
 """Of the confidence, and of the IoU."""
 
 
-def panels(count: int, size: tuple[float, float], extent: tuple[float, float, float, float]) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, size: tuple[float, float], extent: tuple[float, float, float, float]
+) -> tuple[Figure, list[Axes]]:
     """Plots side by side in pixels, y downwards, without axes."""
     figure, axes = grid(1, count, size)
     left, top, right, bottom = extent
@@ -52,11 +54,13 @@ def draw_box(ax: Axes, box: Array, color: str, label: str = "", style: str = "so
 def fill_box(ax: Axes, box: Array, color: str) -> None:
     """The area of a box (4,) as a tint."""
     left, top, right, bottom = box.tolist()
-    ax.add_patch(Rectangle((left, top), right - left, bottom - top, facecolor=color, alpha=0.28, edgecolor="none", zorder=0))
+    ax.add_patch(
+        Rectangle((left, top), right - left, bottom - top, facecolor=color, alpha=0.28, edgecolor="none", zorder=0)
+    )
 
 
 def overlap() -> Figure:
-    """The worked example of IoU: what only the predicted box has, what both have, and what only the ground truth has."""
+    """The worked example of IoU: what the predicted box alone has, what both have, what the ground truth alone has."""
     options = EXAMPLES["iou"].options
     p, t = numbers(options["input"]), numbers(options["target"])
     common = np.concatenate([np.maximum(p[0, :2], t[0, :2]), np.minimum(p[0, 2:], t[0, 2:])])
@@ -82,7 +86,7 @@ def suppression() -> Figure:
     some = rows[candidates]
     chosen = candidates[non_maximum_suppression(some[:, :4], some[:, 4], some[:, 5].astype(np.int64), THRESHOLD)]
     figure, axes = panels(3, (7.7, 2.4), (14, 6, 210, 184))
-    for ax, visible in zip(axes, (range(len(rows)), candidates, chosen), strict=True):
+    for ax, visible in zip(axes, (np.arange(len(rows)), candidates, chosen), strict=True):
         for index in visible:
             color = INK if rows[index, 5] == 1 else WRONG
             draw_box(ax, rows[index, :4], color, f"{rows[index, 4]:g}")
@@ -94,8 +98,8 @@ def precision_over_recall() -> Figure:
     options = EXAMPLES["average-precision"].options
     found, objects = numbers(options["input"]), numbers(options["target"])
     found = found[np.argsort(-found[:, 5], kind="stable")]
-    pair = (ImageBoxes(rows[:, 0].astype(np.int64), rows[:, 1:5]) for rows in (found, objects))
-    precision, recall = precision_and_recall(find_true_positives(*pair, THRESHOLD), len(objects))
+    detections, targets = (ImageBoxes(rows[:, 0].astype(np.int64), rows[:, 1:5]) for rows in (found, objects))
+    precision, recall = precision_and_recall(find_true_positives(detections, targets, THRESHOLD), len(objects))
     envelope = precision_envelope(precision)
     levels = [np.max(envelope[recall >= level], initial=0) for level in ELEVEN_RECALLS]
     figure, axes = grid(1, 2, (7.7, 3.2))
@@ -124,7 +128,7 @@ def cell() -> Figure:
     middle = corner + grid_cell.side / 2
     figure, axes = panels(2, (7.7, 3.9), (-4, -4, 420, 420))
     for ax in axes:
-        for line in np.arange(grid_cell.count + 1) * grid_cell.side:
+        for line in np.arange(grid_cell.cells + 1) * grid_cell.side:
             ax.plot((line, line), (0, 416), color=LINE, linewidth=0.8, zorder=0)
             ax.plot((0, 416), (line, line), color=LINE, linewidth=0.8, zorder=0)
         fill_box(ax, np.concatenate([corner, corner + grid_cell.side]), WRONG)

@@ -5,7 +5,9 @@ and the traces against these.
 from __future__ import annotations
 
 import json
+import math
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,32 @@ def check_trace(trace: Trace) -> None:
             assert 0 <= row < shapes[name][0]
             assert 0 <= column < shapes[name][1]
         assert step.outputs
+    check_equations(trace)
     assert trace.drawing
     drawn = [shape.name for shape in trace.drawing.shapes]
     assert len(drawn) == len(set(drawn))
     assert {name for step in trace.steps for name, _ in step.marks} <= set(drawn)
+
+
+def written_value(text: str) -> float | None:
+    """The value of a calculation as a step writes it; None for words."""
+    code = re.sub(r"\(?(-?[\d.]+)\)?²", r"(\1)**2", text.replace("·", "*").replace("σ", "sigma"))
+    if re.search(r"[a-zA-Z]", re.sub(r"exp|sigma|max|e[+-]\d", "", code)):
+        return None
+    names = {"__builtins__": {}, "exp": math.exp, "sigma": lambda x: 1 / (1 + math.exp(-x)), "max": max}
+    return float(eval(code, names))  # noqa: S307 - the package's own text
+
+
+def check_equations(trace: Trace) -> None:
+    """Every calculation that is written has the result that is written, within the digits that are."""
+    checked = 0
+    for line in (line for step in trace.steps for line in step.equations):
+        parts = [written_value(part) for part in line.split(" = ") if not re.search(r"[:<>]|not above", part)]
+        values = [part for part in parts if part is not None]
+        for left, right in pairwise(values):
+            assert left == pytest.approx(right, rel=2e-3, abs=2e-3), line
+            checked += 1
+    assert checked
 
 
 def random_boxes(random: np.random.Generator, count: int) -> Array:
@@ -192,8 +216,8 @@ def test_detections_of_an_image_without_objects_are_false_positives() -> None:
     trace = detections_trace(Detections(found, np.array([0.9, 0.8]), objects, 0.5))
     assert values(trace, "hit").ravel().tolist() == [0, 1]
     assert values(trace, "AP").item() == 0.25
-    boxes = [ImageBoxes(rows[:, 0].astype(np.int64), rows[:, 1:]) for rows in (found, objects)]
-    assert find_true_positives(*boxes, 0.5).tolist() == [0, 1]
+    detections, targets = (ImageBoxes(rows[:, 0].astype(np.int64), rows[:, 1:]) for rows in (found, objects))
+    assert find_true_positives(detections, targets, 0.5).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("reference", REFERENCES["yolo"], ids=lambda one: f"{one['version']}-{one['cell']}")

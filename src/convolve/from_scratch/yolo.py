@@ -20,7 +20,7 @@ class Cell(NamedTuple):
 
     row: int
     column: int
-    count: int
+    cells: int
     side: float
 
     def corner(self, t: Array) -> Array:
@@ -33,7 +33,7 @@ def decode_v1(t: Array, cell: Cell) -> Array:
     sides, of which 1 is the whole image. All outputs are linear.
     """
     center = (t[:, :2] + cell.corner(t)) * cell.side
-    return np.concatenate([center, t[:, 2:] ** 2 * (cell.count * cell.side)], axis=1)
+    return np.concatenate([center, t[:, 2:] ** 2 * (cell.cells * cell.side)], axis=1)
 
 
 def decode_v2(t: Array, cell: Cell, anchors: Array) -> Array:

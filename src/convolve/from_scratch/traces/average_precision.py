@@ -213,7 +213,8 @@ def _envelope_steps(precision: Array, envelope: Array) -> Iterator[Step]:
         else:
             pair = f"{format_number(precision[rank])}, {format_number(envelope[rank + 1])}"
             text, inputs = f"max({pair}) = {format_number(value)}", [("P", rank, 0), ("E", rank + 1, 0)]
-        cell, marks = ("E", rank, 0), ((f"point {rank}", "drawn"), (f"envelope {rank}", "selected"))
+        cell = ("E", rank, 0)
+        marks: tuple[tuple[str, Mark], ...] = ((f"point {rank}", "drawn"), (f"envelope {rank}", "selected"))
         yield Step(format_cell(cell), (), (text,), tuple(inputs), ((cell, value),), marks)
 
 

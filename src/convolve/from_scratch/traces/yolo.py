@@ -65,19 +65,19 @@ class GridCell:
 
     row: int
     column: int
-    count: int
+    cells: int
     side: float
 
     def __post_init__(self) -> None:
-        if not (0 <= self.row < self.count and 0 <= self.column < self.count):
+        if not (0 <= self.row < self.cells and 0 <= self.column < self.cells):
             raise ValueError(
-                f"The cell is row {self.row + 1}, column {self.column + 1}; both must be from 1 to {self.count}."
+                f"The cell is row {self.row + 1}, column {self.column + 1}; both must be from 1 to {self.cells}."
             )
 
     @property
     def image(self) -> float:
         """The side of the image in pixels."""
-        return self.count * self.side
+        return self.cells * self.side
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def _extent(given: Descriptors) -> tuple[float, float, float, float]:
 
 def _shapes(given: Descriptors) -> Iterator[Shape]:
     cell = given.cell
-    for index in range(cell.count + 1):
+    for index in range(cell.cells + 1):
         at = index * cell.side
         yield Shape(f"row line {index}", "line", ((0, at), (cell.image, at)))
         yield Shape(f"column line {index}", "line", ((at, 0), (at, cell.image)))
