@@ -150,6 +150,15 @@ def test_the_trace_of_suppression(seed: int, count: int, confidence: float, thre
     chosen = non_maximum_suppression(boxes[candidates], scores[candidates], classes[candidates], threshold)
     assert np.flatnonzero(values(trace, "stays")).tolist() == sorted(candidates[chosen].tolist())
     np.testing.assert_array_equal(values(trace, "A")[:, 0], box_areas(boxes))
+    for index in candidates:  # with the better boxes that stay, up to the one that removes it
+        better = [
+            other
+            for other in candidates[chosen]
+            if (-scores[other], other) < (-scores[index], index) and classes[other] == classes[index]
+        ]
+        ious = intersection_over_union(boxes[[index]], boxes[better])[0].tolist()
+        compared = ious[: next((rank + 1 for rank, iou in enumerate(ious) if iou > threshold), len(ious))]
+        assert values(trace, "o")[index, 0] == max(compared, default=0)
     final = {name: mark for step in trace.steps for name, mark in step.marks}
     assert trace.drawing
     assert {shape.name for shape in trace.drawing.shapes} == set(final)  # none is visible without a step

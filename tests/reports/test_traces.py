@@ -88,6 +88,9 @@ def test_the_drawing_is_complete_without_the_script(name: str) -> None:
     for label in page.all("text"):
         assert 0 <= float(str(label["x"])) <= width
         assert 0 <= float(str(label["y"])) <= height
+        shape = trace.drawing.shapes[int(str(label["data-shape"]))]
+        if shape.kind != "text":  # those are around their point
+            assert float(str(label["x"])) + 8 * len(shape.label) <= width
 
 
 def test_a_page_without_a_drawing_has_no_figure_for_it(trace: Trace) -> None:

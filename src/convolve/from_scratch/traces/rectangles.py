@@ -13,7 +13,7 @@ _MARGIN = 0.06
 def check_boxes(name: str, boxes: Array) -> None:
     """Raises `ValueError` for a box (N, 4) that has no area."""
     for row, (left, top, right, bottom) in enumerate(boxes.tolist()):
-        if left >= right or top >= bottom:
+        if left >= right or top >= bottom or not (right - left) * (bottom - top):  # which may be too small a number
             edges = " ".join(map(format_number, (left, top, right, bottom)))
             raise ValueError(
                 f"Box {row + 1} of {name} is {edges}, which has no area; give left, top, right and bottom, "
