@@ -330,6 +330,7 @@ def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
             "input has rows of 3; each must be left top right bottom.",
         ),
         (("iou", "--input", "9 0 9 9", "--target", "0 0 9 9"), "Box 1 of the input is 9 0 9 9, which has no area"),
+        (("iou", "--input", "0 0 1e-200 1e-200", "--target", "0 0 9 9"), "0 0 1e-200 1e-200, which has no area"),
         (
             ("iou", "--input", "0 0 9 9", "--target", "0 0 9 9; 0 5 9 1"),
             "Box 2 of target is 0 5 9 1, which has no area",
