@@ -120,10 +120,12 @@ def _iou_steps(given: IoUInputs) -> Iterator[Step]:
         ratio = f"{format_number(overlap)} / {format_number(union)} = {format_number(overlap / union)}"
         cell, text = ("IoU", n, m), f"{format_number(overlap)} / ({parts}) = {ratio}"
         inputs = tuple((name, n, m) for name in ("TP", "FP", "FN"))
-        yield Step(format_cell(cell), (), (text,), inputs, ((cell, overlap / union),), _pair_marks(n, m, overlap))
+        yield Step(
+            format_cell(cell), (), (text,), inputs, ((cell, overlap / union),), _pair_marks(n, m, overlap, "drawn")
+        )
 
 
-def _pair_marks(n: int, m: int, overlap: float) -> tuple[tuple[str, Mark], ...]:
+def _pair_marks(n: int, m: int, overlap: float, mark: Mark = "brief") -> tuple[tuple[str, Mark], ...]:
     """Both boxes, and their overlap if there is one."""
     marks: list[tuple[str, Mark]] = [(f"p{n + 1}", "drawn"), (f"t{m + 1}", "selected")]
-    return (*marks, (_overlap_name(n, m), "brief")) if overlap else tuple(marks)
+    return (*marks, (_overlap_name(n, m), mark)) if overlap else tuple(marks)
