@@ -19,7 +19,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
 from convolve.progress import Listener
-from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
+from convolve.values import Dataset, Flags, GroundTruth, GroundTruthFindings, Indices, Splits
 
 IMBALANCE = 10.0
 """How many times the smallest class the largest may be before it is worth a sentence."""
@@ -202,17 +202,25 @@ def diagnose(
         near=_summarize(dataset, present, parts, near) if near else NO_DUPLICATES,
         warnings=(),
         usable=survey.usable,
-        totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in found.counts.items()},
-        facts=found.facts,
-        fractions=found.fractions,
         exact_rows=tuple(exact),
         near_rows=tuple(near),
     )
+    return _with_counts(findings, dataset, found)
+
+
+def _with_counts(findings: Findings, dataset: Dataset, found: GroundTruthFindings) -> Findings:
+    """The findings with what the ground truth counts, and with the advice that follows from all of it."""
     remarks = (
         f"{each.what}, such as in {_enumerate([dataset.images.name(index) for index in each.images])}; {each.remedy}."
         for each in found.remarks
     )
-    return replace(findings, warnings=(*_advice(findings), *remarks))
+    return replace(
+        findings,
+        totals={name: tuple(each[findings.usable].sum(0).tolist()) for name, each in found.counts.items()},
+        facts=found.facts,
+        fractions=found.fractions,
+        warnings=(*_advice(findings), *remarks),
+    )
 
 
 def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:

@@ -84,7 +84,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         raise DataError(next(iter(failed.values())))
     used = sorted({number for each in objects.values() for number, _ in each})
     classes = _classes(inventory, config, used, pairs, objects)
-    splits, notes = find_splits(inventory, config, images) if config and config.places else ({}, [])
+    splits, notes = find_splits(inventory, config, images) if config and config.split_paths else ({}, [])
     entries, empty = [], set(pairs.without)
     for image in images:
         if image in read or image in empty:
