@@ -124,13 +124,13 @@ class YoloOutput(nn.Module):
     def _responsible(
         self,
         grid: AnchorGrid,
-        wanted: GridTargets,
+        goals: GridTargets,
         best: tuple[Tensor, list[int]],
         nearest: tuple[Tensor, Tensor],
         targets: BoxTensors,
     ) -> Responsible:
         """The cells and anchors of targets, and before them those whose boxes are accepted for one."""
-        row, column = wanted.cells(grid.objectness.shape)
+        row, column = goals.cells(grid.objectness.shape)
         target, anchor = (best[0][:, None] == torch.tensor(best[1], device=row.device)).nonzero(as_tuple=True)
         cells = Cells(targets.image[target], anchor, row[target], column[target])
         iou, likest = nearest
