@@ -5,17 +5,19 @@ Files are read without running anything that they hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convolve.errors import WeightsError
-from convolve.interop import timm, torchvision
+from convolve.interop import darknet, timm, torchvision
 from convolve.models import Network
 from convolve.models.foreign import library, library_of, own_names
+from convolve.untrusted.darknet import read_numbers
 from convolve.untrusted.weights import read_safetensors, read_torch
 from convolve.values import Preprocessing
 
@@ -50,13 +52,13 @@ _NEAR = {
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory.
 
-    Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
+    The numbers of a Darknet `.weights` file get their names from `rename`. Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
     """
     path = Path(path)
     if not path.exists():
         raise WeightsError(f"There is no weight file {path}; check the path.")
     try:
-        state: Any = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_torch(path)
+        state = _READERS.get(path.suffix, read_torch)(path)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise WeightsError(
@@ -68,6 +70,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f"{path} does not hold tensors by name; save the network's state_dict alone and choose that file."
         )
     return dict(state)
+
+
+def _read_darknet(path: Path) -> dict[str, Tensor]:
+    return {darknet.NUMBERS: torch.from_numpy(read_numbers(path))}
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".safetensors": lambda path: read_safetensors(path)[0],
+    darknet.SUFFIX: _read_darknet,
+}
+"""By a file's suffix; all others are as `torch.save` writes them."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +114,14 @@ def has_cached_weights(name: str) -> bool:
 
 
 def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """A state dict under the network's own names: names of its twin or of its library are translated, others stay.
+    """A state dict under the network's own names: names of its twin or of its library are translated, others stay; the
+    numbers of a Darknet file are distributed.
 
-    Raises `WeightsError` when the names are not those of the network's twin.
+    Raises `WeightsError` when the names are not those of the network's twin, or the numbers not as many as it has.
     """
     name = network.card.name
+    if darknet.NUMBERS in state:
+        return darknet.darknet_state(network, state[darknet.NUMBERS])
     if all(key in network.state_dict() for key in state):
         return state
     if name in torchvision.TWINS:

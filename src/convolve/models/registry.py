@@ -11,6 +11,7 @@ from convolve.errors import NetworkError
 from convolve.models import (
     alexnet,
     bn_inception,
+    darknet_file,
     deconvnet,
     dense,
     densenet,
@@ -118,6 +119,8 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
+    if name.endswith(darknet_file.SUFFIX):
+        return darknet_file.variant(name)
     variant = dense.family(name) or fcn.family(name, _variant)
     if variant is None:
         near = nearest(name)

@@ -25,6 +25,7 @@ from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError, RunError, WeightsError
 from convolve.files import shell_quote
+from convolve.interop.darknet import NUMBERS, count_layers
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
@@ -98,7 +99,11 @@ class StartingWeights:
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
         state = translate(network, self.state, rename)
-        initialized = load_weights(network, state)
+        partial = NUMBERS in self.state
+        initialized = load_weights(network, state, partial=partial)
+        if partial and initialized:
+            loaded, layers = count_layers(network, {*state} - {*initialized})
+            return f"{loaded} of {layers} layers are loaded, the others are randomly initialized"
         if not inherited_layers(network, state):
             return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
         loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
@@ -231,6 +236,10 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
         preprocessing = run.manifest.preprocessing
         return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
     state = read_weights(path)
+    if NUMBERS in state:  # Darknet's networks see values from 0 to 1
+        channels, height, width = models.card(network).input
+        own = Preprocessing(height, width, channels, "stretch", (0.0,) * channels, (1.0,) * channels)
+        return StartingWeights(state, channels, own, str(path))
     channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
     return StartingWeights(state, channels, None, str(path))
 

@@ -1,0 +1,85 @@
+"""Weights in Darknet's `.weights` files, which are numbers without names or shapes: their count shows which network
+they are of, and they are in the order of its layers.
+
+Of each layer a file holds biases, with batch normalization scales, means and variances, and weights, in this order; a
+connected layer's weights come before the scales. With batch normalization the biases are those of the normalization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor, nn
+
+from convolve.errors import WeightsError
+from convolve.layers.darknet import LocallyConnected2d
+from convolve.models import Network, create
+
+SUFFIX = ".weights"
+NUMBERS = "darknet"
+"""The name under which a file's numbers are in a state dict, before they are translated to a network's own names."""
+_Layer = Mapping[str, Tensor]
+"""A layer's values by name, in the order of the file."""
+
+
+def darknet_state(network: Network, numbers: Tensor) -> dict[str, Tensor]:
+    """The numbers (N,) of a file under a network's own names: all of its layers, or the first ones if the file ends
+    with one. Other buffers, such as anchors, are the network's own.
+
+    Where the file was made for as many classes as published, the layers that give their scores have other shapes than
+    the network's. Raises `WeightsError`.
+    """
+    own = _layers(network)
+    held = {name for layer in own for name in layer}
+    state = {name: value for name, value in network.state_dict().items() if name not in held}
+    values = {name: value for layer in _fitting_layers(network, own, len(numbers)) for name, value in layer.items()}
+    parts = numbers.split([value.numel() for value in values.values()])
+    state |= {name: part.view(value.shape) for (name, value), part in zip(values.items(), parts, strict=True)}
+    for name, value in state.items():
+        if name.endswith(".running_var") and (value < 0).any():
+            raise WeightsError(f"The file would give '{name}' negative variances; it belongs to another network.")
+    return state
+
+
+def count_layers(network: Network, names: Collection[str]) -> tuple[int, int]:
+    """How many of a network's layers have all of their values among these ``names``, and how many there are."""
+    layers = _layers(network)
+    return sum(all(name in names for name in layer) for layer in layers), len(layers)
+
+
+def _fitting_layers(network: Network, own: Sequence[_Layer], count: int) -> Sequence[_Layer]:
+    """All layers of the network, or of the published one, if they have ``count`` numbers; or else the first ones."""
+    with torch.device("meta"):
+        published = _layers(create(network.card.name))
+    sums = [list(accumulate(sum(value.numel() for value in layer.values()) for layer in each)) for each in (own, published)]
+    for layers, ends in zip((own, published), sums, strict=True):
+        if count == ends[-1]:
+            return layers
+    for layers, ends in zip((own, published), sums, strict=True):
+        if count in ends:
+            return layers[: ends.index(count) + 1]
+    raise WeightsError(
+        f"The file holds {count:,} numbers, and the {len(own)} layers of {network.card.name} have {sums[0][-1]:,}; it "
+        "belongs to another network, or is cut short."
+    )
+
+
+def _layers(network: Network) -> list[_Layer]:
+    """The layers with weights, in the order of the network. Raises `WeightsError` where Darknet has no such layer."""
+    modules = [(name, module) for name, module in network.named_modules() if [*module.parameters(recurse=False)]]
+    layers: list[_Layer] = []
+    for (name, module), (after, norm) in pairwise([*modules, ("", nn.Identity())]):
+        if isinstance(module, nn.BatchNorm2d) and layers:
+            continue
+        if not isinstance(module, nn.Conv2d | nn.Linear | LocallyConnected2d):
+            raise WeightsError(f"{network.card.name} has layers that Darknet does not have; choose other weights.")
+        weight = {f"{name}.weight": module.weight}
+        if not isinstance(norm, nn.BatchNorm2d):
+            layers.append({**({} if module.bias is None else {f"{name}.bias": module.bias}), **weight})
+            continue
+        bias, scales = {f"{after}.bias": norm.bias}, {f"{after}.weight": norm.weight}
+        scales |= {f"{after}.{key}": getattr(norm, key) for key in ("running_mean", "running_var")}
+        layers.append({**bias, **weight, **scales} if isinstance(module, nn.Linear) else {**bias, **scales, **weight})
+    return layers
