@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, final
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from convolve.errors import NetworkError
+from convolve.layers.description import Series
 from convolve.targets import BoxTensors
 
 Maps = tuple[Tensor, ...]
@@ -41,3 +43,47 @@ class BoxHead(Protocol):
         head without anchors does nothing.
         """
         ...
+
+
+@final
+class ConvolutionalBoxHead(nn.Module):
+    """Layers that turn the maps of stages into `Maps`, and the meaning of these.
+
+    ``layers`` takes the list of maps and returns the tuple, ``output`` says which boxes they are and how wrong. Sides
+    of images must be multiples of ``multiple`` pixels.
+    """
+
+    def __init__(self, layers: nn.Module, output: BoxHead, multiple: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.output = output
+        self.multiple = multiple
+
+    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Maps:
+        """The stages' maps, fine to coarse, and the images' (height, width) to one map for each scale.
+
+        Raises `NetworkError` for a size that does not divide into whole cells.
+        """
+        if size[0] % self.multiple or size[1] % self.multiple:
+            raise NetworkError(
+                f"Images of {size[1]}x{size[0]} pixels do not divide into whole cells; choose sides that are multiples "
+                f"of {self.multiple}."
+            )
+        outputs: Maps = self.layers(maps)
+        return outputs
+
+    def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
+        """The boxes that the outputs for images of a ``size`` (height, width) mean."""
+        return self.output.decode(outputs, size)
+
+    def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
+        """Named scalars, means over the images: `loss`, and its parts."""
+        return self.output.loss(outputs, targets, size)
+
+    def fit_anchors(self, sides: Tensor, seed: int) -> None:
+        """Adapt the anchors, if there are any, to sides (M, 2) of boxes in pixels of the input."""
+        self.output.fit_anchors(sides, seed)
+
+    def describe(self) -> Series:
+        """Its layers."""
+        return Series(("layers",))

@@ -16,8 +16,10 @@ import torch
 from torch import nn
 
 from convolve.errors import NetworkError
-from convolve.layers.darknet import LayerGraph
-from convolve.models.darknet_head import DarknetHead, Scores, read_scores
+from convolve.layers.box_head import ConvolutionalBoxHead
+from convolve.layers.darknet_graph import GraphOutputs, LayerGraph
+from convolve.layers.yolo_v1 import DetectionOutput
+from convolve.models.darknet_head import Scores, read_scores
 from convolve.models.darknet_layers import HEADS, WEIGHTED, Layer, Options, Shape, read_layer
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.untrusted.darknet import Section, read_cfg
@@ -53,7 +55,9 @@ def variant(path: str) -> Variant:
 
 
 def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> Card:
-    largest = max(stride for stride in _strides(layers) if stride is not None)
+    largest = int(max(stride for stride in _strides(layers) if stride is not None))
+    grid = any(layer.options.kind in ("yolo", "region") for layer in layers)
+    whole = grid and not image.height % largest and not image.width % largest
     return Card(
         name=path,
         title="Darknet: open source neural networks in C",
@@ -63,9 +67,10 @@ def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> C
         address="https://pjreddie.com/darknet",
         input=(image.channels, image.height, image.width),
         classes=scores.classes,
-        minimum=int(largest),
+        minimum=largest,
         parameters=sum(value.numel() for layer in layers for value in layer.module.parameters()),
         output="boxes" if scores.boxes else "image",
+        multiple=largest if whole else 1,
     )
 
 
@@ -126,9 +131,16 @@ def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
         head = nn.Sequential(OrderedDict(layers=_graph(rest, first - 1), flatten=nn.Flatten()))
         return Network(card, stages, head)
     inputs = sorted({*edges})
-    outputs = [output.layer for output in scores.outputs]
-    boxes = DarknetHead(rest, inputs, outputs, scores.boxes())
-    return Network(card, stages, boxes, head_inputs=tuple(names[index] for index in inputs))
+    boxes = scores.boxes()
+    graph = GraphOutputs(
+        {index: layer.module for index, layer in rest.items()},
+        {index: layer.sources for index, layer in rest.items()},
+        inputs,
+        [output.layer for output in scores.outputs],
+        flat=isinstance(boxes, DetectionOutput),
+    )
+    head_inputs = tuple(names[index] for index in inputs)
+    return Network(card, stages, ConvolutionalBoxHead(graph, boxes, card.multiple), head_inputs=head_inputs)
 
 
 def _cut(layers: Sequence[Layer], strides: Sequence[Fraction | None], *, several: bool) -> tuple[int, tuple[int, ...]]:

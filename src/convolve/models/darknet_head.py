@@ -1,19 +1,14 @@
-"""The end of a Darknet `.cfg`: the layers after the stages, and what their outputs mean."""
+"""The end of a Darknet `.cfg`: which outputs leave the network, and what they mean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
-from torch import Tensor, nn
-
-from convolve.layers.box_head import Candidates, Maps
-from convolve.layers.darknet import follow, order_layers
 from convolve.layers.yolo_v1 import DetectionOptions, DetectionOutput
 from convolve.layers.yolo_v2 import RegionOptions, RegionOutput
 from convolve.layers.yolo_v3 import YoloOptions, YoloOutput
 from convolve.models.darknet_layers import HEADS, Layer, Options, Shape
-from convolve.targets import BoxTensors
 
 _MOST_CLASSES: Final = 10_000
 _MOST_ANCHORS: Final = 100
@@ -45,44 +40,6 @@ class Scores(NamedTuple):
     outputs: tuple[Output, ...]
     classes: int
     boxes: Callable[[], BoxOutput] | None = None
-
-
-@final
-class DarknetHead(nn.Module):
-    """The layers of a detection network after its stages, and the boxes that their outputs mean.
-
-    ``layers`` are by their indices, ascending; ``inputs`` are the layers whose maps the head is given, and ``outputs``
-    those whose maps it gives out.
-    """
-
-    def __init__(
-        self, layers: Mapping[int, Layer], inputs: Sequence[int], outputs: Sequence[int], boxes: BoxOutput
-    ) -> None:
-        super().__init__()
-        for index, layer in layers.items():
-            self.add_module(str(index), layer.module)
-        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
-        self.nodes = order_layers({index: layer.sources for index, layer in layers.items()}, self.outputs)
-        self.boxes = boxes
-        self.flat = isinstance(boxes, DetectionOutput)
-
-    def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Maps:
-        """The maps of the stages that it reads to those that its boxes are in."""
-        del size
-        known = follow(self.nodes, self, dict(zip(self.inputs, maps, strict=True)))
-        return tuple(known[index].flatten(1) if self.flat else known[index] for index in self.outputs)
-
-    def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
-        """The boxes that the outputs mean."""
-        return self.boxes.decode(outputs, size)
-
-    def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
-        """How wrong they are."""
-        return self.boxes.loss(outputs, targets, size)
-
-    def fit_anchors(self, sides: Tensor, seed: int) -> None:
-        """Adapt the anchors, where there are any."""
-        self.boxes.fit_anchors(sides, seed)
 
 
 def read_scores(layers: Sequence[Layer], image: Shape) -> Scores:

@@ -17,16 +17,8 @@ from typing import Final, NamedTuple, final
 from torch import nn
 
 from convolve.errors import NetworkError, shorten
-from convolve.layers.darknet import (
-    Connected,
-    LocallyConnected2d,
-    Reorg,
-    Route,
-    Shortcut,
-    Upsample,
-    darknet_norm,
-    darknet_pool,
-)
+from convolve.layers.darknet import LocallyConnected2d, Reorg, darknet_pool
+from convolve.layers.darknet_graph import Connected, Route, Shortcut, Upsample, darknet_norm
 from convolve.layers.initializers import gaussian
 from convolve.untrusted.darknet import Section
 

@@ -23,7 +23,8 @@ Output = Literal["image", "pixels", "boxes"]
 class Card:
     """What is known of a network.
 
-    ``input`` is (channels, height, width) as published and ``minimum`` the smallest side that it can take.
+    ``input`` is (channels, height, width) as published and ``minimum`` the smallest side that it can take; sides must be
+    multiples of ``multiple``.
     ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
     with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
     given in the paper or in the notes of its release; ``evaluation`` says which, and how they were measured.
@@ -47,6 +48,7 @@ class Card:
     evaluation: str = ""
     output: Output = "image"
     classifier: str = ""
+    multiple: int = 1
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from convolve.models import (
     senet_cifar,
     unet,
     vgg,
+    yolo_v2,
     zfnet,
 )
 from convolve.models.foreign import library_of
@@ -41,7 +42,7 @@ from convolve.models.network import Card, Network, Variant
 # fmt: off
 _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
-    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
+    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet, yolo_v2,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65
@@ -69,7 +70,7 @@ def create(
 
     ``classes``, ``channels`` and ``size`` (height, width in pixels) are the published ones unless given. Under
     `torch.device("meta")` the weights have shapes but no values. Raises `NetworkError` for an unknown name, less than
-    one class or channel, or an image too small for the network.
+    one class or channel, or an image too small for the network or not divisible as it needs.
     """
     variant = _variant(name)
     published = variant.card.input
@@ -82,6 +83,11 @@ def create(
         raise NetworkError(
             f"{name} cannot take images of {size[0]}x{size[1]}: its smallest side is {variant.card.minimum} pixels; "
             "choose a larger size or another network."
+        )
+    if size[0] % variant.card.multiple or size[1] % variant.card.multiple:
+        raise NetworkError(
+            f"{name} cannot take images of {size[0]}x{size[1]}: its sides must be multiples of {variant.card.multiple} "
+            "pixels; choose such a size or another network."
         )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -96,9 +102,9 @@ def counterpart(name: str, output: str) -> str | None:
     own = card(name)
     if own.output == output:
         return name
-    if output == "pixels":
-        return fcn.name_for(name)
-    return own.classifier or None
+    if own.output == "image":
+        return {"pixels": fcn.name_for, "boxes": yolo_v2.name_for}[output](name)
+    return counterpart(own.classifier, output) if own.classifier else None
 
 
 def nearest(name: str) -> list[str]:
@@ -121,7 +127,7 @@ def _variant(name: str) -> Variant:
         return library_variant(name)
     if name.endswith(darknet_file.SUFFIX):
         return darknet_file.variant(name)
-    variant = dense.family(name) or fcn.family(name, _variant)
+    variant = dense.family(name) or fcn.family(name, _variant) or yolo_v2.family(name, _variant)
     if variant is None:
         near = nearest(name)
         hint = f" Did you mean {', '.join(near[:-1])}{' or ' if near[:-1] else ''}{near[-1]}?" if near else ""
