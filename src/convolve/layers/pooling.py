@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from convolve.layers.description import Leaf, sliding
+from convolve.layers.description import Leaf, Parallel, sliding
 
 SIDE = 2
 
@@ -64,3 +64,26 @@ def _max_positions(pooled: Tensor) -> Tensor:
     """(N, C, H / 2, W / 2), rounded up, of row * W + column of each window's maximum, the first of equal values."""
     _, positions = F.max_pool2d(pooled, SIDE, ceil_mode=True, return_indices=True)
     return positions
+
+
+@final
+class SpatialPyramid(nn.Module):
+    """A map and its maxima in windows of 13, 9 and 5 around each position, next to each other, the map last.
+
+    The YOLO authors' file `yolov3-spp.cfg`, after He et al. 2014, "Spatial pyramid pooling in deep convolutional
+    networks", whose pyramid has levels of fixed numbers of windows.
+
+    Shape: (N, channels, H, W) -> (N, 4 * channels, H, W)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pools = nn.ModuleList(nn.MaxPool2d(side, 1, padding=side // 2) for side in (13, 9, 5))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, channels, H, W) maps to four times the channels."""
+        return torch.cat([*(pool(maps) for pool in self.pools), maps], 1)
+
+    def describe(self) -> Parallel:
+        """The poolings."""
+        return Parallel(("pools.0", "pools.1", "pools.2"))

@@ -41,6 +41,23 @@ class Residual(nn.Module):
 
 
 @final
+class LinearResidual(nn.Module):
+    """y = x + branch(x), as in Darknet-53 (Redmon, Farhadi 2018, Table 1): nothing follows the sum."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) maps to the same shape."""
+        return maps + self.branch(maps)
+
+    def describe(self) -> Skip:
+        """A branch with a skip."""
+        return Skip("branch")
+
+
+@final
 class ZeroPadShortcut(nn.Module):
     """Every ``stride``-th pixel, followed by ``extra`` channels of zeros."""
 

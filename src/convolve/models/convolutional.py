@@ -45,13 +45,11 @@ def convolutional_stages(network: Network) -> dict[str, Stage]:
 
 
 def classifier_stages(network: Network, example: str) -> dict[str, Stage]:
-    """The classifier's own stages. Raises `NetworkError`, with the name of a network for ``example``, for one that is not
-    a convolutional classifier.
+    """The classifier's own stages. Raises `NetworkError`, with the name of a network for ``example``, for one that is
+    not a convolutional classifier.
     """
     if network.head_inputs or not any(True for _ in network.stages.parameters()):
-        raise NetworkError(
-            f"{network.card.name} is not a convolutional classifier; name one that is, as in {example}."
-        )
+        raise NetworkError(f"{network.card.name} is not a convolutional classifier; name one that is, as in {example}.")
     return {
         name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
     }

@@ -30,9 +30,13 @@ from convolve.models import (
     segnet,
     senet,
     senet_cifar,
+    squeezenet,
     unet,
     vgg,
+    yolo_family,
+    yolo_v1,
     yolo_v2,
+    yolo_v3,
     zfnet,
 )
 from convolve.models.foreign import library_of
@@ -42,7 +46,8 @@ from convolve.models.network import Card, Network, Variant
 # fmt: off
 _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
-    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet, yolo_v2,
+    resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
+    squeezenet, yolo_v1, yolo_v2, yolo_v3,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65
@@ -103,7 +108,7 @@ def counterpart(name: str, output: str) -> str | None:
     if own.output == output:
         return name
     if own.output == "image":
-        return {"pixels": fcn.name_for, "boxes": yolo_v2.name_for}[output](name)
+        return {"pixels": fcn.name_for, "boxes": yolo_family.name_for}[output](name)
     return counterpart(own.classifier, output) if own.classifier else None
 
 
@@ -127,7 +132,8 @@ def _variant(name: str) -> Variant:
         return library_variant(name)
     if name.endswith(darknet_file.SUFFIX):
         return darknet_file.variant(name)
-    variant = dense.family(name) or fcn.family(name, _variant) or yolo_v2.family(name, _variant)
+    families = (fcn.family, yolo_family.family)
+    variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None:
         near = nearest(name)
         hint = f" Did you mean {', '.join(near[:-1])}{' or ' if near[:-1] else ''}{near[-1]}?" if near else ""

@@ -12,39 +12,30 @@ Anchor Boxes" and "Fine-Grained Features") has two convolutions of 1024, next to
 put, and one more of 1024 before the linear 1x1 convolution. For each of 5 anchors it gives 5 + classes numbers; what
 they mean is in `layers.yolo_v2`. Sides may be any multiples of 32. Anchors are those of VOC, classes 20.
 
-`yolo_v2_NAME` puts such a head on any other classifier's stages, evenly padded: `yolo_v2_resnet18`. Its convolutions are
-as wide as the last map, 1024 at most; the fine map is the last one of half the stride, if there is one, and is folded
-without Darknet's exchange of positions; the last convolution starts at N(0, 0.01²), so that first boxes are anchors.
-
-Deviations: in the paper the fine map is folded into 2048 channels; the published weights first reduce it to 64, as here.
+Deviations: in the paper the fine map is folded into 2048 channels; in the published files it is first reduced to 64.
 Normalization adds 1e-5 to the variance, as Darknet does on GPUs. The paper and its tables count operations, which are
 two for every multiply-add.
 """
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import final
+from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.darknet import Reorg, darknet_pool
-from convolve.layers.description import Series
-from convolve.layers.initializers import gaussian, he_normal
+from convolve.layers.initializers import he_normal
 from convolve.layers.leaky import leaky_convolution
+from convolve.layers.scales import Passthrough
 from convolve.layers.yolo_v2 import RegionOutput
-from convolve.models.convolutional import classifier_stages, pad_evenly
 from convolve.models.network import Card, Network, Stage, Variant
 
 Row = tuple[tuple[int, int], ...]  # width and kernel of each convolution after a pooling
 Anchors = tuple[tuple[float, float], ...]
 
-CELL, WIDEST = 32, 1024
+CELL = 32
 TABLE_6: tuple[Row, ...] = (
     ((64, 3),),
     ((128, 3), (64, 1), (128, 3)),
@@ -55,29 +46,6 @@ TABLE_6: tuple[Row, ...] = (
 TINY: tuple[Row, ...] = (((32, 3),), ((64, 3),), ((128, 3),), ((256, 3),), ((512, 3),))
 VOC: Anchors = ((1.3221, 1.73145), (3.19275, 4.00944), (5.05587, 8.09892), (9.47112, 4.84053), (11.2364, 10.0071))
 VOC_TINY: Anchors = ((1.08, 1.19), (3.42, 4.41), (6.63, 11.38), (9.42, 5.11), (16.62, 10.52))
-_NAME = re.compile(r"yolo_v2_(.+)")
-
-
-@final
-class Passthrough(nn.Module):
-    """Two maps to a tuple of one: the ``deep`` layers on the last map, the ``fine`` ones on the first, their maps next to
-    each other, and the ``last`` layers. Without ``fine`` there is one map.
-    """
-
-    def __init__(self, deep: nn.Module, fine: nn.Module | None, last: nn.Module) -> None:
-        super().__init__()
-        self.deep = deep
-        self.fine = fine
-        self.last = last
-
-    def forward(self, maps: list[Tensor]) -> tuple[Tensor]:
-        """[(N, C, 2 H, 2 W), (N, D, H, W)] to ((N, outputs, H, W),)."""
-        deep: Tensor = self.deep(maps[-1])
-        return (self.last(deep if self.fine is None else torch.cat((self.fine(maps[0]), deep), 1)),)
-
-    def describe(self) -> Series:
-        """Its layers, as if one after the other."""
-        return Series(("deep", "fine", "last") if self.fine else ("deep", "last"))
 
 
 def plain_stages(first: int, table: Sequence[Row], channels: int) -> dict[str, Stage]:
@@ -97,7 +65,9 @@ def plain_stages(first: int, table: Sequence[Row], channels: int) -> dict[str, S
 
 def region_head(layers: Passthrough, anchors: Anchors) -> ConvolutionalBoxHead:
     """The layers, and what they give out for these anchors, in cells."""
-    return ConvolutionalBoxHead(layers, RegionOutput([(CELL * width, CELL * height) for width, height in anchors]), CELL)
+    return ConvolutionalBoxHead(
+        layers, RegionOutput([(CELL * width, CELL * height) for width, height in anchors]), CELL
+    )
 
 
 def _darknet19(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
@@ -128,43 +98,10 @@ def _yolo_v2_tiny(card: Card, classes: int, channels: int, size: tuple[int, int]
     return Network(card, plain_stages(16, TINY, channels), head, head_inputs=("stage5",)).apply(he_normal)
 
 
-def _on_classifier(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
-    del size  # any
-    stages = classifier_stages(base.build(base.card, classes, channels, base.card.input[1:]), "yolo_v2_resnet18")
-    pad_evenly(stages)
-    coarse, deepest = list(stages.items())[-1]
-    finer = [name for name, stage in stages.items() if 2 * stage.stride == deepest.stride][-1:]
-    width, read = min(deepest.channels, WIDEST), deepest.channels
-    deep = OrderedDict(conv1=leaky_convolution(read, width), conv2=leaky_convolution(width, width))
-    reduced = min(stages[finer[0]].channels, 64) if finer else 0
-    fine = [nn.Sequential(leaky_convolution(stages[name].channels, reduced, 1), nn.PixelUnshuffle(2)) for name in finer]
-    last = OrderedDict(
-        conv3=leaky_convolution(width + 4 * reduced, width), conv4=nn.Conv2d(width, len(VOC) * (5 + classes), 1)
-    )
-    layers = Passthrough(nn.Sequential(deep), fine[0] if fine else None, nn.Sequential(last)).apply(he_normal)
-    gaussian(last["conv4"], 0.01)
-    return Network(card, stages, region_head(layers, VOC), head_inputs=(*finer, coarse))
-
-
-def name_for(classifier: str) -> str:
-    """The name of a classifier's detection network."""
-    return f"yolo_v2_{classifier}"
-
-
-def family(name: str, find: Callable[[str], Variant]) -> Variant | None:
-    """`yolo_v2_resnet18` and the like: the head on any classifier; None for other names. The classifier is built for
-    its published input size.
-    """
-    match = _NAME.fullmatch(name)
-    if not match:
-        return None
-    base = find(match[1])
-    return Variant(_card(name, 20, base.card.input[0], base.card.name), partial(_on_classifier, base))
-
-
-def _card(
-    name: str, classes: int, channels: int, classifier: str, counts: tuple[int, int] | tuple[None, None] = (None, None)
+def detector_card(
+    name: str, channels: int, classifier: str, counts: tuple[int, int] | tuple[None, None] = (None, None)
 ) -> Card:
+    """The card of a detection network made of a classifier, with its counts of parameters and multiply-adds."""
     return Card(
         name=name,
         title="YOLO9000: better, faster, stronger",
@@ -173,7 +110,7 @@ def _card(
         venue="CVPR 2017",
         address="https://arxiv.org/abs/1612.08242",
         input=(channels, 416, 416),
-        classes=classes,
+        classes=20,
         minimum=CELL,
         parameters=counts[0],
         macs=counts[1],
@@ -197,10 +134,10 @@ _DARKNET19 = Card(
     macs=2_790_989_824,
     top1_error=27.1,
     top5_error=8.8,
-    evaluation="one crop (the authors' page of classifiers)",
+    evaluation="trained and measured at 224 (section 3)",
 )
 VARIANTS = (
     Variant(_DARKNET19, _darknet19),
-    Variant(_card("yolo_v2", 20, 3, "darknet19", (50_655_389, 14_680_167_424)), _yolo_v2),
-    Variant(_card("yolo_v2_tiny", 20, 3, "", (15_861_773, 3_485_520_896)), _yolo_v2_tiny),
+    Variant(detector_card("yolo_v2", 3, "darknet19", (50_655_389, 14_680_167_424)), _yolo_v2),
+    Variant(detector_card("yolo_v2_tiny", 3, "", (15_861_773, 3_485_520_896)), _yolo_v2_tiny),
 )
