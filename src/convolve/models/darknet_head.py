@@ -83,22 +83,26 @@ def _yolo(heads: Sequence[tuple[int, Layer]], image: Shape) -> Scores:
     del image
     first = heads[0][1].options
     anchors, classes = _anchors(first), _classes(first)
-    masks = []
+    masks, settings = [], []
     for _, layer in heads:
         options = layer.options
         if _anchors(options) != anchors or _classes(options) != classes:
             raise options.error("has other anchors or classes than the one before it")
         masks.append(options.wholes("mask", ",".join(map(str, range(len(anchors)))), 0, len(anchors) - 1))
-        if len({*masks[-1]}) != len(masks[0]) or options.number("scale_x_y", 1.0) != 1.0:
-            raise options.error("has masks of different lengths, or scale_x_y other than 1")
-    ignored = {layer.options.number("ignore_thresh", 0.5, 0, 1) for _, layer in heads}
-    accepted = {layer.options.number("truth_thresh", 1.0, 0, 1) for _, layer in heads}
-    options = YoloOptions(max(ignored), max(accepted))
+        if len({*masks[-1]}) != len(masks[0]) or not masks[0]:
+            raise options.error("has a mask of another length than the one before it, or one that repeats an anchor")
+        settings.append(
+            YoloOptions(
+                ignore=options.number("ignore_thresh", 0.5, 0, 1),
+                accept=options.number("truth_thresh", 1.0, 0, 1),
+                reach=options.number("scale_x_y", 1.0, 1, 4),
+            )
+        )
     outputs = tuple(
         Output(layer.sources[0], len(mask), _BOX_VALUES * len(mask))
         for (_, layer), mask in zip(heads, masks, strict=True)
     )
-    return Scores(outputs, classes, lambda: YoloOutput(anchors, masks, options))
+    return Scores(outputs, classes, lambda: YoloOutput(anchors, masks, *settings))
 
 
 def _region(heads: Sequence[tuple[int, Layer]], image: Shape) -> Scores:
