@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from convolve.interop.weights import read_weights, rename
+from convolve.interop.darknet import NUMBERS, darknet_state
+from convolve.interop.weights import read_weights
 from convolve.models import Network, create
 from convolve.models.weights import load_weights
 
@@ -21,7 +22,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 def with_weights(cfg: Path, weights: Path, classes: int | None = None) -> Network:
     """The network of a `.cfg`, all of its layers loaded, in evaluation mode."""
     network = create(str(cfg), classes)
-    assert load_weights(network, rename(network, read_weights(weights))) == []
+    assert load_weights(network, darknet_state(network, read_weights(weights)[NUMBERS])) == []
     return network.eval()
 
 

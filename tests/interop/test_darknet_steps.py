@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convolve.interop.darknet import darknet_state
+from convolve.interop.darknet import NUMBERS, darknet_state
 from convolve.interop.weights import read_weights
 from convolve.layers.yolo_v2 import RegionOutput
 from convolve.models import Network
@@ -137,7 +136,7 @@ def test_three_steps_lead_to_the_weights_of_the_program(name: str) -> None:
             value.grad /= len(numbers["input"][step])
         optimizer.step()
     state = network.state_dict()
-    after = darknet_state(network, read_weights(STEP / f"{name}_after.weights")["darknet"])
+    after = darknet_state(network, read_weights(STEP / f"{name}_after.weights")[NUMBERS])
     moved = 0.0
     for key, expected in after.items():
         if "output" not in key:

@@ -20,6 +20,7 @@ from convolve.models import Network, create
 SUFFIX = ".weights"
 NUMBERS = "darknet"
 """The name under which a file's numbers are in a state dict, before they are translated to a network's own names."""
+_MOST_CLASSES = 10_000
 _Layer = Mapping[str, Tensor]
 """A layer's values by name, in the order of the file."""
 
@@ -28,8 +29,9 @@ def darknet_state(network: Network, numbers: Tensor) -> dict[str, Tensor]:
     """The numbers (N,) of a file under a network's own names: all of its layers, or the first ones if the file ends
     with one. Other buffers, such as anchors, are the network's own.
 
-    Where the file was made for as many classes as published, the layers that give their scores have other shapes than
-    the network's. Raises `WeightsError`.
+    Where the file is for another number of classes, the layers that give their scores have other shapes than the
+    network's; where it is of the classifier that the network is made of, those after the stages have other names.
+    Raises `WeightsError`.
     """
     own = _layers(network)
     held = {name for layer in own for name in layer}
@@ -50,20 +52,36 @@ def count_layers(network: Network, names: Collection[str]) -> tuple[int, int]:
 
 
 def _fitting_layers(network: Network, own: Sequence[_Layer], count: int) -> Sequence[_Layer]:
-    """All layers of the network, or of the published one, if they have ``count`` numbers; or else the first ones."""
-    with torch.device("meta"):
-        published = _layers(create(network.card.name))
-    sums = [list(accumulate(sum(value.numel() for value in layer.values()) for layer in each)) for each in (own, published)]
-    for layers, ends in zip((own, published), sums, strict=True):
-        if count == ends[-1]:
+    """The layers that have ``count`` numbers: all of the network's or of its classifier's, for some number of classes,
+    or else the first ones.
+    """
+    names = [name for name in (network.card.name, network.card.classifier) if name]
+    choices = [own, *(_layers_by_count(name, count) for name in names)]
+    for layers in choices:
+        if count == _numbers_in(layers):
             return layers
-    for layers, ends in zip((own, published), sums, strict=True):
+    for layers in choices:
+        ends = list(accumulate(_numbers_in([layer]) for layer in layers))
         if count in ends:
             return layers[: ends.index(count) + 1]
     raise WeightsError(
-        f"The file holds {count:,} numbers, and the {len(own)} layers of {network.card.name} have {sums[0][-1]:,}; it "
-        "belongs to another network, or is cut short."
+        f"The file holds {count:,} numbers, and the {len(own)} layers of {network.card.name} have "
+        f"{_numbers_in(own):,}; it belongs to another network, or is cut short."
     )
+
+
+def _layers_by_count(name: str, count: int) -> Sequence[_Layer]:
+    """The layers of a network for as many classes as makes them have ``count`` numbers, if there is such a number, or
+    else for one class.
+    """
+    with torch.device("meta"):
+        one, two = (_layers(create(name, classes)) for classes in (1, 2))
+        more, remainder = divmod(count - _numbers_in(one), _numbers_in(two) - _numbers_in(one))
+        return one if remainder or not 0 < more < _MOST_CLASSES else _layers(create(name, 1 + more))
+
+
+def _numbers_in(layers: Sequence[_Layer]) -> int:
+    return sum(value.numel() for layer in layers for value in layer.values())
 
 
 def _layers(network: Network) -> list[_Layer]:

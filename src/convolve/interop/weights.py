@@ -52,7 +52,7 @@ _NEAR = {
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory.
 
-    The numbers of a Darknet `.weights` file get their names from `rename`. Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
+    The numbers of a Darknet `.weights` file get their names from `darknet.darknet_state`. Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
     """
     path = Path(path)
     if not path.exists():
@@ -114,14 +114,11 @@ def has_cached_weights(name: str) -> bool:
 
 
 def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """A state dict under the network's own names: names of its twin or of its library are translated, others stay; the
-    numbers of a Darknet file are distributed.
+    """A state dict under the network's own names: names of its twin or of its library are translated, others stay.
 
-    Raises `WeightsError` when the names are not those of the network's twin, or the numbers not as many as it has.
+    Raises `WeightsError` when the names are not those of the network's twin.
     """
     name = network.card.name
-    if darknet.NUMBERS in state:
-        return darknet.darknet_state(network, state[darknet.NUMBERS])
     if all(key in network.state_dict() for key in state):
         return state
     if name in torchvision.TWINS:

@@ -24,7 +24,6 @@ from convolve.models.darknet_layers import HEADS, WEIGHTED, Layer, Options, Shap
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.untrusted.darknet import Section, read_cfg
 
-SUFFIX = ".cfg"
 _MOST_WEIGHTS = 2**30
 _LARGEST_SIDE, _MOST_CHANNELS = 2**13, 64
 

@@ -25,7 +25,7 @@ from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError, RunError, WeightsError
 from convolve.files import shell_quote
-from convolve.interop.darknet import NUMBERS, count_layers
+from convolve.interop.darknet import NUMBERS, count_layers, darknet_state
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
@@ -98,12 +98,13 @@ class StartingWeights:
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
-        state = translate(network, self.state, rename)
-        partial = NUMBERS in self.state
-        initialized = load_weights(network, state, partial=partial)
-        if partial and initialized:
+        if NUMBERS in self.state:
+            state = darknet_state(network, self.state[NUMBERS])
+            initialized = load_weights(network, state, partial=True)
             loaded, layers = count_layers(network, {*state} - {*initialized})
-            return f"{loaded} of {layers} layers are loaded, the others are randomly initialized"
+            return f"{loaded} of {layers} layers; the others are randomly initialized" if initialized else "all of them fit"
+        state = translate(network, self.state, rename)
+        initialized = load_weights(network, state)
         if not inherited_layers(network, state):
             return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
         loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
