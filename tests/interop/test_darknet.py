@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from torchvision.ops import box_convert, nms
 
 from convolve.errors import WeightsError
-from convolve.interop.darknet import NUMBERS, darknet_state
 from convolve.interop.weights import read_weights
 from convolve.models import Network, create
+from convolve.setup.prepare import find_starting_weights
 from tests.interop.darknet_numbers import HERE, SHARED, outputs_by_layer, with_weights
 
 CLOSE = 1e-4
@@ -187,3 +187,88 @@ def test_published_weights_find_what_they_are_known_to_find() -> None:
     names = {1: "bicycle", 2: "car", 16: "dog"}
     seen = {names.get(label, label): [round(score, 2) for score in scores] for label, scores in best.items() if scores}
     assert seen == {"bicycle": [0.89], "car": [0.84], "dog": [0.96]}
+
+
+SMALL = FORWARD / "v3_small"
+
+
+def _load(cfg: str, weights: Path, **options: int) -> tuple[Network, str]:
+    network = create(cfg, **options)
+    return network, find_starting_weights(str(weights), cfg).load(network)
+
+
+def test_weights_for_other_classes_fit_but_for_the_scores() -> None:
+    network, loaded = _load(f"{SMALL}.cfg", SMALL.with_suffix(".weights"), classes=2)
+    assert loaded == "9 of 11 layers; the others are randomly initialized"
+    full = with_weights(SMALL.with_suffix(".cfg"), SMALL.with_suffix(".weights"))
+    for name, value in full.state_dict().items():
+        if value.shape == network.state_dict()[name].shape:
+            assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_weights_of_any_number_of_classes_fit_a_network(tmp_path: Path) -> None:
+    source = create("yolo_v2_tiny", 7)
+    (tmp_path / "seven.weights").write_bytes(_saved(source))
+    network, loaded = _load("yolo_v2_tiny", tmp_path / "seven.weights", classes=2)
+    assert loaded == "8 of 9 layers; the others are randomly initialized"
+    assert torch.equal(network.stages["stage5"].conv6.conv.weight, source.stages["stage5"].conv6.conv.weight)
+    same, loaded = _load("yolo_v2_tiny", tmp_path / "seven.weights", classes=7)
+    assert loaded == "all of them fit"
+    assert torch.equal(same.head.layers.last.conv9.bias, source.head.layers.last.conv9.bias)
+
+
+@pytest.mark.parametrize(("layers", "loaded"), [(None, "18 of 23 layers"), (18, "18 of 23 layers"), (5, "5 of 23 layers")])
+def test_weights_of_a_classifier_fit_into_its_detector(layers: int | None, loaded: str, tmp_path: Path) -> None:
+    classifier = create("darknet19", 3)
+    (tmp_path / "a.weights").write_bytes(_saved(classifier, layers))
+    network, said = _load("yolo_v2", tmp_path / "a.weights", classes=2)
+    assert said == f"{loaded}; the others are randomly initialized"
+    for name, value in classifier.stages["stage1"].state_dict().items():
+        assert torch.equal(network.stages["stage1"].state_dict()[name], value)
+
+
+def _saved(network: Network, layers: int | None = None) -> bytes:
+    """The first layers of a network of convolutions as a `.weights` file."""
+    modules = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d)]
+    parts: list[list[Tensor]] = []
+    for layer, after in zip(modules, [*modules[1:], None], strict=True):
+        if isinstance(after, torch.nn.BatchNorm2d):
+            parts.append([after.bias, after.weight, after.running_mean, after.running_var, layer.weight])
+        elif isinstance(layer, torch.nn.Conv2d):
+            parts.append([layer.bias, layer.weight])
+    values = [value.detach().numpy().tobytes() for part in parts[:layers] for value in part]
+    return struct.pack("<3iQ", 0, 2, 0, 0) + b"".join(values)
+
+
+def test_the_input_of_published_weights_is_not_normalized() -> None:
+    found = find_starting_weights(str(SMALL.with_suffix(".weights")), f"{SMALL}.cfg")
+    assert found.channels == 3
+    assert found.preprocessing
+    assert (found.preprocessing.mean, found.preprocessing.std) == ((0, 0, 0), (1, 1, 1))
+
+
+@pytest.mark.parametrize("more", [-4, 4, 4000])
+def test_weights_that_do_not_fit_are_refused(more: int, tmp_path: Path) -> None:
+    content = SMALL.with_suffix(".weights").read_bytes()
+    (tmp_path / "a.weights").write_bytes(content[:more] if more < 0 else content + bytes(more))
+    with pytest.raises(WeightsError, match=r"The file holds 1[78],\d+ numbers, and the 11 layers of .*v3_small.cfg have 17,8"):
+        _load(f"{SMALL}.cfg", tmp_path / "a.weights")
+
+
+def test_weights_of_another_network_of_that_size_are_refused(tmp_path: Path) -> None:
+    content = bytearray(SMALL.with_suffix(".weights").read_bytes())
+    content[20 + 4 * 24 : 20 + 4 * 25] = struct.pack("<f", -1e-6)  # the first variance
+    (tmp_path / "a.weights").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"'stages\.stage1\.0\.norm\.running_var' negative variances; it belongs"):
+        _load(f"{SMALL}.cfg", tmp_path / "a.weights")
+
+
+def test_a_network_of_other_layers_is_refused() -> None:
+    with pytest.raises(WeightsError, match="lenet5 has layers that Darknet does not have; choose other weights"):
+        _load("lenet5", SMALL.with_suffix(".weights"))
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.weights").write_bytes(b"<html>404 Not found</html>")
+    with pytest.raises(WeightsError, match=r"a\.weights cannot be read as weights \(it does not begin with a version"):
+        read_weights(tmp_path / "a.weights")

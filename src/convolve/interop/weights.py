@@ -17,7 +17,7 @@ from convolve.errors import WeightsError
 from convolve.interop import darknet, timm, torchvision
 from convolve.models import Network
 from convolve.models.foreign import library, library_of, own_names
-from convolve.untrusted.darknet import read_numbers
+from convolve.untrusted.darknet import read_darknet
 from convolve.untrusted.weights import read_safetensors, read_torch
 from convolve.values import Preprocessing
 
@@ -73,7 +73,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def _read_darknet(path: Path) -> dict[str, Tensor]:
-    return {darknet.NUMBERS: torch.from_numpy(read_numbers(path))}
+    return {darknet.NUMBERS: torch.from_numpy(read_darknet(path))}
 
 
 _READERS: Mapping[str, Callable[[Path], Any]] = {

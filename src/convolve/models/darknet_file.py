@@ -54,7 +54,7 @@ def variant(path: str) -> Variant:
 
 
 def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> Card:
-    largest = int(max(stride for stride in _strides(layers) if stride is not None))
+    largest = int(max((stride for stride in _strides(layers) if stride is not None), default=1))
     grid = any(layer.options.kind in ("yolo", "region") for layer in layers)
     whole = grid and not image.height % largest and not image.width % largest
     return Card(
@@ -158,7 +158,7 @@ def _cut(layers: Sequence[Layer], strides: Sequence[Fraction | None], *, several
                 if (layers[index + 1].stride or 0) > 1 and strides[index] not in known
             }
             return first, tuple(sorted(needed | shrinking))
-    raise layers[0].options.error("does not begin a network for images: there are no maps")
+    raise layers[0].options.error("would be in the head, and a network needs a layer with a map before it")
 
 
 def _latest_head(layers: Sequence[Layer], strides: Sequence[Fraction | None]) -> int:

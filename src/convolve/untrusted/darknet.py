@@ -67,7 +67,7 @@ def read_cfg(path: str | os.PathLike[str]) -> tuple[Section, ...]:
     return tuple(sections)
 
 
-def read_numbers(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+def read_darknet(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
     """The numbers (N,) of a `.weights` file after its header, all of them finite. Raises `OSError` and `ValueError`."""
     with open_file(path) as file:
         check_memory(file)
