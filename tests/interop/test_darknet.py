@@ -24,7 +24,9 @@ from tests.interop.darknet_numbers import HERE, SHARED, outputs_by_layer, with_w
 
 CLOSE = 1e-4
 FORWARD = HERE / "forward"
-MANIFEST = {f"{case['net']}__{case['image'][:-4]}": case for case in json.loads((FORWARD / "manifest.json").read_text())}
+MANIFEST = {
+    f"{case['net']}__{case['image'][:-4]}": case for case in json.loads((FORWARD / "manifest.json").read_text())
+}
 COMPLETE = SHARED / "detection" / "darknet_forward"
 FULL = SHARED / "detection" / "darknet_full"
 FASTEST = SHARED / "weights" / "yolo_fastest"
@@ -36,7 +38,8 @@ CASES = [
 
 
 def _case(folder: Path, name: str) -> tuple[Network, Any]:
-    network = with_weights(folder / f"{name.split('__')[0]}.cfg", folder / f"{name.split('__')[0]}.weights")
+    path = folder / name.partition("__")[0]
+    network = with_weights(path.with_suffix(".cfg"), path.with_suffix(".weights"))
     return network, np.load(folder / f"{name}.npz")
 
 
@@ -217,7 +220,9 @@ def test_weights_of_any_number_of_classes_fit_a_network(tmp_path: Path) -> None:
     assert torch.equal(same.head.layers.last.conv9.bias, source.head.layers.last.conv9.bias)
 
 
-@pytest.mark.parametrize(("layers", "loaded"), [(None, "18 of 23 layers"), (18, "18 of 23 layers"), (5, "5 of 23 layers")])
+@pytest.mark.parametrize(
+    ("layers", "loaded"), [(None, "18 of 23 layers"), (18, "18 of 23 layers"), (5, "5 of 23 layers")]
+)
 def test_weights_of_a_classifier_fit_into_its_detector(layers: int | None, loaded: str, tmp_path: Path) -> None:
     classifier = create("darknet19", 3)
     (tmp_path / "a.weights").write_bytes(_saved(classifier, layers))
@@ -251,7 +256,9 @@ def test_the_input_of_published_weights_is_not_normalized() -> None:
 def test_weights_that_do_not_fit_are_refused(more: int, tmp_path: Path) -> None:
     content = SMALL.with_suffix(".weights").read_bytes()
     (tmp_path / "a.weights").write_bytes(content[:more] if more < 0 else content + bytes(more))
-    with pytest.raises(WeightsError, match=r"The file holds 1[78],\d+ numbers, and the 11 layers of .*v3_small.cfg have 17,8"):
+    with pytest.raises(
+        WeightsError, match=r"The file holds 1[78],\d+ numbers, and the 11 layers of .*v3_small.cfg have 17,8"
+    ):
         _load(f"{SMALL}.cfg", tmp_path / "a.weights")
 
 

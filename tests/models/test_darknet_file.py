@@ -67,7 +67,10 @@ def test_heads_have_the_numbers_of_the_file(tmp_path: Path) -> None:
     assert isinstance(output, YoloOutput)
     assert output.masks == [[2, 3], [0, 1]]
     assert output.anchors.tolist() == [[[20, 21], [22, 23]], [[4, 5], [6, 7]]]
-    assert [(options.ignore, options.accept, options.reach) for options in output.options] == [(0.7, 1, 1), (0.5, 1, 1.5)]
+    assert [(options.ignore, options.accept, options.reach) for options in output.options] == [
+        (0.7, 1, 1),
+        (0.5, 1, 1.5),
+    ]
     region = f"{HALVE}{HALVE}[convolutional]\nfilters=28\nactivation=linear\n[region]\n{ANCHORS}softmax=1\nthresh=.6\n"
     output = _network(tmp_path, region).head.output
     assert isinstance(output, RegionOutput)
@@ -81,7 +84,8 @@ def test_centers_may_reach_beyond_their_cells(tmp_path: Path) -> None:
     outputs = (torch.full((1, 14, 4, 4), -50.0), torch.full((1, 14, 8, 8), -50.0))
     boxes = network.head.decode(outputs, (32, 32)).boxes[0]
     assert boxes.unflatten(1, (2, 2)).mean(1)[[0, 32]].tolist() == [
-        pytest.approx([0.0, 0.0]), [-1.0, -1.0]
+        pytest.approx([0.0, 0.0]),
+        [-1.0, -1.0],
     ]  # a quarter of a cell of 4
     targets = BoxTensors(torch.tensor([[9.0, 9.0, 13.0, 14.0]]), torch.tensor([1]), torch.tensor([0]))
     with torch.enable_grad():
@@ -107,7 +111,9 @@ def test_another_number_of_classes_changes_what_leaves_the_network(tmp_path: Pat
 
 
 def test_a_layer_before_a_dropout_gives_what_the_dropout_leaves(tmp_path: Path) -> None:
-    network = _network(tmp_path, f"{CONV}{CONV}[dropout]\nprobability=.5\n{CONV}[shortcut]\nfrom=-3\nactivation=linear\n{END}")
+    network = _network(
+        tmp_path, f"{CONV}{CONV}[dropout]\nprobability=.5\n{CONV}[shortcut]\nfrom=-3\nactivation=linear\n{END}"
+    )
     stage = network.stages["stage1"]
     assert isinstance(stage, LayerGraph)
     assert [node.sources for node in stage.nodes][-1] == (3, 2)
@@ -154,8 +160,14 @@ def test_activations(tmp_path: Path, name: str, value: float) -> None:
     ("layers", "sentence"),
     [
         ("[gru]\n" + END, r"line 5: there is no layer \[gru\] here; choose another network."),
-        (CONV + "dilation=2\n" + END, r"line 5: \[convolutional\] has the option 'dilation', which is not known here; "),
-        (CONV.replace("=8", "=x") + END, r"has filters=x, which must be a whole number from 1 to 65536; change the file"),
+        (
+            CONV + "dilation=2\n" + END,
+            r"line 5: \[convolutional\] has the option 'dilation', which is not known here; ",
+        ),
+        (
+            CONV.replace("=8", "=x") + END,
+            r"has filters=x, which must be a whole number from 1 to 65536; change the file",
+        ),
         (CONV.replace("=8", "=0") + END, "has filters=0, which must be a whole number from 1 to 65536"),
         (CONV.replace("leaky", "plse") + END, "has the activation 'plse', and can have linear, leaky, "),
         (CONV + "groups=2\n" + END, "has 2 groups, which do not divide 3 channels and 8 filters"),
@@ -181,7 +193,10 @@ def test_activations(tmp_path: Path, name: str, value: float) -> None:
         (YOLO.replace("mask=0,1", "mask=0,9"), "has mask=9, which must be a whole number from 0 to 3"),
         (YOLO.replace("classes=2", "classes=3", 1), "has other anchors or classes than the one before it"),
         (YOLO.replace("scale_x_y=1.5", "scale_x_y=nan"), "has scale_x_y=nan, which must be a number from 1 to 4"),
-        (YOLO.replace("scale_x_y=1.5", "new_coords=1"), r"\[yolo\] has the option 'new_coords', which is not known here"),
+        (
+            YOLO.replace("scale_x_y=1.5", "new_coords=1"),
+            r"\[yolo\] has the option 'new_coords', which is not known here",
+        ),
         (HALVE + "[connected]\noutput=65536\n" * 3, "would have 4,294,967,296 weights"),
     ],
 )
@@ -197,7 +212,10 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(tmp_path: Path, layers:
     [
         (NET.replace("width=32\n", ""), r"line 1: \[net\] has width=0, which must be a whole number from 1 to 8192"),
         (NET.replace("width=32", "width=9999"), "has width=9999, which must be a whole number from 1 to 8192"),
-        ("[nets]\n", r"a\.cfg cannot be read as a Darknet network \(it does not begin with a section \[net\]\); choose"),
+        (
+            "[nets]\n",
+            r"a\.cfg cannot be read as a Darknet network \(it does not begin with a section \[net\]\); choose",
+        ),
     ],
 )
 def test_a_file_without_an_input_size_is_refused(tmp_path: Path, net: str, sentence: str) -> None:

@@ -17,8 +17,8 @@ def _write(tmp_path: Path, content: bytes) -> Path:
 
 
 def test_sections_and_options_are_read_as_the_program_reads_them(tmp_path: Path) -> None:
-    text = b"\xef\xbb\xbf# a comment\r\n[net]\r\n width = 4 16 \r\n;another\r\n\r\n[ conv ]\r\nmask = 1, 2,3\r\nmask=1,2,3\r\n"
-    net, layer = read_cfg(_write(tmp_path, text))
+    lines = ["\ufeff# a comment", "[net]", " width = 4 16 ", ";another", "", "[ conv ]", "mask = 1, 2,3", "mask=1,2,3"]
+    net, layer = read_cfg(_write(tmp_path, "\r\n".join(lines).encode()))
     assert (net.name, net.line, dict(net.options)) == ("net", 2, {"width": "416"})
     assert (layer.name, layer.line, dict(layer.options)) == ("conv", 6, {"mask": "1,2,3"})
 

@@ -7,7 +7,7 @@ connected layer's weights come before the scales. With batch normalization the b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from convolve.errors import WeightsError
 from convolve.layers.darknet import LocallyConnected2d
-from convolve.models import Network, create
+from convolve.models import Card, Network, create
+from convolve.models.weights import load_weights
+from convolve.values import Preprocessing
 
 SUFFIX = ".weights"
 NUMBERS = "darknet"
@@ -45,10 +47,21 @@ def darknet_state(network: Network, numbers: Tensor) -> dict[str, Tensor]:
     return state
 
 
-def count_layers(network: Network, names: Collection[str]) -> tuple[int, int]:
-    """How many of a network's layers have all of their values among these ``names``, and how many there are."""
-    layers = _layers(network)
-    return sum(all(name in names for name in layer) for layer in layers), len(layers)
+def load_numbers(network: Network, numbers: Tensor) -> str:
+    """Load what fits of the numbers of a file, and say what that is. Raises `WeightsError`."""
+    state = darknet_state(network, numbers)
+    initialized = load_weights(network, state, partial=True)
+    if not initialized:
+        return "all of them fit"
+    loaded, layers = {*state} - {*initialized}, _layers(network)
+    count = sum(all(name in loaded for name in layer) for layer in layers)
+    return f"{count} of {len(layers)} layers; the others are randomly initialized"
+
+
+def preprocessing_of(card: Card) -> Preprocessing:
+    """What Darknet's networks are given: values from 0 to 1, as they are."""
+    channels, height, width = card.input
+    return Preprocessing(height, width, channels, "stretch", (0.0,) * channels, (1.0,) * channels)
 
 
 def _fitting_layers(network: Network, own: Sequence[_Layer], count: int) -> Sequence[_Layer]:

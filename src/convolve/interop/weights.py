@@ -50,9 +50,10 @@ _NEAR = {
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory.
+    """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory;
+    or the numbers of a Darknet `.weights` file, which get their names from `darknet.darknet_state`.
 
-    The numbers of a Darknet `.weights` file get their names from `darknet.darknet_state`. Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
+    Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
     """
     path = Path(path)
     if not path.exists():

@@ -73,9 +73,7 @@ def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> C
     )
 
 
-def _build(
-    sections: Sequence[Section], card: Card, classes: int, channels: int, size: tuple[int, int]
-) -> Network:
+def _build(sections: Sequence[Section], card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     """With another number of classes than in the file, the layers whose outputs leave the network get other sizes."""
     image = Shape(channels, *size)
     with torch.device("meta"):
@@ -123,9 +121,7 @@ def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
         part = {index: layers[index] for index in range(start, end + 1)}
         stages[names[end]] = Stage(_graph(part, start - 1), layers[end].shape.channels, int(stride or 1))
         start = end + 1
-    rest = {
-        index: layers[index] for index in range(first, last + 1) if layers[index].options.kind not in HEADS
-    }
+    rest = {index: layers[index] for index in range(first, last + 1) if layers[index].options.kind not in HEADS}
     if scores.boxes is None:
         head = nn.Sequential(OrderedDict(layers=_graph(rest, first - 1), flatten=nn.Flatten()))
         return Network(card, stages, head)
@@ -153,9 +149,7 @@ def _cut(layers: Sequence[Layer], strides: Sequence[Fraction | None], *, several
             needed = {first - 1, *taken}
             known = {strides[index] for index in needed} | {Fraction(1)}
             shrinking = {
-                index
-                for index in ends - needed
-                if (layers[index + 1].stride or 0) > 1 and strides[index] not in known
+                index for index in ends - needed if (layers[index + 1].stride or 0) > 1 and strides[index] not in known
             }
             return first, tuple(sorted(needed | shrinking))
     raise layers[0].options.error("would be in the head, and a network needs a layer with a map before it")

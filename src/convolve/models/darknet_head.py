@@ -153,7 +153,9 @@ def _anchors(options: Options) -> list[tuple[float, float]]:
     values = options.numbers("anchors", "", 1e-3)
     count = options.whole("num", 1, 1, _MOST_ANCHORS)
     if len(values) != 2 * count:
-        raise options.error(f"has num={count} and {len(values)} numbers as anchors, of which there must be two for each")
+        raise options.error(
+            f"has num={count} and {len(values)} numbers as anchors, of which there must be two for each"
+        )
     return list(zip(values[::2], values[1::2], strict=True))
 
 

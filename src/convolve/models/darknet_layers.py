@@ -180,9 +180,9 @@ def _sources(options: Options, before: list[Layer]) -> tuple[int, ...]:
         sources = [index - 1, _memory(index + given[0] if given[0] < 0 else given[0], index, before)]
     else:
         sources = [index - 1]
-    behind = [source for source in sources if source >= 0 and before[source].options.kind in HEADS]
-    if behind and options.kind != "cost":
-        raise options.error(f"takes the output of [{before[behind[0]].options.kind}]")
+    for source in sources:
+        if source >= 0 and before[source].options.kind in HEADS and options.kind != "cost":
+            raise options.error(f"takes the output of [{before[source].options.kind}]")
     return tuple(sources)
 
 
@@ -329,6 +329,15 @@ def _nothing(options: Options, inputs: list[Shape], outputs: int | None) -> Buil
 
 _CONVOLUTION = "filters size stride pad padding groups activation batch_normalize"
 _TRAINED = "jitter random absolute forced max resize hue saturation exposure"
+_LOSS = "object_scale noobject_scale class_scale coord_scale"
+_FORK = (
+    "iou_thresh iou_loss iou_normalizer cls_normalizer obj_normalizer max_delta nms_kind beta_nms counters_per_class "
+    "label_smooth_eps focal_loss"
+)
+"""Of a later version of the program, in training and suppression."""
+_YOLO = f"mask anchors classes num ignore_thresh truth_thresh scale_x_y {_TRAINED} {_FORK}"
+_REGION = f"anchors bias_match classes coords num softmax rescore thresh background {_LOSS} {_TRAINED}"
+_DETECTION = f"classes coords rescore side num softmax sqrt {_LOSS} {_TRAINED}"
 _MAKERS: Final[Mapping[str, tuple[Maker, str]]] = {
     "convolutional": (_convolutional, _CONVOLUTION),
     "local": (_local, "filters size stride pad activation"),
@@ -342,19 +351,8 @@ _MAKERS: Final[Mapping[str, tuple[Maker, str]]] = {
     "dropout": (_dropout, "probability"),
     "softmax": (_softmax, "groups"),
     "cost": (_nothing, "type"),
-    "yolo": (
-        _nothing,
-        f"{_TRAINED} mask anchors classes num ignore_thresh truth_thresh scale_x_y iou_thresh iou_loss iou_normalizer "
-        "cls_normalizer obj_normalizer max_delta nms_kind beta_nms counters_per_class label_smooth_eps focal_loss",
-    ),
-    "region": (
-        _nothing,
-        f"{_TRAINED} anchors bias_match classes coords num softmax rescore object_scale noobject_scale class_scale "
-        "coord_scale thresh background",
-    ),
-    "detection": (
-        _nothing,
-        f"{_TRAINED} classes coords rescore side num softmax sqrt object_scale noobject_scale class_scale coord_scale",
-    ),
+    "yolo": (_nothing, _YOLO),
+    "region": (_nothing, _REGION),
+    "detection": (_nothing, _DETECTION),
 }
 """By name: what makes the layer, and the options that it may have."""

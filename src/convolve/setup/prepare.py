@@ -25,7 +25,7 @@ from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError, RunError, WeightsError
 from convolve.files import shell_quote
-from convolve.interop.darknet import NUMBERS, count_layers, darknet_state
+from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
@@ -99,10 +99,7 @@ class StartingWeights:
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
         if NUMBERS in self.state:
-            state = darknet_state(network, self.state[NUMBERS])
-            initialized = load_weights(network, state, partial=True)
-            loaded, layers = count_layers(network, {*state} - {*initialized})
-            return f"{loaded} of {layers} layers; the others are randomly initialized" if initialized else "all of them fit"
+            return load_numbers(network, self.state[NUMBERS])
         state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
         if not inherited_layers(network, state):
@@ -237,12 +234,9 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
         preprocessing = run.manifest.preprocessing
         return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
     state = read_weights(path)
-    if NUMBERS in state:  # Darknet's networks see values from 0 to 1
-        channels, height, width = models.card(network).input
-        own = Preprocessing(height, width, channels, "stretch", (0.0,) * channels, (1.0,) * channels)
-        return StartingWeights(state, channels, own, str(path))
-    channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
-    return StartingWeights(state, channels, None, str(path))
+    known = preprocessing_of(models.card(network)) if NUMBERS in state else None
+    channels = known.channels if known else next((each.shape[1] for each in state.values() if each.ndim == 4), 3)
+    return StartingWeights(state, channels, known, str(path))
 
 
 def best_weights(run: Run) -> Mapping[str, Tensor]:
