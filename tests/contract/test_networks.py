@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convolve.errors import NetworkError
+from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.pooling import Unpooling
 from convolve.models import Network, card, create, names
+from convolve.targets import BoxTensors
 
 CLASSES = 10
+GENTLE = {"squeezenet": 0.005, "squeezenet_1_1": 0.005}  # scores start close to 0, where their ReLU has its edge
 SAME_STAGES = {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16_atonce"}  # as fcn8s_vgg16; tests/models/test_fcn.py
 
 
@@ -38,29 +41,54 @@ def _lived_in(network: Network) -> Network:
 
 def _small(name: str) -> tuple[int, int]:
     side = max(card(name).minimum, 32)
+    side = 2 * side if card(name).output == "boxes" else side  # more than one cell, for normalization
     return side, side
 
 
 def _images(network: Network, count: int = 4) -> Tensor:
-    """As many images, of segmentation networks two: each has as many examples as pixels."""
+    """As many images, of networks that score pixels or boxes two: each has many examples."""
     random = torch.Generator().manual_seed(7)
     return torch.randn(
         2 if network.head_inputs else count, network.card.input[0], *_small(network.card.name), generator=random
     )
 
 
-def _answers(network: Network, images: Tensor) -> tuple[int, ...]:
-    """The axes of scores after the classes: a map as large as the image, or nothing."""
-    return tuple(images.shape[2:]) if network.head_inputs else ()
+def _scores(network: Network, images: Tensor) -> Tensor:
+    """What leaves the network, of a detection network all maps as one row for each image."""
+    outputs = network(images)
+    return outputs if isinstance(outputs, Tensor) else torch.cat([map_.flatten(1) for map_ in outputs], 1)
+
+
+def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, ...]]:
+    """The shapes that its scores should have: a row, or a map as large as the image; of detection networks, those of
+    the boxes that they mean, and of the classes' scores.
+    """
+    if network.card.output != "boxes":
+        answers = tuple(images.shape[2:]) if network.head_inputs else ()
+        return [(len(images), classes, *answers)]
+    counts = {"yolo_v1": 2 * 1, "yolo_v1_local": 3 * 1, "yolo_v1_tiny": 2 * 1, "yolo_v2": 5, "yolo_v2_tiny": 5}
+    counts |= {"yolo_v3": 3 * (1 + 4 + 16), "yolo_v3_spp": 3 * (1 + 4 + 16), "yolo_v3_tiny": 3 * (1 + 4)}
+    cells = images.shape[2] * images.shape[3] // network.card.multiple**2
+    boxes = cells * counts[network.card.name]
+    return [(len(images), boxes, 4), (len(images), boxes, classes)]
+
+
+def _answers(network: Network, images: Tensor) -> list[tuple[int, ...]]:
+    """The shapes that they have."""
+    if network.card.output != "boxes":
+        return [tuple(network(images).shape)]
+    assert isinstance(network.head, ConvolutionalBoxHead)
+    found = network.head.decode(network(images), (images.shape[2], images.shape[3]))
+    return [tuple(found.boxes.shape), tuple(found.scores.shape)]
 
 
 @torch.no_grad()
-def test_scores_are_one_row_per_image_or_pixel(network: Network) -> None:
+def test_scores_are_one_row_per_image_pixel_or_box(network: Network) -> None:
     images = _images(network)
-    scores = network(images)
-    assert scores.shape == (len(images), CLASSES, *_answers(network, images))
+    assert _answers(network, images) == _shapes(network, images, CLASSES)
+    scores = _scores(network, images)
     assert scores.isfinite().all()
-    torch.testing.assert_close(network(images[:1]), scores[:1], rtol=1e-3, atol=1e-4 * float(scores.std()))
+    torch.testing.assert_close(_scores(network, images[:1]), scores[:1], rtol=1e-3, atol=1e-4 * float(scores.std()))
 
 
 @torch.no_grad()
@@ -75,7 +103,8 @@ def test_stages_have_the_declared_channels_and_keep_their_maps(network: Network)
     read = (
         ([maps[name] for name in network.head_inputs], _small(network.card.name)) if network.head_inputs else (passing,)
     )
-    torch.testing.assert_close(network.head(*read), network(_images(network)))
+    outputs = network.head(*read)
+    torch.testing.assert_close(outputs, network(_images(network)))
 
 
 @torch.no_grad()
@@ -105,8 +134,7 @@ def test_channels_last_stays_channels_last(network: Network) -> None:
 def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Network) -> None:
     state = {name: value.clone() for name, value in network.state_dict().items()}
     images = _images(network, 8)
-    shape = (len(images), *_answers(network, images))
-    targets = torch.arange(shape[0] * math.prod(shape[1:])).reshape(shape) % CLASSES
+    targets = _targets(network, images)
     network.train()
     for layer in network.modules():
         if isinstance(layer, nn.Dropout):
@@ -120,7 +148,7 @@ def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Net
             if value.requires_grad and (value.grad is None or not value.grad.any())
         ]
         assert untouched == []
-        _step(network, 0.05 * float(loss.detach()))
+        _step(network, GENTLE.get(network.card.name, 0.05) * float(loss.detach()))
         with torch.no_grad():
             assert _loss(network, images, targets) < loss
     finally:
@@ -129,7 +157,18 @@ def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Net
         network.eval()
 
 
-def _loss(network: Network, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _targets(network: Network, images: Tensor) -> Tensor | BoxTensors:
+    if network.card.output != "boxes":
+        shape = (len(images), *(images.shape[2:] if network.head_inputs else ()))
+        return torch.arange(math.prod(shape)).reshape(shape) % CLASSES
+    boxes = torch.tensor([[1.0, 2, 12, 30], [3, 5, 31, 29], [14, 20, 25, 29]])
+    return BoxTensors(boxes, torch.tensor([3, 1, 4]), torch.tensor([0, 0, 1]))
+
+
+def _loss(network: Network, images: Tensor, targets: Tensor | BoxTensors) -> Tensor:
+    if isinstance(targets, BoxTensors):
+        assert isinstance(network.head, ConvolutionalBoxHead)
+        return network.head.loss(network(images), targets, _small(network.card.name))["loss"]
     return torch.stack([F.cross_entropy(scores, targets) for scores in network.scores_of_all_heads(images)]).sum()
 
 
@@ -145,41 +184,50 @@ def test_seed_decides_the_weights_and_a_state_carries_them(network: Network) -> 
     before = torch.random.get_rng_state()
     other = create(network.card.name, CLASSES, size=_small(network.card.name), seed=1).eval()
     assert torch.equal(torch.random.get_rng_state(), before)
-    scores = network(_images(network))
-    assert not torch.equal(other(_images(network)), scores)
+    scores = _scores(network, _images(network))
+    assert not torch.equal(_scores(other, _images(network)), scores)
     other.load_state_dict(network.state_dict())
-    assert torch.equal(other(_images(network)), scores)
+    assert torch.equal(_scores(other, _images(network)), scores)
 
 
 @torch.no_grad()
 def test_bfloat16_agrees_with_float32(network: Network) -> None:
     images = _images(network).contiguous(memory_format=torch.channels_last)
-    exact = network(images)
+    exact = _scores(network, images)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = network(images).float()
+        rough = _scores(network, images).float()
     swapping = any(isinstance(layer, Unpooling) for layer in network.modules())  # of two values as good as equal
     assert float((rough - exact).double().norm() / exact.double().norm()) < (0.3 if swapping else 0.03)
 
 
 def test_any_number_of_classes_and_channels(network: Network) -> None:
-    size = _small(network.card.name)
+    height, width = _small(network.card.name)
+    width += max(32, network.card.multiple)
     with torch.device("meta"):
-        changed = create(network.card.name, classes=1, channels=4, size=(size[0], size[1] + 32)).eval()
-        images = torch.empty(2, 4, size[0], size[1] + 32)
-        assert changed(images).shape == (2, 1, *_answers(changed, images))
+        changed = create(network.card.name, classes=1, channels=4, size=(height, width)).eval()
+        images = torch.empty(2, 4, height, width)
+        assert _answers(changed, images) == _shapes(network, images, 1)
 
 
 def test_the_smallest_side_is_the_smallest_and_said(network: Network) -> None:
     name, least = network.card.name, network.card.minimum
+    larger = least + (40 if network.card.multiple == 1 else network.card.multiple)
     with torch.device("meta"):
-        smallest = create(name, size=(least, least + 40)).eval()
-        images = torch.empty(1, network.card.input[0], least, least + 40)
-        assert smallest(images).shape == (1, network.card.classes, *_answers(network, images))
+        smallest = create(name, size=(least, larger)).eval()
+        images = torch.empty(1, network.card.input[0], least, larger)
+        assert _answers(smallest, images) == _shapes(network, images, network.card.classes)
         if least > 1:
-            with pytest.raises(RuntimeError):
-                smallest.features(images[:, :, 1:])
+            with pytest.raises((RuntimeError, NetworkError)):
+                smallest(images[:, :, 1:])
     with pytest.raises(NetworkError, match=rf"^{name} cannot take .* its smallest side is {least} pixels; choose a"):
-        create(name, size=(least + 40, least - 1))
+        create(name, size=(larger, least - 1))
+
+
+def test_sides_must_be_multiples(network: Network) -> None:
+    name, multiple = network.card.name, network.card.multiple
+    if multiple > 1:
+        with pytest.raises(NetworkError, match=rf"its sides must be multiples of {multiple} pixels; choose such a"):
+            create(name, size=(3 * multiple, 2 * multiple + 1))
 
 
 def test_card_says_what_is_published(network: Network) -> None:

@@ -114,8 +114,8 @@ def test_gradient_is_that_of_the_program(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["case"]))
 def test_boxes_are_those_of_the_program(case: dict[str, Any]) -> None:
-    """Of yolo layers the program writes a position's anchors one after the other. It writes boxes in pixels of the photograph that
-    it had scaled to fit into the network's input. Probabilities that do not exceed the threshold are written as 0.
+    """The program writes boxes in pixels of the photograph that it had scaled to fit into the network's input, of yolo
+    layers a position's anchors one after the other. Probabilities that do not exceed the threshold are written as 0.
     """
     arrays, output = _arrays(case), _output(case)
     found = output.eval().decode((_maps(case, arrays["input"]),), _size(case))
