@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convolve.interop.darknet import NUMBERS, darknet_state
 from convolve.interop.weights import read_weights
+from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.models import Network, create
 from convolve.models.weights import load_weights
 
@@ -23,6 +24,12 @@ def with_weights(cfg: Path, weights: Path, classes: int | None = None) -> Networ
     network = create(str(cfg), classes)
     assert load_weights(network, darknet_state(network, read_weights(weights)[NUMBERS])) == []
     return network.eval()
+
+
+def box_head(network: Network) -> ConvolutionalBoxHead:
+    """The network's head, which gives out boxes."""
+    assert isinstance(network.head, ConvolutionalBoxHead)
+    return network.head
 
 
 @contextmanager

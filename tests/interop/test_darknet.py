@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from convolve.errors import WeightsError
 from convolve.interop.weights import read_weights
 from convolve.models import Network, create
 from convolve.setup.prepare import find_starting_weights
-from tests.interop.darknet_numbers import HERE, SHARED, outputs_by_layer, with_weights
+from tests.interop.darknet_numbers import HERE, SHARED, box_head, outputs_by_layer, with_weights
 
 CLOSE = 1e-4
 FORWARD = HERE / "forward"
@@ -60,16 +61,16 @@ def test_every_layer_gives_the_numbers_of_the_program(folder: Path, case: str) -
         else:
             found = outputs[index]
         expected = torch.from_numpy(numbers[name]).reshape(found.shape)
-        torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(found, expected, rtol=0, atol=CLOSE, msg=partial("{0}: {1}".format, name))
 
 
 def _activated(kind: str, maps: Tensor) -> Tensor:
     if kind == "detection":
         return maps
-    boxes = maps.unflatten(1, ({"region": 5, "yolo": 3}[kind], -1)).clone()
+    boxes = torch.unflatten(maps, 1, ({"region": 5, "yolo": 3}[kind], -1)).clone()
     boxes[:, :, :2], boxes[:, :, 4] = boxes[:, :, :2].sigmoid(), boxes[:, :, 4].sigmoid()
     boxes[:, :, 5:] = boxes[:, :, 5:].softmax(2) if kind == "region" else boxes[:, :, 5:].sigmoid()
-    return boxes.flatten(1, 2)
+    return torch.flatten(boxes, 1, 2)
 
 
 @torch.no_grad()
@@ -78,9 +79,9 @@ def test_boxes_before_and_after_suppression_are_those_of_the_program(case: str) 
     network, numbers = _case(FORWARD, case)
     images = torch.from_numpy(numbers["input"])[None]
     outputs = network(images)
-    candidates = network.head.decode(outputs, images.shape[2:])
+    candidates = box_head(network).decode(outputs, (images.shape[2], images.shape[3]))
     boxes, scores = (_in_its_order(outputs, values) for values in candidates)
-    boxes = _in_image(boxes, numbers["image_wh"], images.shape[2:], case)
+    boxes = _in_image(boxes, numbers["image_wh"], (images.shape[2], images.shape[3]), case)
     threshold = MANIFEST[case]["thresh"]
     shown = _in_its_order(outputs, _objectness(outputs)) > threshold
     assert int(shown.sum()) == MANIFEST[case]["boxes_raw"]
@@ -106,15 +107,15 @@ def _in_its_order(outputs: tuple[Tensor, ...], values: Tensor) -> Tensor:
     """
     if len(outputs) == 1:
         return values[0]
-    parts = values[0].split([3 * output.shape[2] * output.shape[3] for output in outputs])
-    return torch.cat([part.unflatten(0, (3, -1)).transpose(0, 1).flatten(0, 1) for part in parts])
+    parts = torch.split(values[0], [3 * output.shape[2] * output.shape[3] for output in outputs])
+    return torch.cat([torch.unflatten(part, 0, (3, -1)).transpose(0, 1).flatten(0, 1) for part in parts])
 
 
 def _objectness(outputs: tuple[Tensor, ...]) -> Tensor:
     if outputs[0].ndim == 2:
         return torch.ones(1, 32)  # of which the program gives out all
     anchors = 3 if len(outputs) > 1 else 5
-    return torch.cat([output.unflatten(1, (anchors, -1))[:, :, 4].sigmoid().flatten(1) for output in outputs], 1)
+    return torch.cat([torch.unflatten(output, 1, (anchors, -1))[:, :, 4].sigmoid().flatten(1) for output in outputs], 1)
 
 
 def _in_image(boxes: Tensor, image: Any, size: tuple[int, int], case: str) -> Tensor:
@@ -181,7 +182,7 @@ def test_published_weights_find_what_they_are_known_to_find() -> None:
     network = with_weights(FASTEST / "yolo-fastest-1.1-xl.cfg", FASTEST / "yolo-fastest-1.1-xl.weights")
     photograph = np.asarray(Image.open(SHARED / "data" / "photos" / "dog.jpg").convert("RGB"), np.float32) / 255
     image = F.interpolate(torch.from_numpy(photograph).permute(2, 0, 1)[None], (320, 320), mode="bilinear")  # stretched
-    found = network.head.decode(network(image), (320, 320))
+    found = box_head(network).decode(network(image), (320, 320))
     best = {}
     for label in range(80):
         scores = found.scores[0, :, label]
@@ -195,8 +196,8 @@ def test_published_weights_find_what_they_are_known_to_find() -> None:
 SMALL = FORWARD / "v3_small"
 
 
-def _load(cfg: str, weights: Path, **options: int) -> tuple[Network, str]:
-    network = create(cfg, **options)
+def _load(cfg: str, weights: Path, classes: int | None = None) -> tuple[Network, str]:
+    network = create(cfg, classes)
     return network, find_starting_weights(str(weights), cfg).load(network)
 
 
@@ -214,10 +215,12 @@ def test_weights_of_any_number_of_classes_fit_a_network(tmp_path: Path) -> None:
     (tmp_path / "seven.weights").write_bytes(_saved(source))
     network, loaded = _load("yolo_v2_tiny", tmp_path / "seven.weights", classes=2)
     assert loaded == "8 of 9 layers; the others are randomly initialized"
-    assert torch.equal(network.stages["stage5"].conv6.conv.weight, source.stages["stage5"].conv6.conv.weight)
+    deep = "stages.stage5.conv6.conv.weight"
+    assert torch.equal(network.get_parameter(deep), source.get_parameter(deep))
     same, loaded = _load("yolo_v2_tiny", tmp_path / "seven.weights", classes=7)
     assert loaded == "all of them fit"
-    assert torch.equal(same.head.layers.last.conv9.bias, source.head.layers.last.conv9.bias)
+    scores = "head.layers.last.conv9.bias"
+    assert torch.equal(same.get_parameter(scores), source.get_parameter(scores))
 
 
 @pytest.mark.parametrize(
@@ -235,13 +238,13 @@ def test_weights_of_a_classifier_fit_into_its_detector(layers: int | None, loade
 def _saved(network: Network, layers: int | None = None) -> bytes:
     """The first layers of a network of convolutions as a `.weights` file."""
     modules = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d)]
-    parts: list[list[Tensor]] = []
+    parts: list[list[Tensor | None]] = []
     for layer, after in zip(modules, [*modules[1:], None], strict=True):
         if isinstance(after, torch.nn.BatchNorm2d):
             parts.append([after.bias, after.weight, after.running_mean, after.running_var, layer.weight])
         elif isinstance(layer, torch.nn.Conv2d):
             parts.append([layer.bias, layer.weight])
-    values = [value.detach().numpy().tobytes() for part in parts[:layers] for value in part]
+    values = [value.detach().numpy().tobytes() for part in parts[:layers] for value in part if value is not None]
     return struct.pack("<3iQ", 0, 2, 0, 0) + b"".join(values)
 
 

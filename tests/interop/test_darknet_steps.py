@@ -20,7 +20,7 @@ from convolve.interop.weights import read_weights
 from convolve.layers.yolo_v2 import RegionOutput
 from convolve.models import Network
 from convolve.targets import BoxTensors
-from tests.interop.darknet_numbers import HERE, SHARED, with_weights
+from tests.interop.darknet_numbers import HERE, SHARED, box_head, with_weights
 
 CLOSE = 2e-5
 STEP = HERE / "step"
@@ -47,7 +47,7 @@ def _start(name: str) -> tuple[Network, Any]:
 
 
 def _images(network: Network, numbers: Any, step: int) -> Tensor:
-    return torch.from_numpy(numbers["input"][step]).unflatten(1, network.card.input)
+    return torch.unflatten(torch.from_numpy(numbers["input"][step]), 1, network.card.input)
 
 
 def _targets(network: Network, truth: Any) -> BoxTensors:
@@ -77,15 +77,18 @@ def _loss_and_costs(network: Network, numbers: Any, step: int) -> tuple[Tensor, 
     """The loss, summed over the images, and of each map what the program prints: the sum of squared gradients with
     respect to activated outputs.
     """
-    images = _images(network, numbers, step)
+    images, head = _images(network, numbers, step), box_head(network)
     outputs = network(images)
     targets = _targets(network, numbers["truth"][step])
-    loss = network.head.loss(outputs, targets, images.shape[2:])["loss"] * len(images)
+    loss = head.loss(outputs, targets, (images.shape[2], images.shape[3]))["loss"] * len(images)
     costs = []
     for output in outputs:
         (gradient,) = torch.autograd.grad(loss, output, retain_graph=True)
-        if isinstance(network.head.output, RegionOutput):  # whose gradient passed through a sigmoid
-            boxes, gradient = output.detach().unflatten(1, (5, -1)).sigmoid(), gradient.unflatten(1, (5, -1)).clone()
+        if isinstance(head.output, RegionOutput):  # whose gradient passed through a sigmoid
+            boxes, gradient = (
+                torch.unflatten(output.detach(), 1, (5, -1)).sigmoid(),
+                torch.unflatten(gradient, 1, (5, -1)).clone(),
+            )
             for rows in ([0, 1], [4]):
                 gradient[:, :, rows] /= boxes[:, :, rows] * (1 - boxes[:, :, rows])
         costs.append(float(gradient.square().sum()))
@@ -99,7 +102,7 @@ def _printed(numbers: Any, step: int) -> list[float]:
 def _optimizer(network: Network) -> torch.optim.Optimizer:
     weights = [value for name, value in network.named_parameters() if name.endswith(".weight") and value.ndim > 1]
     others = [value for name, value in network.named_parameters() if not (name.endswith(".weight") and value.ndim > 1)]
-    groups = [{"params": weights, "weight_decay": 0.0005}, {"params": others}]
+    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": 0.0005}, {"params": others}]
     return torch.optim.SGD(groups, lr=0.1, momentum=0.9)
 
 
@@ -113,6 +116,7 @@ def _updates(network: Network, numbers: Any) -> list[tuple[Tensor, Tensor]]:
         norm = "norm.bias" in tensors or "0.norm.bias" in tensors
         for name, value in tensors.items():
             kind = "bias" if name.endswith("bias") else "scale" if norm and "norm" in name else "weight"
+            assert value.grad is not None
             pairs.append((-value.grad.flatten(), torch.from_numpy(numbers[f"step0_layer{index}_{kind}_updates"])))
     return pairs
 
@@ -133,7 +137,8 @@ def test_three_steps_lead_to_the_weights_of_the_program(name: str) -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         for value in network.parameters():
-            value.grad /= len(numbers["input"][step])
+            assert value.grad is not None
+            value.grad.div_(len(numbers["input"][step]))
         optimizer.step()
     state = network.state_dict()
     after = darknet_state(network, read_weights(STEP / f"{name}_after.weights")[NUMBERS])
@@ -166,5 +171,5 @@ def test_with_normalization_the_first_cost_is_that_of_the_program(name: str) -> 
 def _divide_variance_by_one_less(norm: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """As the program does when it finds a batch's variance."""
     count = inputs[0].numel() / inputs[0].shape[1]
-    bias = norm.bias[:, None, None]
+    bias = norm.get_parameter("bias")[:, None, None]
     return (output - bias) * math.sqrt((count - 1) / count) + bias

@@ -16,6 +16,7 @@ from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models import Network, card, create
 from convolve.summary import summarize
 from convolve.targets import BoxTensors
+from tests.interop.darknet_numbers import box_head
 
 NET = "[net]\nwidth=32\nheight=32\nchannels=3\n"
 CONV = "[convolutional]\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=leaky\n"
@@ -30,9 +31,9 @@ YOLO = (
 )
 
 
-def _network(tmp_path: Path, layers: str, net: str = NET, **options: int) -> Network:
+def _network(tmp_path: Path, layers: str, net: str = NET, classes: int | None = None) -> Network:
     (tmp_path / "a.cfg").write_text(net + layers)
-    return create(str(tmp_path / "a.cfg"), **options).eval()
+    return create(str(tmp_path / "a.cfg"), classes).eval()
 
 
 @torch.no_grad()
@@ -63,7 +64,7 @@ def test_its_card_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_heads_have_the_numbers_of_the_file(tmp_path: Path) -> None:
-    output = _network(tmp_path, YOLO).head.output
+    output = box_head(_network(tmp_path, YOLO)).output
     assert isinstance(output, YoloOutput)
     assert output.masks == [[2, 3], [0, 1]]
     assert output.anchors.tolist() == [[[20, 21], [22, 23]], [[4, 5], [6, 7]]]
@@ -72,7 +73,7 @@ def test_heads_have_the_numbers_of_the_file(tmp_path: Path) -> None:
         (0.5, 1, 1.5),
     ]
     region = f"{HALVE}{HALVE}[convolutional]\nfilters=28\nactivation=linear\n[region]\n{ANCHORS}softmax=1\nthresh=.6\n"
-    output = _network(tmp_path, region).head.output
+    output = box_head(_network(tmp_path, region)).output
     assert isinstance(output, RegionOutput)
     assert output.anchors.tolist() == [[[16, 20], [24, 28], [80, 84], [88, 92]]]  # 4 pixels a cell
     assert (output.options.softmax, output.options.rescore, output.options.ignore) == (True, False, 0.6)
@@ -82,15 +83,15 @@ def test_heads_have_the_numbers_of_the_file(tmp_path: Path) -> None:
 def test_centers_may_reach_beyond_their_cells(tmp_path: Path) -> None:
     network = _network(tmp_path, YOLO)
     outputs = (torch.full((1, 14, 4, 4), -50.0), torch.full((1, 14, 8, 8), -50.0))
-    boxes = network.head.decode(outputs, (32, 32)).boxes[0]
-    assert boxes.unflatten(1, (2, 2)).mean(1)[[0, 32]].tolist() == [
+    boxes = box_head(network).decode(outputs, (32, 32)).boxes[0]
+    assert torch.unflatten(boxes, 1, (2, 2)).mean(1)[[0, 32]].tolist() == [
         pytest.approx([0.0, 0.0]),
         [-1.0, -1.0],
     ]  # a quarter of a cell of 4
     targets = BoxTensors(torch.tensor([[9.0, 9.0, 13.0, 14.0]]), torch.tensor([1]), torch.tensor([0]))
     with torch.enable_grad():
         logits = torch.zeros(1, 14, 8, 8, requires_grad=True)
-        loss = network.head.loss((outputs[0], logits), targets, (32, 32))["loss"]
+        loss = box_head(network).loss((outputs[0], logits), targets, (32, 32))["loss"]
         (gradient,) = torch.autograd.grad(loss, logits)
     weight = 2 - 20 / 1024
     wanted = (11 / 4 - 2 + 0.25) / 1.5, (11.5 / 4 - 2 + 0.25) / 1.5
@@ -99,7 +100,8 @@ def test_centers_may_reach_beyond_their_cells(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("classes", [1, 5])
 def test_another_number_of_classes_changes_what_leaves_the_network(tmp_path: Path, classes: int) -> None:
-    network = _network(tmp_path, YOLO, classes=classes, channels=1)
+    _network(tmp_path, YOLO)
+    network = create(str(tmp_path / "a.cfg"), classes, channels=1)
     assert [output.shape[1] for output in network(torch.zeros(1, 1, 32, 32))] == [2 * (5 + classes)] * 2
     classifier = _network(tmp_path, CONV + END, classes=classes)
     assert classifier(torch.zeros(2, 3, 32, 32)).shape == (2, classes)

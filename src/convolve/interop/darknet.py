@@ -39,7 +39,7 @@ def darknet_state(network: Network, numbers: Tensor) -> dict[str, Tensor]:
     held = {name for layer in own for name in layer}
     state = {name: value for name, value in network.state_dict().items() if name not in held}
     values = {name: value for layer in _fitting_layers(network, own, len(numbers)) for name, value in layer.items()}
-    parts = numbers.split([value.numel() for value in values.values()])
+    parts = torch.split(numbers, [value.numel() for value in values.values()])
     state |= {name: part.view(value.shape) for (name, value), part in zip(values.items(), parts, strict=True)}
     for name, value in state.items():
         if name.endswith(".running_var") and (value < 0).any():

@@ -38,8 +38,8 @@ class Connected(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, outputs, 1, 1)."""
-        maps = self.dense(maps.flatten(1))[:, :, None, None]
-        return self.norm(maps)
+        outputs: Tensor = self.norm(self.dense(maps.flatten(1))[:, :, None, None])
+        return outputs
 
 
 @final
@@ -92,7 +92,7 @@ class Node(NamedTuple):
     takes.
     """
 
-    index: int
+    number: int
     sources: tuple[int, ...]
     finished: tuple[int, ...]
 
@@ -114,7 +114,7 @@ def follow(nodes: Sequence[Node], layers: nn.Module, maps: dict[int, Tensor]) ->
     ``layers`` has them as submodules, named by their indices.
     """
     for node in nodes:
-        maps[node.index] = layers.get_submodule(str(node.index))(*(maps[source] for source in node.sources))
+        maps[node.number] = layers.get_submodule(str(node.number))(*(maps[source] for source in node.sources))
         for source in node.finished:
             del maps[source]
     return maps
