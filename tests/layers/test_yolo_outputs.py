@@ -159,7 +159,7 @@ def test_only_the_map_that_has_the_best_anchor_learns_a_box() -> None:
     small, large = _targets([[10, 10, 19, 22]], [0]), _targets([[10, 5, 110, 90]], [0])
     for targets, learning in ((small, 1), (large, 0)):
         gradients = _gradients(output, _maps(output), targets)
-        grids = [gradient.unflatten(1, (3, 5 + CLASSES))[:, :, :4] for gradient in gradients]
+        grids = [torch.unflatten(gradient, 1, (3, 5 + CLASSES))[:, :, :4] for gradient in gradients]
         assert [bool(grid.any()) for grid in grids] == [learning == index for index in range(2)]
 
 

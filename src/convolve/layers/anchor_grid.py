@@ -60,7 +60,7 @@ class AnchorGrid(NamedTuple):
 
 def anchor_grid(outputs: Tensor, anchors: Tensor, size: tuple[int, int], reach: float = 1.0) -> AnchorGrid:
     """Take a map for images of ``size`` (height, width) apart, in float32."""
-    values = outputs.float().unflatten(1, (len(anchors), -1)).permute(0, 1, 3, 4, 2)
+    values = torch.unflatten(outputs.float(), 1, (len(anchors), -1)).permute(0, 1, 3, 4, 2)
     rows, columns = outputs.shape[2:]
     cell = torch.tensor((size[1] / columns, size[0] / rows), device=outputs.device)
     return AnchorGrid(values[..., :2], values[..., 2:4], values[..., 4], values[..., 5:], anchors.float(), cell, reach)

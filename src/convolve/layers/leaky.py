@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-SLOPE = 0.1
+NEGATIVE_SLOPE = 0.1
 MOMENTUM = 0.01
 
 
@@ -23,5 +23,5 @@ def leaky_convolution(
     )
     if normalized:
         layers["norm"] = nn.BatchNorm2d(width, momentum=MOMENTUM)
-    layers["leaky"] = nn.LeakyReLU(SLOPE, inplace=True)
+    layers["leaky"] = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
     return nn.Sequential(layers)

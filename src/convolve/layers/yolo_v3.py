@@ -128,13 +128,13 @@ class YoloOutput(nn.Module):
         self,
         index: int,
         grid: AnchorGrid,
-        wanted: GridTargets,
+        goals: GridTargets,
         best: Tensor,
         nearest: tuple[Tensor, Tensor],
         targets: BoxTensors,
     ) -> Responsible:
         """The cells and anchors of targets, and before them those whose boxes are accepted for one."""
-        row, column = wanted.cells(grid.objectness.shape)
+        row, column = goals.cells(grid.objectness.shape)
         mask = torch.tensor(self.masks[index], device=row.device)
         target, anchor = (best[:, None] == mask).nonzero(as_tuple=True)
         cells = Cells(targets.image[target], anchor, row[target], column[target])

@@ -63,7 +63,9 @@ def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, si
         reduced = min(source, _FINE)
         fine = nn.Sequential(OrderedDict(conv3=leaky_convolution(source, reduced, 1), fold=nn.PixelUnshuffle(2)))
     outputs = nn.Conv2d(width, len(yolo_v2.VOC) * (5 + classes), 1)
-    deep = OrderedDict(conv1=leaky_convolution(deepest.channels, width), conv2=leaky_convolution(width, width))
+    deep = OrderedDict[str, nn.Module](
+        conv1=leaky_convolution(deepest.channels, width), conv2=leaky_convolution(width, width)
+    )
     last = OrderedDict(conv4=leaky_convolution(width + 4 * reduced, width), outputs=outputs)
     layers = Passthrough(nn.Sequential(deep), fine, nn.Sequential(last)).apply(he_normal)
     gaussian(outputs, _DEVIATION)
@@ -74,7 +76,7 @@ def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: t
     del size  # any
     stages = _stages(base, channels, "yolo_v3_resnet18")
     last = {stage.stride: name for name, stage in stages.items()}  # of several maps of a stride the last
-    names = [last[stride] for stride in (max(last), max(last) / 2, max(last) / 4) if stride in last]
+    names = [name for stride, name in last.items() if max(last) in (stride, 2 * stride, 4 * stride)][::-1]
     if len(names) < len(WIDEST):
         raise NetworkError(
             f"{base.card.name} has no maps of three strides that double, which a YOLO v3 needs; choose "
@@ -99,4 +101,4 @@ def _stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
 @torch.no_grad()
 def _let_objects_be_rare(bias: torch.Tensor | None) -> None:
     if bias is not None:
-        bias.unflatten(0, (3, -1))[:, 4] = math.log(_PRIOR / (1 - _PRIOR))
+        bias.view(3, -1)[:, 4] = math.log(_PRIOR / (1 - _PRIOR))
