@@ -46,7 +46,7 @@ def outputs_by_layer(network: Network) -> Iterator[dict[int, Tensor]]:
     handles = [
         module.register_forward_hook(note(int(name.rpartition(".")[2])))  # type: ignore[arg-type]
         for name, module in network.named_modules()
-        if re.search(r"(stages\.stage\d|layers)\.\d+$", name)
+        if re.search(r"(stages\.stage\d+|layers)\.\d+$", name)
     ]
     yield found
     for handle in handles:

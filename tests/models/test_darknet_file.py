@@ -16,7 +16,7 @@ from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models import Network, card, create
 from convolve.summary import summarize
 from convolve.targets import BoxTensors
-from tests.interop.darknet_numbers import box_head
+from tests.interop.darknet_numbers import box_head, outputs_by_layer
 
 NET = "[net]\nwidth=32\nheight=32\nchannels=3\n"
 CONV = "[convolutional]\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=leaky\n"
@@ -119,6 +119,28 @@ def test_a_layer_before_a_dropout_gives_what_the_dropout_leaves(tmp_path: Path) 
     stage = network.stages["stage1"]
     assert isinstance(stage, LayerGraph)
     assert [node.sources for node in stage.nodes][-1] == (3, 2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        ("[maxpool]\nstride=3\n", (3, 11, 11)),  # a window of 3
+        ("[maxpool]\nsize=2\nstride=2\npadding=0\n", (3, 16, 16)),
+        ("[max]\nsize=4\n", (3, 32, 32)),
+        ("[convolutional]\n", (1, 32, 32)),
+        ("[conv]\nsize=5\npadding=1\nfilters=2\n", (2, 30, 30)),
+        ("[upsample]\n[reorg]\nstride=1\n", (3, 64, 64)),
+    ],
+)
+def test_what_a_layer_leaves_out_is_as_in_the_program(tmp_path: Path, layer: str, shape: tuple[int, ...]) -> None:
+    network = _network(tmp_path, CONV.replace("filters=8", "filters=3") + layer + END)
+    with outputs_by_layer(network) as outputs:
+        network(torch.rand(1, 3, 32, 32))
+    assert tuple(outputs[layer.count("[")].shape[1:]) == shape
+    if "conv" in layer:
+        assert 0 < float(outputs[1].min())  # logistic
+        assert float(outputs[1].max()) < 1
 
 
 @torch.no_grad()
