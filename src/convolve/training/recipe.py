@@ -100,7 +100,7 @@ class Recipe:
     task: str | None = None
     """What to learn: `classify` or `segment`; by default what the annotations and the network are for."""
     network: str | None = None
-    """Name of the network; `convolve networks` lists them."""
+    """Name of the network, which `convolve networks` lists, or a Darknet `.cfg` file."""
     epochs: int | None = None
     """Passes over the training images."""
     batch: int | None = None
