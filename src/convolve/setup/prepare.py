@@ -26,6 +26,7 @@ from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError, RunError, WeightsError
 from convolve.files import shell_quote
+from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
@@ -98,6 +99,8 @@ class StartingWeights:
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
+        if NUMBERS in self.state:
+            return load_numbers(network, self.state[NUMBERS])
         state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
         if not inherited_layers(network, state):
@@ -231,8 +234,9 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
         preprocessing = run.manifest.preprocessing
         return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
     state = read_weights(path)
-    channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
-    return StartingWeights(state, channels, None, str(path))
+    known = preprocessing_of(models.card(network)) if NUMBERS in state else None
+    channels = known.channels if known else next((each.shape[1] for each in state.values() if each.ndim == 4), 3)
+    return StartingWeights(state, channels, known, str(path))
 
 
 def best_weights(run: Run) -> Mapping[str, Tensor]:
