@@ -95,11 +95,14 @@ class Folds:
         return {"folds": [run.as_json() for run in self.runs], "metrics": plain}
 
     def metrics(self) -> Mapping[str, dict[str, float]]:
-        """Mean and sample standard deviation (`std`) of every metric over the folds."""
+        """Mean and sample standard deviation (`std`) of each metric over the folds, nan where one has none."""
         names = self.runs[0].evaluation.metrics
         columns = {name: [run.evaluation.metrics[name] for run in self.runs] for name in names}
         return {
-            name: {"mean": statistics.mean(column), "std": statistics.stdev(column)} for name, column in columns.items()
+            name: {"mean": statistics.mean(column), "std": statistics.stdev(column)}
+            if all(map(math.isfinite, column))
+            else {"mean": math.nan, "std": math.nan}
+            for name, column in columns.items()
         }
 
     def _repr_html_(self) -> str:
@@ -145,7 +148,8 @@ def render(result: Trained | Folds) -> Iterator[RenderableType]:
         yield f"report  {result.report}"
         return
     for name, metric in result.metrics().items():
-        yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
+        if math.isfinite(metric["mean"]):
+            yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
 
 
 def _choose(recipe: Recipe, options: Train, listener: Listener) -> Chosen:
