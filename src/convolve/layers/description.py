@@ -49,6 +49,13 @@ class Parallel:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """The submodules of these names follow one another, and outputs leave at the end of each."""
+
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Skip:
     """What enters is added to the output of the submodule of this name."""
 
@@ -71,7 +78,7 @@ class Gate:
     """Each channel is multiplied by a number that is computed from all of them."""
 
 
-Description = Leaf | Series | Parallel | Skip | Growing | Gate
+Description = Leaf | Series | Parallel | Ends | Skip | Growing | Gate
 
 
 _POOLINGS = ((nn.MaxPool2d, "max pool"), (nn.AvgPool2d, "average pool"), (nn.LPPool2d, "Lp pool"))
@@ -105,6 +112,9 @@ def describe(module: nn.Module) -> Description:
             return Leaf("dense", "dense", weights=module.weight.numel())
         case nn.MaxPool2d() | nn.AvgPool2d() | nn.LPPool2d():
             return Leaf("pooling", next(name for kind, name in _POOLINGS if isinstance(module, kind)), sliding(module))
+        case nn.PixelUnshuffle():
+            window = Window(module.downscale_factor, module.downscale_factor, 0, 1)
+            return Leaf(name="space to depth", windows=(window, window))
         case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
             return Leaf("pooling", next(name for kind, name in _GLOBAL if isinstance(module, kind)))
     return Leaf()

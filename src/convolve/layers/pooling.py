@@ -79,11 +79,12 @@ class SpatialPyramid(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.pools = nn.ModuleList(nn.MaxPool2d(side, 1, padding=side // 2) for side in (13, 9, 5))
+        self.identity = nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) maps to four times the channels."""
-        return torch.cat([*(pool(maps) for pool in self.pools), maps], 1)
+        return torch.cat([*(pool(maps) for pool in self.pools), self.identity(maps)], 1)
 
     def describe(self) -> Parallel:
-        """The poolings."""
-        return Parallel(("pools.0", "pools.1", "pools.2"))
+        """The poolings, and what passes them."""
+        return Parallel(("pools.0", "pools.1", "pools.2", "identity"))

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from convolve.layers.description import Series
+from convolve.layers.description import Ends, Series
 
 
 @final
@@ -35,27 +35,44 @@ class Passthrough(nn.Module):
 
 
 @final
-class Scales(nn.Module):
-    """Maps, fine to coarse, to outputs, coarse to fine. For each scale there are the ``body``, whose map goes on, its
-    ``tip``, which ends in the outputs, and but for the last one ``up``, which leads to the next (Redmon, Farhadi
-    2018, section 2.3).
+class Scale(nn.Module):
+    """The layers of one scale: ``up`` turns the coarser scale's map into one of this scale's size, which is put before
+    the stage's map; the ``body``'s map goes on, and the ``tip`` ends in the outputs. The coarsest scale has no ``up``.
     """
 
-    def __init__(self, scales: Sequence[dict[str, nn.Module]]) -> None:
+    def __init__(self, up: nn.Module | None, body: nn.Module, tip: nn.Module) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(nn.ModuleDict(scale) for scale in scales)
+        self.up, self.body, self.tip = up, body, tip
+
+    def forward(self, map_: Tensor, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The stage's map and the coarser scale's (N, D, H / 2, W / 2) to this scale's map, and the outputs."""
+        if self.up is not None and coarser is not None:
+            map_ = torch.cat((self.up(coarser), map_), 1)
+        current: Tensor = self.body(map_)
+        return current, self.tip(current)
+
+    def describe(self) -> Series:
+        """Its layers."""
+        return Series(("up", "body", "tip") if self.up else ("body", "tip"))
+
+
+@final
+class Scales(nn.Module):
+    """Maps, fine to coarse, to outputs, coarse to fine (Redmon, Farhadi 2018, section 2.3)."""
+
+    def __init__(self, scales: Sequence[Scale]) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(scales)
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, ...]:
         """[…, (N, C, 2 H, 2 W), (N, D, H, W)] to ((N, outputs, H, W), (N, outputs, 2 H, 2 W), …)."""
-        outputs, finer = [], maps[::-1]
-        current = finer[0]
-        for scale, following in zip(self.scales, [*finer[1:], None], strict=True):
-            current = scale["body"](current)
-            outputs.append(scale["tip"](current))
-            if following is not None:
-                current = torch.cat((scale["up"](current), following), 1)
+        outputs: list[Tensor] = []
+        current: Tensor | None = None
+        for scale, map_ in zip(self.scales, reversed(maps), strict=True):
+            current, output = scale(map_, current)
+            outputs.append(output)
         return tuple(outputs)
 
-    def describe(self) -> Series:
-        """Its layers, as if one after the other."""
-        return Series(tuple(f"scales.{index}.{name}" for index, scale in enumerate(self.scales) for name in scale))
+    def describe(self) -> Ends:
+        """One end for each scale."""
+        return Ends(tuple(f"scales.{index}" for index in range(len(self.scales))))

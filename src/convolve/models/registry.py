@@ -32,6 +32,7 @@ from convolve.models import (
     squeezenet,
     unet,
     vgg,
+    yolo_compact,
     yolo_family,
     yolo_v1,
     yolo_v2,
@@ -46,7 +47,7 @@ from convolve.models.network import Card, Network, Variant
 _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
-    squeezenet, yolo_v1, yolo_v2, yolo_v3,
+    squeezenet, yolo_v1, yolo_v2, yolo_v3, yolo_compact,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65
@@ -129,7 +130,7 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
-    families = (fcn.family, yolo_family.family)
+    families = (fcn.family, yolo_family.family, yolo_compact.family)
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None:
         near = nearest(name)

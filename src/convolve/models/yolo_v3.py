@@ -7,8 +7,8 @@ darknet53 at 3x256x256: stage1 64x128x128, stage2 128x64x64, stage3 256x32x32, s
 yolo_v3 at 3x416x416: stage1 64x208x208, stage2 128x104x104, stage3 256x52x52, stage4 512x26x26, stage5 1024x13x13
 yolo_v3_tiny at 3x416x320: stage1 32x208x160, stage2 64x104x80, stage3 128x52x40, stage4 256x26x20, stage5 512x13x10
 
-A stage begins with the convolution that halves the map. The head goes from the coarsest map to finer ones: its layers
-for a scale give the outputs, 3 * (5 + classes) numbers, and a narrower map that is upsampled and put before that of the
+A stage begins with the convolution that halves the map. The head goes from the coarsest map to finer ones: the layers
+of a scale give 3 * (5 + classes) numbers in each cell, and a narrower map that is upsampled and put before that of the
 finer stage. Outputs are in that order, coarse first; what they mean is in `layers.yolo_v3`. Sides may be any multiples
 of 32. `yolo_v3_spp` has three max poolings (5, 9, 13) next to each other in the coarsest scale. Classes are COCO's 80.
 
@@ -30,7 +30,7 @@ from convolve.layers.initializers import he_normal
 from convolve.layers.leaky import leaky_convolution
 from convolve.layers.pooling import SpatialPyramid
 from convolve.layers.residual import LinearResidual
-from convolve.layers.scales import Scales
+from convolve.layers.scales import Scale, Scales
 from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.models.yolo_v2 import CELL, TINY, Anchors, plain_stages
@@ -75,13 +75,11 @@ def _up(channels: int, width: int) -> nn.Module:
 
 def pyramid(channels: Sequence[int], widths: Sequence[int], outputs: int, *, pooled: bool = False) -> Scales:
     """The head for maps of these ``channels``, coarse to fine, and convolutions of these ``widths``."""
-    scales, enters = [], channels[0]
-    for index, (width, following) in enumerate(zip(widths, [*channels[1:], 0], strict=True)):
-        scale = {"body": _body(enters, width, pooled=pooled and not index), "tip": _tip(width // 2, width, outputs)}
-        if following:
-            scale["up"] = _up(width // 2, width // 4)
-            enters = width // 4 + following
-        scales.append(scale)
+    coarsest = Scale(None, _body(channels[0], widths[0], pooled=pooled), _tip(widths[0] // 2, widths[0], outputs))
+    scales = [coarsest]
+    for coarser, enters, width in zip(widths, channels[1:], widths[1:], strict=False):
+        up, body = _up(coarser // 2, coarser // 4), _body(coarser // 4 + enters, width)
+        scales.append(Scale(up, body, _tip(width // 2, width, outputs)))
     return Scales(scales)
 
 
@@ -108,8 +106,8 @@ def _yolo_v3_tiny(card: Card, classes: int, channels: int, size: tuple[int, int]
     del size  # any
     outputs = 3 * (5 + classes)
     body = [darknet_pool(2, 1), leaky_convolution(512, 1024), leaky_convolution(1024, 256, 1)]
-    coarse = {"body": nn.Sequential(*body), "tip": _tip(256, 512, outputs), "up": _up(256, 128)}
-    fine = {"body": nn.Identity(), "tip": _tip(128 + 256, 256, outputs)}
+    coarse = Scale(None, nn.Sequential(*body), _tip(256, 512, outputs))
+    fine = Scale(_up(256, 128), nn.Identity(), _tip(128 + 256, 256, outputs))
     stages = plain_stages(16, TINY, channels)
     return Network(card, stages, yolo_head(Scales([coarse, fine]), COCO_TINY), head_inputs=("stage4", "stage5")).apply(
         he_normal

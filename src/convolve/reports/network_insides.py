@@ -68,6 +68,8 @@ def _operation(kind: Kind, text: str, axes: Axes, x: float, y: float) -> None:
 
 def _chain(steps: list[Diagram]) -> Diagram:
     def draw(axes: Axes, x: float, y: float) -> None:
+        if not steps:
+            line(axes, x, y, (x + _GAP, y), arrow=False)
         for index, (width, _, step) in enumerate(steps):
             if index:
                 line(axes, x - _GAP, y, (x, y))

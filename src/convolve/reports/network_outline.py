@@ -12,6 +12,7 @@ from typing import Literal, final
 
 from convolve.layers.description import (
     Description,
+    Ends,
     Gate,
     Growing,
     Leaf,
@@ -101,9 +102,13 @@ class Part:
 
 
 def outline(network: Network, summary: Summary) -> dict[str, list[Part]]:
-    """The parts of every stage and of the `head`, in order; equal neighbors are one part."""
+    """The parts of every stage and of the `head`, in order; equal neighbors are one part. A head that has several ends
+    is `head 1`, `head 2` …
+    """
     drawing = _Outline(network, summary.layers)
-    paths = {name: f"stages.{name}" for name in network.stages} | {"head": "head"}
+    ends = list(drawing.ends("head"))
+    heads = {f"head {number}": path for number, path in enumerate(ends, 1)} if len(ends) > 1 else {"head": "head"}
+    paths = {name: f"stages.{name}" for name in network.stages} | heads
     return {name: _merge(list(drawing.parts(path))) for name, path in paths.items()}
 
 
@@ -129,6 +134,15 @@ class _Outline:
     def __init__(self, network: Network, rows: Sequence[LayerRow]) -> None:
         self.network, self.rows = network, rows
         self.indices = {row.name: index for index, row in reversed(list(enumerate(rows)))}
+
+    def ends(self, path: str) -> Iterator[str]:
+        """The paths of what ends in outputs, inside this one."""
+        match describe(self.network.get_submodule(path)):
+            case Ends(parts):
+                yield from (f"{path}.{name}" for name in parts)
+            case Series(parts):
+                for name in parts:
+                    yield from self.ends(f"{path}.{name}")
 
     def parts(self, path: str) -> Iterator[Part]:
         """The parts of a stage, of the head or of something inside them."""
@@ -207,6 +221,8 @@ def _chain(steps: Sequence[Inside]) -> Inside | None:
 
 
 def _module_name(inside: Inside | None) -> str:
+    if isinstance(inside, Fork) and not any(_has_convolution(branch) for branch in inside.branches):
+        return "pyramid pooling"
     if isinstance(inside, Fork):
         return "inception module" if without_strides(inside) == inside else "reduction"
     if not isinstance(inside, Shortcut):
@@ -221,6 +237,16 @@ def _module_name(inside: Inside | None) -> str:
     ]
     gate = "SE " if GATE in steps else ""
     return gate + ("bottleneck" if kernels == ["1×1", "3×3", "1×1"] else "residual block")
+
+
+def _has_convolution(inside: Inside) -> bool:
+    match inside:
+        case Operation(kind):
+            return kind == "convolution"
+        case Chain(steps) | Fork(steps):
+            return any(map(_has_convolution, steps))
+        case Shortcut(inner) | Growth(inner):
+            return _has_convolution(inner)
 
 
 def _merge(parts: Sequence[Part]) -> list[Part]:
