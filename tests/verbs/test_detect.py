@@ -368,7 +368,7 @@ def test_frozen_stages_averages_early_stopping_and_folds(data: Path, run: Path, 
 
 
 def test_a_network_is_chosen_where_none_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(choice.CANDIDATES, "boxes", (Candidate(NAME, 64, large=False),))  # type: ignore[misc]  # a dictionary
+    monkeypatch.setitem(choice.CANDIDATES, "boxes", (Candidate(NAME, 64, large=False),))
     options = {name: value for name, value in OPTIONS.items() if name not in ("network", "size", "epochs")}
     found = train(data, **options, minutes=0.4, out=tmp_path / "run")
     assert found.task == "detect"
