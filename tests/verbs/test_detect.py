@@ -36,7 +36,7 @@ from convolve.tasks.detect.prediction import BoxPrediction
 from convolve.tasks.detect.report import network_anchors
 from convolve.tasks.detect.task import Detect
 from convolve.training.run import open_run
-from convolve.verbs.train import Folds, Trained
+from convolve.verbs.train import Folds, Trained, render
 from tests.tasks.detect.small import CLASSES, NAME, VARIANT, scene, voc_folder
 from tests.test_cli import Command
 from tests.verbs.synthetic import folders, train
@@ -354,6 +354,8 @@ def test_frozen_stages_averages_early_stopping_and_folds(data: Path, run: Path, 
     assert isinstance(folds, Folds)
     assert len(folds.runs) == 2
     assert 0 < folds.metrics()["ap50"]["mean"] <= 1
+    assert folds.as_json()["metrics"]["ap_large"] == {"mean": None, "std": None}  # there are only small objects
+    assert "ap_large" not in "".join(map(str, render(folds)))
     before, _ = restore_task(open_run(run), RuntimeOptions(threads=1))
     frozen = train(data, **options, out=tmp_path / "frozen").run
     after, _ = restore_task(open_run(frozen), RuntimeOptions(threads=1))
@@ -366,7 +368,7 @@ def test_frozen_stages_averages_early_stopping_and_folds(data: Path, run: Path, 
 
 
 def test_a_network_is_chosen_where_none_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(choice.CANDIDATES, "boxes", (Candidate(NAME, 64, large=False),))  # type: ignore[misc]  # a dictionary
+    monkeypatch.setitem(choice.CANDIDATES, "boxes", (Candidate(NAME, 64, large=False),))
     options = {name: value for name, value in OPTIONS.items() if name not in ("network", "size", "epochs")}
     found = train(data, **options, minutes=0.4, out=tmp_path / "run")
     assert found.task == "detect"

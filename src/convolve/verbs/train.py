@@ -95,12 +95,13 @@ class Folds:
         return {"folds": [run.as_json() for run in self.runs], "metrics": plain}
 
     def metrics(self) -> Mapping[str, dict[str, float]]:
-        """Mean and sample standard deviation (`std`) of every metric over the folds."""
-        names = self.runs[0].evaluation.metrics
-        columns = {name: [run.evaluation.metrics[name] for run in self.runs] for name in names}
-        return {
-            name: {"mean": statistics.mean(column), "std": statistics.stdev(column)} for name, column in columns.items()
-        }
+        """Mean and sample standard deviation (`std`) of each metric over the folds, nan where one has none."""
+        found = {}
+        for name in self.runs[0].evaluation.metrics:
+            column = [run.evaluation.metrics[name] for run in self.runs]
+            std = statistics.stdev(column) if all(map(math.isfinite, column)) else math.nan
+            found[name] = {"mean": statistics.mean(column), "std": std}
+        return found
 
     def _repr_html_(self) -> str:
         from convolve.console import to_html
@@ -145,7 +146,8 @@ def render(result: Trained | Folds) -> Iterator[RenderableType]:
         yield f"report  {result.report}"
         return
     for name, metric in result.metrics().items():
-        yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
+        if math.isfinite(metric["mean"]):
+            yield f"{name:20} {metric['mean']:.4f} ± {metric['std']:.4f} over {len(result.runs)} folds"
 
 
 def _choose(recipe: Recipe, options: Train, listener: Listener) -> Chosen:
@@ -220,12 +222,11 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
 
     run = open_run(folder)
     inner_path(folder, CHECKPOINTS)  # which refuses a link
-    recipe = run.recipe
     if run.manifest.results:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
-    weights = recipe.transfer.weights
+    weights = run.recipe.transfer.weights
     with lock(folder):
-        start = find_starting_weights(weights, recipe.network or "") if weights else None
+        start = find_starting_weights(weights, run.recipe.network or "") if weights else None
         prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
         training = build_training(prepared)
         plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
@@ -256,12 +257,11 @@ def _fit(run: Run, prepared: Prepared, training: Training, events: Events, liste
     evaluation = calibrated.evaluate(_evaluation_data(prepared, "test" if len(prepared.splits.test) else "validation"))
     results = {"epoch": state.best_epoch, "ended": state.ended, evaluation.split: evaluation.as_json()}
     run = replace(run, manifest=replace(run.manifest, state=calibrated.state(), results=results))
-    page = run.folder / "report.html"
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, prepared.runtime)
+    page = run.folder / "report.html"
     write_run_report(page, run, read_training(run, listener), evaluation, headlines, sections)
     write_manifest(run)
-    epoch = state.best_epoch or 0
-    return Trained(run.folder, prepared.task.info.name, evaluation, epoch, page, headlines, sections)
+    return Trained(run.folder, run.manifest.task, evaluation, state.best_epoch or 0, page, headlines, sections)
 
 
 def _evaluation_data(prepared: Prepared, split: str) -> Any:

@@ -100,7 +100,7 @@ class SmallHead(nn.Module):
     def _parts(self, outputs: Maps) -> tuple[Tensor, Tensor, Tensor]:
         """(N, H, W, 2, 4) boxes as center and sides, (N, H, W, 2) objectness, (N, H, W, 2, C) classes, both raw."""
         (found,) = outputs
-        values = found.unflatten(1, (2, -1)).permute(0, 3, 4, 1, 2)
+        values = found.reshape(len(found), 2, -1, *found.shape[2:]).permute(0, 3, 4, 1, 2)
         rows, columns = torch.meshgrid(*(torch.arange(side) for side in values.shape[1:3]), indexing="ij")
         corners = torch.stack([columns, rows], -1)[:, :, None].to(values)
         centers = (corners + values[..., :2].sigmoid()) * STRIDE

@@ -74,7 +74,8 @@ def test_classes_far_from_each_other_do_not_lose_precision() -> None:
 def soft_by_loops(found: Found, most: int) -> list[tuple[int, float]]:
     """Figure 2 of the paper with equation 4 and sigma 0.5, for each class by itself."""
     overlap = intersection_over_union(found.boxes.numpy(), found.boxes.numpy())
-    scores, left, chosen = found.scores.tolist(), list(range(len(found.boxes))), []
+    scores, left = found.scores.tolist(), list(range(len(found.boxes)))
+    chosen: list[tuple[int, float]] = []
     while left and len(chosen) < most:
         best = max(left, key=lambda row: scores[row])
         left.remove(best)

@@ -60,7 +60,7 @@ def draw_boxes(image: Pixels, boxes: Sequence[DrawnBox]) -> Pixels:
 def _draw_outline(canvas: Pixels, box: npt.NDArray[np.float64], drawn: DrawnBox, width: int) -> None:
     """A frame with a bright rim, so that it is visible on an object of its own color. Its outer edge is the box's."""
     left, top, right, bottom = np.rint(box).astype(int).tolist()
-    inner = (width + 1) // 2
+    inner = (width + 2) // 2
     left, top = left + inner, top + inner
     right, bottom = max(right - 1 - inner, left), max(bottom - 1 - inner, top)
     corners = (left, top), (right, top), (right, bottom), (left, bottom)

@@ -13,7 +13,9 @@ def input_matrices(sizes: Indices, preprocessing: Preprocessing) -> Matrices:
     """(N, 2, 3) what takes a point in the pixels of images of ``sizes`` (N, 2; height, width) to the input without
     augmentation, exactly as their pixels get there: resized for the cache, then fitted.
     """
-    small = np.array([cached_size(*size, preprocessing) for size in sizes.tolist()], dtype=np.int64).reshape(-1, 2)
+    small = np.array(
+        [cached_size(height, width, preprocessing) for height, width in sizes.tolist()], dtype=np.int64
+    ).reshape(-1, 2)
     matrices = box_matrices(source_boxes(small, preprocessing), preprocessing)
     matrices[:, [0, 1], [0, 1]] *= small[:, ::-1] / np.maximum(sizes[:, ::-1], 1)
     return matrices

@@ -4,6 +4,7 @@ matrix, anchors; and what the console does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -30,7 +31,7 @@ from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.evaluation import COCO_NAMES, EvaluatedImage, Evaluation
 from convolve.tasks.detect.options import INFO
 from convolve.tasks.detect.task import Detect
-from convolve.values import Color, Dataset, Floats, Pixels, Preprocessing
+from convolve.values import Color, Dataset, Floats, Indices, Pixels, Preprocessing
 
 _HOME = "convolve.tasks.detect"
 _MOST_CLASSES = 30
@@ -66,9 +67,8 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     at = f"at a confidence of {evaluation.threshold:.2f}"
     found = []
     for name, label in INFO.metric_titles.items():
-        interval = intervals.get(name)
-        known = interval is not None and interval[0] == interval[0]
-        note = f"{format_interval(interval)}, {images}" if known else images
+        known = name in intervals and not math.isnan(intervals[name][0])
+        note = f"{format_interval(intervals[name])}, {images}" if known else images
         found.append(Headline(label, percent(metrics[name]), at if name in ("precision", "recall", "f1") else note))
     return tuple(found)
 
@@ -226,6 +226,6 @@ def _class_columns(evaluation: Evaluation) -> tuple[ClassColumn, ...]:
     )
 
 
-def _weighted(values: Fractions, counts: Fractions) -> float:
+def _weighted(values: Fractions, counts: Indices) -> float:
     known = ~np.isnan(values) & (counts > 0)
     return float(np.average(values[known], weights=counts[known])) if known.any() else float("nan")

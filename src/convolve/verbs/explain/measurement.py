@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from torch import Tensor
@@ -148,6 +148,6 @@ class MethodMeter:
         present = batch.targets.present[:, column, None, None]
         return np.where(present, maps.float().cpu().numpy(), np.float32(0))
 
-    def _probabilities(self, images: Tensor) -> Tensor:
+    def _probabilities(self, images: Tensor) -> Any:
         with self._context.runtime.arithmetic():
             return self._context.task.probabilities(images)
