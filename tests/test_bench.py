@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import rounds, steps
+from bench import average_precision, rounds, steps
+from convolve.metrics.coco_metrics import coco_metrics
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "without classes", "without images"])
@@ -56,3 +57,13 @@ def test_the_tuned_peer_learns_as_the_stock_one_does(precision: str, monkeypatch
 
 def test_ratios_are_taken_round_by_round() -> None:
     assert rounds.ratios({"stock": [1.0, 2.0], "tuned": [4.0, 4.0], "ours": [3.0, 8.0]}, "stock") == [3.0, 4.0]
+
+
+def test_the_set_of_detections_is_measured_as_by_its_peer() -> None:
+    objects, detections = average_precision.make_set(images=20, count=600, seed=1)
+    assert (len(objects), len(detections)) == (144, 600)
+    metrics = coco_metrics(objects, detections, average_precision.CLASSES)
+    stats = average_precision.evaluate(average_precision.evaluator(objects, detections, 20))
+    average_precision.check(metrics, stats)
+    with pytest.raises(AssertionError):
+        average_precision.check(metrics, [value + 1e-9 for value in stats])

@@ -105,6 +105,17 @@ def test_receptive_fields_are_where_the_gradient_is(branched: _Branched) -> None
     assert rows["dense"].receptive_field.size == rows["wide"].receptive_field.over(rows["wide"].output[1]).size
 
 
+def test_a_folded_map_has_the_fields_of_its_windows() -> None:
+    """Space to depth puts every four units of a map of jump 16 next to a unit of the deep map, of jump 32."""
+    rows = {row.name: row for row in summarize(_skeleton("yolo_v2_resnet18"), (3, 416, 416)).layers}
+    fine, folded, last = (
+        rows[f"head.layers.{name}"].receptive_field for name in ("fine.conv3.conv", "fine.fold", "last.outputs")
+    )
+    assert (folded.size, folded.stride) == (fine.size + 16, 32)
+    assert last.stride == 32
+    assert rows["head.layers.fine.fold"].macs == 0
+
+
 def test_rows_are_in_forward_order_and_a_shared_layer_counts_once(branched: _Branched) -> None:
     rows = summarize(branched, (1, 120, 120)).layers
     assert [row.name for row in rows] == [

@@ -512,6 +512,10 @@ def scratch(
         "hinge",
         "l1",
         "l2",
+        "iou",
+        "nms",
+        "average-precision",
+        "yolo",
         "filters",
     ]
     | None = None,
@@ -525,37 +529,56 @@ def scratch(
     padding: int | None = None,
     dilation: int | None = None,
     groups: int | None = None,
-    kind: Literal["max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe"]
+    kind: Literal[
+        "max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe", "v1", "v2", "v3"
+    ]
     | None = None,
     size: int | None = None,
     probability: float | None = None,
+    cell: str | None = None,
+    anchors: str | None = None,
+    confidence: float | None = None,
+    iou_threshold: float | None = None,
     backward: bool | None = None,
     delta: str | None = None,
     page: str | Path | None = None,
     progress: bool = True,
 ) -> ExampleList | WorkedCalculation | FilteredPhotograph:
-    """Show how a layer computes, value by value, forward and backward; or filter a photograph.
+    """Show how a layer computes, value by value, forward and backward, or how boxes are found and judged; or filter
+    a photograph.
 
     Args:
         operation: Operation to compute; without it and without --input, the lectures' worked examples are listed.
         example: Worked example from the lectures; other options override its own.
         input: Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a
             photograph. For affine, maxout, softmax, hinge, batchnorm and layernorm each row is an example; for lrn
-            each row is a position and each column a channel; for size: rows and columns.
+            each row is a position and each column a channel; for size: rows and columns. For iou each row is a box,
+            left top right bottom in pixels; for nms a box, its confidence and, if there are several, its class; for
+            average-precision the image, box and score of a detection, or its score and 1 (right) or 0; for yolo a
+            descriptor, t_x t_y t_w t_h c_1 ... p_obj.
         kernel: Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces
             separated by |), γ of a normalization, dropout mask, or window size for size; written like --input.
         bias: Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default:
             none.
         target: Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a
-            matrix.
-        stride: Stride of the window; default: 1, for pooling the window size.
+            matrix. For iou the boxes of the ground truth; for average-precision the image and box of each object,
+            or their number.
+        stride: Stride of the window (default: 1, for pooling the window size), or side of yolo's cells in pixels
+            (default: 64 for v1, else 32).
         padding: Zeros added on each side of the input; default: 0.
         dilation: Spacing between kernel elements; default: 1.
         groups: Number of groups that channels and filters are divided into; default: 1.
-        kind: Pooling (max, min, average; default: max), activation (default: relu), or constants of lrn (paper,
-            caffe; default: paper).
-        size: Side of the pooling window (default: 2), or number of channels that lrn sums over (default: 5).
+        kind: Pooling (max, min, average; default: max), activation (default: relu), constants of lrn (paper, caffe;
+            default: paper), or version of yolo (v1, v2, v3; default: v1).
+        size: Side of the pooling window (default: 2), number of channels that lrn sums over (default: 5), or of
+            yolo's cells along each side of the image (default: 7 for v1, else 13).
         probability: Probability of dropout; default: 0.5.
+        cell: Row and column of yolo's cell, counted from 1, such as "4 3".
+        anchors: Width and height in pixels of the anchor of each row of yolo v2 or v3, written like --input;
+            default: the published ones.
+        confidence: Confidence, or score, above which a box stays in nms and yolo; default: 0.5.
+        iou_threshold: IoU above which nms removes a box, and average-precision takes a detection for right;
+            default: 0.5.
         backward: Also compute the gradients.
         delta: Gradient of the loss with respect to the output; default: ones.
         page: Write an HTML page: the animated calculation, or the filtered photograph.

@@ -1,4 +1,4 @@
-"""What every registered task promises: the two of the package, and one of the tests' own."""
+"""What every registered task promises: those of the package, and one of the tests' own."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ import torch
 from torch import Tensor
 
 import convolve
-from convolve import tasks
+from convolve import models, tasks
 from convolve.choices import Fit
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.errors import DataError
 from convolve.options import descriptions, fields
 from convolve.setup.prepare import Prepared, evaluation_batches, prepare
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.targets import BoxTensors
 from convolve.tasks import registry
 from convolve.tasks.registry import find_task, task_infos
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.recipe import Recipe
 from convolve.values import Batch
+from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.mean_color import MeanColor
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import folders, labeled
@@ -50,6 +52,7 @@ CASES = (
     Case("classify", "lenet5_keras", "labels"),
     Case("segment", "fcn1s_resnet20_cifar", "masks"),
     Case("segment", "fcn1s_resnet20_cifar", "tiles"),
+    Case("detect", NAME, "boxes"),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -57,8 +60,10 @@ CASES = (
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> Iterator[None]:
     convolve.register_task(MeanColor)
+    models.registry._VARIANTS[NAME] = VARIANT
     yield
     registry._REGISTERED.pop(MeanColor.info.name)
+    models.registry._VARIANTS.pop(NAME)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case.task}-{case.data}")
@@ -67,6 +72,8 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     case, root = request.param, tmp_path_factory.mktemp("data")
     if case.data == "folders":
         data = folders(root, {"ape": 14, "bee": 14, "cat": 14})
+    elif case.data == "boxes":
+        data = voc_folder(root, 24)
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None
@@ -90,6 +97,14 @@ def batches(prepared: Prepared, size: int) -> list[Batch]:
 def inputs(prepared: Prepared, batch: Batch) -> tuple[Tensor, Any]:
     """A batch as the task's `loss` takes it."""
     return prepared.runtime.images(batch.images), batch.targets.to("cpu")
+
+
+def repeat(targets: Any, images: int) -> Any:
+    """The targets of a batch of so many images, twice."""
+    if isinstance(targets, BoxTensors):
+        image = torch.cat([targets.image, targets.image + images])
+        return BoxTensors(torch.cat([targets.boxes] * 2), torch.cat([targets.classes] * 2), image)
+    return torch.cat([targets, targets])
 
 
 def predict(task: Task, prepared: Prepared, size: int = 8) -> list[Any]:
@@ -139,7 +154,7 @@ def test_the_loss_is_a_mean_over_the_images(prepared: Prepared) -> None:
     images, targets = inputs(prepared, batches(prepared, 8)[0])
     with torch.inference_mode():
         once = task.loss(images, targets, None)["loss"]
-        twice = task.loss(torch.cat([images, images]), torch.cat([targets, targets]), None)["loss"]
+        twice = task.loss(torch.cat([images, images]), repeat(targets, len(images)), None)["loss"]
     assert float(twice) == pytest.approx(float(once), rel=1e-4)
 
 

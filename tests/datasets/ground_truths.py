@@ -36,16 +36,21 @@ def boxes_of(dataset: Dataset) -> Boxes:
     return found
 
 
-def boxes_by_image(dataset: Dataset) -> dict[str, list[tuple[str, tuple[float, ...]]]]:
-    """The class and the edges of each object, by the image."""
+def boxes_by_row(dataset: Dataset) -> list[list[tuple[str, tuple[float, ...]]]]:
+    """The class and the edges of each object of each image."""
     boxes = boxes_of(dataset)
-    found: dict[str, list[tuple[str, tuple[float, ...]]]] = {}
+    found = []
     for index in range(len(dataset)):
         rows, _ = boxes.rows(np.array([index]))
         names = [boxes.classes[kind] for kind in boxes.class_indices[rows].tolist()]
         edges = [tuple(each) for each in boxes.boxes[rows].round(6).tolist()]
-        found[dataset.images.name(index)] = list(zip(names, edges, strict=True))
+        found.append(list(zip(names, edges, strict=True)))
     return found
+
+
+def boxes_by_image(dataset: Dataset) -> dict[str, list[tuple[str, tuple[float, ...]]]]:
+    """The class and the edges of each object, by the image."""
+    return {dataset.images.name(index): found for index, found in enumerate(boxes_by_row(dataset))}
 
 
 def values(batch: Batch) -> npt.NDArray[Any]:

@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from convolve.datasets.boxes import Boxes
 from convolve.datasets.layouts import open_dataset
 from convolve.datasets.masks import Masks
 from convolve.errors import ImageError
@@ -60,6 +63,11 @@ def use(dataset: Dataset) -> None:
     said = [dataset.reason, *dataset.notes, *dataset.left_out]
     for truth in dataset.ground_truths.values():
         said += truth.classes
+        if isinstance(truth, Boxes):
+            said += [*truth.findings.failed.values(), *(remark.what for remark in truth.findings.remarks)]
+            assert np.isfinite(truth.boxes).all()
+            assert (truth.boxes[:, 2:] > truth.boxes[:, :2]).all()
+            assert (truth.areas > 0).all()
         if isinstance(truth, Masks):
             for index in range(min(len(truth), _LOOKED_AT)):
                 try:

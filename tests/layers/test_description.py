@@ -7,14 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from convolve.layers.border import Band, BorderOnce
+from convolve.layers.darknet import LocallyConnected2d, PaddedMaxPool2d
 from convolve.layers.dense_block import DenseBlock, bottleneck
-from convolve.layers.description import Description, Gate, Growing, Leaf, Parallel, Series, Skip, describe
+from convolve.layers.description import Description, Ends, Gate, Growing, Leaf, Parallel, Series, Skip, describe
 from convolve.layers.geometry import Window
 from convolve.layers.inception import Branches, ScaledResidual
 from convolve.layers.lecun import RadialBasis, Subsampling, TableConvolution
 from convolve.layers.maxout import Maxout
-from convolve.layers.pooling import MinPool2d
-from convolve.layers.residual import Residual, zero_padding
+from convolve.layers.pooling import MinPool2d, SpatialPyramid
+from convolve.layers.residual import LinearResidual, Residual, zero_padding
+from convolve.layers.scales import Scale, Scales
 from convolve.layers.squeeze_excitation import SqueezeExcitation
 
 WINDOWS = (Window(2, 2, 0, 1), Window(2, 2, 0, 1))
@@ -61,6 +63,12 @@ class _FollowedByReLU(nn.Sequential):
         (Branches([nn.Conv2d(2, 2, 1), nn.MaxPool2d(1)]), Parallel(("branches.0", "branches.1"))),
         (DenseBlock(3, 8, 4, bottleneck), Growing("layers.0", 3, 4)),
         (SqueezeExcitation(16), Gate()),
+        (nn.PixelUnshuffle(2), Leaf(name="space to depth", windows=WINDOWS)),
+        (LocallyConnected2d(2, 3, (4, 4), 2, 2, 0), Leaf("convolution", "local", WINDOWS, 1, 24)),
+        (PaddedMaxPool2d(2, 2, 0, 1), Leaf("pooling", "max pool", WINDOWS)),
+        (LinearResidual(nn.Conv2d(2, 2, 1)), Skip("branch")),
+        (SpatialPyramid(), Parallel(("pools.0", "pools.1", "pools.2", "identity"))),
+        (Scales([Scale(None, nn.ReLU(), nn.ReLU())]), Ends(("scales.0",))),
         (BorderOnce(nn.Sequential(nn.Conv2d(1, 1, 3, padding=9)), Band(-9, 0), Band(0, 7)), Series(("0",))),
     ],
 )

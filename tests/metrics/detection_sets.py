@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from convolve.metrics.coco_metrics import CocoMetrics
 from convolve.metrics.detections import Detections, ObjectBoxes
 
 REFERENCES = sorted((Path(__file__).parent / "average_precision").glob("*.json"))
-METRICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar_1", "ar_10", "ar_100")
-METRICS += ("ar_small", "ar_medium", "ar_large")
+METRICS = tuple(field.name for field in fields(CocoMetrics))[:12]
+"""In the order of the program's."""
 
 
 class DetectionSet(NamedTuple):

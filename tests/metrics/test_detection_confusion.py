@@ -37,7 +37,9 @@ def test_only_detections_of_at_least_the_score_count() -> None:
 
 def test_the_highest_score_takes_the_object_and_a_second_detection_is_of_the_background() -> None:
     objects, found = _objects([_LEFT], [0]), _found([[0.0, 0, 10, 9], _LEFT], [1, 0], [0.9, 0.8])
-    assert detection_confusion(objects, found, 2, 0.0).tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
+    for rows in ([0, 1], [1, 0]):
+        matrix = detection_confusion(objects, found.take(np.array(rows)), 2, 0.0)
+        assert matrix.tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
 
 
 def test_a_detection_takes_the_next_best_object_that_is_free() -> None:
@@ -71,6 +73,11 @@ def test_what_takes_a_crowd_is_left_out() -> None:
     objects = _objects([_LEFT, _MIDDLE], [0, 0], crowd=[True, False])
     found = _found([_LEFT, [1.0, 1, 5, 5], _MIDDLE], [0, 0, 0], [0.9, 0.8, 0.7])
     assert detection_confusion(objects, found, 1, 0.0).tolist() == [[1, 0], [0, 0]]
+
+
+def test_an_object_to_be_found_comes_before_a_crowd() -> None:
+    objects = _objects([_LEFT, [0.0, 0, 10, 6]], [0, 1], crowd=[True, False])
+    assert detection_confusion(objects, _found([_LEFT], [0], [0.9]), 2, 0.0)[1].tolist() == [1, 0, 0]
 
 
 @settings(max_examples=60, deadline=None)

@@ -40,7 +40,7 @@ def _matches_by_loop(
             if objects.images[column] != detections.images[row] or (same_class and not same) or column in taken:
                 continue
             overlap = _overlap(objects, detections, column, int(row))
-            if overlap >= min(iou, 1 - 1e-10):
+            if overlap >= iou:
                 choices.append((not ignored[column], overlap, same, column))
         best = max(choices)[-1] if choices else -1
         taken |= {best} if best >= 0 and not objects.crowd[best] else set()
@@ -100,6 +100,15 @@ def test_steps_count_detections_of_the_group_that_overlap_something() -> None:
     detections = Detections(boxes, np.array([0.9, 0.8, 0.7, 0.6]), np.zeros(4, np.int64), np.zeros(4, np.int64))
     overlaps = find_overlaps(objects, detections, 0.5)
     assert (overlaps.detections.tolist(), overlaps.steps.tolist()) == ([0, 2, 3], [0, 1, 2])
+
+
+def test_of_equal_overlaps_the_later_object_is_taken_first() -> None:
+    boxes, rows = np.tile([0.0, 0, 4, 4], (3, 1)), np.zeros(3, np.int64)
+    objects, detections = ObjectBoxes.of(boxes, rows, rows), Detections(boxes, np.ones(3), rows, rows)
+    overlaps = find_overlaps(objects, detections, 0.5)
+    assert match_best_free(overlaps, objects, detections, np.array([0.5]), objects.crowd).tolist() == [[2, 1, 0]]
+    ignored = np.array([False, False, True])
+    assert match_best_free(overlaps, objects, detections, np.array([0.5]), ignored).tolist() == [[1, 0, 2]]
 
 
 def test_a_crowd_is_taken_any_number_of_times_by_the_fraction_inside() -> None:

@@ -93,6 +93,18 @@ def test_detections_that_do_not_fit_are_refused(change: dict[str, Any], message:
         replace(_detections(), **change)
 
 
+def test_columns_are_converted_and_fractions_are_no_indices() -> None:
+    objects, detections = _objects(), _detections()
+    changes: dict[str, Any] = {"boxes": objects.boxes.astype(int), "classes": objects.classes.astype(np.uint8)}
+    converted = replace(objects, **changes)
+    assert [converted.boxes.dtype.name, converted.classes.dtype.name] == ["float64", "int64"]
+    changes = {"scores": detections.scores.astype(np.float32), "images": detections.images.astype(np.int32)}
+    found = replace(detections, **changes)
+    assert [found.scores.dtype.name, found.images.dtype.name] == ["float64", "int64"]
+    with pytest.raises(TypeError, match="Cannot cast"):
+        replace(detections, classes=np.array([0.5, 1]))
+
+
 def test_class_indices_must_be_below_the_number_of_classes() -> None:
     check_indices(_objects(), _detections(), 3)
     with pytest.raises(DataError, match="The class index 2 of an object is none of the 2 classes"):

@@ -114,6 +114,13 @@ def test_what_takes_a_difficult_object_or_a_crowd_does_not_count() -> None:
     assert (judged.rows.tolist(), judged.positives.tolist()) == ([0], [1])
 
 
+def test_an_object_to_be_found_comes_before_a_difficult_one_of_greater_overlap() -> None:
+    boxes, rows = np.array([[0.0, 0, 8, 8], [0, 0, 8, 6]]), np.zeros(2, np.int64)
+    objects = ObjectBoxes.of(boxes, rows, rows, difficult=np.array([True, False]))
+    judged = judge_detections(objects, Detections(boxes[:1], np.ones(1), rows[:1], rows[:1]), 1)
+    assert judged.matches.tolist() == [1]
+
+
 def test_metrics_of_the_counts() -> None:
     boxes = np.array([[0.0, 0, 8, 8], [20, 0, 28, 8], [40, 0, 48, 8]])
     objects = ObjectBoxes.of(boxes, np.array([0, 0, 1]), np.zeros(3, np.int64))

@@ -90,7 +90,16 @@ def test_shapes_are_those_of_the_stages() -> None:
 
 
 def test_no_text_lies_on_another_or_outside() -> None:
-    for name in ("lenet5", "googlenet", "resnet50", "inception_resnet_v2", "densenet121", "nin"):
+    for name in (
+        "lenet5",
+        "googlenet",
+        "resnet50",
+        "inception_resnet_v2",
+        "densenet121",
+        "nin",
+        "yolo_v2",
+        "yolo_v3_spp",
+    ):
         figure = _figure(name)
         figure.draw_without_rendering()
         boxes = [Text.get_window_extent(text) for text in figure.axes[0].texts if text.get_text()]
@@ -98,6 +107,16 @@ def test_no_text_lies_on_another_or_outside() -> None:
         assert not overlaps, name
         pixels = np.asarray(Image.open(io.BytesIO(as_png(figure, 50))).convert("L"))
         assert min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])) == 255
+
+
+def test_every_scale_of_a_head_is_a_column_of_its_own() -> None:
+    found = _outline("yolo_v3_spp")
+    heads = {name: [(part.text, part.shape) for part in parts] for name, parts in found.items() if "head" in name}
+    assert list(heads) == ["head 1", "head 2", "head 3"]
+    assert [parts[-1][1] for parts in heads.values()] == [(255, 13, 13), (255, 26, 26), (255, 52, 52)]
+    assert heads["head 1"][3] == ("pyramid pooling", (2048, 13, 13))
+    assert heads["head 2"][:2] == [("1×1 conv", (256, 13, 13)), ("1×1 conv", (256, 26, 26))]
+    assert [name for name in _outline("yolo_v2") if "head" in name] == ["head"]
 
 
 @pytest.mark.parametrize("name", [name for name in names() if card(name).input[1] < 100 and "1" not in name])

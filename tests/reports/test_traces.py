@@ -20,6 +20,8 @@ from convolve.reports.traces import render_images, render_trace
 from convolve.verbs.scratch import WorkedCalculation
 from tests.reports.test_page import Page
 
+_DETECTION = {"iou", "nms", "average-precision", "yolo"}
+
 
 @pytest.fixture
 def trace() -> Trace:
@@ -67,6 +69,33 @@ def test_every_example_has_its_page(name: str) -> None:
     line_breaks = [each for each in page.all("div") if each.get("class") == "line-break"]
     backward = any(phase.title.startswith("Backward") for phase in trace.phases)
     assert len(line_breaks) == backward  # the backward pass begins a new line
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if EXAMPLES[name].options["operation"] in _DETECTION])
+def test_the_drawing_is_complete_without_the_script(name: str) -> None:
+    result = convolve.scratch(example=name, progress=False)
+    assert isinstance(result, WorkedCalculation)
+    trace = result.trace
+    assert trace.drawing
+    page = Page(render_trace(trace))
+    final = {name: mark for step in trace.steps for name, mark in step.marks}
+    marks = {each["data-shape"]: each["data-mark"] for each in (*page.all("g"), *page.all("text"))}
+    for index, shape in enumerate(trace.drawing.shapes):
+        mark = final.get(shape.name, "always")
+        assert marks[str(index)] == ("hidden" if mark == "brief" else mark)
+        assert shape.label.replace("-", "\N{MINUS SIGN}") in page.text
+    width, height = map(int, str(page.all("svg")[0]["viewbox"]).split()[2:])
+    for label in page.all("text"):
+        assert 0 <= float(str(label["x"])) <= width
+        assert 0 <= float(str(label["y"])) <= height
+        shape = trace.drawing.shapes[int(str(label["data-shape"]))]
+        if shape.kind != "text":  # those are around their point
+            assert float(str(label["x"])) + 8 * len(shape.label) <= width
+
+
+def test_a_page_without_a_drawing_has_no_figure_for_it(trace: Trace) -> None:
+    assert not Page(render_trace(trace)).all("svg")
+    assert "data-marks=" not in render_trace(trace)
 
 
 def test_it_fetches_nothing_and_runs_its_own_script_alone(trace: Trace) -> None:

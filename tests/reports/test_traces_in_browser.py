@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from convolve.from_scratch.traces.convolution import ConvolutionInputs, convolution_trace
+from convolve.from_scratch.traces.suppression import SuppressionInputs, suppression_trace
 from convolve.from_scratch.traces.trace import Trace, format_number
 from convolve.from_scratch.windows import Sliding
 from convolve.reports.traces import write_trace
 from tests.browser import OpenPage
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,72 @@ def test_it_plays_until_it_is_stopped(page: Page, trace: Trace) -> None:
     page.locator(".controls .play").click()
     assert page.locator(".controls .play").get_attribute("aria-label") == "Play"
     assert_step(page, trace, 2)
+
+
+@pytest.fixture(scope="module")
+def suppression() -> Trace:
+    boxes = np.array([[0.0, 0, 10, 10], [1, 1, 11, 11], [0, 20, 9, 30], [2, 0, 12, 10]])
+    scores, classes = np.array([0.9, 0.8, 0.7, 0.1]), np.ones(4, np.int64)
+    return suppression_trace(SuppressionInputs(boxes, scores, classes, 0.5, 0.5))
+
+
+def visible(page: Page) -> dict[str, str]:
+    """What is made of each shape that is visible, by its number."""
+    shapes = page.locator("g[data-shape]").evaluate_all(
+        "all => all.filter((one) => getComputedStyle(one).display !== 'none').map((one) => Object.values(one.dataset))"
+    )
+    return dict(shapes)
+
+
+def test_a_drawing_is_played(open_page: OpenPage, suppression: Trace, tmp_path: Path) -> None:
+    write_trace(tmp_path / "nms.html", suppression)
+    page = open_page(tmp_path / "nms.html")
+    assert suppression.drawing
+    names = {str(index): shape.name for index, shape in enumerate(suppression.drawing.shapes)}
+
+    def drawn() -> dict[str, str]:
+        return {names[index]: mark for index, mark in visible(page).items()}
+
+    assert drawn() == {"box 1": "drawn"}
+    page.locator(".controls .next").click()
+    assert drawn() == {"box 1": "drawn", "box 2": "drawn"}
+    page.locator(".controls .previous").click()
+    assert drawn() == {"box 1": "drawn"}
+    seen = []
+    for number, step in enumerate(suppression.steps, 1):
+        page.locator(".controls input").fill(str(number))
+        seen.append((step.title, drawn()))
+        current = page.locator("g.current").evaluate_all("all => all.map((one) => one.dataset.shape)")
+        assert {names[index] for index in current} == {name for name, _ in step.marks}
+        labels = page.locator("svg text:visible").all_text_contents()
+        assert len(labels) == sum(name.count("box") == 1 for name in drawn())
+    four = {"box 1": "drawn", "box 2": "drawn", "box 3": "drawn", "box 4": "drawn"}
+    dropped = {**four, "box 4": "removed"}
+    one = {**dropped, "box 1": "selected"}
+    two = {**one, "box 2": "removed"}
+    assert seen[3:] == [
+        ("A[4,1]", four),
+        *[(f"box {number}", four) for number in (1, 2, 3)],
+        ("box 4", dropped),
+        ("class 1", dropped),
+        ("box 1", one),
+        ("box 1, box 2", {"box 1 & box 2": "brief", **two}),
+        ("box 1, box 3", two),
+        ("box 3", {**two, "box 3": "selected"}),
+    ]
+    page.locator(".controls .play").click()  # from the end: it begins again
+    page.locator(".controls output", has_text="2 of").wait_for()
+    assert drawn() == {"box 1": "drawn", "box 2": "drawn"}
+
+
+def test_without_scripts_the_drawing_shows_the_end(chromium: Browser, suppression: Trace, tmp_path: Path) -> None:
+    write_trace(tmp_path / "nms.html", suppression)
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((tmp_path / "nms.html").as_uri())
+    assert page.locator(".controls").is_hidden()
+    assert page.locator('g[data-mark="selected"]:visible').count() == 2
+    assert page.locator('g[data-mark="removed"]:visible').count() == 2
+    assert page.locator('g[data-mark="hidden"]').is_hidden()
+    assert page.locator("tr[data-inputs]:visible").count() == len(suppression.steps)
+    context.close()

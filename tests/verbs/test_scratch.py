@@ -76,6 +76,26 @@ NUMBERS = {
     },
     "l1": {"a": "0 2 / 3 1", "L": "1.5", "dx": "0 -0.25 / 0.25 -0.25"},
     "l2": {"a": "0 4 / 9 1", "L": "3.5", "dx": "0 -1 / 1.5 -0.5"},
+    "iou": {"TP": "900", "FP": "1100", "FN": "1600", "IoU": "0.25"},
+    "nms": {"rank": "1 / 2 / 1 / 2 / 3 / 4 / 0", "stays": "1 / 0 / 1 / 0 / 0 / 1 / 0"},
+    "precision-recall": {"P": "1 / 1 / 1 / 1 / 1 / 1 / 1 / 1 / 1", "AP": "0.9", "AP11": "0.9091"},
+    "average-precision": {
+        "hit": "1 / 1 / 0 / 1 / 0 / 1",
+        "E": "1 / 1 / 0.75 / 0.75 / 0.6667 / 0.6667",
+        "p": "1 1 1 1 1 0.75 0.75 0.6667 0.6667 0 0",
+        "AP11": "0.7121",
+        "AP": "0.6833",
+    },
+    "yolo-v1": {"b": "166.4 211.2 112 286.72 / 160 236.8 161.28 71.68", "stays": "1 0 0 0 / 0 0 0 0"},
+    "yolo-v2": {
+        "b": "177.5947 204.842 41.4701 233.2312 / 173.6178 213.382 179.0377 173.6129",
+        "c'": "0.8113 0.0271 0.1482 0.0134 / 0.0152 0.7499 0.2044 0.0306",
+        "stays": "1 0 0 0 / 0 1 0 0",
+    },
+    "yolo-v3": {
+        "c'": "0.8909 0.2142 0.5987 0.1192 / 0.1824 0.9168 0.7503 0.31",
+        "stays": "1 0 0 0 / 0 1 1 0",
+    },
 }
 
 
@@ -122,6 +142,16 @@ def test_examples_give_the_lectures_numbers(name: str) -> None:
         ("lrn", "2 + 0.0001 · (0 + 10000 + 40000) = 7"),
         ("maxout", "→ dz1[2,1] = 0, dz2[2,1] = 100"),
         ("dropout", "5·1 / 0.5 = 10"),
+        ("iou", "900 / (900 + 1100 + 1600) = 900 / 3600 = 0.25"),
+        ("nms", "0.9 ≥ 0.75 ≥ 0.6 ≥ 0.55: boxes 1, 2, 5, 6"),
+        ("nms", "IoU = 4545 / (5500 + 5341 - 4545) = 0.7219"),
+        ("nms", "0.55 is the highest confidence of class 1 that is left: box 6 stays"),
+        ("precision-recall", "R = 9 / 10 = 0.9"),
+        ("average-precision", "0.7269 > 0.5, object 1 is found by detection 1 already: false positive"),
+        ("average-precision", "(1 + 1 + 1 + 1 + 1 + 0.75 + 0.75 + 0.6667 + 0.6667 + 0 + 0) / 11 = 0.7121"),
+        ("yolo-v1", "0.8²·448 = 286.72"),
+        ("yolo-v2", "102·exp(-0.9) = 41.4701"),
+        ("yolo-v3", "1 / (1 + exp(-2.4)) = 0.9168"),
     ],
 )
 def test_the_console_shows_the_equations(example: str, equation: str, command: Command) -> None:
@@ -157,6 +187,32 @@ def test_examples_are_listed_and_may_be_changed(command: Command) -> None:
     changed = trace_of(example="stride", stride=1)
     assert len(changed.grids[2].values) == 5
     assert len(trace_of(example="max-pool", backward=False).phases) == 1
+
+
+def test_thresholds_decide_which_boxes_stay() -> None:
+    def stays(**options: Any) -> list[float]:
+        grids = {each.name: each.values for each in trace_of(example="nms", **options).grids}
+        return [row[0] for row in grids["stays"]]
+
+    assert stays(iou_threshold=0.7) == [1, 0, 1, 1, 1, 1, 0]  # only 0.7219 is above
+    assert stays(confidence=0.1) == [1, 0, 1, 0, 0, 1, 1]
+    assert stays(confidence=0.9) == [0] * 7  # which must be above
+    assert len(trace_of(example="nms", confidence=0.9).phases) == 3  # and none is suppressed
+    wide = trace_of(example="average-precision", iou_threshold=0.8)
+    assert next(each.values for each in wide.grids if each.name == "hit") == ((1,), (1,), (0,), (1,), (0,), (0,))
+
+
+def test_options_of_yolo_have_the_published_defaults() -> None:
+    def box(**options: Any) -> list[float]:
+        trace = trace_of("yolo", input="0 0 0 0 0 0", cell="1 2", **options)
+        return [round(value, 3) for value in next(each.values[0] for each in trace.grids if each.name == "b")]
+
+    assert box() == [64, 0, 0, 0]
+    assert box(kind="v2") == [48, 16, round(1.3221 * 32, 3), round(1.73145 * 32, 3)]
+    assert box(kind="v3") == [48, 16, 116, 90]
+    assert box(kind="v3", stride=8, anchors="10 13") == [12, 4, 10, 13]
+    wide = trace_of("yolo", input="0 0 1 1 1 1", cell="1 1", size=2, stride=10)
+    assert next(each.values[0] for each in wide.grids if each.name == "b") == (0, 0, 20, 20)
 
 
 def test_json_contains_the_trace(command: Command, tmp_path: Path) -> None:
@@ -268,6 +324,62 @@ def test_a_photograph_is_filtered(command: Command, tmp_path: Path) -> None:
         (("l2", "--input", "1e200", "--target", "1"), "input contains a number beyond 1e+50"),
         (("l1", "--input", "1 2"), "l1 needs a target of the input's shape"),
         (("l2", "--input", "1 2", "--target", "1"), "target has 1x1 values and the input 1x2"),
+        (("iou", "--input", "0 0 9 9"), "iou needs the boxes of the ground truth"),
+        (
+            ("iou", "--input", "0 0 9", "--target", "0 0 9 9"),
+            "input has rows of 3; each must be left top right bottom.",
+        ),
+        (("iou", "--input", "9 0 9 9", "--target", "0 0 9 9"), "Box 1 of the input is 9 0 9 9, which has no area"),
+        (("iou", "--input", "0 0 1e-200 1e-200", "--target", "0 0 9 9"), "0 0 1e-200 1e-200, which has no area"),
+        (
+            ("iou", "--input", "0 0 9 9", "--target", "0 0 9 9; 0 5 9 1"),
+            "Box 2 of target is 0 5 9 1, which has no area",
+        ),
+        (("iou", "--input", "0 0 9 9", "--target", "0 0 9 9", "--confidence", "0.5"), "iou does not take confidence"),
+        (("nms", "--input", "0 0 9 9"), "each must be left top right bottom confidence, or left top right bottom con"),
+        (("nms", "--input", "0 0 9 9 0.5 1.5"), "class must be whole numbers; one is 1.5"),
+        (("nms", "--input", "0 0 9 9 0.5 1e20"), "class must be whole numbers; one is too large"),
+        (("nms", "--input", "0 0 9 9 0.5", "--iou-threshold", "1.5"), "iou-threshold is 1.5; it must be from 0 to 1"),
+        (("nms", "--input", "0 0 9 9 0.5", "--confidence", "nan"), "confidence is nan; it must be from 0 to 1"),
+        (("nms", "--input", "0 0 9 9 0.5", "--target", "1"), "nms does not take target; omit --target"),
+        (("l1", "--input", "1", "--target", "1", "--iou-threshold", "1"), "omit --iou-threshold"),
+        (("nms", "--input", "many.npy"), "This would write out 22,500 terms"),
+        (("average-precision", "--input", "0.9 1"), "average-precision needs the number of objects"),
+        (("average-precision", "--input", "1 0 0 9 9 0.9"), "needs the image and box of each object"),
+        (("average-precision", "--input", "0.9 1", "--target", "0"), "target must be one whole number of at least 1"),
+        (("average-precision", "--input", "0.9 1", "--target", "1 2"), "target must be one whole number of at least 1"),
+        (("average-precision", "--input", "0.9 2", "--target", "5"), "says 1 for a true positive and 0 for a false"),
+        (("average-precision", "--input", "0.9 1; 0.8 1", "--target", "1"), "There are 2 true positives and 1 objects"),
+        (
+            ("average-precision", "--input", "0.9 1", "--target", "1", "--iou-threshold", "0.4"),
+            "The input says what is right; omit --iou-threshold",
+        ),
+        (
+            ("average-precision", "--input", "1 0 0 9 9 0.9", "--target", "0 0 9 9"),
+            "target has rows of 4; each must be",
+        ),
+        (("average-precision", "--input", "1.5 0 0 9 9 0.9", "--target", "1 0 0 9 9"), "image must be whole numbers"),
+        (("yolo", "--input", "0 0 1 1 1 1"), "yolo needs the row and column of its cell"),
+        (("yolo", "--input", "0 0 1 1 1", "--cell", "1 1"), "A row has 5 numbers; give t_x t_y t_w t_h"),
+        (("yolo", "--input", "0 0 1 1 1 1", "--cell", "1"), "cell must be two whole numbers"),
+        (("yolo", "--input", "0 0 1 1 1 1", "--cell", "1 1.5"), "cell must be whole numbers"),
+        (("yolo", "--input", "0 0 1 1 1 1", "--cell", "8 1"), "row 8, column 1; both must be from 1 to 7"),
+        (("yolo", "--input", "0 0 1 1 1 1", "--cell", "0 1"), "row 0, column 1; both must be from 1 to 7"),
+        (("yolo", "--input", "0 0 1 1 1 1", "--cell", "1 1", "--kind", "max"), "choose one of v1, v2, v3"),
+        (("yolo", "--input", "0 0 1 1 1 1", "--cell", "1 1", "--anchors", "1 1"), "yolo v1 has no anchors"),
+        (("yolo", "--input", "0 0 1 1 1 1; 0 0 1 1 2 1", "--cell", "1 1"), "the same class probabilities"),
+        (
+            ("yolo", "--kind", "v2", "--input", "0 0 999 1 1 1", "--cell", "1 1"),
+            "A number beyond ±300 makes exp overflow",
+        ),
+        (
+            ("yolo", "--kind", "v2", "--input", "0 0 1 1 1 1", "--cell", "1 1", "--anchors", "0 1"),
+            "Give 1 anchors, one for each box",
+        ),
+        (
+            ("yolo", "--kind", "v3", "--input", "0 0 1 1 1 1;" * 4, "--cell", "1 1"),
+            "yolo v3 has 3 published anchors for 4 rows; give --anchors",
+        ),
         (("conv2d", "--input", "nowhere.csv", "--kernel", "1"), "nowhere.csv cannot be read"),
         (("filters",), "filters needs a photograph"),
         (("filters", "--input", "nowhere.png"), "nowhere.png cannot be read"),
@@ -289,6 +401,7 @@ def test_mistakes_are_one_sentence(
     np.save("pickled.npy", np.array([{}, []], dtype=object))
     np.save("large.npy", np.zeros((300, 300)))
     np.save("axes.npy", np.zeros((1, 1, 2, 2)))
+    np.save("many.npy", np.tile([0, 0, 9, 9, 0.5], (150, 1)))
     Path("broken.npy").write_bytes(b"\x93NUMPY")
     Image.new("L", (2, 2)).save("tiny.png")
     assert sentence in command.refused("scratch", *words)

@@ -11,14 +11,11 @@ _LEAST = 1e-9  # so that two boxes without an area overlap by 0
 
 
 def overlaps(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of boxes (..., 4) and (..., 4), of shapes that broadcast.
-
-    Shape of the result: (...)
-    """
+    """IoU (…) of boxes (…, 4) and (…, 4), of shapes that broadcast; 0 for a box whose area is not a number."""
     extent = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
     common = extent.clamp(min=0).prod(-1)
     areas = [(boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]) for boxes in (first, second)]
-    return common / (areas[0] + areas[1] - common).clamp(min=_LEAST)
+    return (common / (areas[0] + areas[1] - common).clamp(min=_LEAST)).nan_to_num(0.0)
 
 
 def size_overlaps(first: Tensor, second: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Metrics on NumPy arrays, each usable alone: classification, ranking, calibration, segmentation, boxes, intervals."""
+"""Metrics on NumPy arrays, each usable alone: classification, ranking, calibration, segmentation, detection."""

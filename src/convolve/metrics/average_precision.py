@@ -35,14 +35,16 @@ def mean_precision_at(points: Fractions, hits: _Numbers, counted: _Numbers, posi
     reached = np.searchsorted(points, recall, side="right")
     weights = np.diff(reached, axis=0, prepend=0)
     total = (precision_envelope(hits, counted) * weights).sum(axis=0)
-    return np.where(positives > 0, total / len(points), np.nan)
+    means: Fractions = np.where(positives > 0, total / len(points), np.nan)
+    return means
 
 
 def area_under_envelope(hits: _Numbers, counted: _Numbers, positives: npt.ArrayLike) -> Fractions:
     """The area under the envelope of precision over recall; arguments and result as in `mean_precision_at`."""
     positives = np.asarray(positives, dtype=np.float64)
     total = (precision_envelope(hits, counted) * np.diff(hits, axis=0, prepend=0)).sum(axis=0)
-    return np.divide(total, positives, out=np.full(np.shape(total), np.nan), where=positives > 0)
+    area: Fractions = np.divide(total, positives, out=np.full(np.shape(total), np.nan), where=positives > 0)
+    return area
 
 
 def precision_envelope(hits: _Numbers, counted: _Numbers) -> Fractions:

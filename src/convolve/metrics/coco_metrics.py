@@ -41,9 +41,10 @@ AREAS: Final = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10)
 
 @dataclass(frozen=True, eq=False)
 class CocoMetrics:
-    """Average precision, and average recall of at most 1, 10, 100 detections of a class in an image, from 0 to 1; nan
-    where there is no object. Of each of C classes: ``class_ap``, ``class_ap50``, ``class_ar_100`` (C,), and at the
-    `THRESHOLDS` ``class_ap_by_iou`` and ``class_recall_by_iou`` (10, C).
+    """The twelve metrics in the program's order: average precision, and average recall of at most 1, 10, 100 detections
+    of a class in an image, from 0 to 1; nan where there is no object. Of each of C classes: ``class_ap``,
+    ``class_ap50``, ``class_ar_100`` (C,), and at the `THRESHOLDS` ``class_ap_by_iou`` and ``class_recall_by_iou``
+    (10, C).
     """
 
     ap: float

@@ -15,7 +15,7 @@ A kind's cost is how much average precision at t_f rises if an oracle mends its 
 score that an error of localization or classification could give to an object becomes true, and of its class; all other
 errors of detection vanish. Missed objects are no longer looked for. The false positives' cost is that of all false
 detections having the lowest scores; the false negatives' that of all objects without a detection not being looked for.
-A cost below 0, which comes from averaging over 101 recalls alone, is 0.
+No cost is below 0. Errors hide each other, so that the costs do not add up to what is lost.
 
 Deviations from the program: crowds and difficult objects are ignored by COCO's rule of matching, an overlap of exactly
 t_f is not an error of localization, detections of an image have no limit, the 101 recalls are COCO's to the last bit,
@@ -33,7 +33,7 @@ average precision 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class FoundErrors:
     missed: Flags
 
 
-class ErrorCost(NamedTuple):
+@dataclass(frozen=True)
+class ErrorCost:
     """How many errors there are, and the average precision, from 0 to 1, that they cost."""
 
     count: int
@@ -127,14 +128,17 @@ def error_costs(objects: ObjectBoxes, errors: FoundErrors) -> ErrorCosts:
     found = np.bincount(judged.classes[judged.true], minlength=len(judged.positives))
 
     def cost(count: int, mended: JudgedDetections) -> ErrorCost:
-        gain = _average_precision(mended, judged.positives) - before
-        return ErrorCost(count, gain if np.isnan(gain) else max(gain, 0.0))
+        return ErrorCost(count, _average_precision(mended, judged.positives) - before)
 
     kinds = [cost(int((errors.kinds == kind).sum()), _mend(objects, errors, kind)) for kind in range(len(KINDS))]
     lowered = replace(judged, scores=judged.true.astype(np.float64))
     return ErrorCosts(
-        before,
-        *kinds,
+        average_precision=before,
+        classification=kinds[_CLASSIFICATION],
+        localization=kinds[_LOCALIZATION],
+        both=kinds[_BOTH],
+        duplicate=kinds[_DUPLICATE],
+        background=kinds[_BACKGROUND],
         missed=cost(int(missed.sum()), replace(judged, positives=judged.positives - missed)),
         false_positives=cost(int((~judged.true).sum()), _reordered(lowered)),
         false_negatives=cost(int((judged.positives - found).sum()), replace(judged, positives=found)),

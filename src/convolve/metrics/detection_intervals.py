@@ -5,6 +5,11 @@ are, with replacement; its average precision is measured as if it were the split
 replicates' percentiles. Detections are matched once: an image that is drawn twice only counts twice. Where scores are
 equal, the two draws of a detection are taken to follow each other.
 
+Average precision comes out higher on fewer objects, because its envelope keeps what chance makes better. A replicate
+has fewer different images than the split, and so lies a little above it on average, as the split lies above a greater
+one. The interval therefore covers the value on very many images less often than in 95 % of splits: in a simulation
+in 84 % with 3 classes and 100 images, in 32 % with 20 classes and 500 images, most of them rare.
+
 >>> images = np.arange(20)
 >>> boxes = np.tile([0.0, 0, 4, 4], (20, 1))
 >>> objects = ObjectBoxes.of(boxes, np.zeros(20, int), images)

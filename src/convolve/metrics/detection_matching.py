@@ -27,8 +27,6 @@ from convolve.metrics.confusion import Fractions
 from convolve.metrics.detections import Detections, ObjectBoxes
 from convolve.values import Flags, Indices
 
-NEARLY_ONE = 1 - 1e-10
-"""The greatest threshold of overlap that COCO's program uses: equal boxes reach 1 whatever the rounding."""
 _BLOCK = 2**18  # pairs of boxes that are compared together, for memory
 
 
@@ -91,7 +89,7 @@ def find_overlaps(
         before = np.cumsum(counts[rows]) - counts[rows]
         columns = by_group[np.arange(len(pairs)) + np.repeat(first[rows] - before, counts[rows])]
         iou = _overlap(objects, detections, pairs, columns, crowd)
-        kept = iou >= min(least, NEARLY_ONE)
+        kept = iou >= least
         found.append((pairs[kept], columns[kept], iou[kept]))
     pairs, columns, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
     overlapping = pairs[np.diff(pairs, prepend=-1) > 0]
@@ -114,13 +112,12 @@ def match_best_free(
     """
     matches = np.full((len(thresholds), len(detections)), -1, dtype=np.int64)
     taken = np.zeros((len(thresholds), len(objects)), dtype=np.bool_)
-    least = np.minimum(thresholds, NEARLY_ONE)[:, None]
     steps = overlaps.steps[-1] + 1 if len(overlaps.steps) else 0
     for start, stop in pairwise(np.searchsorted(overlaps.steps, np.arange(steps + 1))):
         rows, columns = overlaps.detections[start:stop], overlaps.objects[start:stop]
         size = stop - start
         preference = np.arange(size) + np.where(ignored[columns], 0, size)
-        free = (overlaps.iou[start:stop] >= least) & ~taken[:, columns]
+        free = (overlaps.iou[start:stop] >= thresholds[:, None]) & ~taken[:, columns]
         first_pairs = np.flatnonzero(np.diff(rows, prepend=-1))
         best = np.maximum.reduceat(np.where(free, preference, -1), first_pairs, axis=1)
         which, matched = np.nonzero(best >= 0)

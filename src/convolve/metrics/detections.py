@@ -27,8 +27,9 @@ class ObjectBoxes:
 
     ``areas`` (M,) in square pixels are those of the objects, which a mask may make smaller than the box. ``crowd`` (M,)
     boxes hold any number of objects; ``difficult`` (M,) ones need not be found. What either means is each metric's own
-    rule. The order of an image's objects decides between equal overlaps. Raises `DataError` for arrays that do not fit
-    together, edges or areas that are not finite, a right or bottom edge before its left or top, negative indices.
+    rule. The order of an image's objects decides between equal overlaps. Arrays of other widths, such as float32, are
+    converted. Raises `DataError` for arrays that do not fit together, edges or areas that are not finite, a right or
+    bottom edge before its left or top, negative indices.
     """
 
     boxes: BoxArray
@@ -55,6 +56,7 @@ class ObjectBoxes:
         )
 
     def __post_init__(self) -> None:
+        _convert(self, floats=("boxes", "areas"))
         _check_boxes("objects", self.boxes, self.classes, self.images)
         count = len(self.boxes)
         if any(column.shape != (count,) for column in (self.areas, self.crowd, self.difficult)):
@@ -91,8 +93,9 @@ class ObjectBoxes:
 class Detections:
     """D detected boxes: ``boxes`` (D, 4) and ``scores`` (D,) float64, ``classes`` (D,) and ``images`` (D,) int64.
 
-    They may be in any order; it decides between equal scores. Raises `DataError` for arrays that do not fit together,
-    edges or scores that are not finite, a right or bottom edge before its left or top, negative indices.
+    They may be in any order; it decides between equal scores. Arrays of other widths, such as float32, are converted.
+    Raises `DataError` for arrays that do not fit together, edges or scores that are not finite, a right or bottom edge
+    before its left or top, negative indices.
     """
 
     boxes: BoxArray
@@ -101,6 +104,7 @@ class Detections:
     images: Indices
 
     def __post_init__(self) -> None:
+        _convert(self, floats=("boxes", "scores"))
         _check_boxes("detections", self.boxes, self.classes, self.images)
         if self.scores.shape != (len(self.boxes),):
             raise DataError(f"{len(self.boxes)} detections need a score each.")
@@ -120,6 +124,12 @@ def check_indices(objects: ObjectBoxes, detections: Detections, classes: int) ->
     for name, indices in (("an object", objects.classes), ("a detection", detections.classes)):
         if len(indices) and int(indices.max()) >= classes:
             raise DataError(f"The class index {int(indices.max())} of {name} is none of the {classes} classes.")
+
+
+def _convert(values: ObjectBoxes | Detections, floats: tuple[str, str]) -> None:
+    """Give columns and indices their types; indices are not made of fractions."""
+    for name, kind in (*((name, np.float64) for name in floats), ("classes", np.int64), ("images", np.int64)):
+        object.__setattr__(values, name, getattr(values, name).astype(kind, casting="same_kind", copy=False))
 
 
 def _check_boxes(name: str, boxes: BoxArray, classes: Indices, images: Indices) -> None:

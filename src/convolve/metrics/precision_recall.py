@@ -154,4 +154,4 @@ def _running_counts(scores: Fractions, true: Flags) -> tuple[Fractions, Indices,
     there are.
     """
     last = np.flatnonzero(np.diff(scores, append=-np.inf) < 0)
-    return scores[last], np.cumsum(true)[last], last + 1
+    return scores[last], np.cumsum(true, dtype=np.int64)[last], last + 1

@@ -4,6 +4,7 @@ self-contained: nothing is fetched.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,28 @@ from markupsafe import Markup
 
 from convolve.files import link_target, write_bytes
 from convolve.from_scratch.filters import FilteredImage
-from convolve.from_scratch.traces.trace import Cell, Step, Trace, format_number
+from convolve.from_scratch.traces.trace import Cell, Drawing, Shape, Step, Trace, format_number
 from convolve.reports.assets import asset, environment, render_page, script_digest
 from convolve.reports.thumbnails import thumbnail
 
 _LONGEST_SIDE = 480
+_LETTER = 8  # pixels of a label's letter, and of its line
+_LINE = 20
+
+
+@dataclass(frozen=True)
+class DrawnShape:
+    """A shape by its ``index``, in pixels of its figure: the ``points`` of its outline as SVG writes them, the first of
+    them, where its ``label`` starts, which is never outside of the figure, and what the last step that marked it made
+    of it; "always" if none did, "hidden" if it is visible only in its step.
+    """
+
+    index: int
+    shape: Shape
+    points: str
+    start: tuple[float, float]
+    label: tuple[float, float]
+    final: str
 
 
 def write_trace(path: Path, trace: Trace) -> None:
@@ -38,9 +56,40 @@ def render_trace(trace: Trace) -> str:
     def cells(step: Step) -> dict[str, str]:
         """The ids of a step's inputs, and those of its outputs with their values, for the script."""
         outputs = (f"{cell_id(cell)}={_minus_signs(format_number(value))}" for cell, value in step.outputs)
-        return {"inputs": " ".join(map(cell_id, step.inputs)), "outputs": " ".join(outputs)}
+        marks = (f"{shapes[name]}={mark}" for name, mark in step.marks)
+        return {"inputs": " ".join(map(cell_id, step.inputs)), "outputs": " ".join(outputs), "marks": " ".join(marks)}
 
-    return _render_page("trace.html.j2", title=trace.title, trace=trace, cells=cells, script=asset("trace.js"))
+    drawing = trace.drawing
+    shapes = {shape.name: index for index, shape in enumerate(drawing.shapes)} if drawing else {}
+    values = {"trace": trace, "cells": cells, "shapes": _drawn_shapes(trace, drawing) if drawing else []}
+    size = _drawing_size(drawing) if drawing else (0, 0)
+    return _render_page("trace.html.j2", title=trace.title, **values, size=size, script=asset("trace.js"))
+
+
+def _drawing_size(drawing: Drawing) -> tuple[int, int]:
+    """Width and height in pixels."""
+    left, top, right, bottom = drawing.extent
+    scale = _LONGEST_SIDE / max(right - left, bottom - top)
+    return round((right - left) * scale), round((bottom - top) * scale)
+
+
+def _drawn_shapes(trace: Trace, drawing: Drawing) -> list[DrawnShape]:
+    """The shapes of the trace's drawing in pixels, as they are after the last step."""
+    left, top, right, bottom = drawing.extent
+    scale = _LONGEST_SIDE / max(right - left, bottom - top)
+    final = {name: mark for step in trace.steps for name, mark in step.marks}
+    width, height = _drawing_size(drawing)
+    drawn = []
+    for index, shape in enumerate(drawing.shapes):
+        points = [(round((x - left) * scale, 2), round((y - top) * scale, 2)) for x, y in shape.points]
+        text = " ".join(f"{x:g},{y:g}" for x, y in points)
+        label = points[0]
+        if shape.kind != "text":
+            longest = width - _LETTER * len(shape.label)
+            label = (max(0, min(label[0], longest)), max(0, min(label[1], height - _LINE)))
+        mark = final.get(shape.name, "always")
+        drawn.append(DrawnShape(index, shape, text, points[0], label, "hidden" if mark == "brief" else mark))
+    return drawn
 
 
 def render_images(name: str, images: tuple[FilteredImage, ...]) -> str:

@@ -120,13 +120,19 @@ def test_the_name_of_the_file_counts_not_the_one_inside(tmp_path: Path) -> None:
     assert boxes_by_image(open_dataset(tmp_path))["JPEGImages/c.jpg"] == [("cat", (1, 2, 5, 6))]
 
 
-def test_a_damaged_file_leaves_its_image_to_the_doctor(tmp_path: Path) -> None:
-    tree(tmp_path, a=[CAT], b=[DOG])
+def test_a_damaged_file_leaves_its_image_out_unless_many_are_damaged(tmp_path: Path) -> None:
+    tree(tmp_path, **{name: [CAT] for name in "abcdefghijk"})
     put_text(tmp_path / "Annotations/b.xml", "<annotation><object>")
     data = open_dataset(tmp_path)
-    assert list(boxes_of(data).findings.failed) == [1]
-    assert "b.xml is not an annotation in Pascal VOC's format" in boxes_of(data).findings.failed[1]
-    put_text(tmp_path / "Annotations/a.xml", "<annotation><object>")
+    assert (len(data), data.left_out) == (10, ("JPEGImages/b.jpg",))
+    (note,) = data.notes
+    assert note.startswith("left out: 1 image whose annotation cannot be read: ")
+    assert "b.xml is not an annotation in Pascal VOC's format" in note
+    put_text(tmp_path / "Annotations/c.xml", "<annotation><object>")
+    with pytest.raises(DataError, match=r"2 of 11 annotations in .* cannot be read, more than 10%; .*b\.xml is not"):
+        open_dataset(tmp_path)
+    for name in "abcdefghijk":
+        put_text(tmp_path / f"Annotations/{name}.xml", "<annotation><object>")
     with pytest.raises(DataError, match=r"a\.xml is not an annotation in Pascal VOC's format"):
         open_dataset(tmp_path)
 

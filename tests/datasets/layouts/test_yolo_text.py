@@ -173,11 +173,15 @@ def test_splits_by_lists_and_folders_that_are_not_there(tmp_path: Path) -> None:
     assert "not there, although data.yaml names it: images/nowhere" in data.notes
 
 
-def test_a_damaged_file_leaves_its_image_to_the_doctor(tmp_path: Path) -> None:
-    put_text(ultralytics(tmp_path) / "labels/train/0.txt", "0 0.5 0.5 0.2\n")
-    failed = boxes_of(open_dataset(tmp_path)).findings.failed
-    assert list(failed) == [0]
-    assert "0.txt is not a label file of YOLO (a line has 4 numbers, neither 5 nor those of a polygon)" in failed[0]
+def test_a_damaged_file_leaves_its_image_out(tmp_path: Path) -> None:
+    ultralytics(tmp_path)
+    make_pictures(tmp_path, *(f"images/train/more{number}.jpg" for number in range(9)))
+    put_text(tmp_path / "labels/train/0.txt", "0 0.5 0.5 0.2\n")
+    data = open_dataset(tmp_path)
+    assert data.left_out == ("images/train/0.jpg",)
+    assert (
+        "0.txt is not a label file of YOLO (a line has 4 numbers, neither 5 nor those of a polygon)" in data.notes[-1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,9 +218,8 @@ def test_pixels_and_predictions_are_no_labels(line: str, why: str, tmp_path: Pat
     for name in ("train/0", "val/1"):
         put_text(tmp_path / f"labels/{name}.txt", line)
     put_text(tmp_path / "labels/train/none.txt", yolo_lines([0], [CAT]))
-    failed = boxes_of(open_dataset(tmp_path)).findings.failed
-    assert len(failed) == 2
-    assert all(why in each for each in failed.values())
+    with pytest.raises(DataError, match=rf"2 of 4 annotations .* cannot be read, more than 10%; .*{why}"):
+        open_dataset(tmp_path)
 
 
 def test_texts_of_words_are_no_labels(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.datasets.mutations.coco_file import CocoStyle, render_coco
 from tests.datasets.mutations.label_files import IdList
 from tests.datasets.mutations.mask_style import ClassList, MaskStyle
 from tests.datasets.mutations.outline_files import OutlineStyle
-from tests.datasets.mutations.pixels import class_mask, suffix_of
+from tests.datasets.mutations.pixels import class_mask, rectangles, suffix_of
 from tests.datasets.mutations.sample import Sample
 from tests.datasets.mutations.table import Table, render_table
 
@@ -47,12 +47,13 @@ class Listing:
 
 @dataclass
 class Case:
-    """``files`` are written as they are; ``culprits`` are words of which a refusal must say one, or an annotation file
-    where the case ``blames_annotations``. ``alternatives`` are other labels by number that are right too, and masks of
-    the numbers in ``uncertain`` may be others, if the words of ``remarks`` are said, each one of several separated by
-    bars. The words of ``told`` must be said whenever the case is read, those of ``told_of_folder`` if no file itself is
-    opened, and an annotation file or "left out" where it ``tells_annotations``. In the masks of ``other_first`` the
-    first class of objects is the last one of ``mask_names``.
+    """What is known of the images are ``kinds`` of ground truths, some of them ``optional_kinds``, as where all
+    outlines are boxes. ``files`` are written as they are; ``culprits`` are words of which a refusal must say one, or an
+    annotation file where the case ``blames_annotations``. ``alternatives`` are other labels by number that are right
+    too, and masks of the numbers in ``uncertain`` may be others, if the words of ``remarks`` are said, each one of
+    several separated by bars. The words of ``told`` must be said whenever the case is read, those of ``told_of_folder``
+    if no file itself is opened, and an annotation file or "left out" where it ``tells_annotations``. In the masks of
+    ``other_first`` the first class of objects is the last one of ``mask_names``.
     """
 
     layout: str
@@ -69,8 +70,10 @@ class Case:
     style: MaskStyle | None = None
     class_list: ClassList | None = None
     mask_names: tuple[str, ...] = ()
+    box_names: tuple[str, ...] = ("disc", "wall")
     class_names: bool = True
     optional_classes: set[str] = field(default_factory=set)
+    optional_kinds: set[str] = field(default_factory=set)
     culprits: set[str] = field(default_factory=set)
     alternatives: list[dict[int, frozenset[str]]] = field(default_factory=list)
     uncertain: set[int] = field(default_factory=set)
@@ -142,6 +145,11 @@ class Case:
         self.mask_names = tuple(name if one == old else one for one in self.mask_names)
         for style in self.coco:
             style.categories = [(key, name if one == old else one) for key, one in style.categories]
+
+    def expected_boxes(self, sample: Sample) -> list[tuple[str, tuple[float, ...]]]:
+        """The class and the edges (left, top, right, bottom) of each object."""
+        found = rectangles(sample.number, 3) if sample.classes else []
+        return [(self.box_names[index - 1], (left, top, right, bottom)) for index, top, left, bottom, right in found]
 
     def expected_mask_names(self) -> tuple[str, ...]:
         """Of the class indices; none where nothing says them."""

@@ -134,7 +134,9 @@ def unannotated_images(case: Case, choose: Choose) -> str:
         last = -1 if "imagenet" in case.layout else 0  # a folder whose images are listed
         folder = "" if bare else f"{PurePosixPath(case.samples[last].path).parent}/"
         path = f"{folder}extra_{position}{suffix}".removeprefix("./")
-        case.samples.append(Sample(case.next_number(), path, annotated=False, split=None))
+        empty = case.layout.startswith("yolo")  # where no file says that there is nothing
+        split = case.samples[0].split if empty else None
+        case.samples.append(Sample(case.next_number(), path, annotated=empty, split=split))
         case.culprits |= {path, f"extra_{position}"}
     return str(count)
 

@@ -77,7 +77,8 @@ def foreign_json(case: Case, choose: Choose) -> str:
 @mutation(FOREIGN, has_files)
 def sidecars(case: Case, choose: Choose) -> str:
     """A file next to each image: of a scraper, a camera, a program for boxes."""
-    suffix = choose((".json", ".txt", ".xml", ".xmp"))
+    own = ".txt" if case.layout.startswith("yolo") else ".xml" if case.layout.startswith("voc ") else ""
+    suffix = choose([each for each in (".json", ".txt", ".xml", ".xmp") if each != own])
     content = {
         ".json": b'{"id": 7, "likes": 12, "caption": ""}',
         ".txt": b"0 0.5 0.5 0.2 0.2\n",

@@ -17,7 +17,7 @@ from convolve.datasets.inventory import IMAGE_SUFFIXES
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE, Dataset
-from tests.datasets.ground_truths import labels_of, masks_of
+from tests.datasets.ground_truths import boxes_by_row, labels_of, masks_of
 from tests.datasets.mutations.case import Case
 from tests.datasets.mutations.pixels import identify, suffix_of
 from tests.datasets.mutations.sample import Sample
@@ -153,17 +153,19 @@ def _faults(case: Case, dataset: Dataset, root: Path) -> Iterator[Outcome]:
     told = case.told | files | (set() if case.opened else case.told_of_folder)
     if not _has_remarks(dataset, told):
         yield Outcome("not told", f"none of {', '.join(sorted(told))} ({dataset.reason})")
-    for kind in ("labels", "masks"):
-        if kind in case.kinds and kind not in dataset.ground_truths:
+    for kind in ("labels", "masks", "boxes"):
+        if kind in case.kinds and kind not in dataset.ground_truths and kind not in case.optional_kinds:
             yield Outcome(f"no {kind}", f"only {', '.join(dataset.ground_truths)} ({dataset.reason})")
-        if kind in dataset.ground_truths and kind not in case.kinds:
+        if kind in dataset.ground_truths and kind not in case.kinds and kind != "boxes":  # which outlines have too
             yield Outcome(f"invented {kind}", dataset.reason)
     yield from _foreign(case, dataset, reading)
     yield from _lost(case, dataset, reading)
     if "labels" in case.kinds:
         yield from _wrong_labels(case, dataset, reading)
-    if "masks" in case.kinds:
+    if "masks" in case.kinds and "masks" in dataset.ground_truths:
         yield from _wrong_masks(case, dataset, reading)
+    if "boxes" in case.kinds:
+        yield from _wrong_boxes(case, dataset, reading)
     yield from _wrong_splits(case, dataset, reading)
 
 
@@ -171,7 +173,8 @@ def _foreign(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcom
     """What is in the dataset and should not be."""
     samples = {sample.number: sample for sample in case.samples}
     for number in sorted(reading.rows.keys() - {sample.number for sample in case.annotated()}):
-        if any(dataset.ground_truths[kind].covers[reading.rows[number]].any() for kind in case.kinds):
+        known = [dataset.ground_truths[kind] for kind in case.kinds if kind in dataset.ground_truths]
+        if any(each.covers[reading.rows[number]].any() for each in known):
             name = samples[number].path if number in samples else dataset.images.name(reading.rows[number][0])
             yield Outcome("unlabeled image labeled", f"{name} ({dataset.reason})")
     missing = [name for name in reading.unknown if not is_told(dataset, name, len(reading.unknown))]
@@ -291,6 +294,20 @@ def _wrong_masks(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Ou
                 yield Outcome("wrong mask", f"{detail} ({dataset.reason})")
                 return
     yield from _wrong_meanings(case, dataset, pairs)
+
+
+def _wrong_boxes(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Outcome]:
+    """Boxes are equal if each image has the same ones of the same classes, in any order."""
+    boxes = boxes_by_row(dataset)
+    known = {sample.number: sample for sample in case.annotated() if not sample.damaged}
+    for number, rows in reading.rows.items():
+        for row in rows if number in known and known[number].exists else ():
+            found = sorted((normalize("NFC", name), *edges) for name, edges in boxes[row])
+            right = sorted((normalize("NFC", name), *edges) for name, edges in case.expected_boxes(known[number]))
+            alike = [one[0] for one in found] == [one[0] for one in right]
+            if not alike or not np.allclose([one[1:] for one in found], [one[1:] for one in right], atol=0.01):
+                yield Outcome("wrong boxes", f"{_name(case, number)} has {right}, read as {found} ({dataset.reason})")
+                return
 
 
 def _wrong_meanings(case: Case, dataset: Dataset, pairs: set[tuple[int, int]]) -> Iterator[Outcome]:

@@ -100,6 +100,7 @@ def boxes_of_objects(case: Case, choose: Choose) -> str:
         style.forms |= {sample.number: "box" for sample in samples}
     _blame(case, "box", "boxes", *(sample.path for sample in case.samples))
     case.told |= _BOXES
+    case.optional_kinds |= {"masks"}
     return word
 
 
@@ -110,6 +111,7 @@ def turned_boxes(case: Case, choose: Choose) -> str:
     for style in case.outlines:
         style.forms |= {sample.number: "turned box" for sample in samples}
     case.told -= _BOXES
+    case.optional_kinds |= {"masks"}
     _blame(case, "box", "boxes", *(sample.path for sample in case.samples))
     return word
 

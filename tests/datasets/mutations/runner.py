@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from tests.datasets.mutations import contents, foreign, labeling, masking, objects, outlining, tabular
+from tests.datasets.mutations import boxing, contents, foreign, labeling, masking, objects, outlining, tabular
 from tests.datasets.mutations.annotated import ANNOTATED
 from tests.datasets.mutations.arrays import ARRAYS
+from tests.datasets.mutations.boxing import BOXED
 from tests.datasets.mutations.case import Case, write
 from tests.datasets.mutations.judge import Outcome, judge
 from tests.datasets.mutations.layouts import FILES
 from tests.datasets.mutations.registry import MUTATIONS, mutate, mutations_for
 
-LAYOUTS = FILES | ANNOTATED | ARRAYS
+LAYOUTS = FILES | ANNOTATED | BOXED | ARRAYS
 """By name: from a number of images to a case; 3 at most."""
-REGISTERED = (contents, tabular, objects, masking, outlining, labeling, foreign)
+REGISTERED = (contents, boxing, tabular, objects, masking, outlining, labeling, foreign)
 """The modules whose import fills `MUTATIONS`."""
 _NUMBERS_OF_MUTATIONS = (1, 1, 1, 2, 2, 3, 4)
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one

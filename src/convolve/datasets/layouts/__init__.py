@@ -63,7 +63,7 @@ from convolve.values import Dataset
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
 LAYOUTS = (
-    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables, stacks,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text, stacks,
     masks, folders, names,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
@@ -293,8 +293,15 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
+    if not asked and _has_boxes_alone(readings[index]):  # which join what else is known of the same images
+        others = (
+            position
+            for position, one in enumerate(readings)
+            if not _has_boxes_alone(one) and len(explained[position]) >= _likely(one) * len(explained[index])
+        )
+        index = next(others, index)
     dataset, images = readings[index], explained[index]
-    if obstacles and dataset.layout in (folders.NAME, names.NAME, masks.NAME):
+    if obstacles and (dataset.layout in (folders.NAME, names.NAME, masks.NAME) or _has_boxes_alone(dataset)):
         _refuse_guess(dataset.layout, obstacles)
     notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
     for other, others in zip(readings, explained, strict=True):
@@ -307,6 +314,15 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     if left:
         notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
+
+
+def _has_boxes_alone(dataset: Dataset) -> bool:
+    return dataset.layout in _ANNOTATED and "boxes" in dataset.ground_truths and "masks" not in dataset.ground_truths
+
+
+def _likely(*readings: Dataset) -> float:
+    """The fraction of another reading's images that these explain at least, where they are as likely as it."""
+    return _MOST if any(dataset.layout == names.NAME for dataset in readings) else _ALIKE  # which fewer fit by chance
 
 
 def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
@@ -334,21 +350,26 @@ def _weigh(
     Raises `DataError` where both explain the images as well and differ.
     """
     own, others = explained
-    enough = _MOST if names.NAME in (dataset.layout, other.layout) else _ALIKE  # names that fit by chance are fewer
-    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= enough * own
+    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _likely(dataset, other) * own
     if (rivals and differ(dataset, other)) or has_class_of_masks(dataset, other):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
         )
-    if {dataset.layout, other.layout} <= _ANNOTATED and (image := disputed_image(dataset, other)):
+    alike = dataset.ground_truths.keys() == other.ground_truths.keys()
+    named = {dataset.layout, other.layout} <= _ANNOTATED and not yolo_text.is_nameless(other)
+    if alike and named and (image := disputed_image(dataset, other)):
         raise DataError(
             f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
             f"({other.reason}), which differ on {image}; choose --layout {dataset.layout} or --layout {other.layout}."
         )
     if rivals and other.given_splits and not dataset.given_splits and others >= own:
         return join_splits(dataset, other)
-    if {"masks", "boxes"} & other.ground_truths.keys() and dataset.layout != folders.NAME:
+    if _has_boxes_alone(other) and "boxes" in dataset.ground_truths and not (alike and named):
+        notes.append(f"{other.layout} was not taken: {other.reason}")
+    if (_has_boxes_alone(other) and others >= _MOST * own) or (
+        "masks" in other.ground_truths and dataset.layout != folders.NAME
+    ):
         return join_objects(dataset, other)
     if other.layout == folders.NAME and others >= _ALIKE * own and not have_same_classes(dataset, other):
         notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these classes")

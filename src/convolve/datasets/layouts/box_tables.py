@@ -208,6 +208,8 @@ def _row(columns: _Columns, row: Sequence[str]) -> _Row:
         return row[column] if 0 <= column < len(row) else ""
 
     shown = shorten(", ".join(row))
+    if len(row) <= max(*columns.edges, columns.label):
+        raise DataError(f"has a line that ends too early: {shown}; complete it.")
     written = [cell(column) for column in columns.edges]
     edges = None
     if not all(map(is_empty, written)):

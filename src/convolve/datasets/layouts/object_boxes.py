@@ -28,6 +28,7 @@ from convolve.datasets.layouts.annotated_images import (
 from convolve.datasets.layouts.parts import build_dataset
 from convolve.datasets.layouts.shapes import Edges
 from convolve.datasets.parallel import in_order
+from convolve.datasets.survey import MAX_UNREADABLE
 from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Flags, Header, Indices
 
@@ -43,14 +44,22 @@ def boxed_dataset(
     """A dataset of images whose objects have boxes: these, and as labels which classes each image has.
 
     An image that a file lists twice has the objects of both. Where the file gives the size of an image before it is
-    turned upright by its EXIF orientation, the boxes are turned with it. Images of another size than the file says are
-    left out, and so are boxes without area, inverted or outside of the image; others are cut at its edge. The notes say
-    all of this. Raises `DataError` for an object without a class, where files disagree on an image, and where nothing
-    remains.
+    turned upright by its EXIF orientation, the boxes are turned with it. Images of another size than the file says, and
+    those whose annotation cannot be read, are left out, and so are boxes without area, inverted or outside of the
+    image; others are cut at its edge. The notes say all of this. Raises `DataError` for an object without a class,
+    where files disagree on an image, where too many of them cannot be read, and where nothing remains.
     """
     check_names(inventory, found)
+    unread = [entry for entry in found if entry.failed]
+    if len(unread) > MAX_UNREADABLE * len(found):
+        raise DataError(
+            f"{len(unread)} of {len(found)} annotations in {inventory.root} cannot be read, more than "
+            f"{MAX_UNREADABLE:.0%}; repair or remove them ({unread[0].failed})."
+        )
     names = tuple(dict.fromkeys(name for name in classes if name not in (BACKGROUND, IGNORED)))
-    listed, notes = unique_images(inventory, found)
+    listed, notes = unique_images(inventory, [entry for entry in found if not entry.failed])
+    if unread:
+        notes.append(f"left out: {count_of(len(unread), 'image')} whose annotation cannot be read: {unread[0].failed}")
     entries, differing, said = _as_upright(inventory, listed)
     if not entries:
         raise DataError(
@@ -66,9 +75,14 @@ def boxed_dataset(
     notes += [f"not read: tags of {count_of(len(tagged), 'image')}, such as {list_names(tagged)}"] if tagged else []
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))
     reason = f"{reason}; {count_of(len(entries), 'image')} with {count_of(len(boxes.boxes), 'object')} in boxes"
-    ground_truths = {"boxes": boxes, "labels": Labels(boxes.presence().astype(np.uint8), names)}
+    present = boxes.presence()
+    for index, entry in enumerate(entries):
+        if entry.size is None:  # what an image shows is known even if it cannot be read
+            present[index] = [name in {one.name for one in entry.objects} for name in names]
+    ground_truths = {"boxes": boxes, "labels": Labels(present.astype(np.uint8), names)}
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
-    return replace(dataset, notes=tuple(notes), left_out=tuple(sorted(image for image, _ in differing)))
+    left = {*(image for image, _ in differing), *(entry.image for entry in unread)}
+    return replace(dataset, notes=tuple(notes), left_out=tuple(sorted(left)))
 
 
 def check_names(inventory: Inventory, entries: Sequence[AnnotatedImage]) -> None:
@@ -85,10 +99,10 @@ def boxes_of(entries: Sequence[AnnotatedImage], classes: Sequence[str]) -> tuple
     on what is left out and on what is cut at the images' edges.
     """
     positions = {name: index for index, name in enumerate(classes)}
-    failed = {index: entry.failed for index, entry in enumerate(entries) if entry.failed}
+    failed: dict[int, str] = {}
     found: list[tuple[int, int, ObjectBox, bool]] = []
     for index, entry in enumerate(entries):
-        named = [one for one in entry.objects if one.name in positions]
+        named = [one for one in entry.objects if one.name in positions and entry.size is not None]
         try:
             placed = [(one, box) for one, box in zip(named, _boxes(entry, named), strict=True) if box]
         except ImageError as error:
@@ -133,17 +147,16 @@ def turn_edges(edges: Edges, orientation: int, size: tuple[int, int]) -> Edges:
 
 
 def _boxes(entry: AnnotatedImage, objects: Sequence[NamedObject]) -> list[ObjectBox | None]:
-    """The box of each object, or None where it has none; as shapes of an image that cannot be read have none. Raises
-    `DataError` for a damaged shape, and for shapes that take too long.
+    """The box of each object, or None where it has none. Raises `DataError` for a damaged shape, and `ImageError` for
+    shapes that take too long.
     """
-    bare = [one.shape for one in objects if one.box is None and one.shape is not None]
-    if entry.size is not None and bare:
-        check_steps(entry.image, bare, entry.size)
+    size = entry.size or (0, 0)
+    check_steps(entry.image, [one.shape for one in objects if one.box is None and one.shape is not None], size)
     found: list[ObjectBox | None] = []
     for one in objects:
         box = one.box
-        if box is None and one.shape is not None and entry.size is not None:
-            edges = one.shape.bounds(entry.size)
+        if box is None and one.shape is not None:
+            edges = one.shape.bounds(size)
             box = ObjectBox(edges, one.shape.area()) if edges else None
         found.append(box)
     return found
@@ -196,7 +209,7 @@ def _as_upright(
     turned: dict[str, list[str]] = {}
     for entry, header in zip(entries, in_order(read_header, range(len(entries))), strict=True):
         if header is None:
-            fitting.append(replace(entry, size=None, objects=()) if entry.fractions else entry)
+            fitting.append(replace(entry, size=None))
             continue
         height, width = header.size
         stored = (width, height) if header.orientation >= SIDEWAYS else header.size

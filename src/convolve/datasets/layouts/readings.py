@@ -118,7 +118,8 @@ def join_objects(dataset: Dataset, other: Dataset) -> Dataset:
                 ground_truths={**dataset.ground_truths, kind: found.take(indices)},
                 annotations=other.annotations or dataset.annotations,
             )
-    return dataset
+    only_boxes = "masks" not in other.ground_truths
+    return join_splits(dataset, other) if only_boxes and other.given_splits and not dataset.given_splits else dataset
 
 
 def _paths(dataset: Dataset) -> Sequence[str]:

@@ -359,7 +359,8 @@ def _label_columns(
         return (same,)
     telling = [column for column in others if header[column] not in _INDICES or not columns.start]
     telling = [column for column in telling if not _counts_rows(body, column)]
-    classes = [column for column in telling if column not in _split_flags(header)]
+    splits = set(_split_flags(header))
+    classes = [column for column in telling if column not in splits]
     flags = {cell.casefold() for column in classes for cell in values[column]}
     if columns.start and len(classes) > 1 and flags <= set(_FLAGS):
         return tuple(classes)

@@ -53,7 +53,7 @@ class _File:
 
 
 def recognize(inventory: Inventory) -> Dataset | None:
-    """The dataset in a folder with such files, or None. A file that cannot be read leaves its image to the doctor.
+    """The dataset in a folder with such files, or None. A file that cannot be read leaves its image out.
 
     Raises `DataError` where none can be read, or none has an image.
     """
@@ -62,33 +62,47 @@ def recognize(inventory: Inventory) -> Dataset | None:
         return None
     if not any(file.annotation for file in files):
         raise DataError(str(files[0].failed))
-    finder = ImageFinder(inventory.images)
     lists, notes = _read_lists(inventory)
-    entries, missing, others = [], [], []
-    for file in files:
-        image, other = _find(finder, file)
-        if image is None:
-            missing.append(file.name)
-            continue
-        others += [f"{file.name} ({other})"] if other else []
-        entries.append(_entry(inventory, file, image, lists))
-    if not entries:
-        raise DataError(f"{inventory.root} holds none of the images of {list_names(missing)}; put them there.")
-    if not any(entry.objects for entry in entries):
-        raise NoOutlinesError(
-            f"{files[0].name} in {inventory.root} has no object, nor has another file; annotate some."
-        )
-    if missing:
-        notes.append(f"left out: {count_of(len(missing), 'file')} without an image, such as {list_names(missing)}")
-    if others:
-        named = f"{count_of(len(others), 'file')}, such as {list_names(others)}"
-        notes.append(f"the filename inside is another image than the file is called, which counts: {named}")
+    entries, more = _read_entries(inventory, files, lists)
     bare = [entry.image for entry in entries if lists and entry.split is None]
     notes += [f"in none of ImageSets/Main: {count_of(len(bare), 'image')}, such as {list_names(bare)}"] * bool(bare)
     names = sorted({one.name for entry in entries for one in entry.objects}, key=natural)
     reason = f"{count_of(len(files), 'file')} of Pascal VOC, such as {entries[0].source}"
     dataset = boxed_dataset(inventory, NAME, reason, entries, names)
-    return replace(dataset, notes=(*notes, *dataset.notes))
+    return replace(dataset, notes=(*notes, *more, *dataset.notes))
+
+
+def _read_entries(
+    inventory: Inventory, files: Sequence[_File], lists: Mapping[str, str]
+) -> tuple[list[AnnotatedImage], list[str]]:
+    """What the files say of images that are here, and notes on the others. Raises `DataError` where none is, and
+    `NoOutlinesError` where no object is.
+    """
+    finder = ImageFinder(inventory.images)
+    entries, missing, others = [], [], []
+    for file in files:
+        image, other = _find(finder, file)
+        others += [f"{file.name} ({other})"] if other else []
+        if image is None:
+            missing.append(file.name)
+        else:
+            entries.append(_entry(inventory, file, image, lists))
+    bare = not any(file.annotation.objects for file in files if file.annotation)
+    if bare or (entries and not any(entry.objects for entry in entries)):
+        first = f"{files[0].name} in {inventory.root}"
+        raise NoOutlinesError(f"{first} has no object, nor has another file; annotate some.")
+    if not entries:
+        raise DataError(f"{inventory.root} holds none of the images of {list_names(missing)}; put them there.")
+    entries, spare = _without_empty(entries)
+    notes = []
+    if missing:
+        notes.append(f"left out: {count_of(len(missing), 'file')} without an image, such as {list_names(missing)}")
+    if others:
+        named = f"{count_of(len(others), 'file')}, such as {list_names(others)}"
+        notes.append(f"the filename inside is another image than the file is called, which counts: {named}")
+    if spare:
+        notes.append(f"not read: {count_of(len(spare), 'file')} without objects, such as {list_names(spare)}")
+    return entries, notes
 
 
 def _read(inventory: Inventory, name: str) -> _File | None:
@@ -132,6 +146,18 @@ def _entry(inventory: Inventory, file: _File, image: str, lists: Mapping[str, st
     except ValueError as error:
         raise DataError(f"{inventory.root / file.name} has an object without a name; give it one.") from error
     return AnnotatedImage(image, file.name, objects, found.size, split)
+
+
+def _without_empty(entries: Sequence[AnnotatedImage]) -> tuple[list[AnnotatedImage], list[str]]:
+    """The entries without those of folders in which no file has an object, where another file speaks of the same image;
+    and the files left out.
+    """
+    filled = {PurePosixPath(entry.source).parent for entry in entries if entry.objects}
+    known = {entry.image for entry in entries if PurePosixPath(entry.source).parent in filled}
+    spare = {
+        entry.source for entry in entries if entry.image in known and PurePosixPath(entry.source).parent not in filled
+    }
+    return [entry for entry in entries if entry.source not in spare], sorted(spare, key=natural)
 
 
 def _box(one: VocObject) -> ObjectBox:

@@ -80,7 +80,7 @@ def _read_yaml(root: Path, name: str) -> YoloConfig | None:
 
 def _as_config(name: str, document: Mapping[str, Any]) -> YoloConfig:
     """Raises `ValueError`."""
-    names = document["names"]
+    names = document.get("names")
     pairs = names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else [])
     classes = {as_whole(key, 0, _HIGHEST): class_name(value) for key, value in pairs}
     if not classes or not all(classes.values()):

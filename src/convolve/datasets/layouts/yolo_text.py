@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from convolve.datasets.inventory import Inventory, take_inventory
+from convolve.datasets.inventory import IMAGE_SUFFIXES, Inventory, take_inventory
 from convolve.datasets.layouts.annotated_images import (
     BOX,
     AnnotatedImage,
@@ -25,10 +25,11 @@ from convolve.datasets.layouts.annotated_images import (
 )
 from convolve.datasets.layouts.object_boxes import boxed_dataset
 from convolve.datasets.layouts.shapes import Edges
+from convolve.datasets.layouts.table_cells import decode_text
 from convolve.datasets.layouts.yolo_config import LISTS, YoloConfig, find_config, find_splits
 from convolve.errors import DataError
 from convolve.untrusted.fields import as_number, as_whole
-from convolve.untrusted.files import read_start, read_text
+from convolve.untrusted.files import read_file, read_start
 from convolve.values import Dataset
 
 NAME = "yolo"
@@ -65,7 +66,7 @@ _Objects = tuple[tuple[int, Edges], ...]
 
 def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder with such files, or None. The images may be in a folder next to it, where it has none. A
-    file that cannot be read leaves its image to the doctor.
+    file that cannot be read leaves its image out.
 
     Raises `DataError` for a damaged list of classes, for a number that it does not have, and where no file can be read.
     """
@@ -93,7 +94,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
             source = pairs.files.get(image, "")
             split = splits.get(image) if splits else find_split(image)
             entries.append(AnnotatedImage(image, source, boxes, None, split, fractions=True, failed=failed.get(image)))
-    bare, orphans = pairs.without, pairs.orphans
+    bare, orphans = pairs.without, [name for name in pairs.orphans if _are_labels(inventory.root, [name])]
     notes += [f"no label file, so no objects: {count_of(len(bare), 'image')}, such as {list_names(bare)}"] * bool(bare)
     if orphans:
         notes.append(
@@ -137,14 +138,16 @@ def _pair(images: Sequence[str], texts: Sequence[str]) -> _Pairs:
     orphans = [
         name
         for stem, name in called.items()
-        if name not in known and stem.rpartition("/")[0] in folders and not LISTS.search(name) and "/" in name
+        if name not in known and stem.rpartition("/")[0] in folders and not LISTS.search(name)
     ]
     return _Pairs(files, without, orphans)
 
 
 def _label_names(image: str) -> list[str]:
     """What the label file of an image may be called, without its suffix."""
-    stem = normalize("NFC", image).rpartition(".")[0] or image
+    name = normalize("NFC", image)
+    suffix = PurePosixPath(name).suffix
+    stem = name.removesuffix(suffix) if suffix.casefold() in IMAGE_SUFFIXES else name
     parts = stem.removeprefix("../").split("/")
     twins = [
         "/".join([*parts[:index], "labels", *parts[index + 1 :]])
@@ -159,22 +162,27 @@ def _are_labels(root: Path, names: Sequence[str]) -> bool:
     found = []
     for name in names[:: max(1, len(names) // _PROBED)]:
         try:
-            text = read_start(root / name, _START).decode("utf-8", "replace").strip()
-        except OSError:
+            text = decode_text(read_start(root / name, _START))[0].strip()
+        except (OSError, UnicodeDecodeError):
             continue
         found += [_NUMBERS.match(text) is not None] if text else []
     return any(found) and sum(found) >= _MOST * len(found)
 
 
+def is_nameless(dataset: Dataset) -> bool:
+    """Whether a dataset of such files has no list of classes, so that these cannot be compared with others."""
+    return dataset.layout == NAME and not dataset.sources
+
+
 def _read(path: Path, keypoint_numbers: int) -> _Objects | str:
     """The objects of a file, or why it cannot be read."""
     try:
-        lines = [line.split() for line in read_text(path, _LARGEST).splitlines()]
+        lines = [line.split() for line in decode_text(read_file(path, _LARGEST))[0].splitlines()]
         return tuple(_object(words, keypoint_numbers) for words in lines if words)
     except OSError as error:
         return f"{path} cannot be read ({error.strerror or error}); check its permissions."
     except ValueError as error:
-        why = "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
         return f"{path} is not a label file of YOLO ({why}); correct it."
 
 

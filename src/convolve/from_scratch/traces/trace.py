@@ -6,11 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from convolve.from_scratch.arrays import Array
 
 Cell = tuple[str, int, int]
 """A grid's name, the row and the column, counted from 0."""
+
+Point = tuple[float, float]
+"""x to the right and y downwards, in the units of the drawing."""
+ShapeKind = Literal["box", "area", "line", "dot", "text"]
+Mark = Literal["drawn", "selected", "removed", "brief"]
+"""What a step makes of a shape: it is drawn, selected for good, removed (and still visible, crossed out), or visible in
+this step alone.
+"""
 
 _SMALL = 0.001
 _LARGE = 1e9
@@ -51,9 +60,30 @@ class TermTable:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Part of a drawing by name: a polygon (a "box", or a filled "area"), a "line", a "dot" or "text", with a ``label``
+    at the first of its ``points``. One that no step marks is always visible.
+    """
+
+    name: str
+    kind: ShapeKind
+    points: tuple[Point, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The shapes that steps mark. ``extent`` is left, top, right, bottom of what is visible."""
+
+    title: str
+    extent: tuple[float, float, float, float]
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
 class Step:
     """One calculation: the cells that are its ``inputs``, the terms, the equations, and each cell of its ``outputs``
-    with the value after this step.
+    with the value after this step; and by name the shapes of the drawing that it marks.
     """
 
     title: str
@@ -61,6 +91,7 @@ class Step:
     equations: tuple[str, ...]
     inputs: tuple[Cell, ...]
     outputs: tuple[tuple[Cell, float], ...]
+    marks: tuple[tuple[str, Mark], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,11 +105,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trace:
-    """An operation from its inputs to its results."""
+    """An operation from its inputs to its results, with a drawing where there is something to see."""
 
     title: str
     grids: tuple[Grid, ...]
     phases: tuple[Phase, ...]
+    drawing: Drawing | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:

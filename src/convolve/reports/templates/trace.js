@@ -6,7 +6,10 @@
     row,
     inputs: row.dataset.inputs.split(" ").filter(Boolean),
     outputs: row.dataset.outputs.split(" ").map((pair) => pair.split("=")),
+    marks: new Map((row.dataset.marks ?? "").split(" ").filter(Boolean).map((pair) => pair.split("="))),
   }));
+  const marked = new Set(steps.flatMap((step) => [...step.marks.keys()]));
+  const shapes = [...document.querySelectorAll("[data-shape]")].filter((shape) => marked.has(shape.dataset.shape));
   const computed = new Set(steps.flatMap((step) => step.outputs.map(([id]) => id)));
   const untouched = [...document.querySelectorAll(".result td")].filter((cell) => !computed.has(cell.dataset.cell));
   const zeros = untouched.map((cell) => cell.textContent);
@@ -38,6 +41,17 @@
     for (const grid of player.querySelectorAll(".grid")) grid.classList.toggle("idle", !active.has(grid.dataset.grid));
   }
 
+  function renderDrawing() {
+    for (const shape of shapes) {
+      const id = shape.dataset.shape;
+      const last = steps.slice(0, position + 1).findLast((step) => step.marks.has(id));
+      const current = last === steps[position];
+      const mark = last?.marks.get(id) ?? "hidden";
+      shape.dataset.mark = mark === "brief" && !current ? "hidden" : mark;
+      shape.classList.toggle("current", current);
+    }
+  }
+
   function renderStep() {
     const { row } = steps[position];
     const heading = document.createElement("h3");
@@ -54,6 +68,7 @@
   function show(step) {
     position = Math.max(0, Math.min(steps.length - 1, step));
     renderGrids();
+    renderDrawing();
     renderStep();
   }
 

@@ -25,15 +25,20 @@ if TYPE_CHECKING:
 
 OperationName = Literal[
     "size", "conv2d", "conv1d", "pool", "affine", "maxout", "activation", "dropout", "batchnorm", "layernorm", "lrn",
-    "softmax", "hinge", "l1", "l2", "filters",
+    "softmax", "hinge", "l1", "l2", "iou", "nms", "average-precision", "yolo", "filters",
 ]  # fmt: skip
-Kind = Literal["max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe"]
+Kind = Literal[
+    "max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe",
+    "v1", "v2", "v3",
+]  # fmt: skip
 _SIGNED = Parameter(allow_leading_hyphen=True)  # numbers may begin with a minus
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """Show how a layer computes, value by value, forward and backward; or filter a photograph."""
+    """Show how a layer computes, value by value, forward and backward, or how boxes are found and judged; or filter a
+    photograph.
+    """
 
     operation: OperationName | None = None
     """Operation to compute; without it and without --input, the lectures' worked examples are listed."""
@@ -43,16 +48,20 @@ class Scratch:
     input: Annotated[str | None, _SIGNED] = None
     """Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a photograph. For
     affine, maxout, softmax, hinge, batchnorm and layernorm each row is an example; for lrn each row is a position and
-    each column a channel; for size: rows and columns."""
+    each column a channel; for size: rows and columns. For iou each row is a box, left top right bottom in pixels; for
+    nms a box, its confidence and, if there are several, its class; for average-precision the image, box and score of a
+    detection, or its score and 1 (right) or 0; for yolo a descriptor, t_x t_y t_w t_h c_1 ... p_obj."""
     kernel: Annotated[str | None, _SIGNED] = None
     """Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces separated by
     |), γ of a normalization, dropout mask, or window size for size; written like --input."""
     bias: Annotated[str | None, _SIGNED] = None
     """Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default: none."""
     target: Annotated[str | None, _SIGNED] = None
-    """Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a matrix."""
+    """Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a matrix. For
+    iou the boxes of the ground truth; for average-precision the image and box of each object, or their number."""
     stride: int | None = None
-    """Stride of the window; default: 1, for pooling the window size."""
+    """Stride of the window (default: 1, for pooling the window size), or side of yolo's cells in pixels (default: 64
+    for v1, else 32)."""
     padding: int | None = None
     """Zeros added on each side of the input; default: 0."""
     dilation: int | None = None
@@ -60,12 +69,22 @@ class Scratch:
     groups: int | None = None
     """Number of groups that channels and filters are divided into; default: 1."""
     kind: Kind | None = None
-    """Pooling (max, min, average; default: max), activation (default: relu), or constants of lrn (paper, caffe;
-    default: paper)."""
+    """Pooling (max, min, average; default: max), activation (default: relu), constants of lrn (paper, caffe;
+    default: paper), or version of yolo (v1, v2, v3; default: v1)."""
     size: int | None = None
-    """Side of the pooling window (default: 2), or number of channels that lrn sums over (default: 5)."""
+    """Side of the pooling window (default: 2), number of channels that lrn sums over (default: 5), or of yolo's cells
+    along each side of the image (default: 7 for v1, else 13)."""
     probability: float | None = None
     """Probability of dropout; default: 0.5."""
+    cell: str | None = None
+    """Row and column of yolo's cell, counted from 1, such as "4 3"."""
+    anchors: str | None = None
+    """Width and height in pixels of the anchor of each row of yolo v2 or v3, written like --input; default: the
+    published ones."""
+    confidence: float | None = None
+    """Confidence, or score, above which a box stays in nms and yolo; default: 0.5."""
+    iou_threshold: float | None = None
+    """IoU above which nms removes a box, and average-precision takes a detection for right; default: 0.5."""
     backward: bool | None = None
     """Also compute the gradients."""
     delta: Annotated[str | None, _SIGNED] = None

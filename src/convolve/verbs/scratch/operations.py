@@ -11,16 +11,19 @@ import numpy as np
 
 from convolve.errors import OptionError
 from convolve.files import check_replaceable
-from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.arrays import Array, Labels
 from convolve.from_scratch.filters import FilteredImage, apply_all
-from convolve.from_scratch.traces import local_response_norm, pooling
+from convolve.from_scratch.traces import local_response_norm, pooling, yolo
 from convolve.from_scratch.traces.activations import CURVES, activation_trace
 from convolve.from_scratch.traces.affine import AffineInputs, affine_trace
+from convolve.from_scratch.traces.average_precision import Detections, Judgments, detections_trace, judged_trace
 from convolve.from_scratch.traces.convolution import ConvolutionInputs, convolution_trace
 from convolve.from_scratch.traces.dropout import DropoutInputs, dropout_trace
+from convolve.from_scratch.traces.intersection_over_union import IoUInputs, iou_trace
 from convolve.from_scratch.traces.losses import Scores, distance_trace, hinge_trace, softmax_trace
 from convolve.from_scratch.traces.maxout import MaxoutInputs, maxout_trace
 from convolve.from_scratch.traces.normalization import NormalizationInputs, normalization_trace
+from convolve.from_scratch.traces.suppression import SuppressionInputs, suppression_trace
 from convolve.from_scratch.traces.trace import Trace
 from convolve.from_scratch.traces.windows import size_trace
 from convolve.from_scratch.windows import Sliding
@@ -32,6 +35,7 @@ from convolve.verbs.scratch.numbers import Numbers, bounded_integer, read_number
 MOST_TERMS = 20_000
 """The most products of a forward pass, or values of the padded input, that are written out."""
 _LONGEST_SIDE = 480
+_LARGEST_WHOLE = 2**31
 _COMMON = frozenset({"operation", "example", "input", "page"})
 
 
@@ -138,6 +142,69 @@ def _distance(options: Scratch, x: Numbers) -> Trace:
     return distance_trace("l1" if options.operation == "l1" else "l2", values, target, backward=bool(options.backward))
 
 
+def _iou(options: Scratch, x: Numbers) -> Trace:
+    target = read_numbers("target", _required(options, "target", "the boxes of the ground truth, such as '0 0 9 9'"))
+    given = IoUInputs(_rows("input", x, _BOX), _rows("target", target, _BOX))
+    _check_size(math.prod(given.shape))
+    return iou_trace(given)
+
+
+def _suppression(options: Scratch, x: Numbers) -> Trace:
+    rows = _rows("input", x, f"{_BOX} confidence", f"{_BOX} confidence class")
+    _check_size(len(rows) ** 2)
+    classes = _whole("class", rows[:, 5]) if rows.shape[1] == 6 else np.ones(len(rows), np.int64)
+    confidence, threshold = _fraction(options, "confidence"), _fraction(options, "iou_threshold")
+    return suppression_trace(SuppressionInputs(rows[:, :4], rows[:, 4], classes, confidence, threshold))
+
+
+def _average_precision(options: Scratch, x: Numbers) -> Trace:
+    rows = _rows("input", x, "score right", f"image {_BOX} score")
+    wanted = "the number of objects" if rows.shape[1] == 2 else "the image and box of each object"
+    target = read_numbers("target", _required(options, "target", wanted))
+    if rows.shape[1] == 2:
+        if options.iou_threshold is not None:
+            raise OptionError("The input says what is right; omit --iou-threshold, or give images and boxes.")
+        _check_size(8 * len(rows))
+        count = int(_whole("target", _rows("target", target, "objects")).item()) if target.size == 1 else 0
+        if count < 1:
+            raise OptionError("target must be one whole number of at least 1, that of the objects.")
+        return judged_trace(Judgments(rows[:, 0], rows[:, 1], count))
+    objects = _rows("target", target, f"image {_BOX}")
+    _check_size(len(rows) * (8 + len(objects)))
+    _whole("image", np.concatenate([rows[:, 0], objects[:, 0]]))
+    threshold = _fraction(options, "iou_threshold")
+    return detections_trace(Detections(rows[:, :5], rows[:, 5], objects, threshold))
+
+
+def _yolo(options: Scratch, x: Numbers) -> Trace:
+    version, rows = _kind(options, yolo.VERSIONS), _bounded_matrix(x)
+    position = read_numbers("cell", _required(options, "cell", "the row and column of its cell, such as '4 3'")).ravel()
+    if len(position) != 2:
+        raise OptionError("cell must be two whole numbers, row and column, such as '4 3'.")
+    count = bounded_integer("size", options.size, yolo.COUNTS[version], 1)
+    _check_size(count**2)
+    row, column = (_whole("cell", position) - 1).tolist()
+    cell = yolo.GridCell(row, column, count, bounded_integer("stride", options.stride, yolo.SIDES[version], 1))
+    return yolo.yolo_trace(
+        yolo.Descriptors(version, rows, cell, _anchors(options, version, len(rows)), _fraction(options, "confidence"))
+    )
+
+
+def _anchors(options: Scratch, version: str, count: int) -> Numbers | None:
+    """Those given, or the first of the version's; None for v1, which has none."""
+    if options.anchors is not None:
+        if version == "v1":
+            raise OptionError("yolo v1 has no anchors; omit --anchors, or choose --kind v2.")
+        return _rows("anchors", read_numbers("anchors", options.anchors), "width height")
+    if version == "v1":
+        return None
+    published = yolo.ANCHORS[version]
+    if count > len(published):
+        raise OptionError(f"yolo {version} has {len(published)} published anchors for {count} rows; give --anchors.")
+    return np.array(published[:count], np.float64)
+
+
+_BOX = "left top right bottom"
 _GRADIENTS = frozenset({"backward", "delta"})
 _WEIGHTS = _GRADIENTS | {"kernel", "bias"}
 _SLIDING = frozenset({"stride", "padding", "dilation"})
@@ -158,6 +225,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "hinge": Operation(_classifier_loss, _LOSS),
     "l1": Operation(_distance, _LOSS),
     "l2": Operation(_distance, _LOSS),
+    "iou": Operation(_iou, frozenset({"target"})),
+    "nms": Operation(_suppression, frozenset({"confidence", "iou_threshold"})),
+    "average-precision": Operation(_average_precision, frozenset({"target", "iou_threshold"})),
+    "yolo": Operation(_yolo, frozenset({"kind", "size", "stride", "cell", "anchors", "confidence"})),
 }
 """By name, in the order of the help text; `filters` takes a photograph and has no trace."""
 
@@ -212,7 +283,7 @@ def _check_options(options: Scratch) -> None:
     names = _COMMON if operation == "filters" else _COMMON | OPERATIONS[operation].options
     for spec in fields(options):
         if getattr(options, spec.name) is not None and spec.name not in names:
-            raise OptionError(f"{operation} does not take {spec.name}; omit --{spec.name}.")
+            raise OptionError(f"{operation} does not take {spec.name}; omit --{spec.name.replace('_', '-')}.")
     if options.page:
         check_replaceable(options.page, is_page, "page that convolve wrote")
 
@@ -270,6 +341,29 @@ def _matrix(name: str, numbers: Numbers) -> Numbers:
         raise OptionError(f"{name} must be one matrix of rows and columns; remove the | or further axes.")
     matrix: Numbers = numbers[0]
     return matrix
+
+
+def _rows(name: str, numbers: Numbers, *layouts: str) -> Numbers:
+    """A matrix whose rows have one of the ``layouts``, named column by column."""
+    rows = _matrix(name, numbers)
+    if rows.shape[1] not in {len(layout.split()) for layout in layouts}:
+        raise OptionError(f"{name} has rows of {rows.shape[1]}; each must be {', or '.join(layouts)}.")
+    return rows
+
+
+def _whole(name: str, numbers: Numbers) -> Labels:
+    if (numbers % 1 != 0).any() or (np.abs(numbers) > _LARGEST_WHOLE).any():
+        raise OptionError(f"{name} must be whole numbers; one is {next(iter(numbers[numbers % 1 != 0]), 'too large')}.")
+    return numbers.astype(np.int64)
+
+
+def _fraction(options: Scratch, name: str) -> float:
+    """The option ``name``'s value, from 0 to 1; default: 0.5."""
+    value: float | None = getattr(options, name)
+    value = 0.5 if value is None else value
+    if not 0 <= value <= 1:
+        raise OptionError(f"{name.replace('_', '-')} is {value:g}; it must be from 0 to 1.")
+    return value
 
 
 def _vector(name: str, text: str | None) -> Numbers | None:
