@@ -9,7 +9,7 @@ import torch
 
 from convolve.interop.weights import read_weights
 from convolve.models import create
-from convolve.setup.prepare import StartingWeights
+from convolve.setup.starting_weights import StartingWeights
 from tests.fuzz.reader import put, register
 
 _FILES: Final = Path(__file__).parents[1] / "interop" / "darknet" / "forward"

@@ -20,7 +20,7 @@ from torchvision.ops import box_convert, nms
 from convolve.errors import WeightsError
 from convolve.interop.weights import read_weights
 from convolve.models import Network, create
-from convolve.setup.prepare import find_starting_weights
+from convolve.setup.starting_weights import find_starting_weights
 from tests.interop.darknet_numbers import HERE, SHARED, box_head, outputs_by_layer, with_weights
 
 CLOSE = 1e-4

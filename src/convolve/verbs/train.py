@@ -214,8 +214,9 @@ def _train(
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
-    from convolve.setup.prepare import build_training, find_starting_weights
+    from convolve.setup.prepare import build_training
     from convolve.setup.restore import reopen_training
+    from convolve.setup.starting_weights import find_starting_weights
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
     from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run
