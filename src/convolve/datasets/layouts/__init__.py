@@ -293,7 +293,9 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
-    if not asked and _has_boxes_alone(readings[index]):  # which join what else is known of the same images
+    if (
+        not asked and readings[index].layout in _ANNOTATED and _has_boxes_alone(readings[index])
+    ):  # which join what else is known of the same images
         likely = (
             position
             for position, one in enumerate(readings)

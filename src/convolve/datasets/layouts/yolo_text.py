@@ -34,7 +34,7 @@ from convolve.values import Dataset
 
 NAME = "yolo"
 EXPECTED = "YOLO's labels/*.txt next to images/, with data.yaml"
-MARK = re.compile(r"\.txt$", re.IGNORECASE)
+MARK = re.compile(r"^(?!(?:.*/)?(?:classes|labels|names|readme|license)\.txt$).*\.txt$", re.IGNORECASE)
 _FOLDERS = ("images", "JPEGImages")
 """Folders next to which there is one called `labels`."""
 _LARGEST = 2**24  # bytes of a file for one image
