@@ -44,7 +44,7 @@ def outputs_by_layer(network: Network) -> Iterator[dict[int, Tensor]]:
         return hook
 
     handles = [
-        module.register_forward_hook(note(int(name.rpartition(".")[2])))  # type: ignore[arg-type]
+        module.register_forward_hook(note(int(name.rpartition(".")[2])))
         for name, module in network.named_modules()
         if re.search(r"(stages\.stage\d+|layers)\.\d+$", name)
     ]

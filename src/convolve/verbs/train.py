@@ -216,11 +216,11 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     from convolve.setup.restore import reopen_training
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
-    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run
+    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run, recipe_to_build
 
     run = open_run(folder)
     inner_path(folder, CHECKPOINTS)  # which refuses a link
-    recipe = run.recipe
+    recipe = recipe_to_build(run)
     if run.manifest.results:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
     weights = recipe.transfer.weights
