@@ -12,6 +12,7 @@ import pytest
 import convolve
 from convolve.errors import RunError
 from convolve.models import create
+from convolve.training.checkpoints import RunFiles
 from convolve.training.run import open_run
 from tests.verbs.synthetic import QUICK, folders, train
 
@@ -45,3 +46,23 @@ def test_a_run_of_a_network_from_a_file_needs_the_file_no_more(tmp_path: Path, m
     (tmp_path / "run" / "network.cfg").write_text(CFG.replace("relu", "linear"))
     with pytest.raises(RunError, match=r"network\.cfg is damaged: its content does not match its digest"):
         convolve.evaluate(tmp_path / "run", threads=1, progress=False)
+
+
+def test_a_stopped_training_goes_on_without_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = folders(tmp_path / "data", {"a": 16, "b": 16})
+    (tmp_path / "own.cfg").write_text(CFG)
+    (tmp_path / "own.weights").write_bytes(struct.pack("<3iQ", 0, 2, 0, 0) + bytes(4 * (4 + 108)))  # the first layer
+    options = QUICK | {"network": str(tmp_path / "own.cfg"), "weights": str(tmp_path / "own.weights"), "epochs": 2}
+    train(data, **options, out=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFiles, "close_epoch", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(data, **options, out=tmp_path / "cut")
+    (tmp_path / "own.cfg").unlink()
+    train(resume=tmp_path / "cut")
+    weights = [(tmp_path / run / "weights.safetensors").read_bytes() for run in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -28,9 +28,9 @@ def load_weights(network: Network, state: Mapping[str, Tensor], *, partial: bool
     """Load what fits by name and shape; returns the names of the parameters that stay randomly initialized.
 
     Those are the head's, or where there are `inherited_layers` all that the paper initializes randomly; with a
-    ``partial`` state all that it lacks. Entries for a
-    head that the network does not have are ignored. Raises `WeightsError`, before anything is changed, when a stage's
-    parameter is missing, unknown, of another shape, or not of finite numbers.
+    ``partial`` state all that it lacks. Entries for a head that the network does not have are ignored. Raises
+    `WeightsError`, before anything is changed, when a stage's parameter is missing, unknown, of another shape, or not
+    of finite numbers.
     """
     own = network.state_dict()
     inherited = inherited_layers(network, state)

@@ -219,15 +219,16 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     from convolve.setup.starting_weights import find_starting_weights
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
-    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run
+    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run, recipe_to_build
 
     run = open_run(folder)
     inner_path(folder, CHECKPOINTS)  # which refuses a link
+    recipe = recipe_to_build(run)
     if run.manifest.results:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
-    weights = run.recipe.transfer.weights
+    weights = recipe.transfer.weights
     with lock(folder):
-        start = find_starting_weights(weights, run.recipe.network or "") if weights else None
+        start = find_starting_weights(weights, recipe.network or "") if weights else None
         prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
         training = build_training(prepared)
         plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
