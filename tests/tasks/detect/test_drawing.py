@@ -16,7 +16,7 @@ def gray(height: int, width: int, channels: int = 3) -> Pixels:
 
 
 def has_color(pixels: Pixels, color: tuple[int, int, int]) -> Pixels:
-    return (np.abs(pixels.astype(int) - color).max(2) < 30).astype(np.uint8)
+    return np.asarray(np.abs(pixels.astype(int) - color).max(2) < 30, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
