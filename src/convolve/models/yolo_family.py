@@ -54,7 +54,7 @@ def family(name: str, find: Callable[[str], Variant]) -> Variant | None:
 
 def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    stages = _stages(base, channels, "yolo_v2_resnet18")
+    stages = even_stages(base, channels, "yolo_v2_resnet18")
     coarse, deepest = list(stages.items())[-1]
     finer = [name for name, stage in stages.items() if 2 * stage.stride == deepest.stride][-1:]
     width, fine, reduced = min(deepest.channels, WIDEST[0]), None, 0
@@ -74,7 +74,7 @@ def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, si
 
 def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    stages = _stages(base, channels, "yolo_v3_resnet18")
+    stages = even_stages(base, channels, "yolo_v3_resnet18")
     last = {stage.stride: name for name, stage in stages.items()}  # of several maps of a stride the last
     names = [name for stride, name in last.items() if max(last) in (stride, 2 * stride, 4 * stride)][::-1]
     if len(names) < len(WIDEST):
@@ -91,7 +91,7 @@ def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: t
     return Network(card, stages, yolo_v3.yolo_head(layers, yolo_v3.COCO), head_inputs=tuple(reversed(names)))
 
 
-def _stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
+def even_stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
     """The classifier's own stages, evenly padded."""
     network = base.build(base.card, base.card.classes, channels, base.card.input[1:])
     if network.head_inputs or not any(True for _ in network.stages.parameters()):

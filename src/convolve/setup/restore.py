@@ -20,16 +20,9 @@ from convolve.models import Network
 from convolve.models.weights import check_numbers
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
-from convolve.setup.prepare import (
-    CACHE_BYTES,
-    Prepared,
-    StartingWeights,
-    best_weights,
-    build_network,
-    evaluation_batches,
-    training_batches,
-)
+from convolve.setup.prepare import CACHE_BYTES, Prepared, build_network, evaluation_batches, training_batches
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.setup.starting_weights import StartingWeights, best_weights
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.manifest import MANIFEST
