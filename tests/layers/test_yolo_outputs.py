@@ -177,8 +177,9 @@ def test_fitted_anchors_are_saved_and_the_largest_go_to_the_coarse_map() -> None
     for output in (_v2(), _v3()):
         assert not isinstance(output, DetectionOutput)
         before = output.anchors.clone()
-        output.fit_anchors(torch.zeros(0, 2), 0)
-        assert torch.equal(output.anchors, before)
+        for nothing in (torch.zeros(0, 2), torch.tensor([[0.0, 5.0], [7.0, 0.0]])):
+            output.fit_anchors(nothing, 0)
+            assert torch.equal(output.anchors, before)
         output.fit_anchors(sides, 0)
         areas = output.anchors.prod(2)
         assert (areas.diff(dim=1) > 0).all()

@@ -100,7 +100,8 @@ class RegionOutput(nn.Module):
         return {"loss": torch.stack(list(means.values())).sum(), **means}
 
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
-        """k-means; nothing happens without any sides."""
+        """k-means; nothing happens without any sides but 0."""
+        sides = sides[(sides > 0).all(1)]
         if len(sides):
             self.anchors.copy_(fit_anchors(sides, self.anchors.shape[1], seed)[None])
 

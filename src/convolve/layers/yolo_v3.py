@@ -95,7 +95,8 @@ class YoloOutput(nn.Module):
         return {"loss": sums.sum(), "box": sums[0], "objectness": sums[1], "classes": sums[2]}
 
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
-        """k-means, the largest anchors to the maps that had the largest; nothing happens without any sides."""
+        """k-means, the largest anchors to the maps that had the largest; nothing happens without any sides but 0."""
+        sides = sides[(sides > 0).all(1)]
         if len(sides):
             sizes = fit_anchors(sides, len(self.sizes()), seed).to(self.anchors)
             self.anchors.copy_(sizes[torch.tensor(self.masks)])

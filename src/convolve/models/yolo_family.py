@@ -29,7 +29,7 @@ from convolve.layers.initializers import gaussian, he_normal
 from convolve.layers.leaky import leaky_convolution
 from convolve.layers.scales import Passthrough
 from convolve.models import yolo_v2, yolo_v3
-from convolve.models.convolutional import classifier_stages, pad_evenly
+from convolve.models.convolutional import pad_evenly
 from convolve.models.network import Card, Network, Stage, Variant
 
 WIDEST = (1024, 512, 256)
@@ -92,8 +92,13 @@ def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: t
 
 
 def _stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
+    """The classifier's own stages, evenly padded."""
     network = base.build(base.card, base.card.classes, channels, base.card.input[1:])
-    stages = classifier_stages(network, example)
+    if network.head_inputs or not any(True for _ in network.stages.parameters()):
+        raise NetworkError(f"{base.card.name} is not a convolutional classifier; name one that is, as in {example}.")
+    stages = {
+        name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
+    }
     pad_evenly(stages)
     return stages
 
