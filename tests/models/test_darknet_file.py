@@ -80,6 +80,16 @@ def test_heads_have_the_numbers_of_the_file(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_first_boxes_are_anchors_and_hardly_ever_objects(tmp_path: Path) -> None:
+    network = _network(tmp_path, YOLO, classes=3)
+    outputs = network(torch.randn(2, 3, 32, 32))
+    found = box_head(network).decode(outputs, (32, 32))
+    assert float(found.scores.max()) < 0.01
+    sizes = found.boxes[..., 2:] - found.boxes[..., :2]
+    torch.testing.assert_close(sizes[:, 0], torch.tensor([[20.0, 21.0]] * 2), rtol=0.1, atol=0)
+
+
+@torch.no_grad()
 def test_centers_may_reach_beyond_their_cells(tmp_path: Path) -> None:
     network = _network(tmp_path, YOLO)
     outputs = (torch.full((1, 14, 4, 4), -50.0), torch.full((1, 14, 8, 8), -50.0))

@@ -3,10 +3,14 @@
 The stages are the longest beginning that is a chain of parts: no layer after a part takes what is inside of it. All
 that follows, such as the upper layers of YOLO v3 with their routes, is the head. Where there is a choice, a stage
 begins with the layer that makes the map smaller.
+
+Deviations: convolutions that give the boxes of YOLO v2 and v3 start at N(0, 0.01²), in v3 with a probability of 0.01
+that there is an object, so that first boxes are anchors; in the program they start as all others do.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -18,12 +22,16 @@ from torch import nn
 from convolve.errors import NetworkError
 from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.darknet_graph import GraphOutputs, LayerGraph
+from convolve.layers.initializers import gaussian
 from convolve.layers.yolo_v1 import DetectionOutput
+from convolve.layers.yolo_v2 import RegionOutput
+from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models.darknet_head import Scores, read_scores
 from convolve.models.darknet_layers import HEADS, WEIGHTED, Layer, Options, Shape, read_layer
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.untrusted.darknet import Section, read_cfg
 
+_DEVIATION, _PRIOR = 0.01, 0.01
 _MOST_WEIGHTS = 2**30
 _LARGEST_SIDE, _MOST_CHANNELS = 2**13, 64
 
@@ -57,11 +65,12 @@ def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> C
     largest = int(max((stride for stride in _strides(layers) if stride is not None), default=1))
     grid = any(layer.options.kind in ("yolo", "region") for layer in layers)
     whole = grid and not image.height % largest and not image.width % largest
+    normalized = any(isinstance(module, nn.BatchNorm2d) for layer in layers for module in layer.module.modules())
     return Card(
         name=path,
         title="Darknet: open source neural networks in C",
         authors="not stated",
-        year=2013,
+        year=2016 if normalized else 2013,  # the program's last and first
         venue="Darknet .cfg",
         address="https://pjreddie.com/darknet",
         input=(image.channels, image.height, image.width),
@@ -127,6 +136,8 @@ def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
         return Network(card, stages, head)
     inputs = sorted({*edges})
     boxes = scores.boxes()
+    for output in scores.outputs:
+        _start_from_anchors(layers[output.layer].module, output.per_class, boxes)
     graph = GraphOutputs(
         {index: layer.module for index, layer in rest.items()},
         {index: layer.sources for index, layer in rest.items()},
@@ -136,6 +147,16 @@ def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
     )
     head_inputs = tuple(names[index] for index in inputs)
     return Network(card, stages, ConvolutionalBoxHead(graph, boxes, card.multiple), head_inputs=head_inputs)
+
+
+@torch.no_grad()
+def _start_from_anchors(module: nn.Module, anchors: int, boxes: nn.Module) -> None:
+    """Initialize the convolution that gives the boxes of so many anchors."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None and isinstance(boxes, YoloOutput | RegionOutput):
+            gaussian(layer, _DEVIATION)
+            if isinstance(boxes, YoloOutput):
+                layer.bias.view(anchors, -1)[:, 4] = math.log(_PRIOR / (1 - _PRIOR))
 
 
 def _cut(layers: Sequence[Layer], strides: Sequence[Fraction | None], *, several: bool) -> tuple[int, tuple[int, ...]]:
