@@ -94,14 +94,13 @@ CANDIDATES: Mapping[str, tuple[Candidate, ...]] = {
         Candidate("fcn1s_resnet20_cifar", 64, large=False),
     ),
     "boxes": (
-        Candidate("yolo_v2_resnet18", 416, pretrained=True),
-        Candidate("yolo_v2_resnet18", 320, pretrained=True),
-        Candidate("yolo_v2_resnet18", 224, pretrained=True),
-        Candidate("yolo_v2_resnet18", 416, images=1_000),
-        Candidate("yolo_v2_resnet18", 224),
-        Candidate("yolo_v2_resnet18", 128),
-        Candidate("yolo_v2_resnet18", 256, large=False),
-        Candidate("yolo_v2_resnet18", 128, large=False),
+        Candidate("yolo_compact_resnet18", 320, pretrained=True),
+        Candidate("yolo_compact", 416, images=1_000),
+        Candidate("yolo_compact", 320),
+        Candidate("yolo_compact", 224),
+        Candidate("yolo_compact", 128),
+        Candidate("yolo_compact", 256, large=False),
+        Candidate("yolo_compact", 128, large=False),
     ),
 }
 """By what a network gives scores for (`Card.output`): the best first, the fastest last."""
