@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from convolve.choices import Fit, TaskUse
+from convolve.choices import Fit
 from convolve.errors import OptionError
 
 
@@ -37,10 +37,6 @@ class TaskInfo:
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     data_options: type = NoOptions
-
-    def options_for(self, use: TaskUse) -> type:
-        """Those of a command."""
-        return {"train": self.options, "predict": self.predict_options, "data": self.data_options}[use]
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _BUILT_IN = ("classify", "detect", "segment")
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
+_OPTIONS: Mapping[TaskUse, str] = {"train": "options", "predict": "predict_options", "data": "data_options"}
+"""The attributes of `TaskInfo` that have the options for a command."""
 _REGISTERED: dict[str, type[Task]] = {}
 
 
@@ -62,11 +64,11 @@ def find_task(name: str) -> type[Task]:
 def build_options(task: str, use: TaskUse, values: Mapping[str, object]) -> Any:
     """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
     info = find_task(task).info
-    cls = info.options_for(use)
+    cls = getattr(info, _OPTIONS[use])
     known = {option.name for option in fields(cls)}
     unknown = [name for name in values if name not in known]
     if unknown:
-        others = [(other.name, other.options_for(use)) for other in task_infos()]
+        others = [(other.name, getattr(other, _OPTIONS[use])) for other in task_infos()]
         owners = [name for name, own in others if unknown[0] in {option.name for option in fields(own)}]
         if owners:
             flag = unknown[0].replace("_", "-")
@@ -92,7 +94,7 @@ def task_flags(use: TaskUse) -> list[TaskFlag]:
     texts: dict[str, dict[str, list[str]]] = {}
     found: dict[str, list[Option]] = {}
     for info in task_infos():
-        cls = info.options_for(use)
+        cls = getattr(info, _OPTIONS[use])
         described = descriptions(cls)
         for option in fields(cls):
             texts.setdefault(option.name, {}).setdefault(described.get(option.name, ""), []).append(info.title)
