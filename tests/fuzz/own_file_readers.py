@@ -16,6 +16,7 @@ from convolve.errors import DataError
 from convolve.files import check_replaceable
 from convolve.marks import has_mark, is_drawing, is_page
 from convolve.tasks.coco_document import _is_predicted
+from convolve.tasks.detect.output_files import _is_results
 from convolve.verbs.explain.output import _is_attributions
 from convolve.verbs.explain.view_context import write_view
 from tests.fuzz.image_readers import CLASSES, PHOTO, encode
@@ -29,6 +30,7 @@ _KINDS: Final[Mapping[str, Callable[[Path], bool]]] = {
     "b.csv": table_cells.is_label_errors,
     "c.csv": table_cells.is_cleaned,
     "predictions.json": _is_predicted,
+    "results.json": _is_results,
     "attributions.npz": _is_attributions,
 }
 
@@ -45,7 +47,8 @@ def _replace(content: bytes, folder: Path) -> None:
 
 register(
     "own-files",
-    "marks tasks.segment.annotations verbs.explain.output verbs.explain.view_context datasets.layouts.table_cells",
+    "marks tasks.coco_document tasks.detect.output_files verbs.explain.output verbs.explain.view_context "
+    "datasets.layouts.table_cells",
     lambda: [
         encode(PHOTO, "PNG"),
         b"<!DOCTYPE html>\n<html><head><meta name='generator' content='convolve'></head></html>",
