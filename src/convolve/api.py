@@ -551,11 +551,10 @@ def scratch(
         operation: Operation to compute; without it and without --input, the lectures' worked examples are listed.
         example: Worked example from the lectures; other options override its own.
         input: Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a
-            photograph. For affine, maxout, softmax, hinge, batchnorm and layernorm each row is an example; for lrn
-            each row is a position and each column a channel; for size: rows and columns. For iou each row is a box,
-            left top right bottom in pixels; for nms a box, its confidence and, if there are several, its class; for
-            average-precision the image, box and score of a detection, or its score and 1 (right) or 0; for yolo a
-            descriptor, t_x t_y t_w t_h c_1 ... p_obj.
+            photograph; for size rows and columns. A row is an example (affine, maxout, softmax, hinge, batchnorm,
+            layernorm), a position (lrn), a box as left top right bottom (iou), with its confidence and perhaps its
+            class (nms), an image, a box and a score, or a score and 1 or 0 for right or wrong (average-precision),
+            a descriptor t_x t_y t_w t_h c_1 ... p_obj (yolo).
         kernel: Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces
             separated by |), γ of a normalization, dropout mask, or window size for size; written like --input.
         bias: Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default:

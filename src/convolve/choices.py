@@ -1,7 +1,9 @@
 """The words that options take and values hold."""
 
-from typing import Literal
+from typing import Final, Literal
 
+NETWORK_FILE: Final = ".cfg"
+"""How the name of a file ends that describes a network, as Darknet's do."""
 TaskUse = Literal["train", "predict", "data"]
 """The commands that take options of tasks."""
 Fit = Literal["crop", "letterbox", "stretch", "tiles"]

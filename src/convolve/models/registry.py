@@ -7,6 +7,7 @@ import re
 
 import torch
 
+from convolve.choices import NETWORK_FILE
 from convolve.errors import NetworkError
 from convolve.models import (
     alexnet,
@@ -43,7 +44,6 @@ from convolve.models import (
 from convolve.models.foreign import library_of
 from convolve.models.foreign import variant as library_variant
 from convolve.models.network import Card, Network, Variant
-from convolve.untrusted.darknet import CFG
 
 # fmt: off
 _PAPERS = (
@@ -132,7 +132,7 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
-    if name.endswith(CFG):
+    if name.endswith(NETWORK_FILE):
         return darknet_file.variant(name)
     families = (fcn.family, yolo_family.family, yolo_compact.family)
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)

@@ -15,13 +15,12 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from cyclopts import Parameter
 
-from convolve.choices import Fit
+from convolve.choices import NETWORK_FILE, Fit
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
 from convolve.files import write_text
 from convolve.options import Flat, PathLike, TaskOptions, fields, from_sections, merge, to_sections
-from convolve.untrusted.darknet import CFG
 from convolve.untrusted.documents import parse_toml
 from convolve.untrusted.files import read_text
 
@@ -237,7 +236,7 @@ def override(recipe: Recipe, changes: Recipe) -> Recipe:
 
 def with_lasting_paths(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, which hold wherever it is read again."""
-    file = recipe.network if recipe.network and recipe.network.endswith(CFG) else None
+    file = recipe.network if recipe.network and recipe.network.endswith(NETWORK_FILE) else None
     data, weights, network = (
         str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
         for name in (recipe.data, recipe.transfer.weights, file)

@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from convolve.choices import NETWORK_FILE
 from convolve.errors import OptionError, RunError
 from convolve.files import atomic_write, shell_quote, write_text
 from convolve.training.manifest import MANIFEST, Manifest, Record, digest_of_file, is_number, parse_record
 from convolve.training.recipe import Recipe, check, read_recipe, recipe_document, write_recipe
-from convolve.untrusted.darknet import CFG
 from convolve.untrusted.documents import parse_json
 from convolve.untrusted.files import is_file, read_file, read_text
 from convolve.values import Dataset, Splits
@@ -100,7 +100,7 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
     write_recipe(folder / _RECIPE, recipe)
-    if recipe.network and recipe.network.endswith(CFG):
+    if recipe.network and recipe.network.endswith(NETWORK_FILE):
         write_text(folder / NETWORK, read_text(recipe.network))
     own = _names(dataset)
     names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}

@@ -19,8 +19,6 @@ import numpy.typing as npt
 
 from convolve.untrusted.files import check_memory, open_file, read_text
 
-CFG: Final = ".cfg"
-"""How a file's name ends that is a network's."""
 _CFG_BYTES: Final = 2**20
 _SECTIONS: Final = 2_000
 _VERSION: Final = struct.Struct("<3i")

@@ -245,8 +245,7 @@ def second_boxes(case: Case, choose: Choose) -> str:
     style.odd = "no area" if how == "other edges" and not style.odd else style.odd
     content = style.render(case.samples)
     case.files |= content
-    differs = [sample for sample in case.annotated() if style.split in (None, sample.split)]
-    if how == "other edges" and differs:
+    if how == "other edges" or style.cut:
         _blame(case, *content, *(path.rpartition("/")[2] for path in content))
     return how
 

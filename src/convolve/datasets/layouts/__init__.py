@@ -303,14 +303,15 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     dataset, images = readings[index], explained[index]
     if obstacles and (dataset.layout in (folders.NAME, names.NAME, masks.NAME) or _has_boxes_alone(dataset)):
         _refuse_guess(dataset.layout, obstacles)
-    notes = [f"{name} was not taken: {why}" for name, why in obstacles.items() if name != folders.NAME]
+    told = [name for name in obstacles if name != folders.NAME or yolo_text.is_nameless(dataset)]
+    notes = [f"{name} was not taken: {obstacles[name]}" for name in told]
     for other, others in zip(readings, explained, strict=True):
         if other is not readings[index]:
             dataset = _weigh(inventory, dataset, other, (len(images), len(others)), notes)
     if inventory.files and dataset.layout == folders.NAME and not dataset.given_splits:
         notes += find_split_lists(inventory)
-    told = images.union(dataset.left_out)
-    left = [image for image in inventory.images if image not in told]
+    known = images.union(dataset.left_out)
+    left = [image for image in inventory.images if image not in known]
     if left:
         notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))

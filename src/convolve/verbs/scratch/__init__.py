@@ -46,11 +46,10 @@ class Scratch:
     example: str | None = None
     """Worked example from the lectures; other options override its own."""
     input: Annotated[str | None, _SIGNED] = None
-    """Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a photograph. For
-    affine, maxout, softmax, hinge, batchnorm and layernorm each row is an example; for lrn each row is a position and
-    each column a channel; for size: rows and columns. For iou each row is a box, left top right bottom in pixels; for
-    nms a box, its confidence and, if there are several, its class; for average-precision the image, box and score of a
-    detection, or its score and 1 (right) or 0; for yolo a descriptor, t_x t_y t_w t_h c_1 ... p_obj."""
+    """Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a photograph; for
+    size rows and columns. A row is an example (affine, maxout, softmax, hinge, batchnorm, layernorm), a position (lrn),
+    a box as left top right bottom (iou), with its confidence and perhaps its class (nms), an image, a box and a score,
+    or a score and 1 or 0 for right or wrong (average-precision), a descriptor t_x t_y t_w t_h c_1 ... p_obj (yolo)."""
     kernel: Annotated[str | None, _SIGNED] = None
     """Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces separated by
     |), γ of a normalization, dropout mask, or window size for size; written like --input."""
