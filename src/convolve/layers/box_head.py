@@ -15,7 +15,7 @@ Maps = tuple[Tensor, ...]
 
 
 class Candidates(NamedTuple):
-    """All boxes that a network gives out for N images, before any threshold.
+    """All boxes that a network predicts for N images, before any threshold.
 
     ``boxes`` (N, B, 4) are left, top, right, bottom in pixels of the input, not clipped to it; ``scores`` (N, B, C) lie
     between 0 and 1, one for each class. Both are float32.
