@@ -37,11 +37,11 @@ from typing import Final, final
 
 import numpy as np
 
-from convolve.metrics.average_precision import mean_over_classes
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_matching import best_overlaps, find_overlaps
 from convolve.metrics.detections import Detections, ObjectBoxes
 from convolve.metrics.precision_recall import JudgedDetections, class_average_precision, judge_detections
+from convolve.metrics.ranking import nanmean
 from convolve.values import Flags, Indices
 
 FOREGROUND: Final = 0.5
@@ -183,4 +183,4 @@ def _reordered(judged: JudgedDetections, chosen: Flags | None = None) -> JudgedD
 def _average_precision(judged: JudgedDetections, objects: Indices) -> float:
     """The mean over the classes that have ``objects`` (C,)."""
     values: Fractions = np.nan_to_num(class_average_precision(judged))
-    return mean_over_classes(values[objects > 0])
+    return nanmean(values[objects > 0])

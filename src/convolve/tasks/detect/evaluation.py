@@ -30,6 +30,7 @@ from convolve.metrics.precision_recall import (
 from convolve.metrics.voc_metrics import VocMetrics, voc_metrics
 from convolve.targets import BoxTargets
 from convolve.tasks.detect.placement import input_matrices, to_image
+from convolve.tasks.info import finite_or_none
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Batch, Flags, Indices
 
@@ -108,18 +109,18 @@ class Evaluation:
         return {
             "split": self.split,
             "images": self.images,
-            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
             "intervals": {
-                name: [_finite(end) for end in interval] for name, interval in self.intervals._asdict().items()
+                name: list(map(finite_or_none, interval)) for name, interval in self.intervals._asdict().items()
             },
             "threshold": self.threshold,
             "classes": {
-                name: {key: _finite(values[index].item()) for key, values in columns.items()}
+                name: {key: finite_or_none(values[index].item()) for key, values in columns.items()}
                 for index, name in enumerate(self.names)
             },
             "confusion": self.matrix.tolist(),
             "errors": {
-                name: {"count": each.count, "cost": _finite(each.cost)}
+                name: {"count": each.count, "cost": finite_or_none(each.cost)}
                 for name, each in errors.items()
                 if isinstance(each, ErrorCost)
             },
@@ -268,7 +269,3 @@ def join_objects(parts: list[ObjectBoxes]) -> ObjectBoxes:
     """Those of all parts together."""
     rows = ((each.boxes, each.classes, each.images, each.areas, each.crowd, each.difficult) for each in parts)
     return ObjectBoxes(*(np.concatenate(column) for column in zip(*rows, strict=True)))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
