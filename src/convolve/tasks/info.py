@@ -39,13 +39,8 @@ class TaskInfo:
     data_options: type = NoOptions
 
     def options_for(self, use: TaskUse) -> type:
-        """The dataclass of the options that a command has."""
+        """Those of a command."""
         return {"train": self.options, "predict": self.predict_options, "data": self.data_options}[use]
-
-
-def finite_or_none(value: float) -> float | None:
-    """None for nan and infinities, which JSON does not have."""
-    return value if math.isfinite(value) else None
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:
@@ -53,6 +48,11 @@ def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, st
     that it is a class.
     """
     return {name: f"{name} (class)" if name in others else name for name in classes}
+
+
+def finite_or_none(value: float) -> float | None:
+    """None for nan and infinities, which JSON does not have."""
+    return value if math.isfinite(value) else None
 
 
 def check_predict_options(top: int, threshold: float | None) -> None:
