@@ -30,6 +30,11 @@ class BoxHead(Protocol):
     image's (height, width), into `Maps`.
     """
 
+    @property
+    def anchors(self) -> Tensor | None:
+        """(…, 2) widths and heights, in pixels of the input, that boxes are relative to; None without any."""
+        ...
+
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """The boxes that the outputs for images of a ``size`` (height, width) mean."""
         ...
@@ -71,6 +76,11 @@ class ConvolutionalBoxHead(nn.Module):
             )
         outputs: Maps = self.layers(maps)
         return outputs
+
+    @property
+    def anchors(self) -> Tensor | None:
+        """Those of the ``output``."""
+        return self.output.anchors
 
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """The boxes that the outputs for images of a ``size`` (height, width) mean."""

@@ -7,7 +7,7 @@ constants, and what the paper leaves open, are those of the program (darknet, `d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,8 @@ class DetectionOutput(nn.Module):
     the gradient of the program, that of half the squared errors times their scales; the program prints the sum of the
     squares of that gradient.
     """
+
+    anchors: Final = None
 
     def __init__(self, grid: tuple[int, int], boxes: int, options: DetectionOptions = DetectionOptions()) -> None:
         super().__init__()

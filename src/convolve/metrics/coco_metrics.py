@@ -66,6 +66,10 @@ class CocoMetrics:
     class_ap_by_iou: Fractions
     class_recall_by_iou: Fractions
 
+    def summary(self) -> dict[str, float]:
+        """The twelve metrics by name, in the program's order."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, float)}
+
 
 class RankedMatches(NamedTuple):
     """What COCO's rule makes of detections in the order of classes, then descending scores, at T thresholds.

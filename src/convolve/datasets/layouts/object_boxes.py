@@ -33,7 +33,7 @@ from convolve.errors import DataError, ImageError
 from convolve.values import Dataset, Flags, GroundTruth, Header, Indices
 
 _ROUNDED = 1.0
-"""Pixels that a box may reach beyond its image without a note: programs count from 0 or 1, and round."""
+"""Pixels that a box may reach beyond its image without a word: programs count from 0 or 1, and round."""
 _FLIPPED = (frozenset((2, 3, 6, 7)), frozenset((3, 4, 7, 8)))
 """The EXIF orientations by which left and right, and top and bottom, are exchanged, after height and width are."""
 

@@ -43,11 +43,6 @@ if TYPE_CHECKING:
 
 WORST = 12
 """How many of the worst images an evaluation has."""
-COCO_NAMES = (
-    *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
-    *("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"),
-)
-"""The twelve metrics of COCO, in its order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +158,7 @@ def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
     coco, voc = coco_metrics(objects, detections, count), voc_metrics(objects, detections, count)
     judged = judge_detections(objects, detections, count)
     found = count_detections(judged, threshold)
-    metrics = {name: getattr(coco, name) for name in COCO_NAMES}
+    metrics = coco.summary()
     metrics |= {"voc_ap50": voc.mean_area, "voc_ap50_11": voc.mean_eleven_point, **_micro_metrics(found)}
     return Evaluation(
         split=data.split,
