@@ -204,7 +204,7 @@ def test_the_doctor_counts_objects_by_class_and_size_and_names_odd_boxes(tmp_pat
     assert found.counts == {"all": (2, 2, 0), "train": (1, 1, 0), "test": (1, 1, 0)}
     odd = "1 object has {}, such as in {}; {}."
     assert (
-        odd.format("the class and the box of another one in the same image", "0.png", "remove the copies")
+        odd.format("the class and the box of another one in the same image", "0.png", "remove the duplicates")
         in found.warnings
     )
     assert (

@@ -11,7 +11,6 @@ from convolve.metrics.average_precision import (
     COCO_POINTS,
     ELEVEN_POINTS,
     area_under_envelope,
-    mean_over_classes,
     mean_precision_at,
     precision_envelope,
 )
@@ -62,9 +61,3 @@ def test_without_true_detections_it_is_0() -> None:
 def test_the_points_are_those_of_the_programs() -> None:
     assert ELEVEN_POINTS.tolist()[3] == 0.30000000000000004
     assert (len(ELEVEN_POINTS), len(COCO_POINTS), COCO_POINTS[-1]) == (11, 101, 1.0)
-
-
-def test_classes_that_are_not_there_are_left_out_of_the_mean() -> None:
-    assert mean_over_classes(np.array([0.5, np.nan, 0.25])) == 0.375
-    assert np.isnan(mean_over_classes(np.array([np.nan])))
-    assert np.isnan(mean_over_classes(np.zeros(0)))

@@ -64,11 +64,11 @@ def test_each_false_detection_has_one_kind_and_no_cost_is_below_0(made: Detectio
     judged = errors.judged
     assert ((errors.kinds == -1) == judged.true).all()
     assert errors.kinds.max(initial=-1) < len(KINDS)
-    assert not (errors.mendable & (errors.sources < 0)).any()
+    assert not (errors.fixable & (errors.sources < 0)).any()
     costs = error_costs(made.objects, errors)
     by_kind = [getattr(costs, kind) for kind in KINDS]
     assert sum(part.count for part in by_kind) == costs.false_positives.count
-    assert costs.missed.count + errors.mendable.sum() == costs.false_negatives.count
+    assert costs.missed.count + errors.fixable.sum() == costs.false_negatives.count
     if made.objects.counts(made.classes).any():
         assert all(0 <= part.cost <= 1 for part in [*by_kind, costs.missed])
         assert 0 <= costs.average_precision + costs.false_positives.cost <= 1 + 1e-12
@@ -136,19 +136,19 @@ def test_without_objects_all_is_background_and_nothing_has_a_cost() -> None:
     assert np.isnan([costs.average_precision, costs.background.cost, costs.missed.cost]).all()
 
 
-def test_of_the_errors_about_an_object_the_one_of_highest_score_is_mended() -> None:
+def test_of_the_errors_about_an_object_the_one_of_highest_score_is_fixed() -> None:
     objects, errors = _find([(_BOX, 0)], [(_BOX, 1), ([0.0, 0, 40, 10], 0), (_BOX, 2)])
     by_row = np.argsort(errors.judged.rows)
-    assert errors.mendable[by_row].tolist() == [True, False, False]
+    assert errors.fixable[by_row].tolist() == [True, False, False]
     assert errors.sources[by_row].tolist() == [0, 0, 0]
     costs = error_costs(objects, errors)
     assert (costs.classification, costs.localization) == (ErrorCost(2, 1.0), ErrorCost(1, 0.0))
     assert (costs.missed.count, costs.false_negatives.count) == (0, 1)
 
 
-def test_an_error_about_an_object_that_is_found_cannot_be_mended() -> None:
+def test_an_error_about_an_object_that_is_found_cannot_be_fixed() -> None:
     objects, errors = _find([(_BOX, 0)], [(_BOX, 0), ([0.0, 0, 40, 10], 0), (_BOX, 1)])
-    assert not errors.mendable.any()
+    assert not errors.fixable.any()
     costs = error_costs(objects, errors)
     assert costs.average_precision == 1
     assert costs.localization == costs.classification == ErrorCost(1, 0)

@@ -44,7 +44,9 @@ def test_an_absent_class_is_nan_and_left_out_of_the_mean() -> None:
         assert np.isnan(values[2])
         assert nanmean(values) == 1
     assert np.isnan(roc_auc(scores[:, 0], np.ones(3, np.uint8)))
+    assert nanmean(np.array([0.5, np.nan, 0.25])) == 0.375
     assert np.isnan(nanmean(np.array([np.nan])))
+    assert np.isnan(nanmean(np.zeros(0)))
 
 
 @pytest.mark.parametrize("metric", [roc_auc, average_precision])

@@ -84,6 +84,7 @@ def test_counterparts() -> None:
     assert counterpart("yolo_v3", "boxes") == "yolo_v3"
     assert counterpart("unet", "boxes") is None
     assert counterpart("yolo_v1", "image") is None
+    assert counterpart("resnet18", "points") is None  # of a task from outside
 
 
 def test_first_boxes_are_anchors_and_objects_rare_in_v3() -> None:

@@ -163,7 +163,7 @@ class Batches:
         placement = Placement(transforms.matrices, sizes, preprocessing, mosaic.regions)
         targets = self.targets.targets(groups.reshape(-1), placement)
         if len(targets) != len(groups):
-            raise DataError("What is known of each image as a whole is not known of a mosaic; leave out --mosaic.")
+            raise DataError("Labels of whole images do not describe a mosaic; leave out --mosaic.")
         return Batch(put_together(parts, mosaic.regions), targets, groups[:, 0])
 
     def _draw_input(self, epoch: int, number: int) -> Preprocessing:

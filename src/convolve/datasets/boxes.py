@@ -185,7 +185,7 @@ class Boxes:
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
         nearly = (sides.prod(1) >= _NEARLY_ALL * np.maximum(self.sizes[image].prod(1), 1)) & ~self.crowd
         found = (
-            (repeated, "the class and the box of another one in the same image", "remove the copies"),
+            (repeated, "the class and the box of another one in the same image", "remove the duplicates"),
             (nearly, "a box that covers nearly all of the image", "check whether that is meant"),
         )
         return tuple(

@@ -27,7 +27,7 @@ class ImageBoxes(NamedTuple):
 
 
 def find_true_positives(detections: ImageBoxes, objects: ImageBoxes, threshold: float) -> Array:
-    """1 for a true positive, 0 for a false one (D,), of detections that are sorted by falling score.
+    """1 for a true positive, 0 for a false one (D,), of detections that are sorted by descending score.
 
     A detection belongs to the object of its image with the largest IoU. It is a true positive where that IoU is above
     ``threshold`` and no earlier detection has found the object: a second detection of an object is a false positive.
@@ -46,7 +46,9 @@ def find_true_positives(detections: ImageBoxes, objects: ImageBoxes, threshold: 
 
 
 def precision_and_recall(hits: Array, count: int) -> tuple[Array, Array]:
-    """Both (D,) after each of the detections that are sorted by falling score; ``count`` is the number of objects."""
+    """Both (D,) after each of the detections, which are in descending order of score; ``count`` is the number of
+    objects.
+    """
     true_positives = np.cumsum(hits)
     return true_positives / np.arange(1, len(hits) + 1), true_positives / count
 

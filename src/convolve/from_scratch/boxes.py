@@ -36,7 +36,7 @@ def intersection_over_union(a: Array, b: Array) -> Array:
 
 
 def non_maximum_suppression(boxes: Array, scores: Array, classes: Labels, threshold: float) -> Labels:
-    """Of boxes (N, 4) with scores (N,) and classes (N,) the indices of those that stay, by falling score.
+    """Of boxes (N, 4) with scores (N,) and classes (N,) the indices of those that stay, by descending score.
 
     Of each class, the box of the highest score stays and removes all others whose IoU with it is above ``threshold``;
     then the next highest of those left, until none is left. Of equal scores the first box comes first.

@@ -8,15 +8,18 @@ centered at sigmoid(x) and sigmoid(y) in its cell, and e**w and e**h times as la
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convolve.layers.box_head import Candidates
+from convolve.layers.initializers import gaussian
 from convolve.targets import BoxTensors
 
 _THINNEST = 1e-3  # of a pixel; thinner boxes count as so wide, for the logarithm's sake
+_DEVIATION, _PRIOR = 0.01, 0.01
 
 
 @final
@@ -66,7 +69,7 @@ def anchor_grid(outputs: Tensor, anchors: Tensor, size: tuple[int, int], reach: 
     return AnchorGrid(values[..., :2], values[..., 2:4], values[..., 4], values[..., 5:], anchors.float(), cell, reach)
 
 
-def candidates(boxes: Tensor, objectness: Tensor, classes: Tensor) -> Candidates:
+def grid_candidates(boxes: Tensor, objectness: Tensor, classes: Tensor) -> Candidates:
     """The boxes (N, A, H, W, 4) of a grid, with the probabilities of its classes (…, C) times that of an object."""
     scores = classes * objectness[..., None]
     return Candidates(boxes.flatten(1, 3), scores.flatten(1, 3))
@@ -107,7 +110,7 @@ class Responsible(NamedTuple):
     classes: Tensor
 
 
-def responsible(grid: AnchorGrid, cells: Cells, target: Tensor, classes: Tensor, *, several: bool) -> Responsible:
+def assign_targets(grid: AnchorGrid, cells: Cells, target: Tensor, classes: Tensor, *, several: bool) -> Responsible:
     """Of several targets (Q,) for the same one of ``cells`` (Q,) keep the last, with the classes of all if ``several``,
     else with its own. ``classes`` (M,) are those of all targets.
     """
@@ -115,14 +118,27 @@ def responsible(grid: AnchorGrid, cells: Cells, target: Tensor, classes: Tensor,
     key = ((cells.image * shape[1] + cells.anchor) * shape[2] + cells.row) * shape[3] + cells.column
     order = torch.arange(len(key), device=key.device)
     last = torch.full((shape.numel(),), -1, device=key.device).scatter_reduce(0, key, order, "amax")[key]
-    kept = last == order
+    chosen = last == order
     hot = torch.zeros(len(key), grid.classes.shape[-1], device=key.device)
     hot[last if several else order, classes[target]] = 1.0
-    return Responsible(Cells(*(index[kept] for index in cells)), target[kept], hot[kept])
+    return Responsible(Cells(*(index[chosen] for index in cells)), target[chosen], hot[chosen])
 
 
-def wanted_boxes(grid: AnchorGrid, found: Responsible, targets: GridTargets) -> tuple[Tensor, Tensor]:
+def regression_targets(grid: AnchorGrid, found: Responsible, targets: GridTargets) -> tuple[Tensor, Tensor]:
     """What the sigmoids of offsets (P, 2), and scales (P, 2), of the responsible cells should be."""
     corner = torch.stack((found.cells.column, found.cells.row), 1)
     offsets = (targets.position[found.target] - corner + (grid.reach - 1) / 2) / grid.reach
     return offsets, (targets.sides[found.target] / grid.anchors[found.cells.anchor]).log()
+
+
+@torch.no_grad()
+def start_from_anchors(layer: nn.Conv2d, anchors: int, *, rare: bool) -> None:
+    """Initialize the convolution that gives the boxes of so many anchors: weights from N(0, 0.01²), so that the first
+    boxes are the anchors, and biases of zero.
+
+    Where objects are ``rare``, their biases give a probability of 0.01 that there is one (Lin, Goyal, Girshick, He,
+    Dollár 2017, "Focal loss for dense object detection", section 3.3).
+    """
+    gaussian(layer, _DEVIATION)
+    if rare and layer.bias is not None:
+        layer.bias.view(anchors, -1)[:, 4] = math.log(_PRIOR / (1 - _PRIOR))

@@ -15,7 +15,7 @@ Maps = tuple[Tensor, ...]
 
 
 class Candidates(NamedTuple):
-    """All boxes that a network gives out for N images, before any threshold.
+    """All boxes that a network predicts for N images, before any threshold.
 
     ``boxes`` (N, B, 4) are left, top, right, bottom in pixels of the input, not clipped to it; ``scores`` (N, B, C) lie
     between 0 and 1, one for each class. Both are float32.
@@ -29,6 +29,11 @@ class BoxHead(Protocol):
     """The head of a detection network: a module that turns the maps of the stages among `Network.head_inputs`, and the
     image's (height, width), into `Maps`.
     """
+
+    @property
+    def anchors(self) -> Tensor | None:
+        """(…, 2) widths and heights, in pixels of the input, that boxes are relative to; None without any."""
+        ...
 
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """The boxes that the outputs for images of a ``size`` (height, width) mean."""
@@ -71,6 +76,11 @@ class ConvolutionalBoxHead(nn.Module):
             )
         outputs: Maps = self.layers(maps)
         return outputs
+
+    @property
+    def anchors(self) -> Tensor | None:
+        """Those of the ``output``."""
+        return self.output.anchors
 
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """The boxes that the outputs for images of a ``size`` (height, width) mean."""

@@ -41,7 +41,7 @@ class PaddedMaxPool2d(nn.Module):
         return F.max_pool2d(F.pad(maps, (*sides, *sides), value=-math.inf), self.kernel_size, self.stride)
 
     def extra_repr(self) -> str:
-        """Its numbers."""
+        """Kernel size, stride and padding."""
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding=({self.padding}, {self.after})"
 
     def describe(self) -> Leaf:
@@ -68,8 +68,8 @@ class Reorg(nn.Module):
         """(N, C, H, W) to (N, C stride², H / stride, W / stride)."""
         count, channels, height, width = maps.shape
         step = self.stride
-        seen = maps.reshape(count, channels // step**2, height, step, width, step)
-        gathered = seen.permute(0, 3, 5, 1, 2, 4)  # row and column of the offset, channel, row, column
+        blocks = maps.reshape(count, channels // step**2, height, step, width, step)
+        gathered = blocks.permute(0, 3, 5, 1, 2, 4)  # row and column of the offset, channel, row, column
         return gathered.reshape(count, channels * step**2, height // step, width // step)
 
 

@@ -108,7 +108,7 @@ def order_layers(sources: Mapping[int, tuple[int, ...]], outputs: Sequence[int])
     )
 
 
-def follow(nodes: Sequence[Node], layers: nn.Module, maps: dict[int, Tensor]) -> dict[int, Tensor]:
+def run_layers(nodes: Sequence[Node], layers: nn.Module, maps: dict[int, Tensor]) -> dict[int, Tensor]:
     """The outputs of the layers by index, from the ``maps`` that are known, without those that are finished.
 
     ``layers`` has them as submodules, named by their indices.
@@ -136,7 +136,7 @@ class LayerGraph(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """The last layer's output."""
-        return follow(self.nodes, self, {self.start: maps})[self.last]
+        return run_layers(self.nodes, self, {self.start: maps})[self.last]
 
 
 @final
@@ -164,5 +164,5 @@ class GraphOutputs(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, ...]:
         """The maps of ``inputs`` to those of ``outputs``."""
-        known = follow(self.nodes, self, dict(zip(self.inputs, maps, strict=True)))
+        known = run_layers(self.nodes, self, dict(zip(self.inputs, maps, strict=True)))
         return tuple(known[index].flatten(1) if self.flat else known[index] for index in self.outputs)

@@ -7,7 +7,7 @@ constants, and what the paper leaves open, are those of the program (darknet, `d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,8 @@ class DetectionOutput(nn.Module):
     squares of that gradient.
     """
 
+    anchors: Final = None
+
     def __init__(self, grid: tuple[int, int], boxes: int, options: DetectionOptions = DetectionOptions()) -> None:
         super().__init__()
         self.grid, self.boxes, self.options = grid, boxes, options
@@ -89,16 +91,16 @@ class DetectionOutput(nn.Module):
 
     def _responsible(self, parts: _Parts, targets: BoxTensors, size: tuple[int, int]) -> _Responsible:
         extent = torch.tensor((size[1], size[0]), device=parts.boxes.device)
-        wanted = grid_targets(targets, extent / torch.tensor(self.grid[::-1], device=extent.device), size)
-        row, column = wanted.cells(torch.Size(self.grid))
+        goals = grid_targets(targets, extent / torch.tensor(self.grid[::-1], device=extent.device), size)
+        row, column = goals.cells(torch.Size(self.grid))
         cell = row * self.grid[1] + column
         first = _first_of_each(targets.image * parts.boxes.shape[1] + cell, parts.boxes[..., 0, 0].numel())
         image, cell = targets.image[first], cell[first]
         with torch.no_grad():
             corners = self._corners(parts.boxes, size)[image, cell]
             box, iou = _best_box(corners, targets.boxes[first].float(), extent)
-        offsets = wanted.position[first] - torch.stack((column, row), 1)[first]
-        sides = wanted.sides[first] / extent
+        offsets = goals.position[first] - torch.stack((column, row), 1)[first]
+        sides = goals.sides[first] / extent
         numbers = torch.cat((offsets, sides.sqrt() if self.options.roots else sides), 1)
         confidence = iou if self.options.rescore else torch.ones_like(iou)
         return _Responsible((image, cell, box), numbers, confidence, targets.classes[first])

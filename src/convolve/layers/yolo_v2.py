@@ -20,10 +20,10 @@ from convolve.layers.anchor_grid import (
     GridTargets,
     Responsible,
     anchor_grid,
-    candidates,
+    assign_targets,
+    grid_candidates,
     grid_targets,
-    responsible,
-    wanted_boxes,
+    regression_targets,
 )
 from convolve.layers.anchors import fit_anchors
 from convolve.layers.box_head import Candidates, Maps
@@ -81,7 +81,7 @@ class RegionOutput(nn.Module):
         """A * H * W boxes, with the classes' probabilities times that of an object."""
         grid = anchor_grid(outputs[0], self.anchors[0], size)
         classes = grid.classes.softmax(-1) if self.options.softmax else grid.classes.sigmoid()
-        return candidates(grid.boxes(), grid.objectness.sigmoid(), classes)
+        return grid_candidates(grid.boxes(), grid.objectness.sigmoid(), classes)
 
     def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
         """`loss`, and its parts `box`, `objectness` and `classes`."""
@@ -89,10 +89,10 @@ class RegionOutput(nn.Module):
             self.images_seen += len(outputs[0])
         with torch.autocast(outputs[0].device.type, enabled=False):
             grid = anchor_grid(outputs[0], self.anchors[0], size)
-            boxes, wanted = grid.boxes(), grid_targets(targets, grid.cell, size)
-            found = self._responsible(grid, boxes, wanted, targets)
+            boxes, goals = grid.boxes(), grid_targets(targets, grid.cell, size)
+            found = self._responsible(grid, boxes, goals, targets)
             parts = {
-                "box": self._box_loss(grid, found, wanted),
+                "box": self._box_loss(grid, found, goals),
                 "objectness": self._objectness_loss(grid, boxes, found, targets),
                 "classes": self._class_loss(grid, found),
             }
@@ -114,10 +114,10 @@ class RegionOutput(nn.Module):
         anchor = size_overlaps(sizes, goals.sides[:, None]).argmax(1)
         cells = Cells(targets.image, anchor, row, column)
         every = torch.arange(len(row), device=row.device)
-        return responsible(grid, cells, every, targets.classes, several=not self.options.softmax)
+        return assign_targets(grid, cells, every, targets.classes, several=not self.options.softmax)
 
     def _box_loss(self, grid: AnchorGrid, found: Responsible, goals: GridTargets) -> Tensor:
-        offsets, scales = wanted_boxes(grid, found, goals)
+        offsets, scales = regression_targets(grid, found, goals)
         errors = (grid.offsets[found.cells].sigmoid() - offsets) ** 2 + (grid.scales[found.cells] - scales) ** 2
         loss = self.options.box_scale * (goals.weight[found.target] * errors.sum(1)).sum() / 2
         if not self.training:

@@ -18,12 +18,11 @@ from convolve.layers.anchor_grid import (
     AnchorGrid,
     Cells,
     GridTargets,
-    Responsible,
     anchor_grid,
-    candidates,
+    assign_targets,
+    grid_candidates,
     grid_targets,
-    responsible,
-    wanted_boxes,
+    regression_targets,
 )
 from convolve.layers.anchors import fit_anchors
 from convolve.layers.box_head import Candidates, Maps
@@ -79,7 +78,7 @@ class YoloOutput(nn.Module):
         scales = []
         for map_, anchors, options in zip(outputs, self.anchors, self.options, strict=True):
             grid = anchor_grid(map_, anchors, size, options.reach)
-            scales.append(candidates(grid.boxes(), grid.objectness.sigmoid(), grid.classes.sigmoid()))
+            scales.append(grid_candidates(grid.boxes(), grid.objectness.sigmoid(), grid.classes.sigmoid()))
         return Candidates(*(torch.cat(parts, 1) for parts in zip(*scales, strict=True)))
 
     def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
@@ -113,35 +112,30 @@ class YoloOutput(nn.Module):
     def _loss_of_map(
         self, index: int, grid: AnchorGrid, best: Tensor, targets: BoxTensors, size: tuple[int, int]
     ) -> Tensor:
-        wanted = grid_targets(targets, grid.cell, size)
-        iou, likest = best_overlaps(grid.boxes().flatten(1, 3), targets)
-        iou, likest = iou.reshape(grid.objectness.shape), likest.reshape(grid.objectness.shape)
-        found = self._responsible(index, grid, wanted, best, (iou, likest), targets)
-        offsets, scales = wanted_boxes(grid, found, wanted)
+        goals, options = grid_targets(targets, grid.cell, size), self.options[index]
+        overlaps = best_overlaps(grid.boxes().flatten(1, 3), targets)
+        iou, nearest = (each.reshape(grid.objectness.shape) for each in overlaps)
+        cells, target = self._matched_cells(index, goals, best, targets.image, grid.objectness.shape)
+        if options.accept < 1:
+            accepted = (iou > options.accept).nonzero(as_tuple=True)
+            cells = Cells(*(torch.cat(pair) for pair in zip(accepted, cells, strict=True)))
+            target = torch.cat((nearest[accepted], target))
+        found = assign_targets(grid, cells, target, targets.classes, several=True)
+        offsets, scales = regression_targets(grid, found, goals)
         centers = F.binary_cross_entropy_with_logits(grid.offsets[found.cells], offsets, reduction="none")
         errors = centers + (grid.scales[found.cells] - scales) ** 2 / 2
-        idle = (1.0 - (iou > self.options[index].ignore).float()).index_put(tuple(found.cells), grid.cell.new_zeros(()))
+        idle = (1.0 - (iou > options.ignore).float()).index_put(tuple(found.cells), grid.cell.new_zeros(()))
         objectness = (idle * F.softplus(grid.objectness)).sum() + F.softplus(-grid.objectness[found.cells]).sum()
         classes = F.binary_cross_entropy_with_logits(grid.classes[found.cells], found.classes, reduction="sum")
-        return torch.stack(((wanted.weight[found.target] * errors.sum(1)).sum(), objectness, classes))
+        return torch.stack(((goals.weight[found.target] * errors.sum(1)).sum(), objectness, classes))
 
-    def _responsible(
-        self,
-        index: int,
-        grid: AnchorGrid,
-        goals: GridTargets,
-        best: Tensor,
-        nearest: tuple[Tensor, Tensor],
-        targets: BoxTensors,
-    ) -> Responsible:
-        """The cells and anchors of targets, and before them those whose boxes are accepted for one."""
-        row, column = goals.cells(grid.objectness.shape)
+    def _matched_cells(
+        self, index: int, goals: GridTargets, best: Tensor, image: Tensor, shape: torch.Size
+    ) -> tuple[Cells, Tensor]:
+        """The cells and anchors of a map with outputs of this shape (N, A, H, W) whose anchors are the ``best`` (M,) of
+        targets, and the index (P,) of each one's target.
+        """
+        row, column = goals.cells(shape)
         mask = torch.tensor(self.masks[index], device=row.device)
         target, anchor = (best[:, None] == mask).nonzero(as_tuple=True)
-        cells = Cells(targets.image[target], anchor, row[target], column[target])
-        iou, likest = nearest
-        if self.options[index].accept < 1:
-            accepted = (iou > self.options[index].accept).nonzero(as_tuple=True)
-            cells = Cells(*(torch.cat(pair) for pair in zip(accepted, cells, strict=True)))
-            target = torch.cat((likest[accepted], target))
-        return responsible(grid, cells, target, targets.classes, several=True)
+        return Cells(image[target], anchor, row[target], column[target]), target

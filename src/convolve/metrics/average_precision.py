@@ -52,9 +52,3 @@ def precision_envelope(hits: _Numbers, counted: _Numbers) -> Fractions:
     precision = np.divide(hits, counted, out=np.zeros(np.shape(hits)), where=np.asarray(counted) > 0)
     envelope: Fractions = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     return envelope
-
-
-def mean_over_classes(values: Fractions) -> float:
-    """The mean of those that are not nan; nan where all are."""
-    measured = values[~np.isnan(values)]
-    return float(measured.mean()) if len(measured) else float("nan")

@@ -21,9 +21,14 @@ def box_areas(boxes: BoxArray) -> BoxArray:
     return np.asarray(sides.prod(axis=-1), dtype=np.float64)
 
 
+def intersection_areas(first: BoxArray, second: BoxArray) -> BoxArray:
+    """(…) areas that boxes (…, 4) and (…, 4), of shapes that broadcast, have in common; 0 where they do not meet."""
+    corners = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    return box_areas(np.concatenate(corners, axis=-1))
+
+
 def intersection_over_union(first: BoxArray, second: BoxArray) -> BoxArray:
     """(N, 4) and (M, 4) boxes to (N, M): the area of the overlap over that of the union; 0 where both are empty."""
-    corners = np.maximum(first[:, None, :2], second[None, :, :2]), np.minimum(first[:, None, 2:], second[:, 2:])
-    overlap = box_areas(np.concatenate(corners, axis=-1))
+    overlap = intersection_areas(first[:, None], second[None])
     union = box_areas(first)[:, None] + box_areas(second) - overlap
     return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)

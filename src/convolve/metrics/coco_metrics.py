@@ -24,11 +24,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from convolve.metrics.average_precision import COCO_POINTS, mean_over_classes, mean_precision_at
+from convolve.metrics.average_precision import COCO_POINTS, mean_precision_at
 from convolve.metrics.boxes import box_areas
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_matching import Overlaps, find_overlaps, match_best_free, order_by_class, rank_in_groups
 from convolve.metrics.detections import Detections, ObjectBoxes, check_indices
+from convolve.metrics.ranking import nanmean
 from convolve.values import Flags, Indices
 
 THRESHOLDS: Final = np.linspace(0.5, 0.95, 10)
@@ -65,6 +66,10 @@ class CocoMetrics:
     class_ap_by_iou: Fractions
     class_recall_by_iou: Fractions
 
+    def summary(self) -> dict[str, float]:
+        """The twelve metrics by name, in the program's order."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, float)}
+
 
 class RankedMatches(NamedTuple):
     """What COCO's rule makes of detections in the order of classes, then descending scores, at T thresholds.
@@ -94,12 +99,12 @@ def coco_metrics(objects: ObjectBoxes, detections: Detections, classes: int) -> 
         positives = np.bincount(objects.classes[judged.sought], minlength=classes)
         precisions.append(_average_precisions(judged, positives))
         recalls.append([_recalls(judged, positives, ranks < limit) for limit in (1, 10, MAX_DETECTIONS)])
-    ap = [mean_over_classes(table) for table in precisions]
-    ar = [[mean_over_classes(table) for table in tables] for tables in recalls]
+    ap = [nanmean(table) for table in precisions]
+    ar = [[nanmean(table) for table in tables] for tables in recalls]
     return CocoMetrics(
         ap=ap[0],
-        ap50=mean_over_classes(precisions[0][0]),
-        ap75=mean_over_classes(precisions[0][5]),
+        ap50=nanmean(precisions[0][0]),
+        ap75=nanmean(precisions[0][5]),
         ap_small=ap[1],
         ap_medium=ap[2],
         ap_large=ap[3],

@@ -10,8 +10,8 @@ fits, in the order of the authors' program; t_b is 0.1, and an overlap is the gr
 - background: no overlap reaches t_b;
 - both (wrong class and badly localized): all others.
 
-An object is missed if no detection takes it and no error of localization or classification could be mended to take it.
-A kind's cost is how much average precision at t_f rises if an oracle mends its errors alone. The detection of highest
+An object is missed if no detection takes it and no error of localization or classification could be fixed to take it.
+A kind's cost is how much average precision at t_f rises if an oracle fixes its errors alone. The detection of highest
 score that an error of localization or classification could give to an object becomes true, and of its class; all other
 errors of detection vanish. Missed objects are no longer looked for. The false positives' cost is that of all false
 detections having the lowest scores; the false negatives' that of all objects without a detection not being looked for.
@@ -37,11 +37,11 @@ from typing import Final, final
 
 import numpy as np
 
-from convolve.metrics.average_precision import mean_over_classes
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_matching import best_overlaps, find_overlaps
 from convolve.metrics.detections import Detections, ObjectBoxes
 from convolve.metrics.precision_recall import JudgedDetections, class_average_precision, judge_detections
+from convolve.metrics.ranking import nanmean
 from convolve.values import Flags, Indices
 
 FOREGROUND: Final = 0.5
@@ -59,14 +59,14 @@ class FoundErrors:
     """The errors among K judged detections and M objects.
 
     ``kinds`` (K,) are indices of `KINDS`, -1 for a true detection; ``sources`` (K,) the object that an error of
-    classification or localization is about, -1 for others. ``mendable`` (K,) says which of these an oracle would make
+    classification or localization is about, -1 for others. ``fixable`` (K,) says which of these an oracle would make
     true; ``missed`` (M,) which objects are missed.
     """
 
     judged: JudgedDetections
     kinds: Indices
     sources: Indices
-    mendable: Flags
+    fixable: Flags
     missed: Flags
 
 
@@ -114,10 +114,10 @@ def find_errors(objects: ObjectBoxes, detections: Detections, classes: int) -> F
     sources = np.select([kinds == _LOCALIZATION, kinds == _CLASSIFICATION], [own, other], -1)
     free = ~objects.ignored
     free[judged.matches[judged.true]] = False
-    mendable = _best_for_each(judged, sources, free)
+    fixable = _best_for_each(judged, sources, free)
     missed = free.copy()
-    missed[sources[mendable]] = False
-    return FoundErrors(judged, kinds, sources, mendable, missed)
+    missed[sources[fixable]] = False
+    return FoundErrors(judged, kinds, sources, fixable, missed)
 
 
 def error_costs(objects: ObjectBoxes, errors: FoundErrors) -> ErrorCosts:
@@ -127,10 +127,10 @@ def error_costs(objects: ObjectBoxes, errors: FoundErrors) -> ErrorCosts:
     missed = np.bincount(objects.classes[errors.missed], minlength=len(judged.positives))
     found = np.bincount(judged.classes[judged.true], minlength=len(judged.positives))
 
-    def cost(count: int, mended: JudgedDetections) -> ErrorCost:
-        return ErrorCost(count, _average_precision(mended, judged.positives) - before)
+    def cost(count: int, fixed: JudgedDetections) -> ErrorCost:
+        return ErrorCost(count, _average_precision(fixed, judged.positives) - before)
 
-    kinds = [cost(int((errors.kinds == kind).sum()), _mend(objects, errors, kind)) for kind in range(len(KINDS))]
+    kinds = [cost(int((errors.kinds == kind).sum()), _fix_errors(objects, errors, kind)) for kind in range(len(KINDS))]
     lowered = replace(judged, scores=judged.true.astype(np.float64))
     return ErrorCosts(
         average_precision=before,
@@ -155,16 +155,16 @@ def _best_for_each(judged: JudgedDetections, sources: Indices, free: Flags) -> F
     return best
 
 
-def _mend(objects: ObjectBoxes, errors: FoundErrors, kind: int) -> JudgedDetections:
+def _fix_errors(objects: ObjectBoxes, errors: FoundErrors, kind: int) -> JudgedDetections:
     """The detections without errors of a kind: they are true now, or gone."""
     judged, wrong = errors.judged, errors.kinds == kind
-    true_now = wrong & errors.mendable
-    mended = replace(
+    true_now = wrong & errors.fixable
+    fixed = replace(
         judged,
         classes=np.where(true_now, np.append(objects.classes, -1)[errors.sources], judged.classes),
         matches=np.where(true_now, errors.sources, judged.matches),
     )
-    return _reordered(mended, ~wrong | true_now)
+    return _reordered(fixed, ~wrong | true_now)
 
 
 def _reordered(judged: JudgedDetections, chosen: Flags | None = None) -> JudgedDetections:
@@ -183,4 +183,4 @@ def _reordered(judged: JudgedDetections, chosen: Flags | None = None) -> JudgedD
 def _average_precision(judged: JudgedDetections, objects: Indices) -> float:
     """The mean over the classes that have ``objects`` (C,)."""
     values: Fractions = np.nan_to_num(class_average_precision(judged))
-    return mean_over_classes(values[objects > 0])
+    return nanmean(values[objects > 0])

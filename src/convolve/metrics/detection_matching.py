@@ -22,7 +22,7 @@ from typing import final
 import numpy as np
 
 from convolve.errors import OptionError
-from convolve.metrics.boxes import box_areas
+from convolve.metrics.boxes import box_areas, intersection_areas
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detections import Detections, ObjectBoxes
 from convolve.values import Flags, Indices
@@ -70,18 +70,18 @@ def find_overlaps(
 ) -> Overlaps:
     """The pairs with an intersection over union of at least ``least``.
 
-    Detections must be in descending order of score within each image, and within each class where only pairs of the
-    ``same_class`` are wanted. With ``crowds``, the overlap with a crowd is instead the fraction of the detection's area
-    that is in it. Raises `OptionError` where ``least`` is not above 0 and at most 1.
+    Detections must be in descending order of score within each image, or, where only pairs of the ``same_class`` are to
+    be found, within each image and class. With ``crowds``, the overlap with a crowd is instead the fraction of the
+    detection's area that is in it. Raises `OptionError` where ``least`` is not above 0 and at most 1.
     """
     if not 0 < least <= 1:
         raise OptionError(f"An overlap of {least} is no threshold; give one above 0, and at most 1.")
     span = 1 + max((int(part.max()) for part in (objects.classes, detections.classes) if len(part)), default=0)
-    wanted = objects.images * span + objects.classes if same_class else objects.images
+    own = objects.images * span + objects.classes if same_class else objects.images
     groups = detections.images * span + detections.classes if same_class else detections.images
-    by_group = np.argsort(wanted, kind="stable")
-    first = np.searchsorted(wanted[by_group], groups, side="left")
-    counts = np.searchsorted(wanted[by_group], groups, side="right") - first
+    by_group = np.argsort(own, kind="stable")
+    first = np.searchsorted(own[by_group], groups, side="left")
+    counts = np.searchsorted(own[by_group], groups, side="right") - first
     crowd = objects.crowd if crowds else np.zeros_like(objects.crowd)
     found: list[tuple[Indices, Indices, Fractions]] = []
     for rows in _blocks(counts):
@@ -89,8 +89,8 @@ def find_overlaps(
         before = np.cumsum(counts[rows]) - counts[rows]
         columns = by_group[np.arange(len(pairs)) + np.repeat(first[rows] - before, counts[rows])]
         iou = _overlap(objects, detections, pairs, columns, crowd)
-        kept = iou >= least
-        found.append((pairs[kept], columns[kept], iou[kept]))
+        near = iou >= least
+        found.append((pairs[near], columns[near], iou[near]))
     pairs, columns, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
     overlapping = pairs[np.diff(pairs, prepend=-1) > 0]
     ranks = np.zeros(len(detections), dtype=np.int64)
@@ -159,7 +159,7 @@ def _blocks(counts: Indices) -> Iterator[Indices]:
 def _overlap(objects: ObjectBoxes, detections: Detections, rows: Indices, columns: Indices, crowd: Flags) -> Fractions:
     """(K,) intersection over union of pairs; over the detection's area for a ``crowd``; 0 where boxes do not meet."""
     one, other = detections.boxes[rows], objects.boxes[columns]
-    intersection = box_areas(np.hstack([np.maximum(one[:, :2], other[:, :2]), np.minimum(one[:, 2:], other[:, 2:])]))
+    intersection = intersection_areas(one, other)
     area = box_areas(one)
     union = np.where(crowd[columns], area, area + box_areas(other) - intersection)
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=intersection > 0)

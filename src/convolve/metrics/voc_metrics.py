@@ -22,10 +22,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convolve.metrics.average_precision import ELEVEN_POINTS, area_under_envelope, mean_over_classes, mean_precision_at
+from convolve.metrics.average_precision import ELEVEN_POINTS, area_under_envelope, mean_precision_at
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_matching import find_overlaps, match_best
 from convolve.metrics.detections import Detections, ObjectBoxes, check_indices
+from convolve.metrics.ranking import nanmean
 from convolve.values import Flags, Indices
 
 
@@ -66,8 +67,8 @@ def voc_metrics(objects: ObjectBoxes, detections: Detections, classes: int, iou:
         eleven[index] = mean_precision_at(ELEVEN_POINTS, hits, counted[ranks] - before, positives[index])
         area[index] = area_under_envelope(hits, counted[ranks] - before, positives[index])
     return VocMetrics(
-        mean_eleven_point=mean_over_classes(eleven),
-        mean_area=mean_over_classes(area),
+        mean_eleven_point=nanmean(eleven),
+        mean_area=nanmean(area),
         eleven_point=eleven,
         area=area,
         objects=positives,

@@ -10,7 +10,6 @@ that there is an object, so that first boxes are anchors; in the program they st
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -20,9 +19,9 @@ import torch
 from torch import nn
 
 from convolve.errors import NetworkError
+from convolve.layers.anchor_grid import start_from_anchors
 from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.darknet_graph import GraphOutputs, LayerGraph
-from convolve.layers.initializers import gaussian
 from convolve.layers.yolo_v1 import DetectionOutput
 from convolve.layers.yolo_v2 import RegionOutput
 from convolve.layers.yolo_v3 import YoloOutput
@@ -31,7 +30,6 @@ from convolve.models.darknet_layers import HEADS, WEIGHTED, Layer, Options, Shap
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.untrusted.darknet import Section, read_cfg
 
-_DEVIATION, _PRIOR = 0.01, 0.01
 _MOST_WEIGHTS = 2**30
 _LARGEST_SIDE, _MOST_CHANNELS = 2**13, 64
 
@@ -136,8 +134,10 @@ def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
         return Network(card, stages, head)
     inputs = sorted({*edges})
     boxes = scores.boxes()
-    for output in scores.outputs:
-        _start_from_anchors(layers[output.layer].module, output.per_class, boxes)
+    for output in scores.outputs if isinstance(boxes, YoloOutput | RegionOutput) else ():
+        for layer in layers[output.layer].module.modules():
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+                start_from_anchors(layer, output.per_class, rare=isinstance(boxes, YoloOutput))
     graph = GraphOutputs(
         {index: layer.module for index, layer in rest.items()},
         {index: layer.sources for index, layer in rest.items()},
@@ -147,16 +147,6 @@ def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
     )
     head_inputs = tuple(names[index] for index in inputs)
     return Network(card, stages, ConvolutionalBoxHead(graph, boxes, card.multiple), head_inputs=head_inputs)
-
-
-@torch.no_grad()
-def _start_from_anchors(module: nn.Module, anchors: int, boxes: nn.Module) -> None:
-    """Initialize the convolution that gives the boxes of so many anchors."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None and isinstance(boxes, YoloOutput | RegionOutput):
-            gaussian(layer, _DEVIATION)
-            if isinstance(boxes, YoloOutput):
-                layer.bias.view(anchors, -1)[:, 4] = math.log(_PRIOR / (1 - _PRIOR))
 
 
 def _cut(layers: Sequence[Layer], strides: Sequence[Fraction | None], *, several: bool) -> tuple[int, tuple[int, ...]]:

@@ -20,7 +20,7 @@ _AFTER_SCORES: Final = ("softmax", "cost", "avgpool", "dropout")
 BoxOutput = YoloOutput | RegionOutput | DetectionOutput
 
 
-class Output(NamedTuple):
+class OutputLayer(NamedTuple):
     """A layer, by index, whose output leaves the network: ``per_class`` values for each class, and ``others``."""
 
     layer: int
@@ -37,7 +37,7 @@ class Scores(NamedTuple):
     that is what they mean.
     """
 
-    outputs: tuple[Output, ...]
+    outputs: tuple[OutputLayer, ...]
     classes: int
     boxes: Callable[[], BoxOutput] | None = None
 
@@ -76,7 +76,7 @@ def _class_scores(layers: Sequence[Layer]) -> Scores:
         )
     if layers[last].shape.channels != shape.channels:
         raise end.options.error("is not the end of a network")
-    return Scores((Output(last, 1, 0),), shape.channels)
+    return Scores((OutputLayer(last, 1, 0),), shape.channels)
 
 
 def _yolo(heads: Sequence[tuple[int, Layer]], image: Shape) -> Scores:
@@ -99,7 +99,7 @@ def _yolo(heads: Sequence[tuple[int, Layer]], image: Shape) -> Scores:
             )
         )
     outputs = tuple(
-        Output(layer.sources[0], len(mask), _BOX_VALUES * len(mask))
+        OutputLayer(layer.sources[0], len(mask), _BOX_VALUES * len(mask))
         for (_, layer), mask in zip(heads, masks, strict=True)
     )
     return Scores(outputs, classes, lambda: YoloOutput(anchors, masks, *settings))
@@ -122,7 +122,7 @@ def _region(heads: Sequence[tuple[int, Layer]], image: Shape) -> Scores:
         class_scale=options.number("class_scale", 1.0),
         box_scale=options.number("coord_scale", 1.0),
     )
-    output = Output(layer.sources[0], len(anchors), _BOX_VALUES * len(anchors))
+    output = OutputLayer(layer.sources[0], len(anchors), _BOX_VALUES * len(anchors))
     return Scores((output,), classes, lambda: RegionOutput(anchors, settings))
 
 
@@ -141,7 +141,7 @@ def _detection(heads: Sequence[tuple[int, Layer]], image: Shape) -> Scores:
         class_scale=options.number("class_scale", 1.0),
         box_scale=options.number("coord_scale", 1.0),
     )
-    output = Output(layer.sources[0], side**2, side**2 * _BOX_VALUES * boxes)
+    output = OutputLayer(layer.sources[0], side**2, side**2 * _BOX_VALUES * boxes)
     return Scores((output,), classes, lambda: DetectionOutput((side, side), boxes, settings))
 
 

@@ -48,7 +48,7 @@ _ACTIVATIONS: Final[Mapping[str, Callable[[], nn.Module]]] = {
 
 
 class Shape(NamedTuple):
-    """Of one image's map."""
+    """The shape of one image's map."""
 
     channels: int
     height: int
@@ -201,7 +201,7 @@ def _activation(options: Options) -> nn.Module:
 
 
 def _side(options: Options, side: int, size: int, stride: int, padding: int) -> int:
-    """Of the output."""
+    """A side of the output, of an input whose side is padded by ``padding`` in all. Raises `NetworkError`."""
     if side + padding < size:
         raise options.error(
             f"has a window of {size}, and its input a side of {side}", "choose a larger input, or another network"

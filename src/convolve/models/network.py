@@ -27,9 +27,8 @@ class Card:
     be multiples of ``multiple``. ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published
     input and classes, and agree with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012
     validation, one network, as given in the paper or in the notes of its release; ``evaluation`` says which, and how
-    they were measured.
-    ``output`` says what is scored: the whole `image`, each of its `pixels`, or `boxes` in it. ``classifier`` names the
-    network whose layers this one takes over, if any.
+    they were measured. ``output`` says what is scored: the whole `image`, each of its `pixels`, or `boxes` in it.
+    ``classifier`` names the network whose layers this one takes over, if any.
     """
 
     name: str

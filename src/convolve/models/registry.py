@@ -102,7 +102,8 @@ def create(
 
 
 def counterpart(name: str, output: str) -> str | None:
-    """The name of the network of the same layers with another `Card.output`: a classifier's FCN, an FCN's classifier.
+    """The name of the network of the same layers with another `Card.output`: a classifier's FCN or YOLO v2, or the
+    classifier that one of these is made of.
 
     The name itself where the output is right already; None where there is no counterpart. Raises `NetworkError`.
     """
@@ -110,7 +111,8 @@ def counterpart(name: str, output: str) -> str | None:
     if own.output == output:
         return name
     if own.output == "image":
-        return {"pixels": fcn.name_for, "boxes": yolo_family.name_for}[output](name)
+        families = {"pixels": fcn.name_for, "boxes": yolo_family.name_for}
+        return families[output](name) if output in families else None
     return counterpart(own.classifier, output) if own.classifier else None
 
 

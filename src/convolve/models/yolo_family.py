@@ -15,17 +15,16 @@ gradient.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import nn
 
 from convolve.errors import NetworkError
-from convolve.layers.initializers import gaussian, he_normal
+from convolve.layers.anchor_grid import start_from_anchors
+from convolve.layers.initializers import he_normal
 from convolve.layers.leaky import leaky_convolution
 from convolve.layers.scales import Passthrough
 from convolve.models import yolo_v2, yolo_v3
@@ -33,7 +32,8 @@ from convolve.models.convolutional import pad_evenly
 from convolve.models.network import Card, Network, Stage, Variant
 
 WIDEST = (1024, 512, 256)
-_FINE, _DEVIATION, _PRIOR = 64, 0.01, 0.01
+_FINE = 64  # channels of the fine map at most
+_ANCHORS = 3  # of each scale of v3
 _NAME = re.compile(r"yolo_v([23])_(.+)")
 
 
@@ -68,7 +68,7 @@ def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, si
     )
     last = OrderedDict(conv4=leaky_convolution(width + 4 * reduced, width), outputs=outputs)
     layers = Passthrough(nn.Sequential(deep), fine, nn.Sequential(last)).apply(he_normal)
-    gaussian(outputs, _DEVIATION)
+    start_from_anchors(outputs, len(yolo_v2.VOC), rare=False)
     return Network(card, stages, yolo_v2.region_head(layers, yolo_v2.VOC), head_inputs=(*finer, coarse))
 
 
@@ -84,10 +84,10 @@ def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: t
         )
     read = [stages[name].channels for name in names]
     widths = [min(pair) for pair in zip(read, WIDEST, strict=True)]
-    layers = yolo_v3.pyramid(read, widths, 3 * (5 + classes)).apply(he_normal)
+    layers = yolo_v3.pyramid(read, widths, _ANCHORS * (5 + classes)).apply(he_normal)
     for layer in layers.modules():
         if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            _let_objects_be_rare(gaussian(layer, _DEVIATION).bias)
+            start_from_anchors(layer, _ANCHORS, rare=True)
     return Network(card, stages, yolo_v3.yolo_head(layers, yolo_v3.COCO), head_inputs=tuple(reversed(names)))
 
 
@@ -101,9 +101,3 @@ def even_stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
     }
     pad_evenly(stages)
     return stages
-
-
-@torch.no_grad()
-def _let_objects_be_rare(bias: torch.Tensor | None) -> None:
-    if bias is not None:
-        bias.view(3, -1)[:, 4] = math.log(_PRIOR / (1 - _PRIOR))

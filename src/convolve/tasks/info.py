@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from convolve.errors import OptionError
 
 @dataclass(frozen=True)
 class NoOptions:
-    """Of a task that has none of its own."""
+    """The options of a task that has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,8 @@ class TaskInfo:
 
     ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
     prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
-    automatically; ``ranges`` are the least and the
-    largest value of those that are numbers. ``metric_titles`` are the names of its metrics for people, the headline
-    first.
+    automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are the
+    names of its metrics for people, the headline first.
     """
 
     name: str
@@ -44,6 +44,11 @@ def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, st
     that it is a class.
     """
     return {name: f"{name} (class)" if name in others else name for name in classes}
+
+
+def finite_or_none(value: float) -> float | None:
+    """None for nan and infinities, which JSON does not have."""
+    return value if math.isfinite(value) else None
 
 
 def check_predict_options(top: int, threshold: float | None) -> None:

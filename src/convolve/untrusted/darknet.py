@@ -76,7 +76,7 @@ def read_darknet(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         file.read(8 if 10 * major + minor >= _LONG_COUNT else 4)
         content = file.read()
     if not content or len(content) % 4:
-        raise ValueError("it is cut short: after its header are no whole numbers of 4 bytes")
+        raise ValueError("it is cut short: what follows its header is not a whole number of 4-byte values")
     numbers = np.frombuffer(content, "<f4").astype(np.float32)
     if not np.isfinite(numbers).all():
         raise ValueError("it holds numbers that are not finite")

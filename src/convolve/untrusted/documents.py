@@ -47,9 +47,9 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def parse_yaml(text: str) -> Any:
-    """A YAML document of lists and mappings, in which every other value is text: `no` is a name, and no truth value.
+    """A YAML document of lists and mappings, in which every other value is text: `no` is a name, not a truth value.
 
-    Raises `ValueError`, also for aliases, which can make much of little, for a key that is there twice, for deep
+    Raises `ValueError`, also for aliases, which can make much of little, for a key that occurs twice, for deep
     nesting, and for more than 131,072 characters, which take seconds.
     """
     import yaml

@@ -202,25 +202,25 @@ def _read(path: Path, options: ReadingOptions) -> list[_Row]:
 
 
 def _row(columns: _Columns, row: Sequence[str]) -> _Row:
-    """Raises `DataError`."""
+    """A line by its columns. Raises `DataError`."""
 
     def cell(column: int) -> str:
         return row[column] if 0 <= column < len(row) else ""
 
-    shown = shorten(", ".join(row))
+    line = shorten(", ".join(row))
     if len(row) <= max(*columns.edges, columns.label):
-        raise DataError(f"has a line that ends too early: {shown}; complete it.")
+        raise DataError(f"has a line that ends too early: {line}; complete it.")
     written = [cell(column) for column in columns.edges]
     edges = None
     if not all(map(is_empty, written)):
         try:
             left, top, right, bottom = map(as_number, written)
         except ValueError as error:
-            raise DataError(f"has a line whose box is not four numbers: {shown}; correct it.") from error
+            raise DataError(f"has a line whose box is not four numbers: {line}; correct it.") from error
         edges = (left, top, right, bottom)
     label = class_name(cell(columns.label)) if columns.label >= 0 else _ONLY
     if is_empty(cell(columns.image)) or (edges and is_empty(label)):
-        raise DataError(f"has a line without an image or a class: {shown}; complete it.")
+        raise DataError(f"has a line without an image or a class: {line}; complete it.")
     try:
         size = as_size(cell(columns.size[0]), cell(columns.size[1]))
     except ValueError:

@@ -60,7 +60,7 @@ def boxed_dataset(
     listed, notes = unique_images(inventory, [entry for entry in found if not entry.failed])
     if unread:
         notes.append(f"left out: {count_of(len(unread), 'image')} whose annotation cannot be read: {unread[0].failed}")
-    entries, differing, said = _as_upright(inventory, listed)
+    entries, differing, turned = _as_upright(inventory, listed)
     if not entries:
         raise DataError(
             f"In {inventory.root} no image has the size that the file gives, such as {differing[0][1]}; export it "
@@ -69,8 +69,8 @@ def boxed_dataset(
     if differing:
         sizes = [text for _, text in differing]
         notes.append(f"left out: {len(differing)} whose size is not the file's, such as {list_names(sizes)}")
-    boxes, more = boxes_of(entries, names)
-    notes += [*said, *more, *_without_box(entries, names)]
+    boxes, cut = boxes_of(entries, names)
+    notes += [*turned, *cut, *_without_box(entries, names)]
     tagged = [entry.image for entry in entries if entry.tags]
     notes += [f"not read: tags of {count_of(len(tagged), 'image')}, such as {list_names(tagged)}"] if tagged else []
     images = ImageFiles(inventory.root, tuple(entry.image for entry in entries))

@@ -114,7 +114,7 @@ def outlined_dataset(
     masks = Masks(OutlineMasks(tuple(entries), names), names, MASK_COLORS[: len(names)])
     if any(boxed):
         masks = masks.take(np.where(boxed, -1, np.arange(len(entries))).astype(np.int64))
-    boxes, said = boxes_of(entries, names[1:])
+    boxes, cut = boxes_of(entries, names[1:])
     ground_truths: dict[str, GroundTruth] = {
         "masks": masks,
         "labels": Labels(flags.reshape(len(entries), len(names) - 1), names[1:]),
@@ -124,7 +124,7 @@ def outlined_dataset(
     reason = f"{reason}; {len(entries)} images with masks and labels"
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
     left = {entry.image for entry in listed}.difference(images.names)
-    return replace(dataset, notes=(*notes, *said), left_out=tuple(sorted(left)))
+    return replace(dataset, notes=(*notes, *cut), left_out=tuple(sorted(left)))
 
 
 def tagged_dataset(

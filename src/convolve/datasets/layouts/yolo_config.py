@@ -79,7 +79,7 @@ def _read_yaml(root: Path, name: str) -> YoloConfig | None:
 
 
 def _as_config(name: str, document: Mapping[str, Any]) -> YoloConfig:
-    """Raises `ValueError`."""
+    """What a parsed file says. Raises `ValueError`."""
     names = document.get("names")
     pairs = names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else [])
     classes = {as_whole(key, 0, _HIGHEST): class_name(value) for key, value in pairs}

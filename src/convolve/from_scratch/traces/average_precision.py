@@ -78,12 +78,12 @@ class Detections:
 
     @cached_property
     def order(self) -> list[int]:
-        """The detections by falling score; of equals the first first."""
+        """The detections by descending score; of equals the first first."""
         return sort_by_score(self.scores)
 
 
 def sort_by_score(scores: Array) -> list[int]:
-    """Indices by falling score; of equals the first first."""
+    """Indices by descending score; of equals the first first."""
     return sorted(range(len(scores)), key=lambda index: -float(scores[index]))
 
 
@@ -146,7 +146,7 @@ def _hit_step(given: Judgments, rank: int, index: int) -> Step:
 
 
 def _match(given: Detections) -> tuple[list[Step], list[float]]:
-    """The step of each detection by falling score, and 1 where it is a true positive, else 0."""
+    """The step of each detection by descending score, and 1 where it is a true positive, else 0."""
     finders: dict[int, int] = {}
     steps, hits = [], []
     for rank, index in enumerate(given.order):

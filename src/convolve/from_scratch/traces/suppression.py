@@ -62,7 +62,7 @@ class SuppressionInputs:
         return [area_text(box)[0] for box in self.boxes]
 
     def ranking(self, label: int) -> list[int]:
-        """The boxes of a class whose confidence is high enough, by falling confidence; of equals the first first."""
+        """The boxes of a class whose confidence is high enough, by descending confidence; of equals the first first."""
         candidates = np.flatnonzero((self.classes == label) & (self.scores > self.confidence))
         return sorted(candidates.tolist(), key=lambda index: -float(self.scores[index]))
 

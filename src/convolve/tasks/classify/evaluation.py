@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from convolve.metrics.confusion import (
 from convolve.metrics.intervals import Interval, accuracy_interval
 from convolve.metrics.ranking import average_precision, nanmean, one_hot, one_vs_rest, roc_auc, top_k_accuracy
 from convolve.tasks.classify.confidence import TARGET_ACCURACY, Confidence, apply_temperature
+from convolve.tasks.info import finite_or_none
 from convolve.values import Floats, Indices
 
 if TYPE_CHECKING:
@@ -106,19 +106,19 @@ class Evaluation:
             "roc_auc": self.classes.roc_auc,
         }
         rows = {
-            name: {key: _finite(values[index].item()) for key, values in columns.items()}
+            name: {key: finite_or_none(values[index].item()) for key, values in columns.items()}
             for index, name in enumerate(self.classes.names)
         }
         return {
             "split": self.split,
             "images": self.images,
-            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "classes": rows,
             "confusion": None if self.classes.matrix is None else self.classes.matrix.tolist(),
             "calibration": {
-                "ece": _finite(calibration.before.error),
-                "ece_with_temperature": _finite(calibration.after.error),
+                "ece": finite_or_none(calibration.before.error),
+                "ece_with_temperature": finite_or_none(calibration.after.error),
                 "temperature": calibration.temperature,
                 "target_accuracy": calibration.target_accuracy,
                 "reject": {**dataclasses.asdict(reject), "interval": list(reject.interval)} if reject else None,
@@ -184,7 +184,3 @@ def _confidence_and_hits(scores: Floats, predictions: Predictions) -> tuple[Floa
     if predictions.multi_label:
         return scores.reshape(-1), predictions.targets.reshape(-1).astype(bool)
     return scores.max(1), scores.argmax(1) == predictions.targets
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -79,7 +79,7 @@ class ClassPredictor:
         return ClassPrediction(name, error=error)
 
     def total(self, predictions: Sequence[ClassPrediction]) -> Mapping[str, str]:
-        """None."""
+        """No row."""
         del predictions
         return {}
 

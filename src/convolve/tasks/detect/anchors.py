@@ -46,8 +46,8 @@ class FoundAnchors:
         """One line."""
         sizes = ", ".join(f"{width:.0f}x{height:.0f}" for width, height in self.anchors.tolist())
         yield (
-            f"{len(self.anchors)} anchors at {self.size[1]}x{self.size[0]}: {sizes}; the best one overlaps a box by an "
-            f"IoU of {self._overlap():.2f} on average"
+            f"{count_of(len(self.anchors), 'anchors')} at {self.size[1]}x{self.size[0]}: {sizes}; "
+            f"the best one overlaps a box by an IoU of {self._overlap():.2f} on average"
         )
 
     def sections(self) -> tuple[Section, ...]:
@@ -73,6 +73,7 @@ def anchor_section(sides: Floats, anchors: Floats) -> Section:
         "figure": as_svg(anchor_figure(sides, anchors), "anchors"),
         "fit": mean_best_overlap(torch.from_numpy(sides), torch.from_numpy(anchors)),
         "boxes": count_of(len(sides), "boxes"),
+        "sizes": count_of(len(anchors), "sizes"),
         "anchors": [f"{width:.0f}×{height:.0f}" for width, height in anchors.tolist()],
     }
     return Section("anchors", "Anchors", (_HOME, "anchors.html.j2"), context)

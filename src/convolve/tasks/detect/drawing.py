@@ -82,7 +82,7 @@ def _draw_line(canvas: Pixels, ends: tuple[Point, Point], dash: int, color: Colo
 def _draw_label(
     brush: ImageDraw.ImageDraw, drawn: DrawnBox, box: Sequence[float], size: int, taken: Sequence[Area]
 ) -> Area:
-    """Draw a label at the free place nearest to its box; the area that it covers."""
+    """Draw a label at the first free area near its box, and return this area."""
     extent = brush.im.size
     text = unicodedata.normalize("NFC", " ".join(drawn.label.split()))
     font = pillow_font(text, size)
@@ -100,8 +100,8 @@ def _label_size(text: str, font: Font) -> tuple[float, float]:
 
 
 def _free_area(box: Sequence[float], size: tuple[float, float], extent: tuple[int, int], taken: Sequence[Area]) -> Area:
-    """Above the box, else below it, inside at its top or bottom, beside it: the first of these that covers no label,
-    or the one that covers least of them.
+    """Above the box, else below it, inside at its top or bottom, next to it: the first of these that covers no label,
+    or the one that covers the least of them.
     """
     (left, top, right, bottom), (width, height) = box, size
     corners = [

@@ -30,6 +30,7 @@ from convolve.metrics.precision_recall import (
 from convolve.metrics.voc_metrics import VocMetrics, voc_metrics
 from convolve.targets import BoxTargets
 from convolve.tasks.detect.placement import input_matrices, to_image
+from convolve.tasks.info import finite_or_none
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Batch, Flags, Indices
 
@@ -42,11 +43,6 @@ if TYPE_CHECKING:
 
 WORST = 12
 """How many of the worst images an evaluation has."""
-COCO_NAMES = (
-    *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),
-    *("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large"),
-)
-"""The twelve metrics of COCO, in its order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,18 +104,18 @@ class Evaluation:
         return {
             "split": self.split,
             "images": self.images,
-            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
             "intervals": {
-                name: [_finite(end) for end in interval] for name, interval in self.intervals._asdict().items()
+                name: list(map(finite_or_none, interval)) for name, interval in self.intervals._asdict().items()
             },
             "threshold": self.threshold,
             "classes": {
-                name: {key: _finite(values[index].item()) for key, values in columns.items()}
+                name: {key: finite_or_none(values[index].item()) for key, values in columns.items()}
                 for index, name in enumerate(self.names)
             },
             "confusion": self.matrix.tolist(),
             "errors": {
-                name: {"count": each.count, "cost": _finite(each.cost)}
+                name: {"count": each.count, "cost": finite_or_none(each.cost)}
                 for name, each in errors.items()
                 if isinstance(each, ErrorCost)
             },
@@ -162,7 +158,7 @@ def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
     coco, voc = coco_metrics(objects, detections, count), voc_metrics(objects, detections, count)
     judged = judge_detections(objects, detections, count)
     found = count_detections(judged, threshold)
-    metrics = {name: getattr(coco, name) for name in COCO_NAMES}
+    metrics = coco.summary()
     metrics |= {"voc_ap50": voc.mean_area, "voc_ap50_11": voc.mean_eleven_point, **_micro_metrics(found)}
     return Evaluation(
         split=data.split,
@@ -268,7 +264,3 @@ def join_objects(parts: list[ObjectBoxes]) -> ObjectBoxes:
     """Those of all parts together."""
     rows = ((each.boxes, each.classes, each.images, each.areas, each.crowd, each.difficult) for each in parts)
     return ObjectBoxes(*(np.concatenate(column) for column in zip(*rows, strict=True)))
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -10,8 +10,8 @@ from convolve.values import Indices, Matrices, Preprocessing
 
 
 def input_matrices(sizes: Indices, preprocessing: Preprocessing) -> Matrices:
-    """(N, 2, 3) what takes a point in the pixels of images of ``sizes`` (N, 2; height, width) to the input without
-    augmentation, exactly as their pixels get there: resized for the cache, then fitted.
+    """(N, 2, 3) matrices that take a point in the pixels of images of ``sizes`` (N, 2; height, width) to the input
+    without augmentation, exactly as their pixels get there: resized for the cache, then fitted.
     """
     small = np.array(
         [cached_size(height, width, preprocessing) for height, width in sizes.tolist()], dtype=np.int64
@@ -22,9 +22,16 @@ def input_matrices(sizes: Indices, preprocessing: Preprocessing) -> Matrices:
 
 
 def to_image(boxes: npt.NDArray[np.float64], matrices: Matrices, sizes: Indices) -> npt.NDArray[np.float64]:
-    """(M, 4) boxes in pixels of the input to those of their images, of ``sizes`` (M, 2) and reached by ``matrices``
-    (M, 2, 3), clipped to these.
+    """(M, 4) boxes in pixels of the input to pixels of their images, clipped to these. The images are of ``sizes``
+    (M, 2; height, width), and ``matrices`` (M, 2, 3) take them to the input.
+    """
+    return np.clip(undo_matrices(boxes, matrices), 0, np.tile(sizes[:, ::-1], 2))
+
+
+def undo_matrices(boxes: npt.NDArray[np.float64], matrices: Matrices) -> npt.NDArray[np.float64]:
+    """(M, 4) boxes in pixels of the input to the pixels that ``matrices`` (M or 1, 2, 3) take there; they only scale
+    and shift.
     """
     scales, shifts = matrices[:, [0, 1], [0, 1]], matrices[:, :, 2]
-    found = (boxes - np.tile(shifts, 2)) / np.tile(scales, 2)
-    return np.clip(found, 0, np.tile(sizes[:, ::-1], 2))
+    unscaled: npt.NDArray[np.float64] = (boxes - np.tile(shifts, 2)) / np.tile(scales, 2)
+    return unscaled

@@ -150,7 +150,7 @@ class BoxPredictor:
         return _Input(size, tuple(views), whole if options.out else None)
 
     def predict(self, names: Sequence[str], inputs: Sequence[_Input]) -> Iterator[BoxPrediction]:
-        """In order."""
+        """What is found in each image, in order."""
         candidates = self._candidates([view for one in inputs for view in one.views])
         for name, one in zip(names, inputs, strict=True):
             merged = merge_views([next(candidates) for _ in one.views], one.views)
@@ -196,7 +196,9 @@ class BoxPredictor:
             yield from (Found(*(part.cpu() for part in one)) for one in found)
 
     def _write(self, prediction: BoxPrediction, pixels: Pixels) -> str:
-        """The drawn image and the text file, called as the image; numbered where several images have one name."""
+        """Write the drawn image and the text file, named after the image, and numbered where several images have one
+        name. The path of the former.
+        """
         folder, stem = self._options.out or Path(), PurePath(prediction.image).stem
         names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
         stem = next(name for name in names if name not in self._taken)

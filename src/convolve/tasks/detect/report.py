@@ -18,6 +18,7 @@ from rich.text import Text
 from convolve.datasets.boxes import Boxes
 from convolve.datasets.class_colors import class_color
 from convolve.errors import ImageError
+from convolve.layers.box_head import BoxHead
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_errors import ErrorCost
 from convolve.reports.drawing import as_svg
@@ -28,7 +29,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.detect.anchors import anchor_section, box_sides
 from convolve.tasks.detect.charts import MOST_CURVES, error_figure, precision_recall_figure
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
-from convolve.tasks.detect.evaluation import COCO_NAMES, EvaluatedImage, Evaluation
+from convolve.tasks.detect.evaluation import EvaluatedImage, Evaluation
 from convolve.tasks.detect.options import INFO
 from convolve.tasks.detect.task import Detect
 from convolve.values import Color, Dataset, Floats, Indices, Pixels, Preprocessing
@@ -126,8 +127,8 @@ def error_kinds(evaluation: Evaluation) -> Mapping[str, ErrorCost]:
 
 def network_anchors(task: Detect) -> Floats | None:
     """(A, 2) widths and heights in pixels of the input, those of all scales; None for a network without anchors."""
-    found = [buffer for name, buffer in task.network.head.named_buffers() if name.rpartition(".")[2] == "anchors"]
-    return found[0].reshape(-1, 2).cpu().numpy() if found else None
+    anchors = cast(BoxHead, task.network.head).anchors
+    return None if anchors is None else anchors.reshape(-1, 2).cpu().numpy()
 
 
 def compare_boxes(
@@ -179,7 +180,7 @@ def _precision_section(evaluation: Evaluation) -> Section:
         for index in sorted(chosen)
         if objects[index] and len(evaluation.curves[index].scores)
     ]
-    values = {name: getattr(coco, name) for name in COCO_NAMES}
+    values = coco.summary()
     context = {
         "figure": as_svg(precision_recall_figure(curves), "curves") if curves else "",
         "left_out": len(evaluation.names) - len(curves),

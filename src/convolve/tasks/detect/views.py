@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from convolve.datasets.preprocess import fit_to_input
-from convolve.tasks.detect.placement import input_matrices
+from convolve.tasks.detect.placement import input_matrices, undo_matrices
 from convolve.tasks.detect.suppression import CONSIDERED, Found
 from convolve.values import Matrices, Pixels, Preprocessing
 
@@ -26,7 +26,7 @@ _NEAR = 0.01
 
 @dataclass(frozen=True)
 class View:
-    """The network's input ``pixels`` (H, W, C), and the ``matrix`` (2, 3) that takes the image's pixels to it.
+    """The network's input ``pixels`` (H, W, C), and the ``matrix`` (2, 3) that takes the image's pixels there.
 
     ``edges`` are left, top, right and bottom of the part in the image's pixels; infinite where the image ends.
     """
@@ -71,13 +71,12 @@ def merge_views(found: Sequence[Found], views: Sequence[View]) -> Found:
 
 def _in_image(found: Found, view: View) -> Found:
     """The boxes of a view that are not cut off, in pixels of the image."""
-    scales, shifts = view.matrix[[0, 1], [0, 1]], view.matrix[:, 2]
-    boxes = (found.boxes.double() - torch.from_numpy(np.tile(shifts, 2))) / torch.from_numpy(np.tile(scales, 2))
+    boxes = torch.from_numpy(undo_matrices(found.boxes.double().numpy(), view.matrix[None]))
     edges = torch.tensor(view.edges, dtype=torch.float64)
     finite = edges[torch.isfinite(edges)]
     if not len(finite):
         return Found(boxes, found.scores, found.classes)
-    near = _NEAR * float(max(view.pixels.shape[:2]) / min(scales))
+    near = _NEAR * float(max(view.pixels.shape[:2]) / min(view.matrix[[0, 1], [0, 1]]))
     inside = (boxes[:, :2] > edges[:2] + near).all(1) & (boxes[:, 2:] < edges[2:] - near).all(1)
     return Found(boxes, found.scores, found.classes).take(inside.nonzero()[:, 0])
 

@@ -16,6 +16,7 @@ from convolve.datasets.parallel import in_order, reader_threads
 from convolve.errors import ImageError
 from convolve.metrics.ranking import nanmean
 from convolve.metrics.segmentation import BoundaryCounts, boundary_counts, pixel_confusion, pixel_metrics
+from convolve.tasks.info import finite_or_none
 from convolve.tasks.segment.options import INFO
 from convolve.tasks.segment.tiled_prediction import predict_image
 from convolve.training.evaluation import evaluation_mode
@@ -64,9 +65,9 @@ class Evaluation:
         return {
             "split": self.split,
             "images": self.images,
-            "metrics": {name: _finite(value) for name, value in self.metrics.items()},
+            "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
             "classes": {
-                name: {"iou": _finite(iou), "boundary_f": _finite(boundary), "pixels": pixels}
+                name: {"iou": finite_or_none(iou), "boundary_f": finite_or_none(boundary), "pixels": pixels}
                 for name, iou, boundary, pixels in rows
             },
             "confusion": self.matrix.tolist(),
@@ -112,7 +113,3 @@ def _predicted_masks(task: Segment, data: EvaluationData) -> Iterator[tuple[int,
         for index, image, target in filter(None, in_order(read, data.indices.tolist(), reader_threads())):
             size = (target.shape[0], target.shape[1])
             yield index, target, predict_image(image, size, task, data.runtime, data.preprocessing)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

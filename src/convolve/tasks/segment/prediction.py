@@ -122,7 +122,7 @@ class MaskPredictor:
         return MaskPrediction(name, error=error, names=self._task.classes)
 
     def total(self, predictions: Sequence[MaskPrediction]) -> Mapping[str, str]:
-        """None."""
+        """No row."""
         del predictions
         return {}
 
