@@ -392,6 +392,29 @@ def test_other_data_of_some_of_the_classes(run: Path, tmp_path: Path) -> None:
         convolve.evaluate(run, str(tmp_path / "new"), threads=1, report=tmp_path / "b.html", progress=False)
 
 
+@pytest.mark.parametrize("classes", ["data.yaml", "classes.txt"])
+def test_a_run_on_yolos_text_files_reads_them_again(classes: str, tmp_path: Path) -> None:
+    """The list of classes is no file that --annotations may name."""
+    for folder in ("images", "labels"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(12):
+        image, objects = scene(random)
+        Image.fromarray(image).save(tmp_path / "data" / "images" / f"{number}.png")
+        lines = [
+            f"{kind:.0f} {(left + right) / 160} {(top + bottom) / 128} {(right - left) / 80} {(bottom - top) / 64}"
+            for left, top, right, bottom, kind in objects
+        ]
+        (tmp_path / "data" / "labels" / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")
+    names = f"names: [{', '.join(CLASSES)}]" if classes == "data.yaml" else "\n".join(CLASSES)
+    (tmp_path / "data" / classes).write_text(names, encoding="utf-8")
+    run = train(tmp_path / "data", **OPTIONS | {"epochs": 1}, out=tmp_path / "run").run
+    assert open_run(run).recipe.reading.annotations is None
+    found = convolve.evaluate(run, threads=1, split="all", report=tmp_path / "a.html", progress=False)
+    assert isinstance(found.evaluation, Evaluation)
+    assert found.evaluation.images == 12
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
