@@ -392,6 +392,17 @@ def test_other_data_of_some_of_the_classes(run: Path, tmp_path: Path) -> None:
         convolve.evaluate(run, str(tmp_path / "new"), threads=1, report=tmp_path / "b.html", progress=False)
 
 
+def test_an_image_with_several_classes_or_none_is_one_image(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Command(monkeypatch, capsys)("data", data, "--report", tmp_path / "data.html")
+    assert shown.code == 0
+    total = next(line.split() for line in shown.out.splitlines() if line.split()[:1] == ["all"])
+    assert total[:2] == ["all", "90"]
+    page = (tmp_path / "data.html").read_text("utf-8")
+    assert '<tfoot><tr><th scope="row">All</th><td>90</td>' in page
+
+
 @pytest.mark.parametrize("classes", ["data.yaml", "classes.txt"])
 def test_a_run_on_yolos_text_files_reads_them_again(classes: str, tmp_path: Path) -> None:
     """The list of classes is no file that --annotations may name."""
