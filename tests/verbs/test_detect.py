@@ -32,7 +32,7 @@ from convolve.setup.choice import Candidate
 from convolve.setup.restore import open_evaluation_data, restore_task
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.detect.evaluation import Evaluation
-from convolve.tasks.detect.prediction import BoxPrediction
+from convolve.tasks.detect.prediction import BoxPrediction, Detection
 from convolve.tasks.detect.report import network_anchors
 from convolve.tasks.detect.task import Detect
 from convolve.training.run import open_run
@@ -274,6 +274,16 @@ def test_objects_are_counted(
     assert [row["disc"] for row in rows] == [str(one.counts["disc"]) for one in found]
     plain = command("predict", run, images[0])
     assert "most confident" in plain.out
+
+
+def test_counts_of_many_classes_are_in_one_column() -> None:
+    """A column for each of 80 classes leaves no room for any in a terminal."""
+    names = tuple(f"class {number}" for number in range(80))
+    found = tuple(Detection(name, 0.9, (0, 0, 1, 1)) for name in ("class 7", "class 7", "class 50"))
+    cells = BoxPrediction("a.png", (10, 20), found, names=names, counted=True).cells()
+    assert cells == {"image": "a.png", "size": "20x10", "objects": "2 class 7, 1 class 50", "all": "3"}
+    few = BoxPrediction("a.png", (10, 20), found, names=("class 7", "class 50"), counted=True).cells()
+    assert few == {"image": "a.png", "size": "20x10", "class 7": "2", "class 50": "1", "all": "3"}
 
 
 def test_nms_and_the_number_of_detections_are_chosen_when_predicting(run: Path, data: Path) -> None:
