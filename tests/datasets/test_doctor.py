@@ -230,8 +230,8 @@ def test_findings_are_the_same_with_any_number_of_threads() -> None:
     assert one == four
 
 
-KEYS = """images classes counts imbalance empty_classes single_classes missing sizes channels gray blank mean std
-unreadable exact near warnings usable totals facts"""
+KEYS = """images classes counts split_sizes imbalance empty_classes single_classes missing sizes channels gray blank
+mean std unreadable exact near warnings usable totals facts"""
 
 
 def test_json_has_stable_keys_and_holds_what_json_can() -> None:

@@ -32,7 +32,7 @@ from convolve.setup.choice import Candidate
 from convolve.setup.restore import open_evaluation_data, restore_task
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.detect.evaluation import Evaluation
-from convolve.tasks.detect.prediction import BoxPrediction
+from convolve.tasks.detect.prediction import BoxPrediction, Detection
 from convolve.tasks.detect.report import network_anchors
 from convolve.tasks.detect.task import Detect
 from convolve.training.run import open_run
@@ -276,6 +276,16 @@ def test_objects_are_counted(
     assert "most confident" in plain.out
 
 
+def test_counts_of_many_classes_are_in_one_column() -> None:
+    """A column for each of 80 classes leaves no room for any in a terminal."""
+    names = tuple(f"class {number}" for number in range(80))
+    found = tuple(Detection(name, 0.9, (0, 0, 1, 1)) for name in ("class 7", "class 7", "class 50"))
+    cells = BoxPrediction("a.png", (10, 20), found, names=names, counted=True).cells()
+    assert cells == {"image": "a.png", "size": "20x10", "objects": "2 class 7, 1 class 50", "all": "3"}
+    few = BoxPrediction("a.png", (10, 20), found, names=("class 7", "class 50"), counted=True).cells()
+    assert few == {"image": "a.png", "size": "20x10", "class 7": "2", "class 50": "1", "all": "3"}
+
+
 def test_nms_and_the_number_of_detections_are_chosen_when_predicting(run: Path, data: Path) -> None:
     images = str(data / "JPEGImages")
     plain, loose, soft = (
@@ -390,6 +400,40 @@ def test_other_data_of_some_of_the_classes(run: Path, tmp_path: Path) -> None:
         path.write_text(path.read_text("utf-8").replace("네모", "zebra"), encoding="utf-8")
     with pytest.raises(DataError, match="does not know the class 'zebra'"):
         convolve.evaluate(run, str(tmp_path / "new"), threads=1, report=tmp_path / "b.html", progress=False)
+
+
+def test_an_image_with_several_classes_or_none_is_one_image(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Command(monkeypatch, capsys)("data", data, "--report", tmp_path / "data.html")
+    assert shown.code == 0
+    total = next(line.split() for line in shown.out.splitlines() if line.split()[:1] == ["all"])
+    assert total[:2] == ["all", "90"]
+    page = (tmp_path / "data.html").read_text("utf-8")
+    assert '<tfoot><tr><th scope="row">All</th><td>90</td>' in page
+
+
+@pytest.mark.parametrize("classes", ["data.yaml", "classes.txt"])
+def test_a_run_on_yolos_text_files_reads_them_again(classes: str, tmp_path: Path) -> None:
+    """The list of classes is no file that --annotations may name."""
+    for folder in ("images", "labels"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(12):
+        image, objects = scene(random)
+        Image.fromarray(image).save(tmp_path / "data" / "images" / f"{number}.png")
+        lines = [
+            f"{kind:.0f} {(left + right) / 160} {(top + bottom) / 128} {(right - left) / 80} {(bottom - top) / 64}"
+            for left, top, right, bottom, kind in objects
+        ]
+        (tmp_path / "data" / "labels" / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")
+    names = f"names: [{', '.join(CLASSES)}]" if classes == "data.yaml" else "\n".join(CLASSES)
+    (tmp_path / "data" / classes).write_text(names, encoding="utf-8")
+    run = train(tmp_path / "data", **OPTIONS | {"epochs": 1}, out=tmp_path / "run").run
+    assert open_run(run).recipe.reading.annotations is None
+    found = convolve.evaluate(run, threads=1, split="all", report=tmp_path / "a.html", progress=False)
+    assert isinstance(found.evaluation, Evaluation)
+    assert found.evaluation.images == 12
 
 
 @pytest.mark.parametrize(

@@ -87,10 +87,11 @@ NO_DUPLICATES = Duplicates(0, 0, 0, 0, ())
 class Findings:
     """A dataset's state of health, of its readable images unless it says otherwise.
 
-    ``counts``: images per class, in the order of ``classes``, for `all` and each split. ``imbalance``: the largest
-    class over the smallest that has any. ``channels``: 1 when every image is gray, else 3; ``mean`` and ``std`` as
-    many, of values between 0 and 1, over the training split if there is one. ``missing``: the classes that a split
-    lacks though others have them. ``blank`` counts images of a single color.
+    ``counts``: images per class, in the order of ``classes``, for `all` and each split, and ``split_sizes`` all images
+    of these, whether they show none of the classes or several. ``imbalance``: the largest class over the smallest that
+    has any. ``channels``: 1 when every image is gray, else 3; ``mean`` and ``std`` as many, of values between 0 and 1,
+    over the training split if there is one. ``missing``: the classes that a split lacks though others have them.
+    ``blank`` counts images of a single color.
     ``warnings``: a sentence each with its remedy, most important first. ``usable`` (U,) are the indices that could be
     read. ``totals``: further numbers for each class under a heading, such as the `pixels` of masks; ``fractions`` are
     the headings of those to be read as fractions of their sum. ``facts``: what else the ground truth counts, as text
@@ -100,6 +101,7 @@ class Findings:
     images: int
     classes: tuple[str, ...]
     counts: Mapping[str, tuple[int, ...]]
+    split_sizes: Mapping[str, int]
     imbalance: float
     empty_classes: tuple[str, ...]
     single_classes: tuple[str, ...]
@@ -186,6 +188,7 @@ def diagnose(
         images=len(dataset),
         classes=names,
         counts={name: tuple(count.tolist()) for name, count in counts.items()},
+        split_sizes={name: len(part) for name, part in considered.items()},
         imbalance=float(total.max() / total[total > 0].min()) if total.any() else 1.0,
         empty_classes=tuple(compress(names, total == 0)),
         single_classes=tuple(compress(names, total == 1)),

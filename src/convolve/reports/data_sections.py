@@ -28,10 +28,13 @@ _ALL = "all"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table of classes: ``values`` (C,), and how long a bar each has, in percent of the longest."""
+    """A column of the table of classes: ``values`` (C,), how long a bar each has, in percent of the longest, and what
+    there is of all classes.
+    """
 
     heading: str
     values: tuple[int, ...]
+    total: int
 
     @property
     def bars(self) -> list[float]:
@@ -74,7 +77,7 @@ def headlines(findings: Findings) -> tuple[Headline, ...]:
     """The numbers worth the top of the page."""
     groups = [*findings.exact_rows, *findings.near_rows]
     alike = len(np.unique(np.concatenate(groups))) if groups else 0
-    splits = [f"{thousands(sum(counts))} {name}" for name, counts in findings.counts.items() if name != _ALL]
+    splits = [f"{thousands(size)} {name}" for name, size in findings.split_sizes.items() if name != _ALL]
     leaks = (("exact leaks", findings.exact), ("near leaks", findings.near))
     return (
         Headline("images", thousands(len(findings.usable)), ", ".join(splits) or "no splits given"),
@@ -96,8 +99,11 @@ def warning_section(findings: Findings) -> Section:
 
 def count_section(findings: Findings) -> Section:
     """How many images of each class there are in each split."""
-    counts = [Column("Images" if name == _ALL else name, values) for name, values in findings.counts.items()]
-    totals = [Column(name, values) for name, values in findings.totals.items()]
+    counts = [
+        Column("Images" if name == _ALL else name, values, findings.split_sizes[name])
+        for name, values in findings.counts.items()
+    ]
+    totals = [Column(name, values, sum(values)) for name, values in findings.totals.items()]
     context = {"names": findings.classes, "columns": [*counts, *totals], "missing": findings.missing}
     return Section("classes", "Classes", (_HOME, "counts.html.j2"), context)
 

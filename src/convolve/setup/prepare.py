@@ -19,7 +19,7 @@ from convolve.datasets.augment import input_sizes
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import open_cache, read_images
 from convolve.datasets.doctor import Findings, diagnose, readable
-from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
+from convolve.datasets.layouts import LAYOUT_NAMES, WITH_ANNOTATIONS, open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
@@ -109,7 +109,8 @@ def prepare(
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
-        sources = _sources_below(recipe.data or "", dataset) if dataset.sources else None
+        chosen = dataset.sources and dataset.layout in WITH_ANNOTATIONS
+        sources = _sources_below(recipe.data or "", dataset) if chosen else None
         reading = dataclasses.replace(resolved.reading, layout=dataset.layout, annotations=sources)
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)

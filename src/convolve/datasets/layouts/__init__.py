@@ -68,6 +68,8 @@ LAYOUTS = (
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
+WITH_ANNOTATIONS = frozenset(layout.NAME for layout in (tables, coco, cvat, via, label_studio, box_tables))
+"""The layouts whose files a person may choose by `--annotations`."""
 _ANNOTATED = frozenset(
     layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables)
 )
@@ -117,7 +119,7 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
     """The layouts that heed each of the options that are given, and those that can be meant. Raises `DataError`."""
     given = (
         ("--layout", options.layout, [layout for layout in LAYOUTS if options.layout == layout.NAME]),
-        ("--annotations", options.annotations, [tables, coco, cvat, via, label_studio, box_tables]),
+        ("--annotations", options.annotations, [layout for layout in LAYOUTS if layout.NAME in WITH_ANNOTATIONS]),
         ("--image-column", options.image_column, [tables, parquet]),
         ("--label-column", options.label_column, [tables, parquet, via, label_studio, box_tables]),
         ("--label-from", options.label_from, [names]),

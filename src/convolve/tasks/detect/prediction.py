@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _QUALITY = 92
 _COLUMNS = ("image", "size", "all", "overlay", "error")
+_MOST_COLUMNS = 6  # of classes that a line of a terminal has room for
 _PIXELS_AT_ONCE = 2**21
 """Pixels that go through the network together; one input always does."""
 
@@ -64,13 +65,17 @@ class BoxPrediction:
         return {name: found[name] for name in self.names}
 
     def cells(self) -> Mapping[str, str]:
-        """For people: the number of objects of each class that occurs, or of each class with `--count`."""
+        """For people: the number of objects of each class that occurs, or of each class with `--count`, in a column
+        each where these are few.
+        """
         found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}" if any(self.size) else ""}
-        if self.counted:
+        words = [f"{count} {name}" for name, count in self.counts.items() if count]
+        best = self.detections[0] if self.detections else None
+        if self.counted and len(self.names) <= _MOST_COLUMNS:
             found |= self._counts()
+        elif self.counted:
+            found |= {"objects": ", ".join(words) or "none", "all": str(len(self.detections))}
         else:
-            words = [f"{count} {name}" for name, count in self.counts.items() if count]
-            best = self.detections[0] if self.detections else None
             found |= {"objects": ", ".join(words) or "none"}
             found |= {"most confident": f"{best.name} {best.score:.1%}" if best else ""}
         return found | ({"overlay": self.overlay} if self.overlay else {})

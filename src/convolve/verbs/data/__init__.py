@@ -238,7 +238,7 @@ def _class_table(findings: Findings) -> RenderableType:
     if len(findings.classes) > _SHOWN_CLASSES:
         table.add_row(f"and {len(findings.classes) - _SHOWN_CLASSES} more")
     sums = ("" if name in findings.fractions else f"{sum(counts):,}" for name, counts in findings.totals.items())
-    table.add_row("all", *(f"{sum(counts):,}" for counts in findings.counts.values()), *sums, style="bold")
+    table.add_row("all", *(f"{size:,}" for size in findings.split_sizes.values()), *sums, style="bold")
     return table
 
 
