@@ -61,6 +61,33 @@ def test_a_line_without_edges_says_that_there_are_no_objects(tmp_path: Path) -> 
     assert data.notes == ("1 of 4 images left out, such as images/d.jpg",)  # of which the table says nothing
 
 
+def test_fractions_may_end_a_little_beyond_the_image(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a.jpg")
+    put_text(tmp_path / "boxes.csv", "image,label,xmin,ymin,xmax,ymax\na,cat,0.025,0.1,0.125,0.3\na,dog,0,0,1.002,1\n")
+    assert boxes_by_image(open_dataset(tmp_path))["images/a.jpg"] == [("cat", (1, 2, 5, 6)), ("dog", (0, 0, 40, 20))]
+
+
+def test_fractions_among_pixels_are_refused(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a.jpg", "images/b.jpg")
+    put_text(tmp_path / "boxes.csv", "image,label,xmin,ymin,xmax,ymax\na,cat,0.025,0.1,0.125,0.3\nb,dog,0,0,40,20\n")
+    with pytest.raises(DataError, match=r"boxes\.csv has boxes that are fractions of the image, such as one of"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("columns", ["x,y,w,h", "xmin,ymin,width,height", "x_center,y_center,Width,Height", "X,Y,W,H"])
+@pytest.mark.parametrize("objects", [1, 2])
+def test_boxes_by_their_sides_are_refused(columns: str, objects: int, tmp_path: Path) -> None:
+    """Nor are they a table of labels, unless that is asked for."""
+    make_pictures(tmp_path, "images/a.jpg", "images/b.jpg")
+    rows = [f"{image},4,3,2,{side},{label}" for image, label in (("a", "cat"), ("b", "dog")) for side in range(objects)]
+    put_text(tmp_path / "boxes.csv", "\n".join([f"image,{columns},class", *rows]))
+    for path in (tmp_path, tmp_path / "boxes.csv"):
+        with pytest.raises(DataError, match=r"has boxes by the columns .*; write their edges in pixels"):
+            open_dataset(path)
+    if objects == 1:
+        assert open_dataset(tmp_path, ReadingOptions(layout="table")).layout == "table"
+
+
 def test_a_table_for_each_split(tmp_path: Path) -> None:
     make_pictures(tmp_path, "images/a.jpg", "images/b.jpg")
     first, second, third, fourth = TENSORFLOW.splitlines(keepends=True)

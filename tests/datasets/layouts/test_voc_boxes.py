@@ -107,6 +107,16 @@ def test_a_pixel_beyond_the_image_is_rounding(tmp_path: Path) -> None:
     assert (boxes_by_image(data)["JPEGImages/a.jpg"], data.notes) == ([("cat", (0, 0, 40, 20))], ())
 
 
+def test_fractions_are_no_pixels(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "a.jpg", "b.jpg")
+    write_voc(tmp_path / "a.xml", [("cat", -0.9, -0.8, 0.4, 0.5)])
+    write_voc(tmp_path / "b.xml", [("cat", 2, 2, 10, 6)])
+    with pytest.raises(DataError, match=r"a\.xml has boxes that are fractions of the image"):
+        open_dataset(tmp_path)
+    write_voc(tmp_path / "a.xml", [("cat", 0, 0, 1, 1)])
+    assert boxes_by_image(open_dataset(tmp_path))["a.jpg"] == []  # its first pixel is its last one
+
+
 def test_the_name_of_the_file_counts_not_the_one_inside(tmp_path: Path) -> None:
     tree(tmp_path, a=[CAT], b=[DOG])
     write_voc(tmp_path / "Annotations/a.xml", [CAT], filename="b.jpg")

@@ -96,6 +96,39 @@ def test_label_img_puts_the_classes_next_to_the_labels(tmp_path: Path) -> None:
     assert data.sources == ("classes.txt",)
 
 
+def test_empty_lines_count_only_after_the_last_name(tmp_path: Path) -> None:
+    """labelImg and Darknet count those between names, and others do not."""
+    make_pictures(tmp_path, "a.jpg")
+    put_text(tmp_path / "a.txt", yolo_lines([1, 0], [CAT, DOG]))
+    for text in ("dog\n\ncat\nbird\n", "\ndog\ncat\n", "dog\n \t\ncat\n"):
+        put_text(tmp_path / "classes.txt", text)
+        with pytest.raises(DataError, match="has an empty line before a name, which may count as a class or not"):
+            open_dataset(tmp_path)
+    put_text(tmp_path / "classes.txt", "dog\r\ncat\r\n\r\n  \r\n")
+    assert labels_of(open_dataset(tmp_path)).classes == ("dog", "cat")
+
+
+def test_lists_of_the_same_classes_in_another_order_are_refused(tmp_path: Path) -> None:
+    ultralytics(tmp_path)
+    put_text(tmp_path / "labels/train/classes.txt", "cat\ndog\n")
+    assert labels_of(open_dataset(tmp_path)).classes == ("cat", "dog")
+    put_text(tmp_path / "labels/train/classes.txt", "person\ncar\n")  # what a program proposes
+    assert labels_of(open_dataset(tmp_path)).classes == ("cat", "dog")
+    put_text(tmp_path / "labels/train/classes.txt", "dog\ncat\n")
+    with pytest.raises(DataError, match=r"data\.yaml and .*classes\.txt list the same classes in another order"):
+        open_dataset(tmp_path)
+
+
+def test_images_that_share_a_label_file_are_named(tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a.jpg", "images/a.png", "images/b.jpg")
+    for name in ("a", "b"):
+        put_text(tmp_path / f"labels/{name}.txt", yolo_lines([0], [CAT]))
+    put_text(tmp_path / "classes.txt", "cat\n")
+    assert open_dataset(tmp_path).notes == (
+        "several images have one label file: labels/a.txt (images/a.jpg and images/a.png)",
+    )
+
+
 @pytest.mark.parametrize(
     "names",
     [

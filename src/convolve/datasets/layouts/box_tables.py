@@ -25,7 +25,7 @@ from convolve.datasets.layouts.annotated_images import (
 )
 from convolve.datasets.layouts.documents import without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder
-from convolve.datasets.layouts.object_boxes import boxed_dataset
+from convolve.datasets.layouts.object_boxes import LARGEST_FRACTION, boxed_dataset
 from convolve.datasets.layouts.parts import split_of, split_word
 from convolve.datasets.layouts.table_cells import decode_text, is_empty, refuse_own
 from convolve.datasets.reading import ReadingOptions
@@ -44,6 +44,15 @@ _EDGES = (
     ("xmax", "x_max", "x2", "right", "xbr", "bbox_x2", "bbox_xmax"),
     ("ymax", "y_max", "y2", "bottom", "ybr", "bbox_y2", "bbox_ymax"),
 )
+_CORNERS = (
+    (*_EDGES[0], "x", "bbox_x", "cx", "xc", "x_center", "center_x", "xcenter"),
+    (*_EDGES[1], "y", "bbox_y", "cy", "yc", "y_center", "center_y", "ycenter"),
+)
+_SIDES = (
+    ("w", "width", "bbox_w", "bbox_width", "box_width"),
+    ("h", "height", "bbox_h", "bbox_height", "box_height"),
+)
+"""Columns of boxes whose other edges are not given: whether x is the left edge or the center no program agrees on."""
 _IMAGES = (
     "path", "filepath", "file_path", "filename", "file_name", "image_path", "image_name", "image_file", "image", "img",
     "img_path", "img_name", "file", "imageid", "image_id", "img_id", "id", "name",
@@ -139,9 +148,11 @@ def has_boxes(path: Path) -> bool:
     try:
         text, _ = decode_text(read_start(path, _START))
         rows = _cut(text.splitlines()[:2])
+        return _find_columns(rows, None) is not None
+    except DataError:
+        return True  # which only `_read` can name
     except (OSError, ValueError):
         return False
-    return _find_columns(rows, None) is not None
 
 
 def _cut(lines: Sequence[str]) -> list[list[str]]:
@@ -153,11 +164,19 @@ def _cut(lines: Sequence[str]) -> list[list[str]]:
 
 
 def _find_columns(rows: Sequence[Sequence[str]], label: str | None) -> _Columns | None:
-    """The columns of a table of boxes; None where it is another. Raises `DataError` where none is called ``label``."""
+    """The columns of a table of boxes; None where it is another. Raises `DataError` where none is called ``label``,
+    and where boxes have sides instead of edges.
+    """
     header = [re.sub(r"[ -]", "_", cell.casefold()) for cell in rows[0]] if rows else []
     left, top, right, bottom = (_column(header, words) for words in _EDGES)
     image = _column(header, _IMAGES)
     if min(left, top, right, bottom, image) < 0:
+        sided = [next((word for word in words if word in header), "") for words in (*_CORNERS, *_SIDES)]
+        if image >= 0 and all(sided) and max(right, bottom) < 0:
+            raise DataError(
+                f"has boxes by the columns {', '.join(sided)}; write their edges in pixels instead, as xmin, ymin, "
+                "xmax and ymax. To read labels alone, choose --layout table."
+            )
         return _Columns(0, 0, (1, 2, 3, 4), 5) if rows and _is_bare(rows[0]) else None
     named = _column(header, [word for word in _CLASSES if word != header[image]])
     if label is not None:
@@ -235,10 +254,10 @@ def _row(columns: _Columns, row: Sequence[str]) -> _Row:
 def _entries(
     name: str, rows: Sequence[_Row], paths: Mapping[str, str], described: Mapping[str, str]
 ) -> list[AnnotatedImage]:
-    """The images of a table that are here, whose edges are fractions where none is larger than 1."""
+    """The images of a table that are here, whose edges are fractions where all end near 1 or before."""
     split = split_of(name)
     edges = [edge for row in rows for edge in row.edges or ()]
-    fractions = bool(edges) and max(edges) <= 1 and not all(edge.is_integer() for edge in edges)
+    fractions = bool(edges) and max(edges) <= LARGEST_FRACTION and not all(edge.is_integer() for edge in edges)
     groups: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         if row.image in paths:

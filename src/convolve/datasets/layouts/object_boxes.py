@@ -34,6 +34,10 @@ from convolve.values import Dataset, Flags, GroundTruth, Header, Indices
 
 _ROUNDED = 1.0
 """Pixels that a box may reach beyond its image without a word: programs count from 0 or 1, and round."""
+LARGEST_FRACTION = 1.5
+"""Of an image's side where a box ends, at most: some reach a little beyond it. What is larger is in pixels."""
+_FRACTIONS = 0.01
+"""Of all boxes are in fractions before a file is refused; a few real ones lie within the first pixel."""
 _FLIPPED = (frozenset((2, 3, 6, 7)), frozenset((3, 4, 7, 8)))
 """The EXIF orientations by which left and right, and top and bottom, are exchanged, after height and width are."""
 
@@ -47,9 +51,11 @@ def boxed_dataset(
     turned upright by its EXIF orientation, the boxes are turned with it. Images of another size than the file says, and
     those whose annotation cannot be read, are left out, and so are boxes without area, inverted or outside of the
     image; others are cut at its edge. The notes say all of this. Raises `DataError` for an object without a class,
-    where files disagree on an image, where too many of them cannot be read, and where nothing remains.
+    for fractions among pixels, where files disagree on an image, where too many of them cannot be read, and where
+    nothing remains.
     """
     check_names(inventory, found)
+    check_pixels(inventory, found)
     unread = [entry for entry in found if entry.failed]
     if len(unread) > MAX_UNREADABLE * len(found):
         raise DataError(
@@ -91,6 +97,22 @@ def check_names(inventory: Inventory, entries: Sequence[AnnotatedImage]) -> None
     if bare:
         raise DataError(
             f"{inventory.root / bare.source} has an object of {bare.image} without a label; give it one, or remove it."
+        )
+
+
+def check_pixels(inventory: Inventory, entries: Sequence[AnnotatedImage]) -> None:
+    """Raise `DataError` where many boxes that should be in pixels lie within the first one, as fractions do."""
+    declared = [(entry, one.box.edges) for entry in entries if not entry.fractions for one in entry.objects if one.box]
+    tiny = [
+        entry
+        for entry, edges in declared
+        if min(edges) >= -1 and max(edges) <= LARGEST_FRACTION and not all(edge.is_integer() for edge in edges)
+    ]
+    if tiny and len(tiny) >= _FRACTIONS * len(declared):
+        entry = tiny[0]
+        raise DataError(
+            f"{inventory.root / entry.source} has boxes that are fractions of the image, such as one of {entry.image}, "
+            "where pixels are expected; write all of them in pixels."
         )
 
 

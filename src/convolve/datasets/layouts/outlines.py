@@ -26,7 +26,7 @@ from convolve.datasets.layouts.annotated_images import (
     list_names,
     unique_images,
 )
-from convolve.datasets.layouts.object_boxes import boxed_dataset, boxes_of, check_names
+from convolve.datasets.layouts.object_boxes import boxed_dataset, boxes_of, check_names, check_pixels
 from convolve.datasets.layouts.parts import build_dataset
 from convolve.datasets.masks import Masks
 from convolve.datasets.parallel import in_order
@@ -89,6 +89,7 @@ def outlined_dataset(
     where files disagree on an image, and for more than 254 classes.
     """
     check_names(inventory, found)
+    check_pixels(inventory, found)
     objects = [one for entry in found for one in entry.objects]
     outlined = any(one.shape is not None and one.kind == OUTLINE for one in objects)
     if not outlined and any(one.box is not None or one.shape is not None for one in objects):

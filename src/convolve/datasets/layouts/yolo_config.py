@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ class YoloConfig:
 def find_config(inventory: Inventory) -> YoloConfig | None:
     """The file nearest to the root; one with splits goes before a list. None where there is none.
 
-    Raises `DataError` for a damaged file, and where two of them have different classes.
+    Raises `DataError` for a damaged file, and where two of them have different classes, or the same in another order.
     """
+    lists = [file for file in inventory.files if LISTS.search(file) and file.count("/") <= _DEPTH]
     for pattern, read in ((_CONFIGS, _read_yaml), (LISTS, _read_list)):
         files = [file for file in inventory.files if pattern.search(file) and file.count("/") <= _DEPTH]
         for depth in range(_DEPTH + 1):
@@ -58,8 +60,22 @@ def find_config(inventory: Inventory) -> YoloConfig | None:
                     first, second = inventory.root / found[0].source, inventory.root / config.source
                     raise DataError(f"{first} and {second} list different classes; remove one of them.")
             if found:
+                _check_order(inventory, found[0], lists)
                 return found[0]
     return None
+
+
+def _check_order(inventory: Inventory, config: YoloConfig, lists: Sequence[str]) -> None:
+    """Raise `DataError` where another list has the same classes under other numbers."""
+    for file in lists:
+        with suppress(DataError):  # what no file but this one needs may be damaged
+            other = _read_list(inventory.root, file)
+            if other and other.classes != config.classes and {*other.classes.values()} == {*config.classes.values()}:
+                break
+    else:
+        return
+    first, second = inventory.root / config.source, inventory.root / file
+    raise DataError(f"{first} and {second} list the same classes in another order; remove the wrong one.")
 
 
 def _read_yaml(root: Path, name: str) -> YoloConfig | None:
@@ -107,6 +123,11 @@ def _as_config(name: str, document: Mapping[str, Any]) -> YoloConfig:
 def _read_list(root: Path, name: str) -> YoloConfig | None:
     """A text with a class on each line; None for one with nothing in it."""
     lines = [normalize("NFC", line) for line in read_lines(root / name)]
+    if not all(map(str.strip, read_text(root / name).rstrip().splitlines())):
+        raise DataError(
+            f"{root / name} has an empty line before a name, which may count as a class or not; remove the line, or "
+            "write a name there."
+        )
     if len(set(lines)) < len(lines):
         twice = next(line for line in lines if lines.count(line) > 1)
         raise DataError(f"{root / name} lists the name {twice!r} twice; give each class its own.")

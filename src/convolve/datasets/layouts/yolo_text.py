@@ -8,6 +8,7 @@ image has no objects. Redmon's Darknet, Ultralytics and Roboflow write these tre
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -100,6 +101,8 @@ def recognize(inventory: Inventory) -> Dataset | None:
         notes.append(
             f"left out: {count_of(len(orphans), 'label file')} without an image, such as {list_names(orphans)}"
         )
+    shared = _common_files(pairs.files)
+    notes += [f"several images have one label file: {list_names(shared)}"] * bool(shared)
     if config is None:
         notes.append("there is no data.yaml or classes.txt, so the classes are called by their numbers")
     first = next(iter(pairs.files.values()))
@@ -141,6 +144,14 @@ def _pair(images: Sequence[str], texts: Sequence[str]) -> _Pairs:
         if name not in known and stem.rpartition("/")[0] in folders and not LISTS.search(name)
     ]
     return _Pairs(files, without, orphans)
+
+
+def _common_files(files: Mapping[str, str]) -> list[str]:
+    """The label files that belong to more than one image, each with these."""
+    images: dict[str, list[str]] = defaultdict(list)
+    for image, name in files.items():
+        images[name].append(image)
+    return [f"{name} ({' and '.join(each)})" for name, each in images.items() if len(each) > 1]
 
 
 def _label_names(image: str) -> list[str]:
