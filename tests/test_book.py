@@ -18,8 +18,10 @@ from tools.run_docs_commands import Block, blocks, run
 
 DOCS = Path(__file__).parent.parent / "docs"
 BOOK = DOCS / "book"
+TRANSLATED = sorted(path.name for path in DOCS.glob("*.ko.md"))
 CHAPTERS = sorted(path.name for path in (BOOK / "en").glob("*.md"))
 QUOTATION = re.compile(r"^```\{literalinclude\}.*?^```$", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"^(?:<!-- cost: [^\n]*\n)?```.*?^```$", re.DOTALL | re.MULTILINE)
 SUMS = re.compile(r"^```console\n\$ (convolve scratch[^\n]*)\n```\n\n```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHOWN = re.compile(r"!\[[^\]]+\]\(\.\./images/([^)]+)\)")
 
@@ -58,12 +60,23 @@ def test_the_languages_link_to_each_other_and_show_the_same(name: str) -> None:
     assert [block.script for block in blocks(english)] == [block.script for block in blocks(korean)]
 
 
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_a_page_in_both_languages_has_the_same_code_and_headings(name: str) -> None:
+    original = name.replace(".ko.", ".")
+    english, korean = ((DOCS / page).read_text(encoding="utf-8") for page in (original, name))
+    assert english.splitlines()[2] == f"[한국어]({name})"
+    assert korean.splitlines()[2] == f"[English]({original})"
+    assert FENCED.findall(english) == FENCED.findall(korean)
+    headings = [re.findall("^#+ ", FENCED.sub("", page), re.MULTILINE) for page in (english, korean)]
+    assert headings[0] == headings[1]
+    assert {Path(original).stem, Path(name).stem} <= set((DOCS / "index.md").read_text(encoding="utf-8").split())
+
+
 def test_the_glossary_has_the_same_terms_in_both_languages() -> None:
     rows = re.compile(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
     english, korean = (rows.findall((DOCS / name).read_text("utf-8")) for name in ("glossary.md", "glossary.ko.md"))
     assert [term for _, term in english if term != "Korean"] == [term for term, _ in korean if term != "용어"]
     assert len(english) == len(korean)
-    assert {"glossary", "glossary.ko"} <= set((DOCS / "index.md").read_text("utf-8").split())
 
 
 def test_code_is_quoted_by_name() -> None:

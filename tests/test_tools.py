@@ -292,14 +292,29 @@ def test_a_document_runs_in_one_folder_and_its_translation_not_at_all(
     assert not (tmp_path / "made").exists()
 
 
-def test_a_translation_with_other_blocks_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for language, document in (("en", DOCUMENT), ("ko", DOCUMENT.replace("words", "낱말"))):
-        (tmp_path / language).mkdir()
-        (tmp_path / language / "guide.md").write_text(document, encoding="utf-8")
-    translation = tmp_path / "ko" / "guide.md"
+@pytest.mark.parametrize(("english", "korean"), [("en/guide.md", "ko/guide.md"), ("guide.md", "guide.ko.md")])
+def test_a_translation_with_other_blocks_fails(
+    english: str, korean: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original, translation = tmp_path / english, tmp_path / korean
+    for path, document in ((original, DOCUMENT), (translation, DOCUMENT.replace("words", "낱말"))):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(document, encoding="utf-8")
     assert run_docs_commands.main([str(translation)]) == 1
-    said = f"failed {translation} does not have the blocks of {tmp_path / 'en' / 'guide.md'}\n"
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == f"failed {translation} does not have the blocks of {original}\n"
+
+
+def test_originals_run_before_their_translations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("docs").mkdir()
+    for name in ("guide.md", "guide.ko.md"):
+        Path("docs", name).write_text("```sh\ntrue\n```\n")
+    assert run_docs_commands.main([]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f"{Path('docs', 'guide.md')}:1")
+    assert second == f"same   {Path('docs', 'guide.ko.md')}, as {Path('docs', 'guide.md')}"
 
 
 def test_a_failing_block_is_shown_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

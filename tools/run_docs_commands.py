@@ -12,8 +12,8 @@ A notebook is one block: its code cells run in one kernel of this interpreter.
 
 A block after a comment such as ``<!-- cost: 5 min -->`` is skipped: it takes long, or sets up a machine. A document
 with the blocks of one that has already run, such as a translation, is skipped too. A document in a folder ``ko`` must
-have the blocks of its namesake in ``en``, and ``NAME.ko.ipynb`` the cells of ``NAME.ipynb``. Exits with 1 if a block
-failed.
+have the blocks of its namesake in ``en``, ``NAME.ko.md`` those of ``NAME.md``, and ``NAME.ko.ipynb`` the cells of
+``NAME.ipynb``. Exits with 1 if a block failed.
 """
 
 from __future__ import annotations
@@ -151,15 +151,20 @@ def _scripts(selected: Iterable[Block]) -> tuple[tuple[str, str], ...]:
 def _original(document: Path) -> Path:
     """The document that a Korean one translates; any other itself."""
     path = Path(*("en" if part == "ko" else part for part in document.parts))
-    return path.with_name(path.name.replace(".ko.ipynb", ".ipynb"))
+    return path.with_name(path.name.replace(".ko.", "."))
+
+
+def _original_first(document: Path) -> tuple[bool, Path]:
+    """The order in which documents run: translations after all others."""
+    return _original(document) != document, document
 
 
 def main(names: Sequence[str]) -> int:
     """Run every document once; 1 if a block failed."""
     documents = [Path(name) for name in names] or [
         *(path for path in (Path("README.md"), Path("README.ko.md")) if path.exists()),
-        *sorted(Path("docs").rglob("*.md")),
-        *sorted(Path("docs").glob("*.ipynb"), key=lambda path: len(path.name)),  # originals before translations
+        *sorted(Path("docs").rglob("*.md"), key=_original_first),
+        *sorted(Path("docs").glob("*.ipynb"), key=_original_first),
     ]
     failures = 0
     done: dict[tuple[tuple[str, str], ...], Path] = {}

@@ -89,6 +89,7 @@ INTERFACE = {
 _POOLING = "average pooling, as opposed to the maximum"
 _MAXOUT = "the linear pieces of a maxout unit, as its authors call them"
 _COPIED = "made by the code itself, no duplicates in data"
+_MULTIPLE = "sides of images are multiples of it"
 _LINE = "the line around a drawing"
 ALLOWED = {
     ("convolve/explainers/", "copies"): _COPIED,
@@ -99,12 +100,14 @@ ALLOWED = {
     ("convolve/from_scratch/", "pieces"): _MAXOUT,
     ("convolve/layers/", "_with_copies"): _COPIED,
     ("convolve/layers/", "copies"): _COPIED,
+    ("convolve/layers/box_head.py", "multiple"): _MULTIPLE,
     ("convolve/layers/lecun.py", "SLOPE"): "S in LeCun's paper, the slope of his tanh at 0",
     ("convolve/layers/maxout.py", "pieces"): _MAXOUT,
     ("convolve/models/", "AVERAGE"): _POOLING,
     ("convolve/models/", "PIECES"): _MAXOUT,
     ("convolve/models/", "average"): _POOLING,
     ("convolve/models/cutting.py", "copies"): _COPIED,
+    ("convolve/models/network.py", "multiple"): _MULTIPLE,
     ("convolve/reports/", "figures"): "drawings",
     ("convolve/reports/", "frame"): _LINE,
     ("convolve/training/interrupt.py", "frame"): "Python's stack frame",

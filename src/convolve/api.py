@@ -186,7 +186,7 @@ def train(
         data: Folder, file, or built-in dataset such as digits.
         task: What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are
             for.
-        network: Name of the network; `convolve networks` lists them.
+        network: Name of the network, which `convolve networks` lists, or a Darknet `.cfg` file.
         epochs: Passes over the training images.
         batch: Images per step.
         seed: Seed of all random numbers; the same seed gives the same weights.

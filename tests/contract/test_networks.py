@@ -67,7 +67,12 @@ def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, .
         answers = tuple(images.shape[2:]) if network.head_inputs else ()
         return [(len(images), classes, *answers)]
     counts = {"yolo_v1": 2 * 1, "yolo_v1_local": 3 * 1, "yolo_v1_tiny": 2 * 1, "yolo_v2": 5, "yolo_v2_tiny": 5}
-    counts |= {"yolo_v3": 3 * (1 + 4 + 16), "yolo_v3_spp": 3 * (1 + 4 + 16), "yolo_v3_tiny": 3 * (1 + 4)}
+    counts |= {
+        "yolo_v3": 3 * (1 + 4 + 16),
+        "yolo_v3_spp": 3 * (1 + 4 + 16),
+        "yolo_v3_tiny": 3 * (1 + 4),
+        "yolo_compact": 4 * 4,
+    }
     cells = images.shape[2] * images.shape[3] // network.card.multiple**2
     boxes = cells * counts[network.card.name]
     return [(len(images), boxes, 4), (len(images), boxes, classes)]

@@ -36,7 +36,7 @@ def masks() -> Masks:
     return Masks(MaskArray(array), CLASSES, ((10, 20, 30), (40, 50, 60), (70, 80, 90)))
 
 
-GROUND_TRUTHS = [single_label, multi_label, masks]
+GROUND_TRUTHS = [single_label, multi_label, masks]  # boxes are ragged, and have tests of their own
 
 
 def unmoved(count: int) -> Placement:

@@ -2,9 +2,26 @@
 
 from collections.abc import Mapping
 
-from tests.fuzz import array_readers, box_readers, image_readers, own_file_readers, run_readers, table_readers
+from tests.fuzz import (
+    array_readers,
+    box_readers,
+    darknet_readers,
+    image_readers,
+    own_file_readers,
+    run_readers,
+    table_readers,
+)
 from tests.fuzz.reader import READERS, Reader
 
-__all__ = ["ALL", "array_readers", "box_readers", "image_readers", "own_file_readers", "run_readers", "table_readers"]
+__all__ = [
+    "ALL",
+    "array_readers",
+    "box_readers",
+    "darknet_readers",
+    "image_readers",
+    "own_file_readers",
+    "run_readers",
+    "table_readers",
+]
 
 ALL: Mapping[str, Reader] = READERS

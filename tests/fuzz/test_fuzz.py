@@ -26,7 +26,19 @@ from tests.fuzz.reader import Reader
 SOURCE = Path(convolve.__file__).parent
 INPUTS = 150
 """Of each reader, in this suite."""
-OPENERS = frozenset(("read_file", "read_text", "read_start", "open_file", "open_image", "open_parquet", "read_npy"))
+OPENERS = frozenset(
+    (
+        "read_file",
+        "read_text",
+        "read_start",
+        "open_file",
+        "open_image",
+        "open_parquet",
+        "read_npy",
+        "read_cfg",
+        "read_darknet",
+    )
+)
 """What opens a file of unknown origin."""
 
 

@@ -71,7 +71,7 @@ def _output(case: dict[str, Any]) -> Output:
 
 def _maps(case: dict[str, Any], values: npt.NDArray[np.float32]) -> Tensor:
     maps = torch.tensor(values)
-    return maps if case["layer"] == "detection" else maps.unflatten(1, (-1, case["grid"][1], case["grid"][0]))
+    return maps if case["layer"] == "detection" else torch.unflatten(maps, 1, (-1, *case["grid"][::-1]))
 
 
 def _targets(case: dict[str, Any], truth: npt.NDArray[np.float32]) -> BoxTensors:
@@ -123,7 +123,7 @@ def test_boxes_are_those_of_the_program(case: dict[str, Any]) -> None:
     if case["layer"] == "yolo":
         positions = case["grid"][0] * case["grid"][1]
         boxes, scores = (
-            values.unflatten(0, (-1, positions)).transpose(0, 1).flatten(0, 1) for values in (boxes, scores)
+            torch.unflatten(values, 0, (-1, positions)).transpose(0, 1).flatten(0, 1) for values in (boxes, scores)
         )
     scores = scores * (scores > case["thresh"])
     photograph, size = torch.tensor(case["image_wh"]), torch.tensor(_size(case)[::-1])

@@ -63,12 +63,14 @@ def test_blocks_of_replicates_change_nothing() -> None:
     np.testing.assert_array_equal(parts, whole)
 
 
-def test_the_interval_is_that_of_the_middle_95_percent() -> None:
+def test_the_interval_is_that_of_the_middle_95_percent_reflected_at_the_estimate() -> None:
     made = random_set(2, images=8, objects=30, detections=100)
     intervals = bootstrap_intervals(made.objects, made.detections, 3, 8, replicates=200, seed=5)
     values = bootstrap_replicates(made.objects, made.detections, 3, 8, replicates=200, seed=5)
-    for interval, column in zip(intervals, values.T, strict=True):
-        assert (column < interval.lower).sum() == (column > interval.upper).sum() == 5
+    split = coco_metrics(made.objects, made.detections, 3)
+    for estimate, interval, column in zip((split.ap50, split.ap), intervals, values.T, strict=True):
+        reflected = 2 * estimate - column
+        assert (reflected < interval.lower).sum() == (reflected > interval.upper).sum() == 5
     assert intervals == bootstrap_intervals(made.objects, made.detections, 3, 8, replicates=200, seed=5)
     assert intervals != bootstrap_intervals(made.objects, made.detections, 3, 8, replicates=200, seed=6)
 

@@ -44,7 +44,13 @@ def test_stages_are_shared_and_the_draws_repeat() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("resnet18", "ends in global average pooling already"), ("mlp_300", "has no map to average")]
+    ("name", "words"),
+    [
+        ("resnet18", "ends in global average pooling already"),
+        ("mlp_300", "has no map to average"),
+        ("unet", "^unet is a segmentation network, and .* would lose the pixels; leave out --gap"),
+        ("yolo_v2", "^yolo_v2 is a detection network, and .* would lose the positions; leave out --gap"),
+    ],
 )
 def test_refused(name: str, words: str) -> None:
     with torch.device("meta"):

@@ -92,7 +92,7 @@ def test_first_boxes_are_anchors_and_objects_rare_in_v3() -> None:
         for name, rare in (("yolo_v2_resnet18", False), ("yolo_v3_resnet18", True)):
             network = create(name, 4, seed=3).train()
             for map_ in network(images):
-                logits = map_.unflatten(1, (-1, 9))
+                logits = torch.unflatten(map_, 1, (-1, 9))
                 assert float(logits[:, :, :4].abs().max()) < 1.0
                 assert (float(logits[:, :, 4].max()) < -3.5) is rare
 

@@ -17,7 +17,8 @@ from torchvision.models import WeightsEnum, squeezenet1_1
 from convolve import models
 from convolve.errors import DataError, NetworkError, OptionError, WeightsError
 from convolve.progress import Message, Progress
-from convolve.setup.prepare import find_starting_weights, open_for_task
+from convolve.setup.prepare import open_for_task
+from convolve.setup.starting_weights import find_starting_weights
 from convolve.tasks.registry import build_options, find_task
 from convolve.training.recipe import Recipe
 from convolve.training.run import open_run

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 from convolve.untrusted.arrays import read_npy
 from convolve.untrusted.compression import check_ratio, unpack_gzip
-from convolve.untrusted.documents import cut_rows, parse_json, parse_toml, parse_xml
+from convolve.untrusted.documents import cut_rows, parse_json, parse_toml, parse_xml, parse_yaml
 
 
 def test_json_is_read_in_each_of_its_encodings() -> None:
@@ -141,3 +141,37 @@ def test_damaged_npy_is_a_value_error(tmp_path: Path) -> None:
         assert content != good, name
         with pytest.raises(ValueError, match=r"^its? "):
             read_npy(tmp_path / "a.npy")
+
+
+def test_yaml_is_text_lists_and_mappings() -> None:
+    """`no` and `2024-01-01` are names of classes as good as any."""
+    text = "names: [no, 'yes', 1.0, 2024-01-01, ~]\nnested: {a: {0: b}}\nempty:\n# a comment\n"
+    assert parse_yaml(text) == {
+        "names": ["no", "yes", "1.0", "2024-01-01", "~"],
+        "nested": {"a": {"0": "b"}},
+        "empty": "",
+    }
+    assert parse_yaml("") is None
+    assert parse_yaml("a: !!python/object/apply:os.system [ls]\n") == {"a": ["ls"]}  # which runs nothing
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &x [b]\nc: *x\n", "it has aliases"),
+        ("a: &x\n  b: *x\n", "it has aliases"),
+        ("a: 1\nb: 2\na: 3\n", "a key in line 3 is no text, or there twice"),
+        ("? [a]\n: b\n", "a key in line 1 is no text, or there twice"),
+        ("a: [", "while parsing a flow node"),
+        ("a: \x00", "special characters are not allowed"),
+        ("[" * 100_000, "nested too deeply"),
+        ("- " * 60_000, "nested too deeply"),
+        ("a: b\n" * 30_000, "it has 150,000 characters, more than the 131,072 that are read"),
+        ("--- a\n--- b\n", "expected a single document"),
+    ],
+)
+def test_other_yaml_is_refused_in_little_time(text: str, why: str) -> None:
+    started = time.process_time()
+    with pytest.raises(ValueError, match=why):
+        parse_yaml(text)
+    assert time.process_time() - started < 2

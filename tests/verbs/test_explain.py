@@ -133,7 +133,6 @@ def test_boxes_of_the_class_win_over_others(tmp_path: Path) -> None:
     letterbox = dataclasses.replace(preprocessing, fit="letterbox")
     np.testing.assert_allclose(annotated_boxes(tmp_path, "a.png", "dog", (20, 40), letterbox), [[0, 2, 2.5, 7]])
     assert annotated_boxes(tmp_path, "b.png", "dog", (20, 40), letterbox).shape == (0, 4)
-    assert annotated_boxes(None, "a.png", "dog", (20, 40), letterbox).shape == (0, 4)
 
 
 def test_methods_are_measured(shapes_run: Path, images: Path, tmp_path: Path, command: Command) -> None:

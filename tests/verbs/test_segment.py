@@ -21,9 +21,9 @@ import convolve
 from convolve import models
 from convolve.datasets.masks import colorize
 from convolve.errors import DataError, NetworkError, OptionError, RunError
-from convolve.setup.prepare import find_starting_weights
 from convolve.setup.restore import open_evaluation_data, restore_task
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.setup.starting_weights import find_starting_weights
 from convolve.tasks.segment.evaluation import Evaluation
 from convolve.tasks.segment.prediction import MaskPrediction
 from convolve.training.checkpoints import RunFiles

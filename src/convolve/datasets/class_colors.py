@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import colorsys
+from typing import Final
 
-from convolve.values import Color
-
-
-def distinct_colors(count: int) -> tuple[Color, ...]:
-    """Colors well apart, the first one black: hues by the golden section, in turn light and dark."""
-    return ((0, 0, 0), *map(class_color, range(count - 1)))[:count]
+from convolve.values import IGNORE, Color
 
 
 def class_color(index: int) -> Color:
-    """The color in which objects of a class are drawn, none of them black; see `distinct_colors`."""
+    """The color of a class of objects, which is never black: hues by the golden section, in turn light and dark."""
     shades = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.65 + 0.25 * (index % 2), 0.95 - 0.25 * (index // 2 % 2))
     red, green, blue = (round(255 * shade) for shade in shades)
     return red, green, blue
+
+
+MASK_COLORS: Final = ((0, 0, 0), *map(class_color, range(IGNORE - 1)))
+"""Colors of as many classes as a mask can have, the first one, mostly the background, black."""

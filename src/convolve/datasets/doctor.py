@@ -19,7 +19,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
 from convolve.progress import Listener
-from convolve.values import Dataset, Flags, GroundTruth, Indices, Splits
+from convolve.values import Dataset, Flags, GroundTruth, Indices, Remark, Splits
 
 IMBALANCE = 10.0
 """How many times the smallest class the largest may be before it is worth a sentence."""
@@ -159,9 +159,8 @@ def diagnose(
     `DataError` as `readable` does.
     """
     survey = readable(dataset, ground_truth, survey)
-    parts = dataset.given_splits
-    if splits is not None:
-        parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    own = {"train": splits.train, "validation": splits.validation, "test": splits.test} if splits else None
+    parts = dataset.given_splits if own is None else own
     parts = {name: np.intersect1d(part, survey.usable) for name, part in parts.items() if len(part)}
     names, found = ground_truth.classes, ground_truth.findings
     considered = {"all": survey.usable, **parts}
@@ -203,16 +202,11 @@ def diagnose(
         warnings=(),
         usable=survey.usable,
         totals={name: tuple(each[survey.usable].sum(0).tolist()) for name, each in found.counts.items()},
-        facts=found.facts,
-        fractions=found.fractions,
         exact_rows=tuple(exact),
         near_rows=tuple(near),
     )
-    remarks = (
-        f"{each.what}, such as in {_enumerate([dataset.images.name(index) for index in each.images])}; {each.remedy}."
-        for each in found.remarks
-    )
-    return replace(findings, warnings=(*_advice(findings), *remarks))
+    remarks = [_as_sentence(dataset, remark) for remark in found.remarks]
+    return replace(findings, facts=found.facts, fractions=found.fractions, warnings=(*_advice(findings), *remarks))
 
 
 def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:
@@ -294,6 +288,12 @@ def _spread(*kinds: Indices) -> list[int]:
         chosen |= dict.fromkeys(first[np.argsort(last)].tolist())  # that which is met last goes first
     chosen |= dict.fromkeys(range(min(MOST_MEMBERS, len(kinds[0]))))
     return list(chosen)[:MOST_MEMBERS]
+
+
+def _as_sentence(dataset: Dataset, remark: Remark) -> str:
+    """What is odd about images, by their names."""
+    names = [dataset.images.name(index) for index in remark.images]
+    return f"{remark.what}, such as in {_enumerate(names)}; {remark.remedy}."
 
 
 def _advice(findings: Findings) -> Iterator[str]:

@@ -5,17 +5,19 @@ Files are read without running anything that they hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convolve.errors import WeightsError
-from convolve.interop import timm, torchvision
+from convolve.interop import darknet, timm, torchvision
 from convolve.models import Network
 from convolve.models.foreign import library, library_of, own_names
+from convolve.untrusted.darknet import read_darknet
 from convolve.untrusted.weights import read_safetensors, read_torch
 from convolve.values import Preprocessing
 
@@ -48,7 +50,8 @@ _NEAR = {
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory.
+    """Read a `.safetensors` file, or a `.pth`, `.pt` or `.bin` file that holds tensors by name, into the CPU's memory;
+    or the numbers of a Darknet `.weights` file, which get their names from `darknet.darknet_state`.
 
     Raises `WeightsError` when the file is missing, damaged, or holds anything but tensors by name.
     """
@@ -56,7 +59,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.exists():
         raise WeightsError(f"There is no weight file {path}; check the path.")
     try:
-        state: Any = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_torch(path)
+        state = _READERS.get(path.suffix, read_torch)(path)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise WeightsError(
@@ -68,6 +71,17 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f"{path} does not hold tensors by name; save the network's state_dict alone and choose that file."
         )
     return dict(state)
+
+
+def _read_darknet(path: Path) -> dict[str, Tensor]:
+    return {darknet.NUMBERS: torch.from_numpy(read_darknet(path))}
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".safetensors": lambda path: read_safetensors(path)[0],
+    darknet.SUFFIX: _read_darknet,
+}
+"""By a file's suffix; all others are as `torch.save` writes them."""
 
 
 @dataclass(frozen=True)

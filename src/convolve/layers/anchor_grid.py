@@ -34,7 +34,8 @@ class AnchorGrid(NamedTuple):
     """A map (N, A * (5 + C), H, W), taken apart: logits (N, A, H, W) of ``objectness``, (…, 2) of the center's
     ``offsets`` in its cell, (…, 2) logarithms of the ``scales`` of anchors (A, 2), and (…, C) of ``classes``.
 
-    ``cell`` (2,) is the width and height of a cell, and ``anchors`` are in pixels of the image, too.
+    ``cell`` (2,) is the width and height of a cell, and ``anchors`` are in pixels of the image, too. The range of
+    centers is ``reach`` times as wide as their cell.
     """
 
     offsets: Tensor
@@ -43,6 +44,7 @@ class AnchorGrid(NamedTuple):
     classes: Tensor
     anchors: Tensor
     cell: Tensor
+    reach: float = 1.0
 
     def boxes(self) -> Tensor:
         """(N, A, H, W, 4) in pixels, without gradient."""
@@ -50,17 +52,18 @@ class AnchorGrid(NamedTuple):
             rows, columns = self.objectness.shape[2:]
             across = torch.arange(columns, device=self.cell.device).expand(rows, columns)
             down = torch.arange(rows, device=self.cell.device)[:, None].expand(rows, columns)
-            centers = (self.offsets.sigmoid() + torch.stack((across, down), -1)) * self.cell
+            offsets = self.offsets.sigmoid() * self.reach - (self.reach - 1) / 2
+            centers = (offsets + torch.stack((across, down), -1)) * self.cell
             half = self.scales.exp() * (self.anchors[:, None, None] / 2)
             return torch.cat((centers - half, centers + half), -1)
 
 
-def anchor_grid(outputs: Tensor, anchors: Tensor, size: tuple[int, int]) -> AnchorGrid:
+def anchor_grid(outputs: Tensor, anchors: Tensor, size: tuple[int, int], reach: float = 1.0) -> AnchorGrid:
     """Take a map for images of ``size`` (height, width) apart, in float32."""
-    values = outputs.float().unflatten(1, (len(anchors), -1)).permute(0, 1, 3, 4, 2)
+    values = torch.unflatten(outputs.float(), 1, (len(anchors), -1)).permute(0, 1, 3, 4, 2)
     rows, columns = outputs.shape[2:]
     cell = torch.tensor((size[1] / columns, size[0] / rows), device=outputs.device)
-    return AnchorGrid(values[..., :2], values[..., 2:4], values[..., 4], values[..., 5:], anchors.float(), cell)
+    return AnchorGrid(values[..., :2], values[..., 2:4], values[..., 4], values[..., 5:], anchors.float(), cell, reach)
 
 
 def candidates(boxes: Tensor, objectness: Tensor, classes: Tensor) -> Candidates:
@@ -119,7 +122,7 @@ def responsible(grid: AnchorGrid, cells: Cells, target: Tensor, classes: Tensor,
 
 
 def wanted_boxes(grid: AnchorGrid, found: Responsible, targets: GridTargets) -> tuple[Tensor, Tensor]:
-    """What offsets (P, 2) and scales (P, 2) of the responsible cells should be."""
+    """What the sigmoids of offsets (P, 2), and scales (P, 2), of the responsible cells should be."""
     corner = torch.stack((found.cells.column, found.cells.row), 1)
-    offsets = targets.position[found.target] - corner
+    offsets = (targets.position[found.target] - corner + (grid.reach - 1) / 2) / grid.reach
     return offsets, (targets.sides[found.target] / grid.anchors[found.cells.anchor]).log()

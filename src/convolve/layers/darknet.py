@@ -90,7 +90,8 @@ class LocallyConnected2d(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, outputs, height, width)."""
         windows = F.unfold(maps, self.kernel_size, padding=self.padding, stride=self.stride)
-        return torch.einsum("nip,poi->nop", windows, self.weight).unflatten(2, self.bias.shape[1:]) + self.bias
+        sums = torch.einsum("nip,poi->nop", windows, self.weight)
+        return sums.reshape(len(maps), *self.bias.shape) + self.bias
 
     def describe(self) -> Leaf:
         """A convolution, each of whose weights is used once: `Leaf.weights` are those of one position."""

@@ -1,4 +1,8 @@
-"""The convolution of the YOLO networks: with batch normalization and a leaky rectifier."""
+"""The convolution of the YOLO networks: with batch normalization and a leaky rectifier.
+
+Deviations: running statistics move by a tenth of the way in a step, where the authors' program moves them by a
+hundredth, so that trainings of a few hundred steps evaluate with statistics of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-SLOPE = 0.1
-MOMENTUM = 0.01
+NEGATIVE_SLOPE = 0.1
 
 
 def leaky_convolution(
@@ -22,6 +25,6 @@ def leaky_convolution(
         conv=nn.Conv2d(channels, width, kernel, stride, padding=kernel // 2, bias=not normalized)
     )
     if normalized:
-        layers["norm"] = nn.BatchNorm2d(width, momentum=MOMENTUM)
-    layers["leaky"] = nn.LeakyReLU(SLOPE, inplace=True)
+        layers["norm"] = nn.BatchNorm2d(width)
+    layers["leaky"] = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
     return nn.Sequential(layers)

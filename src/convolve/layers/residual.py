@@ -50,7 +50,8 @@ class LinearResidual(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) maps to the same shape."""
-        return maps + self.branch(maps)
+        merged: Tensor = maps + self.branch(maps)
+        return merged
 
     def describe(self) -> Skip:
         """A branch with a skip."""

@@ -134,9 +134,9 @@ class CompactOutput(nn.Module):
             boxes, logits = self._boxes_and_logits(outputs[0])
             with torch.no_grad():
                 found = self.positives(Candidates(boxes, logits.sigmoid()), targets, outputs[0].shape[3])
-            wanted = torch.zeros_like(logits).flatten(0, 1)
-            wanted[found.positions, targets.classes[found.objects]] = found.scores
-            entropy = F.binary_cross_entropy_with_logits(logits, wanted.view_as(logits), reduction="none")
+            expected = torch.zeros_like(logits).flatten(0, 1)
+            expected[found.positions, targets.classes[found.objects]] = found.scores
+            entropy = F.binary_cross_entropy_with_logits(logits, expected.view_as(logits), reduction="none")
             errors = distance_iou_loss(boxes.flatten(0, 1)[found.positions], targets.boxes[found.objects])
             image = targets.image[found.objects]
             scores, weights, distances = (

@@ -119,11 +119,11 @@ class DetectionOutput(nn.Module):
     def _take_apart(self, outputs: Tensor) -> _Parts:
         cells = self.grid[0] * self.grid[1]
         classes = outputs.shape[1] // cells - 5 * self.boxes
-        values = outputs.float().split((cells * classes, cells * self.boxes, 4 * cells * self.boxes), 1)
+        values = torch.split(outputs.float(), [cells * classes, cells * self.boxes, 4 * cells * self.boxes], 1)
         return _Parts(
-            values[0].unflatten(1, (cells, classes)),
-            values[1].unflatten(1, (cells, self.boxes)),
-            values[2].unflatten(1, (cells, self.boxes, 4)),
+            torch.unflatten(values[0], 1, (cells, classes)),
+            torch.unflatten(values[1], 1, (cells, self.boxes)),
+            torch.unflatten(values[2], 1, (cells, self.boxes, 4)),
         )
 
     def _corners(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -151,7 +151,7 @@ def _best_box(boxes: Tensor, targets: Tensor, extent: Tensor) -> tuple[Tensor, T
     at the least distance of center and sides, as parts of the image's ``extent``.
     """
     iou = overlaps(boxes, targets[:, None])
-    apart = (boxes - targets[:, None]).unflatten(-1, (2, 2))
+    apart = torch.unflatten(boxes - targets[:, None], -1, (2, 2))
     centers, sides = apart.mean(-2) / extent, (apart[..., 1, :] - apart[..., 0, :]) / extent
     nearest = (centers**2 + sides**2).sum(-1).argmin(1)
     best = torch.where(iou.amax(1) > 0, iou.argmax(1), nearest)

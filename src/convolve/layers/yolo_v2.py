@@ -100,25 +100,26 @@ class RegionOutput(nn.Module):
         return {"loss": torch.stack(list(means.values())).sum(), **means}
 
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
-        """k-means; nothing happens without any sides."""
+        """k-means; nothing happens without any sides but 0."""
+        sides = sides[(sides > 0).all(1)]
         if len(sides):
             self.anchors.copy_(fit_anchors(sides, self.anchors.shape[1], seed)[None])
 
-    def _responsible(self, grid: AnchorGrid, boxes: Tensor, wanted: GridTargets, targets: BoxTensors) -> Responsible:
-        row, column = wanted.cells(grid.objectness.shape)
+    def _responsible(self, grid: AnchorGrid, boxes: Tensor, goals: GridTargets, targets: BoxTensors) -> Responsible:
+        row, column = goals.cells(grid.objectness.shape)
         sizes = grid.anchors.expand(len(row), -1, -1)
         if not self.options.match_anchors:
             corners = boxes[targets.image, :, row, column]
             sizes = corners[..., 2:] - corners[..., :2]
-        anchor = size_overlaps(sizes, wanted.sides[:, None]).argmax(1)
+        anchor = size_overlaps(sizes, goals.sides[:, None]).argmax(1)
         cells = Cells(targets.image, anchor, row, column)
         every = torch.arange(len(row), device=row.device)
         return responsible(grid, cells, every, targets.classes, several=not self.options.softmax)
 
-    def _box_loss(self, grid: AnchorGrid, found: Responsible, wanted: GridTargets) -> Tensor:
-        offsets, scales = wanted_boxes(grid, found, wanted)
+    def _box_loss(self, grid: AnchorGrid, found: Responsible, goals: GridTargets) -> Tensor:
+        offsets, scales = wanted_boxes(grid, found, goals)
         errors = (grid.offsets[found.cells].sigmoid() - offsets) ** 2 + (grid.scales[found.cells] - scales) ** 2
-        loss = self.options.box_scale * (wanted.weight[found.target] * errors.sum(1)).sum() / 2
+        loss = self.options.box_scale * (goals.weight[found.target] * errors.sum(1)).sum() / 2
         if not self.training:
             return loss
         idle = torch.ones_like(grid.objectness).index_put(tuple(found.cells), grid.cell.new_zeros(()))

@@ -33,10 +33,13 @@ from convolve.targets import BoxTensors
 
 @dataclass(frozen=True)
 class YoloOptions:
-    """A box that overlaps a target by more than ``ignore`` may be an object; by more than ``accept`` it is one."""
+    """A box that overlaps a target by more than ``ignore`` may be an object; by more than ``accept`` it is one. The
+    range of centers is ``reach`` times as wide as their cell, which is YOLO v4's `scale_x_y`.
+    """
 
     ignore: float = 0.7
     accept: float = 1.0
+    reach: float = 1.0
 
 
 @final
@@ -45,7 +48,7 @@ class YoloOutput(nn.Module):
 
     Each of the maps has the anchors whose indices are its ``masks``, of all ``sizes`` (K, 2) of anchors, widths and
     heights in pixels of the input. Of all of them a target has the one most like it; a map without it learns nothing of
-    the target. ``anchors`` (scales, A, 2) are the maps' own.
+    the target. ``anchors`` (scales, A, 2) are the maps' own, and so are ``options``, unless they are for all.
 
     Deviations: the program reads at most 90 targets of an image, and none after the first whose center is at x = 0;
     here all count. Centers outside of the image are moved to its edge, where the program writes to cells of other rows.
@@ -61,11 +64,11 @@ class YoloOutput(nn.Module):
         self,
         sizes: Sequence[tuple[float, float]],
         masks: Sequence[Sequence[int]],
-        options: YoloOptions = YoloOptions(),
+        *options: YoloOptions,
     ) -> None:
         super().__init__()
-        self.options = options
         self.masks = [list(mask) for mask in masks]
+        self.options = options if len(options) == len(masks) else (options or (YoloOptions(),)) * len(masks)
         self._unused = sorted({*range(len(sizes))} - {index for mask in self.masks for index in mask})
         everything = torch.tensor(list(sizes), dtype=torch.float32)
         self.register_buffer("anchors", everything[torch.tensor(self.masks)])
@@ -74,8 +77,8 @@ class YoloOutput(nn.Module):
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """The boxes of all maps, with each class's probability times that of an object."""
         scales = []
-        for map_, anchors in zip(outputs, self.anchors, strict=True):
-            grid = anchor_grid(map_, anchors, size)
+        for map_, anchors, options in zip(outputs, self.anchors, self.options, strict=True):
+            grid = anchor_grid(map_, anchors, size, options.reach)
             scales.append(candidates(grid.boxes(), grid.objectness.sigmoid(), grid.classes.sigmoid()))
         return Candidates(*(torch.cat(parts, 1) for parts in zip(*scales, strict=True)))
 
@@ -85,14 +88,15 @@ class YoloOutput(nn.Module):
             sides = (targets.boxes[:, 2:] - targets.boxes[:, :2]).float()
             best = size_overlaps(self.sizes(), sides[:, None]).argmax(1)
             parts = [
-                self._loss_of_scale(anchor_grid(map_, anchors, size), best, mask, targets, size)
-                for map_, anchors, mask in zip(outputs, self.anchors, self.masks, strict=True)
+                self._loss_of_map(index, anchor_grid(map_, anchors, size, options.reach), best, targets, size)
+                for index, (map_, anchors, options) in enumerate(zip(outputs, self.anchors, self.options, strict=True))
             ]
         sums = torch.stack(parts).sum(0) / len(outputs[0])
         return {"loss": sums.sum(), "box": sums[0], "objectness": sums[1], "classes": sums[2]}
 
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
-        """k-means, the largest anchors to the maps that had the largest; nothing happens without any sides."""
+        """k-means, the largest anchors to the maps that had the largest; nothing happens without any sides but 0."""
+        sides = sides[(sides > 0).all(1)]
         if len(sides):
             sizes = fit_anchors(sides, len(self.sizes()), seed).to(self.anchors)
             self.anchors.copy_(sizes[torch.tensor(self.masks)])
@@ -106,36 +110,38 @@ class YoloOutput(nn.Module):
             sizes[mask] = anchors
         return sizes
 
-    def _loss_of_scale(
-        self, grid: AnchorGrid, best: Tensor, mask: list[int], targets: BoxTensors, size: tuple[int, int]
+    def _loss_of_map(
+        self, index: int, grid: AnchorGrid, best: Tensor, targets: BoxTensors, size: tuple[int, int]
     ) -> Tensor:
         wanted = grid_targets(targets, grid.cell, size)
         iou, likest = best_overlaps(grid.boxes().flatten(1, 3), targets)
         iou, likest = iou.reshape(grid.objectness.shape), likest.reshape(grid.objectness.shape)
-        found = self._responsible(grid, wanted, (best, mask), (iou, likest), targets)
+        found = self._responsible(index, grid, wanted, best, (iou, likest), targets)
         offsets, scales = wanted_boxes(grid, found, wanted)
         centers = F.binary_cross_entropy_with_logits(grid.offsets[found.cells], offsets, reduction="none")
         errors = centers + (grid.scales[found.cells] - scales) ** 2 / 2
-        idle = (1.0 - (iou > self.options.ignore).float()).index_put(tuple(found.cells), grid.cell.new_zeros(()))
+        idle = (1.0 - (iou > self.options[index].ignore).float()).index_put(tuple(found.cells), grid.cell.new_zeros(()))
         objectness = (idle * F.softplus(grid.objectness)).sum() + F.softplus(-grid.objectness[found.cells]).sum()
         classes = F.binary_cross_entropy_with_logits(grid.classes[found.cells], found.classes, reduction="sum")
         return torch.stack(((wanted.weight[found.target] * errors.sum(1)).sum(), objectness, classes))
 
     def _responsible(
         self,
+        index: int,
         grid: AnchorGrid,
-        wanted: GridTargets,
-        best: tuple[Tensor, list[int]],
+        goals: GridTargets,
+        best: Tensor,
         nearest: tuple[Tensor, Tensor],
         targets: BoxTensors,
     ) -> Responsible:
         """The cells and anchors of targets, and before them those whose boxes are accepted for one."""
-        row, column = wanted.cells(grid.objectness.shape)
-        target, anchor = (best[0][:, None] == torch.tensor(best[1], device=row.device)).nonzero(as_tuple=True)
+        row, column = goals.cells(grid.objectness.shape)
+        mask = torch.tensor(self.masks[index], device=row.device)
+        target, anchor = (best[:, None] == mask).nonzero(as_tuple=True)
         cells = Cells(targets.image[target], anchor, row[target], column[target])
         iou, likest = nearest
-        if self.options.accept < 1:
-            accepted = (iou > self.options.accept).nonzero(as_tuple=True)
+        if self.options[index].accept < 1:
+            accepted = (iou > self.options[index].accept).nonzero(as_tuple=True)
             cells = Cells(*(torch.cat(pair) for pair in zip(accepted, cells, strict=True)))
             target = torch.cat((likest[accepted], target))
         return responsible(grid, cells, target, targets.classes, several=True)

@@ -1,14 +1,16 @@
 """How sure average precision is: intervals by the bootstrap over images.
 
-Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3. A replicate draws as many images as there
-are, with replacement; its average precision is measured as if it were the split. The interval is that of the
-replicates' percentiles. Detections are matched once: an image that is drawn twice only counts twice. Where scores are
-equal, the two draws of a detection are taken to follow each other.
+Davison, Hinkley, "Bootstrap Methods and their Application" (1997), section 5.2.1, equation 5.6: the basic interval. A
+replicate draws as many images as there are, with replacement; its average precision is measured as if it were the
+split. Detections are matched once: an image that is drawn twice only counts twice. Where scores are equal, the two
+draws of a detection are taken to follow each other.
 
 Average precision comes out higher on fewer objects, because its envelope keeps what chance makes better. A replicate
 has fewer different images than the split, and so lies a little above it on average, as the split lies above a greater
-one. The interval therefore covers the value on very many images less often than in 95 % of splits: in a simulation
-in 84 % with 3 classes and 100 images, in 32 % with 20 classes and 500 images, most of them rare.
+one. The basic interval takes the replicates' distances from the split to be the split's from what is estimated, and so
+moves against that bias. In a simulation it covered the value on very many images in 92 % of splits with 3 classes and
+100 images, and in 85 % with 20 classes, most of them rare, and 500 images; the replicates' own percentiles in 84 % and
+32 %.
 
 >>> images = np.arange(20)
 >>> boxes = np.tile([0.0, 0, 4, 4], (20, 1))
@@ -16,7 +18,7 @@ in 84 % with 3 classes and 100 images, in 32 % with 20 classes and 500 images, m
 >>> found = Detections(boxes[:15], np.ones(15), np.zeros(15, int), images[:15])
 >>> intervals = bootstrap_intervals(objects, found, classes=1, images=20, replicates=200)
 >>> [round(end, 2) for end in intervals.ap50]
-[0.55, 0.9]
+[0.6, 0.95]
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import numpy.typing as npt
 
 from convolve.errors import DataError
 from convolve.metrics.average_precision import COCO_POINTS, mean_precision_at
-from convolve.metrics.coco_metrics import THRESHOLDS, RankedMatches, limit_detections, match_by_area
+from convolve.metrics.coco_metrics import THRESHOLDS, RankedMatches, coco_metrics, limit_detections, match_by_area
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_matching import find_overlaps
 from convolve.metrics.detections import Detections, ObjectBoxes, check_indices
@@ -59,7 +61,9 @@ def bootstrap_intervals(
         if len(part) and int(part.max()) >= images:
             raise DataError(f"The image index {int(part.max())} is none of the {images} images.")
     values = bootstrap_replicates(objects, detections, classes, images, replicates=replicates, seed=seed)
-    return BootstrapIntervals(*(_percentiles(column) for column in values.T))
+    split = coco_metrics(objects, detections, classes)
+    ends = (_basic_interval(value, column) for value, column in zip((split.ap50, split.ap), values.T, strict=True))
+    return BootstrapIntervals(*ends)
 
 
 def bootstrap_replicates(
@@ -106,10 +110,11 @@ def _class_precisions(objects: ObjectBoxes, judged: RankedMatches, index: int, w
     return np.stack(rows)
 
 
-def _percentiles(values: Fractions) -> Interval:
-    """The middle 95 % of the values that are not nan."""
+def _basic_interval(estimate: float, values: Fractions) -> Interval:
+    """The middle 95 % of the replicates' values that are not nan, reflected at the estimate, within 0 and 1."""
     measured = values[~np.isnan(values)]
     if not len(measured):
         return Interval(float("nan"), float("nan"))
     lower, upper = np.quantile(measured, [0.025, 0.975])
-    return Interval(float(lower), float(upper))
+    low, high = np.clip([2 * estimate - upper, 2 * estimate - lower], 0, 1).tolist()
+    return Interval(low, high)

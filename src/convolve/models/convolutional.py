@@ -27,7 +27,13 @@ def convolutional_stages(network: Network) -> dict[str, Stage]:
     a global pooling or before the last dense layer. Raises `NetworkError` for a network that is not a convolutional
     classifier.
     """
-    stages = classifier_stages(network, "fcn8s_resnet18")
+    if network.head_inputs or not any(True for _ in network.stages.parameters()):
+        raise NetworkError(
+            f"{network.card.name} is not a convolutional classifier; name one that is, as in fcn8s_resnet18."
+        )
+    stages = {
+        name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
+    }
     last = list(stages.values())[-1]
     channels, layers = last.channels, OrderedDict[str, nn.Module]()
     learning = [part for part, layer in network.head.named_children() if any(True for _ in layer.parameters())]
@@ -42,17 +48,6 @@ def convolutional_stages(network: Network) -> dict[str, Stage]:
     if layers:
         stages[f"stage{len(stages) + 1}"] = Stage(nn.Sequential(layers), channels, last.stride)
     return stages
-
-
-def classifier_stages(network: Network, example: str) -> dict[str, Stage]:
-    """The classifier's own stages. Raises `NetworkError`, with the name of a network for ``example``, for one that is
-    not a convolutional classifier.
-    """
-    if network.head_inputs or not any(True for _ in network.stages.parameters()):
-        raise NetworkError(f"{network.card.name} is not a convolutional classifier; name one that is, as in {example}.")
-    return {
-        name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
-    }
 
 
 def convolutional_state(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

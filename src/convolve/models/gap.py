@@ -33,14 +33,14 @@ _POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
     """The network with the paper's head, sharing its stages; the head is randomly initialized from ``seed``.
 
-    Raises `NetworkError` for a segmentation network, where there is no map to average, and where the last map is
-    averaged already and no pooling shrinks it.
+    Raises `NetworkError` for a segmentation or detection network, where there is no map to average, and where the last
+    map is averaged already and no pooling shrinks it.
     """
     if network.head_inputs:
-        raise NetworkError(
-            f"{network.card.name} is a segmentation network, and an average over its map would lose the pixels; "
-            "leave out --gap."
-        )
+        lost = "detection network, and an average over its map would lose the positions"
+        if network.card.output == "pixels":
+            lost = "segmentation network, and an average over its map would lose the pixels"
+        raise NetworkError(f"{network.card.name} is a {lost}; leave out --gap.")
     stages = {
         name: Stage(network.stages[name], network.channels[name], network.strides[name]) for name in network.stages
     }

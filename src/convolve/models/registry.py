@@ -11,6 +11,7 @@ from convolve.errors import NetworkError
 from convolve.models import (
     alexnet,
     bn_inception,
+    darknet_file,
     deconvnet,
     dense,
     densenet,
@@ -42,6 +43,7 @@ from convolve.models import (
 from convolve.models.foreign import library_of
 from convolve.models.foreign import variant as library_variant
 from convolve.models.network import Card, Network, Variant
+from convolve.untrusted.darknet import CFG
 
 # fmt: off
 _PAPERS = (
@@ -130,6 +132,8 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
+    if name.endswith(CFG):
+        return darknet_file.variant(name)
     families = (fcn.family, yolo_family.family, yolo_compact.family)
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None:

@@ -24,12 +24,13 @@ _HEADS = ("head.", "auxiliary.")
 _COUNTER = "num_batches_tracked"  # absent in older files, and without effect unless momentum is None
 
 
-def load_weights(network: Network, state: Mapping[str, Tensor]) -> list[str]:
+def load_weights(network: Network, state: Mapping[str, Tensor], *, partial: bool = False) -> list[str]:
     """Load what fits by name and shape; returns the names of the parameters that stay randomly initialized.
 
-    Those are the head's, or where there are `inherited_layers` all that the paper initializes randomly. Entries for a
-    head that the network does not have are ignored. Raises `WeightsError`, before anything is changed, when a stage's
-    parameter is missing, unknown, of another shape, or not of finite numbers.
+    Those are the head's, or where there are `inherited_layers` all that the paper initializes randomly; with a
+    ``partial`` state all that it lacks. Entries for a head that the network does not have are ignored. Raises
+    `WeightsError`, before anything is changed, when a stage's parameter is missing, unknown, of another shape, or not
+    of finite numbers.
     """
     own = network.state_dict()
     inherited = inherited_layers(network, state)
@@ -39,6 +40,7 @@ def load_weights(network: Network, state: Mapping[str, Tensor]) -> list[str]:
     absent = [name for name in own if name not in fitting]
     for name in [*absent, *(name for name in state if name not in own)]:
         optional = name.startswith(_HEADS) or (inherited and not name.startswith(inherited))
+        optional = optional or (partial and name not in state)
         if not optional and not (name.endswith(_COUNTER) and name not in state):
             raise WeightsError(_misfit(network, name, own.get(name), state.get(name)))
     check_numbers(own, fitting)

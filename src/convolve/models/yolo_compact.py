@@ -29,9 +29,9 @@ from convolve.errors import NetworkError
 from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.initializers import he_normal
 from convolve.layers.yolo_compact import CompactLayers, CompactOutput
-from convolve.models.convolutional import classifier_stages, pad_evenly
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.models.resnet import basic
+from convolve.models.yolo_family import even_stages
 
 STRIDE = 8
 """Of the map that has the boxes."""
@@ -76,13 +76,11 @@ def _yolo_compact(card: Card, classes: int, channels: int, size: tuple[int, int]
 
 def _on_classifier(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    network = base.build(base.card, base.card.classes, channels, base.card.input[1:])
-    stages = classifier_stages(network, "yolo_compact_resnet18")
+    stages = even_stages(base, channels, "yolo_compact_resnet18")
     if all(stage.stride != STRIDE for stage in stages.values()):
         raise NetworkError(
             f"{base.card.name} has no map of stride {STRIDE}; choose yolo_v2_{base.card.name} or another classifier."
         )
-    pad_evenly(stages)
     return _with_head(card, stages, classes)
 
 

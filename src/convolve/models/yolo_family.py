@@ -29,7 +29,7 @@ from convolve.layers.initializers import gaussian, he_normal
 from convolve.layers.leaky import leaky_convolution
 from convolve.layers.scales import Passthrough
 from convolve.models import yolo_v2, yolo_v3
-from convolve.models.convolutional import classifier_stages, pad_evenly
+from convolve.models.convolutional import pad_evenly
 from convolve.models.network import Card, Network, Stage, Variant
 
 WIDEST = (1024, 512, 256)
@@ -54,7 +54,7 @@ def family(name: str, find: Callable[[str], Variant]) -> Variant | None:
 
 def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    stages = _stages(base, channels, "yolo_v2_resnet18")
+    stages = even_stages(base, channels, "yolo_v2_resnet18")
     coarse, deepest = list(stages.items())[-1]
     finer = [name for name, stage in stages.items() if 2 * stage.stride == deepest.stride][-1:]
     width, fine, reduced = min(deepest.channels, WIDEST[0]), None, 0
@@ -63,7 +63,9 @@ def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, si
         reduced = min(source, _FINE)
         fine = nn.Sequential(OrderedDict(conv3=leaky_convolution(source, reduced, 1), fold=nn.PixelUnshuffle(2)))
     outputs = nn.Conv2d(width, len(yolo_v2.VOC) * (5 + classes), 1)
-    deep = OrderedDict(conv1=leaky_convolution(deepest.channels, width), conv2=leaky_convolution(width, width))
+    deep = OrderedDict[str, nn.Module](
+        conv1=leaky_convolution(deepest.channels, width), conv2=leaky_convolution(width, width)
+    )
     last = OrderedDict(conv4=leaky_convolution(width + 4 * reduced, width), outputs=outputs)
     layers = Passthrough(nn.Sequential(deep), fine, nn.Sequential(last)).apply(he_normal)
     gaussian(outputs, _DEVIATION)
@@ -72,9 +74,9 @@ def _with_passthrough(base: Variant, card: Card, classes: int, channels: int, si
 
 def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    stages = _stages(base, channels, "yolo_v3_resnet18")
+    stages = even_stages(base, channels, "yolo_v3_resnet18")
     last = {stage.stride: name for name, stage in stages.items()}  # of several maps of a stride the last
-    names = [last[stride] for stride in (max(last), max(last) / 2, max(last) / 4) if stride in last]
+    names = [name for stride, name in last.items() if max(last) in (stride, 2 * stride, 4 * stride)][::-1]
     if len(names) < len(WIDEST):
         raise NetworkError(
             f"{base.card.name} has no maps of three strides that double, which a YOLO v3 needs; choose "
@@ -89,9 +91,14 @@ def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: t
     return Network(card, stages, yolo_v3.yolo_head(layers, yolo_v3.COCO), head_inputs=tuple(reversed(names)))
 
 
-def _stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
+def even_stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
+    """The classifier's own stages, evenly padded."""
     network = base.build(base.card, base.card.classes, channels, base.card.input[1:])
-    stages = classifier_stages(network, example)
+    if network.head_inputs or not any(True for _ in network.stages.parameters()):
+        raise NetworkError(f"{base.card.name} is not a convolutional classifier; name one that is, as in {example}.")
+    stages = {
+        name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
+    }
     pad_evenly(stages)
     return stages
 
@@ -99,4 +106,4 @@ def _stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
 @torch.no_grad()
 def _let_objects_be_rare(bias: torch.Tensor | None) -> None:
     if bias is not None:
-        bias.unflatten(0, (3, -1))[:, 4] = math.log(_PRIOR / (1 - _PRIOR))
+        bias.view(3, -1)[:, 4] = math.log(_PRIOR / (1 - _PRIOR))

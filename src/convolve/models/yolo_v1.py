@@ -33,7 +33,7 @@ from convolve.layers.box_head import ConvolutionalBoxHead
 from convolve.layers.darknet import LocallyConnected2d
 from convolve.layers.description import Series
 from convolve.layers.initializers import he_normal, uniform
-from convolve.layers.leaky import SLOPE, leaky_convolution
+from convolve.layers.leaky import NEGATIVE_SLOPE, leaky_convolution
 from convolve.layers.yolo_v1 import DetectionOutput
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.models.yolo_v2 import TINY, plain_stages
@@ -98,7 +98,7 @@ def _yolo_v1(card: Card, classes: int, channels: int, size: tuple[int, int]) -> 
     layers = OrderedDict[str, nn.Module](
         flatten=nn.Flatten(),
         fc25=nn.Linear(1024 * cells, 4096),
-        leaky25=nn.LeakyReLU(SLOPE, inplace=True),
+        leaky25=nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
         dropout=nn.Dropout(0.5),
         fc26=nn.Linear(4096, cells * (classes + 5 * 2)),
     )
@@ -110,7 +110,7 @@ def _yolo_v1_local(card: Card, classes: int, channels: int, size: tuple[int, int
     grid, cells = _grid(size)
     layers = OrderedDict[str, nn.Module](
         local25=LocallyConnected2d(1024, 256, grid, 3, 1, 1),
-        leaky25=nn.LeakyReLU(SLOPE, inplace=True),
+        leaky25=nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True),
         dropout=nn.Dropout(0.5),
         flatten=nn.Flatten(),
         fc26=nn.Linear(256 * cells, cells * (classes + 5 * 3)),

@@ -78,7 +78,7 @@ def _darknet19(card: Card, classes: int, channels: int, size: tuple[int, int]) -
 
 def _yolo_v2(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
-    deep = OrderedDict(conv19=leaky_convolution(1024, 1024), conv20=leaky_convolution(1024, 1024))
+    deep = OrderedDict[str, nn.Module](conv19=leaky_convolution(1024, 1024), conv20=leaky_convolution(1024, 1024))
     fine = OrderedDict(conv21=leaky_convolution(512, 64, 1), reorg=Reorg(2))
     last = OrderedDict(
         conv22=leaky_convolution(1024 + 4 * 64, 1024), conv23=nn.Conv2d(1024, len(VOC) * (5 + classes), 1)

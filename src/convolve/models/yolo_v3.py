@@ -42,7 +42,9 @@ COCO_TINY: Anchors = ((10, 14), (23, 27), (37, 58), (81, 82), (135, 169), (344, 
 
 def _residual(channels: int) -> nn.Module:
     half = channels // 2
-    branch = OrderedDict(conv1=leaky_convolution(channels, half, 1), conv2=leaky_convolution(half, channels))
+    branch = OrderedDict[str, nn.Module](
+        conv1=leaky_convolution(channels, half, 1), conv2=leaky_convolution(half, channels)
+    )
     return LinearResidual(nn.Sequential(branch))
 
 
@@ -60,7 +62,11 @@ def _darknet53_stages(channels: int) -> dict[str, Stage]:
 def _body(channels: int, width: int, *, pooled: bool = False) -> nn.Module:
     """Five convolutions, 1x1 of half the ``width`` and 3x3 of all; ``pooled`` has two more around its poolings."""
     half = width // 2
-    layers = [leaky_convolution(channels, half, 1), leaky_convolution(half, width), leaky_convolution(width, half, 1)]
+    layers: list[nn.Module] = [
+        leaky_convolution(channels, half, 1),
+        leaky_convolution(half, width),
+        leaky_convolution(width, half, 1),
+    ]
     layers += [SpatialPyramid(), leaky_convolution(4 * half, half, 1)] if pooled else []
     return nn.Sequential(*layers, leaky_convolution(half, width), leaky_convolution(width, half, 1))
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from convolve import models
 from convolve.datasets.augment import input_sizes
@@ -24,15 +23,13 @@ from convolve.datasets.layouts import LAYOUT_NAMES, open_dataset
 from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
-from convolve.errors import DataError, NetworkError, OptionError, RunError, WeightsError
-from convolve.files import shell_quote
-from convolve.interop.weights import imagenet_weights, read_weights, rename
+from convolve.errors import DataError, NetworkError, OptionError
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
-from convolve.models.weights import inherited_layers, load_weights, translate
 from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.setup.starting_weights import StartingWeights, find_starting_weights
 from convolve.summary import count_costs
 from convolve.tasks.info import TaskInfo
 from convolve.tasks.registry import build_options, find_task, task_infos
@@ -41,7 +38,6 @@ from convolve.training.defaults import Facts, resolve
 from convolve.training.evaluation import evaluate_batches
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
-from convolve.training.run import WEIGHTS, Run, check_file, open_run
 from convolve.training.step import BatchSource, Training
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
@@ -82,29 +78,6 @@ class Preparation:
     survey: Survey
     findings: Findings
     reasons: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class StartingWeights:
-    """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, where
-    they come from, and the run that they belong to, if any.
-    """
-
-    state: Mapping[str, Tensor]
-    channels: int
-    preprocessing: Preprocessing | None
-    source: str
-    run: Path | None = None
-
-    def load(self, network: Network) -> str:
-        """Load what fits, and say what that is. Raises `WeightsError`."""
-        state = translate(network, self.state, rename)
-        initialized = load_weights(network, state)
-        if not inherited_layers(network, state):
-            return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
-        loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
-        layers = ", ".join(name.split(".")[-2] for name in loaded)
-        return f"of a shallower network; {layers} are loaded as in the paper, the other layers are randomly initialized"
 
 
 def prepare(
@@ -218,33 +191,6 @@ def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = No
     if task.ground_truth in dataset.ground_truths:  # else the task may compute it
         dataset = dataset.for_ground_truth(task.ground_truth)
     return dataset, task, reason
-
-
-def find_starting_weights(weights: str, network: str) -> StartingWeights:
-    """The weights that ``--weights`` names. Raises `WeightsError`, and `RunError` for a folder that is no ended run."""
-    if weights == "imagenet":
-        found = imagenet_weights(models.card(network).classifier or network)
-        return StartingWeights(found.state, found.preprocessing.channels, found.preprocessing, found.source)
-    path = Path(weights)
-    if path.is_dir():
-        run = open_run(path)
-        preprocessing = run.manifest.preprocessing
-        return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
-    state = read_weights(path)
-    channels = next((tensor.shape[1] for tensor in state.values() if tensor.ndim == 4), 3)
-    return StartingWeights(state, channels, None, str(path))
-
-
-def best_weights(run: Run) -> Mapping[str, Tensor]:
-    """The weights of a run's best epoch. Raises `RunError` where the training has not ended or the file is damaged."""
-    begun = bool(run.digests) and WEIGHTS not in run.digests
-    if begun or not run.weights.is_file():
-        command = f"convolve train --resume {shell_quote(run.folder)}"
-        raise RunError(f"{run.folder} has not ended its training; continue with `{command}`.")
-    try:
-        return read_weights(check_file(run, WEIGHTS))
-    except WeightsError as error:
-        raise RunError(f"{run.weights} is damaged; restore it from a backup or train again.") from error
 
 
 def build_network(

@@ -20,20 +20,13 @@ from convolve.models import Network
 from convolve.models.weights import check_numbers
 from convolve.progress import Listener, Message
 from convolve.runtime import Runtime, choose
-from convolve.setup.prepare import (
-    CACHE_BYTES,
-    Prepared,
-    StartingWeights,
-    best_weights,
-    build_network,
-    evaluation_batches,
-    training_batches,
-)
+from convolve.setup.prepare import CACHE_BYTES, Prepared, build_network, evaluation_batches, training_batches
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.setup.starting_weights import StartingWeights, best_weights
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.manifest import MANIFEST
-from convolve.training.run import Run, read_split_names, read_splits
+from convolve.training.run import Run, read_split_names, read_splits, recipe_to_build
 from convolve.values import Dataset, Indices, Splits
 
 
@@ -43,7 +36,7 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
     The listener is told where this machine makes another format necessary. Raises `RunError`.
     """
     manifest = run.manifest
-    network, _ = build_network(run.recipe, manifest.outputs, manifest.preprocessing)
+    network, _ = build_network(recipe_to_build(run), manifest.outputs, manifest.preprocessing)
     weights = best_weights(run)
     try:
         check_numbers(network.state_dict(), weights)
@@ -92,7 +85,7 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
         raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
     size = manifest.preprocessing
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    network, _ = build_network(recipe, task.outputs(ground_truth), size, start)
+    network, _ = build_network(recipe_to_build(run), task.outputs(ground_truth), size, start)
     if recipe.transfer.freeze:
         models.freeze(network, recipe.transfer.freeze)
     options_of_task = build_options(task.info.name, "train", recipe.task_options)

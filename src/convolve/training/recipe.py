@@ -21,6 +21,7 @@ from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
 from convolve.files import write_text
 from convolve.options import Flat, PathLike, TaskOptions, fields, from_sections, merge, to_sections
+from convolve.untrusted.darknet import CFG
 from convolve.untrusted.documents import parse_toml
 from convolve.untrusted.files import read_text
 
@@ -99,7 +100,7 @@ class Recipe:
     task: str | None = None
     """What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are for."""
     network: str | None = None
-    """Name of the network; `convolve networks` lists them."""
+    """Name of the network, which `convolve networks` lists, or a Darknet `.cfg` file."""
     epochs: int | None = None
     """Passes over the training images."""
     batch: int | None = None
@@ -236,8 +237,10 @@ def override(recipe: Recipe, changes: Recipe) -> Recipe:
 
 def with_lasting_paths(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, which hold wherever it is read again."""
-    data, weights = (
+    file = recipe.network if recipe.network and recipe.network.endswith(CFG) else None
+    data, weights, network = (
         str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
-        for name in (recipe.data, recipe.transfer.weights)
+        for name in (recipe.data, recipe.transfer.weights, file)
     )
-    return replace(recipe, data=data, transfer=replace(recipe.transfer, weights=weights))
+    transfer = replace(recipe.transfer, weights=weights)
+    return replace(recipe, data=data, network=network or recipe.network, transfer=transfer)

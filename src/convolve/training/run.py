@@ -23,14 +23,17 @@ from convolve.errors import OptionError, RunError
 from convolve.files import atomic_write, shell_quote, write_text
 from convolve.training.manifest import MANIFEST, Manifest, Record, digest_of_file, is_number, parse_record
 from convolve.training.recipe import Recipe, check, read_recipe, recipe_document, write_recipe
+from convolve.untrusted.darknet import CFG
 from convolve.untrusted.documents import parse_json
-from convolve.untrusted.files import is_file, read_file
+from convolve.untrusted.files import is_file, read_file, read_text
 from convolve.values import Dataset, Splits
 
 CHECKPOINTS, WEIGHTS = "checkpoints", "weights.safetensors"
 METRICS, TIMES = "metrics.jsonl", "timing.jsonl"
 _RECIPE, _SPLITS = "recipe.toml", "splits.json"
-_DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS)
+NETWORK = "network.cfg"
+"""The copy of the file that describes the network, where it is not one of ours."""
+_DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS, NETWORK)
 _BACKUP = "restore it from a backup or train again."
 _PARTS = ("train", "validation", "test")
 
@@ -97,10 +100,19 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
     write_recipe(folder / _RECIPE, recipe)
+    if recipe.network and recipe.network.endswith(CFG):
+        write_text(folder / NETWORK, read_text(recipe.network))
     own = _names(dataset)
     names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
     write_text(folder / _SPLITS, json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
     return write_manifest(Run(folder, recipe, manifest))
+
+
+def recipe_to_build(run: Run) -> Recipe:
+    """The run's recipe, with its own copy of the file where the network is from a file. Raises `RunError`."""
+    if NETWORK not in run.digests:
+        return run.recipe
+    return replace(run.recipe, network=str(check_file(run, NETWORK)))
 
 
 @contextmanager

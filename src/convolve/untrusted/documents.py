@@ -17,6 +17,7 @@ from convolve.untrusted.files import DOCUMENT_BYTES
 _DEEP = "it is nested too deeply"
 _LONGEST_TOML = 2**16
 _LONGEST_YAML = 2**17
+_DEEPEST_YAML = 32  # lists and mappings in one another, each of which slows down all that is inside
 _MOST_CELLS = 10_000  # of a line that is no error; spreadsheets have 16,384 columns, most of them empty
 _LARGE = "it needs more memory than there is"
 
@@ -48,20 +49,21 @@ def parse_toml(text: str) -> dict[str, Any]:
 def parse_yaml(text: str) -> Any:
     """A YAML document of lists and mappings, in which every other value is text: `no` is a name, and no truth value.
 
-    Raises `ValueError`, also for aliases, which can make much of little, for a key that is there twice, and for more
-    than 131,072 characters, which take seconds.
+    Raises `ValueError`, also for aliases, which can make much of little, for a key that is there twice, for deep
+    nesting, and for more than 131,072 characters, which take seconds.
     """
     import yaml
 
     if len(text) > _LONGEST_YAML:
         raise ValueError(f"it has {len(text):,} characters, more than the {_LONGEST_YAML:,} that are read")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
-            raise ValueError("it has aliases, which no list of classes needs")
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > _DEEPEST_YAML:
+                raise ValueError(_DEEP if depth > _DEEPEST_YAML else "it has aliases, which no list of classes needs")
         node = yaml.compose(text, Loader=yaml.BaseLoader)
         return None if node is None else _plain_value(node)
-    except RecursionError as error:
-        raise ValueError(_DEEP) from error
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
 

@@ -185,13 +185,12 @@ def _train(
         preparation = replace(preparation, reasons={**preparation.reasons, **chosen.reasons})
     prepared, findings = preparation.prepared, preparation.findings
     dataset, task = prepared.dataset, prepared.task
-    layout = f"{dataset.root}: {dataset.layout} ({dataset.reason})"
-    listener(Message(f"{layout}; task {task.info.name}: {preparation.reasons['task']}"))
+    resolved, reasons = prepared.recipe, preparation.reasons
+    listener(Message(f"{dataset.root}: {dataset.layout} ({dataset.reason}); task {task.info.name}: {reasons['task']}"))
     classes = f", {len(findings.classes)} classes" if findings.classes else ""
     listener(Message(f"{len(findings.usable):,} images{classes}; {prepared.splits.origin}"))
     sentences = [f"note: {note}" for note in dataset.notes] + list(findings.warnings)
     without_effect = {"crop": 1.0, "folds": 1, "bias_rate": 1.0}
-    resolved, reasons = prepared.recipe, preparation.reasons
     if resolved.optimization.optimizer not in ("momentum", "nesterov", "rmsprop"):
         without_effect["momentum"] = resolved.optimization.momentum or 0.0
     for name, value in {**values(resolved), **resolved.task_options}.items():
@@ -214,19 +213,21 @@ def _train(
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     """Continue a run. Raises `RunError` when it cannot, for instance because its data has changed."""
-    from convolve.setup.prepare import build_training, find_starting_weights
+    from convolve.setup.prepare import build_training
     from convolve.setup.restore import reopen_training
+    from convolve.setup.starting_weights import find_starting_weights
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
-    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run
+    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run, recipe_to_build
 
     run = open_run(folder)
     inner_path(folder, CHECKPOINTS)  # which refuses a link
+    recipe = recipe_to_build(run)
     if run.manifest.results:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
-    weights = run.recipe.transfer.weights
     with lock(folder):
-        start = find_starting_weights(weights, run.recipe.network or "") if weights else None
+        weights = recipe.transfer.weights
+        start = find_starting_weights(weights, recipe.network or "") if weights else None
         prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
         training = build_training(prepared)
         plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
@@ -278,8 +279,7 @@ def _events(
 ) -> Events:
     from convolve.training.events import EpochTimes, Events, ProgressReporter, TensorBoardWriter
 
-    images = len(prepared.examples.of(prepared.splits.train))
-    reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, images)
+    reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, len(prepared.examples.of(prepared.splits.train)))
     writer = (TensorBoardWriter(folder),) if options.tensorboard else ()
     return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), correction, *writer))
 

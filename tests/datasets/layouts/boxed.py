@@ -20,7 +20,7 @@ def make_pictures(root: Path, *names: str, orientation: int = 1, size: tuple[int
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         exif = Image.Exif()
         exif[0x0112] = orientation
-        Image.new("RGB", size).save(root / name, **({"exif": exif} if orientation > 1 else {}))
+        Image.new("RGB", size).save(root / name, exif=exif if orientation > 1 else Image.Exif())
 
 
 def put_text(path: Path, text: str) -> None:

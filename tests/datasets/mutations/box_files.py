@@ -151,7 +151,7 @@ class BoxStyle:
         for sample, boxes in self._pairs(samples):
             called, (height, width) = SPELLINGS[self.spelling](sample.name), shape(sample.number)
             told = self._size(sample) or ("", "")
-            for name, left, top, right, bottom in boxes or [None] * (self.form in ("bare", "retinanet")) or ():
+            for name, left, top, right, bottom in boxes:
                 if self.form == "open images":
                     sides = f"{left / width},{right / width},{top / height},{bottom / height}"
                     lines.append(f"{PurePosixPath(sample.name).stem},x,{name},1,{sides},0")

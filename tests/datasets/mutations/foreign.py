@@ -86,7 +86,13 @@ def sidecars(case: Case, choose: Choose) -> str:
         ".xmp": b"<x:xmpmeta/>",
     }[suffix]
     for sample in case.samples:
-        case.files.setdefault(str(PurePosixPath(sample.path).with_suffix(suffix)), content)
+        if sample.annotated or suffix != ".txt":
+            case.files.setdefault(str(PurePosixPath(sample.path).with_suffix(suffix)), content)
+    if suffix == ".txt" and case.kinds == (
+        "labels",
+    ):  # which are boxes of an unknown class, where nothing else is read
+        case.alternatives.append({sample.number: frozenset(["class 0"]) for sample in case.samples})
+        case.remarks |= {"numbers"}
     return suffix
 
 

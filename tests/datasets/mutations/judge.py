@@ -304,8 +304,9 @@ def _wrong_boxes(case: Case, dataset: Dataset, reading: _Reading) -> Iterator[Ou
         for row in rows if number in known and known[number].exists else ():
             found = sorted((normalize("NFC", name), *edges) for name, edges in boxes[row])
             right = sorted((normalize("NFC", name), *edges) for name, edges in case.expected_boxes(known[number]))
-            alike = [one[0] for one in found] == [one[0] for one in right]
-            if not alike or not np.allclose([one[1:] for one in found], [one[1:] for one in right], atol=0.01):
+            alike = [name for name, *_ in found] == [name for name, *_ in right]
+            was, wanted = (np.array([each for _, *each in one], np.float64) for one in (found, right))
+            if not alike or not np.allclose(was, wanted, atol=0.01):
                 yield Outcome("wrong boxes", f"{_name(case, number)} has {right}, read as {found} ({dataset.reason})")
                 return
 

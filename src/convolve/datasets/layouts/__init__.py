@@ -293,13 +293,13 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
     index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
-    if not asked and _has_boxes_alone(readings[index]):  # which join what else is known of the same images
-        others = (
+    if not asked and readings[index].layout in _ANNOTATED and _has_boxes_alone(readings[index]):
+        likely = (
             position
             for position, one in enumerate(readings)
             if not _has_boxes_alone(one) and len(explained[position]) >= _likely(one) * len(explained[index])
         )
-        index = next(others, index)
+        index = next(likely, index)  # which the boxes join
     dataset, images = readings[index], explained[index]
     if obstacles and (dataset.layout in (folders.NAME, names.NAME, masks.NAME) or _has_boxes_alone(dataset)):
         _refuse_guess(dataset.layout, obstacles)

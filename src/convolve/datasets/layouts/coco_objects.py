@@ -21,10 +21,11 @@ def read_objects(
     and for an object without an outline whose box is none.
     """
     found: dict[str, list[NamedObject]] = defaultdict(list)
-    polygons, boxes = [], []
+    polygons, boxes, outlined = [], [], False
     for one in annotations:
         outline, name = one.get("segmentation"), categories[id_text(one["category_id"])]
         shape = _shape(outline) if is_outline(outline) else None
+        outlined |= shape is not None
         polygons += [shape] if isinstance(shape, Polygons) else []
         try:
             box = _box(one)
@@ -38,8 +39,9 @@ def read_objects(
         boxes += [box] if box else []
         kind = OUTLINE if shape else EMPTY if outline else BOX
         found[id_text(one.get("image_id"))].append(NamedObject(name, shape, kind, box=box))
-    corners = [_are_fractions(shape) for shape in polygons] or [max(box.edges) <= 1 for box in boxes]
-    if corners and all(corners):
+    edges = [] if outlined else [edge for box in boxes for edge in box.edges]
+    small = bool(edges) and max(edges) <= 1 and not all(edge.is_integer() for edge in edges)
+    if small or (polygons and all(map(_are_fractions, polygons))):
         raise DataError(f"{path} has corners that are fractions of the image; export them in pixels.")
     return found
 

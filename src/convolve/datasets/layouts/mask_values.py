@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convolve.datasets.class_colors import distinct_colors
+from convolve.datasets.class_colors import MASK_COLORS
 from convolve.datasets.layouts.class_lists import IGNORED, ClassList
 from convolve.datasets.layouts.soft_edges import FEWEST_SMOOTHED, refuse_soft_edges
 from convolve.datasets.masks import PixelCounts, count_pixels
@@ -153,7 +153,7 @@ def _interpret_grays(values: Sequence[int], listed: ClassList | None, painted: S
     if values == [0, highest] and (listed is None or listed.numbers in ((0, 1), (0, highest))):
         names = listed.names if listed else ("background", "foreground")
         how = f"0 and {highest} are two classes, not a class and a void"
-        return Meaning(names, (0, highest), distinct_colors(2), (), how)
+        return Meaning(names, (0, highest), MASK_COLORS[:2], (), how)
     of_voc = painted and any(part.startswith("SegmentationClass") for part in first.parts)
     if listed is None and of_voc and set(values) <= {*range(len(VOC)), IGNORE}:
         listed = ClassList("Pascal VOC", VOC, tuple(range(len(VOC))))
@@ -249,7 +249,11 @@ def _interpret_numbers(
     ignored = (*void_numbers, *((void,) if void is not None and void not in numbers else ()))
     if not set(values).difference(ignored):
         raise DataError(f"The masks of {folder} hold only ignored values; they show no class.")
-    colors = list(listed.colors) if listed and listed.colors else list(distinct_colors(len(numbers)))
+    colors = (
+        list(listed.colors)
+        if listed and listed.colors
+        else [MASK_COLORS[position % len(MASK_COLORS)] for position in range(len(numbers))]
+    )
     if not (listed and listed.colors) and painted and max(numbers) < len(painted):
         colors = [painted[number] for number in numbers]
     stored = tuple(numbers[position] for position in meant)

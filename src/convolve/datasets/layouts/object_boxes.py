@@ -30,11 +30,11 @@ from convolve.datasets.layouts.shapes import Edges
 from convolve.datasets.parallel import in_order
 from convolve.datasets.survey import MAX_UNREADABLE
 from convolve.errors import DataError, ImageError
-from convolve.values import Dataset, Flags, Header, Indices
+from convolve.values import Dataset, Flags, GroundTruth, Header, Indices
 
 _ROUNDED = 1.0
 """Pixels that a box may reach beyond its image without a word: programs count from 0 or 1, and round."""
-_MIRRORED = (frozenset((2, 3, 6, 7)), frozenset((3, 4, 7, 8)))
+_FLIPPED = (frozenset((2, 3, 6, 7)), frozenset((3, 4, 7, 8)))
 """The EXIF orientations by which left and right, and top and bottom, are exchanged, after height and width are."""
 
 
@@ -79,7 +79,7 @@ def boxed_dataset(
     for index, entry in enumerate(entries):
         if entry.size is None:  # what an image shows is known even if it cannot be read
             present[index] = [name in {one.name for one in entry.objects} for name in names]
-    ground_truths = {"boxes": boxes, "labels": Labels(present.astype(np.uint8), names)}
+    ground_truths: dict[str, GroundTruth] = {"boxes": boxes, "labels": Labels(present.astype(np.uint8), names)}
     dataset = build_dataset(inventory.root, layout, reason, images, [entry.split for entry in entries], ground_truths)
     left = {*(image for image, _ in differing), *(entry.image for entry in unread)}
     return replace(dataset, notes=tuple(notes), left_out=tuple(sorted(left)))
@@ -139,9 +139,9 @@ def turn_edges(edges: Edges, orientation: int, size: tuple[int, int]) -> Edges:
     left, top, right, bottom = edges
     if orientation >= SIDEWAYS:
         left, top, right, bottom = top, left, bottom, right
-    if orientation in _MIRRORED[0]:
+    if orientation in _FLIPPED[0]:
         left, right = size[1] - right, size[1] - left
-    if orientation in _MIRRORED[1]:
+    if orientation in _FLIPPED[1]:
         top, bottom = size[0] - bottom, size[0] - top
     return left, top, right, bottom
 
@@ -215,7 +215,7 @@ def _as_upright(
         stored = (width, height) if header.orientation >= SIDEWAYS else header.size
         if entry.fractions:
             fitting.append(_map_boxes(entry, header.size, partial(_scale, width=width, height=height)))
-        elif entry.size in (None, header.size):
+        elif entry.size is None or entry.size == header.size:
             fitting.append(replace(entry, size=header.size))
             if header.orientation > 1 and (how := _how_turned(entry, header)):
                 turned.setdefault(how, []).append(entry.image)
@@ -226,7 +226,7 @@ def _as_upright(
                 _map_boxes(entry, header.size, partial(turn_edges, orientation=header.orientation, size=header.size))
             )
         else:
-            sizes = f"{width}x{height}, not {entry.size[1]}x{entry.size[0]}" if entry.size else ""
+            sizes = f"{width}x{height}, not {entry.size[1]}x{entry.size[0]}"
             differing.append((entry.image, f"{entry.image} ({sizes})"))
     notes = [
         f"boxes of {count_of(len(names), 'image')} with an EXIF orientation are {how}: {list_names(names)}"

@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from convolve.datasets.class_colors import distinct_colors
+from convolve.datasets.class_colors import MASK_COLORS
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.inventory import Inventory
 from convolve.datasets.labels import Labels
@@ -111,7 +111,7 @@ def outlined_dataset(
     notes += [f"not read: tags of {count_of(len(tagged), 'image')}, such as {list_names(tagged)}"] if tagged else []
     present = [{one.name for one in entry.objects} for entry in entries]
     flags = np.array([[name in each for name in names[1:]] for each in present], dtype=np.uint8)
-    masks = Masks(OutlineMasks(tuple(entries), names), names, distinct_colors(len(names)))
+    masks = Masks(OutlineMasks(tuple(entries), names), names, MASK_COLORS[: len(names)])
     if any(boxed):
         masks = masks.take(np.where(boxed, -1, np.arange(len(entries))).astype(np.int64))
     boxes, said = boxes_of(entries, names[1:])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convolve.datasets.class_colors import distinct_colors
+from convolve.datasets.class_colors import MASK_COLORS
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
@@ -67,7 +67,7 @@ def _masks(folder: Path, names: Sequence[str], present: Sequence[bool]) -> Masks
     files = tuple(_trimap(name) for name, there in zip(names, present, strict=True) if there)
     indices = np.where(present, np.cumsum(present) - 1, -1).astype(np.int64)
     reader = MaskFiles(folder, files, _STORED, (_BORDER,))
-    return Masks(reader, _TRIMAP_CLASSES, distinct_colors(len(_TRIMAP_CLASSES)), indices)
+    return Masks(reader, _TRIMAP_CLASSES, MASK_COLORS[: len(_TRIMAP_CLASSES)], indices)
 
 
 def _trimap(name: str) -> str:

@@ -15,8 +15,7 @@ from unicodedata import normalize
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import as_labels
-from convolve.datasets.layouts import class_index
-from convolve.datasets.layouts.box_tables import has_boxes
+from convolve.datasets.layouts import box_tables, class_index
 from convolve.datasets.layouts.documents import copy_note
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
@@ -133,7 +132,8 @@ def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
     for name in inventory.annotation_files(MARK):
         folder = name.rpartition("/")[0]
         single = name.casefold().endswith(".txt") and (folder or name[: -len(".txt")] in images)
-        if not single and (inventory.options.layout == NAME or not has_boxes(inventory.root / name)):
+        boxed = box_tables.MARK.search(name) and inventory.options.layout != NAME
+        if not single and not (boxed and box_tables.has_boxes(inventory.root / name)):
             folders.setdefault(folder, []).append(name)
     for folder, names in folders.items():
         if len(names) > _MOST_TABLES:

@@ -93,15 +93,15 @@ def _read_entries(
         raise NoOutlinesError(f"{first} has no object, nor has another file; annotate some.")
     if not entries:
         raise DataError(f"{inventory.root} holds none of the images of {list_names(missing)}; put them there.")
-    entries, spare = _without_empty(entries)
+    entries, redundant = _without_empty(entries)
     notes = []
     if missing:
         notes.append(f"left out: {count_of(len(missing), 'file')} without an image, such as {list_names(missing)}")
     if others:
         named = f"{count_of(len(others), 'file')}, such as {list_names(others)}"
         notes.append(f"the filename inside is another image than the file is called, which counts: {named}")
-    if spare:
-        notes.append(f"not read: {count_of(len(spare), 'file')} without objects, such as {list_names(spare)}")
+    if redundant:
+        notes.append(f"not read: {count_of(len(redundant), 'file')} without objects, such as {list_names(redundant)}")
     return entries, notes
 
 
@@ -154,10 +154,10 @@ def _without_empty(entries: Sequence[AnnotatedImage]) -> tuple[list[AnnotatedIma
     """
     filled = {PurePosixPath(entry.source).parent for entry in entries if entry.objects}
     known = {entry.image for entry in entries if PurePosixPath(entry.source).parent in filled}
-    spare = {
+    redundant = {
         entry.source for entry in entries if entry.image in known and PurePosixPath(entry.source).parent not in filled
     }
-    return [entry for entry in entries if entry.source not in spare], sorted(spare, key=natural)
+    return [entry for entry in entries if entry.source not in redundant], sorted(redundant, key=natural)
 
 
 def _box(one: VocObject) -> ObjectBox:

@@ -40,7 +40,7 @@ class YoloConfig:
     source: str
     classes: Mapping[int, str]
     keypoint_numbers: int = 0
-    places: Mapping[str, tuple[str, ...]] | None = None
+    split_paths: Mapping[str, tuple[str, ...]] | None = None
 
 
 def find_config(inventory: Inventory) -> YoloConfig | None:
@@ -94,14 +94,14 @@ def _as_config(name: str, document: Mapping[str, Any]) -> YoloConfig:
     pair = shape if isinstance(shape, list) and len(shape) == 2 else [0, 0]
     keypoints = as_whole(pair[0], 0, _HIGHEST) * as_whole(pair[1], 0, 3)
     base = document.get("path", "")
-    places = {}
+    split_paths = {}
     for key in _KEYS:
         value = document.get(key)
         listed = value if isinstance(value, list) else [value]
         found = tuple(f"{base}/{each}" for each in listed if isinstance(each, str) and each.strip() and each != "~")
         if found and isinstance(base, str):
-            places[split_word(key) or key] = found
-    return YoloConfig(name, classes, keypoints, places)
+            split_paths[split_word(key) or key] = found
+    return YoloConfig(name, classes, keypoints, split_paths)
 
 
 def _read_list(root: Path, name: str) -> YoloConfig | None:
@@ -121,10 +121,10 @@ def find_splits(inventory: Inventory, config: YoloConfig, images: Sequence[str])
     folders = {folder for image in images for folder in _above(image)}
     found: dict[str, set[str]] = {}
     absent = []
-    for split, places in (config.places or {}).items():
-        for place in places:
-            inside = _images_of(inventory, config, place, images, folders)
-            absent += [] if inside else [place.removeprefix("/")]
+    for split, split_paths in (config.split_paths or {}).items():
+        for path in split_paths:
+            inside = _images_of(inventory, config, path, images, folders)
+            absent += [] if inside else [path.removeprefix("/")]
             for image in inside:
                 found.setdefault(image, set()).add(split)
     several = [image for image, splits in found.items() if len(splits) > 1]
@@ -145,10 +145,10 @@ def _above(path: str) -> list[str]:
 
 
 def _images_of(
-    inventory: Inventory, config: YoloConfig, place: str, images: Sequence[str], folders: set[str]
+    inventory: Inventory, config: YoloConfig, path: str, images: Sequence[str], folders: set[str]
 ) -> list[str]:
     """The images in a folder, or in a list of images, that the file names."""
-    parts = path_parts(place)
+    parts = path_parts(path)
     if parts and parts[-1].casefold().endswith(".txt"):
         lists = [file for file in inventory.files if file == parts[-1] or file.endswith(f"/{parts[-1]}")]
         names = read_lines(inventory.root / lists[0]) if lists else []

@@ -34,7 +34,7 @@ from convolve.values import Dataset
 
 NAME = "yolo"
 EXPECTED = "YOLO's labels/*.txt next to images/, with data.yaml"
-MARK = re.compile(r"\.txt$", re.IGNORECASE)
+MARK = re.compile(r"^(?!(?:.*/)?(?:classes|labels|names|readme|license)\.txt$).*\.txt$", re.IGNORECASE)
 _FOLDERS = ("images", "JPEGImages")
 """Folders next to which there is one called `labels`."""
 _LARGEST = 2**24  # bytes of a file for one image
@@ -84,7 +84,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
         raise DataError(next(iter(failed.values())))
     used = sorted({number for each in objects.values() for number, _ in each})
     classes = _classes(inventory, config, used, pairs, objects)
-    splits, notes = find_splits(inventory, config, images) if config and config.places else ({}, [])
+    splits, notes = find_splits(inventory, config, images) if config and config.split_paths else ({}, [])
     entries, empty = [], set(pairs.without)
     for image in images:
         if image in read or image in empty:
