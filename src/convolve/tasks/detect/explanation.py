@@ -71,7 +71,7 @@ def explanation_targets(
     """
     del sizes, preprocessing
     with torch.inference_mode():
-        found = task.predict(inputs).cpu()
+        found = task.predict(inputs)
     size = inputs.shape[2], inputs.shape[3]
     best = found[:, 0]
     columns = [_best_of_class(found, index) for index in classes] or [best]

@@ -198,7 +198,7 @@ class BoxPredictor:
             images = self._runtime.images(normalize(pixels, self._preprocessing))
             with torch.inference_mode(), self._runtime.arithmetic():
                 found = best_candidates(self._task.candidates(images), self._rule.threshold)
-            yield from (Found(*(part.cpu() for part in one)) for one in found)
+            yield from found
 
     def _write(self, prediction: BoxPrediction, pixels: Pixels) -> str:
         """Write the drawn image and the text file, named after the image, and numbered where several images have one

@@ -52,7 +52,7 @@ def detect(candidates: Candidates, rule: SuppressionRule) -> Tensor:
     """(N, most, 6) detections, those of the highest scores first: left, top, right and bottom in pixels of the input,
     score, class index. An image that has fewer is filled up with zeros, whose score is 0.
     """
-    detections = torch.zeros(len(candidates.boxes), rule.most, 6, device=candidates.boxes.device)
+    detections = torch.zeros(len(candidates.boxes), rule.most, 6)
     for image, found in enumerate(best_candidates(candidates, rule.threshold)):
         boxes, scores, classes = suppress(found, rule)
         detections[image, : len(boxes)] = torch.cat([boxes, scores[:, None], classes[:, None].float()], 1)
@@ -60,8 +60,9 @@ def detect(candidates: Candidates, rule: SuppressionRule) -> Tensor:
 
 
 def best_candidates(candidates: Candidates, threshold: float) -> list[Found]:
-    """Those of each image with a score of at least ``threshold``, a thousand at most; boxes without an area and what
-    is not a finite number are left out.
+    """Those of each image with a score of at least ``threshold``, a thousand at most, in main memory: so few are
+    suppressed there as fast, in double precision, which not every GPU has. Boxes without an area and what is not a
+    finite number are left out.
     """
     classes = candidates.scores.shape[2]
     sides = candidates.boxes[..., 2:] - candidates.boxes[..., :2]
@@ -69,7 +70,8 @@ def best_candidates(candidates: Candidates, threshold: float) -> list[Found]:
     every = candidates.scores.where(proper[..., None], 0.0).nan_to_num().flatten(1)
     scores, order = every.topk(min(CONSIDERED, every.shape[1]))
     rows, kinds = order // classes, order % classes
-    boxes = candidates.boxes.gather(1, rows[..., None].expand(-1, -1, 4))
+    boxes = candidates.boxes.gather(1, rows[..., None].expand(-1, -1, 4)).cpu()
+    scores, kinds = scores.cpu(), kinds.cpu()
     counts = ((scores >= threshold) & (scores > 0)).sum(1).tolist()
     return [Found(boxes[i, :count], scores[i, :count], kinds[i, :count]) for i, count in enumerate(counts)]
 
