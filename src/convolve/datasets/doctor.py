@@ -162,8 +162,8 @@ def diagnose(
     """
     survey = readable(dataset, ground_truth, survey)
     own = {"train": splits.train, "validation": splits.validation, "test": splits.test} if splits else None
-    parts = dataset.given_splits if own is None else own
-    parts = {name: np.intersect1d(part, survey.usable) for name, part in parts.items() if len(part)}
+    given = (own or dataset.given_splits).items()
+    parts = {name: np.intersect1d(part, survey.usable) for name, part in given if len(part)}
     names, found = ground_truth.classes, ground_truth.findings
     considered = {"all": survey.usable, **parts}
     if isinstance(ground_truth, Labels) and not ground_truth.multi_label:
@@ -181,9 +181,8 @@ def diagnose(
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
-    learned = np.isin(survey.usable, parts.get("train", survey.usable))  # each image has the same weight
-    mean = measured["mean"][learned, :channels].mean(0, dtype=np.float64)
-    variance = measured["square"][learned, :channels].mean(0, dtype=np.float64) - mean**2
+    learned = measured[np.isin(survey.usable, parts.get("train", survey.usable))]  # each image has the same weight
+    mean, square = (learned[name][:, :channels].mean(0, dtype=np.float64) for name in ("mean", "square"))
     findings = Findings(
         images=len(dataset),
         classes=names,
@@ -198,7 +197,7 @@ def diagnose(
         gray=int(np.sum(~measured["color"])),
         blank=int(blank(survey.thumbnails, survey.usable).sum()),
         mean=tuple(mean.tolist()),
-        std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
+        std=tuple(np.sqrt(np.maximum(0, square - mean**2)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),
         exact=_summarize(dataset, present, parts, exact) if exact else NO_DUPLICATES,
         near=_summarize(dataset, present, parts, near) if near else NO_DUPLICATES,
@@ -208,8 +207,8 @@ def diagnose(
         exact_rows=tuple(exact),
         near_rows=tuple(near),
     )
-    remarks = [_as_sentence(dataset, remark) for remark in found.remarks]
-    return replace(findings, facts=found.facts, fractions=found.fractions, warnings=(*_advice(findings), *remarks))
+    sentences = (*_advice(findings), *(_as_sentence(dataset, remark) for remark in found.remarks))
+    return replace(findings, facts=found.facts, fractions=found.fractions, warnings=sentences)
 
 
 def fingerprint(dataset: Dataset, ground_truth: GroundTruth, usable: Indices, digests: Sequence[bytes]) -> str:

@@ -43,18 +43,9 @@ from convolve.datasets.layouts import (
     yolo_text,
 )
 from convolve.datasets.layouts.image_finder import folders_of_images
-from convolve.datasets.layouts.outlines import NoOutlinesError
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
-from convolve.datasets.layouts.readings import (
-    differ,
-    disputed_image,
-    find_split_lists,
-    has_class_of_masks,
-    have_same_classes,
-    join_objects,
-    join_splits,
-)
-from convolve.datasets.layouts.table_cells import TwoImagesError
+from convolve.datasets.layouts.readings import find_split_lists
+from convolve.datasets.layouts.rivals import ANNOTATED, MOST, has_boxes_alone, least_likely, refuse_guess, weigh
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import LONGEST, UNPRINTABLE, DataError, escape_text, shorten
 from convolve.files import shell_quote
@@ -70,13 +61,6 @@ LAYOUTS = (
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
 WITH_ANNOTATIONS = frozenset(layout.NAME for layout in (tables, coco, cvat, via, label_studio, box_tables))
 """The layouts whose files a person may choose by `--annotations`."""
-_ANNOTATED = frozenset(
-    layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables)
-)
-_GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
-_MOST = 0.5  # of the images that any layout explains, at least
-_ALIKE = 0.9
-"""Two layouts that explain almost as many images as this fraction of each other's are equally likely."""
 
 
 def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Dataset:
@@ -289,27 +273,27 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         paths: Sequence[str] = inventory.images  # all of them, where other files are read
         if isinstance(dataset.images, ImageFiles):
             below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
-            outlined = dataset.left_out if dataset.layout in _ANNOTATED else ()
+            outlined = dataset.left_out if dataset.layout in ANNOTATED else ()
             read = (*dataset.images.names, *dataset.annotations, *outlined)
             paths = read if below == "." else [f"{below}/{name}" for name in read]
         explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
-    index = next(index for index, images in enumerate(explained) if asked or len(images) >= _MOST * most)
-    if not asked and readings[index].layout in _ANNOTATED and _has_boxes_alone(readings[index]):
+    index = next(index for index, images in enumerate(explained) if asked or len(images) >= MOST * most)
+    if not asked and readings[index].layout in ANNOTATED and has_boxes_alone(readings[index]):
         likely = (
             position
             for position, one in enumerate(readings)
-            if not _has_boxes_alone(one) and len(explained[position]) >= _likely(one) * len(explained[index])
+            if not has_boxes_alone(one) and len(explained[position]) >= least_likely(one) * len(explained[index])
         )
         index = next(likely, index)  # which the boxes join
     dataset, images = readings[index], explained[index]
-    if obstacles and (dataset.layout in (folders.NAME, names.NAME, masks.NAME) or _has_boxes_alone(dataset)):
-        _refuse_guess(dataset.layout, obstacles)
+    if obstacles and (dataset.layout in (folders.NAME, names.NAME, masks.NAME) or has_boxes_alone(dataset)):
+        refuse_guess(dataset.layout, obstacles)
     told = [name for name in obstacles if name != folders.NAME or yolo_text.is_nameless(dataset)]
     notes = [f"{name} was not taken: {obstacles[name]}" for name in told]
     for other, others in zip(readings, explained, strict=True):
         if other is not readings[index]:
-            dataset = _weigh(inventory, dataset, other, (len(images), len(others)), notes)
+            dataset = weigh(inventory, dataset, other, (len(images), len(others)), notes)
     if inventory.files and dataset.layout == folders.NAME and not dataset.given_splits:
         notes += find_split_lists(inventory)
     known = images.union(dataset.left_out)
@@ -317,68 +301,6 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     if left:
         notes.append(f"{len(left):,} of {len(inventory.images):,} images left out, such as {', '.join(left[:NAMED])}")
     return replace(dataset, notes=(*inventory.notes, *dataset.notes, *notes))
-
-
-def _has_boxes_alone(dataset: Dataset) -> bool:
-    return dataset.layout in _ANNOTATED and "boxes" in dataset.ground_truths and "masks" not in dataset.ground_truths
-
-
-def _likely(*readings: Dataset) -> float:
-    """The fraction of another reading's images that these explain at least, where they are as likely as it."""
-    return _MOST if any(dataset.layout == names.NAME for dataset in readings) else _ALIKE  # which fewer fit by chance
-
-
-def _refuse_guess(guessed: str, obstacles: Mapping[str, DataError]) -> None:
-    """Raise `DataError` where folders or names would be read as classes although a file outlines the images, which only
-    cannot be read, or has masks: what is next to such files is called after anything. One without outlines says nothing
-    of classes, except in a project of Supervisely, which has folders of its own.
-    """
-    for layout, error in obstacles.items():
-        empty = isinstance(error, NoOutlinesError | NoGroundTruthError)
-        if guessed != masks.NAME and (layout == supervisely.NAME or (layout in _ANNOTATED and not empty)):
-            raise DataError(f"{error} To read classes all the same, choose --layout {guessed}.")
-        if layout == stacks.NAME and guessed == masks.NAME and not empty:  # the first pages are not the data
-            raise error
-        if guessed == folders.NAME and isinstance(error, TwoImagesError):  # each may have a folder of its own
-            raise DataError(f"{error} To read folders as classes all the same, choose --layout {guessed}.")
-        if layout == masks.NAME and guessed == folders.NAME:  # folders of images and of masks are no classes
-            raise error
-
-
-def _weigh(
-    inventory: Inventory, dataset: Dataset, other: Dataset, explained: tuple[int, int], notes: list[str]
-) -> Dataset:
-    """The dataset with what another reading knows besides; ``notes`` say why that is not taken.
-
-    Raises `DataError` where both explain the images as well and differ.
-    """
-    own, others = explained
-    rivals = {dataset.layout, other.layout} <= _GUESSED and others >= _likely(dataset, other) * own
-    if (rivals and differ(dataset, other)) or has_class_of_masks(dataset, other):
-        raise DataError(
-            f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
-            f"({other.reason}), which differ; choose --layout {dataset.layout} or --layout {other.layout}."
-        )
-    alike = dataset.ground_truths.keys() == other.ground_truths.keys()
-    named = {dataset.layout, other.layout} <= _ANNOTATED and not yolo_text.is_nameless(other)
-    if alike and named and (image := disputed_image(dataset, other)):
-        raise DataError(
-            f"{inventory.root} can be read as {dataset.layout} ({dataset.reason}), or as {other.layout} "
-            f"({other.reason}), which differ on {image}; choose --layout {dataset.layout} or --layout {other.layout}."
-        )
-    if rivals and other.given_splits and not dataset.given_splits and others >= own:
-        return join_splits(dataset, other)
-    if _has_boxes_alone(other) and "boxes" in dataset.ground_truths and not (alike and named):
-        notes.append(f"{other.layout} was not taken: {other.reason}")
-    if (_has_boxes_alone(other) and others >= _MOST * own) or (
-        "masks" in other.ground_truths and dataset.layout != folders.NAME
-    ):
-        return join_objects(dataset, other)
-    if other.layout == folders.NAME and others >= _ALIKE * own and not have_same_classes(dataset, other):
-        notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these classes")
-    if others < _MOST * own:
-        notes.append(f"{other.layout} was not taken: it explains {others:,} of {len(inventory.images):,} images")
-    return dataset
 
 
 def _no_such_dataset(name: str) -> str:
