@@ -14,7 +14,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from convolve.datasets.duplicates import blank, exact_groups, near_groups
+from convolve.datasets.duplicates import exact_groups, near_groups, single_color
 from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
@@ -157,9 +157,7 @@ def diagnose(
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> Findings:
-    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again. Raises
-    `DataError` as `readable` does.
-    """
+    """What a survey of a dataset's images and one of its ground truths say. Raises `DataError` as `readable` does."""
     survey = readable(dataset, ground_truth, survey)
     own = {"train": splits.train, "validation": splits.validation, "test": splits.test} if splits else None
     parts = dataset.given_splits if own is None else own
@@ -196,7 +194,7 @@ def diagnose(
         sizes=Sizes(heights, widths, len(np.unique(measured["size"] @ [2**32, 1]))),
         channels=channels,
         gray=int(np.sum(~measured["color"])),
-        blank=int(blank(survey.thumbnails, survey.usable).sum()),
+        blank=int(single_color(survey.thumbnails, survey.usable).sum()),
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),

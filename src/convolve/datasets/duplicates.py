@@ -86,6 +86,14 @@ def blank(thumbnails: Thumbnails, rows: Indices) -> Flags:
     return found
 
 
+def single_color(thumbnails: Thumbnails, rows: Indices) -> Flags:
+    """(M,) which of the images ``rows`` (M,) are of one flat tone, and of one hue too."""
+    found = blank(thumbnails, rows)
+    chroma = thumbnails[rows[found]]["chroma"]
+    found[found] = (chroma.std((1, 2)) < _BLANK).all(1)
+    return found
+
+
 def near_groups(
     thumbnails: Thumbnails,
     rows: Indices,
