@@ -109,8 +109,7 @@ def prepare(
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
-        chosen = dataset.sources and dataset.layout in WITH_ANNOTATIONS
-        sources = _sources_below(recipe.data or "", dataset) if chosen else None
+        sources = _sources_below(recipe.data or "", dataset)
         reading = dataclasses.replace(resolved.reading, layout=dataset.layout, annotations=sources)
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
@@ -157,7 +156,11 @@ def preview(
 
 
 def _sources_below(data: str, dataset: Dataset) -> tuple[str, ...] | None:
-    """The files of annotations by their paths below the folder ``data``; None where that is one of them itself."""
+    """The files of annotations by their paths below the folder ``data``; None where that is one of them itself, and for
+    a layout of which none can be chosen.
+    """
+    if not dataset.sources or dataset.layout not in WITH_ANNOTATIONS:
+        return None
     folder = Path(os.path.expanduser(data))  # noqa: PTH111
     below = Path(os.path.relpath(dataset.root, folder))
     return tuple((below / name).as_posix() for name in dataset.sources) if folder.is_dir() else None

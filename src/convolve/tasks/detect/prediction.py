@@ -65,8 +65,8 @@ class BoxPrediction:
         return {name: found[name] for name in self.names}
 
     def cells(self) -> Mapping[str, str]:
-        """For people: the number of objects of each class that occurs, or of each class with `--count`, in a column each
-        where these are few.
+        """For people: the number of objects of each class that occurs, or of each class with `--count`, where these are
+        few in a column each.
         """
         found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}" if any(self.size) else ""}
         words = [f"{count} {name}" for name, count in self.counts.items() if count]
