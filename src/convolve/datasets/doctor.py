@@ -14,7 +14,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from convolve.datasets.duplicates import exact_groups, near_groups, single_color
+from convolve.datasets.duplicates import blank, exact_groups, near_groups
 from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MAX_UNREADABLE, Survey
 from convolve.errors import DataError, ImageError
@@ -186,7 +186,7 @@ def diagnose(
         images=len(dataset),
         classes=names,
         counts={name: tuple(count.tolist()) for name, count in counts.items()},
-        split_sizes={name: len(part) for name, part in considered.items()},
+        split_sizes=dict(zip(considered, map(len, considered.values()), strict=True)),
         imbalance=float(total.max() / total[total > 0].min()) if total.any() else 1.0,
         empty_classes=tuple(compress(names, total == 0)),
         single_classes=tuple(compress(names, total == 1)),
@@ -194,7 +194,7 @@ def diagnose(
         sizes=Sizes(heights, widths, len(np.unique(measured["size"] @ [2**32, 1]))),
         channels=channels,
         gray=int(np.sum(~measured["color"])),
-        blank=int(single_color(survey.thumbnails, survey.usable).sum()),
+        blank=int(blank(survey.thumbnails, survey.usable, single_color=True).sum()),
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, variance)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),

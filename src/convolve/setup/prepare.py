@@ -109,7 +109,7 @@ def prepare(
     resolved, more = choices(survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
-        sources = _sources_below(recipe.data or "", dataset)
+        sources = _sources_below(recipe.data or "", dataset) if dataset.sources else None
         reading = dataclasses.replace(resolved.reading, layout=dataset.layout, annotations=sources)
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
@@ -159,7 +159,7 @@ def _sources_below(data: str, dataset: Dataset) -> tuple[str, ...] | None:
     """The files of annotations by their paths below the folder ``data``; None where that is one of them itself, and for
     a layout of which none can be chosen.
     """
-    if not dataset.sources or dataset.layout not in WITH_ANNOTATIONS:
+    if dataset.layout not in WITH_ANNOTATIONS:
         return None
     folder = Path(os.path.expanduser(data))  # noqa: PTH111
     below = Path(os.path.relpath(dataset.root, folder))
