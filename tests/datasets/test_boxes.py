@@ -174,6 +174,17 @@ def test_frames_are_drawn_into_copies_of_the_images() -> None:
     assert not images.any()
 
 
+def test_frames_are_as_wide_as_a_small_view_of_the_image_needs() -> None:
+    """Without leaving the box, of whatever size that is."""
+    found = boxes([(0, "cat", 50, 60, 250, 300), (0, "emu", 300, 300, 303, 301)], 1, (440, 440))
+    goal = Preprocessing(440, 440, 3, "stretch", (0.0,) * 3, (1.0,) * 3)
+    moved = found.targets(np.array([0]), placement([(440, 440)], goal))
+    drawn = found.draw(np.zeros((1, 440, 440, 3), np.uint8), moved)[0][0]
+    assert np.flatnonzero(drawn[180].any(1)).tolist() == [50, 51, 52, 53, 246, 247, 248, 249]
+    assert np.flatnonzero(drawn[:, 150].any(1)).tolist() == [60, 61, 62, 63, 296, 297, 298, 299]
+    assert np.argwhere(drawn[290:, 290:].any(2)).tolist() == [[10, 10], [10, 11], [10, 12]]
+
+
 def test_colors_of_classes_are_apart_and_none_is_black() -> None:
     assert (MASK_COLORS[0], len(MASK_COLORS), len(set(MASK_COLORS[:40]))) == ((0, 0, 0), 255, 40)
     assert MASK_COLORS[1:] == tuple(map(class_color, range(254)))

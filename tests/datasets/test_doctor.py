@@ -211,6 +211,13 @@ def test_blank_images_are_counted_not_paired() -> None:
     assert only_warning(findings).startswith("10 images are of a single color")
 
 
+def test_a_red_disc_on_as_bright_a_gray_is_not_of_a_single_color() -> None:
+    array = np.full((20, 64, 64, 3), 107, dtype=np.uint8)
+    array[:, 20:40, 20:40] = (220, 60, 40)  # of a brightness of 106
+    array[10:] = (220, 60, 40)
+    assert examine(dataset(ImageArray(array, "x"), [0, 1] * 10)).blank == 10
+
+
 def test_examples_are_limited_and_have_leaks_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "MOST_GROUPS", 3)
     monkeypatch.setattr(doctor, "MOST_MEMBERS", 2)

@@ -33,6 +33,7 @@ MIN_VISIBLE = 0.25
 SIZE_CLASSES = {"small": 0.0, "medium": 32.0**2, "large": 96.0**2}
 """COCO's classes of objects by the least area in pixels (the largest ones of a class belong to it too)."""
 _NEARLY_ALL = 0.95  # of an image
+_PIXELS_PER_LINE = 110  # of the longer side of an image with frames
 _REPEATED = 1e-3  # pixels: boxes that differ by less are the same
 
 
@@ -154,13 +155,18 @@ class Boxes:
         return BoxTargets(edges, self.class_indices[rows], image // parts, len(indices) // parts, ignored)
 
     def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
-        """(N, H, W, 3) the images with a frame around each object, and the number of objects of each class."""
+        """(N, H, W, 3) the images with a frame around each object, which is also seen where they are reduced to a small
+        size, and the number of objects of each class.
+        """
         found = cast(BoxTargets, targets)
         drawn = np.broadcast_to(images, (*images.shape[:3], 3)).copy()
         counts = np.zeros((len(images), len(self.classes)), dtype=np.int64)
+        width = max(1, round(max(images.shape[1:3]) / _PIXELS_PER_LINE))
         for box, kind, image in zip(found.boxes, found.classes, found.image, strict=True):
             left, top, right, bottom = np.rint(box).astype(int).tolist()
-            cv2.rectangle(drawn[image], (left, top), (right - 1, bottom - 1), class_color(int(kind)), 1)
+            for inset in range(min(width, max(1, (right - left) // 2), max(1, (bottom - top) // 2))):
+                corners = (left + inset, top + inset), (right - 1 - inset, bottom - 1 - inset)
+                cv2.rectangle(drawn[image], *corners, class_color(int(kind)), 1)
             counts[image, kind] += 1
         names = [" + ".join(f"{row[kind]} {self.classes[kind]}" for kind in np.flatnonzero(row)) for row in counts]
         return drawn, [name or "no object" for name in names]

@@ -157,9 +157,7 @@ def diagnose(
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> Findings:
-    """Judge a dataset by a survey of its images and by one of its ground truths; no image is read again. Raises
-    `DataError` as `readable` does.
-    """
+    """What a survey of a dataset's images and one of its ground truths say. Raises `DataError` as `readable` does."""
     survey = readable(dataset, ground_truth, survey)
     own = {"train": splits.train, "validation": splits.validation, "test": splits.test} if splits else None
     given = (own or dataset.given_splits).items()
@@ -187,7 +185,7 @@ def diagnose(
         images=len(dataset),
         classes=names,
         counts={name: tuple(count.tolist()) for name, count in counts.items()},
-        split_sizes={name: len(part) for name, part in considered.items()},
+        split_sizes=dict(zip(considered, map(len, considered.values()), strict=True)),
         imbalance=float(total.max() / total[total > 0].min()) if total.any() else 1.0,
         empty_classes=tuple(compress(names, total == 0)),
         single_classes=tuple(compress(names, total == 1)),
@@ -195,7 +193,7 @@ def diagnose(
         sizes=Sizes(heights, widths, len(np.unique(measured["size"] @ [2**32, 1]))),
         channels=channels,
         gray=int(np.sum(~measured["color"])),
-        blank=int(blank(survey.thumbnails, survey.usable).sum()),
+        blank=int(blank(survey.thumbnails, survey.usable, single_color=True).sum()),
         mean=tuple(mean.tolist()),
         std=tuple(np.sqrt(np.maximum(0, square - mean**2)).tolist()),
         unreadable=tuple(Unreadable(dataset.images.name(index), reason) for index, reason in survey.failed.items()),

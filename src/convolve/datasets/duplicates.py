@@ -77,12 +77,14 @@ def exact_groups(digests: Pixels) -> list[Indices]:
     return sorted(groups, key=lambda group: int(group[0]))
 
 
-def blank(thumbnails: Thumbnails, rows: Indices) -> Flags:
-    """(M,) which of the images ``rows`` (M,) are of one flat tone."""
+def blank(thumbnails: Thumbnails, rows: Indices, single_color: bool = False) -> Flags:
+    """(M,) which of the images ``rows`` (M,) are of one flat tone; with ``single_color`` also of one hue."""
     found = np.zeros(len(rows), dtype=bool)
     for start in range(0, len(rows), _BLOCK):
         luma = thumbnails[rows[start : start + _BLOCK]]["luma"]
         found[start : start + _BLOCK] = luma.reshape(len(luma), -1).std(1) < _BLANK
+    if single_color:
+        found[found] = (thumbnails[rows[found]]["chroma"].std((1, 2)) < _BLANK).all(1)
     return found
 
 

@@ -59,7 +59,7 @@ LAYOUTS = (
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
-WITH_ANNOTATIONS = frozenset(layout.NAME for layout in (tables, coco, cvat, via, label_studio, box_tables))
+WITH_ANNOTATIONS = frozenset((tables.NAME, coco.NAME, cvat.NAME, via.NAME, label_studio.NAME, box_tables.NAME))
 """The layouts whose files a person may choose by `--annotations`."""
 
 
