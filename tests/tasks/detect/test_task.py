@@ -195,6 +195,21 @@ def test_beyond_an_image_no_object_is_shown(fit: Literal["stretch", "crop"], dat
     assert seen > 20
 
 
+def test_a_training_split_without_objects_is_refused(data: Dataset) -> None:
+    """None at all, or only crowds and difficult ones."""
+    recipe = Recipe(data.root, network=NAME, size=64, batch=8, epochs=1)
+    boxes = cast(Boxes, data.ground_truths["boxes"])
+    crowds = replace(boxes, crowd=np.arange(len(boxes.boxes)) % 2 == 0, difficult=np.arange(len(boxes.boxes)) % 2 == 1)
+    empty, filled = np.flatnonzero(boxes.counts().sum(1) == 0), np.flatnonzero(boxes.counts().sum(1))
+    apart = {"train": empty, "validation": filled[:4], "test": filled[4:]}
+    for changed in (
+        replace(data, ground_truths={**data.ground_truths, "boxes": crowds}),
+        replace(data, given_splits=apart),
+    ):
+        with pytest.raises(DataError, match="The training split has no object to learn from"):
+            prepare(recipe, RuntimeOptions("cpu", "fp32", 1), sample=changed)
+
+
 def test_images_without_objects_teach_too(prepared: Prepared) -> None:
     task = prepared.task
     task.network.train()
