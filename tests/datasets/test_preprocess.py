@@ -187,6 +187,7 @@ def test_beyond_an_image_is_its_reflection_and_around_a_letterbox_the_mean() -> 
     boxed = warp([source], shift[None], preprocessing(32, 32, fit="letterbox"))[0]
     assert (boxed[:, :8] == (124, 116, 104)).all()
     np.testing.assert_array_equal(boxed[:, 8:], source[:, :24])
+    np.testing.assert_array_equal(warp([source], shift[None], preprocessing(32, 32), reflect=False)[0], boxed)
 
 
 def test_read_only_pixels_of_every_size_are_taken() -> None:

@@ -301,3 +301,12 @@ def test_an_estimate_that_is_good_enough_stays(estimated: float, since: float | 
     said: list[Progress | Message] = []
     EstimateCorrection(said.append, 20, estimated, since, clock=lambda: 10.0)(state)
     assert said == []
+
+
+def test_while_the_metric_is_zero_the_lower_loss_is_better() -> None:
+    """Average precision is 0 until a first box fits: the least trained weights are not the best then."""
+    state = State()
+    rows = [(0.0, 9.0), (0.0, 5.0), (0.0, 7.0), (0.1, 6.0), (0.1, 1.0), (0.0, 0.5)]
+    better = [state.close_epoch({"ap50": value, "loss": loss}, "ap50") for value, loss in rows]
+    assert better == [True, True, False, True, False, False]
+    assert (state.best, state.best_epoch, state.waited) == (0.1, 4, 2)

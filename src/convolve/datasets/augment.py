@@ -87,8 +87,10 @@ def apply_transforms(
     images: Sequence[Pixels] | Pixels,
     preprocessing: Preprocessing,
     noise: Floats | None = None,
+    reflect: bool = True,
 ) -> Floats:
-    """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise.
+    """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise;
+    beyond their edges as `warp` says.
 
     Small images of one size are resampled in one call, others in one call each; both agree within rounding. Their
     sizes alone decide on it, so that an image gives the same bits wherever it comes from.
@@ -96,10 +98,10 @@ def apply_transforms(
     area = preprocessing.height * preprocessing.width
     sizes = {images.shape[1:3]} if isinstance(images, np.ndarray) else {image.shape[:2] for image in images}
     small = len(sizes) == 1 and max(area, math.prod(*sizes)) <= SMALL
-    if small and preprocessing.fit != "letterbox":
+    if small and reflect and preprocessing.fit != "letterbox":
         warped = warp_small(np.asarray(images), transforms.matrices, preprocessing.height, preprocessing.width)
     else:
-        warped = warp(images, transforms.matrices, preprocessing)
+        warped = warp(images, transforms.matrices, preprocessing, reflect)
     result = transform_colors(warped, transforms.colors)
     if noise is not None:
         for image, start in zip(result, transforms.noise.tolist(), strict=True):

@@ -54,7 +54,8 @@ class BatchOptions:
 
     ``sampler_weights`` (one per index) draws examples in proportion, with repetition, as many as there are.
     ``workers`` threads prepare batches ahead, unless a batch is no more than a slice of an array; 0 prepares each when
-    it is asked for. ``drop_last`` leaves out an incomplete last batch, unless it is the only one.
+    it is asked for. ``drop_last`` leaves out an incomplete last batch, unless it is the only one. Augmented images are
+    not to ``reflect`` beyond their edges where the targets know nothing of what a reflection shows.
     """
 
     preprocessing: Preprocessing
@@ -65,6 +66,7 @@ class BatchOptions:
     sampler_weights: Floats | None = None
     workers: int = 2
     drop_last: bool = False
+    reflect: bool = True
 
 
 @final
@@ -140,7 +142,8 @@ class Batches:
         else:
             random = self._random(epoch, number)
             transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)
-            images, matrices = apply_transforms(transforms, pixels, preprocessing, self._noise), transforms.matrices
+            images = apply_transforms(transforms, pixels, preprocessing, self._noise, self._options.reflect)
+            matrices = transforms.matrices
         return Batch(images, self.targets.targets(indices, Placement(matrices, sizes, preprocessing)), indices)
 
     def _make_mosaic(self, first: Indices, preprocessing: Preprocessing, random: np.random.Generator) -> Batch:
@@ -159,7 +162,7 @@ class Batches:
         augmentation = self._options.augmentation or Augmentation()
         transforms = draw_transforms(augmentation, sizes, preprocessing, self._axes, random)
         transforms = replace(transforms, matrices=mosaic.move(transforms.matrices))
-        parts = apply_transforms(transforms, images, preprocessing, self._noise)
+        parts = apply_transforms(transforms, images, preprocessing, self._noise, self._options.reflect)
         placement = Placement(transforms.matrices, sizes, preprocessing, mosaic.regions)
         targets = self.targets.targets(groups.reshape(-1), placement)
         if len(targets) != len(groups):

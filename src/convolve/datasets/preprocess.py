@@ -9,7 +9,7 @@ Matrices (N, 2, 3) float64 map (x, y, 1) in the source to (x, y) in the input, s
 points; ``sizes`` (N, 2) are the sources' heights and widths.
 
 Beyond its edges an image is reflected, so that there is no border from which a network could learn; with `letterbox`
-it is the mean color, as in the padding itself.
+it is the mean color, as in the padding itself, and so it is where the targets know nothing of what a reflection shows.
 """
 
 from __future__ import annotations
@@ -124,8 +124,12 @@ def fit_matrix(height: int, width: int, preprocessing: Preprocessing) -> Matrice
     return np.asarray(box_matrices(source_boxes(sizes, preprocessing), preprocessing)[0])
 
 
-def warp(images: Sequence[Pixels] | Pixels, matrices: Matrices, preprocessing: Preprocessing) -> Pixels:
+def warp(
+    images: Sequence[Pixels] | Pixels, matrices: Matrices, preprocessing: Preprocessing, reflect: bool = True
+) -> Pixels:
     """(N, height, width, C) every image as its matrix takes it to the input, resampled once, linearly, in 8 bits.
+
+    Beyond its edges it is the mean color with `letterbox` and where it is not to ``reflect``.
 
     Matrices that only crop, resize and flip whole pixels go the way of `cv2.resize`, which is several times
     cheaper and agrees within rounding, but for the outermost half pixel, where it does not look beyond the crop.
@@ -134,7 +138,7 @@ def warp(images: Sequence[Pixels] | Pixels, matrices: Matrices, preprocessing: P
     result = np.empty((len(images), preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
     spans = _whole_pixel_spans(matrices, sizes, preprocessing)
     mean_color = tuple(round(255 * value) for value in preprocessing.mean)
-    border = cv2.BORDER_CONSTANT if preprocessing.fit == "letterbox" else cv2.BORDER_REFLECT_101
+    border = cv2.BORDER_REFLECT_101 if reflect and preprocessing.fit != "letterbox" else cv2.BORDER_CONSTANT
     flips = (matrices[:, [0, 1], [0, 1]] < 0).tolist()
     for image, matrix, span, flip, pixels in zip(images, matrices, spans, flips, result, strict=True):
         if span is None:

@@ -241,6 +241,7 @@ def training_batches(
         sampler_weights=task.sampling_weights(task_options, dataset.ground_truths[task.info.ground_truth], images),
         workers=reader_threads(),
         drop_last=len(indices) % (recipe.batch or 1) == 1,  # batch normalization cannot learn from a single image
+        reflect=task.info.reflect,
     )
     return Batches(examples.source, examples.targets, indices, options)
 

@@ -19,7 +19,7 @@ class NoOptions:
 class TaskInfo:
     """``name`` on the command line and in files; ``title`` heads its options; ``output`` is the `Card.output` of the
     networks that it trains; ``ground_truth`` the key of `Dataset.ground_truths` that it learns from; ``fits`` the ways
-    in which images may be fitted.
+    in which images may be fitted. Training images ``reflect`` beyond their edges unless its targets end there.
 
     ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
     prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
@@ -37,6 +37,7 @@ class TaskInfo:
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     data_options: type = NoOptions
+    reflect: bool = True
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:

@@ -130,12 +130,15 @@ class State:
     def close_epoch(self, validation: dict[str, float], monitored: str) -> bool:
         """Write the epoch's line, start the next one; True when its monitored metric is the best so far.
 
-        A metric that is not a number is never the best, except that the first epoch always is.
+        A metric that is not a number is never the best, except that the first epoch always is. While it is 0, as
+        average precision is until a first box fits, a lower loss is better.
         """
         line = {f"train_{name}": value for name, value in self.metrics.items()}
         self.history.append({"epoch": self.epoch + 1, "learning_rate": self.learning_rate, **line, **validation})
         value = validation[monitored]
         better = self.best is None or value > self.best or self.best != self.best
+        if value == self.best == 0 and self.best_epoch:
+            better = validation["loss"] < self.history[self.best_epoch - 1]["loss"]
         if better:
             self.best, self.best_epoch = value, self.epoch + 1
         self.waited = 0 if better else self.waited + 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.boxes import Boxes
 from convolve.errors import DataError
 from convolve.layers.box_head import BoxHead, Candidates
@@ -170,6 +172,42 @@ def test_how_much_of_a_box_must_stay_is_the_datasets(data: Dataset) -> None:
     empty = cast(Boxes, data.ground_truths["boxes"]).with_classes(())
     with pytest.raises(DataError, match="has no box around any object"):
         Detect.accept(replace(data, ground_truths={"boxes": empty}), DetectOptions())
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop"])
+def test_beyond_an_image_no_object_is_shown(fit: Literal["stretch", "crop"], data: Dataset) -> None:
+    """An object's reflection would be one without a box."""
+    changes = Augmentation(crop=1.0, scale=0.3, translate=0.3, brightness=0.0, contrast=0.0, saturation=0.0)
+    recipe = Recipe(data.root, network=NAME, size=64, fit=fit, batch=8, epochs=1, seed=2, augmentation=changes)
+    options = DetectOptions(min_visible=0.0)
+    recipe = replace(recipe, task="detect", task_options={"min_visible": options.min_visible})
+    ready = prepare(recipe, RuntimeOptions("cpu", "fp32", 1), sample=data).prepared
+    preprocessing = ready.preprocessing
+    seen = 0
+    for batch in ready.batches.epoch(0):
+        targets = cast(BoxTargets, batch.targets)
+        pixels = batch.images * preprocessing.std + preprocessing.mean
+        colored = pixels.max(-1) - pixels.min(-1) > 0.35
+        for left, top, right, bottom, image in np.column_stack([targets.boxes, targets.image]).tolist():
+            colored[int(image), int(top) : math.ceil(bottom), int(left) : math.ceil(right)] = False
+            seen += 1
+        assert not colored.any()
+    assert seen > 20
+
+
+def test_a_training_split_without_objects_is_refused(data: Dataset) -> None:
+    """None at all, or only crowds and difficult ones."""
+    recipe = Recipe(data.root, network=NAME, size=64, batch=8, epochs=1)
+    boxes = cast(Boxes, data.ground_truths["boxes"])
+    crowds = replace(boxes, crowd=np.arange(len(boxes.boxes)) % 2 == 0, difficult=np.arange(len(boxes.boxes)) % 2 == 1)
+    empty, filled = np.flatnonzero(boxes.counts().sum(1) == 0), np.flatnonzero(boxes.counts().sum(1))
+    apart = {"train": empty, "validation": filled[:4], "test": filled[4:]}
+    for changed in (
+        replace(data, ground_truths={**data.ground_truths, "boxes": crowds}),
+        replace(data, given_splits=apart),
+    ):
+        with pytest.raises(DataError, match="The training split has no object to learn from"):
+            prepare(recipe, RuntimeOptions("cpu", "fp32", 1), sample=changed)
 
 
 def test_images_without_objects_teach_too(prepared: Prepared) -> None:

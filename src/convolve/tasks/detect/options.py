@@ -91,5 +91,6 @@ INFO = TaskInfo(
         "f1": "F1",
     },
     fits=("letterbox", "stretch", "crop"),
+    reflect=False,
     ranges={"min_visible": (0.0, 1.0), "nms_iou": (0.0, 1.0)},
 )

@@ -107,7 +107,15 @@ class Detect(Task):
         splits: Splits,
         preprocessing: Preprocessing,
     ) -> Detect:
-        """The task of the boxes' classes; the network's anchors become those of the training split."""
+        """The task of the boxes' classes; the network's anchors become those of the training split. Raises `DataError`
+        where that has no box to learn from.
+        """
+        rows, _ = ground_truth.rows(splits.train)
+        if (ground_truth.crowd[rows] | ground_truth.difficult[rows]).all():
+            raise DataError(
+                f"The training split has no object to learn from in its {len(splits.train)} images (crowds and "
+                "difficult ones are not learned from); annotate some, or move images that show some there."
+            )
         if options.anchors == "kmeans":
             sides = box_sides(ground_truth, splits.train, preprocessing)
             cast(BoxHead, network.head).fit_anchors(torch.from_numpy(sides), ANCHOR_SEED)
