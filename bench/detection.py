@@ -185,7 +185,7 @@ def main() -> None:
     print(f"{spread(ratios(rates, 'stock'), 2)} x plain (goal on a processor that is faster in bfloat16: 2.0)")
 
     sides = {"stock": partial(epoch_of_batches, "labels"), "ours": partial(epoch_of_batches, "boxes")}
-    rates = rates_in_processes(sides, rounds, _IMAGES)
+    rates = rates_in_processes(sides, rounds, _IMAGES, 20)
     print(f"batches: with boxes {spread(rates['ours'])}, with labels {spread(rates['stock'])} images/s")
     print(f"{spread(ratios(rates, 'stock'), 2)} x with labels (goal: 1)")
     print(f"measured in {time.perf_counter() - began:.0f} s")
