@@ -53,6 +53,7 @@ from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
+_CERTAIN_NAMES = frozenset(layout.NAME for layout in _CERTAIN)
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text, stacks,
     masks, folders, names,
@@ -266,8 +267,13 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     `DataError` where a second one explains them as well and puts them into other classes, and where folders or names
     are all that remains of images that a file annotates which cannot be read.
     """
-    if len(readings) > 1 and any(dataset.layout == supervisely.NAME for dataset in readings):  # folders of a project
-        readings = [dataset for dataset in readings if dataset.layout != folders.NAME]
+    present = {dataset.layout for dataset in readings}
+    project, certain = supervisely.NAME in present, bool(present & _CERTAIN_NAMES)
+    readings = [  # a project's folders are no classes, and numbers next to images of known classes are none either
+        dataset
+        for dataset in readings
+        if not (project and dataset.layout == folders.NAME) and not (certain and yolo_text.is_nameless(dataset))
+    ]
     explained = []
     for dataset in readings:
         paths: Sequence[str] = inventory.images  # all of them, where other files are read
