@@ -53,7 +53,8 @@ from convolve.values import Dataset
 
 _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 """Those with fixed names: what is wrong with their files is wrong with the data."""
-_CERTAIN_NAMES = frozenset(layout.NAME for layout in _CERTAIN)
+_NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yolo_text.NAME}
+"""Layouts that name what they show, which YOLO's numbers without a list of classes do not."""
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text, stacks,
     masks, folders, names,
@@ -268,7 +269,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     are all that remains of images that a file annotates which cannot be read.
     """
     present = {dataset.layout for dataset in readings}
-    project, certain = supervisely.NAME in present, bool(present & _CERTAIN_NAMES)
+    project, certain = supervisely.NAME in present, bool(present & _NAMED)
     readings = [  # a project's folders are no classes, and numbers next to images of known classes are none either
         dataset
         for dataset in readings
