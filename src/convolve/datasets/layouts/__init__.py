@@ -269,7 +269,7 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     are all that remains of images that a file annotates which cannot be read.
     """
     present = {dataset.layout for dataset in readings}
-    project, certain = supervisely.NAME in present, bool(present & _NAMED)
+    project, certain = supervisely.NAME in present, yolo_text.NAME in present and bool(present & _NAMED)
     readings = [  # a project's folders are no classes, and numbers next to images of known classes are none either
         dataset
         for dataset in readings
