@@ -24,7 +24,7 @@ from tests.datasets.ground_truths import boxes_by_image, boxes_of, labels_of, ma
 from tests.datasets.layouts.annotated import make_images, paint, write_json
 from tests.datasets.layouts.boxed import HEIGHT, WIDTH, Box, make_pictures, put_text, write_voc, yolo_lines
 
-COCO_MINI = Path("/work/shared/data/coco_mini")
+COCO_MINI = Path(__file__).parents[4] / "shared" / "data" / "coco_mini"
 PATCH: Box = ("patch", 3, 2, 13, 8)
 
 

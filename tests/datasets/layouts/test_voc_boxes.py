@@ -15,7 +15,7 @@ from tests.datasets.ground_truths import boxes_by_image, boxes_of, labels_of
 from tests.datasets.layouts.annotated import flags
 from tests.datasets.layouts.boxed import Box, make_pictures, put_text, write_voc
 
-BCCD = Path("/work/shared/data/bccd")
+BCCD = Path(__file__).parents[4] / "shared" / "data" / "bccd"
 CAT: Box = ("cat", 1, 2, 5, 6)
 DOG: Box = ("dog", 0, 0, 40, 20)
 

@@ -12,7 +12,7 @@ from convolve.values import Dataset
 from tests.datasets.ground_truths import boxes_by_image, boxes_of, labels_of
 from tests.datasets.layouts.boxed import Box, make_pictures, put_text, yolo_lines
 
-COCO_YOLO = Path("/work/shared/data/coco_yolo")
+COCO_YOLO = Path(__file__).parents[4] / "shared" / "data" / "coco_yolo"
 CAT: Box = ("cat", 2, 2, 10, 6)
 DOG: Box = ("dog", 0, 0, 40, 20)
 NAMES = "names: [cat, dog]\n"
