@@ -114,7 +114,7 @@ def prepare(
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
-    findings = diagnose(dataset, ground_truth, splits, survey)
+    findings = diagnose(dataset, ground_truth, splits, survey, info.imbalance_remedy)
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
