@@ -331,6 +331,11 @@ def test_detections_are_explained_and_held_against_the_datas_own_boxes(run: Path
     assert {name for image in chosen.images for name in image.scores} <= {"네모", "no object"}
 
 
+def test_the_default_method_is_that_of_the_task(run: Path, tmp_path: Path) -> None:
+    found = convolve.explain(run, threads=1, out=tmp_path, progress=False)
+    assert [each.method for each in found.methods] == ["layer-cam"]
+
+
 def test_runs_are_compared(run: Path, tmp_path: Path) -> None:
     found = convolve.compare([run, run], threads=1, figure=tmp_path / "figure.svg", progress=False)
     assert found.runs[0].metric == "AP50"

@@ -305,6 +305,15 @@ class Task(ABC):
         ``classes`` are the indices that a person asks for, none for what the network predicts.
         """
 
+    def explanation_method(self, stage: str | None) -> tuple[str, str]:
+        """The method of attribution for `explanation_targets` where a person names none, and why: by default `cam`
+        where the network allows it, else `grad-cam`. ``stage`` is the one that a person asks for, if any.
+        """
+        from convolve.explainers.methods import default_method
+
+        method, reason = default_method(self.network, stage)
+        return method.name, reason
+
     @abstractmethod
     def probabilities(self, inputs: Tensor) -> Any:
         """(N, C, H, W) images to outputs of the shape of the network's own, of which the targets of explanations make

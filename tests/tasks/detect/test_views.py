@@ -106,3 +106,27 @@ def test_what_views_find_is_merged_by_score() -> None:
     assert merged.scores.tolist() == pytest.approx([0.9, 0.5, 0.1])
     whole = (96 / 64) * np.array([10, 10 - 10.5, 20, 20 - 10.5])  # 43 of 64 rows show the image, below 10 of padding
     assert merged.boxes[2].numpy() == pytest.approx(whole, abs=0.8)
+
+
+@pytest.mark.parametrize("shape", [(64, 100), (150, 50), (300, 200)])
+def test_tiles_show_all_of_an_image_that_is_cropped_as_a_whole(shape: tuple[int, int]) -> None:
+    """A box is left out where the crop cuts it; without tiles there is no other view that would show all of it."""
+    image = np.zeros((*shape, 3), np.uint8)
+    plan = preprocessing("crop")
+    views = list(cut_views(image, shape, image, 80, plan))
+    shown = np.zeros(shape, dtype=bool)
+    for view in views[1:]:
+        left, top = (-view.matrix[:, 2] / view.matrix[[0, 1], [0, 1]]).round().astype(int)
+        right, bottom = ((64 - view.matrix[:, 2]) / view.matrix[[0, 1], [0, 1]]).round().astype(int)
+        shown[top:bottom, left:right] = True
+        assert 0 <= left < right <= shape[1]
+    assert shown.all()
+
+    cut = torch.tensor([[20.0, 20, 64, 40]] if shape[1] > shape[0] else [[20.0, 20, 40, 64]])
+    inside = torch.tensor([[20.0, 20, 40, 40]])
+    none, scores = torch.zeros((0, 4)), torch.tensor([0.9])
+    for box, tiled, alone in ((cut, 0, 1), (inside, 1, 1)):
+        found = Found(box, scores, torch.zeros(1).long())
+        empty = Found(none, scores[:0], torch.zeros(0).long())
+        assert len(merge_views([found, *[empty] * (len(views) - 1)], views).boxes) == tiled
+        assert len(merge_views([found], list(cut_views(image, shape, image, None, plan))).boxes) == alone
