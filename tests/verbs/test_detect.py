@@ -138,6 +138,25 @@ def test_the_threshold_is_the_best_one_of_the_validation_split(run: Path) -> Non
     assert found.metrics["f1"] >= max(others)
 
 
+def test_objects_that_a_crop_leaves_out_are_counted(tmp_path: Path) -> None:
+    data = voc_folder(tmp_path / "data", 24, (64, 160))
+    run = train(data, **OPTIONS | {"epochs": 1, "fit": "crop", "out": tmp_path / "run"}).run
+    opened = open_run(run)
+    task, runtime = restore_task(opened, RuntimeOptions(threads=1))
+    part = open_evaluation_data(opened, task, runtime, None, "test")
+    boxes = part.dataset.ground_truths["boxes"]
+    assert isinstance(boxes, Boxes)
+    rows, _ = boxes.rows(part.indices)
+    left, _, right, _ = boxes.boxes[rows].T
+    inside = np.clip(np.minimum(right, 112) - np.maximum(left, 48), 0, None)  # the middle 64 of 160 columns
+    expected = int((inside < 0.25 * (right - left)).sum())
+    assert 0 < expected < len(rows)
+    assert opened.manifest.results["test"]["unseen"] == expected
+    sentence = f"{expected} of {len(rows)} objects lie outside of what --fit crop leaves"
+    assert sentence in (run / "report.html").read_text(encoding="utf-8")
+    assert any(sentence in str(line) for line in task.evaluate(part).to_console())
+
+
 def test_evaluated_again_it_is_the_same(run: Path, tmp_path: Path) -> None:
     found = convolve.evaluate(run, threads=1, report=tmp_path / "page.html", progress=False).evaluation
     assert found.as_json() == open_run(run).manifest.results["test"]

@@ -10,7 +10,7 @@ from convolve.choices import Fit
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.boxes import Boxes
 from convolve.datasets.cache import open_cache
-from convolve.tasks.detect.placement import input_matrices, to_image
+from convolve.datasets.input_boxes import input_matrices, to_image, to_input
 from convolve.tasks.detect.suppression import Found
 from convolve.tasks.detect.views import cut_views, merge_views
 from convolve.values import Preprocessing
@@ -37,7 +37,8 @@ def test_the_way_to_the_input_is_that_of_the_targets(fit: Fit, shape: tuple[int,
     matrices = input_matrices(boxes.sizes, plan)
     rows, image = boxes.rows(np.arange(12))
     scales, shifts = matrices[image][:, [0, 1], [0, 1]], matrices[image][:, :, 2]
-    moved = boxes.boxes[rows] * np.tile(scales, 2) + np.tile(shifts, 2)
+    moved = to_input(boxes.boxes[rows], matrices[image])
+    assert moved == pytest.approx(boxes.boxes[rows] * np.tile(scales, 2) + np.tile(shifts, 2))
     assert to_image(moved, matrices[image], boxes.sizes[image]) == pytest.approx(boxes.boxes[rows])
     inside = (moved >= 0).all(1) & (moved <= 64).all(1)
     expected = batch.targets.boxes  # type: ignore[attr-defined]

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from convolve.datasets.boxes import Boxes
+from convolve.datasets.input_boxes import input_matrices
 from convolve.layers.anchors import fit_anchors, mean_best_overlap
 from convolve.reports.drawing import as_svg
 from convolve.reports.report import Section, count_of
 from convolve.tasks.detect.charts import anchor_figure
 from convolve.tasks.detect.options import DetectDataOptions
-from convolve.tasks.detect.placement import input_matrices
 from convolve.values import Dataset, Floats, Indices, Preprocessing
 
 if TYPE_CHECKING:

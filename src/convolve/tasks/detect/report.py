@@ -110,10 +110,23 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     if len(evaluation.names) > _MOST_CLASSES:
         table.add_row(f"and {len(evaluation.names) - _MOST_CLASSES} more in the report")
     yield table
+    if evaluation.unseen:
+        yield Text(f"note: {unseen_note(evaluation)}")
     costs = {name: each.cost for name, each in error_kinds(evaluation).items() if each.cost > 0}
     if costs:
         worst = max(costs, key=costs.__getitem__)
         yield f"what costs most: {worst} ({_ERRORS[worst]}), {100 * costs[worst]:.1f} points of AP50"
+
+
+def unseen_note(evaluation: Evaluation) -> str:
+    """What it means that the network's input does not show some objects; nothing where it shows all."""
+    if not evaluation.unseen:
+        return ""
+    number = f"{evaluation.unseen:,} of {int(evaluation.voc.objects.sum()):,}"
+    return (
+        f"{number} objects lie outside of what --fit crop leaves of the images, and count as missed; --fit letterbox "
+        "shows all."
+    )
 
 
 def error_kinds(evaluation: Evaluation) -> Mapping[str, ErrorCost]:
@@ -207,6 +220,7 @@ def _error_section(evaluation: Evaluation) -> Section:
     kinds = error_kinds(evaluation)
     costs = [each.cost for each in kinds.values()]
     context = {
+        "note": unseen_note(evaluation),
         "figure": as_svg(error_figure(list(kinds), costs), "errors"),
         "rows": [(name, _ERRORS[name], each.count, each.cost) for name, each in kinds.items()],
         "all": [

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from convolve.datasets.input_boxes import input_matrices, to_image, undo_matrices
 from convolve.datasets.preprocess import fit_to_input
-from convolve.tasks.detect.placement import input_matrices, to_image, undo_matrices
 from convolve.tasks.detect.suppression import CONSIDERED, Found
 from convolve.values import Matrices, Pixels, Preprocessing
 
