@@ -23,10 +23,12 @@ from pycocotools.cocoeval import COCOeval
 
 import convolve
 from convolve.datasets.boxes import Boxes
+from convolve.datasets.images import ImageFiles
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.marks import has_mark
 from convolve.metrics.boxes import intersection_over_union
 from convolve.models import registry
+from convolve.reports.thumbnails import thumbnail
 from convolve.setup import choice
 from convolve.setup.choice import Candidate
 from convolve.setup.restore import open_evaluation_data, restore_task
@@ -36,6 +38,7 @@ from convolve.tasks.detect.prediction import BoxPrediction, Detection
 from convolve.tasks.detect.report import network_anchors
 from convolve.tasks.detect.task import Detect
 from convolve.training.run import open_run
+from convolve.verbs.predict import Predictions
 from convolve.verbs.train import Folds, Trained, render
 from tests.tasks.detect.small import CLASSES, NAME, VARIANT, scene, voc_folder
 from tests.test_cli import Command
@@ -194,7 +197,7 @@ def test_cocos_own_program_finds_the_same_average_precision(run: Path, data: Pat
         theirs.summarize()
     metrics = open_run(run).manifest.results["test"]["metrics"]
     ours = [metrics[name] for name in ("ap", "ap50", "ap75", "ap_small", "ar_1", "ar_10", "ar_100")]
-    assert ours == pytest.approx(theirs.stats[[0, 1, 2, 3, 6, 7, 8]].tolist(), abs=0.01)  # edges are rounded
+    assert ours == pytest.approx(theirs.stats[[0, 1, 2, 3, 6, 7, 8]].tolist(), abs=1e-6)
 
 
 def test_what_is_predicted_is_written(run: Path, data: Path, tmp_path: Path) -> None:
@@ -209,6 +212,10 @@ def test_what_is_predicted_is_written(run: Path, data: Path, tmp_path: Path) -> 
     assert one.detections == other.detections
     assert {one.overlay, other.overlay} == {str(tmp_path / "out" / f"one{end}_overlay.jpg") for end in ("", "-2")}
     assert has_mark(one.overlay)
+    page = Predictions((one,))._repr_html_()
+    with_boxes = ImageFiles(Path(), (one.overlay,)).read(0, at_least=96)
+    assert thumbnail(with_boxes, 96) in page
+    assert thumbnail(image, 96) not in page
     assert one.size == (90, 130)
     lines = (tmp_path / "out" / "one.txt").read_text().splitlines()
     assert len(lines) == len(one.detections) > 0

@@ -82,7 +82,9 @@ class Evaluation(Protocol):
 
 
 class Prediction(Protocol):
-    """What a network predicts for one image; ``error`` says why the image could not be read."""
+    """What a network predicts for one image; ``error`` says why the image could not be read; ``overlay`` is the path of
+    an image with the prediction drawn in, where the task has written one.
+    """
 
     @property
     def image(self) -> str:
@@ -92,6 +94,11 @@ class Prediction(Protocol):
     @property
     def error(self) -> str:
         """A sentence, or nothing."""
+        ...
+
+    @property
+    def overlay(self) -> str:
+        """A path, or nothing."""
         ...
 
     def cells(self) -> Mapping[str, str]:
