@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.values import Dataset
 from tests.datasets.ground_truths import boxes_by_image, boxes_of, labels_of
-from tests.datasets.layouts.boxed import Box, make_pictures, put_text, yolo_lines
+from tests.datasets.layouts.boxed import HEIGHT, WIDTH, Box, make_pictures, put_text, yolo_lines
 
 COCO_YOLO = Path(__file__).parents[4] / "shared" / "data" / "coco_yolo"
 CAT: Box = ("cat", 2, 2, 10, 6)
@@ -297,3 +299,17 @@ def test_a_few_label_files_with_objects_among_many_that_are_empty(tmp_path: Path
         put_text(tmp_path / f"{number:03}.txt", yolo_lines([0], [CAT]) if number in (1, 2) else "")
     found = boxes_by_image(open_dataset(tmp_path))
     assert [image for image, boxes in found.items() if boxes] == ["001.png", "002.png"]
+
+
+@pytest.mark.parametrize("lines", ["0 0 0 ground\n128 0 0 disc\n", "0 ground\n1 disc\n", "ground\ndisc\n"])
+def test_text_files_beside_masks_make_no_images_of_the_masks(lines: str, tmp_path: Path) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[2:8, 3:9] = 1
+    for number in range(3):
+        make_pictures(tmp_path, f"{number}.jpg", f"extra_{number}.jpg")
+        Image.fromarray(mask).save(tmp_path / f"{number}_mask.png")
+        put_text(tmp_path / f"{number}.txt", "0 0.5 0.5 0.2 0.2\n")
+    put_text(tmp_path / "labels.txt", lines)
+    data = open_dataset(tmp_path)
+    assert (data.layout, list(data.images.names)) == ("masks", ["0.jpg", "1.jpg", "2.jpg"])  # type: ignore[attr-defined]
+    assert data.ground_truths["masks"].classes == ("ground", "disc")

@@ -25,6 +25,8 @@ from convolve.datasets.layouts.annotated_images import (
     find_split,
     list_names,
 )
+from convolve.datasets.layouts.mask_pairs import is_mask
+from convolve.datasets.layouts.masks import without_masks
 from convolve.datasets.layouts.object_boxes import boxed_dataset
 from convolve.datasets.layouts.outlines import NoOutlinesError
 from convolve.datasets.layouts.shapes import Edges
@@ -77,6 +79,9 @@ def recognize(inventory: Inventory) -> Dataset | None:
     images = inventory.images or _images_outside(inventory)
     texts = [name for name in inventory.files if MARK.search(name)]
     pairs = _pair(images, texts)
+    if pairs.files and any(map(is_mask, pairs.without)):
+        images = without_masks(inventory).images
+        pairs = _pair(images, texts)
     labels = list(pairs.files.values())
     if not labels or not _are_labels(inventory.root, labels):
         if labels and all(_is_empty(inventory.root / name) for name in labels):
