@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convolve.layers.box_head import Candidates
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.layers.yolo_compact import POSITIVES, CompactLayers, CompactOutput, Positives, distance_iou_loss
 from convolve.targets import BoxTensors
 
@@ -63,7 +63,7 @@ def _expected(found: Candidates, targets: BoxTensors) -> dict[tuple[int, int], t
         for position, (y, x) in enumerate(positions):
             across, down = max((right - left) / 2, STRIDE), max((bottom - top) / 2, STRIDE)
             if abs(x - (left + right) / 2) <= across and abs(y - (top + bottom) / 2) <= down:
-                iou = float(overlaps(found.boxes[image, position], targets.boxes[index]))
+                iou = float(box_iou(found.boxes[image, position], targets.boxes[index]))
                 aligned.append((float(found.scores[image, position, kind]) * max(iou, 0.01) ** 6, iou, position))
         for alignment, iou, position in sorted(aligned, reverse=True)[:POSITIVES]:
             pairs[index, len(positions) * image + position] = alignment, iou
@@ -123,7 +123,7 @@ def test_weights_reach_1_and_scores_the_best_overlap() -> None:
         assert (positives.positions[own] // (ROWS * COLUMNS) == image).all()
         assert own.sum() <= POSITIVES
         assert positives.weights[own].max() == 1
-        best = overlaps(found.boxes[image, position], targets.boxes[index]).max()
+        best = box_iou(found.boxes[image, position], targets.boxes[index]).max()
         torch.testing.assert_close(positives.scores[own].max(), best)
 
 
@@ -250,7 +250,7 @@ def test_gradients_lead_to_the_loss_0_from_anywhere() -> None:
     found = output.decode((values.detach(),), SIZE)
     for box, kind, image in zip(*targets, strict=True):
         best = found.scores[image, :, kind].argmax()
-        assert overlaps(found.boxes[image, best], box) > 0.9
+        assert box_iou(found.boxes[image, best], box) > 0.9
         assert found.scores[image, best, kind] > 0.8
 
 

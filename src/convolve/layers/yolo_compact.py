@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from convolve.layers.box_head import Candidates, Maps
 from convolve.layers.description import Series
 from convolve.layers.initializers import gaussian, he_normal
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.targets import BoxTensors
 
 POSITIVES = 10
@@ -162,7 +162,7 @@ class CompactOutput(nn.Module):
         images, positions, _ = found.boxes.shape
         objects, position = self._inside(targets.boxes, positions // columns, columns)
         image = targets.image[objects]
-        iou = overlaps(found.boxes[image, position], targets.boxes[objects])
+        iou = box_iou(found.boxes[image, position], targets.boxes[objects])
         score = found.scores[image, position, targets.classes[objects]]
         alignment = score * iou.clamp(min=LEAST_IOU) ** IOU_POWER
 
@@ -214,4 +214,4 @@ def distance_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
     """
     span = torch.maximum(boxes[:, 2:], targets[:, 2:]) - torch.minimum(boxes[:, :2], targets[:, :2])
     apart = (boxes[:, :2] + boxes[:, 2:] - targets[:, :2] - targets[:, 2:]) / 2
-    return 1 - overlaps(boxes, targets) + (apart**2).sum(1) / (span**2).sum(1).clamp(min=_LEAST)
+    return 1 - box_iou(boxes, targets) + (apart**2).sum(1) / (span**2).sum(1).clamp(min=_LEAST)

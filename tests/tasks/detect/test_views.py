@@ -11,7 +11,7 @@ from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.boxes import Boxes
 from convolve.datasets.cache import open_cache
 from convolve.datasets.input_boxes import input_matrices, to_image, to_input
-from convolve.tasks.detect.suppression import Found
+from convolve.tasks.detect.suppression import RankedBoxes
 from convolve.tasks.detect.views import cut_views, merge_views
 from convolve.values import Preprocessing
 from tests.tasks.detect.small import dataset
@@ -87,13 +87,15 @@ def test_an_object_in_several_tiles_is_found_once_and_whole() -> None:
     # An object from 50 to 70: the first tile ends at 64 and shows 14 pixels of it, the second shows all of it.
     parts = {1: [50.0, 10, 64, 30], 2: [50 - 48.0, 10, 70 - 48, 30]}
     found = [
-        Found(torch.tensor(box).reshape(-1, 4), torch.full((len(box) // 4,), 0.9), torch.zeros(len(box) // 4).long())
+        RankedBoxes(
+            torch.tensor(box).reshape(-1, 4), torch.full((len(box) // 4,), 0.9), torch.zeros(len(box) // 4).long()
+        )
         for box in (parts.get(number, []) for number in range(len(views)))
     ]
     merged = merge_views(found, views)
     assert merged.boxes.tolist() == [[50, 10, 70, 30]]
     # At the image's own edge nothing is cut off.
-    edge = [Found(torch.tensor([[0.0, 0, 20, 64]]), torch.tensor([0.5]), torch.tensor([1]))] * len(views)
+    edge = [RankedBoxes(torch.tensor([[0.0, 0, 20, 64]]), torch.tensor([0.5]), torch.tensor([1]))] * len(views)
     assert len(merge_views([found[0], edge[1], *found[:1] * (len(views) - 2)], views).boxes) == 1
 
 
@@ -101,7 +103,8 @@ def test_what_views_find_is_merged_by_score() -> None:
     image = np.zeros((64, 96, 3), np.uint8)
     views = list(cut_views(image, (64, 96), image, 64, preprocessing("letterbox")))
     found = [
-        Found(torch.tensor([[10.0, 10, 20, 20]]), torch.tensor([score]), torch.tensor([0])) for score in (0.1, 0.9, 0.5)
+        RankedBoxes(torch.tensor([[10.0, 10, 20, 20]]), torch.tensor([score]), torch.tensor([0]))
+        for score in (0.1, 0.9, 0.5)
     ]
     merged = merge_views(found, views)
     assert merged.scores.tolist() == pytest.approx([0.9, 0.5, 0.1])
@@ -127,7 +130,7 @@ def test_tiles_show_all_of_an_image_that_is_cropped_as_a_whole(shape: tuple[int,
     inside = torch.tensor([[20.0, 20, 40, 40]])
     none, scores = torch.zeros((0, 4)), torch.tensor([0.9])
     for box, tiled, alone in ((cut, 0, 1), (inside, 1, 1)):
-        found = Found(box, scores, torch.zeros(1).long())
-        empty = Found(none, scores[:0], torch.zeros(0).long())
+        found = RankedBoxes(box, scores, torch.zeros(1).long())
+        empty = RankedBoxes(none, scores[:0], torch.zeros(0).long())
         assert len(merge_views([found, *[empty] * (len(views) - 1)], views).boxes) == tiled
         assert len(merge_views([found], list(cut_views(image, shape, image, None, plan))).boxes) == alone

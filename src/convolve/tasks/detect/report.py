@@ -22,7 +22,7 @@ from convolve.layers.box_head import BoxHead
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_errors import ErrorCost
 from convolve.reports.drawing import as_svg
-from convolve.reports.report import Headline, Section, count_of, format_interval, percent
+from convolve.reports.report import Headline, Section, format_count, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
@@ -64,7 +64,7 @@ class Comparison:
 def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics worth the top of a page; those of average precision with their 95 % intervals."""
     metrics, intervals = evaluation.metrics, evaluation.intervals._asdict()
-    images = count_of(evaluation.images, "images")
+    images = format_count(evaluation.images, "images")
     at = f"at a confidence of {evaluation.threshold:.2f}"
     found = []
     for name, label in INFO.metric_titles.items():
@@ -152,8 +152,8 @@ def compare_boxes(
     for one in evaluated:
         with suppress(ImageError):
             image = dataset.images.read(one.index)
-            note = f"{count_of(int(one.missed.sum()), 'objects')} missed"
-            note += f", {count_of(int((~one.right).sum()), 'false alarms')}"
+            note = f"{format_count(int(one.missed.sum()), 'objects')} missed"
+            note += f", {format_count(int((~one.right).sum()), 'false alarms')}"
             uri = thumbnail(side_by_side(image, one, names), _WIDTH)
             found.append(Comparison(dataset.images.name(one.index), uri, note))
     return tuple(found)

@@ -16,7 +16,7 @@ import torch
 
 from convolve.datasets.input_boxes import input_matrices, to_image, undo_matrices
 from convolve.datasets.preprocess import fit_to_input
-from convolve.tasks.detect.suppression import CONSIDERED, Found
+from convolve.tasks.detect.suppression import CONSIDERED, RankedBoxes
 from convolve.values import Matrices, Pixels, Preprocessing
 
 _OVERLAP = 1 / 4
@@ -81,23 +81,23 @@ def _inner_edges(part: tuple[float, float, float, float], size: tuple[int, int])
     )
 
 
-def merge_views(found: Sequence[Found], views: Sequence[View]) -> Found:
+def merge_views(found: Sequence[RankedBoxes], views: Sequence[View]) -> RankedBoxes:
     """What was found in the views of an image, in that image's pixels, the highest scores first."""
     parts = [_in_image(one, view) for one, view in zip(found, views, strict=True)]
-    merged = Found(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    merged = RankedBoxes(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     return merged.take(merged.scores.argsort(descending=True, stable=True)[: CONSIDERED * 4])
 
 
-def _in_image(found: Found, view: View) -> Found:
+def _in_image(found: RankedBoxes, view: View) -> RankedBoxes:
     """The boxes of a view that are not cut off, in pixels of the image."""
     boxes = torch.from_numpy(undo_matrices(found.boxes.double().numpy(), view.matrix[None]))
     edges = torch.tensor(view.edges, dtype=torch.float64)
     finite = edges[torch.isfinite(edges)]
     if not len(finite):
-        return Found(boxes, found.scores, found.classes)
+        return RankedBoxes(boxes, found.scores, found.classes)
     near = _NEAR * float(max(view.pixels.shape[:2]) / min(view.matrix[[0, 1], [0, 1]]))
     inside = (boxes[:, :2] > edges[:2] + near).all(1) & (boxes[:, 2:] < edges[2:] - near).all(1)
-    return Found(boxes, found.scores, found.classes).take(inside.nonzero()[:, 0])
+    return RankedBoxes(boxes, found.scores, found.classes).take(inside.nonzero()[:, 0])
 
 
 def _starts(length: int, tile: int) -> list[int]:
