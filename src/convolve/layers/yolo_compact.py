@@ -119,7 +119,7 @@ class CompactOutput(nn.Module):
         super().__init__()
         self.stride = stride
         self.register_buffer("reference_size", torch.full((2,), _START * stride))
-        self.register_load_state_dict_pre_hook(_rename_anchors)
+        self.register_load_state_dict_pre_hook(_rename_anchors)  # type: ignore[no-untyped-call]
 
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """One box for each position, row after row."""

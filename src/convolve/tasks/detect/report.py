@@ -43,7 +43,7 @@ _AP50 = "average precision where an overlap (IoU) of 0.5 makes a detection right
 _AP = "the mean of that over overlaps of 0.50, 0.55 … 0.95 (COCO)"
 _VOC = "as AP50, but by the rules of Pascal VOC from 2010"
 _ERRORS = {
-    "classification": "right place, wrong class",
+    "classification": "right position, wrong class",
     "localization": "right class, but an overlap below 0.5",
     "both": "wrong class and an overlap below 0.5",
     "duplicate": "an object that a better detection has found already",
