@@ -252,3 +252,12 @@ print([module for module in sys.modules if module.startswith(tuple({others!r}))]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert len(modules) > 4
     assert done.stdout.strip() == "[]"
+
+
+def test_advice_on_imbalance_names_only_what_the_task_has() -> None:
+    for info in task_infos():
+        choices = next((str(option.type) for option in fields(info.options) if option.path == ("balance",)), "")
+        assert ("class weights" in info.imbalance_remedy, "sampler" in info.imbalance_remedy) == (
+            "weights" in choices,
+            "sampler" in choices,
+        )

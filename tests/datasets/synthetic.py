@@ -14,6 +14,9 @@ from PIL import Image
 from convolve.datasets.images import ImageFiles
 from convolve.values import EncodedImage, Header, Images, Indices, Pixels, Preprocessing
 
+REMEDY = "rest"
+"""What a task says where classes are of very different sizes."""
+
 
 def random_image(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
     """(height, width, channels) soft random blots."""

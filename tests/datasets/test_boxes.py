@@ -22,6 +22,7 @@ from convolve.datasets.torch_dataset import ImageDataset
 from convolve.errors import DataError
 from convolve.values import Dataset, Indices, Placement, Preprocessing
 from tests.datasets.ground_truths import placement
+from tests.datasets.synthetic import REMEDY
 
 CLASSES = ("cat", "dog", "emu")
 GOAL = Preprocessing(20, 40, 3, "stretch", (0.5,) * 3, (0.5,) * 3)
@@ -209,7 +210,7 @@ def test_the_doctor_counts_objects_by_class_and_size_and_names_odd_boxes(tmp_pat
         (2, "dog", 1, 1, 34, 33),
     ]
     data = on_disk(tmp_path, boxes(rows, 3, (100, 120)))
-    found = diagnose(data, data.ground_truths["boxes"], None, survey(data.images))
+    found = diagnose(data, data.ground_truths["boxes"], None, survey(data.images), REMEDY)
     assert found.totals == {"objects": (3, 2, 0), "small": (2, 0, 0), "medium": (0, 2, 0), "large": (1, 0, 0)}
     assert found.facts == {"objects": "5", "per image": "0 to 3 (median 2)", "images without objects": "1"}
     assert found.counts == {"all": (2, 2, 0), "train": (1, 1, 0), "test": (1, 1, 0)}
@@ -234,7 +235,7 @@ def test_an_image_whose_annotation_cannot_be_read_is_left_out(tmp_path: Path) ->
     data = on_disk(tmp_path, Boxes(**values))
     part = data.ground_truths["boxes"].take(np.array([5, 3]))
     assert part.findings.failed == {1: "3.xml is damaged"}
-    judged = diagnose(data, data.ground_truths["boxes"], None, survey(data.images))
+    judged = diagnose(data, data.ground_truths["boxes"], None, survey(data.images), REMEDY)
     assert [(one.name, one.reason) for one in judged.unreadable] == [("3.png", "3.xml is damaged")]
     assert judged.totals["objects"] == (19, 0, 0)
 

@@ -17,7 +17,7 @@ from convolve.datasets.layouts import open_dataset
 from convolve.datasets.survey import survey
 from convolve.errors import ConvolveError, DataError
 from convolve.values import Dataset
-from tests.datasets.synthetic import random_image
+from tests.datasets.synthetic import REMEDY, random_image
 
 
 def photo(path: Path, seed: int, brighter: int = 0) -> Path:
@@ -30,7 +30,7 @@ def photo(path: Path, seed: int, brighter: int = 0) -> Path:
 def fix(path: Path, data: Path) -> Cleaned:
     dataset = open_dataset(data)
     labels = dataset.ground_truths["labels"]
-    return clean(path, dataset, labels, diagnose(dataset, labels, None, survey(dataset.images, 1), 1))
+    return clean(path, dataset, labels, diagnose(dataset, labels, None, survey(dataset.images, 1), REMEDY))
 
 
 def rows(table: Path) -> dict[str, tuple[str, str]]:
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_and_what_is_in_no_split_is_left_out(data: Path, tmp
         dataset.root, "table", "", dataset.images, dataset.ground_truths, {**dataset.given_splits, "train": part}
     )
     labels = dataset.ground_truths["labels"]
-    findings = diagnose(dataset, labels, None, survey(dataset.images, 1), 1)
+    findings = diagnose(dataset, labels, None, survey(dataset.images, 1), REMEDY)
     cleaned = clean(tmp_path / "clean.csv", dataset, labels, findings)
     assert cleaned.left_out == {"unreadable": 1, "in none of the dataset's splits": 1}
     assert cleaned.images == {"train": 22, "validation": 24, "test": 24}
@@ -128,7 +128,7 @@ def test_new_splits_keep_near_duplicates_together(tmp_path: Path) -> None:
     splits = {(name.partition("-")[0], split) for name, (_, split) in found.items()}
     assert len(splits) == 40
     dataset = open_dataset(tmp_path / "clean.csv")
-    again = diagnose(dataset, dataset.ground_truths["labels"], None, survey(dataset.images, 1), 1)
+    again = diagnose(dataset, dataset.ground_truths["labels"], None, survey(dataset.images, 1), REMEDY)
     assert (again.near.groups, again.near.leaks) == (40, 0)
 
 

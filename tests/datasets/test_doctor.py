@@ -17,7 +17,7 @@ from convolve.datasets.masks import MaskFiles, Masks
 from convolve.datasets.survey import survey
 from convolve.errors import DataError
 from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Indices, Pixels, Splits
-from tests.datasets.synthetic import CountedImages
+from tests.datasets.synthetic import REMEDY, CountedImages
 
 
 def random_image(seed: int, height: int = 24, width: int = 32, channels: int = 3) -> Pixels:
@@ -35,7 +35,7 @@ def dataset(
 
 
 def examine(data: Dataset, name: str = "labels", splits: Splits | None = None, workers: int | None = None) -> Findings:
-    return diagnose(data, data.ground_truths[name], splits, survey(data.images, workers), workers)
+    return diagnose(data, data.ground_truths[name], splits, survey(data.images, workers), REMEDY)
 
 
 def in_memory(count: int = 20, channels: int = 3) -> ImageArray:
@@ -158,7 +158,7 @@ def test_splits_that_are_drawn_later_need_no_second_reading() -> None:
     seen = survey(data.images)
     empty = np.empty(0, np.int64)
     splits = Splits(np.arange(15), empty, np.arange(15, 20), "drawn")
-    findings = diagnose(data, data.ground_truths["labels"], splits, seen)
+    findings = diagnose(data, data.ground_truths["labels"], splits, seen, REMEDY)
     assert set(findings.counts) == {"all", "train", "test"}
     assert findings.exact.leaks == 1
     assert images.opened == images.decoded == Counter(range(20))
@@ -189,6 +189,7 @@ def test_classes_with_too_few_images() -> None:
         "The largest class",
     )
     assert all(warning.startswith(start) for warning, start in zip(findings.warnings, starts, strict=True))
+    assert findings.warnings[-1] == "The largest class has 17 times the images of the smallest; rest."
 
 
 def test_several_labels_an_image() -> None:
@@ -345,7 +346,7 @@ def test_without_classes_there_is_nothing_to_say_of_classes() -> None:
     array = in_memory().array.copy()
     array[3] = array[0]
     data = dataset(ImageArray(array, "x"), [0, 1] * 10, train=[*range(10)], test=[*range(10, 20)])
-    findings = diagnose(data, Captions(), None, survey(data.images))  # type: ignore[arg-type]
+    findings = diagnose(data, Captions(), None, survey(data.images), REMEDY)  # type: ignore[arg-type]
     assert (findings.classes, findings.counts) == ((), {"all": (), "train": (), "test": ()})
     assert (findings.imbalance, findings.missing, findings.empty_classes) == (1.0, {}, ())
     assert (findings.exact.groups, findings.exact.conflicts) == (1, 0)

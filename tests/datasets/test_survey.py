@@ -18,7 +18,7 @@ from convolve.datasets.labels import Labels
 from convolve.datasets.survey import MEASUREMENT, Digests, ThumbnailFile, survey
 from convolve.errors import DataError
 from convolve.values import Dataset
-from tests.datasets.synthetic import random_image
+from tests.datasets.synthetic import REMEDY, random_image
 
 
 def dataset() -> Dataset:
@@ -33,12 +33,12 @@ def dataset() -> Dataset:
 def test_thumbnails_in_a_file_give_the_same_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     data = dataset()
     seen = survey(data.images)
-    in_memory = diagnose(data, data.ground_truths["labels"], None, seen)
+    in_memory = diagnose(data, data.ground_truths["labels"], None, seen, REMEDY)
     monkeypatch.setattr(surveys, "IN_MEMORY", 50)
     stored = survey(data.images)
     assert isinstance(stored.thumbnails, ThumbnailFile)
     assert "luma" not in (stored.measurements.dtype.names or ())
-    assert as_json(diagnose(data, data.ground_truths["labels"], None, stored)) == as_json(in_memory)
+    assert as_json(diagnose(data, data.ground_truths["labels"], None, stored, REMEDY)) == as_json(in_memory)
     assert [group.tolist() for group in in_memory.exact_rows] == [[0, 40], [1, 41]]
     assert [group.tolist() for group in in_memory.near_rows] == [[2, 42], [3, 43]]
     rows = np.array([5, 6, 7, 3, 3, 89, 0])

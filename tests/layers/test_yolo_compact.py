@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from convolve.layers.box_head import Candidates
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.layers.yolo_compact import POSITIVES, CompactLayers, CompactOutput, Positives, distance_iou_loss
+from convolve.models import create
+from convolve.models.weights import load_weights, translate
 from convolve.targets import BoxTensors
 
 STRIDE, CLASSES = 8, 3
@@ -48,7 +50,7 @@ def _encoded(output: CompactOutput, boxes: Tensor) -> Tensor:
     index = torch.arange(ROWS * COLUMNS)
     positions = (torch.stack([index % COLUMNS, index // COLUMNS], 1) + 0.5) * STRIDE
     offsets = ((boxes[:, :2] + boxes[:, 2:]) / 2 - positions) / STRIDE
-    sizes = ((boxes[:, 2:] - boxes[:, :2]) / output.anchors[0]).log()
+    sizes = ((boxes[:, 2:] - boxes[:, :2]) / output.reference_size).log()
     return torch.cat([offsets, sizes], 1).T.reshape(4, ROWS, COLUMNS)
 
 
@@ -63,7 +65,7 @@ def _expected(found: Candidates, targets: BoxTensors) -> dict[tuple[int, int], t
         for position, (y, x) in enumerate(positions):
             across, down = max((right - left) / 2, STRIDE), max((bottom - top) / 2, STRIDE)
             if abs(x - (left + right) / 2) <= across and abs(y - (top + bottom) / 2) <= down:
-                iou = float(overlaps(found.boxes[image, position], targets.boxes[index]))
+                iou = float(box_iou(found.boxes[image, position], targets.boxes[index]))
                 aligned.append((float(found.scores[image, position, kind]) * max(iou, 0.01) ** 6, iou, position))
         for alignment, iou, position in sorted(aligned, reverse=True)[:POSITIVES]:
             pairs[index, len(positions) * image + position] = alignment, iou
@@ -123,7 +125,7 @@ def test_weights_reach_1_and_scores_the_best_overlap() -> None:
         assert (positives.positions[own] // (ROWS * COLUMNS) == image).all()
         assert own.sum() <= POSITIVES
         assert positives.weights[own].max() == 1
-        best = overlaps(found.boxes[image, position], targets.boxes[index]).max()
+        best = box_iou(found.boxes[image, position], targets.boxes[index]).max()
         torch.testing.assert_close(positives.scores[own].max(), best)
 
 
@@ -250,7 +252,7 @@ def test_gradients_lead_to_the_loss_0_from_anywhere() -> None:
     found = output.decode((values.detach(),), SIZE)
     for box, kind, image in zip(*targets, strict=True):
         best = found.scores[image, :, kind].argmax()
-        assert overlaps(found.boxes[image, best], box) > 0.9
+        assert box_iou(found.boxes[image, best], box) > 0.9
         assert found.scores[image, best, kind] > 0.8
 
 
@@ -266,10 +268,24 @@ def test_the_loss_is_that_of_float32_whatever_the_outputs_are() -> None:
 def test_boxes_are_relative_to_the_geometric_mean_of_the_data() -> None:
     output = CompactOutput(STRIDE)
     output.fit_anchors(torch.tensor([[10.0, 4.0], [40.0, 9.0]]), 0)
-    torch.testing.assert_close(output.anchors, torch.tensor([[[20.0, 6.0]]]))
+    torch.testing.assert_close(output.reference_size, torch.tensor([20.0, 6.0]))
     output.fit_anchors(torch.zeros(0, 2), 0)
-    torch.testing.assert_close(output.anchors, torch.tensor([[[20.0, 6.0]]]))
-    assert output.state_dict().keys() == {"anchors"}
+    torch.testing.assert_close(output.reference_size, torch.tensor([20.0, 6.0]))
+    assert output.state_dict().keys() == {"reference_size"}
+
+
+def test_weights_of_earlier_versions_have_the_reference_size_by_its_former_name() -> None:
+    output = CompactOutput(8)
+    output.load_state_dict({"anchors": torch.tensor([[[20.0, 6.0]]])})
+    torch.testing.assert_close(output.reference_size, torch.tensor([20.0, 6.0]))
+    for name in ("yolo_compact", "yolo_compact_resnet18"):
+        network = create(name, 2)
+        state = dict(network.state_dict())
+        state["head.output.anchors"] = torch.full((1, 1, 2), 7.0)
+        del state["head.output.reference_size"]
+        fresh = create(name, 2, seed=1)
+        assert load_weights(fresh, translate(fresh, state, lambda _, same: same)) == []
+        assert fresh.state_dict()["head.output.reference_size"].tolist() == [7, 7]
 
 
 def test_the_distance_iou_loss_of_boxes_worked_by_hand() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convolve.errors import NetworkError
 from convolve.layers.box_head import BoxHead
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.models import Network, card, create
 from convolve.summary import count_costs
 from convolve.targets import BoxTensors
@@ -91,7 +91,7 @@ def test_it_learns_to_find_squares_in_seconds() -> None:
         boxes, scores = cast(BoxHead, network.head).decode(network(images), (SIDE, SIDE))
     found = 0
     for box, kind, image in zip(*targets, strict=True):
-        own = overlaps(boxes[image], box) > 0.5
+        own = box_iou(boxes[image], box) > 0.5
         others = scores[image][own][:, 1 - kind]
         found += bool(own.any()) and bool(scores[image][own][:, kind].max() > max(0.3, float(others.max())))
     assert found >= 30

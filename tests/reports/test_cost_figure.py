@@ -69,3 +69,9 @@ def test_areas_are_parameters() -> None:
 def test_nothing_is_clipped() -> None:
     pixels = np.asarray(Image.open(io.BytesIO(as_png(cost_figure([PUBLISHED, DIGITS]), 60))).convert("L"))
     assert min(edge.min() for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])) == 255
+
+
+def test_the_axis_of_a_metric_ends_at_100_per_cent() -> None:
+    group = CostGroup("x, test", [CostPoint("a", 1.0, 3e5, 0.01, 6e4), CostPoint("b", 0.9, 3e6, 0.02, 6e4)])
+    for axes in cost_figure([group]).axes:
+        assert axes.get_ylim()[1] == 1.0

@@ -25,8 +25,8 @@ from convolve.reports.report import (
     Report,
     Section,
     Training,
-    count_of,
     fact_lists,
+    format_count,
     format_interval,
     percent,
     sentence_case,
@@ -310,7 +310,7 @@ def test_numbers_in_words() -> None:
     assert percent(float("nan")) == percent(None) == "–"
     assert [whole_percent(value) for value in (0, 0.004, 0.5, 0.996, 1)] == ["0", "<1", "50", ">99", "100"]
     assert format_interval((0.8616, 0.9688)) == f"95{SPACE}% interval 86.2 to 96.9"
-    assert [count_of(count, "images") for count in (0, 1, 1234)] == ["0 images", "1 image", f"1{SPACE}234 images"]
+    assert [format_count(count, "images") for count in (0, 1, 1234)] == ["0 images", "1 image", f"1{SPACE}234 images"]
     assert [sentence_case(text) for text in ("mean IoU", "ROC AUC", "")] == ["Mean IoU", "ROC AUC", ""]
 
 

@@ -126,6 +126,7 @@ class ColorPrediction:
     image: str
     color: str = ""
     error: str = ""
+    overlay: str = ""
 
     def cells(self) -> Mapping[str, str]:
         return {"image": self.image, "color": self.color}

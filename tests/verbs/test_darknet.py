@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from safetensors.numpy import load_file
 
 import convolve
-from convolve.errors import RunError
+from convolve.errors import NetworkError, OptionError, RunError
 from convolve.models import create
 from convolve.training.checkpoints import RunFiles
 from convolve.training.run import open_run
@@ -66,3 +68,31 @@ def test_a_stopped_training_goes_on_without_the_file(tmp_path: Path, monkeypatch
 
 def _stop(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_get_the_channels_that_the_file_has(tmp_path: Path, channels: int) -> None:
+    data = folders(tmp_path / "data", {"a": 16, "b": 16})  # in color
+    for path in data.rglob("*.png") if channels == 3 else ():
+        with Image.open(path) as image:
+            gray = image.convert("L")
+        gray.save(path)
+    (tmp_path / "own.cfg").write_text(CFG.replace("channels=3", f"channels={channels}"))
+    train(data, **QUICK | {"network": str(tmp_path / "own.cfg"), "out": tmp_path / "run"})
+    assert open_run(tmp_path / "run").manifest.preprocessing.channels == channels
+    weights = load_file(tmp_path / "run" / "weights.safetensors")
+    assert next(each.shape[1] for each in weights.values() if each.ndim == 4) == channels
+
+
+def test_channels_that_no_image_has_are_refused(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 16, "b": 16})
+    (tmp_path / "own.cfg").write_text(CFG.replace("channels=3", "channels=4"))
+    with pytest.raises(NetworkError, match=r"own\.cfg takes images of 4 channels, but images have 1 \(gray\) or 3"):
+        train(data, **QUICK | {"network": str(tmp_path / "own.cfg"), "out": tmp_path / "run"})
+
+
+def test_a_network_of_one_size_names_the_option_that_draws_others(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"a": 16, "b": 16})
+    options = QUICK | {"network": "alexnet", "size": 64, "multi_scale": 0.6, "out": tmp_path / "run"}
+    with pytest.raises(OptionError, match=r"--multi-scale 0\.6 draws images of 32x32 pixels too, which alexnet"):
+        train(data, **options)

@@ -23,10 +23,12 @@ from pycocotools.cocoeval import COCOeval
 
 import convolve
 from convolve.datasets.boxes import Boxes
+from convolve.datasets.images import ImageFiles
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.marks import has_mark
 from convolve.metrics.boxes import intersection_over_union
 from convolve.models import registry
+from convolve.reports.thumbnails import thumbnail
 from convolve.setup import choice
 from convolve.setup.choice import Candidate
 from convolve.setup.restore import open_evaluation_data, restore_task
@@ -36,6 +38,7 @@ from convolve.tasks.detect.prediction import BoxPrediction, Detection
 from convolve.tasks.detect.report import network_anchors
 from convolve.tasks.detect.task import Detect
 from convolve.training.run import open_run
+from convolve.verbs.predict import Predictions
 from convolve.verbs.train import Folds, Trained, render
 from tests.tasks.detect.small import CLASSES, NAME, VARIANT, scene, voc_folder
 from tests.test_cli import Command
@@ -138,6 +141,25 @@ def test_the_threshold_is_the_best_one_of_the_validation_split(run: Path) -> Non
     assert found.metrics["f1"] >= max(others)
 
 
+def test_objects_that_a_crop_leaves_out_are_counted(tmp_path: Path) -> None:
+    data = voc_folder(tmp_path / "data", 24, (64, 160))
+    run = train(data, **OPTIONS | {"epochs": 1, "fit": "crop", "out": tmp_path / "run"}).run
+    opened = open_run(run)
+    task, runtime = restore_task(opened, RuntimeOptions(threads=1))
+    part = open_evaluation_data(opened, task, runtime, None, "test")
+    boxes = part.dataset.ground_truths["boxes"]
+    assert isinstance(boxes, Boxes)
+    rows, _ = boxes.rows(part.indices)
+    left, _, right, _ = boxes.boxes[rows].T
+    inside = np.clip(np.minimum(right, 112) - np.maximum(left, 48), 0, None)  # the middle 64 of 160 columns
+    expected = int((inside < 0.25 * (right - left)).sum())
+    assert 0 < expected < len(rows)
+    assert opened.manifest.results["test"]["unseen"] == expected
+    sentence = f"{expected} of {len(rows)} objects lie outside of what --fit crop leaves"
+    assert sentence in (run / "report.html").read_text(encoding="utf-8")
+    assert any(sentence in str(line) for line in task.evaluate(part).to_console())
+
+
 def test_evaluated_again_it_is_the_same(run: Path, tmp_path: Path) -> None:
     found = convolve.evaluate(run, threads=1, report=tmp_path / "page.html", progress=False).evaluation
     assert found.as_json() == open_run(run).manifest.results["test"]
@@ -175,7 +197,7 @@ def test_cocos_own_program_finds_the_same_average_precision(run: Path, data: Pat
         theirs.summarize()
     metrics = open_run(run).manifest.results["test"]["metrics"]
     ours = [metrics[name] for name in ("ap", "ap50", "ap75", "ap_small", "ar_1", "ar_10", "ar_100")]
-    assert ours == pytest.approx(theirs.stats[[0, 1, 2, 3, 6, 7, 8]].tolist(), abs=0.01)  # edges are rounded
+    assert ours == pytest.approx(theirs.stats[[0, 1, 2, 3, 6, 7, 8]].tolist(), abs=1e-6)
 
 
 def test_what_is_predicted_is_written(run: Path, data: Path, tmp_path: Path) -> None:
@@ -190,6 +212,10 @@ def test_what_is_predicted_is_written(run: Path, data: Path, tmp_path: Path) -> 
     assert one.detections == other.detections
     assert {one.overlay, other.overlay} == {str(tmp_path / "out" / f"one{end}_overlay.jpg") for end in ("", "-2")}
     assert has_mark(one.overlay)
+    page = Predictions((one,))._repr_html_()
+    with_boxes = ImageFiles(Path(), (one.overlay,)).read(0, at_least=96)
+    assert thumbnail(with_boxes, 96) in page
+    assert thumbnail(image, 96) not in page
     assert one.size == (90, 130)
     lines = (tmp_path / "out" / "one.txt").read_text().splitlines()
     assert len(lines) == len(one.detections) > 0
@@ -329,6 +355,11 @@ def test_detections_are_explained_and_held_against_the_datas_own_boxes(run: Path
             assert np.abs(maps[number]).max() > 0
     chosen = convolve.explain(run, method="occlusion", classes=["네모"], threads=1, out=tmp_path / "b", progress=False)
     assert {name for image in chosen.images for name in image.scores} <= {"네모", "no object"}
+
+
+def test_the_default_method_is_that_of_the_task(run: Path, tmp_path: Path) -> None:
+    found = convolve.explain(run, threads=1, out=tmp_path, progress=False)
+    assert [each.method for each in found.methods] == ["layer-cam"]
 
 
 def test_runs_are_compared(run: Path, tmp_path: Path) -> None:

@@ -154,10 +154,12 @@ def diagnose(
     ground_truth: GroundTruth,
     splits: Splits | None,
     survey: Survey,
-    workers: int | None = None,
+    imbalance_remedy: str,
     listener: Listener | None = None,
 ) -> Findings:
-    """What a survey of a dataset's images and one of its ground truths say. Raises `DataError` as `readable` does."""
+    """What a survey of a dataset's images and one of its ground truths say; ``imbalance_remedy`` is what to do about
+    classes of very different sizes. Raises `DataError` as `readable` does.
+    """
     survey = readable(dataset, ground_truth, survey)
     own = {"train": splits.train, "validation": splits.validation, "test": splits.test} if splits else None
     given = (own or dataset.given_splits).items()
@@ -175,7 +177,7 @@ def diagnose(
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
     measured = survey.measurements if len(survey.usable) == len(dataset) else survey.measurements[survey.usable]
     exact = [survey.usable[group] for group in exact_groups(survey.digests.values[survey.usable])]
-    near = near_groups(survey.thumbnails, survey.usable, exact, workers, listener)
+    near = near_groups(survey.thumbnails, survey.usable, exact, listener=listener)
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
@@ -205,7 +207,7 @@ def diagnose(
         exact_rows=tuple(exact),
         near_rows=tuple(near),
     )
-    sentences = (*_advice(findings), *(_as_sentence(dataset, remark) for remark in found.remarks))
+    sentences = (*_advice(findings, imbalance_remedy), *(_as_sentence(dataset, remark) for remark in found.remarks))
     return replace(findings, facts=found.facts, fractions=found.fractions, warnings=sentences)
 
 
@@ -296,7 +298,7 @@ def _as_sentence(dataset: Dataset, remark: Remark) -> str:
     return f"{remark.what}, such as in {_enumerate(names)}; {remark.remedy}."
 
 
-def _advice(findings: Findings) -> Iterator[str]:
+def _advice(findings: Findings, imbalance_remedy: str) -> Iterator[str]:
     """A sentence for each thing that a person should know before the first epoch, most important first: what is wrong
     and what to do about it.
     """
@@ -321,7 +323,7 @@ def _advice(findings: Findings) -> Iterator[str]:
     if findings.blank:
         number = _images_with_verb(findings.blank, "is", "are")
         yield f"{number} of a single color; check whether that is meant to be in the dataset."
-    yield from _class_advice(findings)
+    yield from _class_advice(findings, imbalance_remedy)
     for duplicates, kind in kinds:
         within = duplicates.groups - duplicates.leaks  # those across splits have their own sentence
         if within:
@@ -330,7 +332,7 @@ def _advice(findings: Findings) -> Iterator[str]:
             yield f"{number} {kind} duplicate{example}; remove it, or keep such series together with --group-by."
 
 
-def _class_advice(findings: Findings) -> Iterator[str]:
+def _class_advice(findings: Findings, imbalance_remedy: str) -> Iterator[str]:
     if findings.empty_classes:
         yield f"No image shows {_enumerate(findings.empty_classes)}; add some, or remove the class."
     if findings.single_classes:
@@ -346,10 +348,7 @@ def _class_advice(findings: Findings) -> Iterator[str]:
             "splits so that new ones are drawn."
         )
     if findings.imbalance > IMBALANCE:
-        yield (
-            f"The largest class has {findings.imbalance:.0f} times the images of the smallest; "
-            "use class weights or the balanced sampler, and judge by macro averages rather than accuracy."
-        )
+        yield (f"The largest class has {findings.imbalance:.0f} times the images of the smallest; {imbalance_remedy}.")
 
 
 def _example(groups: Sequence[DuplicateGroup], fact: Literal["split", "label"]) -> str:

@@ -10,7 +10,7 @@ from convolve.targets import BoxTensors
 _LEAST = 1e-9  # so that two boxes without an area overlap by 0
 
 
-def overlaps(first: Tensor, second: Tensor) -> Tensor:
+def box_iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU (…) of boxes (…, 4) and (…, 4), of shapes that broadcast; 0 for a box whose area is not a number."""
     extent = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
     common = extent.clamp(min=0).prod(-1)
@@ -38,5 +38,5 @@ def best_overlaps(boxes: Tensor, targets: BoxTensors) -> tuple[Tensor, Tensor]:
     rows = torch.arange(len(targets.image), device=boxes.device) - starts[targets.image]
     padded = boxes.new_zeros(len(boxes), most, 4)  # what is missing has no area, and overlaps nothing
     padded[targets.image, rows] = targets.boxes.to(boxes)
-    best, index = overlaps(boxes[:, :, None], padded[:, None]).max(2)
+    best, index = box_iou(boxes[:, :, None], padded[:, None]).max(2)
     return best, index + starts[:, None]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from convolve.layers.box_head import Candidates, Maps
 from convolve.layers.description import Series
 from convolve.layers.initializers import gaussian, he_normal
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.targets import BoxTensors
 
 POSITIVES = 10
@@ -104,20 +104,22 @@ class CompactOutput(nn.Module):
     """The boxes in one map (N, 4 + C, H, W) whose positions are ``stride`` pixels apart, and how wrong they are.
 
     The four numbers are the offset of the box's center from that of the position, in strides, and the logarithms of
-    its width and height, relative to ``anchors`` (1, 1, 2), one size in pixels for all positions; C are the logits of
-    the classes. A score says both that there is an object of the class and how well the box fits it.
+    its width and height, relative to the ``reference_size`` (2,) in pixels, the same for all positions; C are the
+    logits of the classes. A score says both that there is an object of the class and how well the box fits it.
 
     Deviations from TOOD: any position inside of an object may learn it, or less than a stride from the center of a
     smaller one; the loss of boxes is weighted by alignments relative to the best one alone, since with the IoU as a
     factor small objects, whose boxes are far off at first, learn their boxes last. Scores have no focal loss.
     """
 
-    anchors: Tensor
+    anchors: Final = None
+    reference_size: Tensor
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.register_buffer("anchors", torch.full((1, 1, 2), _START * stride))
+        self.register_buffer("reference_size", torch.full((2,), _START * stride))
+        self.register_load_state_dict_pre_hook(_rename_anchors)  # type: ignore[no-untyped-call]
 
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """One box for each position, row after row."""
@@ -151,7 +153,7 @@ class CompactOutput(nn.Module):
         """The size that boxes are relative to becomes the geometric mean of the sides; without any it stays."""
         del seed
         if len(sides):
-            self.anchors.copy_(sides.to(self.anchors).clamp(min=1).log().mean(0).exp())
+            self.reference_size.copy_(sides.to(self.reference_size).clamp(min=1).log().mean(0).exp())
 
     def positives(self, found: Candidates, targets: BoxTensors, columns: int) -> Positives:
         """The positions inside of each object whose scores and boxes are best aligned with it, ten unless some are
@@ -162,7 +164,7 @@ class CompactOutput(nn.Module):
         images, positions, _ = found.boxes.shape
         objects, position = self._inside(targets.boxes, positions // columns, columns)
         image = targets.image[objects]
-        iou = overlaps(found.boxes[image, position], targets.boxes[objects])
+        iou = box_iou(found.boxes[image, position], targets.boxes[objects])
         score = found.scores[image, position, targets.classes[objects]]
         alignment = score * iou.clamp(min=LEAST_IOU) ** IOU_POWER
 
@@ -204,8 +206,15 @@ class CompactOutput(nn.Module):
         values = output.float().flatten(2).transpose(1, 2)
         y, x = torch.meshgrid(self._middles(rows, values), self._middles(columns, values), indexing="ij")
         centers = torch.stack((x, y), dim=2).flatten(0, 1) + values[..., :2] * self.stride
-        reach = values[..., 2:4].clamp(max=_LARGEST).exp() * self.anchors[0] / 2
+        reach = values[..., 2:4].clamp(max=_LARGEST).exp() * self.reference_size / 2
         return torch.cat([centers - reach, centers + reach], dim=2), values[..., 4:]
+
+
+def _rename_anchors(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights of earlier versions have the reference size as `anchors` (1, 1, 2)."""
+    former = state.pop(f"{prefix}anchors", None)
+    if former is not None:
+        state[f"{prefix}reference_size"] = former.reshape(2)
 
 
 def distance_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
@@ -214,4 +223,4 @@ def distance_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
     """
     span = torch.maximum(boxes[:, 2:], targets[:, 2:]) - torch.minimum(boxes[:, :2], targets[:, :2])
     apart = (boxes[:, :2] + boxes[:, 2:] - targets[:, :2] - targets[:, 2:]) / 2
-    return 1 - overlaps(boxes, targets) + (apart**2).sum(1) / (span**2).sum(1).clamp(min=_LEAST)
+    return 1 - box_iou(boxes, targets) + (apart**2).sum(1) / (span**2).sum(1).clamp(min=_LEAST)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from convolve.layers.anchor_grid import grid_targets
 from convolve.layers.box_head import Candidates, Maps
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.targets import BoxTensors
 
 
@@ -152,7 +152,7 @@ def _best_box(boxes: Tensor, targets: Tensor, extent: Tensor) -> tuple[Tensor, T
     """Which of the boxes (P, B, 4) overlaps its target (P, 4) most, and the IoU (P,); where none overlaps it, the one
     at the least distance of center and sides, as parts of the image's ``extent``.
     """
-    iou = overlaps(boxes, targets[:, None])
+    iou = box_iou(boxes, targets[:, None])
     apart = torch.unflatten(boxes - targets[:, None], -1, (2, 2))
     centers, sides = apart.mean(-2) / extent, (apart[..., 1, :] - apart[..., 0, :]) / extent
     nearest = (centers**2 + sides**2).sum(-1).argmin(1)

@@ -27,7 +27,7 @@ from convolve.layers.anchor_grid import (
 )
 from convolve.layers.anchors import fit_anchors
 from convolve.layers.box_head import Candidates, Maps
-from convolve.layers.overlaps import best_overlaps, overlaps, size_overlaps
+from convolve.layers.overlaps import best_overlaps, box_iou, size_overlaps
 from convolve.targets import BoxTensors
 
 _WARM_UP_SCALE = 0.01
@@ -131,7 +131,7 @@ class RegionOutput(nn.Module):
         idle = 1.0 - (best > self.options.ignore).float().reshape(grid.objectness.shape)
         idle = idle.index_put(tuple(found.cells), grid.cell.new_zeros(()))
         probability = grid.objectness.sigmoid()
-        correct = overlaps(boxes[found.cells], targets.boxes[found.target].float()) if self.options.rescore else 1.0
+        correct = box_iou(boxes[found.cells], targets.boxes[found.target].float()) if self.options.rescore else 1.0
         objects = ((probability[found.cells] - correct) ** 2).sum()
         nothing = (idle * probability**2).sum()
         return (self.options.object_scale * objects + self.options.no_object_scale * nothing) / 2

@@ -77,6 +77,7 @@ def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> C
         parameters=sum(value.numel() for layer in layers for value in layer.module.parameters()),
         output="boxes" if scores.boxes else "image",
         multiple=largest if whole else 1,
+        own_channels=True,
     )
 
 

@@ -24,7 +24,8 @@ class Card:
     """What is known of a network.
 
     ``input`` is (channels, height, width) as published, ``minimum`` the smallest side that it can take, and sides must
-    be multiples of ``multiple``. ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published
+    be multiples of ``multiple``. With ``own_channels`` images get the channels of ``input``, else they keep their own.
+    ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published
     input and classes, and agree with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012
     validation, one network, as given in the paper or in the notes of its release; ``evaluation`` says which, and how
     they were measured. ``output`` says what is scored: the whole `image`, each of its `pixels`, or `boxes` in it.
@@ -48,6 +49,7 @@ class Card:
     output: Output = "image"
     classifier: str = ""
     multiple: int = 1
+    own_channels: bool = False
 
 
 @dataclass(frozen=True)

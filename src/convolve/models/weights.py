@@ -22,6 +22,8 @@ _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _WHOLE = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 _HEADS = ("head.", "auxiliary.")
 _COUNTER = "num_batches_tracked"  # absent in older files, and without effect unless momentum is None
+_FORMER, _REFERENCE = "head.output.anchors", "head.output.reference_size"
+"""What weights of earlier versions call the size that `yolo_compact` has in place of anchors, and its name."""
 
 
 def load_weights(network: Network, state: Mapping[str, Tensor], *, partial: bool = False) -> list[str]:
@@ -74,11 +76,14 @@ def inherited_layers(network: Network, state: Mapping[str, Tensor]) -> tuple[str
 
 def translate(network: Network, state: Mapping[str, Tensor], rename: Rename) -> Mapping[str, Tensor]:
     """A state dict under the network's own names and shapes, also where it is of the classifier that a segmentation
-    network is made of (`Card.classifier`).
+    network is made of (`Card.classifier`), or of an earlier version.
 
     ``rename`` translates names of other libraries. Raises what it raises.
     """
     own = network.state_dict()
+    if _FORMER in state and _REFERENCE in own:
+        others = {name: value for name, value in state.items() if name != _FORMER}
+        state = others | {_REFERENCE: state[_FORMER].flatten()}
     if not network.card.classifier or all(name in own for name in state):
         return rename(network, state)
     with torch.device("meta"):

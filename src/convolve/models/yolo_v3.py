@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
@@ -32,6 +33,7 @@ from convolve.layers.pooling import SpatialPyramid
 from convolve.layers.residual import LinearResidual
 from convolve.layers.scales import Scale, Scales
 from convolve.layers.yolo_v3 import YoloOutput
+from convolve.models import yolo_v2
 from convolve.models.network import Card, Network, Stage, Variant
 from convolve.models.yolo_v2 import CELL, TINY, Anchors, plain_stages
 
@@ -124,21 +126,13 @@ def detector_card(
     name: str, channels: int, classifier: str, counts: tuple[int, int] | tuple[None, None] = (None, None)
 ) -> Card:
     """The card of a detection network made of a classifier, with its counts of parameters and multiply-adds."""
-    return Card(
-        name=name,
+    return replace(
+        yolo_v2.detector_card(name, channels, classifier, counts),
         title="YOLOv3: an incremental improvement",
-        authors="Redmon, Farhadi",
         year=2018,
         venue="arXiv",
         address="https://arxiv.org/abs/1804.02767",
-        input=(channels, 416, 416),
         classes=80,
-        minimum=CELL,
-        parameters=counts[0],
-        macs=counts[1],
-        output="boxes",
-        classifier=classifier,
-        multiple=CELL,
     )
 
 

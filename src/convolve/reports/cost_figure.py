@@ -84,13 +84,13 @@ def cost_figure(groups: Sequence[CostGroup]) -> Figure:
 def _draw_points(axes: Axes, group: CostGroup, costs: Sequence[float], most: float) -> None:
     heights = [point.accuracy for point in group.points]
     areas = [(2 * _radius(point.parameters, most)) ** 2 for point in group.points]
-    axes.scatter(costs, heights, s=areas, color=RIGHT, alpha=0.35, linewidths=0, zorder=3)
-    axes.scatter(costs, heights, s=4, color=INK, linewidths=0, zorder=4)
+    axes.scatter(costs, heights, s=areas, color=RIGHT, alpha=0.35, linewidths=0, zorder=3, clip_on=False)
+    axes.scatter(costs, heights, s=4, color=INK, linewidths=0, zorder=4, clip_on=False)
     axes.set_title(plot_label(group.data, 60), loc="left", fontsize=9, color=MUTED)
     axes.set_xscale("log")
     axes.set(ylabel=group.metric, xlim=(min(costs) / 2.2, max(costs) * 2.2))
     axes.margins(y=0.25 if len(costs) <= _MANY else 0.1)
-    axes.set_ylim(top=min(axes.get_ylim()[1], 1.04))
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.0))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(costs) / min(costs) < 30 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.4g} %")

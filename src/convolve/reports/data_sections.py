@@ -12,7 +12,7 @@ from PIL import Image
 from convolve.datasets.cleaning import RULES, Cleaned
 from convolve.datasets.doctor import Duplicate, DuplicateGroup, Duplicates, Findings
 from convolve.errors import ImageError
-from convolve.reports.report import Fact, FactList, Headline, Section, count_of, thousands
+from convolve.reports.report import Fact, FactList, Headline, Section, format_count, thousands
 from convolve.reports.sections import fact_section
 from convolve.reports.thumbnails import thumbnail
 from convolve.values import Dataset, Indices
@@ -85,7 +85,7 @@ def headlines(findings: Findings) -> tuple[Headline, ...]:
         Headline("duplicates", thousands(alike), "images that others are equal or nearly equal to"),
         *(Headline(name, value, "") for name, value in findings.facts.items()),
         *(
-            Headline(label, thousands(each.leaks), f"across splits, of {count_of(each.groups, 'groups')}")
+            Headline(label, thousands(each.leaks), f"across splits, of {format_count(each.groups, 'groups')}")
             for label, each in leaks
         ),
         Headline("unreadable", thousands(len(findings.unreadable)), "files, which are left out"),
@@ -113,7 +113,7 @@ def image_section(sizes: Indices, findings: Findings) -> Section:
     distinct, counts = np.unique(sizes, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_FREQUENT_SIZES]
     frequent = [
-        Fact(f"{width} × {height}", count_of(int(count), "images"))
+        Fact(f"{width} × {height}", format_count(int(count), "images"))
         for (height, width), count in zip(distinct[order].tolist(), counts[order], strict=True)
     ]
     sides = [
@@ -130,7 +130,7 @@ def image_section(sizes: Indices, findings: Findings) -> Section:
             (
                 Fact("Color", "gray" if findings.channels == 1 else "color", f"{thousands(findings.gray)} are gray"),
                 *(Fact(name, ", ".join(f"{value:.3f}" for value in values)) for name, values in statistics),
-                Fact("Of a single color", count_of(findings.blank, "images")),
+                Fact("Of a single color", format_count(findings.blank, "images")),
             ),
         ),
     )

@@ -16,7 +16,7 @@ from convolve.metrics.confusion import Fractions
 from convolve.metrics.label_errors import LabelErrors
 from convolve.metrics.ranking import nanmean
 from convolve.reports.image_card import ImageTile
-from convolve.reports.report import Section, count_of
+from convolve.reports.report import Section, format_count
 from convolve.reports.sections import ClassColumn, class_section
 from convolve.reports.thumbnails import thumbnail
 from convolve.values import Images, Indices
@@ -66,7 +66,7 @@ def label_error_sections(
     context = {
         "cards": tuple(_cards(errors, images)),
         "pairs": pairs,
-        "errors": count_of(len(errors), "images"),
+        "errors": format_count(len(errors), "images"),
         "count": len(errors),
     }
     counts = np.bincount(labels, minlength=len(names)).astype(np.int64)

@@ -135,7 +135,7 @@ def thousands(count: int) -> str:
     return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
-def count_of(count: int, unit: str) -> str:
+def format_count(count: int, unit: str) -> str:
     """A number of things, ``unit`` being their plural: `1 image`, `1 234 pixels`."""
     return f"{thousands(count)} {unit.removesuffix('s') if count == 1 else unit}"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from convolve.errors import DataError
 from convolve.metrics.confusion import ClassMetrics, Fractions, macro_average, weighted_average
-from convolve.reports.report import FactList, Section, Training, count_of, percent, whole_percent
+from convolve.reports.report import FactList, Section, Training, format_count, percent, whole_percent
 from convolve.values import Indices
 
 _HOME = "convolve.reports"
@@ -66,7 +66,7 @@ def confusion_section(names: Sequence[str], matrix: Indices, unit: str, percenta
         count, fraction = int(matrix[true, predicted]), float(fractions[true, predicted])
         depth = round(100 * math.sqrt(fraction))
         if percentages:
-            title = f"{count_of(count, unit)}, {percent(fraction)}"
+            title = f"{format_count(count, unit)}, {percent(fraction)}"
             return Cell(true, predicted, count, fraction, depth, whole_percent(fraction), title)
         return Cell(true, predicted, count, fraction, depth, str(count))
 
@@ -110,7 +110,9 @@ def class_section(names: Sequence[str], counts: Indices, unit: str, columns: Seq
         "unit": unit,
         "counts": counts.tolist(),
         "columns": columns,
-        "smallest": "" if least >= _FEW else f"{names[counts.tolist().index(least)]} has only {count_of(least, unit)}",
+        "smallest": ""
+        if least >= _FEW
+        else f"{names[counts.tolist().index(least)]} has only {format_count(least, unit)}",
         "change": percent(1 / max(least, 1)),
     }
     return Section("classes", "Per-class metrics", (_HOME, "classes.html.j2"), context)

@@ -30,7 +30,7 @@ from convolve.options import merge
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.setup.starting_weights import StartingWeights, find_starting_weights
-from convolve.summary import count_costs
+from convolve.summary import Costs, count_costs
 from convolve.tasks.info import TaskInfo
 from convolve.tasks.registry import build_options, find_task, task_infos
 from convolve.tasks.task import Task
@@ -114,14 +114,14 @@ def prepare(
         resolved = dataclasses.replace(resolved, reading=reading)
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
-    findings = diagnose(dataset, ground_truth, splits, survey)
+    findings = diagnose(dataset, ground_truth, splits, survey, info.imbalance_remedy)
     preprocessing = _preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
-        inputs, change = [preprocessing], resolved.augmentation.multi_scale
-        inputs += input_sizes(change, preprocessing) if change else []
-        counted = [count_costs(skeleton, torch.empty(1, each.channels, each.height, each.width)) for each in inputs]
+        size, change = (preprocessing.height, preprocessing.width), resolved.augmentation.multi_scale
+        counted = [count_costs(skeleton, torch.empty(1, preprocessing.channels, *size))]
+        counted += _costs_of_other_sizes(skeleton, preprocessing, change) if change else []
     macs, costs = sum(counted[0].macs), max(counted, key=lambda each: each.activation_bytes)
     runtime = choose(**vars(runtime_options), macs=macs)
     requested, budget = resolved.batch or 1, memory_budget()
@@ -217,6 +217,23 @@ def build_network(
     if has_gap(start.state):
         return pooled, start.load(pooled)
     return pooled, f"{start.load(network)}; then --gap gave it a randomly initialized head"
+
+
+def _costs_of_other_sizes(skeleton: Network, preprocessing: Preprocessing, change: float) -> list[Costs]:
+    """What an image costs in each size that a training with ``--multi-scale`` draws. Raises `OptionError` where the
+    network cannot take one of them.
+    """
+    counted = []
+    for each in input_sizes(change, preprocessing):
+        try:
+            counted.append(count_costs(skeleton, torch.empty(1, each.channels, each.height, each.width)))
+        except NetworkError as error:
+            raise OptionError(
+                f"--multi-scale {change:g} draws images of {each.width}x{each.height} pixels too, which "
+                f"{skeleton.card.name}, built for {preprocessing.width}x{preprocessing.height}, cannot take; leave "
+                "--multi-scale out, or choose another network."
+            ) from error
+    return counted
 
 
 def training_batches(
@@ -315,11 +332,20 @@ def split_by_recipe(
 def _preprocessing(
     recipe: Recipe, channels: int, start: StartingWeights | None, findings: Findings | None = None
 ) -> Preprocessing:
-    """With weights, what they were trained with; else the training split's own channels, mean and deviation.
+    """With weights, what they were trained with; else the channels of the network or of the images, and the training
+    split's mean and deviation.
 
     Before there are ``findings``, mean and deviation are not known.
     """
     mean, std = (findings.mean, findings.std) if findings else ((0.0,), (1.0,))
+    card = models.card(recipe.network or "")
+    if card.own_channels:
+        channels = card.input[0]
+        if channels not in (1, 3):
+            raise NetworkError(
+                f"{card.name} takes images of {channels} channels, but images have 1 (gray) or 3 (color); choose "
+                "another network."
+            )
     if start:
         channels = start.channels
         if start.preprocessing:

@@ -12,7 +12,7 @@ from convolve.errors import RunError
 from convolve.options import to_sections
 from convolve.progress import Listener, Message
 from convolve.reports.page import write_report
-from convolve.reports.report import Epoch, Headline, Report, Section, Training, count_of, fact_lists
+from convolve.reports.report import Epoch, Headline, Report, Section, Training, fact_lists, format_count
 from convolve.reports.sections import fact_section, training_section
 from convolve.tasks.registry import find_task
 from convolve.tasks.task import Evaluation
@@ -34,7 +34,7 @@ def write_run_report(
     """
     manifest, recipe = run.manifest, run.recipe
     document = to_sections(recipe) | {manifest.task: dict(recipe.task_options)}
-    measured = f"Measured on the {evaluation.split} split: {count_of(evaluation.images, 'images')}"
+    measured = f"Measured on the {evaluation.split} split: {format_count(evaluation.images, 'images')}"
     classes = manifest.data["summary"].get("classes", 0)
     if classes > 1:
         measured += f", {classes:,} classes"

@@ -24,7 +24,8 @@ class TaskInfo:
     ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
     prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
     automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are the
-    names of its metrics for people, the headline first.
+    names of its metrics for people, the headline first. ``imbalance_remedy`` says, as the end of a sentence, what to do
+    where one class has many more images than another.
     """
 
     name: str
@@ -38,6 +39,7 @@ class TaskInfo:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     data_options: type = NoOptions
     reflect: bool = True
+    imbalance_remedy: str = "add images of the rare classes"
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:

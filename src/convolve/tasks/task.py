@@ -82,7 +82,9 @@ class Evaluation(Protocol):
 
 
 class Prediction(Protocol):
-    """What a network predicts for one image; ``error`` says why the image could not be read."""
+    """What a network predicts for one image; ``error`` says why the image could not be read; ``overlay`` is the path of
+    an image with the prediction drawn in, where the task has written one.
+    """
 
     @property
     def image(self) -> str:
@@ -92,6 +94,11 @@ class Prediction(Protocol):
     @property
     def error(self) -> str:
         """A sentence, or nothing."""
+        ...
+
+    @property
+    def overlay(self) -> str:
+        """A path, or nothing."""
         ...
 
     def cells(self) -> Mapping[str, str]:
@@ -304,6 +311,15 @@ class Task(ABC):
 
         ``classes`` are the indices that a person asks for, none for what the network predicts.
         """
+
+    def explanation_method(self, stage: str | None) -> tuple[str, str]:
+        """The method of attribution for `explanation_targets` where a person names none, and why: by default `cam`
+        where the network allows it, else `grad-cam`. ``stage`` is the one that a person asks for, if any.
+        """
+        from convolve.explainers.methods import default_method
+
+        method, reason = default_method(self.network, stage)
+        return method.name, reason
 
     @abstractmethod
     def probabilities(self, inputs: Tensor) -> Any:

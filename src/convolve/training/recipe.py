@@ -112,7 +112,7 @@ class Recipe:
     """Recompute a DenseNet's concatenations in the backward pass: slower, much less memory, the same weights."""
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which cuts large
-    images into overlapping tiles at full scale."""
+    images into overlapping tiles at full scale. What a crop leaves out is not seen: objects there count as missed."""
     reading: Annotated[ReadingOptions, Flat, Parameter(group="Reading the data")] = field(
         default_factory=ReadingOptions
     )

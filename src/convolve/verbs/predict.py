@@ -66,7 +66,8 @@ class Predictions:
         from convolve.datasets.images import ImageFiles
         from convolve.reports.notebook import images_html
 
-        images = ImageFiles(Path(), tuple(prediction.image for prediction in self.predictions))
+        # What is drawn is shown in place of the image.
+        images = ImageFiles(Path(), tuple(each.overlay or each.image for each in self.predictions))
         return images_html(images, [prediction.cells() for prediction in self.predictions])
 
 

@@ -174,3 +174,41 @@ def test_two_tables_that_differ_on_an_image_are_refused(tmp_path: Path) -> None:
     assert boxes_by_image(open_dataset(tmp_path, ReadingOptions(annotations=("boxes.csv",)))) == EXPECTED
     put_text(tmp_path / "older.csv", TENSORFLOW)
     assert open_dataset(tmp_path).notes == ("older.csv is a copy of boxes.csv and is not read",)
+
+
+HALVES = TENSORFLOW.replace(",", ";").replace("3.5", "3,5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"sep=;\n{TENSORFLOW.replace(',', ';')}",
+        f'"sep=,"\r\n{TENSORFLOW}',
+        f"sep=|\n{BARE.replace(',', '|')}",
+        BARE.replace(",", "|"),
+        HALVES,
+        f"sep=;\n{HALVES}",
+        HALVES.replace(";", "\t"),
+        BARE.replace(",", ";").replace("3.5", "3,5"),
+        BARE.replace("3.5", '"3,5"'),
+    ],
+)
+def test_declared_delimiters_and_decimal_commas(text: str, tmp_path: Path) -> None:
+    make_pictures(tmp_path, "images/a.jpg", "images/b.jpg")
+    put_text(tmp_path / "boxes.csv", text)
+    assert boxes_by_image(open_dataset(tmp_path)) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("path;x1;y1;x2;y2;label\na.jpg;1,234;2;3;4;cat\n", "writes edges as 1,234, where the comma may be a decimal"),
+        ("path;x1;y1;x2;y2;label\na.jpg;1,5;2.5;3;4;cat\n", r"writes edges as 2\.5 and as 1,5; write all with a"),
+        ("path,x1,y1,x2,y2,label\na.jpg,1,5,2,0,3,5,4,0,cat\n", "a line with too many columns: .* by semicolons"),
+    ],
+)
+def test_commas_with_two_meanings_are_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    make_pictures(tmp_path, "a.jpg")
+    put_text(tmp_path / "boxes.csv", text)
+    with pytest.raises(DataError, match=sentence):
+        open_dataset(tmp_path)

@@ -392,3 +392,16 @@ def test_splits_are_the_folders_of_images_where_the_file_says_none(tmp_path: Pat
         (root / name).rename(root / folder / name)
     data = open_dataset(root)
     assert {word: len(part) for word, part in data.given_splits.items()} == {"train": 2, "validation": 1}
+
+
+def test_a_split_without_annotations_is_left_out_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path / "annotations" / "instances_train.json", simple(), "train")
+    empty = simple(images=[{"id": 5, "file_name": "5.png", "height": 6, "width": 10}], annotations=[])
+    write(tmp_path / "annotations" / "instances_val.json", empty, "val", (5,))
+    data = open_dataset(tmp_path)
+    first, second = data.notes
+    assert first == (
+        "annotations/instances_val.json is not read: it has no annotations; annotate its images, or list those "
+        "without objects in a file that has some"
+    )
+    assert (len(data), second) == (3, "1 of 4 images left out, such as val/5.png")

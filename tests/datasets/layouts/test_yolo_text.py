@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError
 from convolve.values import Dataset
 from tests.datasets.ground_truths import boxes_by_image, boxes_of, labels_of
-from tests.datasets.layouts.boxed import Box, make_pictures, put_text, yolo_lines
+from tests.datasets.layouts.boxed import HEIGHT, WIDTH, Box, make_pictures, put_text, yolo_lines
 
 COCO_YOLO = Path(__file__).parents[4] / "shared" / "data" / "coco_yolo"
 CAT: Box = ("cat", 2, 2, 10, 6)
 DOG: Box = ("dog", 0, 0, 40, 20)
 NAMES = "names: [cat, dog]\n"
+Tree = Callable[[Path], Path]
 
 
 def ultralytics(root: Path) -> Path:
@@ -275,3 +279,37 @@ def test_a_real_set_whose_images_are_in_a_folder_next_to_it(name: str) -> None:
     shared = [name for name in by_box.classes if name in boxes_of(data).classes]
     differing = boxes_of(data).with_classes(shared).counts() - by_box.with_classes(shared).counts()
     assert abs(differing).sum() <= 2  # the two have another class for one object each
+
+
+@pytest.mark.parametrize("tree", [ultralytics, roboflow])
+@pytest.mark.parametrize("named", [True, False])
+def test_label_files_that_are_all_empty_are_a_dataset_without_objects(tree: Tree, named: bool, tmp_path: Path) -> None:
+    tree(tmp_path)
+    for path in tmp_path.rglob("labels/**/*.txt"):
+        path.write_text(" \n")
+    if not named:
+        (tmp_path / "data.yaml").unlink()
+    with pytest.raises(DataError, match=r"is a detection dataset without objects, as all of its label files, such as "):
+        open_dataset(tmp_path)
+
+
+def test_a_few_label_files_with_objects_among_many_that_are_empty(tmp_path: Path) -> None:
+    for number in range(300):
+        make_pictures(tmp_path, f"{number:03}.png")
+        put_text(tmp_path / f"{number:03}.txt", yolo_lines([0], [CAT]) if number in (1, 2) else "")
+    found = boxes_by_image(open_dataset(tmp_path))
+    assert [image for image, boxes in found.items() if boxes] == ["001.png", "002.png"]
+
+
+@pytest.mark.parametrize("lines", ["0 0 0 ground\n128 0 0 disc\n", "0 ground\n1 disc\n", "ground\ndisc\n"])
+def test_text_files_beside_masks_make_no_images_of_the_masks(lines: str, tmp_path: Path) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[2:8, 3:9] = 1
+    for number in range(3):
+        make_pictures(tmp_path, f"{number}.jpg", f"extra_{number}.jpg")
+        Image.fromarray(mask).save(tmp_path / f"{number}_mask.png")
+        put_text(tmp_path / f"{number}.txt", "0 0.5 0.5 0.2 0.2\n")
+    put_text(tmp_path / "labels.txt", lines)
+    data = open_dataset(tmp_path)
+    assert (data.layout, list(data.images.names)) == ("masks", ["0.jpg", "1.jpg", "2.jpg"])  # type: ignore[attr-defined]
+    assert data.ground_truths["masks"].classes == ("ground", "disc")

@@ -55,7 +55,8 @@ def _some(case: Case, choose: Choose) -> tuple[str, list[Sample]]:
 @mutation(ANNOTATION, has_outlines)
 def program_variant(case: Case, choose: Choose) -> str:
     """What versions and kinds of exports of one program have in different ways."""
-    variant = choose(_VARIANTS[case.outlines[0].program])
+    sized = not any(style.shrunk for style in case.outlines)  # which version 3 of LabelMe, without sizes, cannot tell
+    variant = choose([each for each in _VARIANTS[case.outlines[0].program] if sized or each != "version 3"])
     for style in case.outlines:
         style.variant = variant
     if variant == "two attributes":
@@ -180,7 +181,13 @@ def names_in_some_files(case: Case, choose: Choose) -> str:
     return how
 
 
-@mutation(ANNOTATION, lambda case: has_outlines(case) and not case.outlines[0].program.startswith("via"))
+def _gives_sizes(case: Case) -> bool:
+    """Whether the files say how large their images are."""
+    styles = case.outlines
+    return has_outlines(case) and not styles[0].program.startswith("via") and styles[0].variant != "version 3"
+
+
+@mutation(ANNOTATION, _gives_sizes)
 def other_sizes(case: Case, choose: Choose) -> str:
     """Images that were made smaller after they had been annotated: left out, or none is read."""
     word, samples = _some(case, choose)

@@ -14,18 +14,25 @@ from torch import Tensor
 from convolve.layers.box_head import Candidates
 from convolve.metrics.boxes import intersection_over_union
 from convolve.tasks.detect.options import Suppression
-from convolve.tasks.detect.suppression import CONSIDERED, Found, SuppressionRule, best_candidates, detect, suppress
+from convolve.tasks.detect.suppression import (
+    CONSIDERED,
+    RankedBoxes,
+    SuppressionRule,
+    best_candidates,
+    detect,
+    suppress,
+)
 
 
-def random_found(seed: int, count: int = 60, classes: int = 3) -> Found:
+def random_found(seed: int, count: int = 60, classes: int = 3) -> RankedBoxes:
     random = np.random.default_rng(seed)
     corners = random.uniform(0, 60, (count, 2))
     boxes = np.concatenate([corners, corners + random.uniform(5, 40, (count, 2))], 1)
     scores = np.sort(random.uniform(0.01, 1, count))[::-1].copy()
-    return Found(*map(torch.from_numpy, (boxes, scores, random.integers(0, classes, count))))
+    return RankedBoxes(*map(torch.from_numpy, (boxes, scores, random.integers(0, classes, count))))
 
 
-def suppressed_by_loops(found: Found, kind: Suppression, iou: float) -> list[int]:
+def suppressed_by_loops(found: RankedBoxes, kind: Suppression, iou: float) -> list[int]:
     """As the lecture says it: take the best, remove what overlaps it, until nothing is left."""
     overlap = intersection_over_union(found.boxes.numpy(), found.boxes.numpy())
     left, kept = list(range(len(found.boxes))), []
@@ -49,14 +56,14 @@ def test_the_best_suppresses_what_overlaps_it(seed: int, kind: Suppression, iou:
 
 def test_an_overlap_of_the_threshold_itself_stays() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])
-    found = Found(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 0]))
+    found = RankedBoxes(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 0]))
     assert len(suppress(found, SuppressionRule(iou=0.5)).boxes) == 2
     assert len(suppress(found, SuppressionRule(iou=0.499)).boxes) == 1
 
 
 def test_other_classes_are_suppressed_only_where_that_is_asked_for() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10]])
-    found = Found(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 79]))
+    found = RankedBoxes(boxes, torch.tensor([0.9, 0.8]), torch.tensor([0, 79]))
     assert suppress(found, SuppressionRule("per-class")).classes.tolist() == [0, 79]
     assert suppress(found, SuppressionRule("agnostic")).classes.tolist() == [0]
     assert suppress(found, SuppressionRule("soft")).scores.tolist() == found.scores.tolist()
@@ -66,12 +73,12 @@ def test_classes_far_from_each_other_do_not_lose_precision() -> None:
     """Overlaps of 0.449 and 0.451 are on either side of the threshold, whatever the index of the class."""
     boxes = torch.tensor([[0.0, 0, 1000, 1000], [0, 0, 1000, 449], [0, 0, 1000, 451]])
     for kind in (0, 4999):
-        found = Found(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.full((3,), kind))
+        found = RankedBoxes(boxes, torch.tensor([0.9, 0.8, 0.7]), torch.full((3,), kind))
         kept = suppress(found, SuppressionRule(iou=0.45))
         assert kept.boxes[:, 3].tolist() == [1000, 449]
 
 
-def soft_by_loops(found: Found, most: int) -> list[tuple[int, float]]:
+def soft_by_loops(found: RankedBoxes, most: int) -> list[tuple[int, float]]:
     """Figure 2 of the paper with equation 4 and sigma 0.5, for each class by itself."""
     overlap = intersection_over_union(found.boxes.numpy(), found.boxes.numpy())
     scores, left = found.scores.tolist(), list(range(len(found.boxes)))

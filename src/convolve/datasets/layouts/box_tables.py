@@ -3,6 +3,7 @@
 They are `path,x1,y1,x2,y2,label` with or without that header, TensorFlow's and Roboflow's
 `filename,width,height,class,xmin,ymin,xmax,ymax`, and Open Images' `ImageID,…,XMin,XMax,YMin,YMax` in fractions of the
 image. Edges count from the outer edge of the first pixel; a line without them says that the image has no objects.
+Numbers may have a decimal comma. A first line such as `sep=;` says what separates the cells.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from convolve.datasets.layouts.documents import without_duplicates
 from convolve.datasets.layouts.image_finder import ImageFinder
 from convolve.datasets.layouts.object_boxes import LARGEST_FRACTION, boxed_dataset
 from convolve.datasets.layouts.parts import split_of, split_word
-from convolve.datasets.layouts.table_cells import decode_text, is_empty, refuse_own
+from convolve.datasets.layouts.table_cells import declared_delimiter, decode_text, is_empty, refuse_own
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import DataError, shorten
 from convolve.untrusted.documents import cut_rows
@@ -68,6 +69,9 @@ _DESCRIPTIONS = re.compile(r"class-?_?descriptions.*\.csv$", re.IGNORECASE)
 _ONLY = "object"
 """The class of all boxes where no column says one."""
 _BARE = 6  # cells of a line without a header
+_COMMA = re.compile(r"[-+]?\d+,\d+")
+"""A number with a decimal comma, or with one between its thousands."""
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 _START = 2**16  # bytes that tell whether a table has boxes
 
 
@@ -147,7 +151,7 @@ def has_boxes(path: Path) -> bool:
     """Whether the first lines of a table have the columns of boxes."""
     try:
         text, _ = decode_text(read_start(path, _START))
-        rows = _cut(text.splitlines()[:2])
+        rows = _cut(text.splitlines()[:3])
         return _find_columns(rows, None) is not None
     except DataError:
         return True  # which only `_read` can name
@@ -157,8 +161,12 @@ def has_boxes(path: Path) -> bool:
 
 def _cut(lines: Sequence[str]) -> list[list[str]]:
     """The cells of each line that is not empty. Raises `ValueError`."""
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
+    delimiter = declared_delimiter(lines[0]) if lines else None
+    if delimiter:
+        lines = lines[1:]
+    else:
+        first = next((line for line in lines if line.strip()), "")
+        delimiter = max(",;\t|", key=first.count)
     rows = cut_rows((f"{line}\n" for line in lines), delimiter, spaced=delimiter != "\t", strict=True)
     return [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
 
@@ -198,9 +206,28 @@ def _is_bare(row: Sequence[str]) -> bool:
     if len(row) != _BARE or PurePosixPath(row[0]).suffix.casefold() not in IMAGE_SUFFIXES:
         return False
     try:
-        return not any(row[1:]) or bool([as_number(cell) for cell in row[1:5]] and row[5])
+        return not any(row[1:]) or bool([_number(cell) for cell in row[1:5]] and row[5])
     except ValueError:
         return False
+
+
+def _number(cell: str) -> float:
+    """A number with a decimal point or comma. Raises `ValueError`."""
+    return as_number(cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell)
+
+
+def _check_commas(columns: _Columns, rows: Sequence[Sequence[str]]) -> None:
+    """Raise `DataError` where a comma in the edges may be a decimal one or stand between thousands."""
+    edges = [row[column] for row in rows for column in columns.edges if column < len(row)]
+    commas = [cell for cell in edges if _COMMA.fullmatch(cell)]
+    if commas and all(map(_THOUSANDS.fullmatch, commas)):
+        raise DataError(
+            f"writes edges as {commas[0]}, where the comma may be a decimal one or stand between thousands; write "
+            "numbers with a decimal point, or with none."
+        )
+    points = [cell for cell in edges if "." in cell]
+    if commas and points:
+        raise DataError(f"writes edges as {points[0]} and as {commas[0]}; write all with a decimal point.")
 
 
 def _read(path: Path, options: ReadingOptions) -> list[_Row]:
@@ -215,6 +242,14 @@ def _read(path: Path, options: ReadingOptions) -> list[_Row]:
         columns = _find_columns(rows, options.label_column)
         if columns is None:
             raise DataError("has no columns of boxes any more; restore it.")
+        _check_commas(columns, rows[columns.start :])
+        width = len(rows[0]) if columns.start else _BARE
+        long = next((row for row in rows[columns.start :] if any(row[width:])), None)
+        if long:
+            raise DataError(
+                f"has a line with too many columns: {shorten(', '.join(long))}; correct it, and where numbers have "
+                "decimal commas, separate the cells by semicolons."
+            )
         return [_row(columns, row) for row in rows[columns.start :]]
     except DataError as error:
         raise type(error)(f"{path} {error}") from error
@@ -233,7 +268,7 @@ def _row(columns: _Columns, row: Sequence[str]) -> _Row:
     edges = None
     if not all(map(is_empty, written)):
         try:
-            left, top, right, bottom = map(as_number, written)
+            left, top, right, bottom = map(_number, written)
         except ValueError as error:
             raise DataError(f"has a line whose box is not four numbers: {line}; correct it.") from error
         edges = (left, top, right, bottom)

@@ -189,7 +189,7 @@ def _obstacle(document: _Document) -> str:
     if document.predicted:
         return "convolve predicted it; give the file itself where it is meant as ground truth"
     if not document.annotations:
-        return "it has no annotations"
+        return "it has no annotations; annotate its images, or list those without objects in a file that has some"
     images = {id_text(image.get("id")): _name(image) for image in document.images}
     named = dict.fromkeys(images.get(id_text(one.get("image_id")), "no image") for one in document.annotations)
     number, has = count_of(len(document.annotations), "object"), "only boxes, no" if document.boxed else "no boxes or"

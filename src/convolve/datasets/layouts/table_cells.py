@@ -67,9 +67,9 @@ def read_cells(table: Path, names_image: Callable[[str], bool]) -> Cells:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table} cannot be read as text ({error}); save it as UTF-8.") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    said = _EXCEL.fullmatch(lines[0].strip(" "))
-    if said:
-        return Cells(_cut(table, lines[1:], said[1]), said[1], encoding)
+    delimiter = declared_delimiter(lines[0])
+    if delimiter:
+        return Cells(_cut(table, lines[1:], delimiter), delimiter, encoding)
     start = lines[:PROBED]
     first = next((line for line in lines if line.strip()), "")
     marks = [mark for mark in _DELIMITERS if any(mark in line for line in start)]
@@ -106,6 +106,12 @@ def _is_usual(character: str) -> bool:
         return bool(character.encode("euc-kr"))
     except UnicodeEncodeError:
         return False
+
+
+def declared_delimiter(line: str) -> str | None:
+    """The character after `sep=`, which Excel puts in the first line of a table."""
+    found = _EXCEL.fullmatch(line.strip(" "))
+    return found[1] if found else None
 
 
 def is_number(cell: str) -> bool:

@@ -12,6 +12,7 @@ from unicodedata import normalize
 
 from convolve.datasets.inventory import Inventory
 from convolve.datasets.layouts.annotated_images import class_name, count_of, list_names
+from convolve.datasets.layouts.class_lists import read_classes
 from convolve.datasets.layouts.image_finder import ImageFinder, path_parts
 from convolve.datasets.layouts.parts import read_lines, split_word
 from convolve.errors import DataError
@@ -121,7 +122,11 @@ def _as_config(name: str, document: Mapping[str, Any]) -> YoloConfig:
 
 
 def _read_list(root: Path, name: str) -> YoloConfig | None:
-    """A text with a class on each line; None for one with nothing in it."""
+    """A text with a class on each line; None for one with nothing in it, or with the colors that masks have."""
+    with suppress(DataError):
+        listed = read_classes(root / name)
+        if listed and all(each.color for each in listed):
+            return None
     lines = [normalize("NFC", line) for line in read_lines(root / name)]
     if not all(map(str.strip, read_text(root / name).rstrip().splitlines())):
         raise DataError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
@@ -24,7 +25,10 @@ from convolve.datasets.layouts.annotated_images import (
     find_split,
     list_names,
 )
+from convolve.datasets.layouts.mask_pairs import is_mask
+from convolve.datasets.layouts.masks import without_masks
 from convolve.datasets.layouts.object_boxes import boxed_dataset
+from convolve.datasets.layouts.outlines import NoOutlinesError
 from convolve.datasets.layouts.shapes import Edges
 from convolve.datasets.layouts.table_cells import decode_text
 from convolve.datasets.layouts.yolo_config import LISTS, YoloConfig, find_config, find_splits
@@ -69,12 +73,22 @@ def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder with such files, or None. The images may be in a folder next to it, where it has none. A
     file that cannot be read leaves its image out.
 
-    Raises `DataError` for a damaged list of classes, for a number that it does not have, and where no file can be read.
+    Raises `DataError` for a damaged list of classes, for a number that it does not have, and where no file can be read
+    or none has an object.
     """
     images = inventory.images or _images_outside(inventory)
     texts = [name for name in inventory.files if MARK.search(name)]
     pairs = _pair(images, texts)
-    if not pairs.files or not _are_labels(inventory.root, list(pairs.files.values())):
+    if pairs.files and any(map(is_mask, pairs.without)):
+        images = without_masks(inventory).images
+        pairs = _pair(images, texts)
+    labels = list(pairs.files.values())
+    if not labels or not _are_labels(inventory.root, labels):
+        if labels and all(_is_empty(inventory.root / name) for name in labels):
+            raise NoOutlinesError(
+                f"{inventory.root} is a detection dataset without objects, as all of its label files, such as "
+                f"{labels[0]}, are empty; annotate some."
+            )
         return None
     config = find_config(inventory)
     width = config.keypoint_numbers if config else 0
@@ -170,14 +184,26 @@ def _label_names(image: str) -> list[str]:
 
 def _are_labels(root: Path, names: Sequence[str]) -> bool:
     """Whether some of the files hold lines of numbers, and most of those that are not empty."""
+    texts = _beginnings(root, names) or _beginnings(root, [name for name in names if not _is_empty(root / name)])
+    found = [_NUMBERS.match(text) is not None for text in texts]
+    return any(found) and sum(found) >= _MOST * len(found)
+
+
+def _beginnings(root: Path, names: Sequence[str]) -> list[str]:
+    """How some of the files begin, without those that are empty."""
     found = []
     for name in names[:: max(1, len(names) // _PROBED)]:
-        try:
-            text = decode_text(read_start(root / name, _START))[0].strip()
-        except (OSError, UnicodeDecodeError):
-            continue
-        found += [_NUMBERS.match(text) is not None] if text else []
-    return any(found) and sum(found) >= _MOST * len(found)
+        with suppress(OSError, UnicodeDecodeError):
+            found.append(decode_text(read_start(root / name, _START))[0].strip())
+    return list(filter(None, found))
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file that can be read has no text but spaces."""
+    try:
+        return not read_start(path, _START).strip()
+    except OSError:
+        return False
 
 
 def is_nameless(dataset: Dataset) -> bool:

@@ -50,4 +50,5 @@ INFO = TaskInfo(
         "macro_f1": "macro F1",
     },
     ranges={"label_smoothing": (0.0, 0.9999), "mixup": (0.0, 100.0)},
+    imbalance_remedy="use class weights or the balanced sampler, and judge by macro averages rather than accuracy",
 )

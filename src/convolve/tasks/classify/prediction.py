@@ -34,6 +34,11 @@ class ClassPrediction:
     classes: tuple[tuple[str, float], ...] = ()
     error: str = ""
 
+    @property
+    def overlay(self) -> str:
+        """Nothing, as no image is drawn."""
+        return ""
+
     def cells(self) -> Mapping[str, str]:
         """For people."""
         likely = ", ".join(f"{name} {probability:.1%}" for name, probability in self.classes)

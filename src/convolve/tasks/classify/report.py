@@ -17,7 +17,7 @@ from convolve.explainers.methods import default_method
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.ranking import nanmean
 from convolve.reports.heatmaps import ramp_uri
-from convolve.reports.report import Headline, Section, count_of, format_interval, percent
+from convolve.reports.report import Headline, Section, format_count, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.runtime import Runtime
 from convolve.tasks.classify.evaluation import ClassResults, Evaluation
@@ -37,7 +37,7 @@ _BLUR = 0.05
 
 def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics worth the top of a page, with the 95 % interval of each that is a fraction of the images."""
-    metrics, intervals, images = evaluation.metrics, evaluation.intervals, count_of(evaluation.images, "images")
+    metrics, intervals, images = evaluation.metrics, evaluation.intervals, format_count(evaluation.images, "images")
     found: list[Headline] = []
     for name, label in INFO.metric_titles.items():
         if name in metrics:
@@ -95,7 +95,7 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     if reject := calibration.reject:
         yield (
             f"rejecting images below a confidence of {reject.threshold:.2f} leaves "
-            f"{count_of(reject.images, 'validation images')} ({percent(reject.coverage)}), of which "
+            f"{format_count(reject.images, 'validation images')} ({percent(reject.coverage)}), of which "
             f"{percent(reject.accuracy)} are right ({format_interval(reject.interval)})"
         )
 
@@ -130,13 +130,13 @@ def _calibration_section(evaluation: Evaluation) -> Section:
     context = {
         "calibration": calibration,
         "figure": as_svg(reliability_figure(calibration.before, calibration.after), "reliability"),
-        "images": count_of(evaluation.images, "images"),
+        "images": format_count(evaluation.images, "images"),
         "bins": len(calibration.before.counts),
         "chance": chance,
         "blurred": not chance <= _BLUR,
         "single": single,
         "reject": reject,
-        "reject_images": count_of(reject.images, "validation images") if reject else "",
+        "reject_images": format_count(reject.images, "validation images") if reject else "",
         "reject_interval": format_interval(reject.interval) if reject else "",
     }
     return Section("calibration", "Calibration", (_HOME, "calibration.html.j2"), context)

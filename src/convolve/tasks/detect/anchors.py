@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from convolve.datasets.boxes import Boxes
+from convolve.datasets.input_boxes import input_matrices
 from convolve.layers.anchors import fit_anchors, mean_best_overlap
 from convolve.reports.drawing import as_svg
-from convolve.reports.report import Section, count_of
+from convolve.reports.report import Section, format_count
 from convolve.tasks.detect.charts import anchor_figure
 from convolve.tasks.detect.options import DetectDataOptions
-from convolve.tasks.detect.placement import input_matrices
 from convolve.values import Dataset, Floats, Indices, Preprocessing
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class FoundAnchors:
         """One line."""
         sizes = ", ".join(f"{width:.0f}x{height:.0f}" for width, height in self.anchors.tolist())
         yield (
-            f"{count_of(len(self.anchors), 'anchors')} at {self.size[1]}x{self.size[0]}: {sizes}; "
+            f"{format_count(len(self.anchors), 'anchors')} at {self.size[1]}x{self.size[0]}: {sizes}; "
             f"the best one overlaps a box by an IoU of {self._overlap():.2f} on average"
         )
 
@@ -72,8 +72,8 @@ def anchor_section(sides: Floats, anchors: Floats) -> Section:
     context = {
         "figure": as_svg(anchor_figure(sides, anchors), "anchors"),
         "fit": mean_best_overlap(torch.from_numpy(sides), torch.from_numpy(anchors)),
-        "boxes": count_of(len(sides), "boxes"),
-        "sizes": count_of(len(anchors), "sizes"),
+        "boxes": format_count(len(sides), "boxes"),
+        "sizes": format_count(len(anchors), "sizes"),
         "anchors": [f"{width:.0f}×{height:.0f}" for width, height in anchors.tolist()],
     }
     return Section("anchors", "Anchors", (_HOME, "anchors.html.j2"), context)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.boxes import Boxes
+from convolve.datasets.input_boxes import input_matrices, to_image, to_input
+from convolve.metrics.boxes import box_areas
 from convolve.metrics.coco_metrics import CocoMetrics, coco_metrics
 from convolve.metrics.confusion import ClassMetrics
 from convolve.metrics.detection_confusion import detection_confusion
@@ -29,7 +31,6 @@ from convolve.metrics.precision_recall import (
 )
 from convolve.metrics.voc_metrics import VocMetrics, voc_metrics
 from convolve.targets import BoxTargets
-from convolve.tasks.detect.placement import input_matrices, to_image
 from convolve.tasks.info import finite_or_none
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Batch, Flags, Indices
@@ -70,7 +71,8 @@ class Evaluation:
     ``intervals`` are the 95 % ones of AP50 and AP. At ``threshold`` the ``classes`` have their precision and recall,
     ``matrix`` (C + 1, C + 1) counts which class was found as which, with what is missed and what is not there in its
     last column and row, and the ``worst`` images are those of the most mistakes. ``curves`` are those of each class at
-    an IoU of 0.5; ``errors`` says what costs how much average precision.
+    an IoU of 0.5; ``errors`` says what costs how much average precision. ``unseen`` objects lie, most of each, outside
+    of what the network's input shows of the images; they count as missed.
     """
 
     split: str
@@ -86,6 +88,7 @@ class Evaluation:
     curves: tuple[PrecisionRecall, ...]
     errors: ErrorCosts
     worst: tuple[EvaluatedImage, ...]
+    unseen: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and lists; an undefined metric is null."""
@@ -114,6 +117,7 @@ class Evaluation:
                 for index, name in enumerate(self.names)
             },
             "confusion": self.matrix.tolist(),
+            "unseen": self.unseen,
             "errors": {
                 name: {"count": each.count, "cost": finite_or_none(each.cost)}
                 for name, each in errors.items()
@@ -174,6 +178,7 @@ def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
         curves=tuple(precision_recall_curves(judged)),
         errors=error_costs(objects, find_errors(objects, detections, count)),
         worst=tuple(_worst_images(objects, detections, judged, images, threshold)),
+        unseen=_count_unseen(objects, images, data),
     )
 
 
@@ -214,6 +219,16 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
         ground_truth.difficult[rows],
     )
     return objects, Detections(boxes, inputs.scores, inputs.classes, inputs.images), images
+
+
+def _count_unseen(objects: ObjectBoxes, images: Indices, data: EvaluationData) -> int:
+    """How many objects have less of their area in the network's input than a box needs in training."""
+    ground_truth = cast(Boxes, data.dataset.ground_truths["boxes"])
+    sizes = ground_truth.sizes[images]
+    moved = to_input(objects.boxes, input_matrices(sizes, data.preprocessing)[objects.images])
+    limits = np.array([data.preprocessing.width, data.preprocessing.height] * 2)
+    visible = box_areas(np.clip(moved, 0, limits))
+    return int(((visible < ground_truth.min_visible * box_areas(moved)) & ~objects.ignored).sum())
 
 
 def _micro_metrics(found: DetectionCounts) -> dict[str, float]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from convolve.datasets.class_colors import class_color
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.layers.box_head import BoxHead, Maps
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.tasks.detect.task import Detect
 from convolve.values import Flags, Floats, Indices, Preprocessing
 
@@ -53,7 +53,7 @@ class DetectionScore:
             found = self.head.decode(tuple(each.float() for each in outputs), self.size)
         images = torch.arange(len(self.classes), device=found.scores.device)
         scores = found.scores[images, :, self.classes.to(images.device)]
-        overlap = overlaps(self.boxes.to(scores)[:, None], found.boxes.detach())
+        overlap = box_iou(self.boxes.to(scores)[:, None], found.boxes.detach())
         return (scores * overlap).amax(1)
 
     def take(self, indices: Tensor) -> DetectionScore:

@@ -93,4 +93,5 @@ INFO = TaskInfo(
     fits=("letterbox", "stretch", "crop"),
     reflect=False,
     ranges={"min_visible": (0.0, 1.0), "nms_iou": (0.0, 1.0)},
+    imbalance_remedy="add images of the rare classes, and judge by the AP of each class",
 )

@@ -51,12 +51,12 @@ def yolo_lines(prediction: BoxPrediction) -> str:
 
 def _results(prediction: BoxPrediction, number: int, numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
     for each in prediction.detections:
-        left, top, right, bottom = (round(edge, 2) for edge in each.box)
+        left, top, right, bottom = each.box
         yield {
             "image_id": number,
             "category_id": numbers[each.name],
-            "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
-            "score": round(each.score, 6),
+            "bbox": [left, top, right - left, bottom - top],
+            "score": each.score,
         }
 
 

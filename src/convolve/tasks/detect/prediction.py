@@ -20,7 +20,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.options import DetectPredictOptions
 from convolve.tasks.detect.output_files import check_files, write_files, yolo_lines
-from convolve.tasks.detect.suppression import Found, SuppressionRule, best_candidates, suppress
+from convolve.tasks.detect.suppression import RankedBoxes, SuppressionRule, best_candidates, suppress
 from convolve.tasks.detect.views import View, cut_views, merge_views
 from convolve.tasks.info import class_columns
 from convolve.values import Images, Pixels, Preprocessing
@@ -189,7 +189,7 @@ class BoxPredictor:
             return None
         return write_files(self._options.out, [one for one in predictions if not one.error], self._task.classes)
 
-    def _candidates(self, views: Sequence[View]) -> Iterator[Found]:
+    def _candidates(self, views: Sequence[View]) -> Iterator[RankedBoxes]:
         """The candidates of each view, in pixels of the input."""
         area = self._preprocessing.height * self._preprocessing.width
         count = max(1, _PIXELS_AT_ONCE // area)

@@ -22,7 +22,7 @@ from convolve.layers.box_head import BoxHead
 from convolve.metrics.confusion import Fractions
 from convolve.metrics.detection_errors import ErrorCost
 from convolve.reports.drawing import as_svg
-from convolve.reports.report import Headline, Section, count_of, format_interval, percent
+from convolve.reports.report import Headline, Section, format_count, format_interval, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
@@ -43,7 +43,7 @@ _AP50 = "average precision where an overlap (IoU) of 0.5 makes a detection right
 _AP = "the mean of that over overlaps of 0.50, 0.55 … 0.95 (COCO)"
 _VOC = "as AP50, but by the rules of Pascal VOC from 2010"
 _ERRORS = {
-    "classification": "right place, wrong class",
+    "classification": "right position, wrong class",
     "localization": "right class, but an overlap below 0.5",
     "both": "wrong class and an overlap below 0.5",
     "duplicate": "an object that a better detection has found already",
@@ -64,7 +64,7 @@ class Comparison:
 def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics worth the top of a page; those of average precision with their 95 % intervals."""
     metrics, intervals = evaluation.metrics, evaluation.intervals._asdict()
-    images = count_of(evaluation.images, "images")
+    images = format_count(evaluation.images, "images")
     at = f"at a confidence of {evaluation.threshold:.2f}"
     found = []
     for name, label in INFO.metric_titles.items():
@@ -110,10 +110,23 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     if len(evaluation.names) > _MOST_CLASSES:
         table.add_row(f"and {len(evaluation.names) - _MOST_CLASSES} more in the report")
     yield table
+    if evaluation.unseen:
+        yield Text(f"note: {unseen_note(evaluation)}")
     costs = {name: each.cost for name, each in error_kinds(evaluation).items() if each.cost > 0}
     if costs:
         worst = max(costs, key=costs.__getitem__)
         yield f"what costs most: {worst} ({_ERRORS[worst]}), {100 * costs[worst]:.1f} points of AP50"
+
+
+def unseen_note(evaluation: Evaluation) -> str:
+    """What it means that the network's input does not show some objects; nothing where it shows all."""
+    if not evaluation.unseen:
+        return ""
+    number = f"{evaluation.unseen:,} of {int(evaluation.voc.objects.sum()):,}"
+    return (
+        f"{number} objects lie outside of what --fit crop leaves of the images, and count as missed; --fit letterbox "
+        "shows all."
+    )
 
 
 def error_kinds(evaluation: Evaluation) -> Mapping[str, ErrorCost]:
@@ -139,8 +152,8 @@ def compare_boxes(
     for one in evaluated:
         with suppress(ImageError):
             image = dataset.images.read(one.index)
-            note = f"{count_of(int(one.missed.sum()), 'objects')} missed"
-            note += f", {count_of(int((~one.right).sum()), 'false alarms')}"
+            note = f"{format_count(int(one.missed.sum()), 'objects')} missed"
+            note += f", {format_count(int((~one.right).sum()), 'false alarms')}"
             uri = thumbnail(side_by_side(image, one, names), _WIDTH)
             found.append(Comparison(dataset.images.name(one.index), uri, note))
     return tuple(found)
@@ -207,6 +220,7 @@ def _error_section(evaluation: Evaluation) -> Section:
     kinds = error_kinds(evaluation)
     costs = [each.cost for each in kinds.values()]
     context = {
+        "note": unseen_note(evaluation),
         "figure": as_svg(error_figure(list(kinds), costs), "errors"),
         "rows": [(name, _ERRORS[name], each.count, each.cost) for name, each in kinds.items()],
         "all": [

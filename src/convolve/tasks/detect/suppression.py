@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from convolve.layers.box_head import Candidates
-from convolve.layers.overlaps import overlaps
+from convolve.layers.overlaps import box_iou
 from convolve.tasks.detect.options import Suppression
 
 LEAST_SCORE = 0.005
@@ -36,16 +36,16 @@ class SuppressionRule:
     most: int = 100
 
 
-class Found(NamedTuple):
+class RankedBoxes(NamedTuple):
     """K boxes of one image, the highest scores first: (K, 4) left, top, right, bottom; (K,) scores; (K,) classes."""
 
     boxes: Tensor
     scores: Tensor
     classes: Tensor
 
-    def take(self, rows: Tensor) -> Found:
+    def take(self, rows: Tensor) -> RankedBoxes:
         """Some of them, in the order asked."""
-        return Found(self.boxes[rows], self.scores[rows], self.classes[rows])
+        return RankedBoxes(self.boxes[rows], self.scores[rows], self.classes[rows])
 
 
 def detect(candidates: Candidates, rule: SuppressionRule) -> Tensor:
@@ -59,7 +59,7 @@ def detect(candidates: Candidates, rule: SuppressionRule) -> Tensor:
     return detections
 
 
-def best_candidates(candidates: Candidates, threshold: float) -> list[Found]:
+def best_candidates(candidates: Candidates, threshold: float) -> list[RankedBoxes]:
     """Those of each image with a score of at least ``threshold``, a thousand at most, in main memory: so few are
     suppressed there as fast, in double precision, which not every GPU has. Boxes without an area and what is not a
     finite number are left out.
@@ -73,10 +73,10 @@ def best_candidates(candidates: Candidates, threshold: float) -> list[Found]:
     boxes = candidates.boxes.gather(1, rows[..., None].expand(-1, -1, 4)).cpu()
     scores, kinds = scores.cpu(), kinds.cpu()
     counts = ((scores >= threshold) & (scores > 0)).sum(1).tolist()
-    return [Found(boxes[i, :count], scores[i, :count], kinds[i, :count]) for i, count in enumerate(counts)]
+    return [RankedBoxes(boxes[i, :count], scores[i, :count], kinds[i, :count]) for i, count in enumerate(counts)]
 
 
-def suppress(found: Found, rule: SuppressionRule) -> Found:
+def suppress(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:
     """The detections of an image that are left, those of the highest scores first."""
     from torchvision.ops import nms  # whose import takes a moment
 
@@ -90,10 +90,10 @@ def suppress(found: Found, rule: SuppressionRule) -> Found:
     return found.take(nms(boxes, found.scores.double(), rule.iou)[: rule.most])
 
 
-def _soften(found: Found, rule: SuppressionRule) -> Found:
+def _soften(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:
     """In the order in which they are chosen, with the scores that they then have."""
     same = found.classes[:, None] == found.classes
-    decay = torch.exp(-(overlaps(found.boxes[:, None], found.boxes) ** 2) / _SIGMA).where(same, 1.0)
+    decay = torch.exp(-(box_iou(found.boxes[:, None], found.boxes) ** 2) / _SIGMA).where(same, 1.0)
     left, order, scores = found.scores.clone(), [], []
     for _ in range(min(rule.most, len(left))):
         score, best = left.max(0)
@@ -103,4 +103,4 @@ def _soften(found: Found, rule: SuppressionRule) -> Found:
         left[best] = 0.0
     rows, final = torch.stack(order), torch.stack(scores)
     enough = final >= rule.threshold
-    return Found(found.boxes[rows], final, found.classes[rows]).take(enough)
+    return RankedBoxes(found.boxes[rows], final, found.classes[rows]).take(enough)

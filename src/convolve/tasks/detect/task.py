@@ -207,6 +207,13 @@ class Detect(Task):
 
         return explanation_targets(self, inputs, sizes, classes, preprocessing)
 
+    def explanation_method(self, stage: str | None) -> tuple[str, str]:
+        """Layer-CAM, which weighs each position by its own gradient. The score of a box has gradients around the box
+        alone, and their mean, by which Grad-CAM weighs a map, counts for the other objects in it too.
+        """
+        del stage
+        return "layer-cam", "the score is that of one box, and only weights of each position's own keep to it"
+
     def probabilities(self, inputs: Tensor) -> Maps:
         """(N, C, H, W) to the network's own maps, whose scores an explanation's target reads."""
         return self._outputs(inputs)

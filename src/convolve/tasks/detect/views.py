@@ -1,7 +1,8 @@
 """The parts of an image that a network sees: the image as a whole, and with tiles overlapping parts of it too.
 
 A box that ends where its tile does, and the image goes on, is cut off: it is left out, since a neighboring tile or the
-image as a whole shows the object entirely. What several views show is one object for non-maximum suppression over all
+image as a whole shows the object entirely. So are, where there are tiles, boxes that end where the image as a whole is
+cropped. What several views show is one object for non-maximum suppression over all
 of them.
 """
 
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from convolve.datasets.input_boxes import input_matrices, to_image, undo_matrices
 from convolve.datasets.preprocess import fit_to_input
-from convolve.tasks.detect.placement import input_matrices, undo_matrices
-from convolve.tasks.detect.suppression import CONSIDERED, Found
+from convolve.tasks.detect.suppression import CONSIDERED, RankedBoxes
 from convolve.values import Matrices, Pixels, Preprocessing
 
 _OVERLAP = 1 / 4
@@ -43,42 +44,60 @@ def cut_views(
     where it is larger than ``tile``, its parts at full size.
     """
     matrix = input_matrices(np.array([size]), preprocessing)[0]
-    yield View(fit_to_input(small, preprocessing), matrix)
     if tile is None or whole is None or max(size) <= tile:
+        yield View(fit_to_input(small, preprocessing), matrix)
         return
+    yield View(fit_to_input(small, preprocessing), matrix, _visible_edges(matrix, size, preprocessing))
     height, width = size
+    if preprocessing.fit == "crop":
+        tile = min(tile, height, width)  # so that nothing of a tile is cropped
     for top in _starts(height, tile):
         for left in _starts(width, tile):
             bottom, right = min(top + tile, height), min(left + tile, width)
             part = whole[top:bottom, left:right]
             matrix = input_matrices(np.array([part.shape[:2]]), preprocessing)[0]
             matrix[:, 2] -= matrix[:, :2] @ (left, top)
-            edges = (
-                left or -np.inf,
-                top or -np.inf,
-                np.inf if right == width else right,
-                np.inf if bottom == height else bottom,
-            )
-            yield View(fit_to_input(part, preprocessing), matrix, edges)
+            yield View(fit_to_input(part, preprocessing), matrix, _inner_edges((left, top, right, bottom), size))
 
 
-def merge_views(found: Sequence[Found], views: Sequence[View]) -> Found:
+def _visible_edges(
+    matrix: Matrices, size: tuple[int, int], preprocessing: Preprocessing
+) -> tuple[float, float, float, float]:
+    """The edges of what the input shows of an image of a ``size`` (height, width) that the ``matrix`` takes there."""
+    inputs = np.array([[0.0, 0.0, preprocessing.width, preprocessing.height]])
+    left, top, right, bottom = to_image(inputs, matrix[None], np.array([size]))[0].tolist()
+    return _inner_edges((left, top, right, bottom), size)
+
+
+def _inner_edges(part: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a part of an image of a ``size`` (height, width), infinite where both end."""
+    left, top, right, bottom = part
+    height, width = size
+    return (
+        -np.inf if left < 1 else left,
+        -np.inf if top < 1 else top,
+        np.inf if right > width - 1 else right,
+        np.inf if bottom > height - 1 else bottom,
+    )
+
+
+def merge_views(found: Sequence[RankedBoxes], views: Sequence[View]) -> RankedBoxes:
     """What was found in the views of an image, in that image's pixels, the highest scores first."""
     parts = [_in_image(one, view) for one, view in zip(found, views, strict=True)]
-    merged = Found(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    merged = RankedBoxes(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     return merged.take(merged.scores.argsort(descending=True, stable=True)[: CONSIDERED * 4])
 
 
-def _in_image(found: Found, view: View) -> Found:
+def _in_image(found: RankedBoxes, view: View) -> RankedBoxes:
     """The boxes of a view that are not cut off, in pixels of the image."""
     boxes = torch.from_numpy(undo_matrices(found.boxes.double().numpy(), view.matrix[None]))
     edges = torch.tensor(view.edges, dtype=torch.float64)
     finite = edges[torch.isfinite(edges)]
     if not len(finite):
-        return Found(boxes, found.scores, found.classes)
+        return RankedBoxes(boxes, found.scores, found.classes)
     near = _NEAR * float(max(view.pixels.shape[:2]) / min(view.matrix[[0, 1], [0, 1]]))
     inside = (boxes[:, :2] > edges[:2] + near).all(1) & (boxes[:, 2:] < edges[2:] - near).all(1)
-    return Found(boxes, found.scores, found.classes).take(inside.nonzero()[:, 0])
+    return RankedBoxes(boxes, found.scores, found.classes).take(inside.nonzero()[:, 0])
 
 
 def _starts(length: int, tile: int) -> list[int]:

@@ -57,4 +57,5 @@ INFO = TaskInfo(
         "boundary_f": "boundary F",
     },
     fits=("crop", "letterbox", "stretch", "tiles"),
+    imbalance_remedy="use class weights, and judge by mean IoU rather than pixel accuracy",
 )

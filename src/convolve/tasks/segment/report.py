@@ -18,7 +18,7 @@ from convolve.datasets.masks import colorize
 from convolve.errors import ImageError
 from convolve.metrics.confusion import class_metrics
 from convolve.metrics.ranking import nanmean
-from convolve.reports.report import Headline, Section, count_of, percent
+from convolve.reports.report import Headline, Section, format_count, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
@@ -47,7 +47,7 @@ class Comparison:
 
 def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics of all pixels, with the number of images: pixels of one image are too alike for an interval."""
-    images = count_of(evaluation.images, "images")
+    images = format_count(evaluation.images, "images")
     return tuple(
         Headline(label, percent(evaluation.metrics[name]), images) for name, label in INFO.metric_titles.items()
     )

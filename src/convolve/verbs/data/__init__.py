@@ -142,7 +142,7 @@ def run(options: Data, listener: Listener) -> Examined:
     if options.fix:
         check_table(options.fix, dataset, ground_truth)
     measured = survey(dataset.images, listener=listener)
-    findings = diagnose(dataset, ground_truth, None, measured, listener=listener)
+    findings = diagnose(dataset, ground_truth, None, measured, task.imbalance_remedy, listener)
     identity = fingerprint(dataset, ground_truth, findings.usable, measured.digests)
     cleaned = clean(options.fix, dataset, ground_truth, findings) if options.fix else None
     examined = Examined(dataset, task.ground_truth, findings, identity, options.sheet, cleaned, options.report, judged)

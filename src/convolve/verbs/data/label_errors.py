@@ -152,11 +152,11 @@ def _write_csv(path: Path, errors: Sequence[LabelError]) -> None:
 def _write_page(judged: JudgedLabels) -> None:
     from convolve import __version__
     from convolve.reports.page import write_report
-    from convolve.reports.report import Headline, Report, count_of, percent
+    from convolve.reports.report import Headline, Report, format_count, percent
 
     found, held_out = judged.found, judged.held_out
     headlines = (
-        Headline("likely wrong", f"{len(judged.errors):,}", f"of {count_of(len(held_out.labels), 'images')}"),
+        Headline("likely wrong", f"{len(judged.errors):,}", f"of {format_count(len(held_out.labels), 'images')}"),
         Headline("estimated wrong", percent(found.estimated), "of the labels, by the confident joint"),
     )
     data = str(judged.recipe.data)

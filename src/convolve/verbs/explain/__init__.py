@@ -60,7 +60,8 @@ class Explain:
     """Images and folders of images, `-` for names from standard input; by default some of the run's test split."""
     _: KW_ONLY
     method: Annotated[tuple[AttributionMethod, ...], _SEVERAL] = ()
-    """Methods of attribution, shown side by side; by default `cam` where the network allows it, else `grad-cam`."""
+    """Methods of attribution, shown side by side; by default `cam` where the network allows it, else `grad-cam`, and
+    `layer-cam` for detection."""
     classes: Annotated[tuple[str, ...], _SEVERAL] = ()
     """Classes to explain, shown side by side; by default the predicted one, in segmentation that of most pixels."""
     stage: str | None = None

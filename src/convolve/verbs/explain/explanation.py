@@ -8,13 +8,13 @@ from functools import partial
 
 from convolve.choices import View
 from convolve.errors import DataError, OptionError
-from convolve.explainers.methods import default_method
 from convolve.explainers.score_targets import check_image_output
 from convolve.models import Network
 from convolve.progress import Listener, Message, Progress
 from convolve.runtime import Runtime
 from convolve.setup.prepare import build_network
 from convolve.setup.restore import restore_task
+from convolve.tasks.task import Task
 from convolve.training.run import Run, inner_path, open_run
 from convolve.verbs.explain import Explain
 from convolve.verbs.explain.images import (
@@ -41,7 +41,7 @@ def explain(options: Explain, listener: Listener) -> Explanation:
     chosen = choose_images(options.images, run, task)
     images = chosen.images
     classes = class_indices(options.classes, task.classes)
-    methods = _choose_methods(options, task.network, listener)
+    methods = _choose_methods(options, task, listener)
     context = Context(options, methods, classes, run, task, runtime)
     if options.checks.boxes:
         check_annotations(options.checks.boxes, images)
@@ -82,11 +82,12 @@ def class_indices(names: Sequence[str], classes: Sequence[str]) -> tuple[int, ..
     return tuple(list(classes).index(name) for name in dict.fromkeys(names))
 
 
-def _choose_methods(options: Explain, network: Network, listener: Listener) -> tuple[str, ...]:
+def _choose_methods(options: Explain, task: Task, listener: Listener) -> tuple[str, ...]:
     """The names of the methods; the default one is announced with its reason.
 
     Raises `OptionError` for an unknown stage, and `NetworkError` for a view that the network cannot give.
     """
+    network = task.network
     if options.stage is not None and options.stage not in network.strides:
         stages = ", ".join(network.strides)
         raise OptionError(f"{network.card.name} has no stage '{options.stage}'; its stages are {stages}.")
@@ -95,9 +96,9 @@ def _choose_methods(options: Explain, network: Network, listener: Listener) -> t
             check_image_output(network, f"--show {view}")
     if options.method:
         return tuple(dict.fromkeys(options.method))
-    method, reason = default_method(network, options.stage)
-    listener(Message(f"{method.name}: {reason}"))
-    return (method.name,)
+    method, reason = task.explanation_method(options.stage)
+    listener(Message(f"{method}: {reason}"))
+    return (method,)
 
 
 def _initialize(run: Run, runtime: Runtime) -> Network:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.boxes import Boxes
+from convolve.datasets.input_boxes import input_matrices, to_input
 from convolve.datasets.parallel import reader_threads
-from convolve.datasets.preprocess import fit_matrix, fit_to_input, least_side, normalize
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.datasets.voc import read_voc
 from convolve.errors import DataError, ImageError
 from convolve.explainers.explanation_targets import ExplanationTargets
@@ -151,9 +152,8 @@ def annotated_boxes(
 
 def _in_input(boxes: BoxArray, size: tuple[int, int], preprocessing: Preprocessing) -> BoxArray:
     """Boxes of an image of that height and width in pixels of the input, what lies outside of it cut off."""
-    matrix = fit_matrix(*size, preprocessing)
-    scales, shifts = np.tile(matrix[[0, 1], [0, 1]], 2), np.tile(matrix[:, 2], 2)
-    boxes = np.clip(boxes * scales + shifts, 0, np.array([preprocessing.width, preprocessing.height] * 2))
+    boxes = to_input(boxes, input_matrices(np.array([size]), preprocessing))
+    boxes = np.clip(boxes, 0, np.array([preprocessing.width, preprocessing.height] * 2))
     return np.asarray(boxes[box_areas(boxes) > 0])
 
 

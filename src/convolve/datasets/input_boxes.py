@@ -1,4 +1,4 @@
-"""Where images of any size are in the network's input, and back again."""
+"""Where boxes in images of any size are in the network's input, and back again."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def input_matrices(sizes: Indices, preprocessing: Preprocessing) -> Matrices:
     matrices = box_matrices(source_boxes(small, preprocessing), preprocessing)
     matrices[:, [0, 1], [0, 1]] *= small[:, ::-1] / np.maximum(sizes[:, ::-1], 1)
     return matrices
+
+
+def to_input(boxes: npt.NDArray[np.float64], matrices: Matrices) -> npt.NDArray[np.float64]:
+    """(M, 4) boxes in pixels of their images to those of the input, also beyond its edges, by ``matrices`` (M or 1, 2,
+    3) that only scale and shift.
+    """
+    scales, shifts = matrices[:, [0, 1], [0, 1]], matrices[:, :, 2]
+    scaled: npt.NDArray[np.float64] = boxes * np.tile(scales, 2) + np.tile(shifts, 2)
+    return scaled
 
 
 def to_image(boxes: npt.NDArray[np.float64], matrices: Matrices, sizes: Indices) -> npt.NDArray[np.float64]:
