@@ -11,7 +11,7 @@ import contextlib
 import difflib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -84,6 +84,55 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "they belong to another network."
         )
     return {names[name]: value for name, value in state.items()}
+
+
+def is_efficientnet_pytorch(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict has the names of the package EfficientNet-PyTorch, in which EfficientNet-Lite was published
+    for PyTorch too.
+    """
+    return "_conv_stem.weight" in state
+
+
+def from_efficientnet_pytorch(state: Mapping[str, Tensor], blocks: Sequence[str]) -> dict[str, Tensor]:
+    """A state dict of EfficientNet-PyTorch under timm's names; ``blocks`` are timm's, such as `blocks.1.0`, in their
+    order. What has no counterpart keeps its name.
+    """
+    names = dict(_EFFICIENTNET_PYTORCH)
+    for number, block in enumerate(blocks):
+        expands = f"_blocks.{number}._expand_conv.weight" in state
+        inner = _EXPANDING_BLOCK if expands else _FIRST_BLOCK
+        names |= {f"_blocks.{number}.{theirs}": f"{block}.{ours}" for theirs, ours in inner.items()}
+    parts = {key: key.rpartition(".") for key in state}
+    return {f"{names.get(module, module)}.{leaf}": state[key] for key, (module, _, leaf) in parts.items()}
+
+
+def efficientnet_preprocessing(name: str, height: int, width: int) -> Preprocessing:
+    """What EfficientNet-PyTorch's weights of a network of this name were trained with: (pixel - 127) / 128 for the Lite
+    variants, ImageNet's mean and deviation for the others.
+    """
+    if "lite" in name:
+        return Preprocessing(height, width, 3, "crop", (127 / 255,) * 3, (128 / 255,) * 3)
+    return Preprocessing(height, width, 3, "crop", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+_EFFICIENTNET_PYTORCH = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_GATE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2", **_GATE}
+_EXPANDING_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+    **_GATE,
+}
 
 
 def key_map(network: Network) -> dict[str, str]:

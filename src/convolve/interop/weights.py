@@ -5,6 +5,7 @@ Files are read without running anything that they hold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,9 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
         return timm.rename(network, torchvision.current_names(state))
     if library_of(name):
         names = own_names(network)
+        if timm.is_efficientnet_pytorch(state):
+            blocks = dict.fromkeys(found[0] for key in names if (found := re.match(r"blocks\.\d+\.\d+", key)))
+            state = timm.from_efficientnet_pytorch(state, list(blocks))
         return {names.get(key, key): value for key, value in torchvision.current_names(state).items()}
     return state
 

@@ -12,6 +12,7 @@ from convolve import models
 from convolve.errors import RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
+from convolve.interop.timm import efficientnet_preprocessing, is_efficientnet_pytorch
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Network
 from convolve.models.weights import inherited_layers, load_weights, translate
@@ -55,7 +56,11 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
         preprocessing = run.manifest.preprocessing
         return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
     state = read_weights(path)
-    known = preprocessing_of(models.card(network)) if NUMBERS in state else None
+    card, known = models.card(network), None
+    if NUMBERS in state:
+        known = preprocessing_of(card)
+    elif is_efficientnet_pytorch(state):
+        known = efficientnet_preprocessing(card.name, *card.input[1:])
     channels = known.channels if known else next((each.shape[1] for each in state.values() if each.ndim == 4), 3)
     return StartingWeights(state, channels, known, str(path))
 
