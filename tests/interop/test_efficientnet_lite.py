@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from convolve.datasets.preprocess import fit_to_input, normalize
+from convolve.datasets.preprocess import normalize
 from convolve.interop.timm import from_efficientnet_pytorch
 from convolve.models import create
 from convolve.setup.starting_weights import find_starting_weights
@@ -69,9 +69,10 @@ def test_photographs_are_recognized() -> None:
     assert start.load(network) == "all of them fit"
     for name, right in PHOTOS.items():
         with Image.open(SHARED / "data" / "photos" / name) as photo:
-            (width, height), half = photo.size, int(0.4375 * min(photo.size))  # the central 7/8, as it was evaluated
-            center = photo.crop((width // 2 - half, height // 2 - half, width // 2 + half, height // 2 + half))
-        pixels = fit_to_input(np.asarray(center.convert("RGB")), start.preprocessing)
+            scale = 256 / min(photo.size)  # as it was evaluated: the central 224 of 256 pixels
+            larger = photo.convert("RGB").resize([round(scale * side) for side in photo.size], Image.Resampling.BICUBIC)
+        left, top = ((side - 224) // 2 for side in larger.size)
+        pixels = np.asarray(larger.crop((left, top, left + 224, top + 224)))
         images = torch.from_numpy(normalize(pixels[None], start.preprocessing)).permute(0, 3, 1, 2)
         assert int(network(images).argmax()) in right, name
 
