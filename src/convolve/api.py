@@ -232,8 +232,9 @@ def train(
         test: Fraction of the images that is used once, at the end.
         group_by: Regular expression on image names; images with the same first group (or match) stay in one split.
         folds: Number of cross-validation folds; reports mean and standard deviation.
-        weights: Initial weights: a run's folder, a weight file, or `imagenet`. The head is replaced if the classes
-            differ.
+        weights: Initial weights: a run's folder, a weight file, `imagenet` (official ones), `none`, or `auto`, the
+            default: official ones for color photographs, if the network has any. The head is replaced if the
+            classes differ.
         freeze: Freeze this stage and all before it; their batch normalization stays in evaluation mode.
         gap: Replace the head by global average pooling and one fully connected layer (Zhou et al. 2016), for class
             activation maps.
