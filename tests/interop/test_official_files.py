@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,40 +12,14 @@ import torch
 from convolve.errors import WeightsError
 from convolve.interop.official_files import OfficialFile, fetch_file, find_file, read_state
 from convolve.progress import Message, Progress, silent
-
-STATE = {"a.weight": torch.arange(6.0)}
+from tests.weight_server import STATE, offer, published
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
     """A folder that a server offers, and its address; torch's cache is empty, and fetching is allowed."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-        def translate_path(self, path: str) -> str:
-            return str(folder / path.lstrip("/"))
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    monkeypatch.setenv("CONVOLVE_OFFLINE", "0")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.delenv("CONVOLVE_WEIGHTS", raising=False)
-    monkeypatch.delenv("CONVOLVE_MIRRORS", raising=False)
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def published(folder: Path, address: str) -> OfficialFile:
-    """A file with its hash in its name."""
-    torch.save(STATE, folder / "draft")
-    digest = hashlib.sha256((folder / "draft").read_bytes()).hexdigest()
-    path = (folder / "draft").rename(folder / f"net-{digest[:8]}.pth")
-    return OfficialFile(path.name, f"{address}/{path.name}")
+    with offer(tmp_path, monkeypatch) as found:
+        yield found
 
 
 def test_a_file_is_fetched_once_and_the_size_is_said_before(site: tuple[Path, str], tmp_path: Path) -> None:

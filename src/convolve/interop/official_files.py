@@ -50,21 +50,31 @@ class OfficialFile:
 
 def find_file(file: OfficialFile) -> Path | None:
     """Where a file is on this machine: in a folder of `CONVOLVE_WEIGHTS` or in a cache."""
-    named = [Path(folder).expanduser() for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
-    paths = [folder / file.name for folder in (*named, torch_cache())]
+    paths = [folder / file.name for folder in weight_folders()]
     return next((path for path in paths if path.is_file()), None) or _in_hub_cache(file)
 
 
-def read_state(path: Path) -> Mapping[str, Tensor]:
-    """The state dict in an official file. Raises `WeightsError` where the file is not what its name says, `OSError` and
-    `ValueError` where it cannot be read.
-    """
+def weight_folders() -> tuple[Path, ...]:
+    """The folders that are searched, in their order: those of `CONVOLVE_WEIGHTS`, and the cache."""
+    named = os.environ.get(FOLDERS, "").split(os.pathsep)
+    return (*(Path(folder).expanduser() for folder in named if folder), torch_cache())
+
+
+def check_file(path: Path) -> None:
+    """Raise `WeightsError` where a file is not what its name says."""
     published = _HASHED.search(path.name)
     if published:
         with open_file(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         if not digest.startswith(published[1]):
             raise WeightsError(f"{path} is damaged: delete it, and the weights are downloaded again.")
+
+
+def read_state(path: Path) -> Mapping[str, Tensor]:
+    """The state dict in an official file. Raises `WeightsError` where the file is not what its name says, `OSError` and
+    `ValueError` where it cannot be read.
+    """
+    check_file(path)
     state: Mapping[str, Tensor] = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_torch(path)
     return state
 
