@@ -13,7 +13,7 @@ from torch import Tensor
 from convolve.datasets.preprocess import normalize
 from convolve.interop.timm import from_efficientnet_pytorch
 from convolve.models import create
-from convolve.setup.starting_weights import find_starting_weights
+from convolve.setup.starting_weights import StartingWeights, find_starting_weights
 from convolve.training.run import open_run
 from tests.verbs.synthetic import corner_image, save, train
 
@@ -58,6 +58,16 @@ def test_names_inside_a_block_with_squeeze_and_excitation_are_translated() -> No
     assert list(found) == ["blocks.0.0.se.conv_reduce.bias", "blocks.0.0.se.conv_expand.weight"]
 
 
+def test_a_new_head_in_a_librarys_network_begins_with_zeros() -> None:
+    network, other = create(NAME, 5, seed=1), create(NAME, 7, seed=2)
+    start = StartingWeights(other.state_dict(), 3, None, "a file")
+    assert start.load(network) == "initialized with zeros: head.classifier.weight, head.classifier.bias"
+    assert not any(bool(value.any()) for value in network.head.parameters() if value.shape[0] == 5)
+    same = create(NAME, 7, seed=3)
+    assert start.load(same) == "all of them fit"
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in same.state_dict().items())
+
+
 @published
 @torch.no_grad()
 def test_photographs_are_recognized() -> None:
@@ -85,4 +95,4 @@ def test_a_training_starts_from_them(tmp_path: Path) -> None:
     train(tmp_path / "data", network=NAME, weights=FILE, size=32, epochs=1, threads=1, out=tmp_path / "run")
     manifest = open_run(tmp_path / "run").manifest
     assert manifest.preprocessing.mean == (127 / 255,) * 3
-    assert manifest.reasons["weights"] == "randomly initialized: head.classifier.weight, head.classifier.bias"
+    assert manifest.reasons["weights"] == "initialized with zeros: head.classifier.weight, head.classifier.bias"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from convolve import models
@@ -17,6 +18,7 @@ from convolve.interop.official_files import FOLDERS, OFFLINE, fetch_file, find_f
 from convolve.interop.timm import efficientnet_preprocessing, is_efficientnet_pytorch
 from convolve.interop.weights import imagenet_weights, official_file, read_weights, rename
 from convolve.models import Network
+from convolve.models.foreign import library_of
 from convolve.models.weights import inherited_layers, load_weights, translate
 from convolve.progress import Listener, Message, silent
 from convolve.training.run import WEIGHTS, Run, check_file, open_run
@@ -41,11 +43,21 @@ class StartingWeights:
             return load_numbers(network, self.state[NUMBERS])
         state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
+        layers = {name.rpartition(".")[0] for name in initialized}
+        if library_of(network.card.name) and len(layers) == 1:
+            # Libraries initialize for a thousand classes: with few, scores would begin so large that a head on frozen
+            # stages hardly learns. A single new layer learns as well from zeros (Kolesnikov et al. 2020, BiT).
+            with torch.no_grad():
+                for name in initialized:
+                    network.get_parameter(name).zero_()
+            return f"initialized with zeros: {', '.join(initialized)}"
         if not inherited_layers(network, state):
             return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
         loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
-        layers = ", ".join(name.split(".")[-2] for name in loaded)
-        return f"of a shallower network; {layers} are loaded as in the paper, the other layers are randomly initialized"
+        inherited = ", ".join(name.split(".")[-2] for name in loaded)
+        return (
+            f"of a shallower network; {inherited} are loaded as in the paper, the other layers are randomly initialized"
+        )
 
 
 def find_starting_weights(weights: str, network: str, listener: Listener = silent) -> StartingWeights:
