@@ -4,6 +4,7 @@ each is of networks that are trained here, on scikit-learn's digits.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from statistics import mean, stdev
 
@@ -107,4 +108,4 @@ FIGURES: dict[str, Callable[[], Figure]] = {"transfer-few.svg": few_images}
 
 if __name__ == "__main__":
     for name, values in measure().items():
-        print(f'    "{name}": {tuple(values)},')
+        sys.stdout.write(f'    "{name}": {tuple(values)},\n')
