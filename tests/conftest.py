@@ -20,11 +20,12 @@ settings.load_profile("convolve")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Cache and downloads go to a temporary folder, also in the programs that a test starts."""
+    """Cache and downloads go to a temporary folder, also in the programs that a test starts; none are fetched."""
     folder = tmp_path_factory.mktemp("convolve")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVOLVE_CACHE", str(folder / "cache"))
         patch.setenv("CONVOLVE_DATA", str(folder / "data"))
+        patch.setenv("CONVOLVE_OFFLINE", "1")  # official weights are never fetched
         yield folder
 
 

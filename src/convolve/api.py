@@ -13,6 +13,7 @@ from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.layer_table import Layers
+from convolve.verbs.networks.weight_files import WeightFiles
 from convolve.verbs.predict import Predictions
 from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
 from convolve.verbs.train import Folds, Trained
@@ -86,8 +87,10 @@ def networks(
     classes: int | None = None,
     task: str | None = None,
     figure: str | Path | None = None,
+    weights: bool = False,
+    fetch: bool = False,
     progress: bool = True,
-) -> Catalog | Layers:
+) -> Catalog | Layers | WeightFiles:
     """List the networks, or show the layers of one.
 
     Args:
@@ -99,6 +102,8 @@ def networks(
         classes: Number of classes; the published one by default.
         task: List only networks for this task, such as `segment`.
         figure: Write a drawing of the network to this file (.svg or .png).
+        weights: List the official weights that are on this machine: network, size, path and source.
+        fetch: Fetch the network's official weights now, for a training later.
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -232,8 +237,9 @@ def train(
         test: Fraction of the images that is used once, at the end.
         group_by: Regular expression on image names; images with the same first group (or match) stay in one split.
         folds: Number of cross-validation folds; reports mean and standard deviation.
-        weights: Initial weights: a run's folder, a weight file, or `imagenet`. The head is replaced if the classes
-            differ.
+        weights: Initial weights: a run's folder, a weight file, `imagenet` (official ones), `none`, or `auto`, the
+            default: official ones for color photographs, if the network has any. The head is replaced if the
+            classes differ.
         freeze: Freeze this stage and all before it; their batch normalization stays in evaluation mode.
         gap: Replace the head by global average pooling and one fully connected layer (Zhou et al. 2016), for class
             activation maps.

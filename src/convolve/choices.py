@@ -32,3 +32,8 @@ View = Literal[
     "embedding",
     "class-images",
 ]
+
+AUTO: Final = "auto"
+IMAGENET: Final = "imagenet"
+NO_WEIGHTS: Final = "none"
+"""What ``--weights`` takes besides paths: official ImageNet weights where they make sense, those in any case, none."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models import WeightsEnum
 
 from convolve.errors import ConvolveError, WeightsError
 from convolve.interop import timm as timm_names
 from convolve.interop import torchvision
+from convolve.interop.official_files import OfficialFile
 from convolve.interop.weights import SOURCES, imagenet_weights, rename
 from convolve.models import card, create, names
 from convolve.models.weights import load_weights
@@ -25,16 +25,16 @@ MEAN = (0.485, 0.456, 0.406)
 
 
 @pytest.fixture
-def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Mapping[str, Tensor]]:
-    """The files that the two libraries would download, by a part of their address."""
+def downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Mapping[str, Tensor]]:
+    """The files that would be downloaded, by a part of their address."""
     files: dict[str, Mapping[str, Tensor]] = {}
 
-    def download(address: Any, *_: object, **__: object) -> Mapping[str, Tensor]:
-        return next(dict(state) for part, state in files.items() if part in str(address))
+    def download(file: OfficialFile, *_: object) -> Path:
+        torch.save(next(dict(state) for part, state in files.items() if part in file.address), tmp_path / "file.pth")
+        return tmp_path / "file.pth"
 
-    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, *_, **__: download(self.url))
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", download)
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", download)
+    monkeypatch.setattr("convolve.interop.torchvision.fetch_file", download)
+    monkeypatch.setattr("convolve.interop.timm.fetch_file", download)
     return files
 
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_downloaded_ends_in_one_sentence(monkeypatch: pytest.Monk
     def unreachable(*_: object, **__: object) -> None:
         raise OSError("no route to host\nand more")
 
-    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", unreachable)
+    monkeypatch.setattr("convolve.interop.timm.fetch_file", unreachable)
     with pytest.raises(
         ConvolveError,
         match=r"of timm/mobilenetv3_small_050 cannot be downloaded \(no route to host\); try again when timm/",

@@ -15,15 +15,18 @@ from PIL import Image
 from torchvision.models import resnet18
 
 import convolve
-from convolve.errors import NetworkError, OptionError
+from convolve.errors import NetworkError, OptionError, WeightsError
+from convolve.interop import torchvision
 from convolve.models import card, names
 from convolve.progress import Message, Progress
 from convolve.verbs.networks import COMMAND, Networks, catalog
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.layer_table import Layers
+from convolve.verbs.networks.weight_files import WeightFiles
+from tests.weight_server import offer, published
 
 
-def _networks(**options: Any) -> Catalog | Layers:
+def _networks(**options: Any) -> Catalog | Layers | WeightFiles:
     return convolve.networks(**options, progress=False)
 
 
@@ -162,3 +165,38 @@ def test_the_figure_is_self_contained(tmp_path: Path) -> None:
     assert "var(" not in text
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG"
+
+
+def test_official_weights_are_listed_and_fetched_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with offer(tmp_path, monkeypatch) as (folder, address):
+        file = published(folder, address)
+        monkeypatch.setattr(torchvision, "official_file", lambda *_, **__: file)
+        assert _networks(weights=True).as_json()["weights"] == []
+        path = tmp_path / "torch" / "hub" / "checkpoints" / file.name
+        fetched = _networks(name="fcn8s_resnet18", fetch=True).as_json()["weights"]
+        row = {"network": "fcn8s_resnet18", "bytes": path.stat().st_size, "path": str(path), "source": file.address}
+        assert fetched == [row]
+        listed = _networks(weights=True)
+        assert [entry["path"] for entry in listed.as_json()["weights"]] == [str(path)]
+        assert file.name in listed._repr_html_()
+        monkeypatch.setenv("CONVOLVE_WEIGHTS", str(folder))
+        assert [entry["path"] for entry in _networks(weights=True).as_json()["weights"]] == [str(folder / file.name)]
+        (folder / file.name).write_bytes(b"damaged")
+        with pytest.raises(WeightsError, match="is damaged: delete it"):
+            _networks(name="resnet18", fetch=True)
+
+
+def test_weights_that_cannot_be_fetched_end_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"cannot be fetched \(CONVOLVE_OFFLINE is set\); put https://.* into "):
+        _networks(name="vgg16", fetch=True)
+    with pytest.raises(WeightsError, match="no official ImageNet weights of lenet5; choose resnet18"):
+        _networks(name="lenet5", fetch=True)
+    with pytest.raises(OptionError, match="--fetch needs a network; write `convolve networks NAME --fetch`"):
+        _networks(fetch=True)
+    with pytest.raises(OptionError, match="--weights is for the list of networks"):
+        _networks(name="vgg16", weights=True)
+    with pytest.raises(OptionError, match="--weights lists files of weights"):
+        _networks(weights=True, speed=True)
+    with pytest.raises(OptionError, match="--fetch only fetches"):
+        _networks(name="vgg16", fetch=True, classes=3)

@@ -11,7 +11,7 @@ import contextlib
 import difflib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -19,7 +19,9 @@ from torch import Tensor
 
 from convolve.choices import Fit
 from convolve.errors import WeightsError
+from convolve.interop.official_files import OfficialFile, fetch_file, find_file, read_state, refuse_offline
 from convolve.models import Network
+from convolve.progress import Listener, silent
 from convolve.values import Preprocessing
 
 TWINS = {
@@ -40,25 +42,33 @@ TWINS = {
 }
 """Our networks, and those of timm that compute the same; torchvision's DenseNet and ResNeXt have the same names."""
 
+_HUB = "https://huggingface.co"
 _FITS: dict[str, Fit] = {"center": "crop", "stretch": "stretch", "border": "letterbox"}
 
 
-def download(name: str) -> tuple[dict[str, Tensor], Preprocessing, str]:
+def download(name: str, listener: Listener = silent) -> tuple[dict[str, Tensor], Preprocessing, str]:
     """The weights of a network of timm (`resnet26d`, or with the tag of one version `resnet50.a1_in1k`) under timm's
     names, the preprocessing that they were trained for, and where they are from.
 
-    timm downloads them once and caches them. Raises `WeightsError` when there are none or they cannot be downloaded.
+    They are downloaded once and cached. Raises `WeightsError` when there are none or they cannot be downloaded.
     """
     import timm  # takes a second, and need not be installed
     from timm.models import get_pretrained_cfg
 
-    found = get_pretrained_cfg(name)
+    found, file = get_pretrained_cfg(name), official_file(name)
     if found is None or not found.has_weights:
         near = difflib.get_close_matches(name, timm.list_pretrained(), n=1, cutoff=0)
         raise WeightsError(f"timm has no weights of {name}; choose those of timm/{near[0]}.")
     try:
+        if file:
+            overlay = {"state_dict": dict(read_state(find_file(file) or fetch_file(file, listener)))}
+        else:  # in a format that only timm reads
+            refuse_offline()
+            overlay = {}
         with contextlib.redirect_stdout(sys.stderr), torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            network = timm.create_model(name, pretrained=True)
+            network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+    except WeightsError:
+        raise
     except Exception as error:  # of a download, or of a damaged file, which can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise WeightsError(
@@ -69,6 +79,21 @@ def download(name: str) -> tuple[dict[str, Tensor], Preprocessing, str]:
     fit = _FITS[found.crop_mode]
     preprocessing = Preprocessing(height, width, channels, fit, tuple(found.mean), tuple(found.std))
     return network.state_dict(), preprocessing, f"timm/{found.architecture}.{found.tag}"
+
+
+def official_file(name: str) -> OfficialFile | None:
+    """The file of a network's weights, in a repository of the Hugging Face hub or at an address; None where timm has
+    none, or one in a format that only timm reads.
+    """
+    from timm.models import get_pretrained_cfg
+
+    found = get_pretrained_cfg(name)
+    if found is None or not found.has_weights or found.custom_load or found.hf_hub_filename:
+        return None
+    if found.hf_hub_id:
+        address = f"{_HUB}/{found.hf_hub_id}/resolve/main/model.safetensors"
+        return OfficialFile(f"{found.architecture}.{found.tag}.safetensors", address, found.hf_hub_id)
+    return OfficialFile(found.url.rpartition("/")[2], found.url)
 
 
 def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -84,6 +109,55 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "they belong to another network."
         )
     return {names[name]: value for name, value in state.items()}
+
+
+def is_efficientnet_pytorch(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict has the names of the package EfficientNet-PyTorch, in which EfficientNet-Lite was published
+    for PyTorch too.
+    """
+    return "_conv_stem.weight" in state
+
+
+def from_efficientnet_pytorch(state: Mapping[str, Tensor], blocks: Sequence[str]) -> dict[str, Tensor]:
+    """A state dict of EfficientNet-PyTorch under timm's names; ``blocks`` are timm's, such as `blocks.1.0`, in their
+    order. What has no counterpart keeps its name.
+    """
+    names = dict(_EFFICIENTNET_PYTORCH)
+    for number, block in enumerate(blocks):
+        expands = f"_blocks.{number}._expand_conv.weight" in state
+        inner = _EXPANDING_BLOCK if expands else _FIRST_BLOCK
+        names |= {f"_blocks.{number}.{theirs}": f"{block}.{ours}" for theirs, ours in inner.items()}
+    parts = {key: key.rpartition(".") for key in state}
+    return {f"{names.get(module, module)}.{leaf}": state[key] for key, (module, _, leaf) in parts.items()}
+
+
+def efficientnet_preprocessing(name: str, height: int, width: int) -> Preprocessing:
+    """What EfficientNet-PyTorch's weights of a network of this name were trained with: (pixel - 127) / 128 for the Lite
+    variants, ImageNet's mean and deviation for the others.
+    """
+    if "lite" in name:
+        return Preprocessing(height, width, 3, "crop", (127 / 255,) * 3, (128 / 255,) * 3)
+    return Preprocessing(height, width, 3, "crop", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+_EFFICIENTNET_PYTORCH = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_GATE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2", **_GATE}
+_EXPANDING_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+    **_GATE,
+}
 
 
 def key_map(network: Network) -> dict[str, str]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import re
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from convolve.errors import WeightsError
+from convolve.interop.official_files import OfficialFile, fetch_file, find_file, read_state, torch_cache
 from convolve.layers.residual import Residual
 from convolve.models import Network
-from convolve.untrusted.files import is_file, open_file
+from convolve.progress import Listener, silent
 from convolve.values import Preprocessing
 
 TWINS = {
@@ -64,26 +60,22 @@ def key_map(network: Network) -> dict[str, str]:
     return {f"{modules[module]}.{leaf}": f"{module}.{leaf}" for module, _, leaf in parts}
 
 
-def download(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessing, str]:
+def download(name: str, listener: Listener = silent, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessing, str]:
     """The ImageNet weights of a network of torchvision under its names, their preprocessing, and where they are from.
 
     The first version, or the ``newest``, which torchvision considers the best. They are downloaded once, checked by
-    their hash, and cached by torch; progress is reported on the error stream. torchvision measured them on the central
-    pixels of larger images. Raises `WeightsError` when they cannot be downloaded.
+    their hash, and cached where torch has its downloads. torchvision measured them on the central pixels of larger
+    images. Raises `WeightsError` when they cannot be downloaded.
     """
-    weights = _version(name, newest=newest)
-    path = _cache() / Path(weights.url).name
-    if is_file(path) and not path.stem.endswith(_digest(path)):  # which torch looks at only when it downloads
-        raise WeightsError(f"{path} is damaged: delete it, and the weights are downloaded again.")
+    weights, file = _version(name, newest=newest), official_file(name, newest=newest)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            state = weights.get_state_dict(
-                progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
-            )
+        state = dict(read_state(find_file(file) or fetch_file(file, listener)))
+    except WeightsError:
+        raise
     except Exception as error:  # of a download, or of a damaged file, which can raise anything
         raise WeightsError(
             f"The ImageNet weights of torchvision/{name} cannot be downloaded ({error}); put {weights.url} into "
-            f"{_cache()} by hand, or train without them."
+            f"{torch_cache()} by hand, or train without them."
         ) from error
     view = weights.transforms()
     side = view.crop_size[0]
@@ -91,9 +83,10 @@ def download(name: str, *, newest: bool) -> tuple[dict[str, Tensor], Preprocessi
     return state, Preprocessing(side, side, 3, "crop", mean, std), f"torchvision/{name}, {weights.name}"
 
 
-def is_cached(name: str, *, newest: bool) -> bool:
-    """Whether the weights that `download` would give are already in torch's cache."""
-    return (_cache() / Path(_version(name, newest=newest).url).name).is_file()
+def official_file(name: str, *, newest: bool) -> OfficialFile:
+    """The file of a network's ImageNet weights: of the first version, or of the ``newest``."""
+    address = _version(name, newest=newest).url
+    return OfficialFile(address.rpartition("/")[2], address)
 
 
 def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -108,16 +101,6 @@ def _version(name: str, *, newest: bool) -> Any:
 
     versions = models.get_model_weights(name)
     return versions.DEFAULT if newest else versions["IMAGENET1K_V1"]
-
-
-def _cache() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def _digest(path: Path) -> str:
-    """The beginning of a file's hash, which torchvision's names of files end with."""
-    with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:8]  # type: ignore[arg-type]
 
 
 def _vgg(network: Network) -> dict[str, str]:

@@ -5,6 +5,8 @@ Files are read without running anything that they hold.
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,10 @@ from torch import Tensor
 
 from convolve.errors import WeightsError
 from convolve.interop import darknet, timm, torchvision
+from convolve.interop.official_files import OfficialFile, find_file
 from convolve.models import Network
 from convolve.models.foreign import library, library_of, own_names
+from convolve.progress import Listener, silent
 from convolve.untrusted.darknet import read_darknet
 from convolve.untrusted.weights import read_safetensors, read_torch
 from convolve.values import Preprocessing
@@ -93,25 +97,36 @@ class Official:
     source: str
 
 
-def imagenet_weights(name: str) -> Official:
-    """Download a network's official ImageNet weights through the library that has them; once, since it caches them.
+def imagenet_weights(name: str, listener: Listener = silent) -> Official:
+    """A network's official ImageNet weights, downloaded where they are not on this machine.
 
-    Progress is reported on the error stream. Raises `WeightsError` when there are none or they cannot be
-    downloaded, `NetworkError` when the library is not installed.
+    Raises `WeightsError` when there are none or they cannot be downloaded, `NetworkError` when the library that has
+    them is not installed.
     """
     if name not in SOURCES and not library_of(name):
         raise WeightsError(f"There are no official ImageNet weights of {name}; choose {_near(name)}, which has some.")
     library_name, _, inner = SOURCES.get(name, name).partition("/")
     if library_name == "torchvision":
-        return Official(*torchvision.download(inner, newest=name not in SOURCES))
+        return Official(*torchvision.download(inner, listener, newest=name not in SOURCES))
     library(library_name)  # raises where it is not installed
-    return Official(*timm.download(inner))
+    return Official(*timm.download(inner, listener))
+
+
+def official_file(name: str) -> OfficialFile | None:
+    """The file of a network's official ImageNet weights; None where there is none, or the library that knows it is not
+    installed.
+    """
+    library_name, _, inner = SOURCES.get(name, name).partition("/")
+    if library_name == "torchvision":
+        return torchvision.official_file(inner, newest=name not in SOURCES)
+    installed = library_name == "timm" and importlib.util.find_spec("timm")
+    return timm.official_file(inner) if installed else None
 
 
 def has_cached_weights(name: str) -> bool:
-    """Whether a network's official ImageNet weights are in the cache of torchvision, so that nothing is downloaded."""
-    library_name, _, inner = SOURCES.get(name, name).partition("/")
-    return library_name == "torchvision" and torchvision.is_cached(inner, newest=name not in SOURCES)
+    """Whether a network's official ImageNet weights are on this machine, so that nothing is downloaded."""
+    file = official_file(name)
+    return file is not None and find_file(file) is not None
 
 
 def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -128,6 +143,9 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
         return timm.rename(network, torchvision.current_names(state))
     if library_of(name):
         names = own_names(network)
+        if timm.is_efficientnet_pytorch(state):
+            blocks = dict.fromkeys(found[0] for key in names if (found := re.match(r"blocks\.\d+\.\d+", key)))
+            state = timm.from_efficientnet_pytorch(state, list(blocks))
         return {names.get(key, key): value for key, value in torchvision.current_names(state).items()}
     return state
 

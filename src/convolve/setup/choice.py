@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from convolve import models
+from convolve.choices import AUTO, IMAGENET, NO_WEIGHTS
 from convolve.datasets.survey import ImageFacts, survey
 from convolve.errors import DataError, OptionError, TrainingError, WeightsError
 from convolve.interop.weights import has_cached_weights
@@ -31,6 +32,7 @@ from convolve.setup.prepare import (
     split_by_recipe,
 )
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.setup.starting_weights import fetch_official_weights
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import Task
 from convolve.training.plan import SECONDS, measure
@@ -167,8 +169,10 @@ def choose(recipe: Recipe, runtime_options: RuntimeOptions, limit: TimeLimit, li
 
     What the recipe has stays; where it has epochs, they win, and nothing limits the time.
     """
+    if recipe.transfer.weights == AUTO:  # as where nothing is said
+        recipe = replace(recipe, transfer=replace(recipe.transfer, weights=None))
     data = _open(recipe)
-    candidates, note = _suitable(recipe, data)
+    candidates, note = _suitable(recipe, data, listener)
     passed: list[str] = []
     best: tuple[Candidate, _Trial] | None = None
     for candidate in candidates:
@@ -217,12 +221,17 @@ def _open(recipe: Recipe) -> _Data:
     return _Data(dataset, accepted, task, usable, facts, each * (len(dataset) - len(spread)))
 
 
-def _suitable(recipe: Recipe, data: _Data) -> tuple[list[Candidate], str]:
-    """The candidates that suit the images and the recipe, and a note on what was left out, if anything was."""
+def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Candidate], str]:
+    """The candidates that suit the images and the recipe, and a note on what was left out, if anything was. Official
+    weights are fetched where they would suit and are not here.
+    """
     weights = recipe.transfer.weights
-    if recipe.network is not None:
-        return [Candidate(recipe.network)], ""  # only its epochs are chosen
-    if weights not in (None, "imagenet"):
+    photographs = data.facts.channels == 3 and data.facts.shorter_side >= PHOTOGRAPH
+    automatic = weights is None and photographs
+    if recipe.network is not None:  # only its epochs are chosen
+        pretrained = automatic and fetch_official_weights(recipe.network, listener)
+        return [Candidate(recipe.network, large=photographs, pretrained=pretrained)], ""
+    if weights not in (None, NO_WEIGHTS, IMAGENET):
         if not Path(weights or "").is_dir():
             raise OptionError("Name the --network that these --weights are of.")
         return [Candidate(open_run(Path(weights or "")).recipe.network or "")], "as the weights are its own"
@@ -235,11 +244,16 @@ def _suitable(recipe: Recipe, data: _Data) -> tuple[list[Candidate], str]:
     enough = [candidate for candidate in CANDIDATES[output] if candidate.images <= data.facts.images]
     fitting = [candidate for candidate in enough if candidate.large == large]
     fitting = [replace(candidate, size=recipe.size or candidate.size, images=0) for candidate in fitting]
-    if weights == "imagenet":
+    if weights == NO_WEIGHTS:
+        return list(dict.fromkeys(each for each in fitting if not each.pretrained)), ""
+    if weights == IMAGENET:
         fitting = [candidate for candidate in fitting if candidate.pretrained]
         if not fitting:
             raise OptionError("Name a --network for these --weights; for small images none is chosen.")
         return list(dict.fromkeys(fitting)), ""
+    pretrained = [candidate for candidate in fitting if candidate.pretrained]
+    if automatic and pretrained and not any(map(_has_weights, pretrained)):
+        fetch_official_weights(pretrained[-1].network, listener)  # of the fastest
     here = [candidate for candidate in fitting if not candidate.pretrained or _has_weights(candidate)]
     lacking = not any(candidate.pretrained for candidate in here) and len(here) < len(fitting)
     note = "ImageNet weights are not on this machine (--weights imagenet downloads them)" if lacking else ""
@@ -251,13 +265,13 @@ def _has_weights(candidate: Candidate) -> bool:
 
 
 def _as_recipe(candidate: Candidate) -> Recipe:
-    weights = "imagenet" if candidate.pretrained else None
+    weights = IMAGENET if candidate.pretrained else NO_WEIGHTS if candidate.large else None
     return Recipe(network=candidate.network, size=candidate.size, transfer=Transfer(weights=weights))
 
 
 def _try(recipe: Recipe, data: _Data, runtime_options: RuntimeOptions, limit: TimeLimit) -> _Trial:
     """Time some steps and a validation by this recipe, on a sample. Raises `ConvolveError`."""
-    resolved, reasons = resolve_for_data(recipe, data.task, data.accepted, data.ground_truth, data.facts)
+    resolved, reasons = resolve_for_data(recipe, data.facts, data.task, data.accepted, data.ground_truth)
     usable = np.arange(len(data.accepted))
     splits = split_by_recipe(resolved, data.accepted, data.ground_truth, usable)
     sample = data.sample(max(_SAMPLE, _BATCHES * (resolved.batch or 1)))
@@ -304,9 +318,10 @@ def _complete(
     found = {
         "network": "; ".join([suited, *notes]),
         "size": "tried together with the network",
-        "weights": "they are on this machine, and save most epochs",
         "epochs": why,
     }
+    if candidate.pretrained:
+        found["weights"] = "they are on this machine, and save most epochs"
     chosen = merge(merge(_as_recipe(candidate), Recipe(epochs=epochs)), recipe)
     before, after = values(recipe), values(chosen)
     reasons = {name: reason for name, reason in found.items() if before[name] is None and after[name] is not None}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from convolve import models
+from convolve.choices import AUTO, IMAGENET, NO_WEIGHTS
 from convolve.datasets.augment import input_sizes
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import open_cache, read_images
@@ -24,12 +25,14 @@ from convolve.datasets.parallel import reader_threads
 from convolve.datasets.splits import SplitPlan, split
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError
+from convolve.interop.weights import SOURCES
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
 from convolve.options import merge
+from convolve.progress import Listener, silent
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.setup.starting_weights import StartingWeights, find_starting_weights
+from convolve.setup.starting_weights import StartingWeights, fetch_official_weights, find_starting_weights
 from convolve.summary import Costs, count_costs
 from convolve.tasks.info import TaskInfo
 from convolve.tasks.registry import build_options, find_task, task_infos
@@ -81,7 +84,7 @@ class Preparation:
 
 
 def prepare(
-    recipe: Recipe, runtime_options: RuntimeOptions, fold: int = 0, sample: Dataset | None = None
+    recipe: Recipe, options: RuntimeOptions, fold: int = 0, sample: Dataset | None = None, listener: Listener = silent
 ) -> Preparation:
     """Read the recipe's data, or only a ``sample`` of it, resolve the recipe, split the data, build the network. Raises
     `ConvolveError`.
@@ -90,23 +93,23 @@ def prepare(
     if card is None:
         raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     weights = recipe.transfer.weights
-    start = find_starting_weights(weights, card.name) if weights else None
+    start = find_starting_weights(weights, card.name, listener) if weights not in (None, AUTO, NO_WEIGHTS) else None
     reasons: dict[str, str] = {}
-    if start and start.run and start.preprocessing:  # a run's weights: its size and fit, where the person gives none
-        names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
-        reasons = dict.fromkeys(names, f"as {start.run} was trained")
-        recipe = merge(Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit), recipe)
+    if start and start.run:
+        recipe, reasons = _as_its_run(recipe, start)
     dataset, info, task_reason = open_for_task(recipe, card, sample)
     task = find_task(info.name)
     dataset = task.accept(dataset, build_options(info.name, "train", recipe.task_options))
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     if ground_truth.classes and not ground_truth.presence().any():
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
-    choices = partial(resolve_for_data, recipe, task, dataset, ground_truth)
+    choices = partial(resolve_for_data, task=task, dataset=dataset, ground_truth=ground_truth)
     survey, source = read_images(
-        dataset.images, lambda facts: _preprocessing(choices(facts)[0], facts.channels, start), CACHE_BYTES
+        dataset.images, lambda facts: _preprocessing(choices(recipe, facts)[0], facts.channels, start), CACHE_BYTES
     )
-    resolved, more = choices(survey.facts)
+    if weights in (None, AUTO) and ((card.classifier or card.name) in SOURCES or "/" in card.name):
+        recipe, start = _with_official_weights(recipe, card, survey.facts, listener)
+    resolved, more = choices(recipe, survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
         sources = _sources_below(recipe.data or "", dataset) if dataset.sources else None
@@ -123,7 +126,7 @@ def prepare(
         counted = [count_costs(skeleton, torch.empty(1, preprocessing.channels, *size))]
         counted += _costs_of_other_sizes(skeleton, preprocessing, change) if change else []
     macs, costs = sum(counted[0].macs), max(counted, key=lambda each: each.activation_bytes)
-    runtime = choose(**vars(runtime_options), macs=macs)
+    runtime = choose(**vars(options), macs=macs)
     requested, budget = resolved.batch or 1, memory_budget()
     batch = batch_for_memory(requested, costs, resolved.optimization.optimizer or "", runtime, budget)
     if (recipe.batch is None or sample) and batch < requested:
@@ -142,13 +145,39 @@ def prepare(
     return Preparation(prepared, survey, findings, reasons)
 
 
+def _as_its_run(recipe: Recipe, start: StartingWeights) -> tuple[Recipe, dict[str, str]]:
+    """A recipe whose input is that of the run whose weights it starts from, where the recipe says nothing of it, and
+    the reasons.
+    """
+    if start.preprocessing is None:
+        return recipe, {}
+    names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
+    reasons = dict.fromkeys(names, f"as {start.run} was trained")
+    return merge(Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit), recipe), reasons
+
+
+def _with_official_weights(
+    recipe: Recipe, card: Card, facts: ImageFacts, listener: Listener
+) -> tuple[Recipe, StartingWeights | None]:
+    """A recipe that starts from official weights, and these, where images are photographs and the weights can be had.
+
+    Raises `WeightsError`.
+    """
+    photographs = facts.channels == 3 and facts.shorter_side >= PHOTOGRAPH
+    if not photographs or not fetch_official_weights(card.name, listener):
+        return recipe, None
+    found = find_starting_weights(IMAGENET, card.name, listener)
+    found = dataclasses.replace(found, source=f"pretrained, since the images are photographs; {found.source}")
+    return dataclasses.replace(recipe, transfer=dataclasses.replace(recipe.transfer, weights=IMAGENET)), found
+
+
 def preview(
     recipe: Recipe, dataset: Dataset, task_name: str, survey: Survey, findings: Findings
 ) -> tuple[Batches, Preprocessing]:
     """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
     task = find_task(task_name)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    resolved, _ = resolve_for_data(recipe, task, dataset, ground_truth, survey.facts)
+    resolved, _ = resolve_for_data(recipe, survey.facts, task, dataset, ground_truth)
     preprocessing = _preprocessing(resolved, findings.channels, None, findings)
     source = open_cache(dataset.images, preprocessing, None, budget=0)
     examples = task.examples(dataset, source, preprocessing, 0)
@@ -293,7 +322,7 @@ def check_before_reading(recipe: Recipe) -> Card | None:
 
 
 def resolve_for_data(
-    recipe: Recipe, task: type[Task], dataset: Dataset, ground_truth: GroundTruth, facts: ImageFacts
+    recipe: Recipe, facts: ImageFacts, task: type[Task], dataset: Dataset, ground_truth: GroundTruth
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reasons by the options' names; see `training.defaults.resolve`."""
     counts = ground_truth.presence().sum(0)

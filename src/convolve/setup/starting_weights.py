@@ -6,15 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from convolve import models
+from convolve.choices import IMAGENET
 from convolve.errors import RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
-from convolve.interop.weights import imagenet_weights, read_weights, rename
+from convolve.interop.official_files import FOLDERS, OFFLINE, fetch_file, find_file
+from convolve.interop.timm import efficientnet_preprocessing, is_efficientnet_pytorch
+from convolve.interop.weights import imagenet_weights, official_file, read_weights, rename
 from convolve.models import Network
+from convolve.models.foreign import library_of
 from convolve.models.weights import inherited_layers, load_weights, translate
+from convolve.progress import Listener, Message, silent
 from convolve.training.run import WEIGHTS, Run, check_file, open_run
 from convolve.values import Preprocessing
 
@@ -37,17 +43,27 @@ class StartingWeights:
             return load_numbers(network, self.state[NUMBERS])
         state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
+        layers = {name.rpartition(".")[0] for name in initialized}
+        if library_of(network.card.name) and len(layers) == 1:
+            # Libraries initialize for a thousand classes: with few, scores would begin so large that a head on frozen
+            # stages hardly learns. A single new layer learns as well from zeros (Kolesnikov et al. 2020, BiT).
+            with torch.no_grad():
+                for name in initialized:
+                    network.get_parameter(name).zero_()
+            return f"initialized with zeros: {', '.join(initialized)}"
         if not inherited_layers(network, state):
             return f"randomly initialized: {', '.join(initialized)}" if initialized else "all of them fit"
         loaded = [name for name in network.state_dict() if name not in initialized and name.endswith(".weight")]
-        layers = ", ".join(name.split(".")[-2] for name in loaded)
-        return f"of a shallower network; {layers} are loaded as in the paper, the other layers are randomly initialized"
+        inherited = ", ".join(name.split(".")[-2] for name in loaded)
+        return (
+            f"of a shallower network; {inherited} are loaded as in the paper, the other layers are randomly initialized"
+        )
 
 
-def find_starting_weights(weights: str, network: str) -> StartingWeights:
+def find_starting_weights(weights: str, network: str, listener: Listener = silent) -> StartingWeights:
     """The weights that ``--weights`` names. Raises `WeightsError`, and `RunError` for a folder that is no ended run."""
-    if weights == "imagenet":
-        found = imagenet_weights(models.card(network).classifier or network)
+    if weights == IMAGENET:
+        found = imagenet_weights(models.card(network).classifier or network, listener)
         return StartingWeights(found.state, found.preprocessing.channels, found.preprocessing, found.source)
     path = Path(weights)
     if path.is_dir():
@@ -55,9 +71,36 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
         preprocessing = run.manifest.preprocessing
         return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
     state = read_weights(path)
-    known = preprocessing_of(models.card(network)) if NUMBERS in state else None
+    card, known = models.card(network), None
+    if NUMBERS in state:
+        known = preprocessing_of(card)
+    elif is_efficientnet_pytorch(state):
+        known = efficientnet_preprocessing(card.name, *card.input[1:])
     channels = known.channels if known else next((each.shape[1] for each in state.values() if each.ndim == 4), 3)
     return StartingWeights(state, channels, known, str(path))
+
+
+def fetch_official_weights(network: str, listener: Listener) -> bool:
+    """Whether a network's official ImageNet weights are on this machine now: fetched, unless they were here. Where they
+    cannot be, the listener is told why, and what to expect of a training without them. Raises `WeightsError` where
+    their file is damaged.
+    """
+    file = official_file(models.card(network).classifier or network)
+    if file is None:
+        return False
+    try:
+        if find_file(file) is None:
+            fetch_file(file, listener, f"; --weights none or {OFFLINE}=1 trains without these weights")
+    except OSError as error:
+        listener(
+            Message(
+                f"{network} starts from random weights, since the official ones are not on this machine and cannot be "
+                f"fetched ({error}): of a few hundred photographs it then learns far less; put {file.name} into a "
+                f"folder that {FOLDERS} names, or give --weights none to train without them."
+            )
+        )
+        return False
+    return True
 
 
 def best_weights(run: Run) -> Mapping[str, Tensor]:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Protocol, final
 
 from convolve import models
-from convolve.choices import Fit
+from convolve.choices import AUTO, NO_WEIGHTS, Fit
 from convolve.datasets.splits import MANY, USUAL_FRACTIONS
 from convolve.datasets.tiles import starts
 from convolve.errors import OptionError
@@ -101,6 +101,8 @@ def resolve(
         raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     known = {name: value for name, value in values(recipe).items() if value is not None}
     known |= {name: value for name, value in recipe.task_options.items() if value is not None}
+    if known.get("weights") in (AUTO, NO_WEIGHTS):  # nothing is stored where a training starts from random weights
+        del known["weights"]
     card = models.card(recipe.network)
     reasons: dict[str, str] = {}
     own = {option.name for option in fields(task.options)}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from cyclopts import Parameter
 
-from convolve.choices import NETWORK_FILE, Fit
+from convolve.choices import AUTO, IMAGENET, NETWORK_FILE, NO_WEIGHTS, Fit
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
@@ -81,7 +81,8 @@ class Transfer:
     """Where the weights start from, and the head after them."""
 
     weights: Annotated[str | None, PathLike()] = None
-    """Initial weights: a run's folder, a weight file, or `imagenet`. The head is replaced if the classes differ."""
+    """Initial weights: a run's folder, a weight file, `imagenet` (official ones), `none`, or `auto`, the default:
+    official ones for color photographs, if the network has any. The head is replaced if the classes differ."""
     freeze: str | None = None
     """Freeze this stage and all before it; their batch normalization stays in evaluation mode."""
     gap: bool | None = None
@@ -234,6 +235,18 @@ def override(recipe: Recipe, changes: Recipe) -> Recipe:
     return merge(recipe, changes)
 
 
+def as_stored(recipe: Recipe) -> Recipe:
+    """A recipe that was read from a file: it starts from random weights where it names none."""
+    return merge(Recipe(transfer=Transfer(weights=NO_WEIGHTS)), recipe)
+
+
+def starting_like(recipe: Recipe, stored: Recipe) -> Recipe:
+    """A recipe that starts from what a stored one started from, unless it names its weights itself."""
+    if recipe.transfer.weights not in (None, AUTO):
+        return recipe
+    return replace(recipe, transfer=replace(recipe.transfer, weights=stored.transfer.weights or NO_WEIGHTS))
+
+
 def with_lasting_paths(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, which hold wherever it is read again."""
     file = recipe.network if recipe.network and recipe.network.endswith(NETWORK_FILE) else None
@@ -241,5 +254,5 @@ def with_lasting_paths(recipe: Recipe) -> Recipe:
         str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
         for name in (recipe.data, recipe.transfer.weights, file)
     )
-    transfer = replace(recipe.transfer, weights=weights)
+    transfer = recipe.transfer if recipe.transfer.weights == IMAGENET else replace(recipe.transfer, weights=weights)
     return replace(recipe, data=data, network=network or recipe.network, transfer=transfer)

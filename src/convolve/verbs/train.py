@@ -20,7 +20,7 @@ from convolve.files import shell_quote
 from convolve.options import Flat, format_value
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.training.recipe import Recipe, override, read_recipe, values, with_lasting_paths
+from convolve.training.recipe import Recipe, as_stored, override, read_recipe, starting_like, values, with_lasting_paths
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -122,7 +122,7 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
         if fold_folder(options.resume, 0).is_dir():
             return _resume_folds(options.resume, options, listener)
         return _resume(options.resume, options, listener)
-    recipe = override(read_recipe(options.recipe), options.training) if options.recipe else options.training
+    recipe = override(as_stored(read_recipe(options.recipe)), options.training) if options.recipe else options.training
     if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
         raise taken(options.out)
     chosen = _choose(recipe, options, listener) if recipe.network is None or options.minutes is not None else None
@@ -180,12 +180,11 @@ def _train(
     from convolve.training.plan import measure
     from convolve.training.run import create_run, lock
 
-    preparation = prepare(recipe, options.runtime, fold)
+    preparation = prepare(recipe, options.runtime, fold, listener=listener)
     if chosen:
         preparation = replace(preparation, reasons={**preparation.reasons, **chosen.reasons})
-    prepared, findings = preparation.prepared, preparation.findings
-    dataset, task = prepared.dataset, prepared.task
-    resolved, reasons = prepared.recipe, preparation.reasons
+    prepared, findings, reasons = preparation.prepared, preparation.findings, preparation.reasons
+    dataset, task, resolved = prepared.dataset, prepared.task, prepared.recipe
     listener(Message(f"{dataset.root}: {dataset.layout} ({dataset.reason}); task {task.info.name}: {reasons['task']}"))
     classes = f", {len(findings.classes)} classes" if findings.classes else ""
     listener(Message(f"{len(findings.usable):,} images{classes}; {prepared.splits.origin}"))
@@ -227,7 +226,7 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
         raise RunError(f"{folder} has already ended; see {folder / 'report.html'}, or train into another --out.")
     with lock(folder):
         weights = recipe.transfer.weights
-        start = find_starting_weights(weights, recipe.network or "") if weights else None
+        start = find_starting_weights(weights, recipe.network or "", listener) if weights else None
         prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
         training = build_training(prepared)
         plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
@@ -343,10 +342,11 @@ def fold_folder(folder: Path, fold: int) -> Path:
 def _train_folds(
     recipe: Recipe, folder: Callable[[], Path], options: Train, listener: Listener, chosen: Chosen | None
 ) -> Folds:
-    """Train every fold from the beginning."""
+    """Train every fold from the beginning, all from the same weights."""
 
     def train_fold(fold: int) -> Trained:
-        return _train(recipe, lambda: fold_folder(folder(), fold), options, listener, fold, chosen)
+        own = starting_like(recipe, read_recipe(fold_folder(folder(), 0) / "recipe.toml")) if fold else recipe
+        return _train(own, lambda: fold_folder(folder(), fold), options, listener, fold, chosen)
 
     return _each_fold(recipe.splitting.folds or 1, folder, listener, train_fold)
 
@@ -356,7 +356,7 @@ def _resume_folds(folder: Path, options: Train, listener: Listener) -> Folds:
     from convolve.training.run import open_run
 
     first = open_run(fold_folder(folder, 0))
-    recipe, options = first.recipe, replace(options, runtime=RuntimeOptions(**first.manifest.runtime))
+    recipe, options = as_stored(first.recipe), replace(options, runtime=RuntimeOptions(**first.manifest.runtime))
     folds = recipe.splitting.folds or 1
     begun = [path for fold in range(folds) if (path := fold_folder(folder, fold) / "manifest.json").is_file()]
     finished = [path for path in begun if open_run(path.parent).manifest.results]
@@ -381,8 +381,8 @@ def _each_fold(folds: int, folder: Callable[[], Path], listener: Listener, train
         try:
             runs.append(train(fold))
         except Interrupted as error:
-            sentence = str(error).partition(";")[0]
-            raise Interrupted(f"{sentence}; continue with: convolve train --resume {shell_quote(folder())}") from error
+            stopped, resume = str(error).partition(";")[0], shell_quote(folder())
+            raise Interrupted(f"{stopped}; continue with: convolve train --resume {resume}") from error
     return Folds(tuple(runs))
 
 

@@ -1,4 +1,4 @@
-"""`convolve networks`: the list of networks, and one network's layers."""
+"""`convolve networks`: the list of networks, one network's layers, and files of official weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.progress import Listener
 from convolve.tasks.registry import find_task
-from convolve.verbs.networks import catalog, layer_table
+from convolve.verbs.networks import catalog, layer_table, weight_files
 from convolve.verbs.networks.catalog import Catalog, Order
 from convolve.verbs.networks.layer_table import Layers
+from convolve.verbs.networks.weight_files import WeightFiles
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,32 +41,54 @@ class Networks:
     """List only networks for this task, such as `segment`."""
     figure: Path | None = None
     """Write a drawing of the network to this file (.svg or .png)."""
+    weights: bool = False
+    """List the official weights that are on this machine: network, size, path and source."""
+    fetch: bool = False
+    """Fetch the network's official weights now, for a training later."""
 
 
-def run(options: Networks, listener: Listener) -> Catalog | Layers:
-    """List the networks, or summarize one.
+def run(options: Networks, listener: Listener) -> Catalog | Layers | WeightFiles:
+    """List the networks or the files of weights, summarize a network, or fetch its weights.
 
     Raises `NetworkError` for an unknown name, words that no network has or an input that is too small, `OptionError`
-    for options of the list together with a name, and for options of one network without a name.
+    for options of the list together with a name, and for options of one network without a name; `WeightsError` for
+    weights that cannot be fetched.
     """
-    return _list(options, listener) if options.name is None else _layers(options, options.name)
+    if options.name is None:
+        return _list(options, listener)
+    return _fetch(options, options.name, listener) if options.fetch else _layers(options, options.name)
 
 
-def render(result: Catalog | Layers) -> Iterator[RenderableType]:
-    """A table of the networks, or of one network's layers with its totals."""
-    yield from catalog.render(result) if isinstance(result, Catalog) else layer_table.render(result)
+def render(result: Catalog | Layers | WeightFiles) -> Iterator[RenderableType]:
+    """A table of the networks, of one network's layers with its totals, or of files of weights."""
+    if isinstance(result, WeightFiles):
+        yield from weight_files.render(result)
+    else:
+        yield from catalog.render(result) if isinstance(result, Catalog) else layer_table.render(result)
 
 
-def _list(options: Networks, listener: Listener) -> Catalog:
-    for name, value in {"input": options.input, "classes": options.classes, "figure": options.figure}.items():
-        if value is not None:
-            raise OptionError(f"--{name} needs a network; write `convolve networks NAME --{name} {value}`.")
+def _list(options: Networks, listener: Listener) -> Catalog | WeightFiles:
+    needing = {"input": options.input, "classes": options.classes, "figure": options.figure, "fetch": options.fetch}
+    for name, value in needing.items():
+        if value not in (None, False):
+            shown = "" if value is True else f" {value}"
+            raise OptionError(f"--{name} needs a network; write `convolve networks NAME --{name}{shown}`.")
+    if options.weights:
+        if options != Networks(weights=True):
+            raise OptionError("--weights lists files of weights; give it without other options.")
+        return weight_files.find_all()
     if options.sort == "speed" and not options.speed:
         raise OptionError("--sort speed needs measured speeds; add --speed.")
     output = find_task(options.task).info.output if options.task else None
     cards = catalog.find(options.find, output)
     speeds, measured = catalog.measure(cards, listener) if options.speed else ({}, "")
     return Catalog(catalog.sort(cards, options.sort or "year", speeds), speeds, measured)
+
+
+def _fetch(options: Networks, name: str, listener: Listener) -> WeightFiles:
+    if options != Networks(name, fetch=True):
+        raise OptionError("--fetch only fetches the network's weights; give it without other options.")
+    return weight_files.fetch(name, listener)
 
 
 def _layers(options: Networks, name: str) -> Layers:
@@ -78,6 +101,7 @@ def _layers(options: Networks, name: str) -> Layers:
         "task": options.task,
         "sort": options.sort,
         "speed": options.speed or None,
+        "weights": options.weights or None,
     }.items():
         if value is not None:
             raise OptionError(f"--{option} is for the list of networks; leave out --{option} or the name '{name}'.")
