@@ -18,7 +18,7 @@ from convolve import models
 from convolve.choices import AUTO, IMAGENET, NO_WEIGHTS
 from convolve.datasets.augment import input_sizes
 from convolve.datasets.batches import Batches, BatchOptions, Examples
-from convolve.datasets.cache import open_cache, read_images
+from convolve.datasets.cache import read_images
 from convolve.datasets.doctor import Findings, diagnose, readable
 from convolve.datasets.layouts import LAYOUT_NAMES, WITH_ANNOTATIONS, open_dataset
 from convolve.datasets.parallel import reader_threads
@@ -105,7 +105,9 @@ def prepare(
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
     choices = partial(resolve_for_data, task=task, dataset=dataset, ground_truth=ground_truth)
     survey, source = read_images(
-        dataset.images, lambda facts: _preprocessing(choices(recipe, facts)[0], facts.channels, start), CACHE_BYTES
+        dataset.images,
+        lambda facts: choose_preprocessing(choices(recipe, facts)[0], facts.channels, start),
+        CACHE_BYTES,
     )
     if weights in (None, AUTO) and ((card.classifier or card.name) in SOURCES or "/" in card.name):
         recipe, start = _with_official_weights(recipe, card, survey.facts, listener)
@@ -118,7 +120,7 @@ def prepare(
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
     findings = diagnose(dataset, ground_truth, splits, survey, info.imbalance_remedy)
-    preprocessing = _preprocessing(resolved, findings.channels, start, findings)
+    preprocessing = choose_preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
@@ -169,19 +171,6 @@ def _with_official_weights(
     found = find_starting_weights(IMAGENET, card.name, listener)
     found = dataclasses.replace(found, source=f"pretrained, since the images are photographs; {found.source}")
     return dataclasses.replace(recipe, transfer=dataclasses.replace(recipe.transfer, weights=IMAGENET)), found
-
-
-def preview(
-    recipe: Recipe, dataset: Dataset, task_name: str, survey: Survey, findings: Findings
-) -> tuple[Batches, Preprocessing]:
-    """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
-    task = find_task(task_name)
-    ground_truth = dataset.ground_truths[task.info.ground_truth]
-    resolved, _ = resolve_for_data(recipe, survey.facts, task, dataset, ground_truth)
-    preprocessing = _preprocessing(resolved, findings.channels, None, findings)
-    source = open_cache(dataset.images, preprocessing, None, budget=0)
-    examples = task.examples(dataset, source, preprocessing, 0)
-    return training_batches(resolved, task, dataset, examples, findings.usable, preprocessing), preprocessing
 
 
 def _sources_below(data: str, dataset: Dataset) -> tuple[str, ...] | None:
@@ -358,7 +347,7 @@ def split_by_recipe(
     return splits
 
 
-def _preprocessing(
+def choose_preprocessing(
     recipe: Recipe, channels: int, start: StartingWeights | None, findings: Findings | None = None
 ) -> Preprocessing:
     """With weights, what they were trained with; else the channels of the network or of the images, and the training

@@ -116,7 +116,8 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.files import check_replaceable
     from convolve.marks import has_mark
     from convolve.setup.data_report import check_page, write_data_report
-    from convolve.setup.prepare import open_for_task, preview
+    from convolve.setup.prepare import open_for_task
+    from convolve.setup.preview import preview
     from convolve.tasks.registry import build_options, find_task
     from convolve.training.recipe import Recipe
 
