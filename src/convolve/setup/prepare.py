@@ -105,9 +105,7 @@ def prepare(
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
     choices = partial(resolve_for_data, task=task, dataset=dataset, ground_truth=ground_truth)
     survey, source = read_images(
-        dataset.images,
-        lambda facts: choose_preprocessing(choices(recipe, facts)[0], facts.channels, start),
-        CACHE_BYTES,
+        dataset.images, lambda facts: find_preprocessing(choices(recipe, facts)[0], facts.channels, start), CACHE_BYTES
     )
     if weights in (None, AUTO) and ((card.classifier or card.name) in SOURCES or "/" in card.name):
         recipe, start = _with_official_weights(recipe, card, survey.facts, listener)
@@ -120,7 +118,7 @@ def prepare(
     survey = readable(dataset, ground_truth, survey)
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
     findings = diagnose(dataset, ground_truth, splits, survey, info.imbalance_remedy)
-    preprocessing = choose_preprocessing(resolved, findings.channels, start, findings)
+    preprocessing = find_preprocessing(resolved, findings.channels, start, findings)
     outputs = task.outputs(ground_truth)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
@@ -347,7 +345,7 @@ def split_by_recipe(
     return splits
 
 
-def choose_preprocessing(
+def find_preprocessing(
     recipe: Recipe, channels: int, start: StartingWeights | None, findings: Findings | None = None
 ) -> Preprocessing:
     """With weights, what they were trained with; else the channels of the network or of the images, and the training

@@ -6,7 +6,7 @@ from convolve.datasets.batches import Batches
 from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import Findings
 from convolve.datasets.survey import Survey
-from convolve.setup.prepare import choose_preprocessing, resolve_for_data, training_batches
+from convolve.setup.prepare import find_preprocessing, resolve_for_data, training_batches
 from convolve.tasks.registry import find_task
 from convolve.training.recipe import Recipe
 from convolve.values import Dataset, Preprocessing
@@ -19,7 +19,7 @@ def preview(
     task = find_task(task_name)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     resolved, _ = resolve_for_data(recipe, survey.facts, task, dataset, ground_truth)
-    preprocessing = choose_preprocessing(resolved, findings.channels, None, findings)
+    preprocessing = find_preprocessing(resolved, findings.channels, None, findings)
     source = open_cache(dataset.images, preprocessing, None, budget=0)
     examples = task.examples(dataset, source, preprocessing, 0)
     return training_batches(resolved, task, dataset, examples, findings.usable, preprocessing), preprocessing
