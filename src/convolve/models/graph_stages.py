@@ -45,7 +45,8 @@ def total_strides(layers: Sequence[GraphLayer]) -> list[Fraction | None]:
     """Pixels of the image per step of each layer's map; None where it has no steps."""
     strides: list[Fraction | None] = []
     for layer in layers:
-        before = strides[layer.sources[0]] if layer.sources[0] != IMAGE else Fraction(1)
+        taken = [Fraction(1) if source == IMAGE else strides[source] for source in layer.sources]
+        before = next((stride for stride in taken if stride is not None), None)
         strides.append(None if before is None or layer.stride is None else before * layer.stride)
     return strides
 
@@ -60,14 +61,18 @@ def find_cut(layers: Sequence[GraphLayer], end: int, *, several: bool) -> Cut | 
     ``several``. None where no layer is before it.
     """
     strides = total_strides(layers)
-    for first in range(_latest_head(layers, strides, end), 0, -1):
+    for first in range(_latest_head(layers, end), 0, -1):
+        if strides[first - 1] is None:
+            continue
         ends = _chain(layers[:first])
         taken = {source for layer in layers[first:] for source in layer.sources if source < first}
         if taken <= (ends if several else {first - 1}):
             needed = {first - 1, *taken}
             known = {strides[index] for index in needed} | {Fraction(1)}
             shrinking = {
-                index for index in ends - needed if (layers[index + 1].stride or 0) > 1 and strides[index] not in known
+                index
+                for index in ends - needed
+                if (layers[index + 1].stride or 0) > 1 and strides[index] not in known | {None}
             }
             return Cut(first, tuple(sorted(needed | shrinking)))
     return None
@@ -109,11 +114,11 @@ def name_of(layers: Sequence[GraphLayer], index: int) -> str:
     return layers[index].name if index != IMAGE else ""
 
 
-def _latest_head(layers: Sequence[GraphLayer], strides: Sequence[Fraction | None], end: int) -> int:
-    """The last layer with weights before the ``end``, or what has no map or makes one larger before it."""
+def _latest_head(layers: Sequence[GraphLayer], end: int) -> int:
+    """The last layer with weights before the ``end``, or what makes a map larger before it."""
     weighted = [index for index, layer in enumerate(layers[:end]) if layer.weighted]
-    flat = [index for index, stride in enumerate(strides) if stride is None or (layers[index].stride or 0) < 1]
-    return min([*flat, end, *weighted[-1:]])
+    growing = [index for index, layer in enumerate(layers) if layer.stride is not None and layer.stride < 1]
+    return min([*growing, end, *weighted[-1:]])
 
 
 def _chain(layers: Sequence[GraphLayer]) -> set[int]:
