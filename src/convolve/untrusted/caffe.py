@@ -156,9 +156,8 @@ def _check_count(count: int) -> None:
 
 def _describe(error: Any) -> str:
     """A parser's error in one line, without the names that the messages have here."""
-    line = error.GetLine()
     text = re.sub(r"^\d+:\d+ : ", "", str(error)).replace("caffe.", "").replace(".Value", "").rstrip(".")
-    return " ".join((f"line {line}: " if line else "").split() + [text[:300]])
+    return f"line {error.GetLine()}: {text[:300]}" if error.GetLine() else text[:300]
 
 
 def _network(message: Any, layers: Sequence[CaffeLayer]) -> CaffeNetwork:
