@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 IMAGE: Final = "image"
 """What the first layers take."""
@@ -144,7 +144,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "high": _number(1.0),
         }
     ),
-    "softmax": Kind({"axis": _whole(1, 3, default=1)}),
+    "softmax": Kind({"axis": _whole(1, 3, default=1), "log": _flag(default=False)}),
     "dropout": Kind({"p": Option(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1")}),
     "identity": Kind({}),
     "flatten": Kind({}),
@@ -177,7 +177,7 @@ average divides by the window's part inside the padded map, otherwise inside of 
 0 keeps an axis, -1 is what is left. `permute` has one: its order begins with 0. The axis of `softmax`, `concat`,
 `slice` and `l2_normalize` counts the batch as 0. `crop` gives the first input the second one's height and width,
 `offset` from above and from the left; `cut` takes `padding` away. `power` is (shift + scale x) ^ power.
-`depth_to_space` is PyTorch's `pixel_shuffle`.
+`depth_to_space` is PyTorch's `pixel_shuffle`. `softmax` with `log` gives the logarithms.
 """
 
 
@@ -216,22 +216,15 @@ class LayerDefinition:
 
     def value(self, option: str) -> Value:
         """What the option is, or its default."""
-        default = KINDS[self.kind].options[option].default
-        value = self.options.get(option, default)
-        assert value is not None
-        return value
+        return cast("Value", self.options.get(option, KINDS[self.kind].options[option].default))
 
     def whole(self, option: str) -> int:
         """The whole number that an option is."""
-        value = self.value(option)
-        assert isinstance(value, int)
-        return value
+        return cast("int", self.value(option))
 
     def number(self, option: str) -> float:
         """The number that an option is."""
-        value = self.value(option)
-        assert isinstance(value, int | float)
-        return float(value)
+        return float(cast("float", self.value(option)))
 
     def flag(self, option: str) -> bool:
         """Whether an option is set."""
@@ -247,9 +240,7 @@ class LayerDefinition:
 
     def numbers(self, option: str) -> tuple[float, ...]:
         """The numbers that an option is."""
-        value = self.value(option)
-        assert isinstance(value, tuple)
-        return value
+        return cast("tuple[float, ...]", self.value(option))
 
 
 @dataclass(frozen=True)
