@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 IMAGE: Final = "image"
 """What the first layers take."""
@@ -216,22 +216,15 @@ class LayerDefinition:
 
     def value(self, option: str) -> Value:
         """What the option is, or its default."""
-        default = KINDS[self.kind].options[option].default
-        value = self.options.get(option, default)
-        assert value is not None
-        return value
+        return cast("Value", self.options.get(option, KINDS[self.kind].options[option].default))
 
     def whole(self, option: str) -> int:
         """The whole number that an option is."""
-        value = self.value(option)
-        assert isinstance(value, int)
-        return value
+        return cast("int", self.value(option))
 
     def number(self, option: str) -> float:
         """The number that an option is."""
-        value = self.value(option)
-        assert isinstance(value, int | float)
-        return float(value)
+        return float(cast("float", self.value(option)))
 
     def flag(self, option: str) -> bool:
         """Whether an option is set."""
@@ -247,9 +240,7 @@ class LayerDefinition:
 
     def numbers(self, option: str) -> tuple[float, ...]:
         """The numbers that an option is."""
-        value = self.value(option)
-        assert isinstance(value, tuple)
-        return value
+        return cast("tuple[float, ...]", self.value(option))
 
 
 @dataclass(frozen=True)
