@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Generator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Final, Protocol, final
 
 import numpy as np
@@ -187,7 +187,7 @@ class _Text:
         matches = (_REAL if dtype.kind == "f" else _WHOLE).finditer(self._content, self._position)
         for start in range(0, count, _CHUNK):
             part = list(islice(matches, min(_CHUNK, count - start)))
-            follow = all(one.end() == two.start() for one, two in zip(part, part[1:], strict=False))
+            follow = all(one.end() == two.start() for one, two in pairwise(part))
             if len(part) < min(_CHUNK, count - start) or part[0].start() != self._position or not follow:
                 raise ValueError(_SHORT)
             try:
