@@ -144,7 +144,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "high": _number(1.0),
         }
     ),
-    "softmax": Kind({"axis": _whole(1, 3, default=1)}),
+    "softmax": Kind({"axis": _whole(1, 3, default=1), "log": _flag(default=False)}),
     "dropout": Kind({"p": Option(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1")}),
     "identity": Kind({}),
     "flatten": Kind({}),
@@ -177,7 +177,7 @@ average divides by the window's part inside the padded map, otherwise inside of 
 0 keeps an axis, -1 is what is left. `permute` has one: its order begins with 0. The axis of `softmax`, `concat`,
 `slice` and `l2_normalize` counts the batch as 0. `crop` gives the first input the second one's height and width,
 `offset` from above and from the left; `cut` takes `padding` away. `power` is (shift + scale x) ^ power.
-`depth_to_space` is PyTorch's `pixel_shuffle`.
+`depth_to_space` is PyTorch's `pixel_shuffle`. `softmax` with `log` gives the logarithms.
 """
 
 
