@@ -193,6 +193,8 @@ def _to_fields(message: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]
             parts = [_to_fields(value, field.kind) for value in values]
             unknown += [each for _, names in parts for each in names]
             values = [part for part, _ in parts]
+        elif field.kind == "float":  # 0.1 as it is written, rather than the 0.10000000149 that is nearest to it
+            values = [float(str(np.float32(value))) for value in values]
         found[field.name] = tuple(values) if field.repeated else values[0]
     return found, tuple(unknown)
 
