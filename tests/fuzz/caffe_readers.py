@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 
-from convolve.interop.caffe import read_caffe
+from convolve.interop.caffe import read_caffe, read_caffe_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.models.definition import from_document, to_document
 from convolve.models.graph_file import whole_graph
@@ -33,8 +33,9 @@ def _read_text(content: bytes, folder: Path) -> None:
 
 
 def _read_numbers(content: bytes, folder: Path) -> None:
-    """With the text of one of the networks, whichever the file is of."""
+    """Alone, and with the text of one of the networks, whichever the file is of."""
     put(folder, {"a.caffemodel": content})
+    assert all(value.isfinite().all() for value in read_caffe_tensors(folder / "a.caffemodel").values())
     _use(read_caffe(_FILES / f"{_SMALL[len(content) > 2**14]}.prototxt", folder / "a.caffemodel"))
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from convolve.errors import NetworkError, WeightsError
-from convolve.interop.caffe import read_caffe
+from convolve.interop.caffe import read_caffe, read_caffe_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.models.definition import LayerDefinition
 from convolve.untrusted.caffe_messages import message_classes
@@ -432,6 +432,30 @@ def test_a_file_of_numbers_alone_has_its_layers(tmp_path: Path) -> None:
     (tmp_path / "net.caffemodel").write_bytes(bare)
     with pytest.raises(NetworkError, match="does not say how its layers follow one another"):
         read_caffe(None, tmp_path / "net.caffemodel")
+
+
+def test_numbers_are_read_without_a_network(tmp_path: Path) -> None:
+    """As of a file that does not say how its layers are connected."""
+    for name in ("kinds", "old"):
+        alone = read_caffe_tensors(FOLDER / f"{name}.caffemodel")
+        both = read_caffe(FOLDER / f"{name}.prototxt", FOLDER / f"{name}.caffemodel").tensors
+        assert [*alone] == [*both]
+        assert all(torch.equal(value, both[name]) for name, value in alone.items())
+    text = layer("Convolution") + 'layer { name: "bias" type: "Bias" }'
+    (tmp_path / "net.caffemodel").write_bytes(write_caffemodel(text, {"one": [RIGHT], "bias": [BIAS]}))
+    found = read_caffe_tensors(tmp_path / "net.caffemodel")
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "one.weight": (6, 2, 3, 5), "bias.weight": (6,), "bias.bias": (6,)
+    }  # fmt: skip
+    for text, problem in (
+        (layer("Embed"), "its layer 'one' is of the kind 'Embed', whose numbers are not read here"),
+        (layer("InnerProduct"), "has an array of 6 numbers"),
+        (layer("Convolution"), "has an array of 6 numbers, and no convolution has"),
+        (layer("BatchNorm"), "has 1 arrays, and such a layer has 3"),
+    ):
+        (tmp_path / "net.caffemodel").write_bytes(write_caffemodel(text, {"one": [BIAS]}))
+        with pytest.raises(WeightsError, match=problem):
+            read_caffe_tensors(tmp_path / "net.caffemodel")
 
 
 def test_published_networks_of_various_years() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from convolve.interop.caffe import read_caffe
+from convolve.interop.caffe import read_caffe, read_caffe_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.interop.weights import read_weights
 from tests.interop.caffe.make_outputs import NETWORKS, make_input, paths
@@ -46,7 +46,9 @@ def test_lenet_is_right_on_98_65_per_cent_of_the_first_2000_test_images() -> Non
 @pytest.mark.parametrize("photo", PHOTOS)
 def test_squeezenet_names_what_is_in_photos(photo: str) -> None:
     labels = (WEIGHTS / "squeezenet/imagenet_labels.txt").read_text().splitlines()[1:]
-    pixels = cv2.resize(cv2.imread(str(DATA / "photos" / photo)), (227, 227)).astype(np.float32)
+    image = cv2.imread(str(DATA / "photos" / photo))
+    assert image is not None
+    pixels = cv2.resize(image, (227, 227)).astype(np.float32)
     pixels -= np.array([104, 117, 123], np.float32)
     scores = compute_layers(_read("squeezenet"), torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))["pool_final"]
     assert labels[int(scores.flatten().argmax())].split(",")[0] in PHOTOS[photo]
@@ -64,7 +66,7 @@ def test_mtcnn_has_the_numbers_of_its_twin_but_for_swapped_axes(letter: str) -> 
 def _swap(weight: Tensor) -> Tensor:
     """Height and width swapped; the two linear layers after a map take 3x3 of it."""
     if weight.dim() == 2 and weight.shape[1] in (576, 1152):
-        return weight.unflatten(1, (-1, 3, 3)).permute(0, 2, 3, 1).flatten(1)
+        return weight.reshape(len(weight), -1, 3, 3).permute(0, 2, 3, 1).flatten(1)
     return weight.mT if weight.dim() == 4 else weight
 
 
@@ -88,3 +90,11 @@ def test_a_file_of_numbers_describes_its_network_where_it_has_one() -> None:
         (layer.kind, layer.options) for layer in both.definition.layers
     ]
     assert [*alone.tensors] == [*both.tensors]
+
+
+def test_numbers_alone_are_those_of_the_network() -> None:
+    """SqueezeNet's file does not say how its layers are connected; some have further layers for training."""
+    for name in ("squeezenet", "lenet", "vdsr", "mtcnn_p", "mtcnn_r", "mtcnn_o", "ultraface"):
+        alone, both = read_caffe_tensors(paths(name, WEIGHTS)[1]), _read(name).tensors
+        assert [key for key in alone if key in both] == [*both]
+        assert all(torch.equal(alone[key], value) for key, value in both.items())

@@ -75,7 +75,8 @@ def test_a_binary_file_gives_the_same_layers_and_their_numbers(tmp_path: Path) -
     weight, bias = network.layers[0].blobs
     assert np.array_equal(weight, arrays["conv"][0])
     assert np.array_equal(bias, arrays["conv"][1])
-    assert (weight.dtype, weight.flags.writeable) == (np.float32, True)
+    assert weight.dtype == np.float32
+    assert weight.flags.writeable
 
 
 def test_numbers_are_read_however_they_are_stored(tmp_path: Path) -> None:

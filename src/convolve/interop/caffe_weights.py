@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from convolve.interop.caffe_graph import Weighted
-from convolve.models.definition import LayerDefinition
-from convolve.untrusted.caffe import Array, CaffeNetwork
+from convolve.models.definition import IMAGE, LayerDefinition, Value
+from convolve.untrusted.caffe import Array, CaffeLayer, CaffeNetwork
 
 
 def read_tensors(
@@ -26,11 +26,11 @@ def read_tensors(
     have other sizes than the layer.
     """
     blobs: dict[str, tuple[Array, ...]] = {}
-    for layer in stored.layers:
-        if layer.blobs and layer.name in blobs:
-            raise ValueError(f"it has two layers with numbers that are called {layer.name!r}")
-        if layer.blobs:
-            blobs[layer.name] = layer.blobs
+    for source in stored.layers:
+        if source.blobs and source.name in blobs:
+            raise ValueError(f"it has two layers with numbers that are called {source.name!r}")
+        if source.blobs:
+            blobs[source.name] = source.blobs
     tensors: dict[str, Tensor] = {}
     for layer in layers:
         if layer.name not in weighted:
@@ -43,6 +43,41 @@ def read_tensors(
             f"{layer.name}.{kind}": torch.from_numpy(np.ascontiguousarray(array)) for kind, array in arrays.items()
         }
     return tensors
+
+
+def read_stored_tensors(stored: CaffeNetwork) -> dict[str, Tensor]:
+    """The tensors of a file's layers by the names that these have in Caffe, whatever the layers are connected to.
+
+    Raises `ValueError` where their arrays are not those of their kind.
+    """
+    layers = [layer for layer in stored.layers if layer.blobs]
+    definitions = [_definition_of(layer) for layer in layers]
+    return read_tensors(definitions, {layer.name: Weighted(layer, None) for layer in layers}, stored)
+
+
+def _definition_of(layer: CaffeLayer) -> LayerDefinition:
+    """As much of a layer as its arrays say."""
+    shape, bias = layer.blobs[0].shape, len(layer.blobs) > 1
+    options: dict[str, Value] = {}
+    kind = _STORED.get(layer.kind)
+    if kind is None:
+        raise ValueError(f"its layer {layer.name!r} is of the kind {layer.kind!r}, whose numbers are not read here")
+    if kind in ("convolution", "deconvolution", "linear") and (len(shape) not in _AXES[kind] or not all(shape)):
+        sizes = "x".join(map(str, shape)) or "1"
+        raise ValueError(f"its layer {layer.name!r} has an array of {sizes} numbers, and no {kind} has")
+    if kind in ("convolution", "deconvolution"):
+        out, window = shape[kind == "deconvolution"], {"stride": (1, 1), "padding": (0, 0, 0, 0)}
+        options = {"out": out, "kernel": shape[2:], **window, "bias": bias}
+    elif kind == "linear":
+        transposed = layer.parameters("inner_product_param").get("transpose", False)
+        options = {"out": shape[-1 if transposed else -2], "bias": bias}
+    elif kind == "batch_norm":
+        options = {"eps": layer.parameters("batch_norm_param").get("eps", 1e-5), "affine": False}
+    elif kind == "activation":
+        options = {"function": "prelu"}
+    else:
+        options = {"bias": bias or layer.kind == "Bias"}
+    return LayerDefinition(layer.name, kind, (IMAGE,), options)
 
 
 def _arrays(layer: LayerDefinition, source: Weighted, blobs: Sequence[Array]) -> dict[str, Array]:
@@ -133,3 +168,15 @@ _READERS: Final[Mapping[str, tuple[int, _Reader]]] = {
     "PReLU": (1, _prelu),
 }
 """Of how many arrays a layer consists, and what reads them; all others have weights, and biases where they say so."""
+_STORED: Final[Mapping[str, str]] = {
+    "BatchNorm": "batch_norm",
+    "Bias": "scale",
+    "Convolution": "convolution",
+    "Deconvolution": "deconvolution",
+    "DepthwiseConvolution": "convolution",
+    "InnerProduct": "linear",
+    "PReLU": "activation",
+    "Scale": "scale",
+}
+"""The kinds of definitions' layers for the kinds of Caffe's layers that have numbers."""
+_AXES: Final = {"convolution": (4,), "deconvolution": (4,), "linear": (2, 4)}

