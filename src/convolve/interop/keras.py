@@ -15,7 +15,7 @@ from convolve.errors import WeightsError, shorten
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.interop.keras_layer import CHANNELS_FIRST, Context, Layer
 from convolve.interop.keras_layers import LAYERS
-from convolve.interop.keras_weights import CountedWeights, NamedModel, Stored, by_layer
+from convolve.interop.keras_weights import MODELS, CountedWeights, NamedModel, Stored, by_layer
 from convolve.interop.network_builder import NetworkBuilder, to_tensors
 from convolve.models.definition import IMAGE
 from convolve.untrusted.documents import parse_json
@@ -25,7 +25,6 @@ from convolve.untrusted.keras_archive import read_keras_archive
 from convolve.values import Preprocessing
 
 _ZIP: Final = b"PK\x03\x04"
-_MODELS: Final = ("Sequential", "Functional", "Model")
 _INSIDE: Final = 20
 _MOST_LAYERS: Final = 10_000
 _MOST_ROUNDS: Final = 100
@@ -118,9 +117,10 @@ class _Model:
         if len(inputs) != 1:
             raise ValueError(f"it takes {len(inputs)} inputs, and a network here takes one image")
         flows: dict[_Reference, str] = {inputs[0]: flow}
+        stored_weights = [weights.child(_name(entry), _kind(entry)) for entry in entries]
         waiting = [
-            (entry, weights.child(_name(entry), _kind(entry)), number, [*_references(node, 0)])
-            for entry in entries
+            (entry, stored, number, [*_references(node, 0)])
+            for entry, stored in zip(entries, stored_weights, strict=True)
             for number, node in enumerate(_nodes(entry))
         ]
         for _ in range(_MOST_ROUNDS):
@@ -149,7 +149,7 @@ class _Model:
         self._count += 1
         if self._count > _MOST_LAYERS:
             raise ValueError(f"it has more than {_MOST_LAYERS:,} layers")
-        if kind in _MODELS and len(inputs) == 1:
+        if kind in MODELS and len(inputs) == 1:
             found = self._follow(entry, inputs[0], f"{name}/", stored, context)
             if len(found) == 1:
                 return found

@@ -15,6 +15,8 @@ from convolve.interop.keras_layer import Array
 from convolve.interop.layer_shapes import Shape
 from convolve.untrusted.hdf5 import Hdf5Node
 
+MODELS: Final = ("Sequential", "Functional", "Model")
+"""Classes of networks, which may be layers of others."""
 _MOST: Final = 10_000
 _DEEPEST: Final = 8
 
@@ -51,8 +53,10 @@ class NamedWeights:
         return found
 
     def child(self, name: str, kind: str) -> NamedWeights:
-        """Those of which the name ends in a layer's name and a word."""
-        del kind
+        """Those of which the name ends in a layer's name and a word; a model's name may be in it or not."""
+        if kind in MODELS:
+            inside = [each for each in self.names if name in each.split("/")[:-2]]
+            return NamedWeights(self._group, inside or self.names)
         return NamedWeights(self._group, [each for each in self.names if each.split("/")[-2:-1] == [name]])
 
 
