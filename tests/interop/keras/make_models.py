@@ -34,24 +34,28 @@ def _randomize(model: keras.Model) -> None:
 
 def _convolutions() -> keras.Model:
     """`same` on even sizes with strides, dilation, groups and a rectangular kernel."""
-    return keras.Sequential([
-        L.Input((8, 10, 3)),
-        L.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
-        L.Conv2D(6, (2, 4), padding="same", use_bias=False, activation="tanh"),
-        L.Conv2D(4, 3, dilation_rate=2, padding="same", activation="elu"),
-        L.Conv2D(4, 1, groups=2, activation="swish"),
-        L.Conv2D(2, (2, 3), activation="leaky_relu"),
-    ])
+    return keras.Sequential(
+        [
+            L.Input((8, 10, 3)),
+            L.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+            L.Conv2D(6, (2, 4), padding="same", use_bias=False, activation="tanh"),
+            L.Conv2D(4, 3, dilation_rate=2, padding="same", activation="elu"),
+            L.Conv2D(4, 1, groups=2, activation="swish"),
+            L.Conv2D(2, (2, 3), activation="leaky_relu"),
+        ]
+    )
 
 
 def _depthwise() -> keras.Model:
-    return keras.Sequential([
-        L.Input((9, 8, 3)),
-        L.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2, activation="relu6"),
-        L.SeparableConv2D(5, 3, padding="same", depth_multiplier=2),
-        L.SeparableConv2D(4, 2, use_bias=False, activation="hard_sigmoid"),
-        L.DepthwiseConv2D((1, 2), use_bias=False),
-    ])
+    return keras.Sequential(
+        [
+            L.Input((9, 8, 3)),
+            L.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2, activation="relu6"),
+            L.SeparableConv2D(5, 3, padding="same", depth_multiplier=2),
+            L.SeparableConv2D(4, 2, use_bias=False, activation="hard_sigmoid"),
+            L.DepthwiseConv2D((1, 2), use_bias=False),
+        ]
+    )
 
 
 def _transposed() -> keras.Model:
@@ -74,7 +78,11 @@ def _pools() -> keras.Model:
         L.MaxPooling2D(3, strides=2, padding="same")(image),
     ]
     small = [L.MaxPooling2D((2, 3), strides=1)(parts[0]), L.AveragePooling2D((2, 3), strides=1)(parts[1])]
-    ends = [L.GlobalAveragePooling2D()(small[0]), L.GlobalMaxPooling2D()(small[1]), L.GlobalAveragePooling2D()(parts[2])]
+    ends = [
+        L.GlobalAveragePooling2D()(small[0]),
+        L.GlobalMaxPooling2D()(small[1]),
+        L.GlobalAveragePooling2D()(parts[2]),
+    ]
     return keras.Model(image, L.Concatenate()(ends))
 
 
@@ -84,29 +92,35 @@ def _merges() -> keras.Model:
     squeezed = L.GlobalAveragePooling2D(keepdims=True)(one)
     gate = L.Conv2D(3, 1, activation="sigmoid")(squeezed)
     parts = [
-        L.Add()([one, two, three]), L.Multiply()([one, gate]), L.Average()([one, two, three]),
-        L.Maximum()([one, two]), L.Minimum()([two, three]), L.Subtract()([one, two]),
+        L.Add()([one, two, three]),
+        L.Multiply()([one, gate]),
+        L.Average()([one, two, three]),
+        L.Maximum()([one, two]),
+        L.Minimum()([two, three]),
+        L.Subtract()([one, two]),
     ]
     wide = L.Concatenate(axis=2)([L.Concatenate()(parts), L.Concatenate(axis=-1)(parts)])
     return keras.Model(image, L.Concatenate(axis=1)([wide, wide]))
 
 
 def _norms() -> keras.Model:
-    return keras.Sequential([
-        L.Input((5, 4, 3)),
-        L.Rescaling(1 / 127.5, offset=-1),
-        L.Normalization(),
-        L.BatchNormalization(),
-        L.BatchNormalization(scale=False, epsilon=0.1),
-        L.BatchNormalization(center=False),
-        L.BatchNormalization(scale=False, center=False),
-        L.PReLU(shared_axes=[1, 2]),
-        L.LeakyReLU(negative_slope=0.1),
-        L.ELU(alpha=0.7),
-        L.ReLU(negative_slope=0.2),
-        L.ReLU(max_value=2),
-        L.Softmax(),
-    ])
+    return keras.Sequential(
+        [
+            L.Input((5, 4, 3)),
+            L.Rescaling(1 / 127.5, offset=-1),
+            L.Normalization(),
+            L.BatchNormalization(),
+            L.BatchNormalization(scale=False, epsilon=0.1),
+            L.BatchNormalization(center=False),
+            L.BatchNormalization(scale=False, center=False),
+            L.PReLU(shared_axes=[1, 2]),
+            L.LeakyReLU(negative_slope=0.1),
+            L.ELU(alpha=0.7),
+            L.ReLU(negative_slope=0.2),
+            L.ReLU(max_value=2),
+            L.Softmax(),
+        ]
+    )
 
 
 def _given() -> keras.Model:
@@ -116,14 +130,16 @@ def _given() -> keras.Model:
 
 
 def _sizes() -> keras.Model:
-    return keras.Sequential([
-        L.Input((5, 4, 2)),
-        L.ZeroPadding2D(((1, 0), (2, 3))),
-        L.Cropping2D(((0, 1), (1, 0))),
-        L.UpSampling2D((2, 3)),
-        L.UpSampling2D(2, interpolation="bilinear"),
-        L.Conv2D(2, 3, strides=3),
-    ])
+    return keras.Sequential(
+        [
+            L.Input((5, 4, 2)),
+            L.ZeroPadding2D(((1, 0), (2, 3))),
+            L.Cropping2D(((0, 1), (1, 0))),
+            L.UpSampling2D((2, 3)),
+            L.UpSampling2D(2, interpolation="bilinear"),
+            L.Conv2D(2, 3, strides=3),
+        ]
+    )
 
 
 def _flattened() -> keras.Model:
