@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN, _FUNCTION = 1, 2, 3, 4, 5, 8
-_TYPES = {"f4": "Float", "f8": "Double", "i8": "Long", "i4": "Int", "i2": "Short", "i1": "Char", "u1": "Byte", "f2": "Half"}
+_TYPES = {
+    "f4": "Float",
+    "f8": "Double",
+    "i8": "Long",
+    "i4": "Int",
+    "i2": "Short",
+    "i1": "Char",
+    "u1": "Byte",
+    "f2": "Half",
+}
 
 
 @dataclass(eq=False)

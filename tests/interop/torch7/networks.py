@@ -125,4 +125,8 @@ def maps() -> Lua:
     )
 
 
-NETWORKS = {"classifier": ((1, 28, 28), classifier()), "branches": ((3, 16, 15), branches()), "maps": ((2, 11, 9), maps())}
+NETWORKS = {
+    "classifier": ((1, 28, 28), classifier()),
+    "branches": ((3, 16, 15), branches()),
+    "maps": ((2, 11, 9), maps()),
+}
