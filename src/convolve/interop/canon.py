@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convolve import models
 from convolve.errors import ConvolveError, WeightsError
-from convolve.interop.matching import match, orders, units_in, units_of
+from convolve.interop.matching import Unit, match, orders, units_in, units_of
 from convolve.models import Card, Network
 from convolve.models.definition import NetworkDefinition
 from convolve.models.graph_file import tensor_names, variant_of
@@ -18,9 +18,8 @@ from convolve.models.weights import check_numbers
 
 TOLERANCE = 1e-4
 """How far outputs may be apart, as part of the largest one."""
-_STATISTICS = (".running_mean", ".running_var")
-_BIASES, _MOST_FEATURES = 0.01, 25_089
-"""Of parameters: biases that only one of two networks has, as a part of all; and at most those of one class more."""
+_APART = 0.01
+"""By how many parameters, as a part of all, the same layers may differ: biases that only one of two networks has."""
 
 
 @dataclass(frozen=True)
@@ -66,44 +65,46 @@ def find_twin(definition: NetworkDefinition, tensors: Mapping[str, Tensor], netw
 
     ``network`` is that of the definition, with its tensors.
     """
-    twins = []
-    values = sum(value.numel() for key, value in tensors.items() if not key.endswith(_STATISTICS))
-    for card in _candidates(network.card, values):
-        for order in orders(definition):
-            twin = _try(card, definition, tensors, order, network)
-            if twin is not None:
-                twins.append(twin)
-                break
-    return min(twins, key=lambda twin: twin.difference, default=None)
+    given = [units_of(definition, tensors, order) for order in orders(definition)]
+    found = [twin for card in _candidates(network) if (twin := _try(card, given, network)) is not None]
+    return min(found, key=lambda twin: twin.difference, default=None)
 
 
-def _candidates(card: Card, values: int) -> Iterator[Card]:
-    """The networks that may have about as many parameters, by their cards."""
+def _candidates(network: Network) -> Iterator[Card]:
+    """The networks of ours that have about as many parameters, for as many classes, by their cards."""
+    card = network.card
+    parameters = sum(value.numel() for value in network.parameters())
+    of_class = [value.numel() // card.classes for value in network.parameters() if len(value) == card.classes][-2:]
     for name in models.names():
         own = models.card(name)
-        other_classes = abs(own.classes - card.classes) * _MOST_FEATURES
-        apart = abs((own.parameters or 0) - values)
-        if own.output == card.output == "image" and apart <= values * _BIASES + other_classes:
+        expected = parameters + (own.classes - card.classes) * sum(of_class)
+        if own.output == card.output == "image" and abs((own.parameters or 0) - expected) <= _APART * expected:
             yield own
 
 
-def _try(
-    card: Card, definition: NetworkDefinition, tensors: Mapping[str, Tensor], order: list[str], network: Network
-) -> Twin | None:
-    given = units_of(definition, tensors, order)
-    size = definition.input[1:]
+def _try(card: Card, given: Sequence[Sequence[Unit]], network: Network) -> Twin | None:
+    """The network of a card with the tensors, which are ``given`` in several orders; None where they do not fit."""
+    shape = network.card.input
+    options = (card.name, network.card.classes, shape[0], shape[1:])
     try:
         with torch.device("meta"):
-            skeleton = models.create(card.name, network.card.classes, definition.input[0], size)
-    except ConvolveError:  # another size, or another number of classes
+            own = units_in(models.create(*options))
+    except ConvolveError:  # not for this size, or number of classes
         return None
-    own = units_in(skeleton)
-    if len(own) != len(given) or len(match(own, given)) != sum(len(unit.tensors) for unit in own):
-        return None
-    twin = models.create(card.name, network.card.classes, definition.input[0], size)
-    twin.load_state_dict(match(own, given), strict=False)
-    images = torch.rand(2, *definition.input, generator=torch.Generator().manual_seed(0)) - 0.5
+    count = sum(len(unit.tensors) for unit in own)
+    twins = []
+    for units in given:
+        state = match(own, units) if len(units) == len(own) else {}
+        if len(state) == count:
+            twin = models.create(*options)
+            twin.load_state_dict(state, strict=False)
+            twins.append(Twin(twin.eval(), _difference(twin.eval(), network.eval(), shape)))
+    return min(twins, key=lambda twin: twin.difference, default=None)
+
+
+def _difference(twin: Network, network: Network, shape: tuple[int, int, int]) -> float:
+    """How far outputs are apart for random images, as part of the largest one."""
+    images = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)) - 0.5
     with torch.inference_mode():
-        ours, theirs = twin.eval()(images), network.eval()(images)
-    largest = float(theirs.abs().max()) or 1.0
-    return Twin(twin, float((ours - theirs).abs().max()) / largest)
+        ours, theirs = twin(images), network(images)
+    return float((ours - theirs).abs().max()) / (float(theirs.abs().max()) or 1.0)

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError, shorten
-from convolve.files import write_text
 from convolve.layers.graph_layers import Crop
 from convolve.layers.layer_graph import GraphOutputs
 from convolve.models.definition import IMAGE, LayerDefinition, NetworkDefinition, from_document, to_document
@@ -95,9 +94,9 @@ def read_definition(path: str | Path) -> NetworkDefinition:
         ) from error
 
 
-def write_definition(path: Path, definition: NetworkDefinition) -> None:
-    """Write a `network.json`. Raises `ConvolveError`."""
-    write_text(path, json.dumps(to_document(definition), ensure_ascii=False, indent=1))
+def definition_text(definition: NetworkDefinition) -> str:
+    """What a `network.json` holds."""
+    return json.dumps(to_document(definition), ensure_ascii=False, indent=1)
 
 
 def variant_of(name: str, definition: NetworkDefinition) -> Variant:
@@ -155,6 +154,18 @@ def read_scores(name: str, definition: NetworkDefinition, shapes: Sequence[Shape
         f"{name} gives values of the shape {'x'.join(map(str, end))}, and there is no task that reads them; choose a "
         "network that gives scores of classes for an image or for each of its pixels."
     )
+
+
+def scores_of(name: str, definition: NetworkDefinition) -> Scores:
+    """What the output of a network means, see `read_scores`."""
+    definition = _needed(definition)
+    return read_scores(name, definition, layer_shapes(definition))
+
+
+def layer_shapes(definition: NetworkDefinition) -> list[Shape]:
+    """The shape of what each layer gives for one image. Raises `NetworkError`."""
+    with torch.device("meta"):
+        return _make_layers(definition.title, definition, definition.input).shapes
 
 
 def whole_graph(definition: NetworkDefinition) -> GraphOutputs:

@@ -100,9 +100,9 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     return write_manifest(Run(folder, recipe, manifest))
 
 
-def begin_folder(folder: Path, recipe: Recipe) -> None:
-    """Make a run's folder, with its recipe and a copy of the file that describes its network, if that is not one of
-    ours. Raises `RunError` where there is a run already.
+def begin_folder(folder: Path, recipe: Recipe, network: str | None = None) -> None:
+    """Make a run's folder, with its recipe and the text of the file that describes its ``network``, by default a copy,
+    if it is not one of ours. Raises `RunError` where there is a run already.
     """
     try:
         (folder / CHECKPOINTS).mkdir(parents=True)
@@ -113,7 +113,7 @@ def begin_folder(folder: Path, recipe: Recipe) -> None:
     write_recipe(folder / _RECIPE, recipe)
     if recipe.network and recipe.network.endswith(NETWORK_FILES):
         copy = folder / _NETWORKS[Path(recipe.network).suffix]
-        write_text(copy, read_text(recipe.network))
+        write_text(copy, read_text(recipe.network) if network is None else network)
 
 
 def recipe_to_build(run: Run) -> Recipe:
