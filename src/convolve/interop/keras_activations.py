@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from convolve.interop.keras_layer import Context, Layer, Reader
 from convolve.models.definition import Value
 
@@ -20,7 +22,7 @@ def _prelu(layer: Layer, inputs: Sequence[str], context: Context) -> str:
     if alpha.shape != shared and math.prod(alpha.shape) != 1:
         raise layer.error("has a weight for each position, which is not read here")
     name = context.add(layer.name, "activation", flow, {"function": "prelu"})
-    values = alpha.ravel() if alpha.size == 1 else alpha.ravel()[context.indices(flow)]
+    values = np.repeat(alpha, shape[0]) if alpha.size == 1 else alpha.ravel()[context.indices(flow)]
     context.builder.give(name, "weight", values, values.shape)
     return name
 

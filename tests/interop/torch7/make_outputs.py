@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from tests.interop.torch7.lua import dump
 from tests.interop.torch7.networks import NETWORKS
-
 
 HERE = Path(__file__).parent
 

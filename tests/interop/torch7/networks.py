@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from tests.interop.torch7.lua import Lua, Storage
 
 _RANDOM = np.random.default_rng(7)
