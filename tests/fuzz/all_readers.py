@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tests.fuzz import (
     array_readers,
     box_readers,
+    caffe_readers,
     darknet_readers,
     image_readers,
     own_file_readers,
@@ -17,6 +18,7 @@ __all__ = [
     "ALL",
     "array_readers",
     "box_readers",
+    "caffe_readers",
     "darknet_readers",
     "image_readers",
     "own_file_readers",

@@ -37,6 +37,8 @@ OPENERS = frozenset(
         "read_npy",
         "read_cfg",
         "read_darknet",
+        "read_prototxt",
+        "read_caffemodel",
     )
 )
 """What opens a file of unknown origin."""

@@ -8,14 +8,17 @@ layer is left as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from torch import Tensor
+
+from convolve.choices import Fit
 from convolve.errors import ConvolveError, NetworkError, WeightsError
 from convolve.interop.caffe_graph import Graph, Map
 from convolve.interop.caffe_layers import read_layer
-from convolve.interop.caffe_weights import read_tensors
+from convolve.interop.caffe_weights import read_stored_tensors, read_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.models.definition import IMAGE, NetworkDefinition
 from convolve.untrusted.caffe import CaffeLayer, CaffeNetwork, read_caffemodel, read_prototxt
@@ -41,21 +44,18 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
 
     Raises `NetworkError` for what is wrong with the network, and `WeightsError` for what is wrong with its numbers.
     """
-    path = definition or weights
-    if path is None:
+    stored = _read(read_caffemodel, weights, WeightsError, "weights of Caffe") if weights else None
+    described = _read(read_prototxt, definition, NetworkError, "a network of Caffe") if definition else None
+    network, path = described or stored, definition or weights
+    if network is None or path is None:
         raise NetworkError("There is no file of Caffe; give a .prototxt, a .caffemodel, or both.")
     try:
-        stored = read_caffemodel(weights) if weights else None
-    except (OSError, ValueError, ImportError) as error:
-        raise _error(WeightsError, weights, "weights of Caffe", error) from error
-    try:
-        network = stored if definition is None else read_prototxt(definition)
-        if network is stored:
+        if described is None:
             _check_complete(network)
         found, graph = _read_definition(path, network, stored)
-    except (OSError, ValueError, ImportError) as error:
+    except ValueError as error:
         raise _error(NetworkError, path, "a network of Caffe", error) from error
-    if stored is None:
+    if weights is None or stored is None:
         return ForeignNetwork(found, {}, _preprocessing([network], found.input))
     try:
         tensors = read_tensors(found.layers, graph.weighted, stored)
@@ -64,9 +64,27 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     return ForeignNetwork(found, tensors, _preprocessing([network, stored], found.input))
 
 
-def _error(kind: type[ConvolveError], path: Path | None, what: str, error: Exception) -> ConvolveError:
-    if isinstance(error, ImportError):
-        return kind("protobuf is not installed; run `pip install 'convolve[convert]'`.")
+def read_caffe_tensors(weights: Path) -> dict[str, Tensor]:
+    """The tensors of a `.caffemodel`, named `LAYER.weight` and so on as Caffe names the layers, in the file's order;
+    for a network that is known otherwise. Raises `WeightsError`.
+    """
+    stored = _read(read_caffemodel, weights, WeightsError, "weights of Caffe")
+    try:
+        return read_stored_tensors(stored)
+    except ValueError as error:
+        raise _error(WeightsError, weights, "weights of Caffe", error) from error
+
+
+def _read(read: Callable[[Path], CaffeNetwork], path: Path, kind: type[ConvolveError], what: str) -> CaffeNetwork:
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        raise _error(kind, path, what, error) from error
+    except ImportError as error:
+        raise kind("protobuf is not installed; run `pip install 'convolve[convert]'`.") from error
+
+
+def _error(kind: type[ConvolveError], path: Path, what: str, error: Exception) -> ConvolveError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return kind(f"{path} cannot be read as {what} ({reason}); choose another file.")
 
@@ -206,7 +224,7 @@ def _preprocessing_of(transform: Mapping[str, Any], shape: _Shape) -> Preprocess
         means = means * channels
     if len(means) != channels or not all(map(math.isfinite, (*means, scale))) or scale <= 0:
         return None
-    fit = "crop" if transform.get("crop_size", 0) else "stretch"
+    fit: Fit = "crop" if transform.get("crop_size", 0) else "stretch"
     return Preprocessing(
         height,
         width,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from convolve.models.definition import IMAGE, LayerDefinition, Value
 from convolve.untrusted.caffe import CaffeLayer
@@ -19,6 +19,13 @@ class Map:
     channels: int | None
 
 
+class Weighted(NamedTuple):
+    """A layer of Caffe that has numbers, and the channels of what it takes where known."""
+
+    layer: CaffeLayer
+    channels: int | None
+
+
 @dataclass
 class Graph:
     """The layers of a definition as they are read.
@@ -30,7 +37,7 @@ class Graph:
 
     maps: dict[str, Map | None]
     layers: list[LayerDefinition] = field(default_factory=list)
-    weighted: dict[str, CaffeLayer] = field(default_factory=dict)
+    weighted: dict[str, Weighted] = field(default_factory=dict)
     silenced: set[str] = field(default_factory=set)
     auxiliary: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
@@ -47,7 +54,7 @@ class Graph:
     def add_weighted(self, layer: CaffeLayer, kind: str, inputs: Sequence[Map], options: Mapping[str, Value]) -> Map:
         """Append a layer with numbers."""
         after = self.add(layer.name, kind, inputs, options)
-        self.weighted[after.layer] = layer
+        self.weighted[after.layer] = Weighted(layer, inputs[0].channels)
         return after
 
     def outputs(self) -> list[str]:

@@ -38,8 +38,7 @@ _BEGINNINGS: Final[Sequence[tuple[bytes, FileKind]]] = (
     (b"PK\x03\x04", "tensors"),
     (b"\x80\x02", "tensors"),
 )
-READABLE: Final = ("caffe", "torch7", "keras")
-"""Those that hold a network and its values."""
+_WITH_NETWORK: Final = ("caffe", "torch7", "keras")
 
 
 def kind_of(path: Path) -> FileKind:
@@ -56,6 +55,11 @@ def kind_of(path: Path) -> FileKind:
             ".caffemodel, .weights, .t7, .h5 or .pth."
         )
     return "keras" if found == "keras" else kind or found or "tensors"
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file, by its name, holds a network of another program with its values."""
+    return _BY_SUFFIX.get(path.suffix.lower()) in _WITH_NETWORK
 
 
 def read_foreign(paths: Sequence[Path]) -> ForeignNetwork:

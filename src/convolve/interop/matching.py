@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from convolve.errors import WeightsError
 from convolve.models import Network
 from convolve.models.definition import IMAGE, LayerDefinition, NetworkDefinition
+from convolve.models.weights import load_weights
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -88,6 +90,33 @@ def units_in(network: Network) -> list[Unit]:
         if own:
             units.append(Unit(name, own, module.eps if isinstance(module, _NORMS) else None))
     return units
+
+
+def load_by_order(network: Network, definition: NetworkDefinition, tensors: Mapping[str, Tensor]) -> str:
+    """Load what fits of the tensors of another network by order and shapes, and say what that is.
+
+    Those are all layers of the other network, or all but its last one, or at least those of all stages; otherwise it
+    is another network, which raises `WeightsError`.
+    """
+    own = units_in(network)
+    stages = sum(unit.name.startswith("stages.") for unit in own)
+    best: tuple[int, dict[str, Tensor]] = (0, {})
+    layers = 0
+    for order in orders(definition):
+        given = units_of(definition, tensors, order)
+        state, layers = match(own, given), len(given)
+        loaded = sum(f"{unit.name}.{key}" in state for unit in own for key in [next(iter(unit.tensors))])
+        best = max(best, (loaded, state), key=lambda found: found[0])
+    loaded, state = best
+    if loaded < max(1, min(layers - 1, stages or layers)):
+        raise WeightsError(
+            f"The weights have {layers} layers, of which {loaded} follow one another as in {network.card.name}, which "
+            f"has {len(own)}; they belong to another network."
+        )
+    load_weights(network, state, partial=True)
+    if loaded == len(own):
+        return "all of them fit, by the order and the shapes of the layers"
+    return f"{loaded} of {len(own)} layers, by their order and shapes; the others are randomly initialized"
 
 
 def match(own: Sequence[Unit], given: Sequence[Unit]) -> dict[str, Tensor]:

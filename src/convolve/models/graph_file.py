@@ -193,6 +193,14 @@ def tensor_names(definition: NetworkDefinition, network: nn.Module) -> dict[str,
     }
 
 
+def name_after_layers(definition: NetworkDefinition, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a network that was made of a definition, under the names of its layers. Raises `NetworkError`."""
+    variant = variant_of(definition.title, definition)
+    with torch.device("meta"):
+        network = variant.build(variant.card, variant.card.classes, definition.input[0], definition.input[1:])
+    return {name: state[key] for name, key in tensor_names(definition, network).items() if key in state}
+
+
 def _is_sigmoid(layer: LayerDefinition) -> bool:
     return layer.kind == "activation" and layer.text("function") == "sigmoid"
 

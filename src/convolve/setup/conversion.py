@@ -146,14 +146,16 @@ def _read_darknet(files: Sequence[Path], options: ConversionOptions) -> ForeignM
     name = str(descriptions[0]) if descriptions else options.network
     if name is None:
         raise OptionError(f"{files[0]} holds numbers alone; give its .cfg too, or name the --network that they are of.")
-    network = models.create(name)
+    card = models.card(name)
+    shape = options.input.size or card.input
+    network = models.create(name, channels=shape[0], size=shape[1:])
     loaded = load_numbers(network, read_weights(numbers[0])[NUMBERS])
     if loaded != ALL_FIT:
         raise WeightsError(f"{numbers[0]} has the weights of {loaded}; give the .cfg that they were trained with.")
-    size = preprocessing_of(network.card)
-    mean, notes = find_preprocessing("Darknet", network.card.input, network.card.classes, size, options.input)
-    size = replace(mean, fit=options.input.fit or size.fit)
-    return ForeignModel(network, name, network.card.classes, size, f"{numbers[0].name} (Darknet)", notes=tuple(notes))
+    usual = preprocessing_of(card)
+    size, notes = find_preprocessing("Darknet", shape, card.classes, usual, options.input)
+    size = replace(size, fit=options.input.fit or usual.fit)
+    return ForeignModel(network, name, card.classes, size, f"{numbers[0].name} (Darknet)", notes=tuple(notes))
 
 
 def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
@@ -162,19 +164,19 @@ def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
             f"{file} holds tensors by name; say with --network which network they are of, such as torchvision/resnet18."
         )
     state = read_weights(file)
-    network = models.create(options.network)
-    own = network.state_dict()
-    renamed = rename(network, state)
-    card, count = network.card, network.card.classes
+    card = models.card(options.network)
+    shape, count = options.input.size or card.input, card.classes
+    network = models.create(options.network, channels=shape[0], size=shape[1:])
+    own, renamed = network.state_dict(), rename(network, state)
     last = [name for name in own if name.startswith("head.") and name in renamed][-1:]
     if last and len(renamed[last[0]]) != len(own[last[0]]):  # another number of classes
         count = len(renamed[last[0]])
-        network = models.create(options.network, classes=count)
+        network = models.create(options.network, count, shape[0], shape[1:])
         renamed = rename(network, state)
     missing = load_weights(network, renamed)
     if missing:
         raise WeightsError(f"{file} has no '{missing[0]}' of {options.network}; it belongs to another network.")
-    size, notes = find_preprocessing("PyTorch", card.input, count, None, options.input)
+    size, notes = find_preprocessing("PyTorch", shape, count, None, options.input)
     return ForeignModel(network, options.network, count, size, f"{file.name} (PyTorch)", notes=tuple(notes))
 
 

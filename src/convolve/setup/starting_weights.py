@@ -12,17 +12,23 @@ from convolve import models
 from convolve.errors import RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
+from convolve.interop.foreign_files import is_foreign, read_foreign
+from convolve.interop.matching import load_by_order
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Network
+from convolve.models.definition import NetworkDefinition
+from convolve.models.graph_file import layer_shapes, name_after_layers, read_definition
 from convolve.models.weights import inherited_layers, load_weights, translate
-from convolve.training.run import WEIGHTS, Run, check_file, open_run
+from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing
+from convolve.training.run import DEFINITION, WEIGHTS, Run, check_file, open_run, recipe_to_build
 from convolve.values import Preprocessing
 
 
 @dataclass(frozen=True)
 class StartingWeights:
     """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, where
-    they come from, and the run that they belong to, if any.
+    they come from, and the run that they belong to, if any. Of another program's network, whose ``definition`` is
+    given, tensors are named after its layers.
     """
 
     state: Mapping[str, Tensor]
@@ -30,9 +36,12 @@ class StartingWeights:
     preprocessing: Preprocessing | None
     source: str
     run: Path | None = None
+    definition: NetworkDefinition | None = None
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
+        if self.definition is not None:
+            return load_by_order(network, self.definition, self.state)
         if NUMBERS in self.state:
             return load_numbers(network, self.state[NUMBERS])
         state = translate(network, self.state, rename)
@@ -53,11 +62,30 @@ def find_starting_weights(weights: str, network: str) -> StartingWeights:
     if path.is_dir():
         run = open_run(path)
         preprocessing = run.manifest.preprocessing
+        file = recipe_to_build(run).network or ""
+        if file.endswith(DEFINITION) and not network.endswith(".json"):
+            definition = read_definition(file)
+            state = name_after_layers(definition, best_weights(run))
+            return StartingWeights(state, preprocessing.channels, preprocessing, str(path), path, definition)
         return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
+    if is_foreign(path):
+        return _of_another_program(path)
     state = read_weights(path)
     known = preprocessing_of(models.card(network)) if NUMBERS in state else None
     channels = known.channels if known else next((each.shape[1] for each in state.values() if each.ndim == 4), 3)
     return StartingWeights(state, channels, known, str(path))
+
+
+def _of_another_program(path: Path) -> StartingWeights:
+    """Those of a file of Caffe, Torch7 or Keras, for images whose red comes first."""
+    foreign = read_foreign([path])
+    definition, tensors, options = foreign.definition, foreign.tensors, InputOptions()
+    channels = definition.input[0]
+    if options.is_bgr(definition.source, channels):
+        tensors = as_rgb(definition, tensors)
+    classes = layer_shapes(definition)[-1][0]
+    known, notes = find_preprocessing(definition.source, definition.input, classes, foreign.preprocessing, options)
+    return StartingWeights(tensors, channels, known, "; ".join([str(path), *notes]), definition=definition)
 
 
 def best_weights(run: Run) -> Mapping[str, Tensor]:

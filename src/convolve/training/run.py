@@ -33,6 +33,7 @@ METRICS, TIMES = "metrics.jsonl", "timing.jsonl"
 _RECIPE, _SPLITS = "recipe.toml", "splits.json"
 _NETWORKS = {suffix: f"network{suffix}" for suffix in NETWORK_FILES}
 """The copy of the file that describes the network, where it is not one of ours, by that file's suffix."""
+DEFINITION = _NETWORKS[".json"]
 _DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS, *_NETWORKS.values())
 _BACKUP = "restore it from a backup or train again."
 _PARTS = ("train", "validation", "test")

@@ -193,6 +193,8 @@ def _to_fields(message: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]
             parts = [_to_fields(value, field.kind) for value in values]
             unknown += [each for _, names in parts for each in names]
             values = [part for part, _ in parts]
+        elif field.kind == "float":  # 0.1 as it is written, rather than the 0.10000000149 that is nearest to it
+            values = [float(str(np.float32(value))) for value in values]
         found[field.name] = tuple(values) if field.repeated else values[0]
     return found, tuple(unknown)
 
@@ -211,10 +213,11 @@ def _read_blob(content: bytes) -> Array:
     shape = _shape(blob)
     if blob.data or blob.double_data:
         kind, chunks = ("<f4", blob.data) if blob.data else ("<f8", blob.double_data)
+        del content
         packed = b"".join(chunks)
         if len(packed) % int(kind[-1]):
             raise ValueError("it is damaged: its numbers have no whole number of bytes")
-        del blob, chunks, content
+        del blob, chunks
         numbers = np.frombuffer(packed, kind)
     else:  # each number by itself, as some programs write them
         scattered = _parse("ScatteredBlob", content)
