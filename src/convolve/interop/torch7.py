@@ -66,7 +66,7 @@ def _is_layer(value: Any) -> bool:
 
 
 def _read_network(root: LuaObject, path: Path, image: tuple[int, int, int] | None) -> ForeignNetwork:
-    failed: ValueError | None = None
+    failed: tuple[tuple[int, int, int], ValueError] | None = None
     budget = [_MOST_MODULES]
     for size in [image] if image else _image_sizes(root):
         walk = _Walk(NetworkBuilder(size), budget)
@@ -76,10 +76,11 @@ def _read_network(root: LuaObject, path: Path, image: tuple[int, int, int] | Non
         except _UnreadableError:
             raise
         except ValueError as error:
-            failed = failed or error
+            failed = failed or (size, error)
             continue
         return ForeignNetwork(definition, walk.builder.tensors(path.stat().st_size))
-    raise ValueError(f"no image fits, such as one of {'x'.join(map(str, size))}: {failed}") from failed
+    size, error = failed or ((0, 0, 0), ValueError("there is none"))
+    raise ValueError(f"no image fits, such as one of {'x'.join(map(str, size))}: {error}") from error
 
 
 def _image_sizes(root: LuaObject) -> Iterator[tuple[int, int, int]]:
@@ -265,7 +266,9 @@ def _graph(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
         inputs = tuple(flows[id(source)] for source in sources) if sources else (flow,)
         found = inputs[0] if len(inputs) == 1 else inputs
         if "selectindex" in data.fields:
-            found = _select(walk, Module("SelectTable", name, {"index": data.fields["selectindex"]}), _split(found))
+            found = _select(
+                walk, Module("nn", "SelectTable", name, {"index": data.fields["selectindex"]}), _split(found)
+            )
         elif "module" in data.fields:
             found = walk.follow(data.fields["module"], found, _join_names(name, index))
         flows[id(data)] = found

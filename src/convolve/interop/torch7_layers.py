@@ -23,8 +23,9 @@ from convolve.untrusted.torch7 import LuaArray, LuaObject
 @final
 @dataclass(frozen=True)
 class Module:
-    """A layer of the file: its class without the library's name, its name here, and its fields."""
+    """A layer of the file: its class and the library that has it, its name here, and its fields."""
 
+    library: str
     kind: str
     name: str
     fields: Mapping[Any, Any]
@@ -62,7 +63,8 @@ def module_of(value: Any, name: str) -> Module:
     if not isinstance(value, LuaObject):
         raise ValueError(f"the layer {name!r} is no layer of Torch7")
     library, _, kind = value.kind.rpartition(".")
-    return Module(kind if library in ("nn", "cudnn", "inn") else value.kind, name, value.fields)
+    known = library in ("nn", "cudnn", "inn")
+    return Module(library if known else "", kind if known else value.kind, name, value.fields)
 
 
 _Reader = Callable[[Module, str, NetworkBuilder], str]
@@ -128,11 +130,8 @@ def _pool(module: Module, source: str, builder: NetworkBuilder) -> str:
     kernel, average = _pair(module, "k"), module.kind == "SpatialAveragePooling"
     counted = module.fields.get("count_include_pad") is not False
     counted &= module.fields.get("mode") != "CUDNN_POOLING_AVERAGE_COUNT_EXCLUDE_PADDING"
-    high, wide = (module.fields.get(name) for name in ("dH", "dW"))
-    stride = (
-        kernel[0] if high is None else module.whole("dH"),
-        kernel[1] if wide is None else module.whole("dW"),
-    )
+    high, wide = (1, 1) if average and module.library == "nn" else kernel
+    stride = module.whole("dH", high), module.whole("dW", wide)
     options: dict[str, Value] = {"mode": "average" if average else "max", "kernel": kernel, "stride": stride}
     options |= {"padding": _padding(module), "ceil": module.fields.get("ceil_mode") is True}
     options["count_padding"] = average and counted
@@ -184,8 +183,10 @@ def _rrelu(module: Module, source: str, builder: NetworkBuilder) -> str:
 def _prelu(module: Module, source: str, builder: NetworkBuilder) -> str:
     weight = module.array("weight")
     name = builder.add(module.name, "activation", [source], {"function": "prelu"})
-    count = 1 if weight is not None and weight.size == 1 else builder.shapes[source][0]
-    _give(module, builder, "weight", weight, (count,))
+    channels = builder.shapes[source][0]
+    if weight is not None and weight.size == 1:
+        weight = np.repeat(weight, channels)
+    _give(module, builder, "weight", weight, (channels,))
     return name
 
 

@@ -6,6 +6,7 @@ they are named where they occur again: so they may hold themselves. Functions ar
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import struct
@@ -25,6 +26,7 @@ _FUNCTIONS: Final = (_FUNCTION, 7, 8)
 _MOST_VALUES: Final = 2**20
 _DEEPEST: Final = 2**16
 _MOST_AXES: Final = 32
+_MOST_REPEATED: Final = 2**20
 _CHUNK: Final = 2**16
 _ARRAYS: Final = re.compile(r"torch\.(?:Cuda|Cl)?(Double|Float|Half|Long|Int|Short|Char|Byte|)(Tensor|Storage)")
 _VERSION: Final = re.compile(r"V \d+")
@@ -92,10 +94,14 @@ def read_t7(path: str | os.PathLike[str]) -> Any:
     try:
         return _read_value(_Binary(content, 8))
     except ValueError as error:
+        source = _Binary(content, 4)  # as machines of 32 bits write
         try:
-            return _read_value(_Binary(content, 4))  # as machines of 32 bits write
+            value = _read_value(source)
         except ValueError:
             raise error from None
+        if not source.at_end():
+            raise
+        return value
 
 
 class _Source(Protocol):
@@ -153,6 +159,10 @@ class _Binary:
         self._position += length
         return np.frombuffer(self._content, dtype, count, start)
 
+    def at_end(self) -> bool:
+        """Whether all has been read."""
+        return self._position == len(self._content)
+
 
 @final
 class _Text:
@@ -195,14 +205,20 @@ class _Text:
                     found[start : start + len(part)] = [kind(match[1]) for match in part]
             except OverflowError as error:
                 raise ValueError("it has a number that is too large for its type") from error
-            self._position = part[-1].end()
+            self._move(part[-1])
         return found
+
+    def _move(self, last: re.Match[bytes]) -> None:
+        """Go on after a number; the last one of a file ends its line, or there may be more of it."""
+        self._position = last.end()
+        if self._position == len(self._content) and not last[0].endswith(b"\n"):
+            raise ValueError(_SHORT)
 
     def _match(self, pattern: re.Pattern[bytes]) -> bytes:
         found = pattern.match(self._content, self._position)
         if not found:
             raise ValueError(_SHORT if self._position >= len(self._content) else "something in it is no number")
-        self._position = found.end()
+        self._move(found)
         return found[1]
 
 
@@ -310,5 +326,7 @@ def _read_tensor(source: _Source, memo: dict[int, Any], index: int) -> _Steps:
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if offset < 0 or last >= len(numbers) or max(shape) > len(numbers):
         raise ValueError("a tensor in it is larger than its storage")
+    if math.prod(shape) > len(numbers) + _MOST_REPEATED:
+        raise ValueError("a tensor in it repeats more numbers than it has")
     steps = [stride * numbers.itemsize for stride in strides]
     memo[index] = LuaArray(np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False))
