@@ -191,6 +191,20 @@ def test_more_than_a_layer_can_have_is_refused(tmp_path: Path) -> None:
         _binary(tmp_path, message_classes()["StoredNetwork"](layer=[b""] * 10_001).SerializeToString())
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xa2\x06\x03\x12\x01\xff", "one of its types is no text in UTF-8"),
+        (b"\xa2\x06\x03\x1a\x01\xff", "one of its bottoms is no text in UTF-8"),
+        (b"\x0a\x01\xff\xa2\x06\x00", "one of its names is no text in UTF-8"),
+        (b"\x32\x02\x0a\xff\xa2\x06\x00", "it is damaged, cut short, or no"),
+    ],
+)
+def test_names_that_are_no_text_and_damaged_options_are_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        _binary(tmp_path, content)
+
+
 def test_a_missing_file_and_a_folder_are_errors_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_prototxt(tmp_path / "none.prototxt")

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from torch import Tensor
-
 from convolve.choices import Fit
 from convolve.errors import ConvolveError, NetworkError, WeightsError
 from convolve.interop.caffe_graph import Graph, Map
@@ -42,6 +40,9 @@ _HIGHEST: Final = 255.0
 def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     """The network of a `.prototxt`, a `.caffemodel`, or both; a `.prototxt` alone gives no tensors.
 
+    A `.caffemodel` alone that does not say how its layers are connected, or for which images, gives tensors without a
+    definition: they are named as Caffe names the layers, in the file's order.
+
     Raises `NetworkError` for what is wrong with the network, and `WeightsError` for what is wrong with its numbers.
     """
     stored = _read(read_caffemodel, weights, WeightsError, "weights of Caffe") if weights else None
@@ -50,8 +51,13 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     if network is None or path is None:
         raise NetworkError("There is no file of Caffe; give a .prototxt, a .caffemodel, or both.")
     try:
-        if described is None:
-            _check_complete(network)
+        if network is stored and not _describes_network(stored):
+            return ForeignNetwork(None, read_stored_tensors(stored))
+    except ValueError as error:
+        raise _error(WeightsError, path, "weights of Caffe", error) from error
+    try:
+        if network is stored:
+            _check_fields(stored)
         found, graph = _read_definition(path, network, stored)
     except ValueError as error:
         raise _error(NetworkError, path, "a network of Caffe", error) from error
@@ -62,17 +68,6 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     except ValueError as error:
         raise _error(WeightsError, weights, "weights of this network", error) from error
     return ForeignNetwork(found, tensors, _preprocessing([network, stored], found.input))
-
-
-def read_caffe_tensors(weights: Path) -> dict[str, Tensor]:
-    """The tensors of a `.caffemodel`, named `LAYER.weight` and so on as Caffe names the layers, in the file's order;
-    for a network that is known otherwise. Raises `WeightsError`.
-    """
-    stored = _read(read_caffemodel, weights, WeightsError, "weights of Caffe")
-    try:
-        return read_stored_tensors(stored)
-    except ValueError as error:
-        raise _error(WeightsError, weights, "weights of Caffe", error) from error
 
 
 def _read(read: Callable[[Path], CaffeNetwork], path: Path, kind: type[ConvolveError], what: str) -> CaffeNetwork:
@@ -89,11 +84,15 @@ def _error(kind: type[ConvolveError], path: Path, what: str, error: Exception) -
     return kind(f"{path} cannot be read as {what} ({reason}); choose another file.")
 
 
-def _check_complete(network: CaffeNetwork) -> None:
-    """Raise `ValueError` where a file of numbers does not say what its layers compute."""
-    if not any(layer.bottoms for layer in network.layers):
-        raise ValueError("it has numbers, but does not say how its layers follow one another; give its .prototxt too")
-    for layer in network.layers:
+def _describes_network(stored: CaffeNetwork) -> bool:
+    """Whether a file of numbers says how its layers are connected, and for which images."""
+    connected = any(layer.bottoms for layer in stored.layers)
+    return connected and any(shape for _, shape in _inputs(stored, stored.layers, stored))
+
+
+def _check_fields(stored: CaffeNetwork) -> None:
+    """Raise `ValueError` where a layer may compute something else than Caffe's."""
+    for layer in stored.layers:
         unknown = [name for name in layer.unknown if name not in _OF_TRAINING]
         if unknown:
             raise ValueError(
@@ -106,8 +105,7 @@ def _read_definition(path: Path, network: CaffeNetwork, stored: CaffeNetwork | N
     inputs = list(_inputs(network, layers, stored))
     image = next(((name, shape) for name, shape in inputs if shape is not None), None)
     if image is None:
-        remedy = "give its .prototxt too" if network is stored else "write input_shape { dim: 1 dim: 3 … } in it"
-        raise ValueError(f"it does not say the size of its images; {remedy}")
+        raise ValueError("it does not say the size of its images; write input_shape { dim: 1 dim: 3 … } in it")
     name, shape = image
     graph = Graph({other: None for other, _ in inputs})
     graph.maps[name] = Map(IMAGE, 4, shape[0])

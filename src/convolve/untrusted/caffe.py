@@ -102,7 +102,6 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeNetwork:
     """The network of a binary file with its numbers. Raises `OSError`, `ValueError`, and `ImportError` without
     protobuf.
     """
-    classes = message_classes()
     rest, stored = _take_apart(path)
     layers = []
     while stored:
@@ -118,7 +117,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeNetwork:
         layers.append(_layer(_parse(name, parameters), name, _read_blobs(blobs)))
     if len(rest) > _TEXT_BYTES:
         raise ValueError("it holds more than layers")
-    return _network(classes["NetParameter"].FromString(rest), layers)
+    return _network(_parse("NetParameter", rest), layers)
 
 
 def _take_apart(path: str | os.PathLike[str]) -> tuple[bytes, list[tuple[bytes, str]]]:
@@ -193,6 +192,8 @@ def _to_fields(message: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]
             parts = [_to_fields(value, field.kind) for value in values]
             unknown += [each for _, names in parts for each in names]
             values = [part for part, _ in parts]
+        elif field.kind == "string" and any(isinstance(value, bytes) for value in values):
+            raise ValueError(f"one of its {field.name}s is no text in UTF-8")
         elif field.kind == "float":  # 0.1 as it is written, rather than the 0.10000000149 that is nearest to it
             values = [float(str(np.float32(value))) for value in values]
         found[field.name] = tuple(values) if field.repeated else values[0]
