@@ -423,6 +423,16 @@ def test_a_file_of_numbers_says_how_its_images_were_prepared(tmp_path: Path) -> 
     assert (found.fit, found.std) == ("stretch", (256 / 255,) * 4)
 
 
+def test_preprocessing_with_more_than_caffe_does_is_left_out(tmp_path: Path) -> None:
+    definition, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    definition.write_text(START + layer("Scale"))
+    trained = write_caffemodel(layer("Scale"), {"one": [np.ones(4)]})
+    for transform, known in ((b"\x0d\x00\x00\x80\x3f", True), (b"\x0d\x00\x00\x80\x3f\xf8\x07\x01", False)):
+        content = b"\x12\x04Data\x22\x04data\xa2\x06" + bytes([len(transform)]) + transform
+        weights.write_bytes(b"\xa2\x06" + bytes([len(content)]) + content + trained)
+        assert (read_caffe(definition, weights).preprocessing is not None) is known
+
+
 def test_a_file_of_numbers_alone_has_its_layers(tmp_path: Path) -> None:
     text = (
         START

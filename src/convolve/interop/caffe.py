@@ -19,7 +19,7 @@ from convolve.interop.caffe_layers import read_layer
 from convolve.interop.caffe_weights import read_stored_tensors, read_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.models.definition import IMAGE, NetworkDefinition
-from convolve.untrusted.caffe import CaffeLayer, CaffeNetwork, read_caffemodel, read_prototxt
+from convolve.untrusted.caffe import OF_TRAINING, CaffeLayer, CaffeNetwork, read_caffemodel, read_prototxt
 from convolve.values import Preprocessing
 
 _DATA: Final[Mapping[str, str]] = {
@@ -33,7 +33,6 @@ _DATA: Final[Mapping[str, str]] = {
     "Input": "input_param",
 }
 """Kinds of layers that give images, and where their options are."""
-_OF_TRAINING: Final = ("FillerParameter", "LossParameter", "NetStateRule", "ParamSpec", "AccuracyParameter")
 _HIGHEST: Final = 255.0
 
 
@@ -93,7 +92,7 @@ def _describes_network(stored: CaffeNetwork) -> bool:
 def _check_fields(stored: CaffeNetwork) -> None:
     """Raise `ValueError` where a layer may compute something else than Caffe's."""
     for layer in stored.layers:
-        unknown = [name for name in layer.unknown if name not in _OF_TRAINING]
+        unknown = [name for name in layer.unknown if name not in OF_TRAINING]
         if unknown:
             raise ValueError(
                 f"its layer {layer.name!r} has fields in {unknown[0]} that are not Caffe's; give its .prototxt too"
@@ -201,13 +200,15 @@ def _first_channels(name: str, layers: Sequence[CaffeLayer], stored: CaffeNetwor
 
 
 def _preprocessing(networks: Sequence[CaffeNetwork], shape: _Shape) -> Preprocessing | None:
-    """What the first layer of images that says it does with them; None where none does, or a mean is in a file."""
+    """What the first layer of images that says it does with them; None where none does, a mean is in a file, or there
+    is more than Caffe does.
+    """
     for network in networks:
         for layer in network.layers:
             if layer.kind not in _DATA:
                 continue
             transform = {**layer.parameters(_DATA[layer.kind]), **layer.parameters("transform_param")}
-            if "mean_file" in transform:
+            if "mean_file" in transform or "TransformationParameter" in layer.unknown:
                 return None
             if transform.keys() & {"mean_value", "scale", "crop_size"}:
                 return _preprocessing_of(transform, shape)

@@ -27,8 +27,12 @@ _MOST_AXES: Final = 32
 _LONGEST: Final = 2**31 - 1
 _HDF5: Final = b"\x89HDF"
 _UNKNOWN: Final = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
-_EXTENSIBLE: Final = ("NetParameter", "LayerParameter", "V1LayerParameter", "V0LayerParameter")
-"""Messages to which programs derived from Caffe add fields, most of them for training."""
+_LAYER_MESSAGES: Final = ("NetParameter", "LayerParameter", "V1LayerParameter", "V0LayerParameter")
+OF_TRAINING: Final = (
+    *("AccuracyParameter", "DataParameter", "FillerParameter", "HDF5DataParameter", "ImageDataParameter"),
+    *("LossParameter", "NetStateRule", "ParamSpec"),
+)
+"""Messages whose fields do not change what a layer computes; programs derived from Caffe have more of them."""
 _RENAMED: Final[Mapping[str, str]] = {
     "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU",
     "SOFTMAX_LOSS": "SoftmaxWithLoss", "TANH": "TanH", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output",
@@ -82,7 +86,7 @@ def read_prototxt(path: str | os.PathLike[str]) -> CaffeNetwork:
             text_format.Parse(text, network)
         except text_format.ParseError as error:
             unknown = _UNKNOWN.search(str(error))
-            if not unknown or unknown[1] not in _EXTENSIBLE:
+            if not unknown or unknown[1] not in (*_LAYER_MESSAGES, *OF_TRAINING):
                 raise
             network.Clear()
             text_format.Parse(text, network, allow_unknown_field=True)
@@ -179,7 +183,7 @@ def _to_fields(message: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]
     """The fields that a message sets, and the names of messages in it that set others than Caffe's."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    unknown = [name] if name not in _EXTENSIBLE and len(UnknownFieldSet(message)) else []
+    unknown = [name] if name not in _LAYER_MESSAGES and len(UnknownFieldSet(message)) else []
     found: dict[str, Any] = {}
     for field in FIELDS[name]:
         if not (len(getattr(message, field.name)) if field.repeated else message.HasField(field.name)):
