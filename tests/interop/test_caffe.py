@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from convolve.errors import NetworkError, WeightsError
-from convolve.interop.caffe import read_caffe
+from convolve.interop.caffe import read_caffe, read_caffe_tensors
 from convolve.interop.caffe_weights import read_stored_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.models.definition import LayerDefinition, NetworkDefinition
@@ -459,6 +459,7 @@ def test_numbers_are_read_without_a_network(tmp_path: Path) -> None:
         path.write_bytes(write_caffemodel(text, {"one": [RIGHT], "bias": [BIAS]}))
         found = read_caffe(None, path)
         assert found.definition is None
+        assert [*read_caffe_tensors(path)] == [*found.tensors]
         assert {name: tuple(value.shape) for name, value in found.tensors.items()} == {
             "one.weight": (6, 2, 3, 5), "bias.weight": (6,), "bias.bias": (6,)
         }  # fmt: skip
@@ -469,8 +470,25 @@ def test_numbers_are_read_without_a_network(tmp_path: Path) -> None:
         ("BatchNorm", "has 1 arrays, and such a layer has 3"),
     ):
         path.write_bytes(write_caffemodel(f'layer {{ name: "one" type: "{kind}" }}', {"one": [BIAS]}))
-        with pytest.raises(WeightsError, match=problem):
-            read_caffe(None, path)
+        for read_alone in (lambda: read_caffe(None, path), lambda: read_caffe_tensors(path)):
+            with pytest.raises(WeightsError, match=problem):
+                read_alone()
+
+
+def test_the_size_of_images_can_be_given_where_a_file_leaves_it_open(tmp_path: Path) -> None:
+    definition, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    data = 'layer { name: "data" type: "HDF5Data" top: "label" top: "data" }'
+    split = 'layer { name: "split" type: "Split" bottom: "data" top: "a" top: "b" }'
+    text = data + split + CONV.removeprefix(START).replace('bottom: "data"', 'bottom: "b"')
+    definition.write_text(text)
+    weights.write_bytes(write_caffemodel(text, {"one": [RIGHT, BIAS]}))
+    for pair in ((definition, None), (definition, weights), (None, weights)):
+        found = read_caffe(*pair, image=(4, 9, 10))
+        assert definition_of(found).input == (4, 9, 10)
+        assert layers(found) == [("one", "convolution", ("image",))]
+    said = START + layer("ReLU")
+    definition.write_text(said)
+    assert definition_of(read_caffe(definition, None, (3, 5, 5))).input == (4, 8, 8)
 
 
 def test_published_networks_of_various_years() -> None:

@@ -101,3 +101,13 @@ def test_numbers_alone_are_those_of_the_network() -> None:
         assert [key for key in alone if key in both] == [*both]
         assert all(torch.equal(alone[key], value) for key, value in both.items())
         assert (read_caffe(None, paths(name, WEIGHTS)[1]).definition is None) == (name != "ultraface")
+
+
+def test_files_that_were_written_for_training_are_read_for_a_size() -> None:
+    for name in ("lenet", "vdsr"):
+        definition, weights = paths(name, WEIGHTS)
+        both = read_caffe(definition, weights)
+        alone = read_caffe(None, weights, definition_of(both).input)
+        kinds = [(layer.kind, layer.options) for layer in definition_of(both).layers]
+        assert [(layer.kind, layer.options) for layer in definition_of(alone).layers] == kinds
+        assert [*alone.tensors] == [*both.tensors]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from torch import Tensor
+
 from convolve.choices import Fit
 from convolve.errors import ConvolveError, NetworkError, WeightsError
 from convolve.interop.caffe_graph import Graph, Map
@@ -34,10 +36,12 @@ _DATA: Final[Mapping[str, str]] = {
 }
 """Kinds of layers that give images, and where their options are."""
 _HIGHEST: Final = 255.0
+_Shape = tuple[int, int, int]
 
 
-def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
-    """The network of a `.prototxt`, a `.caffemodel`, or both; a `.prototxt` alone gives no tensors.
+def read_caffe(definition: Path | None, weights: Path | None, image: _Shape | None = None) -> ForeignNetwork:
+    """The network of a `.prototxt`, a `.caffemodel`, or both, for an ``image`` of (channels, height, width) where the
+    file leaves that open. A `.prototxt` alone gives no tensors.
 
     A `.caffemodel` alone that does not say how its layers are connected, or for which images, gives tensors without a
     definition: they are named as Caffe names the layers, in the file's order.
@@ -50,14 +54,14 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     if network is None or path is None:
         raise NetworkError("There is no file of Caffe; give a .prototxt, a .caffemodel, or both.")
     try:
-        if network is stored and not _describes_network(stored):
+        if network is stored and not _describes_network(stored, image):
             return ForeignNetwork(None, read_stored_tensors(stored))
     except ValueError as error:
         raise _error(WeightsError, path, "weights of Caffe", error) from error
     try:
         if network is stored:
             _check_fields(stored)
-        found, graph = _read_definition(path, network, stored)
+        found, graph = _read_definition(path, (network, stored), image)
     except ValueError as error:
         raise _error(NetworkError, path, "a network of Caffe", error) from error
     if weights is None or stored is None:
@@ -67,6 +71,18 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     except ValueError as error:
         raise _error(WeightsError, weights, "weights of this network", error) from error
     return ForeignNetwork(found, tensors, _preprocessing([network, stored], found.input))
+
+
+def read_caffe_tensors(weights: Path) -> dict[str, Tensor]:
+    """The tensors of a `.caffemodel`, named as Caffe names the layers, in the file's order, whatever these compute.
+
+    Raises `WeightsError`.
+    """
+    stored = _read(read_caffemodel, weights, WeightsError, "weights of Caffe")
+    try:
+        return read_stored_tensors(stored)
+    except ValueError as error:
+        raise _error(WeightsError, weights, "weights of Caffe", error) from error
 
 
 def _read(read: Callable[[Path], CaffeNetwork], path: Path, kind: type[ConvolveError], what: str) -> CaffeNetwork:
@@ -83,10 +99,10 @@ def _error(kind: type[ConvolveError], path: Path, what: str, error: Exception) -
     return kind(f"{path} cannot be read as {what} ({reason}); choose another file.")
 
 
-def _describes_network(stored: CaffeNetwork) -> bool:
+def _describes_network(stored: CaffeNetwork, image: _Shape | None) -> bool:
     """Whether a file of numbers says how its layers are connected, and for which images."""
     connected = any(layer.bottoms for layer in stored.layers)
-    return connected and any(shape for _, shape in _inputs(stored, stored.layers, stored))
+    return connected and (image is not None or any(shape for _, shape in _inputs(stored, stored.layers, stored)))
 
 
 def _check_fields(stored: CaffeNetwork) -> None:
@@ -99,13 +115,19 @@ def _check_fields(stored: CaffeNetwork) -> None:
             )
 
 
-def _read_definition(path: Path, network: CaffeNetwork, stored: CaffeNetwork | None) -> tuple[NetworkDefinition, Graph]:
+def _read_definition(
+    path: Path, networks: tuple[CaffeNetwork, CaffeNetwork | None], image: _Shape | None
+) -> tuple[NetworkDefinition, Graph]:
+    """The definition of the first of the ``networks``; the second one has its numbers."""
+    network, stored = networks
     layers = [layer for layer in network.layers if network is stored or _is_tested(layer, network.fields)]
     inputs = list(_inputs(network, layers, stored))
-    image = next(((name, shape) for name, shape in inputs if shape is not None), None)
-    if image is None:
+    found = next(((name, shape) for name, shape in inputs if shape is not None), None)
+    if found is None and image is not None and inputs:
+        found = _first_taken([name for name, _ in inputs], layers), image
+    if found is None:
         raise ValueError("it does not say the size of its images; write input_shape { dim: 1 dim: 3 … } in it")
-    name, shape = image
+    name, shape = found
     graph = Graph({other: None for other, _ in inputs})
     graph.maps[name] = Map(IMAGE, 4, shape[0])
     for layer in layers:
@@ -132,9 +154,6 @@ def _applies(rule: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
         and set(rule.get("stage", ())) <= set(stages)
         and not set(rule.get("not_stage", ())) & set(stages)
     )
-
-
-_Shape = tuple[int, int, int]
 
 
 def _inputs(
@@ -197,6 +216,15 @@ def _first_channels(name: str, layers: Sequence[CaffeLayer], stored: CaffeNetwor
             groups: int = layer.parameters("convolution_param").get("group", 1)
             return weight.shape[1] * groups if weight.ndim == 4 else None
     return None
+
+
+def _first_taken(names: Sequence[str], layers: Sequence[CaffeLayer]) -> str:
+    """The input that a convolution takes, or else the first one."""
+    taken = {name for layer in layers if layer.kind == "Convolution" for name in layer.bottoms}
+    for layer in reversed(layers):
+        if layer.kind == "Split" and taken & {*layer.tops}:
+            taken |= {*layer.bottoms}
+    return next((name for name in names if name in taken), names[0])
 
 
 def _preprocessing(networks: Sequence[CaffeNetwork], shape: _Shape) -> Preprocessing | None:
