@@ -7,6 +7,7 @@ brought to the form that the other network has, in which it computes the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ from convolve.models import Network
 from convolve.models.definition import IMAGE, LayerDefinition, NetworkDefinition
 from convolve.models.weights import load_weights
 
+ALL_BY_ORDER = "all of them fit, by the order and the shapes of the layers"
+"""What is said where the whole network is loaded."""
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -92,8 +95,30 @@ def units_in(network: Network) -> list[Unit]:
     return units
 
 
-def load_by_order(network: Network, definition: NetworkDefinition, tensors: Mapping[str, Tensor]) -> str:
-    """Load what fits of the tensors of another network by order and shapes, and say what that is.
+def units_by_name(tensors: Mapping[str, Tensor], eps: float = math.nan) -> list[Unit]:
+    """The layers of a network of which only the tensors are known, in the order of the file; ``eps`` is added to the
+    variances in it, the same as in any other network unless given.
+    """
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, kind = key.rpartition(".")
+        if kind != "num_batches_tracked":
+            found.setdefault(name, {})[kind] = value
+    units: list[Unit] = []
+    for name, own in found.items():
+        before = units[-1] if units else None
+        scales = before is not None and before.eps is not None and "weight" not in before.tensors
+        if before is not None and scales and own["weight"].shape == before.tensors["running_mean"].shape:
+            bias = own.get("bias", torch.zeros_like(own["weight"]))
+            units[-1] = replace(before, tensors={**before.tensors, "weight": own["weight"], "bias": bias})
+        else:
+            units.append(Unit(name, own, eps if "running_mean" in own else None))
+    return units
+
+
+def load_by_order(network: Network, layers: Sequence[Sequence[Unit]]) -> str:
+    """Load what fits of the ``layers`` of another network, which are given in several orders, by their order and
+    shapes, and say what that is.
 
     Those are all layers of the other network, or all but its last one, or at least those of all stages; otherwise it
     is another network, which raises `WeightsError`.
@@ -101,21 +126,20 @@ def load_by_order(network: Network, definition: NetworkDefinition, tensors: Mapp
     own = units_in(network)
     stages = sum(unit.name.startswith("stages.") for unit in own)
     best: tuple[int, dict[str, Tensor]] = (0, {})
-    layers = 0
-    for order in orders(definition):
-        given = units_of(definition, tensors, order)
-        state, layers = match(own, given), len(given)
+    for given in layers:
+        state = match(own, given)
         loaded = sum(f"{unit.name}.{key}" in state for unit in own for key in [next(iter(unit.tensors))])
         best = max(best, (loaded, state), key=lambda found: found[0])
     loaded, state = best
-    if loaded < max(1, min(layers - 1, stages or layers)):
+    count = len(layers[0])
+    if loaded < max(1, min(count - 1, stages or count)):
         raise WeightsError(
-            f"The weights have {layers} layers, of which {loaded} follow one another as in {network.card.name}, which "
+            f"The weights have {count} layers, of which {loaded} follow one another as in {network.card.name}, which "
             f"has {len(own)}; they belong to another network."
         )
     load_weights(network, state, partial=True)
     if loaded == len(own):
-        return "all of them fit, by the order and the shapes of the layers"
+        return ALL_BY_ORDER
     return f"{loaded} of {len(own)} layers, by their order and shapes; the others are randomly initialized"
 
 
@@ -143,7 +167,7 @@ def _fit(unit: Unit, other: Unit, before: Unit | None, after: Unit | None) -> di
     if (unit.eps is None) != (other.eps is None):
         return None
     if unit.eps is not None and other.eps is not None and "running_var" in tensors:
-        if other.eps != unit.eps:
+        if other.eps != unit.eps and not math.isnan(other.eps):
             tensors["running_var"] = tensors["running_var"] + (other.eps - unit.eps)
         if before is not None and before.eps is None and "bias" in before.tensors:
             tensors["running_mean"] = tensors["running_mean"] - before.tensors["bias"]
