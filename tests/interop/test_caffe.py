@@ -482,8 +482,8 @@ def test_the_size_of_images_can_be_given_where_a_file_leaves_it_open(tmp_path: P
     text = data + split + CONV.removeprefix(START).replace('bottom: "data"', 'bottom: "b"')
     definition.write_text(text)
     weights.write_bytes(write_caffemodel(text, {"one": [RIGHT, BIAS]}))
-    for pair in ((definition, None), (definition, weights), (None, weights)):
-        found = read_caffe(*pair, image=(4, 9, 10))
+    for first, second in ((definition, None), (definition, weights), (None, weights)):
+        found = read_caffe(first, second, (4, 9, 10))
         assert definition_of(found).input == (4, 9, 10)
         assert layers(found) == [("one", "convolution", ("image",))]
     said = START + layer("ReLU")
