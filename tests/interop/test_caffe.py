@@ -347,11 +347,12 @@ def test_images_without_a_size_are_refused(tmp_path: Path, start: str) -> None:
 
 
 def test_images_of_a_database_have_the_channels_of_the_first_weights(tmp_path: Path) -> None:
-    text = DATA % "transform_param { crop_size: 9 }" + layer(
-        "Convolution", "convolution_param { num_output: 1 kernel_size: 2 }"
-    )
-    found = read(tmp_path, text, {"one": [np.zeros((1, 2, 2, 2)), np.zeros(1)]})
-    assert definition_of(found).input == (2, 9, 9)
+    start = DATA % "transform_param { crop_size: 9 }"
+    convolution = layer("Convolution", "convolution_param { num_output: 1 kernel_size: 2 }")
+    splits = 'layer { name: "s" type: "Split" bottom: "data" top: "a" top: "data" }'
+    for text in (convolution, splits + convolution, splits + convolution.replace('"data"', '"a"')):
+        found = read(tmp_path, start + text, {"one": [np.zeros((1, 2, 2, 2)), np.zeros(1)]})
+        assert definition_of(found).input == (2, 9, 9)
 
 
 def test_only_layers_for_testing_are_read(tmp_path: Path) -> None:

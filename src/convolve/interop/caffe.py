@@ -208,10 +208,11 @@ def _size_of_data(
 def _first_channels(name: str, layers: Sequence[CaffeLayer], stored: CaffeNetwork | None) -> int | None:
     """The channels that the first convolution takes by its numbers."""
     blobs = {layer.name: layer.blobs for layer in stored.layers if layer.blobs} if stored else {}
+    names = {name}
     for layer in layers:
-        if layer.kind == "Split" and name in layer.bottoms:
-            return next((found for top in layer.tops if (found := _first_channels(top, layers, stored))), None)
-        if layer.kind == "Convolution" and name in layer.bottoms and layer.name in blobs:
+        if layer.kind == "Split" and names & {*layer.bottoms}:
+            names |= {*layer.tops}
+        if layer.kind == "Convolution" and names & {*layer.bottoms} and layer.name in blobs:
             weight = blobs[layer.name][0]
             groups: int = layer.parameters("convolution_param").get("group", 1)
             return weight.shape[1] * groups if weight.ndim == 4 else None
