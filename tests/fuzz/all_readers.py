@@ -8,9 +8,11 @@ from tests.fuzz import (
     caffe_readers,
     darknet_readers,
     image_readers,
+    keras_readers,
     own_file_readers,
     run_readers,
     table_readers,
+    torch7_readers,
 )
 from tests.fuzz.reader import READERS, Reader
 
@@ -21,9 +23,11 @@ __all__ = [
     "caffe_readers",
     "darknet_readers",
     "image_readers",
+    "keras_readers",
     "own_file_readers",
     "run_readers",
     "table_readers",
+    "torch7_readers",
 ]
 
 ALL: Mapping[str, Reader] = READERS

@@ -140,7 +140,7 @@ def _write_old(
 
 def _old_layers(order: str) -> list[dict[str, Any]]:
     shape = [None, 2, 6, 5] if order == "th" else [None, 6, 5, 2]
-    layers = [
+    layers: list[tuple[str, dict[str, Any]]] = [
         ("Convolution2D", {"nb_filter": 3, "nb_row": 3, "nb_col": 2, "border_mode": "same", "subsample": [1, 1],
                            "dim_ordering": order, "bias": True, "activation": "relu", "batch_input_shape": shape}),
         ("MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2], "border_mode": "valid", "dim_ordering": order}),

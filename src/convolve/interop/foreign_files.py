@@ -62,8 +62,12 @@ def is_foreign(path: Path) -> bool:
     return _BY_SUFFIX.get(path.suffix.lower()) in _WITH_NETWORK
 
 
-def read_foreign(paths: Sequence[Path]) -> ForeignNetwork:
-    """The network of one file, or of Caffe's two in either order. Raises `WeightsError`, `NetworkError`."""
+def read_foreign(paths: Sequence[Path], image: tuple[int, int, int] | None = None) -> ForeignNetwork:
+    """The network of one file, or of Caffe's two in either order. Where the layers of Torch7 and Keras depend on the
+    ``image``'s (channels, height, width), these are given here if they are others than the file's.
+
+    Raises `WeightsError`, `NetworkError`.
+    """
     kind = kind_of(paths[0])
     if kind == "caffe":
         from convolve.interop.caffe import read_caffe
@@ -76,7 +80,7 @@ def read_foreign(paths: Sequence[Path]) -> ForeignNetwork:
     if kind == "torch7":
         from convolve.interop.torch7 import read_torch7
 
-        return read_torch7(paths[0])
+        return read_torch7(paths[0], image)
     from convolve.interop.keras import read_keras
 
-    return read_keras(paths[0])
+    return read_keras(paths[0], image)

@@ -37,7 +37,7 @@ _Reference = tuple[str, int]
 
 
 def read_keras(path: str | os.PathLike[str], image: tuple[int, int, int] | None = None) -> ForeignNetwork:
-    """The network in a file of Keras, for images of (channels, height, width) if the file leaves these open.
+    """The network in a file of Keras, for images of (channels, height, width) if these are others than the file's.
 
     Raises `WeightsError`.
     """
@@ -254,7 +254,7 @@ def _is_channels_first(document: Mapping[str, Any]) -> bool:
 def _shape_of_image(
     document: Mapping[str, Any], image: tuple[int, int, int] | None, *, first: bool
 ) -> tuple[int, int, int]:
-    """The shape (channels, height, width) of the images; what the file leaves open is ``image``'s."""
+    """The shape (channels, height, width) of the images: ``image``'s, or else the file's."""
     shapes = (
         config.get("batch_shape") or config.get("batch_input_shape") or config.get("build_input_shape")
         for config in _configs(document)
@@ -265,8 +265,8 @@ def _shape_of_image(
     sizes = shape[1:] if len(shape) == 4 else [1, 1, shape[1]]
     if not first or len(shape) == 2:
         sizes = [sizes[2], *sizes[:2]]
-    default = image or (3, _SIDE, _SIDE)
-    found = [given if size is None else size for size, given in zip(sizes, default, strict=True)]
+    default = (3, _SIDE, _SIDE)
+    found = [*image] if image else [size or given for size, given in zip(sizes, default, strict=True)]
     if not all(type(size) is int and size > 0 for size in found):
         raise ValueError("its input is no image")
     return found[0], found[1], found[2]

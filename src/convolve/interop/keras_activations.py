@@ -62,10 +62,6 @@ def _activation(layer: Layer, inputs: Sequence[str], context: Context) -> str:
     return _activate(layer, layer.name, inputs[0], context)
 
 
-def _activation(layer: Layer, inputs: Sequence[str], context: Context) -> str:
-    return _activate(layer, layer.name, inputs[0], context)
-
-
 def activate(layer: Layer, flow: str, context: Context) -> str:
     """The activation that a layer has in itself, after it."""
     function = layer.option("activation", default="linear")

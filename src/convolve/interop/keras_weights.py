@@ -168,8 +168,10 @@ def _order(name: str) -> tuple[bool, int, bool]:
 
 def _words_of(name: str, arrays: Sequence[Array]) -> Sequence[str]:
     kind = re.sub(r"_\d+$", "", name.rpartition("/")[2])
-    if kind == "batch_normalization" and len(arrays) == 4:
-        return ("gamma", "beta", "moving_mean", "moving_variance")
+    if kind == "normalization" and len(arrays) == len(_NORMALIZATION):
+        return _NORMALIZATION
+    if kind == "batch_normalization" and len(arrays) in (2, 4):
+        return ("gamma", "beta", "moving_mean", "moving_variance")[-len(arrays) :]
     words = {"depthwise_conv2d": ("depthwise_kernel",), "separable_conv2d": ("depthwise_kernel", "pointwise_kernel")}
     words |= {"conv2d_transpose": ("transposed_kernel",), "p_re_lu": ("alpha",)}
     found = [*words.get(kind, ("kernel",)), "bias"][: len(arrays)]
@@ -178,6 +180,7 @@ def _words_of(name: str, arrays: Sequence[Array]) -> Sequence[str]:
     return found
 
 
+_NORMALIZATION: Final = ("mean", "variance", "count")
 _VALUES: Final[Mapping[str, str]] = {
     "bias": "bias",
     "b": "bias",
@@ -200,6 +203,8 @@ def by_layer(root: Hdf5Node, *, theano: bool) -> dict[str, tuple[Array, Shape]]:
     found: dict[str, tuple[Array, Shape]] = {}
     channels = 0
     for name, words, arrays in layers_by_name(root):
+        if tuple(words) == _NORMALIZATION:  # a part of the preprocessing
+            continue
         for word, array in zip(words, arrays, strict=True):
             layer, values, turned = name, _VALUES.get(word, "weight"), array
             if array.ndim == 4:

@@ -18,6 +18,7 @@ from convolve.models import Network
 from convolve.models.definition import IMAGE, LayerDefinition, NetworkDefinition
 from convolve.models.weights import load_weights
 
+_KERAS_EPS = 1e-3
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -78,6 +79,20 @@ def _visit(output: str, layers: Mapping[str, LayerDefinition], found: dict[str, 
         waiting.append((name, True))
         inputs = layers[name].inputs
         waiting += [(source, False) for source in (inputs if backwards else inputs[::-1])]
+
+
+def chain_of(title: str, tensors: Mapping[str, Tensor]) -> NetworkDefinition:
+    """The layers of a file of Keras without a network, as if they followed one another: their names, in their order,
+    and what normalizations add to the variance unless they are told otherwise.
+    """
+    layers: list[LayerDefinition] = []
+    names = dict.fromkeys(key.rpartition(".")[0] for key in tensors)
+    for name in names:
+        normalizes = f"{name}.running_var" in tensors
+        kind, options = ("batch_norm", {"eps": _KERAS_EPS}) if normalizes else ("identity", {})
+        layers.append(LayerDefinition(name, kind, (layers[-1].name if layers else IMAGE,), options))
+    channels = next((each.shape[1] for each in tensors.values() if each.ndim == 4), 3)
+    return NetworkDefinition("Keras", title, (channels, 1, 1), tuple(layers), (layers[-1].name,))
 
 
 def units_in(network: Network) -> list[Unit]:

@@ -79,8 +79,8 @@ def _read_network(root: LuaObject, path: Path, image: tuple[int, int, int] | Non
             failed = failed or (size, error)
             continue
         return ForeignNetwork(definition, walk.builder.tensors(path.stat().st_size))
-    size, error = failed or ((0, 0, 0), ValueError("there is none"))
-    raise ValueError(f"no image fits, such as one of {'x'.join(map(str, size))}: {error}") from error
+    size, reason = failed or ((0, 0, 0), ValueError("there is none"))
+    raise ValueError(f"no image fits, such as one of {'x'.join(map(str, size))}: {reason}") from reason
 
 
 def _image_sizes(root: LuaObject) -> Iterator[tuple[int, int, int]]:

@@ -181,9 +181,14 @@ def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
 
 
 def _read_definition(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
-    foreign = read_foreign(files)
+    foreign = read_foreign(files, options.input.size)
     definition, tensors = foreign.definition, dict(foreign.tensors)
     name = str(files[0])
+    if definition is None:
+        raise WeightsError(
+            f"{name} holds weights without their network; give a file of the whole model, or start a training from it "
+            "with `--weights`."
+        )
     if not tensors:
         raise WeightsError(f"{name} describes a network without its weights; give the .caffemodel too.")
     if options.input.size:

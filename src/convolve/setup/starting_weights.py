@@ -13,7 +13,7 @@ from convolve.errors import RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
 from convolve.interop.foreign_files import is_foreign, read_foreign
-from convolve.interop.matching import load_by_order
+from convolve.interop.matching import chain_of, load_by_order
 from convolve.interop.weights import imagenet_weights, read_weights, rename
 from convolve.models import Network
 from convolve.models.definition import NetworkDefinition
@@ -80,6 +80,9 @@ def _of_another_program(path: Path) -> StartingWeights:
     """Those of a file of Caffe, Torch7 or Keras, for images whose red comes first."""
     foreign = read_foreign([path])
     definition, tensors, options = foreign.definition, foreign.tensors, InputOptions()
+    if definition is None:
+        layers = chain_of(path.stem, tensors)
+        return StartingWeights(tensors, layers.input[0], None, str(path), definition=layers)
     channels = definition.input[0]
     if options.is_bgr(definition.source, channels):
         tensors = as_rgb(definition, tensors)

@@ -190,7 +190,7 @@ def main() -> None:
                 path = Path(tempfile.mkdtemp()) / f"{name}{suffix}"
                 (model.save_weights if suffix == ".weights.h5" else model.save)(path)
                 archive.write(path, path.name)
-    np.savez_compressed("io.npz", **values)
+    np.savez_compressed("io.npz", allow_pickle=False, **values)
 
 
 if __name__ == "__main__":
