@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, Protocol, final
 
 import numpy as np
@@ -136,7 +137,9 @@ def layers_by_name(root: Hdf5Node) -> Iterator[tuple[str, Sequence[str], list[Ar
     Raises `ValueError`, also where there are none.
     """
     if "layers" in root.links:
-        found = [*_counted_layers(root, "", 0)]
+        found = [*islice(_counted_layers(root, "", 0), _MOST + 1)]
+        if len(found) > _MOST:
+            raise ValueError(f"it has more than {_MOST:,} layers")
         for name, node in sorted(found, key=lambda each: _order(each[0])):
             arrays = CountedWeights(node).arrays()
             if arrays:
