@@ -264,6 +264,7 @@ def test_numbers_that_do_not_fit_are_refused(
     ("text", "problem"),
     [
         (layer("ROIPooling"), "the layer 'one' is of the kind 'ROIPooling', which is not read here"),
+        (layer(""), "the layer 'one' is of no kind that Caffe has"),
         (layer("Python"), "the layer 'one' is code in Python, which is never run"),
         (layer("ReLU", "", ("other",)), "the layer 'one' takes 'other', which no layer before it gives"),
         (layer("ReLU", "", ("data", "data")), "takes 2 inputs"),

@@ -49,7 +49,8 @@ def read_layer(graph: Graph, layer: CaffeLayer) -> None:
 def _unknown_kind(layer: CaffeLayer) -> ValueError:
     if layer.kind == "Python":
         return ValueError(f"the layer {layer.name!r} is code in Python, which is never run")
-    return ValueError(f"the layer {layer.name!r} is of the kind {layer.kind!r}, which is not read here")
+    kind = f"of the kind {layer.kind!r}, which is not read here" if layer.kind else "of no kind that Caffe has"
+    return ValueError(f"the layer {layer.name!r} is {kind}")
 
 
 def _axis(layer: CaffeLayer, axis: int, axes: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from convolve.errors import WeightsError
+from convolve.errors import NetworkError, WeightsError
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.untrusted.files import read_start
 
@@ -38,6 +38,8 @@ _BEGINNINGS: Final[Sequence[tuple[bytes, FileKind]]] = (
     (b"PK\x03\x04", "tensors"),
     (b"\x80\x02", "tensors"),
 )
+EPS: Final[Mapping[str, float]] = {"Caffe": 1e-5, "Torch7": 1e-5, "Keras": 1e-3}
+"""What is added to variances, by the program, where a file does not say so."""
 _WITH_NETWORK: Final = ("caffe", "torch7", "keras")
 
 
@@ -57,16 +59,31 @@ def kind_of(path: Path) -> FileKind:
     return "keras" if found == "keras" else kind or found or "tensors"
 
 
+def source_of(path: Path) -> str:
+    """The program whose file it is, as a definition names it."""
+    return {"caffe": "Caffe", "torch7": "Torch7"}.get(kind_of(path), "Keras")
+
+
+def read_values(paths: Sequence[Path], image: tuple[int, int, int] | None = None) -> ForeignNetwork:
+    """The network of a file, without its definition where that is not in it. Raises `WeightsError`, `NetworkError`."""
+    try:
+        return read_foreign(paths, image)
+    except NetworkError:
+        if len(paths) > 1 or paths[0].suffix.lower() != ".caffemodel":
+            raise
+    from convolve.interop.caffe import read_caffe_tensors
+
+    return ForeignNetwork(None, read_caffe_tensors(paths[0]))
+
+
 def is_foreign(path: Path) -> bool:
     """Whether a file, by its name, holds a network of another program with its values."""
     return _BY_SUFFIX.get(path.suffix.lower()) in _WITH_NETWORK
 
 
 def read_foreign(paths: Sequence[Path], image: tuple[int, int, int] | None = None) -> ForeignNetwork:
-    """The network of one file, or of Caffe's two in either order. Where the layers of Torch7 and Keras depend on the
-    ``image``'s (channels, height, width), these are given here if they are others than the file's.
-
-    Raises `WeightsError`, `NetworkError`.
+    """The network of one file, or of Caffe's two in either order, for an ``image`` of (channels, height, width) where
+    the file leaves that open. Raises `WeightsError`, `NetworkError`.
     """
     kind = kind_of(paths[0])
     if kind == "caffe":

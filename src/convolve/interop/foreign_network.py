@@ -16,8 +16,9 @@ class ForeignNetwork:
     """A network of another program.
 
     ``tensors`` are named `LAYER.weight`, `LAYER.bias`, `LAYER.running_mean` and `LAYER.running_var` after the layers of
-    the ``definition``, in PyTorch's shapes and in the layers' order; none where the file holds no values. A file of
-    values alone has no ``definition``. ``preprocessing`` and ``classes`` are those that the file names, or None and ().
+    the ``definition``, in PyTorch's shapes and in the layers' order; none where the file holds no values.
+    A file of values alone gives no ``definition``. ``preprocessing`` and ``classes`` are those that the file names, or
+    None and ().
     """
 
     definition: NetworkDefinition | None

@@ -18,7 +18,8 @@ from convolve.models import Network
 from convolve.models.definition import IMAGE, LayerDefinition, NetworkDefinition
 from convolve.models.weights import load_weights
 
-_KERAS_EPS = 1e-3
+ALL_BY_ORDER = "all of them fit, by the order and the shapes of the layers"
+"""What is said where the whole network is loaded."""
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -81,20 +82,6 @@ def _visit(output: str, layers: Mapping[str, LayerDefinition], found: dict[str, 
         waiting += [(source, False) for source in (inputs if backwards else inputs[::-1])]
 
 
-def chain_of(title: str, tensors: Mapping[str, Tensor]) -> NetworkDefinition:
-    """The layers of a file of Keras without a network, as if they followed one another: their names, in their order,
-    and what normalizations add to the variance unless they are told otherwise.
-    """
-    layers: list[LayerDefinition] = []
-    names = dict.fromkeys(key.rpartition(".")[0] for key in tensors)
-    for name in names:
-        normalizes = f"{name}.running_var" in tensors
-        kind, options = ("batch_norm", {"eps": _KERAS_EPS}) if normalizes else ("identity", {})
-        layers.append(LayerDefinition(name, kind, (layers[-1].name if layers else IMAGE,), options))
-    channels = next((each.shape[1] for each in tensors.values() if each.ndim == 4), 3)
-    return NetworkDefinition("Keras", title, (channels, 1, 1), tuple(layers), (layers[-1].name,))
-
-
 def units_in(network: Network) -> list[Unit]:
     """The layers of a network that have tensors, in its own order, under their names in its state."""
     units = []
@@ -107,8 +94,29 @@ def units_in(network: Network) -> list[Unit]:
     return units
 
 
-def load_by_order(network: Network, definition: NetworkDefinition, tensors: Mapping[str, Tensor]) -> str:
-    """Load what fits of the tensors of another network by order and shapes, and say what that is.
+def units_by_name(tensors: Mapping[str, Tensor], eps: float) -> list[Unit]:
+    """The layers of a network of which only the tensors are known, in the order of the file; ``eps`` is added to the
+    variances in it.
+    """
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, kind = key.rpartition(".")
+        found.setdefault(name, {})[kind] = value
+    units: list[Unit] = []
+    for name, own in found.items():
+        before = units[-1] if units else None
+        scales = before is not None and before.eps is not None and "weight" not in before.tensors
+        if before is not None and scales and own["weight"].shape == before.tensors["running_mean"].shape:
+            bias = own.get("bias", torch.zeros_like(own["weight"]))
+            units[-1] = replace(before, tensors={**before.tensors, "weight": own["weight"], "bias": bias})
+        else:
+            units.append(Unit(name, own, eps if "running_mean" in own else None))
+    return units
+
+
+def load_by_order(network: Network, layers: Sequence[Sequence[Unit]]) -> str:
+    """Load what fits of the ``layers`` of another network, which are given in several orders, by their order and
+    shapes, and say what that is.
 
     Those are all layers of the other network, or all but its last one, or at least those of all stages; otherwise it
     is another network, which raises `WeightsError`.
@@ -116,21 +124,20 @@ def load_by_order(network: Network, definition: NetworkDefinition, tensors: Mapp
     own = units_in(network)
     stages = sum(unit.name.startswith("stages.") for unit in own)
     best: tuple[int, dict[str, Tensor]] = (0, {})
-    layers = 0
-    for order in orders(definition):
-        given = units_of(definition, tensors, order)
-        state, layers = match(own, given), len(given)
+    for given in layers:
+        state = match(own, given)
         loaded = sum(f"{unit.name}.{key}" in state for unit in own for key in [next(iter(unit.tensors))])
         best = max(best, (loaded, state), key=lambda found: found[0])
     loaded, state = best
-    if loaded < max(1, min(layers - 1, stages or layers)):
+    count = len(layers[0])
+    if loaded < max(1, min(count - 1, stages or count)):
         raise WeightsError(
-            f"The weights have {layers} layers, of which {loaded} follow one another as in {network.card.name}, which "
+            f"The weights have {count} layers, of which {loaded} follow one another as in {network.card.name}, which "
             f"has {len(own)}; they belong to another network."
         )
     load_weights(network, state, partial=True)
     if loaded == len(own):
-        return "all of them fit, by the order and the shapes of the layers"
+        return ALL_BY_ORDER
     return f"{loaded} of {len(own)} layers, by their order and shapes; the others are randomly initialized"
 
 

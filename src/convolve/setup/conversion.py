@@ -13,7 +13,9 @@ from convolve import models
 from convolve.errors import OptionError, WeightsError
 from convolve.interop.canon import find_twin, load_definition
 from convolve.interop.darknet import ALL_FIT, NUMBERS, load_numbers, preprocessing_of
-from convolve.interop.foreign_files import kind_of, read_foreign
+from convolve.interop.foreign_files import EPS, kind_of, read_foreign, read_values, source_of
+from convolve.interop.foreign_network import ForeignNetwork
+from convolve.interop.matching import ALL_BY_ORDER, load_by_order, orders, units_by_name, units_of
 from convolve.interop.weights import read_weights, rename
 from convolve.models import Network
 from convolve.models.definition import NetworkDefinition
@@ -21,7 +23,7 @@ from convolve.models.graph_file import definition_text, scores_of
 from convolve.models.weights import load_weights
 from convolve.runtime import choose, describe_machine
 from convolve.setup.class_names import read_class_names
-from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing, swap_kernel_axes
+from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing, flip_first, swap_kernel_axes
 from convolve.summary import count_costs
 from convolve.tasks.registry import find_task, task_infos
 from convolve.training.manifest import Manifest
@@ -49,7 +51,8 @@ class ConversionOptions:
 class ForeignModel:
     """A network with its weights, and how it is built again: by a name or a file, or by its ``definition``.
 
-    ``classes`` are the names that the file has, if any; ``notes`` are sentences on what had to be assumed.
+    ``classes`` are the names that the file has, if any; ``notes`` are sentences on what had to be assumed of its input,
+    and the ``remark`` is one on the network.
     """
 
     network: Network
@@ -61,6 +64,7 @@ class ForeignModel:
     classes: tuple[str, ...] = ()
     multi_label: bool = False
     notes: tuple[str, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,13 @@ def convert(files: Sequence[Path], folder: Path, options: ConversionOptions) -> 
     if name not in {info.name for info in infos}:
         raise OptionError(f"{files[0]} gives scores {_SCORES[network.card.output]}, which {name} does not read.")
     count, notes = model.outputs, list(model.notes)
+    notes += ["--bgr or --no-bgr, --mean and --scale say otherwise"] if notes else []
     classes = model.classes or tuple(map(str, range(count)))
     if options.classes:
         classes = read_class_names(options.classes, count)
     elif not model.classes:
-        notes.append(f"the classes are called 0 to {count - 1}; --classes FILE gives them names")
+        notes.append(f"its classes are called 0 to {count - 1}; --classes FILE gives them names")
+    notes += [model.remark] if model.remark else []
     task = find_task(name).of_trained(network, classes, multi_label=model.multi_label)
     empty = torch.empty(1, size.channels, size.height, size.width, device="meta")
     macs = sum(count_costs(copy.deepcopy(network).to("meta"), empty).macs)
@@ -180,15 +186,35 @@ def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
     return ForeignModel(network, options.network, count, size, f"{file.name} (PyTorch)", notes=tuple(notes))
 
 
+def _read_values(file: Path, foreign: ForeignNetwork, options: ConversionOptions) -> ForeignModel:
+    """The network that a person names, with the values of a file by their order and shapes."""
+    if options.network is None:
+        raise OptionError(
+            f"{file} holds values without their network; say with --network which network they are of, such as vgg16."
+        )
+    card, source = models.card(options.network), source_of(file)
+    shape = options.input.size or card.input
+    bgr = options.input.is_bgr(source, shape[0])
+    tensors = flip_first(foreign.tensors) if bgr else foreign.tensors
+    layers = units_by_name(tensors, EPS[source])
+    if foreign.definition is not None:
+        layers = units_of(foreign.definition, tensors, next(orders(foreign.definition)))
+    count = len(next(iter(layers[-1].tensors.values()))) if layers else card.classes
+    network = models.create(options.network, count, shape[0], shape[1:])
+    loaded = load_by_order(network, [layers])
+    if loaded != ALL_BY_ORDER:
+        raise WeightsError(f"{file} has the weights of {loaded}; name the --network that they are of.")
+    size, notes = find_preprocessing(source, shape, count, foreign.preprocessing, options.input)
+    return ForeignModel(network, options.network, count, size, f"{file.name} ({source})", notes=tuple(notes))
+
+
 def _read_definition(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
-    foreign = read_foreign(files, options.input.size)
+    image = options.input.size
+    foreign = read_foreign(files, image) if options.network is None else read_values(files, image)
     definition, tensors = foreign.definition, dict(foreign.tensors)
     name = str(files[0])
-    if definition is None:
-        raise WeightsError(
-            f"{name} holds weights without their network; give a file of the whole model, or start a training from it "
-            "with `--weights`."
-        )
+    if definition is None or options.network is not None:
+        return _read_values(files[0], foreign, options)
     if not tensors:
         raise WeightsError(f"{name} describes a network without its weights; give the .caffemodel too.")
     if options.input.size:
@@ -214,5 +240,5 @@ def _read_definition(files: Sequence[Path], options: ConversionOptions) -> Forei
     if not twin.equal:
         apart = f"by up to {twin.difference:.2g} of the largest"
         note = f"it has the layers of {own}, but gives other outputs ({apart}), and is kept as the file has it"
-        return replace(model, notes=(*notes, note))
+        return replace(model, remark=note)
     return replace(model, network=twin.network, name=own, definition=None)

@@ -51,9 +51,7 @@ def find_preprocessing(
     bgr = options.is_bgr(source, channels)
     notes = []
     if bgr and options.bgr is None:
-        notes.append(
-            "blue is taken to come first, as Caffe's own tools give images; --no-bgr where it was trained on red first"
-        )
+        notes.append("blue is taken to come first, as Caffe's own tools give images")
     mean, std = _given_numbers(options, channels, bgr=bgr) or ((0.0,) * channels, (1.0,) * channels)
     if not options.mean and not options.scale:
         if given is not None and given.channels == channels:
@@ -63,9 +61,9 @@ def find_preprocessing(
             mean = tuple(value / _HIGHEST for value in _IMAGENET_BGR[::-1]) if known else mean
             std = (1 / _HIGHEST,) * channels
             what = "ImageNet's mean (blue 104, green 117, red 123)" if known else "no mean"
-            notes.append(f"{what} is subtracted from pixels from 0 to 255, as the files name none; see --mean, --scale")
+            notes.append(f"{what} is subtracted from pixels from 0 to 255, as the file names none")
         else:
-            notes.append("pixels are taken from 0 to 1, without a mean, as the file does not say; see --mean, --scale")
+            notes.append("pixels are taken from 0 to 1, without a mean, as the file does not say how")
     fit = options.fit or "crop"
     return Preprocessing(height, width, channels, fit, mean, std), notes
 
@@ -113,6 +111,14 @@ def as_rgb(definition: NetworkDefinition, tensors: Mapping[str, Tensor]) -> dict
                 "give images whose blue comes first."
             )
     return changed
+
+
+def flip_first(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors for images whose red comes first, where nothing is known but that the first convolution takes them
+    with blue first.
+    """
+    first = next((name for name, value in tensors.items() if value.ndim == 4 and value.shape[1] == 3), None)
+    return {name: value.flip(1) if name == first else value for name, value in tensors.items()}
 
 
 _PAIRS: Final = ("kernel", "stride", "dilation", "output_padding")
