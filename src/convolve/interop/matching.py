@@ -7,6 +7,7 @@ brought to the form that the other network has, in which it computes the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -94,14 +95,15 @@ def units_in(network: Network) -> list[Unit]:
     return units
 
 
-def units_by_name(tensors: Mapping[str, Tensor], eps: float) -> list[Unit]:
+def units_by_name(tensors: Mapping[str, Tensor], eps: float = math.nan) -> list[Unit]:
     """The layers of a network of which only the tensors are known, in the order of the file; ``eps`` is added to the
-    variances in it.
+    variances in it, the same as in any other network unless given.
     """
     found: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, kind = key.rpartition(".")
-        found.setdefault(name, {})[kind] = value
+        if kind != "num_batches_tracked":
+            found.setdefault(name, {})[kind] = value
     units: list[Unit] = []
     for name, own in found.items():
         before = units[-1] if units else None
@@ -165,7 +167,7 @@ def _fit(unit: Unit, other: Unit, before: Unit | None, after: Unit | None) -> di
     if (unit.eps is None) != (other.eps is None):
         return None
     if unit.eps is not None and other.eps is not None and "running_var" in tensors:
-        if other.eps != unit.eps:
+        if other.eps != unit.eps and not math.isnan(other.eps):
             tensors["running_var"] = tensors["running_var"] + (other.eps - unit.eps)
         if before is not None and before.eps is None and "bias" in before.tensors:
             tensors["running_mean"] = tensors["running_mean"] - before.tensors["bias"]

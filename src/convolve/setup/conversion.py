@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from convolve import models
 from convolve.errors import OptionError, WeightsError
@@ -171,19 +172,38 @@ def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
         )
     state = read_weights(file)
     card = models.card(options.network)
-    shape, count = options.input.size or card.input, card.classes
-    network = models.create(options.network, channels=shape[0], size=shape[1:])
+    shape = options.input.size or card.input
+    try:
+        network, count = _load_by_name(options.network, state, card.classes, shape)
+    except WeightsError as error:  # under other names, perhaps
+        layers = units_by_name(state)
+        count = len(next(iter(layers[-1].tensors.values()), ())) if layers else card.classes
+        network = models.create(options.network, max(count, 1), shape[0], shape[1:])
+        try:
+            loaded = load_by_order(network, [layers])
+        except WeightsError:
+            loaded = ""
+        if loaded != ALL_BY_ORDER:
+            raise WeightsError(str(error)) from error
+    size, notes = find_preprocessing("PyTorch", shape, count, None, options.input)
+    return ForeignModel(network, options.network, count, size, f"{file.name} (PyTorch)", notes=tuple(notes))
+
+
+def _load_by_name(
+    name: str, state: Mapping[str, Tensor], classes: int, shape: tuple[int, int, int]
+) -> tuple[Network, int]:
+    """The network with all of the tensors, and the number of its classes. Raises `WeightsError`."""
+    network = models.create(name, classes, shape[0], shape[1:])
     own, renamed = network.state_dict(), rename(network, state)
-    last = [name for name in own if name.startswith("head.") and name in renamed][-1:]
-    if last and len(renamed[last[0]]) != len(own[last[0]]):  # another number of classes
-        count = len(renamed[last[0]])
-        network = models.create(options.network, count, shape[0], shape[1:])
+    last = [key for key in own if key.startswith("head.") and key in renamed][-1:]
+    if last and len(renamed[last[0]]) != len(own[last[0]]):
+        classes = len(renamed[last[0]])
+        network = models.create(name, classes, shape[0], shape[1:])
         renamed = rename(network, state)
     missing = load_weights(network, renamed)
     if missing:
-        raise WeightsError(f"{file} has no '{missing[0]}' of {options.network}; it belongs to another network.")
-    size, notes = find_preprocessing("PyTorch", shape, count, None, options.input)
-    return ForeignModel(network, options.network, count, size, f"{file.name} (PyTorch)", notes=tuple(notes))
+        raise WeightsError(f"The weights lack '{missing[0]}' of {name}; they belong to another network.")
+    return network, classes
 
 
 def _read_values(file: Path, foreign: ForeignNetwork, options: ConversionOptions) -> ForeignModel:

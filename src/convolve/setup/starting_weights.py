@@ -43,6 +43,18 @@ class StartingWeights:
             return load_by_order(network, self.layers)
         if NUMBERS in self.state:
             return load_numbers(network, self.state[NUMBERS])
+        try:
+            return self._load_by_name(network)
+        except WeightsError:
+            if self.run is not None or not self.state:
+                raise
+            try:  # under names of its own, perhaps
+                return load_by_order(network, [units_by_name(self.state)])
+            except WeightsError:
+                pass
+            raise
+
+    def _load_by_name(self, network: Network) -> str:
         state = translate(network, self.state, rename)
         initialized = load_weights(network, state)
         if not inherited_layers(network, state):
