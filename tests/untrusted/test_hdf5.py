@@ -25,7 +25,7 @@ def write(path: Path, fill: Callable[[Any], object], **options: Any) -> Hdf5Node
 
 @pytest.mark.parametrize("options", [{}, {"track_order": True}])
 def test_groups_arrays_and_texts(options: dict[str, Any], tmp_path: Path) -> None:
-    arrays = {kind: (RANDOM.normal(size=(3, 4)) * 50).astype(kind) for kind in NUMBERS}
+    arrays: dict[str, Any] = {kind: (RANDOM.normal(size=(3, 4)) * 50).astype(kind) for kind in NUMBERS}
     arrays |= {"scalar": np.float32(3), "empty": np.zeros((0, 3), "f4"), "line": np.arange(1000.0)}
 
     def fill(file: Any) -> None:

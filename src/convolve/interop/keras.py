@@ -232,19 +232,22 @@ def _tables_in(value: Mapping[str, Any]) -> Iterator[Any]:
         yield from (each for each in value.values() if isinstance(each, dict | list))
 
 
-def _configs(model: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The options of all layers, those of a model before those of its layers."""
+def _configs(model: Any, depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The classes and options of all layers, those of a model before those of its layers."""
     config = model.get("config") if isinstance(model, dict) else None
     if isinstance(config, dict):
-        yield config
+        yield _kind(model), config
     entries = config if isinstance(config, list) else config.get("layers") if isinstance(config, dict) else None
     for entry in entries if isinstance(entries, list) and depth < _INSIDE else ():
         yield from _configs(entry, depth + 1)
 
 
 def _is_channels_first(document: Mapping[str, Any]) -> bool:
-    """Whether maps have their channels first in a model, in all layers that say it."""
-    found = {config.get("data_format", config.get("dim_ordering")) for config in _configs(document)}
+    """Whether maps have their channels first in a model: in all layers that say it of their input, as `Flatten` may
+    not where it is not told.
+    """
+    layers = [config for kind, config in _configs(document) if kind != "Flatten"]
+    found = {config.get("data_format", config.get("dim_ordering")) for config in layers}
     orders = {order in CHANNELS_FIRST for order in found if isinstance(order, str) and order != "default"}
     if len(orders) > 1:
         raise ValueError("some of its layers have the channels of maps first and others last")
@@ -257,7 +260,7 @@ def _shape_of_image(
     """The shape (channels, height, width) of the images: ``image``'s, or else the file's."""
     shapes = (
         config.get("batch_shape") or config.get("batch_input_shape") or config.get("build_input_shape")
-        for config in _configs(document)
+        for _, config in _configs(document)
     )
     shape = next((each for each in shapes if isinstance(each, list) and len(each) in (2, 4)), None)
     if shape is None:

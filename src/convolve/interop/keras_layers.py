@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from convolve.interop.keras_activations import ACTIVATIONS, activate
-from convolve.interop.keras_layer import Array, Context, Layer, Reader
+from convolve.interop.keras_layer import CHANNELS_FIRST, Array, Context, Layer, Reader
 from convolve.models.definition import Value
 
 
@@ -260,10 +260,12 @@ def _upsampling(layer: Layer, inputs: Sequence[str], context: Context) -> str:
 
 
 def _flatten(layer: Layer, inputs: Sequence[str], context: Context) -> str:
+    """Since version 2.2 a layer that says that channels come first turns the map too, so that weights stay the same."""
     (flow,) = inputs
     shape = context.shape(flow)
     name = context.add(layer.name, "flatten", flow, {})
-    if len(shape) == 3 and not context.channels_first and shape[0] > 1 and shape[1] * shape[2] > 1:
+    turned = not context.channels_first or layer.config.get("data_format") in CHANNELS_FIRST
+    if len(shape) == 3 and turned and shape[0] > 1 and shape[1] * shape[2] > 1:
         context.orders[name] = shape
     return name
 

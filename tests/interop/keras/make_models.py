@@ -129,6 +129,22 @@ def _given() -> keras.Model:
     return keras.Sequential([L.Input((2, 3, 2)), normalization, L.Conv2D(2, 2)])
 
 
+def _first(flatten: str) -> keras.Model:
+    """Channels first; whether a flattened map's values are in the same order is a matter of `Flatten` alone."""
+    order = {"data_format": "channels_first"}
+    return keras.Sequential(
+        [
+            L.Input((2, 6, 5)),
+            L.Conv2D(3, 3, strides=2, padding="same", **order),
+            L.BatchNormalization(axis=1),
+            L.UpSampling2D(2, **order),
+            L.ZeroPadding2D(1, **order),
+            L.Flatten(data_format=flatten),
+            L.Dense(4),
+        ]
+    )
+
+
 def _sizes() -> keras.Model:
     return keras.Sequential(
         [
@@ -171,7 +187,8 @@ def _nested() -> keras.Model:
 _UNCOPIED = ("norms", "given")
 MODELS = {
     "convolutions": _convolutions, "depthwise": _depthwise, "transposed": _transposed, "pools": _pools,
-    "merges": _merges, "norms": _norms, "given": _given, "sizes": _sizes, "flattened": _flattened, "nested": _nested,
+    "merges": _merges, "norms": _norms, "given": _given, "first": lambda: _first("channels_first"),
+    "last": lambda: _first("channels_last"), "sizes": _sizes, "flattened": _flattened, "nested": _nested,
 }  # fmt: skip
 
 
