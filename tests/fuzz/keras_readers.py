@@ -45,15 +45,16 @@ def _read(content: bytes, folder: Path) -> None:
     check_network(read_keras(folder / "a.keras"))
 
 
-def _descriptions() -> Sequence[bytes]:
-    return [_member(content, "config.json") for content in _members("keras")]
+@cache
+def _parts() -> Sequence[tuple[bytes, bytes]]:
+    """Descriptions of models and their weights."""
+    return [(_member(each, "config.json"), _member(each, "model.weights.h5")) for each in _members("keras")]
 
 
 def _read_description(content: bytes, folder: Path) -> None:
     """A description with the weights of the model that it resembles, so that more than its beginning is read."""
-    models = _members("keras")
-    resembling = max(models, key=lambda model: _alike(_member(model, "config.json"), content))
-    _read(_archive(content, _member(resembling, "model.weights.h5")), folder)
+    _, weights = max(_parts(), key=lambda parts: _alike(parts[0], content))
+    _read(_archive(content, weights), folder)
 
 
 def _alike(one: bytes, other: bytes) -> float:
@@ -64,4 +65,4 @@ def _alike(one: bytes, other: bytes) -> float:
 
 register("keras-hdf5", _COVERS, lambda: [*_members("h5"), *_members("weights.h5")], _read)
 register("keras-archive", _COVERS, lambda: _members("keras"), _read)
-register("keras-description", _COVERS, _descriptions, _read_description)
+register("keras-description", _COVERS, lambda: [description for description, _ in _parts()], _read_description)
