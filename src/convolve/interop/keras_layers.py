@@ -303,9 +303,22 @@ def _combine(kind: str, options: Mapping[str, Value]) -> Reader:
     return read
 
 
+def combine_with_number(layer: Layer, flow: str, number: float, context: Context, *, number_first: bool) -> str:
+    """What Keras 3 makes of `x + 3` and the like: an operation of an output and a number. Raises `ValueError`."""
+    sign = -1.0 if number_first else 1.0
+    options: dict[str, dict[str, Value]] = {
+        "Add": {"shift": number},
+        "Subtract": {"scale": sign, "shift": -sign * number},
+        "Multiply": {"scale": number},
+    }
+    if number and not number_first:
+        options |= {name: {"scale": 1 / number} for name in ("TrueDivide", "Divide")}
+    if layer.kind not in options:
+        raise layer.error("is given a number, which is not read here")
+    return context.add(layer.name, "power", flow, options[layer.kind])
+
+
 def _merge(name: str, kind: str, inputs: Sequence[str], options: Mapping[str, Value], context: Context) -> str:
-    if len(inputs) == 1:
-        return inputs[0]
     orders = {context.orders.get(flow) for flow in inputs}
     if len(orders) > 1 or kind == "concat":
         inputs, orders = [context.natural(flow) for flow in inputs], {None}

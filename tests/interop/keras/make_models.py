@@ -173,6 +173,15 @@ def _flattened() -> keras.Model:
     return keras.Model(image, L.Concatenate()(ends))
 
 
+def _operations() -> keras.Model:
+    """Operations of outputs and numbers instead of layers."""
+    image = L.Input((3, 4, 2))
+    value = L.Conv2D(2, 1)(image)
+    gate = L.ReLU(6.0)(value + 3.0) * (1.0 / 6.0)
+    parts = [value * gate, 1.5 - value, value - 2, value + gate, gate - value]
+    return keras.Model(image, L.Concatenate()(parts))
+
+
 def _nested() -> keras.Model:
     """Models inside of a model, one of which is called twice."""
     inner = keras.Sequential([L.Input((4, 4, 3)), L.Conv2D(3, 3, padding="same"), L.BatchNormalization()], name="inner")
@@ -189,6 +198,7 @@ MODELS = {
     "convolutions": _convolutions, "depthwise": _depthwise, "transposed": _transposed, "pools": _pools,
     "merges": _merges, "norms": _norms, "given": _given, "first": lambda: _first("channels_first"),
     "last": lambda: _first("channels_last"), "sizes": _sizes, "flattened": _flattened, "nested": _nested,
+    "operations": _operations,
 }  # fmt: skip
 
 
