@@ -500,7 +500,7 @@ def compare(
 def convert(
     files: str | Path | Sequence[str | Path],
     *,
-    out: str | Path,
+    out: str | Path | None = None,
     network: str | None = None,
     classes: str | Path | None = None,
     mean: str | None = None,
@@ -518,7 +518,7 @@ def convert(
 
     Args:
         files: The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`.
-        out: Folder of the run, which is made.
+        out: Folder of the run; by default a new one in `runs`.
         network: Network that the weights are of, where the file holds nothing but weights, such as
             `torchvision/resnet18`.
         classes: Text file with one class a line, in the order of the network's scores; also as ImageNet has them.

@@ -8,10 +8,12 @@ from tests.fuzz import (
     caffe_readers,
     darknet_readers,
     image_readers,
+    keras_readers,
     network_readers,
     own_file_readers,
     run_readers,
     table_readers,
+    torch7_readers,
 )
 from tests.fuzz.reader import READERS, Reader
 
@@ -22,10 +24,12 @@ __all__ = [
     "caffe_readers",
     "darknet_readers",
     "image_readers",
+    "keras_readers",
     "network_readers",
     "own_file_readers",
     "run_readers",
     "table_readers",
+    "torch7_readers",
 ]
 
 ALL: Mapping[str, Reader] = READERS

@@ -44,7 +44,8 @@ def test_small_models(name: str, tmp_path: Path) -> None:
     network = read_keras(unpack(name, tmp_path))
     model = name.partition(".")[0]
     assert network.definition is not None
-    outputs = outputs_by_layer(network, IO[f"{model}/input"].transpose(0, 3, 1, 2))
+    images = IO[f"{model}/input"]
+    outputs = outputs_by_layer(network, images if model in ("first", "last") else images.transpose(0, 3, 1, 2))
     found = keras_order(outputs[network.definition.outputs[0]])
     np.testing.assert_allclose(found, IO[f"{model}/output"], rtol=1e-5, atol=1e-5)
     assert network.definition.source.startswith("Keras 3")
@@ -140,7 +141,7 @@ def _write_old(
 
 def _old_layers(order: str) -> list[dict[str, Any]]:
     shape = [None, 2, 6, 5] if order == "th" else [None, 6, 5, 2]
-    layers = [
+    layers: list[tuple[str, dict[str, Any]]] = [
         ("Convolution2D", {"nb_filter": 3, "nb_row": 3, "nb_col": 2, "border_mode": "same", "subsample": [1, 1],
                            "dim_ordering": order, "bias": True, "activation": "relu", "batch_input_shape": shape}),
         ("MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2], "border_mode": "valid", "dim_ordering": order}),

@@ -130,7 +130,9 @@ CASES: Mapping[str, tuple[Lua, Callable[[Tensor], Tensor]]] = {
     ),
     "sum": (pool("Average", 3, 2, divide=False), lambda x: 9 * F.avg_pool2d(x, 3, 2)),
     "cudnn's stride": (Lua("cudnn.SpatialMaxPooling", {"kH": 3, "kW": 2}), lambda x: F.max_pool2d(x, (3, 2))),
-    "nn's stride of averages": (Lua("nn.SpatialAveragePooling", {"kH": 3, "kW": 2}), lambda x: F.avg_pool2d(x, (3, 2), 1)),
+    "nn's stride of averages": (
+        Lua("nn.SpatialAveragePooling", {"kH": 3, "kW": 2}), lambda x: F.avg_pool2d(x, (3, 2), 1),
+    ),
     "cudnn's averages": (
         Lua("cudnn.SpatialAveragePooling", pool("Average", 3, 2, padH=1, padW=1).fields
             | {"mode": "CUDNN_POOLING_AVERAGE_COUNT_EXCLUDE_PADDING"}),
@@ -183,7 +185,8 @@ CASES: Mapping[str, tuple[Lua, Callable[[Tensor], Tensor]]] = {
     ),
     "one of a table": (
         sequence(
-            table("ConcatTable", plain("Tanh"), table("ConcatTable", plain("Abs"), plain("Exp"))), plain("FlattenTable"),
+            table("ConcatTable", plain("Tanh"), table("ConcatTable", plain("Abs"), plain("Exp"))),
+            plain("FlattenTable"),
             plain("SelectTable", index=-1),
         ),
         lambda x: x.exp(),
@@ -274,7 +277,8 @@ def test_a_graph_of_several_inputs_of_others() -> None:
 
 
 def test_no_network(tmp_path: Path) -> None:
-    for value in (None, 1.5, [], np.ones(3, np.float32)):
+    values: list[Any] = [None, 1.5, [], np.ones(3, np.float32)]
+    for value in values:
         with pytest.raises(WeightsError, match="cannot be read as a network of Torch7"):
             read(value, tmp_path)
     with pytest.raises(WeightsError, match="cannot be read as a network of Torch7"):

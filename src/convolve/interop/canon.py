@@ -42,8 +42,8 @@ def load_definition(name: str, definition: NetworkDefinition, tensors: Mapping[s
     variant = variant_of(name, definition)
     network = variant.build(variant.card, variant.card.classes, definition.input[0], definition.input[1:])
     own, names, state = network.state_dict(), tensor_names(definition, network), {}
-    for key, place in names.items():
-        value, shape = tensors.get(key), own[place].shape
+    for key, path in names.items():
+        value, shape = tensors.get(key), own[path].shape
         if value is None:
             raise WeightsError(f"{name} has no values of '{key}'; give the file that holds them too.")
         if value.numel() == 1 and value.shape != shape:  # one slope for all channels
@@ -54,7 +54,7 @@ def load_definition(name: str, definition: NetworkDefinition, tensors: Mapping[s
                 f"'{key}' is {shapes[0]} in the weights and must be {shapes[1]} in {name}; the files belong to "
                 "different networks, or the input has another size."
             )
-        state[place] = value
+        state[path] = value
     check_numbers(own, state)
     network.load_state_dict(state, strict=False)
     return network.eval()

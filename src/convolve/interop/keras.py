@@ -14,7 +14,7 @@ from typing import Any, Final, final
 from convolve.errors import WeightsError, shorten
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.interop.keras_layer import CHANNELS_FIRST, Context, Layer
-from convolve.interop.keras_layers import LAYERS
+from convolve.interop.keras_layers import LAYERS, combine_with_number
 from convolve.interop.keras_weights import MODELS, CountedWeights, NamedModel, Stored, by_layer
 from convolve.interop.network_builder import NetworkBuilder, to_tensors
 from convolve.models.definition import IMAGE
@@ -37,7 +37,7 @@ _Reference = tuple[str, int]
 
 
 def read_keras(path: str | os.PathLike[str], image: tuple[int, int, int] | None = None) -> ForeignNetwork:
-    """The network in a file of Keras, for images of (channels, height, width) if the file leaves these open.
+    """The network in a file of Keras, for images of (channels, height, width) if these are others than the file's.
 
     Raises `WeightsError`.
     """
@@ -119,17 +119,21 @@ class _Model:
         flows: dict[_Reference, str] = {inputs[0]: flow}
         stored_weights = [weights.child(_name(entry), _kind(entry)) for entry in entries]
         waiting = [
-            (entry, stored, number, [*_references(node, 0)])
+            (entry, stored, number, node, [*_references(node, 0)])
             for entry, stored in zip(entries, stored_weights, strict=True)
             for number, node in enumerate(_nodes(entry))
         ]
         for _ in range(_MOST_ROUNDS):
             later = []
             for each in waiting:
-                entry, stored, number, sources = each
+                entry, stored, number, node, sources = each
                 if all(source in flows for source in sources):
                     name = f"{prefix}call{number + 1}/" if number else prefix
-                    found = self._call(entry, [flows[source] for source in sources], name, stored, context)
+                    inputs = [flows[source] for source in sources]
+                    if _numbers(node):
+                        found = [_operate(entry, node, inputs, name, context)]
+                    else:
+                        found = self._call(entry, inputs, name, stored, context)
                     flows[_name(entry), number] = found[0]
                 else:
                     later.append(each)
@@ -158,7 +162,7 @@ class _Model:
             what = "code, which is never run" if "Lambda" in kind else "not read here"
             raise ValueError(f"the layer {name!r} is of the class {shorten(kind, 60)}, which is {what}")
         layer = Layer(kind, name, _table(config), stored.arrays())
-        if not inputs or (len(inputs) > 1 and kind not in _SEVERAL):
+        if not inputs or (len(inputs) > 1) is not (kind in _SEVERAL):
             raise layer.error(f"takes {len(inputs)} inputs")
         self._note_preprocessing(layer, inputs[0], context)
         return [LAYERS[kind](layer, inputs, context)]
@@ -174,7 +178,33 @@ class _Model:
                 )
 
 
-_SEVERAL: Final = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Merge")
+_OPERATIONS: Final = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
+"""Layers that compute the same as operations of this name."""
+_SEVERAL: Final = (*_OPERATIONS, "Average", "Concatenate", "Merge")
+
+
+def _operate(entry: Mapping[str, Any], node: Any, inputs: Sequence[str], prefix: str, context: Context) -> str:
+    """An operation of one output and one number."""
+    layer = Layer(_kind(entry), f"{prefix}{_name(entry)}", _table(entry.get("config")), ())
+    numbers = _numbers(node)
+    if len(inputs) != 1 or len(numbers) != 1:
+        raise layer.error("is given numbers, which is not read here")
+    ((index, number),) = numbers.items()
+    return combine_with_number(layer, inputs[0], number, context, number_first=index == 0)
+
+
+def _numbers(node: Any) -> Mapping[int, float]:
+    """The numbers among the arguments of a call, by their positions. Raises `ValueError` for a call in training."""
+    calls = [each[3] for each in node if isinstance(each, list) and len(each) > 3] if isinstance(node, list) else []
+    calls += [node.get("kwargs")] if isinstance(node, dict) else []
+    if any(isinstance(call, dict) and call.get("training") is True for call in calls):
+        raise ValueError("one of its layers is called as in training, which is not read here")
+    values = node.get("args") if isinstance(node, dict) else None
+    return {
+        index: float(value)
+        for index, value in enumerate(values if isinstance(values, list) else [])
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _table(value: Any) -> Mapping[str, Any]:
@@ -199,6 +229,7 @@ def _is_of_keras(entry: Mapping[str, Any]) -> bool:
     """Whether a layer's class is Keras' own, so far as the description says."""
     module, registered = entry.get("module"), entry.get("registered_name")
     known = module is None or str(module).startswith(("keras.layers", "keras.src.layers", "keras.engine", "tf_keras"))
+    known |= module == "keras.src.ops.numpy" and entry.get("class_name") in _OPERATIONS
     return known and (registered is None or registered == entry.get("class_name"))
 
 
@@ -232,19 +263,22 @@ def _tables_in(value: Mapping[str, Any]) -> Iterator[Any]:
         yield from (each for each in value.values() if isinstance(each, dict | list))
 
 
-def _configs(model: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    """The options of all layers, those of a model before those of its layers."""
+def _configs(model: Any, depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The classes and options of all layers, those of a model before those of its layers."""
     config = model.get("config") if isinstance(model, dict) else None
     if isinstance(config, dict):
-        yield config
+        yield _kind(model), config
     entries = config if isinstance(config, list) else config.get("layers") if isinstance(config, dict) else None
     for entry in entries if isinstance(entries, list) and depth < _INSIDE else ():
         yield from _configs(entry, depth + 1)
 
 
 def _is_channels_first(document: Mapping[str, Any]) -> bool:
-    """Whether maps have their channels first in a model, in all layers that say it."""
-    found = {config.get("data_format", config.get("dim_ordering")) for config in _configs(document)}
+    """Whether maps have their channels first in a model: in all layers that say it of their input, as `Flatten` may
+    not where it is not told.
+    """
+    layers = [config for kind, config in _configs(document) if kind != "Flatten"]
+    found = {config.get("data_format", config.get("dim_ordering")) for config in layers}
     orders = {order in CHANNELS_FIRST for order in found if isinstance(order, str) and order != "default"}
     if len(orders) > 1:
         raise ValueError("some of its layers have the channels of maps first and others last")
@@ -254,10 +288,10 @@ def _is_channels_first(document: Mapping[str, Any]) -> bool:
 def _shape_of_image(
     document: Mapping[str, Any], image: tuple[int, int, int] | None, *, first: bool
 ) -> tuple[int, int, int]:
-    """The shape (channels, height, width) of the images; what the file leaves open is ``image``'s."""
+    """The shape (channels, height, width) of the images: ``image``'s, or else the file's."""
     shapes = (
         config.get("batch_shape") or config.get("batch_input_shape") or config.get("build_input_shape")
-        for config in _configs(document)
+        for _, config in _configs(document)
     )
     shape = next((each for each in shapes if isinstance(each, list) and len(each) in (2, 4)), None)
     if shape is None:
@@ -265,8 +299,8 @@ def _shape_of_image(
     sizes = shape[1:] if len(shape) == 4 else [1, 1, shape[1]]
     if not first or len(shape) == 2:
         sizes = [sizes[2], *sizes[:2]]
-    default = image or (3, _SIDE, _SIDE)
-    found = [given if size is None else size for size, given in zip(sizes, default, strict=True)]
+    default = (3, _SIDE, _SIDE)
+    found = [*image] if image else [size or given for size, given in zip(sizes, default, strict=True)]
     if not all(type(size) is int and size > 0 for size in found):
         raise ValueError("its input is no image")
     return found[0], found[1], found[2]

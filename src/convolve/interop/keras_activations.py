@@ -28,17 +28,17 @@ def _prelu(layer: Layer, inputs: Sequence[str], context: Context) -> str:
 
 
 def _relu(layer: Layer, inputs: Sequence[str], context: Context) -> str:
-    slope, threshold = (layer.number(name, default=0.0) for name in ("negative_slope", "threshold"))
+    below, threshold = (layer.number(name, default=0.0) for name in ("negative_slope", "threshold"))
     largest = layer.option("max_value")
     options: dict[str, Value] = {"function": "relu"}
     if largest is not None:
         options = {"function": "hard_tanh", "low": 0.0, "high": layer.number("max_value")}
         options = {"function": "relu6"} if options["high"] == 6 else options
-    elif slope:
-        options = {"function": "leaky_relu", "slope": slope}
+    elif below:
+        options = {"function": "leaky_relu", "slope": below}
     elif threshold:
         options = {"function": "threshold", "threshold": threshold}
-    if (largest is not None) + (slope != 0) + (threshold != 0) > 1:
+    if (largest is not None) + (below != 0) + (threshold != 0) > 1:
         raise layer.error("has more than one of max_value, negative_slope and threshold, which is not read here")
     return context.add(layer.name, "activation", inputs[0], options)
 
@@ -56,10 +56,6 @@ def _parameter(function: str, option: str, names: Sequence[str], default: float)
 def _softmax(layer: Layer, inputs: Sequence[str], context: Context) -> str:
     axis = context.axis(layer, inputs[0], layer.option("axis", default=-1))
     return context.add(layer.name, "softmax", inputs[0], {"axis": axis})
-
-
-def _activation(layer: Layer, inputs: Sequence[str], context: Context) -> str:
-    return _activate(layer, layer.name, inputs[0], context)
 
 
 def _activation(layer: Layer, inputs: Sequence[str], context: Context) -> str:

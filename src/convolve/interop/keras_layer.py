@@ -41,7 +41,7 @@ class Layer:
         """An option that is a number. Raises `ValueError`."""
         value = self.option(*names, default=default)
         if isinstance(value, dict):  # a number with its type
-            value = (value.get("config") or {}).get("value") if isinstance(value.get("config"), dict) else None
+            value = value["config"].get("value") if isinstance(value.get("config"), dict) else value.get("value")
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise self.error(f"has no {names[0]}")
         return float(value)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from convolve.interop.keras_activations import ACTIVATIONS, activate
-from convolve.interop.keras_layer import Array, Context, Layer, Reader
+from convolve.interop.keras_layer import CHANNELS_FIRST, Array, Context, Layer, Reader
 from convolve.models.definition import Value
 
 
@@ -260,10 +260,12 @@ def _upsampling(layer: Layer, inputs: Sequence[str], context: Context) -> str:
 
 
 def _flatten(layer: Layer, inputs: Sequence[str], context: Context) -> str:
+    """Since version 2.2 a layer that says that channels come first turns the map too, so that weights stay the same."""
     (flow,) = inputs
     shape = context.shape(flow)
     name = context.add(layer.name, "flatten", flow, {})
-    if len(shape) == 3 and not context.channels_first and shape[0] > 1 and shape[1] * shape[2] > 1:
+    turned = not context.channels_first or layer.config.get("data_format") in CHANNELS_FIRST
+    if len(shape) == 3 and turned and shape[0] > 1 and shape[1] * shape[2] > 1:
         context.orders[name] = shape
     return name
 
@@ -301,9 +303,22 @@ def _combine(kind: str, options: Mapping[str, Value]) -> Reader:
     return read
 
 
+def combine_with_number(layer: Layer, flow: str, number: float, context: Context, *, number_first: bool) -> str:
+    """What Keras 3 makes of `x + 3` and the like: an operation of an output and a number. Raises `ValueError`."""
+    sign = -1.0 if number_first else 1.0
+    options: dict[str, dict[str, Value]] = {
+        "Add": {"shift": number},
+        "Subtract": {"scale": sign, "shift": -sign * number},
+        "Multiply": {"scale": number},
+    }
+    if number and not number_first:
+        options |= {name: {"scale": 1 / number} for name in ("TrueDivide", "Divide")}
+    if layer.kind not in options:
+        raise layer.error("is given a number, which is not read here")
+    return context.add(layer.name, "power", flow, options[layer.kind])
+
+
 def _merge(name: str, kind: str, inputs: Sequence[str], options: Mapping[str, Value], context: Context) -> str:
-    if len(inputs) == 1:
-        return inputs[0]
     orders = {context.orders.get(flow) for flow in inputs}
     if len(orders) > 1 or kind == "concat":
         inputs, orders = [context.natural(flow) for flow in inputs], {None}

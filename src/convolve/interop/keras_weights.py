@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, Protocol, final
 
 import numpy as np
@@ -136,7 +137,9 @@ def layers_by_name(root: Hdf5Node) -> Iterator[tuple[str, Sequence[str], list[Ar
     Raises `ValueError`, also where there are none.
     """
     if "layers" in root.links:
-        found = [*_counted_layers(root, "", 0)]
+        found = [*islice(_counted_layers(root, "", 0), _MOST + 1)]
+        if len(found) > _MOST:
+            raise ValueError(f"it has more than {_MOST:,} layers")
         for name, node in sorted(found, key=lambda each: _order(each[0])):
             arrays = CountedWeights(node).arrays()
             if arrays:
@@ -168,8 +171,10 @@ def _order(name: str) -> tuple[bool, int, bool]:
 
 def _words_of(name: str, arrays: Sequence[Array]) -> Sequence[str]:
     kind = re.sub(r"_\d+$", "", name.rpartition("/")[2])
-    if kind == "batch_normalization" and len(arrays) == 4:
-        return ("gamma", "beta", "moving_mean", "moving_variance")
+    if kind == "normalization" and len(arrays) == len(_NORMALIZATION):
+        return _NORMALIZATION
+    if kind == "batch_normalization" and len(arrays) in (2, 4):
+        return ("gamma", "beta", "moving_mean", "moving_variance")[-len(arrays) :]
     words = {"depthwise_conv2d": ("depthwise_kernel",), "separable_conv2d": ("depthwise_kernel", "pointwise_kernel")}
     words |= {"conv2d_transpose": ("transposed_kernel",), "p_re_lu": ("alpha",)}
     found = [*words.get(kind, ("kernel",)), "bias"][: len(arrays)]
@@ -178,6 +183,7 @@ def _words_of(name: str, arrays: Sequence[Array]) -> Sequence[str]:
     return found
 
 
+_NORMALIZATION: Final = ("mean", "variance", "count")
 _VALUES: Final[Mapping[str, str]] = {
     "bias": "bias",
     "b": "bias",
@@ -200,6 +206,8 @@ def by_layer(root: Hdf5Node, *, theano: bool) -> dict[str, tuple[Array, Shape]]:
     found: dict[str, tuple[Array, Shape]] = {}
     channels = 0
     for name, words, arrays in layers_by_name(root):
+        if tuple(words) == _NORMALIZATION:  # a part of the preprocessing
+            continue
         for word, array in zip(words, arrays, strict=True):
             layer, values, turned = name, _VALUES.get(word, "weight"), array
             if array.ndim == 4:

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 def shape_after(layer: LayerDefinition, shapes: Sequence[Shape]) -> Shape:
     """The shape that a layer gives out for inputs of these ``shapes``. Raises `ValueError` where there is none."""
-    found = _SHAPES.get(layer.kind, lambda _, shapes: shapes[0])(layer, shapes)
+    found = _SHAPES[layer.kind](layer, shapes) if layer.kind in _SHAPES else shapes[0]
     if min(found) < 1:
         raise ValueError(f"nothing is left of the map after the layer {layer.name!r}")
     return found

@@ -69,18 +69,18 @@ def _read_network(root: LuaObject, path: Path, image: tuple[int, int, int] | Non
     failed: tuple[tuple[int, int, int], ValueError] | None = None
     budget = [_MOST_MODULES]
     for size in [image] if image else _image_sizes(root):
-        walk = _Walk(NetworkBuilder(size), budget)
+        tracer = _Tracer(NetworkBuilder(size), budget)
         try:
-            outputs = [*_leaves(walk.follow(root, IMAGE, ""))]
-            definition = walk.builder.definition("Torch7", path.stem, outputs)
+            outputs = [*_leaves(tracer.follow(root, IMAGE, ""))]
+            definition = tracer.builder.definition("Torch7", path.stem, outputs)
         except _UnreadableError:
             raise
         except ValueError as error:
             failed = failed or (size, error)
             continue
-        return ForeignNetwork(definition, walk.builder.tensors(path.stat().st_size))
-    size, error = failed or ((0, 0, 0), ValueError("there is none"))
-    raise ValueError(f"no image fits, such as one of {'x'.join(map(str, size))}: {error}") from error
+        return ForeignNetwork(definition, tracer.builder.tensors(path.stat().st_size))
+    size, reason = failed or ((0, 0, 0), ValueError("there is none"))
+    raise ValueError(f"no image fits, such as one of {'x'.join(map(str, size))}: {reason}") from reason
 
 
 def _image_sizes(root: LuaObject) -> Iterator[tuple[int, int, int]]:
@@ -154,7 +154,7 @@ def _join_names(name: str, inner: str | int) -> str:
 
 
 @final
-class _Walk:
+class _Tracer:
     """Follows an image through a network's layers, and adds them to a builder."""
 
     def __init__(self, builder: NetworkBuilder, budget: list[int]) -> None:
@@ -203,58 +203,60 @@ def _maps(module: Module, flow: tuple[_Flow, ...]) -> list[str]:
     return maps
 
 
-def _sequential(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
+def _sequential(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> _Flow:
     for index, child in enumerate(_children(container), 1):
-        flow = walk.follow(child, flow, _join_names(name, index))
+        flow = tracer.follow(child, flow, _join_names(name, index))
     return flow
 
 
-def _branches(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> tuple[_Flow, ...]:
+def _branches(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> tuple[_Flow, ...]:
     return tuple(
-        walk.follow(child, flow, _join_names(name, index)) for index, child in enumerate(_children(container), 1)
+        tracer.follow(child, flow, _join_names(name, index)) for index, child in enumerate(_children(container), 1)
     )
 
 
-def _concat(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
+def _concat(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> _Flow:
     module = module_of(container, name or "concat")
-    maps = _maps(module, _branches(walk, container, flow, name))
-    return walk.join(module.name, maps, max(1, module.whole("dimension") - 1))
+    maps = _maps(module, _branches(tracer, container, flow, name))
+    return tracer.join(module.name, maps, max(1, module.whole("dimension") - 1))
 
 
-def _depth_concat(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
+def _depth_concat(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> _Flow:
     """Smaller maps are padded with zeros to the largest one, half of them before, rounded down."""
     module = module_of(container, name or "concat")
-    maps = _maps(module, _branches(walk, container, flow, name))
-    shapes = [walk.builder.shapes[each] for each in maps]
+    maps = _maps(module, _branches(tracer, container, flow, name))
+    shapes = [tracer.builder.shapes[each] for each in maps]
     if any(len(shape) != 3 for shape in shapes):
-        return walk.join(module.name, maps, 1)
+        return tracer.join(module.name, maps, 1)
     height, width = (max(shape[axis] for shape in shapes) for axis in (1, 2))
     for index, shape in enumerate(shapes):
         high, wide = height - shape[1], width - shape[2]
         if high or wide:
             padding = (wide // 2, wide - wide // 2, high // 2, high - high // 2)
-            maps[index] = walk.builder.add(f"{module.name}/pad{index + 1}", "pad", [maps[index]], {"padding": padding})
-    return walk.join(module.name, maps, 1)
+            maps[index] = tracer.builder.add(
+                f"{module.name}/pad{index + 1}", "pad", [maps[index]], {"padding": padding}
+            )
+    return tracer.join(module.name, maps, 1)
 
 
-def _parallel(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
+def _parallel(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> _Flow:
     module = module_of(container, name or "network")
     children, table = _children(container), _table(module, flow)
     if len(children) != len(table):
         raise _UnreadableError(f"the layer {module.name!r} has {len(children)} layers for {len(table)} inputs")
     pairs = enumerate(zip(children, table, strict=True), 1)
-    return tuple(walk.follow(child, each, _join_names(name, index)) for index, (child, each) in pairs)
+    return tuple(tracer.follow(child, each, _join_names(name, index)) for index, (child, each) in pairs)
 
 
-def _first_child(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
+def _first_child(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> _Flow:
     """Containers that change how their one layer is computed, or on which cards, and not what it computes."""
     children = _children(container)
     if not children:
         raise _UnreadableError(f"the layer {name!r} ({container.kind}) has no layer inside")
-    return walk.follow(children[0], flow, _join_names(name, 1))
+    return tracer.follow(children[0], flow, _join_names(name, 1))
 
 
-def _graph(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
+def _graph(tracer: _Tracer, container: LuaObject, flow: _Flow, name: str) -> _Flow:
     """An `nn.gModule`: each node names, in order, the nodes that it takes."""
     flows: dict[int, _Flow] = {}
     found: _Flow = flow
@@ -267,10 +269,10 @@ def _graph(walk: _Walk, container: LuaObject, flow: _Flow, name: str) -> _Flow:
         found = inputs[0] if len(inputs) == 1 else inputs
         if "selectindex" in data.fields:
             found = _select(
-                walk, Module("nn", "SelectTable", name, {"index": data.fields["selectindex"]}), _split(found)
+                tracer, Module("nn", "SelectTable", name, {"index": data.fields["selectindex"]}), _split(found)
             )
         elif "module" in data.fields:
-            found = walk.follow(data.fields["module"], found, _join_names(name, index))
+            found = tracer.follow(data.fields["module"], found, _join_names(name, index))
         flows[id(data)] = found
     last = container.fields.get("outnode")
     return flows.get(id(last.fields.get("data")), found) if isinstance(last, LuaObject) else found
@@ -282,7 +284,7 @@ def _split(flow: _Flow) -> tuple[_Flow, ...]:
     return flow
 
 
-_Container = Callable[[_Walk, LuaObject, _Flow, str], _Flow]
+_Container = Callable[[_Tracer, LuaObject, _Flow, str], _Flow]
 _CONTAINERS: Final[Mapping[str, _Container]] = {
     "Sequential": _sequential,
     "Concat": _concat,
@@ -294,33 +296,33 @@ _CONTAINERS: Final[Mapping[str, _Container]] = {
 }
 
 
-def _combine(kind: str, options: Mapping[str, Value]) -> Callable[[_Walk, Module, tuple[_Flow, ...]], _Flow]:
-    def follow(walk: _Walk, module: Module, table: tuple[_Flow, ...]) -> _Flow:
+def _combine(kind: str, options: Mapping[str, Value]) -> Callable[[_Tracer, Module, tuple[_Flow, ...]], _Flow]:
+    def follow(tracer: _Tracer, module: Module, table: tuple[_Flow, ...]) -> _Flow:
         maps = _maps(module, table)
-        return walk.builder.add(module.name, kind, maps, options) if len(maps) > 1 else maps[0]
+        return tracer.builder.add(module.name, kind, maps, options) if len(maps) > 1 else maps[0]
 
     return follow
 
 
-def _join_table(walk: _Walk, module: Module, table: tuple[_Flow, ...]) -> _Flow:
+def _join_table(tracer: _Tracer, module: Module, table: tuple[_Flow, ...]) -> _Flow:
     axis = module.whole("dimension")
     if module.whole("nInputDims", 0) <= 0:
         axis = max(1, axis - 1)  # which counts the batch
-    return walk.join(module.name, _maps(module, table), axis)
+    return tracer.join(module.name, _maps(module, table), axis)
 
 
-def _select(_walk: _Walk, module: Module, table: tuple[_Flow, ...]) -> _Flow:
+def _select(_tracer: _Tracer, module: Module, table: tuple[_Flow, ...]) -> _Flow:
     index = module.whole("index")
     if not 1 <= abs(index) <= len(table):
         raise _UnreadableError(f"the layer {module.name!r} takes value {index} of {len(table)}")
     return table[index - 1 if index > 0 else index]
 
 
-def _flatten(_walk: _Walk, _module: Module, table: tuple[_Flow, ...]) -> _Flow:
+def _flatten(_tracer: _Tracer, _module: Module, table: tuple[_Flow, ...]) -> _Flow:
     return tuple(_leaves(table))
 
 
-_TABLES: Final[Mapping[str, Callable[[_Walk, Module, tuple[_Flow, ...]], _Flow]]] = {
+_TABLES: Final[Mapping[str, Callable[[_Tracer, Module, tuple[_Flow, ...]], _Flow]]] = {
     "CAddTable": _combine("add", {}),
     "CSubTable": _combine("add", {"coefficients": (1.0, -1.0)}),
     "CMulTable": _combine("multiply", {}),

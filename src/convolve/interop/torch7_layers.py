@@ -176,8 +176,8 @@ def _activation(function: str, fields: Mapping[str, str] | None = None) -> _Read
 
 
 def _rrelu(module: Module, source: str, builder: NetworkBuilder) -> str:
-    slope = (module.number("lower") + module.number("upper")) / 2
-    return builder.add(module.name, "activation", [source], {"function": "leaky_relu", "slope": slope})
+    mean = (module.number("lower") + module.number("upper")) / 2
+    return builder.add(module.name, "activation", [source], {"function": "leaky_relu", "slope": mean})
 
 
 def _prelu(module: Module, source: str, builder: NetworkBuilder) -> str:

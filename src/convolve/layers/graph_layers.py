@@ -46,8 +46,8 @@ class Pool2d(nn.Module):
         left, right, top, bottom = self.sides
         height, width = maps.shape[2:]
         below = self._reach(0, height, top, bottom) - height - top
-        beside = self._reach(1, width, left, right) - width - left
-        around = (left, beside, top, below)
+        across = self._reach(1, width, left, right) - width - left
+        around = (left, across, top, below)
         if self.mode == "max":
             return F.max_pool2d(F.pad(maps, around, value=-math.inf), self.kernel_size, self.stride)
         sums = F.avg_pool2d(F.pad(maps, around), self.kernel_size, self.stride, divisor_override=1)
@@ -120,15 +120,15 @@ class Function(nn.Module):
 
 @final
 class HardSigmoid(nn.Module):
-    """slope x + shift, between 0 and 1."""
+    """factor x + shift, between 0 and 1."""
 
-    def __init__(self, slope: float = 0.2, shift: float = 0.5) -> None:
+    def __init__(self, factor: float = 0.2, shift: float = 0.5) -> None:
         super().__init__()
-        self.slope, self.shift = slope, shift
+        self.factor, self.shift = factor, shift
 
     def forward(self, maps: Tensor) -> Tensor:
         """Values between 0 and 1."""
-        return (self.slope * maps + self.shift).clamp(0, 1)
+        return (self.factor * maps + self.shift).clamp(0, 1)
 
 
 @final
@@ -159,13 +159,13 @@ class Concatenate(nn.Module):
         return torch.cat(maps, self.axis)
 
 
-Operation = Literal["add", "multiply", "maximum", "minimum", "average"]
+Operation = Literal["add", "multiply", "maximum", "minimum", "mean"]
 
 
 @final
 class Elementwise(nn.Module):
     """Maps to one: their sum, each multiplied by its coefficient if there are ``coefficients``, their product, their
-    maximum, minimum or average. A map of one channel, or of one value in each, is repeated.
+    maximum, minimum or mean. A map of one channel, or of one value in each, is repeated.
     """
 
     def __init__(self, operation: Operation = "add", coefficients: Sequence[float] = ()) -> None:
@@ -179,13 +179,13 @@ class Elementwise(nn.Module):
             maps = tuple(each if factor == 1 else each * factor for each, factor in pairs)
         total = maps[0]
         for each in maps[1:]:
-            if self.operation in ("add", "average"):
+            if self.operation in ("add", "mean"):
                 total = total + each
             elif self.operation == "multiply":
                 total = total * each
             else:
                 total = torch.maximum(total, each) if self.operation == "maximum" else torch.minimum(total, each)
-        return total / len(maps) if self.operation == "average" else total
+        return total / len(maps) if self.operation == "mean" else total
 
 
 @final

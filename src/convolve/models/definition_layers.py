@@ -215,12 +215,15 @@ def _slice(layer: LayerDefinition, shape: Shape) -> Built:
     return Built(Slice(layer.whole("axis"), begin, end), Fraction(1) if layer.whole("axis") == 1 else None)
 
 
+_OPERATIONS: Final = {"average": "mean"}
+
+
 def _elementwise(layer: LayerDefinition, shape: Shape) -> Built:
     del shape
     coefficients = layer.numbers("coefficients") if layer.kind == "add" else ()
     if coefficients and len(coefficients) != len(layer.inputs):
         raise ValueError(f"it has {len(coefficients)} coefficients for {len(layer.inputs)} inputs")
-    return Built(Elementwise(cast("Operation", layer.kind), coefficients))
+    return Built(Elementwise(cast("Operation", _OPERATIONS.get(layer.kind, layer.kind)), coefficients))
 
 
 def _upsample(layer: LayerDefinition, shape: Shape) -> Built:

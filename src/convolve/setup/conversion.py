@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,8 +77,8 @@ class Conversion:
     notes: tuple[str, ...]
 
 
-def convert(files: Sequence[Path], folder: Path, options: ConversionOptions) -> Conversion:
-    """The run in a new folder. Raises `ConvolveError`."""
+def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionOptions) -> Conversion:
+    """The run in the folder that ``out`` gives, once all is read. Raises `ConvolveError`."""
     model = _read_model(files, options)
     network, size = model.network, model.preprocessing
     infos = [info for info in task_infos() if info.output == network.card.output]
@@ -117,7 +117,7 @@ def convert(files: Sequence[Path], folder: Path, options: ConversionOptions) -> 
         reasons={},
         results={"epoch": None, "ended": f"converted from {model.source}"},
     )
-    text = None
+    folder, text = out(), None
     if model.definition is not None:
         recipe = replace(recipe, network=str(folder.resolve() / "network.json"))
         text = definition_text(model.definition)

@@ -130,6 +130,15 @@ def without_data(run: Run) -> RunError:
     )
 
 
+def check_trained(run: Run) -> None:
+    """Raise `RunError` for a run that was converted, whose training cannot go on."""
+    if not run.recipe.data:
+        raise RunError(
+            f"{run.folder} was converted, not trained; start a training from it with "
+            f"`convolve train DATA --weights {shell_quote(run.folder)}`."
+        )
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Keep other processes from training in this run's folder. Raises `RunError` where one does so already.

@@ -19,12 +19,24 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from convolve.untrusted.compression import check_ratio, unpack_zlib
 from convolve.untrusted.files import check_memory, open_file
+from convolve.untrusted.hdf5_parts import (
+    DEFLATE,
+    FLETCHER,
+    SHORT,
+    SHUFFLE,
+    Chunks,
+    Cursor,
+    Filters,
+    Hdf5Bytes,
+    Heaps,
+    list_leaves,
+    read_chunks,
+)
 
 SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 """With what a file begins."""
-_MOST_OBJECTS: Final = 50_000
+_MOST_NODES: Final = 50_000
 _MOST_MESSAGES: Final = 2**10
 _MOST_AXES: Final = 32
 _DATASPACE, _LINKS, _TYPE, _LINK, _EXTERNAL, _LAYOUT, _FILTERS, _ATTRIBUTE = 1, 2, 3, 6, 7, 8, 11, 12
@@ -32,9 +44,7 @@ _CONTINUATION, _SYMBOLS, _ATTRIBUTES = 16, 17, 21
 """Kinds of messages in the header of an object."""
 _SHARED: Final = 2
 _INTEGER, _FLOAT, _TEXT, _SEQUENCE = 0, 1, 3, 9
-_DEFLATE, _SHUFFLE, _FLETCHER = 1, 2, 3
 _NEWER: Final = "it has a part in a newer layout of HDF5, which is not read here; write it again with h5py's defaults"
-_SHORT: Final = "it is cut short, or damaged"
 
 
 class _Type(NamedTuple):
@@ -45,92 +55,40 @@ class _Type(NamedTuple):
     dtype: np.dtype[Any] | None = None
 
 
-class _Chunks(NamedTuple):
-    """Where an array's chunks are listed, the shape of each, and what unpacks them, first to last."""
-
-    tree: int | None
-    shape: tuple[int, ...]
-    filters: tuple[tuple[int, int], ...]
-
-
-@final
-class _Cursor:
-    """Reads one number after another. Raises `ValueError` at the end of the file."""
-
-    def __init__(self, content: bytes, position: int) -> None:
-        self.content, self.position = content, position
-
-    def raw(self, length: int) -> bytes:
-        end = self.position + length
-        if not 0 <= self.position <= end <= len(self.content):
-            raise ValueError(_SHORT)
-        start, self.position = self.position, end
-        return self.content[start:end]
-
-    def whole(self, length: int) -> int:
-        return int.from_bytes(self.raw(length), "little")
-
-    def skip(self, length: int) -> None:
-        self.position += length
-
-    def expect(self, *choices: bytes) -> bytes:
-        found = self.raw(len(choices[0]))
-        if found not in choices:
-            raise ValueError(_SHORT)
-        return found
-
-
 @final
 class Hdf5File:
-    """A file's bytes, and how wide addresses and lengths are in it.
-
-    Every method raises `ValueError` for a damaged file, and for more memory than the file's size vouches for.
-    """
+    """A file. Every method raises `ValueError` for a damaged one, and for more memory than its size vouches for."""
 
     def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.offset = self.length = 8
-        self._objects = self._numbers = 0
-        cursor = self.at(0)
+        self.source = Hdf5Bytes(content)
+        self._nodes: dict[int, Hdf5Node] = {}
+        cursor = self.source.at(0)
         cursor.expect(SIGNATURE)
         version = cursor.whole(1)
         if version > 3:
             raise ValueError(_NEWER)
         cursor.skip(4 if version < 2 else 0)
-        self.offset, self.length = cursor.whole(1), cursor.whole(1)
-        if self.offset not in (4, 8) or self.length not in (4, 8):
-            raise ValueError(_SHORT)
+        self.source.offset, self.source.length = cursor.whole(1), cursor.whole(1)
+        if self.source.offset not in (4, 8) or self.source.length not in (4, 8):
+            raise ValueError(SHORT)
         cursor.skip((9, 13, 1, 1)[version])
-        if cursor.whole(self.offset):
+        if cursor.whole(self.source.offset):
             raise ValueError("it does not begin at its first byte")
-        cursor.skip((4 if version < 2 else 2) * self.offset)
-        self._root = cursor.whole(self.offset)
+        cursor.skip((4 if version < 2 else 2) * self.source.offset)
+        self._root = cursor.whole(self.source.offset)
 
     def root(self) -> Hdf5Node:
         """The outermost group."""
         return self.node(self._root)
 
-    def at(self, position: int) -> _Cursor:
-        """Read from a position on."""
-        return _Cursor(self.content, position)
-
-    def address(self, cursor: _Cursor) -> int | None:
-        """An address, or None for one that says that there is nothing."""
-        found = cursor.whole(self.offset)
-        return None if found == 2 ** (8 * self.offset) - 1 else found
-
-    def vouch(self, count: int) -> None:
-        """Count bytes that are taken from the file. Raises `ValueError` when they are too many."""
-        self._numbers += count
-        check_ratio(self._numbers, len(self.content))
-
     def node(self, address: int) -> Hdf5Node:
         """The group or array with its header at an address."""
-        self._objects += 1
-        if self._objects > _MOST_OBJECTS:
+        if address in self._nodes:
+            return self._nodes[address]
+        if len(self._nodes) >= _MOST_NODES:
             raise ValueError("it has more groups and arrays than any network")
-        node = Hdf5Node(self)
-        for kind, cursor, size in _messages(self, address):
+        node = self._nodes[address] = Hdf5Node(self)
+        for kind, cursor, size in _messages(self.source, address):
             _read_message(node, kind, cursor, size)
         return node
 
@@ -147,9 +105,14 @@ class Hdf5Node:
     attributes: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
     kind: _Type | None = None
-    place: tuple[int | None, int] | None = None
-    chunks: _Chunks | None = None
-    filters: tuple[tuple[int, int], ...] = ()
+    stored: tuple[int | None, int] | None = None
+    chunks: Chunks | None = None
+    filters: Filters = ()
+
+    @property
+    def source(self) -> Hdf5Bytes:
+        """The file's bytes."""
+        return self.file.source
 
     def child(self, name: str) -> Hdf5Node | None:
         """The group or array of this name, which may be a path, if it is there."""
@@ -165,14 +128,15 @@ class Hdf5Node:
         if self.shape is None or self.kind is None or self.kind.dtype is None:
             return None
         size = math.prod(self.shape) * self.kind.size
-        self.file.vouch(size)
+        self.source.vouch(size)
         if self.chunks is not None:
-            return _read_chunks(self, self.chunks._replace(filters=self.filters), self.kind.dtype)
-        if self.place is None or self.place[0] is None:
+            chunks = self.chunks._replace(filters=self.filters)
+            return read_chunks(self.source, chunks, self.shape, self.kind.dtype)
+        if self.stored is None or self.stored[0] is None:
             return np.zeros(self.shape, self.kind.dtype)
-        if self.place[1] != size or self.filters:
-            raise ValueError(_SHORT)
-        raw = self.file.at(self.place[0]).raw(size)
+        if self.stored[1] != size or self.filters:
+            raise ValueError(SHORT)
+        raw = self.source.at(self.stored[0]).raw(size)
         return np.frombuffer(raw, self.kind.dtype).reshape(self.shape)
 
 
@@ -183,9 +147,9 @@ def open_hdf5(path: str | os.PathLike[str]) -> Hdf5File:
         return Hdf5File(file.read())
 
 
-def _messages(file: Hdf5File, address: int) -> Iterator[tuple[int, _Cursor, int]]:
+def _messages(source: Hdf5Bytes, address: int) -> Iterator[tuple[int, Cursor, int]]:
     """The kind of each message in the header of an object, its content, and how long it is."""
-    cursor = file.at(address)
+    cursor = source.at(address)
     new = cursor.content[address : address + 4] == b"OHDR"
     flags = 0
     if new:
@@ -199,7 +163,7 @@ def _messages(file: Hdf5File, address: int) -> Iterator[tuple[int, _Cursor, int]
         size = cursor.whole(4)
         cursor.skip(4)
         blocks = [(cursor, size)]
-    for count in range(_MOST_MESSAGES):
+    for _ in range(_MOST_MESSAGES):
         while blocks and blocks[0][1] < (4 if new else 8):
             blocks.pop(0)
         if not blocks:
@@ -209,30 +173,29 @@ def _messages(file: Hdf5File, address: int) -> Iterator[tuple[int, _Cursor, int]
         head = (6 if flags & 4 else 4) if new else 8
         cursor.skip(head - (4 if new else 5))
         if head + size > left:
-            raise ValueError(_SHORT)
-        content = file.at(cursor.position)
+            raise ValueError(SHORT)
+        content = source.at(cursor.position)
         cursor.skip(size)
         blocks[0] = cursor, left - head - size
         if kind == _CONTINUATION:
-            blocks.append(_continued(file, content, new=new))
+            blocks.append(_continued(source, content, new=new))
         elif flag & _SHARED and kind in (_DATASPACE, _TYPE, _LAYOUT, _FILTERS):
             raise ValueError("it has a type of values that is named elsewhere, which is not read here")
         else:
             yield kind, content, size
-        del count
     raise ValueError("one of its headers has no end")
 
 
-def _continued(file: Hdf5File, cursor: _Cursor, *, new: bool) -> tuple[_Cursor, int]:
+def _continued(source: Hdf5Bytes, cursor: Cursor, *, new: bool) -> tuple[Cursor, int]:
     """A further block of messages."""
-    block, size = file.at(cursor.whole(file.offset)), cursor.whole(file.length)
+    block, size = source.at(cursor.whole(source.offset)), cursor.whole(source.length)
     if new:
         block.expect(b"OCHK")
         size -= 8  # and a checksum after it
     return block, size
 
 
-def _read_message(node: Hdf5Node, kind: int, cursor: _Cursor, size: int) -> None:
+def _read_message(node: Hdf5Node, kind: int, cursor: Cursor, size: int) -> None:
     read = _MESSAGES.get(kind)
     if read is not None:
         read(node, cursor)
@@ -242,26 +205,26 @@ def _read_message(node: Hdf5Node, kind: int, cursor: _Cursor, size: int) -> None
         raise ValueError("it has an array in another file, which is not followed")
 
 
-def _read_dataspace(node: Hdf5Node, cursor: _Cursor) -> None:
-    node.shape = _shape(node.file, cursor)
+def _read_dataspace(node: Hdf5Node, cursor: Cursor) -> None:
+    node.shape = _shape(node.source, cursor)
 
 
-def _shape(file: Hdf5File, cursor: _Cursor) -> tuple[int, ...]:
+def _shape(source: Hdf5Bytes, cursor: Cursor) -> tuple[int, ...]:
     version, rank, _flags = cursor.whole(1), cursor.whole(1), cursor.whole(1)
     if version not in (1, 2) or rank > _MOST_AXES:
-        raise ValueError(_SHORT)
+        raise ValueError(SHORT)
     kind = cursor.whole(1)
     cursor.skip(4 if version == 1 else 0)
     if version == 2 and kind == 2:  # nothing at all
         return (0,)
-    return tuple(cursor.whole(file.length) for _ in range(rank))
+    return tuple(cursor.whole(source.length) for _ in range(rank))
 
 
-def _read_type(node: Hdf5Node, cursor: _Cursor) -> None:
+def _read_type(node: Hdf5Node, cursor: Cursor) -> None:
     node.kind = _type(cursor)
 
 
-def _type(cursor: _Cursor) -> _Type:
+def _type(cursor: Cursor) -> _Type:
     kind, flags, size = cursor.whole(1) & 15, cursor.whole(3), cursor.whole(4)
     if kind in (_INTEGER, _FLOAT):
         order = ">" if flags & 1 else "<"
@@ -277,24 +240,24 @@ def _type(cursor: _Cursor) -> _Type:
     return _Type("words" if kind == _SEQUENCE and flags & 15 == 1 else "others", size)
 
 
-def _read_layout(node: Hdf5Node, cursor: _Cursor) -> None:
+def _read_layout(node: Hdf5Node, cursor: Cursor) -> None:
     version, kind = cursor.whole(1), cursor.whole(1)
     if version not in (3, 4) or kind > 2 or (version == 4 and kind == 2):
         raise ValueError(_NEWER)
     if kind == 0:
         size = cursor.whole(2)
-        node.place = cursor.position, size
+        node.stored = cursor.position, size
     elif kind == 1:
-        node.place = node.file.address(cursor), cursor.whole(node.file.length)
+        node.stored = node.source.address(cursor), cursor.whole(node.source.length)
     else:
         rank = cursor.whole(1)
-        tree = node.file.address(cursor)
+        tree = node.source.address(cursor)
         if not 1 < rank <= _MOST_AXES:
-            raise ValueError(_SHORT)
-        node.chunks = _Chunks(tree, tuple(cursor.whole(4) for _ in range(rank - 1)), ())
+            raise ValueError(SHORT)
+        node.chunks = Chunks(tree, tuple(cursor.whole(4) for _ in range(rank - 1)), ())
 
 
-def _read_filters(node: Hdf5Node, cursor: _Cursor) -> None:
+def _read_filters(node: Hdf5Node, cursor: Cursor) -> None:
     version, count = cursor.whole(1), cursor.whole(1)
     cursor.skip(6 if version == 1 else 0)
     found = []
@@ -306,13 +269,13 @@ def _read_filters(node: Hdf5Node, cursor: _Cursor) -> None:
         cursor.skip(name + (-name % 8 if version == 1 else 0))
         first = cursor.whole(4) if values else 0
         cursor.skip(4 * max(values - 1, 0) + (4 if version == 1 and values % 2 else 0))
-        if kind not in (_DEFLATE, _SHUFFLE, _FLETCHER):
+        if kind not in (DEFLATE, SHUFFLE, FLETCHER):
             raise ValueError(f"it has an array packed by filter {kind} of HDF5, which is not read here")
         found.append((kind, first))
     node.filters = tuple(found)
 
 
-def _read_attribute(node: Hdf5Node, cursor: _Cursor, size: int) -> None:
+def _read_attribute(node: Hdf5Node, cursor: Cursor, size: int) -> None:
     start = cursor.position
     version, flags = cursor.whole(1), cursor.whole(1)
     if version not in (1, 2, 3) or (version > 1 and flags & 3):
@@ -323,180 +286,81 @@ def _read_attribute(node: Hdf5Node, cursor: _Cursor, size: int) -> None:
     for length in lengths:
         starts.append(starts[-1] + length + (-length % 8 if version == 1 else 0))
     name = cursor.raw(lengths[0]).split(b"\0")[0].decode("utf-8", "replace")
-    kind, shape = _type(node.file.at(starts[1])), _shape(node.file, node.file.at(starts[2]))
+    kind, shape = _type(node.source.at(starts[1])), _shape(node.source, node.source.at(starts[2]))
     count = math.prod(shape)
     if starts[3] + count * kind.size > start + size:
-        raise ValueError(_SHORT)
-    node.attributes[name] = _values(node.file, node.file.at(starts[3]), kind, shape)
+        raise ValueError(SHORT)
+    node.attributes[name] = _values(node.source, node.source.at(starts[3]), kind, shape)
 
 
-def _values(file: Hdf5File, cursor: _Cursor, kind: _Type, shape: tuple[int, ...]) -> Any:
+def _values(source: Hdf5Bytes, cursor: Cursor, kind: _Type, shape: tuple[int, ...]) -> Any:
     """What an attribute says."""
     count = math.prod(shape)
     if kind.dtype is not None:
         return np.frombuffer(cursor.raw(count * kind.size), kind.dtype).reshape(shape)
     if kind.kind not in ("text", "words"):
         return None
-    file.vouch(64 * count)
+    source.vouch(64 * count)
     read: Callable[[], bytes] = lambda: cursor.raw(kind.size)  # noqa: E731
     if kind.kind == "words":
-        heaps = _Heaps(file)
+        heaps = Heaps(source)
         read = lambda: heaps.read(cursor)  # noqa: E731
     texts = [read().rstrip(b"\0").decode("utf-8", "replace") for _ in range(count)]
     return texts if shape else texts[0]
 
 
-@final
-class _Heaps:
-    """Texts in the global heap, each named by its heap's address and an index."""
-
-    def __init__(self, file: Hdf5File) -> None:
-        self._file = file
-        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
-
-    def read(self, cursor: _Cursor) -> bytes:
-        length, address, index = cursor.whole(4), self._file.address(cursor), cursor.whole(4)
-        if address is None or not length:
-            return b""
-        if address not in self._heaps:
-            self._heaps[address] = self._entries(address)
-        position, size = self._heaps[address].get(index, (0, -1))
-        if length > size:
-            raise ValueError(_SHORT)
-        self._file.vouch(length)
-        return self._file.at(position).raw(length)
-
-    def _entries(self, address: int) -> dict[int, tuple[int, int]]:
-        cursor = self._file.at(address)
-        cursor.expect(b"GCOL\1\0\0\0")
-        end = min(address + cursor.whole(self._file.length), len(self._file.content))
-        found: dict[int, tuple[int, int]] = {}
-        while cursor.position + 8 + self._file.length <= end:
-            index = cursor.whole(2)
-            cursor.skip(6)
-            size = cursor.whole(self._file.length)
-            if not index:
-                break
-            found[index] = cursor.position, size
-            cursor.skip(size + -size % 8)
-            self._file.vouch(64)
-        return found
-
-
-def _read_link(node: Hdf5Node, cursor: _Cursor) -> None:
+def _read_link(node: Hdf5Node, cursor: Cursor) -> None:
     cursor.skip(1)
     flags = cursor.whole(1)
     kind = cursor.whole(1) if flags & 8 else 0
     cursor.skip((8 if flags & 4 else 0) + (1 if flags & 16 else 0))
     name = cursor.raw(cursor.whole(1 << (flags & 3))).decode("utf-8", "replace")
     if kind == 0:  # others name a path, here or in another file
-        node.links[name] = cursor.whole(node.file.offset)
+        node.links[name] = cursor.whole(node.source.offset)
 
 
-def _refuse_dense(node: Hdf5Node, cursor: _Cursor) -> None:
+def _refuse_dense(node: Hdf5Node, cursor: Cursor) -> None:
     """Links and attributes that are not in the header: there is a heap where its address is one."""
     cursor.skip(1)
     flags = cursor.whole(1)
     cursor.skip(8 if flags & 1 else 0)
-    if node.file.address(cursor) is not None:
+    if node.source.address(cursor) is not None:
         raise ValueError(_NEWER)
 
 
-def _refuse_dense_attributes(node: Hdf5Node, cursor: _Cursor) -> None:
+def _refuse_dense_attributes(node: Hdf5Node, cursor: Cursor) -> None:
     cursor.skip(1)
     flags = cursor.whole(1)
     cursor.skip(2 if flags & 1 else 0)
-    if node.file.address(cursor) is not None:
+    if node.source.address(cursor) is not None:
         raise ValueError(_NEWER)
 
 
-def _read_symbols(node: Hdf5Node, cursor: _Cursor) -> None:
+def _read_symbols(node: Hdf5Node, cursor: Cursor) -> None:
     """The links of a group: entries in the leaves of a tree, with names in a heap."""
-    file = node.file
-    tree, heap = file.address(cursor), file.at(cursor.whole(file.offset))
+    source = node.source
+    tree, heap = source.address(cursor), source.at(cursor.whole(source.offset))
     heap.expect(b"HEAP")
     heap.skip(4)
-    size = heap.whole(file.length)
-    heap.skip(file.length)
-    start = heap.whole(file.offset)
-    names = file.at(start).raw(size)
-    for leaf in [] if tree is None else _leaves(file, tree, 0, lambda cursor: cursor.skip(file.length)):
-        entries = file.at(leaf)
+    size = heap.whole(source.length)
+    heap.skip(source.length)
+    start = heap.whole(source.offset)
+    names = source.at(start).raw(size)
+    source.vouch(size)
+    for leaf in [] if tree is None else list_leaves(source, tree, 0, lambda cursor: cursor.skip(source.length)):
+        entries = source.at(leaf)
         entries.expect(b"SNOD\1\0")
         for _ in range(entries.whole(2)):
-            place, address = entries.whole(file.offset), file.address(entries)
+            start, address = entries.whole(source.offset), source.address(entries)
             linked = entries.whole(4) != 2
             entries.skip(20)
             if linked and address is not None:
-                name = names[place : names.find(b"\0", place)] if 0 <= place < len(names) else b""
+                name = names[start : names.find(b"\0", start)] if start < len(names) else b""
                 node.links[name.decode("utf-8", "replace")] = address
-        file.vouch(64)
+        source.vouch(64)
 
 
-def _leaves(file: Hdf5File, tree: int, kind: int, read_key: Callable[[_Cursor], object]) -> Iterator[int]:
-    """The addresses that the lowest nodes of a tree list; ``read_key`` is called before each."""
-    stack: list[tuple[int, int | None]] = [(tree, None)]
-    while stack:
-        address, expected = stack.pop()
-        cursor = file.at(address)
-        cursor.expect(b"TREE")
-        found, level, used = cursor.whole(1), cursor.whole(1), cursor.whole(2)
-        if found != kind or (expected is not None and level != expected):
-            raise ValueError(_SHORT)
-        file.vouch(64)
-        cursor.skip(2 * file.offset)
-        below = []
-        for _ in range(used):
-            read_key(cursor)
-            child = cursor.whole(file.offset)
-            if level:
-                below.append((child, level - 1))
-            else:
-                yield child
-        stack += reversed(below)
-
-
-def _read_chunks(node: Hdf5Node, chunks: _Chunks, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    shape = node.shape or ()
-    if len(chunks.shape) != len(shape) or 0 in chunks.shape:
-        raise ValueError(_SHORT)
-    size = math.prod(chunks.shape) * dtype.itemsize
-    node.file.vouch(size)
-    found = np.zeros(shape, dtype)
-    key: list[int] = []
-
-    def read_key(cursor: _Cursor) -> None:
-        key[:] = [cursor.whole(4), cursor.whole(4), *(cursor.whole(8) for _ in range(len(shape) + 1))]
-
-    for address in [] if chunks.tree is None else _leaves(node.file, chunks.tree, 1, read_key):
-        length, mask, *offsets = key
-        raw = _unpack(node.file.at(address).raw(length), chunks.filters, mask, size)
-        starts = offsets[:-1]
-        if len(raw) != size or any(start >= end for start, end in zip(starts, shape, strict=True)):
-            raise ValueError(_SHORT)
-        node.file.vouch(size)
-        part = np.frombuffer(raw, dtype).reshape(chunks.shape)
-        ends = [min(start + step, end) for start, step, end in zip(starts, chunks.shape, shape, strict=True)]
-        target = tuple(slice(start, end) for start, end in zip(starts, ends, strict=True))
-        found[target] = part[tuple(slice(0, end - start) for start, end in zip(starts, ends, strict=True))]
-    return found
-
-
-def _unpack(raw: bytes, filters: tuple[tuple[int, int], ...], mask: int, size: int) -> bytes:
-    """A chunk's bytes; the filters are undone from the last to the first."""
-    for index, (kind, value) in reversed([*enumerate(filters)]):
-        if mask >> index & 1:
-            continue
-        if kind == _DEFLATE:
-            raw = unpack_zlib(raw, size + 4 * len(filters))
-        elif kind == _FLETCHER:
-            raw = raw[:-4]
-        elif value > 1 and len(raw) % value == 0:
-            raw = np.frombuffer(raw, np.uint8).reshape(value, -1).T.tobytes()
-    return raw
-
-
-_MESSAGES: Final[Mapping[int, Callable[[Hdf5Node, _Cursor], None]]] = {
+_MESSAGES: Final[Mapping[int, Callable[[Hdf5Node, Cursor], None]]] = {
     _DATASPACE: _read_dataspace,
     _LINKS: _refuse_dense,
     _TYPE: _read_type,

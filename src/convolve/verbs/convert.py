@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from convolve.choices import Fit
 from convolve.command import Command
@@ -29,8 +31,8 @@ class Convert:
     files: tuple[Path, ...]
     """The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`."""
     _: KW_ONLY
-    out: Path
-    """Folder of the run, which is made."""
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
+    """Folder of the run; by default a new one in `runs`."""
     network: str | None = None
     """Network that the weights are of, where the file holds nothing but weights, such as `torchvision/resnet18`."""
     classes: Path | None = None
@@ -78,10 +80,10 @@ def run(options: Convert, listener: Listener) -> Converted:
     """Convert. Raises `WeightsError` and `NetworkError` for files that cannot be, and `OptionError`."""
     from convolve.setup.conversion import ConversionOptions, convert
     from convolve.setup.foreign_input import InputOptions
-    from convolve.training.run import CHECKPOINTS, taken
+    from convolve.training.run import CHECKPOINTS, new_folder, taken
 
     del listener
-    if any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
+    if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
         raise taken(options.out)
     images = InputOptions(
         size=_size(options.input) if options.input else None,
@@ -91,10 +93,10 @@ def run(options: Convert, listener: Listener) -> Converted:
         bgr=options.bgr,
     )
     given = ConversionOptions(options.network, options.classes, options.task, options.swap_axes, images)
-    found = convert(options.files, options.out, given)
+    found = convert(options.files, lambda: options.out or new_folder(options.files[0].stem), given)
     manifest = found.run.manifest
     return Converted(
-        run=options.out,
+        run=found.run.folder,
         task=manifest.task,
         network=found.run.recipe.network or "",
         outputs=manifest.outputs,

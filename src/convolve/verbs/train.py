@@ -218,14 +218,10 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     from convolve.setup.starting_weights import find_starting_weights
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
-    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run, recipe_to_build
+    from convolve.training.run import CHECKPOINTS, check_trained, inner_path, lock, open_run, recipe_to_build
 
     run = open_run(folder)
-    if not run.recipe.data:
-        raise RunError(
-            f"{folder} was converted, not trained; start a training from it with "
-            f"`convolve train DATA --weights {shell_quote(folder)}`."
-        )
+    check_trained(run)
     inner_path(folder, CHECKPOINTS)  # which refuses a link
     recipe = recipe_to_build(run)
     if run.manifest.results:

@@ -129,6 +129,22 @@ def _given() -> keras.Model:
     return keras.Sequential([L.Input((2, 3, 2)), normalization, L.Conv2D(2, 2)])
 
 
+def _first(flatten: str) -> keras.Model:
+    """Channels first; whether a flattened map's values are in the same order is a matter of `Flatten` alone."""
+    order = {"data_format": "channels_first"}
+    return keras.Sequential(
+        [
+            L.Input((2, 6, 5)),
+            L.Conv2D(3, 3, strides=2, padding="same", **order),
+            L.BatchNormalization(axis=1),
+            L.UpSampling2D(2, **order),
+            L.ZeroPadding2D(1, **order),
+            L.Flatten(data_format=flatten),
+            L.Dense(4),
+        ]
+    )
+
+
 def _sizes() -> keras.Model:
     return keras.Sequential(
         [
@@ -157,6 +173,15 @@ def _flattened() -> keras.Model:
     return keras.Model(image, L.Concatenate()(ends))
 
 
+def _operations() -> keras.Model:
+    """Operations of outputs and numbers instead of layers."""
+    image = L.Input((3, 4, 2))
+    value = L.Conv2D(2, 1)(image)
+    gate = L.ReLU(6.0)(value + 3.0) * (1.0 / 6.0)
+    parts = [value * gate, 1.5 - value, value - 2, value + gate, gate - value]
+    return keras.Model(image, L.Concatenate()(parts))
+
+
 def _nested() -> keras.Model:
     """Models inside of a model, one of which is called twice."""
     inner = keras.Sequential([L.Input((4, 4, 3)), L.Conv2D(3, 3, padding="same"), L.BatchNormalization()], name="inner")
@@ -171,7 +196,9 @@ def _nested() -> keras.Model:
 _UNCOPIED = ("norms", "given")
 MODELS = {
     "convolutions": _convolutions, "depthwise": _depthwise, "transposed": _transposed, "pools": _pools,
-    "merges": _merges, "norms": _norms, "given": _given, "sizes": _sizes, "flattened": _flattened, "nested": _nested,
+    "merges": _merges, "norms": _norms, "given": _given, "first": lambda: _first("channels_first"),
+    "last": lambda: _first("channels_last"), "sizes": _sizes, "flattened": _flattened, "nested": _nested,
+    "operations": _operations,
 }  # fmt: skip
 
 
@@ -190,7 +217,7 @@ def main() -> None:
                 path = Path(tempfile.mkdtemp()) / f"{name}{suffix}"
                 (model.save_weights if suffix == ".weights.h5" else model.save)(path)
                 archive.write(path, path.name)
-    np.savez_compressed("io.npz", **values)
+    np.savez_compressed("io.npz", allow_pickle=False, **values)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What Keras 3 (OpenVINO as its backend) makes of the files in `shared/weights`: 64 values of each layer's output, their
-mean and norm; and of a file of weights alone, the mean and the norm of each weight.
+"""What Keras 3 (OpenVINO as its backend) makes of the files in `shared/weights`: 64 values of each layer's output,
+their mean and norm; and of a file of weights alone, the mean and the norm of each weight.
 
 In an environment of its own: `pip install keras==3.15.1 openvino h5py numpy scipy`, then, in this folder,
 `KERAS_BACKEND=openvino python make_outputs.py ../../../../shared/weights`.
@@ -66,7 +66,7 @@ def main() -> None:
     for layer in mobilenet.layers:
         for number, weight in enumerate(layer.get_weights()):
             values[f"mobilenet/{layer.name}/{number}"] = summarize(weight)[-2:]
-    np.savez_compressed("outputs.npz", **values)
+    np.savez_compressed("outputs.npz", allow_pickle=False, **values)
 
 
 if __name__ == "__main__":
