@@ -130,13 +130,15 @@ def without_data(run: Run) -> RunError:
     )
 
 
-def check_trained(run: Run) -> None:
-    """Raise `RunError` for a run that was converted, whose training cannot go on."""
+def open_training(folder: Path) -> Run:
+    """A run whose training can go on. Raises `RunError` as `open_run` does, and for one that was converted."""
+    run = open_run(folder)
     if not run.recipe.data:
         raise RunError(
             f"{run.folder} was converted, not trained; start a training from it with "
             f"`convolve train DATA --weights {shell_quote(run.folder)}`."
         )
+    return run
 
 
 @contextmanager
