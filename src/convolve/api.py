@@ -8,6 +8,7 @@ from typing import Literal
 
 from convolve.verbs import run_command
 from convolve.verbs.compare import Comparison
+from convolve.verbs.convert import Converted
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
@@ -191,7 +192,8 @@ def train(
         data: Folder, file, or built-in dataset such as digits.
         task: What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are
             for.
-        network: Name of the network, which `convolve networks` lists, or a Darknet `.cfg` file.
+        network: Name of the network, which `convolve networks` lists, a Darknet `.cfg`, or a converted run's
+            `network.json`.
         epochs: Passes over the training images.
         batch: Images per step.
         seed: Seed of all random numbers; the same seed gives the same weights.
@@ -499,6 +501,47 @@ def compare(
         ConvolveError: with one sentence.
     """
     return run_command("compare", locals())  # type: ignore[no-any-return]
+
+
+def convert(
+    files: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    network: str | None = None,
+    classes: str | Path | None = None,
+    mean: str | None = None,
+    scale: str | None = None,
+    bgr: bool | None = None,
+    input: str | None = None,
+    fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
+    task: str | None = None,
+    swap_axes: bool = False,
+    progress: bool = True,
+) -> Converted:
+    """Turn a network that another program trained into a run, which predicts, explains and can be trained further.
+
+    Files are those of Caffe, Darknet, Torch7, Keras and PyTorch.
+
+    Args:
+        files: The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`.
+        out: Folder of the run; by default a new one in `runs`.
+        network: Network that the weights are of, where the file holds nothing but weights, such as
+            `torchvision/resnet18`.
+        classes: Text file with one class a line, in the order of the network's scores; also as ImageNet has them.
+        mean: What is subtracted from pixels from 0 to 255, one value or one for each channel: 104,117,123.
+        scale: What pixels are multiplied by after that, one value or one for each channel.
+        bgr: Whether the network was trained on images whose blue comes first; those of Caffe are taken to be.
+        input: Input size as channels x height x width, such as 3x224x224; the file's by default.
+        fit: How an image is fitted to the input: crop, letterbox or stretch.
+        task: What it does: `classify`, `detect` or `segment`; by default what its scores are for.
+        swap_axes: Exchange rows and columns of all kernels, where the network was trained on transposed images, as
+            by MATLAB.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("convert", locals())  # type: ignore[no-any-return]
 
 
 def scratch(

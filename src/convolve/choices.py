@@ -2,8 +2,8 @@
 
 from typing import Final, Literal
 
-NETWORK_FILE: Final = ".cfg"
-"""How the name of a file ends that describes a network, as Darknet's do."""
+NETWORK_FILES: Final = (".cfg", ".json")
+"""How the name of a file ends that describes a network: Darknet's, and a converted run's own."""
 TaskUse = Literal["train", "predict", "data"]
 """The commands that take options of tasks."""
 Fit = Literal["crop", "letterbox", "stretch", "tiles"]

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from tests.fuzz import (
     array_readers,
     box_readers,
+    caffe_readers,
     darknet_readers,
     image_readers,
+    keras_readers,
+    network_readers,
     own_file_readers,
     run_readers,
     table_readers,
+    torch7_readers,
 )
 from tests.fuzz.reader import READERS, Reader
 
@@ -17,11 +21,15 @@ __all__ = [
     "ALL",
     "array_readers",
     "box_readers",
+    "caffe_readers",
     "darknet_readers",
     "image_readers",
+    "keras_readers",
+    "network_readers",
     "own_file_readers",
     "run_readers",
     "table_readers",
+    "torch7_readers",
 ]
 
 ALL: Mapping[str, Reader] = READERS

@@ -37,6 +37,11 @@ OPENERS = frozenset(
         "read_npy",
         "read_cfg",
         "read_darknet",
+        "read_keras_archive",
+        "open_hdf5",
+        "read_t7",
+        "read_prototxt",
+        "read_caffemodel",
     )
 )
 """What opens a file of unknown origin."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
-from convolve.layers.darknet_graph import LayerGraph, Route, Shortcut, Upsample
+from convolve.layers.darknet_graph import Route, Shortcut, Upsample
+from convolve.layers.layer_graph import LayerGraph
 from convolve.layers.yolo_v2 import RegionOutput
 from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models import Network, card, create
@@ -128,7 +129,7 @@ def test_a_layer_before_a_dropout_gives_what_the_dropout_leaves(tmp_path: Path) 
     )
     stage = network.stages["stage1"]
     assert isinstance(stage, LayerGraph)
-    assert [node.sources for node in stage.nodes][-1] == (3, 2)
+    assert [node.sources for node in stage.nodes][-1] == ("3", "2")
 
 
 @torch.no_grad()

@@ -22,6 +22,8 @@ from convolve.values import Preprocessing
 SUFFIX = ".weights"
 NUMBERS = "darknet"
 """The name under which a file's numbers are in a state dict, before they are translated to a network's own names."""
+ALL_FIT = "all of them fit"
+"""What is said where all weights of a network are loaded."""
 _MOST_CLASSES = 10_000
 _Layer = Mapping[str, Tensor]
 """A layer's values by name, in the order of the file."""
@@ -52,7 +54,7 @@ def load_numbers(network: Network, numbers: Tensor) -> str:
     state = darknet_state(network, numbers)
     initialized = load_weights(network, state, partial=True)
     if not initialized:
-        return "all of them fit"
+        return ALL_FIT
     loaded, layers = {*state} - {*initialized}, _layers(network)
     count = sum(all(name in loaded for name in layer) for layer in layers)
     return f"{count} of {len(layers)} layers; the others are randomly initialized"

@@ -1,12 +1,11 @@
-"""How the layers of a Darknet `.cfg` are put together, and those that only a `.cfg` has.
+"""Layers that only a Darknet `.cfg` has.
 
 Every map has four axes here, also what a connected layer or a global average gives: (N, outputs, 1, 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -85,84 +84,3 @@ class Shortcut(nn.Module):
             other = F.pad(other, (0, 0, 0, 0, 0, missing))  # by a negative number: shortened
         total: Tensor = self.activation(maps + other)
         return total
-
-
-class Node(NamedTuple):
-    """A layer of a graph, by its index, the indices of those whose outputs it takes, and of those that no later layer
-    takes.
-    """
-
-    number: int
-    sources: tuple[int, ...]
-    finished: tuple[int, ...]
-
-
-def order_layers(sources: Mapping[int, tuple[int, ...]], outputs: Sequence[int]) -> tuple[Node, ...]:
-    """The nodes of layers that take the outputs of these ``sources``, in ascending order; ``outputs`` are never
-    finished.
-    """
-    last = {source: index for index, taken in sources.items() for source in taken}
-    return tuple(
-        Node(index, taken, tuple(source for source in {*taken} if last[source] == index and source not in outputs))
-        for index, taken in sources.items()
-    )
-
-
-def run_layers(nodes: Sequence[Node], layers: nn.Module, maps: dict[int, Tensor]) -> dict[int, Tensor]:
-    """The outputs of the layers by index, from the ``maps`` that are known, without those that are finished.
-
-    ``layers`` has them as submodules, named by their indices.
-    """
-    for node in nodes:
-        maps[node.number] = layers.get_submodule(str(node.number))(*(maps[source] for source in node.sources))
-        for source in node.finished:
-            del maps[source]
-    return maps
-
-
-@final
-class LayerGraph(nn.Module):
-    """Layers that take outputs of earlier ones, or what enters, whose index is ``start``; the last one's output leaves.
-
-    ``layers`` and ``sources`` are by the layers' indices, ascending.
-    """
-
-    def __init__(self, layers: Mapping[int, nn.Module], sources: Mapping[int, tuple[int, ...]], start: int) -> None:
-        super().__init__()
-        for index, layer in layers.items():
-            self.add_module(str(index), layer)
-        self.start, self.last = start, max(layers)
-        self.nodes = order_layers(sources, (self.last,))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """The last layer's output."""
-        return run_layers(self.nodes, self, {self.start: maps})[self.last]
-
-
-@final
-class GraphOutputs(nn.Module):
-    """Layers that take outputs of earlier ones, or the maps that enter, in the order of their indices ``inputs``; those
-    of ``outputs`` leave, as they are or, if ``flat``, as rows.
-
-    ``layers`` and ``sources`` are by the layers' indices, ascending.
-    """
-
-    def __init__(
-        self,
-        layers: Mapping[int, nn.Module],
-        sources: Mapping[int, tuple[int, ...]],
-        inputs: Sequence[int],
-        outputs: Sequence[int],
-        *,
-        flat: bool,
-    ) -> None:
-        super().__init__()
-        for index, layer in layers.items():
-            self.add_module(str(index), layer)
-        self.inputs, self.outputs, self.flat = tuple(inputs), tuple(outputs), flat
-        self.nodes = order_layers(sources, self.outputs)
-
-    def forward(self, maps: list[Tensor]) -> tuple[Tensor, ...]:
-        """The maps of ``inputs`` to those of ``outputs``."""
-        known = run_layers(self.nodes, self, dict(zip(self.inputs, maps, strict=True)))
-        return tuple(known[index].flatten(1) if self.flat else known[index] for index in self.outputs)

@@ -1,8 +1,5 @@
-"""A network from a Darknet `.cfg`: its layers in stages, and a head.
-
-The stages are the longest beginning that is a chain of parts: no layer after a part takes what is inside of it. All
-that follows, such as the upper layers of YOLO v3 with their routes, is the head. Where there is a choice, a stage
-begins with the layer that makes the map smaller.
+"""A network from a Darknet `.cfg`: its layers in stages (`models.graph_stages`), and a head, such as the upper layers
+of YOLO v3 with their routes.
 
 Deviations: convolutions that give the boxes of YOLO v2 and v3 start at N(0, 0.01²), in v3 with a probability of 0.01
 that there is an object, so that first boxes are anchors; in the program they start as all others do.
@@ -12,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 
 import torch
@@ -21,17 +17,19 @@ from torch import nn
 from convolve.errors import NetworkError
 from convolve.layers.anchor_grid import start_from_anchors
 from convolve.layers.box_head import ConvolutionalBoxHead
-from convolve.layers.darknet_graph import GraphOutputs, LayerGraph
+from convolve.layers.layer_graph import GraphOutputs
 from convolve.layers.yolo_v1 import DetectionOutput
 from convolve.layers.yolo_v2 import RegionOutput
 from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models.darknet_head import Scores, read_scores
 from convolve.models.darknet_layers import HEADS, WEIGHTED, Layer, Options, Shape, read_layer
-from convolve.models.network import Card, Network, Stage, Variant
+from convolve.models.graph_stages import GraphLayer, by_name, find_cut, join, largest_stride, make_stages, name_of
+from convolve.models.network import Card, Network, Variant
 from convolve.untrusted.darknet import Section, read_cfg
 
 _MOST_WEIGHTS = 2**30
 _LARGEST_SIDE, _MOST_CHANNELS = 2**13, 64
+_ENDS = (*HEADS, "softmax", "cost")
 
 
 def variant(path: str) -> Variant:
@@ -60,7 +58,7 @@ def variant(path: str) -> Variant:
 
 
 def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> Card:
-    largest = int(max((stride for stride in _strides(layers) if stride is not None), default=1))
+    largest = largest_stride(_graph_layers(layers))
     grid = any(layer.options.kind in ("yolo", "region") for layer in layers)
     whole = grid and not image.height % largest and not image.width % largest
     normalized = any(isinstance(module, nn.BatchNorm2d) for layer in layers for module in layer.module.modules())
@@ -104,95 +102,41 @@ def _read_layers(
     return layers
 
 
-def _strides(layers: Sequence[Layer]) -> list[Fraction | None]:
-    """Pixels of the image per step of each layer's map; None where it has no steps."""
-    strides: list[Fraction | None] = []
-    for layer in layers:
-        before = strides[layer.sources[0]] if layer.sources[0] >= 0 else Fraction(1)
-        strides.append(None if before is None or layer.stride is None else before * layer.stride)
-    return strides
-
-
 def _assemble(card: Card, layers: Sequence[Layer], scores: Scores) -> Network:
     last = max(output.layer for output in scores.outputs)
     if not scores.boxes:  # up to the scores: probabilities are made elsewhere
         last = max(index for index, layer in enumerate(layers) if layer.options.kind not in ("softmax", "cost"))
-    strides = _strides(layers)
-    first, ends = _cut(layers, strides, several=scores.boxes is not None)
-    edges = [source for layer in layers[first : last + 1] for source in layer.sources if source < first]
-    stages: dict[str, Stage] = {}
-    names: dict[int, str] = {}
-    start = 0
-    for number, end in enumerate(ends, 1):
-        names[end] = f"stage{number}"
-        stride = strides[end]
-        part = {index: layers[index] for index in range(start, end + 1)}
-        stages[names[end]] = Stage(_graph(part, start - 1), layers[end].shape.channels, int(stride or 1))
-        start = end + 1
-    rest = {index: layers[index] for index in range(first, last + 1) if layers[index].options.kind not in HEADS}
+    graph = _graph_layers(layers)
+    end = min((index for index, layer in enumerate(layers) if layer.options.kind in _ENDS), default=len(layers))
+    cut = find_cut(graph, end, several=scores.boxes is not None)
+    if cut is None:
+        raise layers[0].options.error("would be in the head, and a network needs a layer with a map before it")
+    stages, names = make_stages(graph, cut)
+    inner = range(cut.first, last + 1)
+    rest = {index: graph[index] for index in inner if layers[index].options.kind not in HEADS}
     if scores.boxes is None:
-        head = nn.Sequential(OrderedDict(layers=_graph(rest, first - 1), flatten=nn.Flatten()))
+        head = nn.Sequential(OrderedDict(layers=join(rest, graph), flatten=nn.Flatten()))
         return Network(card, stages, head)
-    inputs = sorted({*edges})
+    inputs = sorted({source for index in inner for source in layers[index].sources if source < cut.first})
     boxes = scores.boxes()
     for output in scores.outputs if isinstance(boxes, YoloOutput | RegionOutput) else ():
         for layer in layers[output.layer].module.modules():
             if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 start_from_anchors(layer, output.per_class, rare=isinstance(boxes, YoloOutput))
-    graph = GraphOutputs(
-        {index: layer.module for index, layer in rest.items()},
-        {index: layer.sources for index, layer in rest.items()},
-        inputs,
-        [output.layer for output in scores.outputs],
+    outputs = GraphOutputs(
+        *by_name(rest, graph),
+        [name_of(graph, index) for index in inputs],
+        [name_of(graph, output.layer) for output in scores.outputs],
         flat=isinstance(boxes, DetectionOutput),
     )
     head_inputs = tuple(names[index] for index in inputs)
-    return Network(card, stages, ConvolutionalBoxHead(graph, boxes, card.multiple), head_inputs=head_inputs)
+    return Network(card, stages, ConvolutionalBoxHead(outputs, boxes, card.multiple), head_inputs=head_inputs)
 
 
-def _cut(layers: Sequence[Layer], strides: Sequence[Fraction | None], *, several: bool) -> tuple[int, tuple[int, ...]]:
-    """The index of the first layer of the head, as late as can be, and of the last layer of each stage. The head takes
-    the last stage's map, or those of ``several``.
-    """
-    for first in range(_latest_head(layers, strides), 0, -1):
-        ends = _chain(layers[:first])
-        taken = {source for layer in layers[first:] for source in layer.sources if source < first}
-        if taken <= (ends if several else {first - 1}):
-            needed = {first - 1, *taken}
-            known = {strides[index] for index in needed} | {Fraction(1)}
-            shrinking = {
-                index for index in ends - needed if (layers[index + 1].stride or 0) > 1 and strides[index] not in known
-            }
-            return first, tuple(sorted(needed | shrinking))
-    raise layers[0].options.error("would be in the head, and a network needs a layer with a map before it")
-
-
-def _latest_head(layers: Sequence[Layer], strides: Sequence[Fraction | None]) -> int:
-    """The first layer that cannot be in a stage: the last one with weights before any output, and what has no map or
-    makes one larger.
-    """
-    ends = [index for index, layer in enumerate(layers) if layer.options.kind in (*HEADS, "softmax", "cost")]
-    end = min(ends, default=len(layers))
-    weighted = [index for index, layer in enumerate(layers[:end]) if layer.options.kind in WEIGHTED]
-    flat = [index for index, stride in enumerate(strides) if stride is None or (layers[index].stride or 0) < 1]
-    return min([*flat, end, *weighted[-1:]])
-
-
-def _chain(layers: Sequence[Layer]) -> set[int]:
-    """The layers after which a stage may end: what follows, among these layers, takes nothing from before."""
-    ends: set[int] = set()
-    earliest = len(layers)
-    for index in range(len(layers) - 1, -1, -1):
-        if earliest >= index:
-            ends.add(index)
-        earliest = min(earliest, *layers[index].sources)
-    return ends
-
-
-def _graph(layers: Mapping[int, Layer], start: int) -> nn.Module:
-    """The layers, by their indices, as a module that takes the output of layer ``start``."""
-    sources = {index: layer.sources for index, layer in layers.items()}
-    modules = {index: layer.module for index, layer in layers.items()}
-    if all(taken == (index - 1,) for index, taken in sources.items()):
-        return nn.Sequential(OrderedDict((str(index), module) for index, module in modules.items()))
-    return LayerGraph(modules, sources, start)
+def _graph_layers(layers: Sequence[Layer]) -> list[GraphLayer]:
+    return [
+        GraphLayer(
+            str(index), layer.module, layer.sources, layer.shape.channels, layer.stride, layer.options.kind in WEIGHTED
+        )
+        for index, layer in enumerate(layers)
+    ]

@@ -7,7 +7,7 @@ import re
 
 import torch
 
-from convolve.choices import NETWORK_FILE
+from convolve.choices import NETWORK_FILES
 from convolve.errors import NetworkError
 from convolve.models import (
     alexnet,
@@ -18,6 +18,7 @@ from convolve.models import (
     densenet,
     fcn,
     googlenet,
+    graph_file,
     inception_v4,
     keras_lectures,
     lenet,
@@ -134,8 +135,8 @@ def _variant(name: str) -> Variant:
         return _VARIANTS[name]
     if library_of(name):
         return library_variant(name)
-    if name.endswith(NETWORK_FILE):
-        return darknet_file.variant(name)
+    if name.endswith(NETWORK_FILES):
+        return graph_file.variant(name) if name.endswith(".json") else darknet_file.variant(name)
     families = (fcn.family, yolo_family.family, yolo_compact.family)
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None:

@@ -37,7 +37,7 @@ from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import Task
 from convolve.training.plan import SECONDS, measure
 from convolve.training.recipe import Recipe, Splitting, Transfer, values
-from convolve.training.run import open_run
+from convolve.training.run import open_run, recipe_to_build
 from convolve.training.time_limit import TimeLimit
 from convolve.values import Dataset, GroundTruth, Indices
 
@@ -234,7 +234,8 @@ def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Can
     if weights not in (None, NO_WEIGHTS, IMAGENET):
         if not Path(weights or "").is_dir():
             raise OptionError("Name the --network that these --weights are of.")
-        return [Candidate(open_run(Path(weights or "")).recipe.network or "")], "as the weights are its own"
+        own = recipe_to_build(open_run(Path(weights or ""))).network
+        return [Candidate(own or "")], "as the weights are its own"
     output = data.task.info.output
     if output not in CANDIDATES:
         raise OptionError(

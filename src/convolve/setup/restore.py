@@ -26,7 +26,7 @@ from convolve.setup.starting_weights import StartingWeights, best_weights
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.manifest import MANIFEST
-from convolve.training.run import Run, read_split_names, read_splits, recipe_to_build
+from convolve.training.run import Run, read_split_names, read_splits, recipe_to_build, without_data
 from convolve.values import Dataset, Indices, Splits
 
 
@@ -146,6 +146,8 @@ def open_evaluation_data(run: Run, task: Task, runtime: Runtime, data: str | Non
 def select_split(run: Run, task: Task, data: str | None, split: str | None) -> tuple[Dataset, str, Indices]:
     """The data in the run's classes, the name of the split, and its images; see `open_evaluation_data`."""
     path = run.recipe.data or ""
+    if data is None and not path:
+        raise without_data(run)
     if data is None and Path(path).is_absolute() and not Path(path).exists():
         raise DataError(
             f"The run's data is no longer at {path}; pass its new path: "
@@ -177,6 +179,8 @@ def select_split(run: Run, task: Task, data: str | None, split: str | None) -> t
 
 def _splits_of_moved_data(run: Run, dataset: Dataset) -> Splits | None:
     """The run's splits, where the data is the run's own in another folder. Raises `RunError` where they are damaged."""
+    if not run.recipe.data:  # a run that was converted
+        return None
     read_split_names(run)
     try:
         splits = read_splits(run, dataset)

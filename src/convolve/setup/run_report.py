@@ -47,7 +47,7 @@ def write_run_report(
         fact_section("machine", "Machine", fact_lists(manifest.machine)),
     )
     report = Report(
-        title=f"{recipe.network} on {Path(str(recipe.data)).name or recipe.data}",
+        title=f"{recipe.network} on {Path(recipe.data).name or recipe.data}" if recipe.data else f"{recipe.network}",
         subtitle=measured,
         headlines=tuple(headlines),
         sections=(*sections, *general),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from convolve.datasets.batches import Batches, Examples
 from convolve.datasets.cache import PixelSource
+from convolve.errors import OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.info import TaskInfo
@@ -247,6 +248,14 @@ class Task(ABC):
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """What `restore` needs, as JSON has it."""
+
+    @classmethod
+    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Self:
+        """The task of a network that was trained by another program; with ``multi_label`` each class has a probability
+        of its own. Raises `OptionError` where the task does not have that.
+        """
+        del network, classes, multi_label
+        raise OptionError(f"No network of another program can be converted for the task {cls.info.name}.")
 
     # Training.
 

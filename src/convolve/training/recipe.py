@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from cyclopts import Parameter
 
-from convolve.choices import AUTO, IMAGENET, NETWORK_FILE, NO_WEIGHTS, Fit
+from convolve.choices import AUTO, IMAGENET, NETWORK_FILES, NO_WEIGHTS, Fit
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
@@ -100,7 +100,7 @@ class Recipe:
     task: str | None = None
     """What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are for."""
     network: str | None = None
-    """Name of the network, which `convolve networks` lists, or a Darknet `.cfg` file."""
+    """Name of the network, which `convolve networks` lists, a Darknet `.cfg`, or a converted run's `network.json`."""
     epochs: int | None = None
     """Passes over the training images."""
     batch: int | None = None
@@ -249,7 +249,7 @@ def starting_like(recipe: Recipe, stored: Recipe) -> Recipe:
 
 def with_lasting_paths(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, which hold wherever it is read again."""
-    file = recipe.network if recipe.network and recipe.network.endswith(NETWORK_FILE) else None
+    file = recipe.network if recipe.network and recipe.network.endswith(NETWORK_FILES) else None
     data, weights, network = (
         str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
         for name in (recipe.data, recipe.transfer.weights, file)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from convolve.choices import NETWORK_FILE
+from convolve.choices import NETWORK_FILES
 from convolve.errors import OptionError, RunError
 from convolve.files import atomic_write, shell_quote, write_text
 from convolve.training.manifest import MANIFEST, Manifest, Record, digest_of_file, is_number, parse_record
@@ -31,9 +31,10 @@ from convolve.values import Dataset, Splits
 CHECKPOINTS, WEIGHTS = "checkpoints", "weights.safetensors"
 METRICS, TIMES = "metrics.jsonl", "timing.jsonl"
 _RECIPE, _SPLITS = "recipe.toml", "splits.json"
-NETWORK = "network.cfg"
-"""The copy of the file that describes the network, where it is not one of ours."""
-_DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS, NETWORK)
+_NETWORKS = {suffix: f"network{suffix}" for suffix in NETWORK_FILES}
+"""The copy of the file that describes the network, where it is not one of ours, by that file's suffix."""
+DEFINITION = _NETWORKS[".json"]
+_DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS, *_NETWORKS.values())
 _BACKUP = "restore it from a backup or train again."
 _PARTS = ("train", "validation", "test")
 
@@ -93,6 +94,17 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     """Create the folder with everything that is known before the first step. Raises `RunError` where another training
     has done so meanwhile.
     """
+    begin_folder(folder, recipe)
+    own = _names(dataset)
+    names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
+    write_text(folder / _SPLITS, json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
+    return write_manifest(Run(folder, recipe, manifest))
+
+
+def begin_folder(folder: Path, recipe: Recipe, network: str | None = None) -> None:
+    """Make a run's folder, with its recipe and the text of the file that describes its ``network``, by default a copy,
+    if it is not one of ours. Raises `RunError` where there is a run already.
+    """
     try:
         (folder / CHECKPOINTS).mkdir(parents=True)
     except FileExistsError:
@@ -100,19 +112,33 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
     write_recipe(folder / _RECIPE, recipe)
-    if recipe.network and recipe.network.endswith(NETWORK_FILE):
-        write_text(folder / NETWORK, read_text(recipe.network))
-    own = _names(dataset)
-    names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
-    write_text(folder / _SPLITS, json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
-    return write_manifest(Run(folder, recipe, manifest))
+    if recipe.network and recipe.network.endswith(NETWORK_FILES):
+        copy = folder / _NETWORKS[Path(recipe.network).suffix]
+        write_text(copy, read_text(recipe.network) if network is None else network)
 
 
 def recipe_to_build(run: Run) -> Recipe:
     """The run's recipe, with its own copy of the file where the network is from a file. Raises `RunError`."""
-    if NETWORK not in run.digests:
-        return run.recipe
-    return replace(run.recipe, network=str(check_file(run, NETWORK)))
+    copy = next((name for name in _NETWORKS.values() if name in run.digests), None)
+    return replace(run.recipe, network=str(check_file(run, copy))) if copy else run.recipe
+
+
+def without_data(run: Run) -> RunError:
+    """What to raise where a run that was converted is asked for the data that it was trained on."""
+    return RunError(
+        f"{run.folder} was converted from another program's file and has no data of its own; name data or images."
+    )
+
+
+def open_training(folder: Path) -> Run:
+    """A run whose training can go on. Raises `RunError` as `open_run` does, and for one that was converted."""
+    run = open_run(folder)
+    if not run.recipe.data:
+        raise RunError(
+            f"{run.folder} was converted, not trained; start a training from it with "
+            f"`convolve train DATA --weights {shell_quote(run.folder)}`."
+        )
+    return run
 
 
 @contextmanager

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convolve.runtime import Runtime
     from convolve.training.run import Run
 
-PUBLISHED = "published"
+PUBLISHED, CONVERTED = "published", "converted"
 _ILSVRC = "ILSVRC-2012"
 _ACCURACY = "accuracy"
 
@@ -47,7 +47,8 @@ class ComparedNetwork:
 
     ``metric`` is what ``value`` measures, such as `accuracy`, `mean average precision` or `mean IoU`. A network has the
     accuracy that its paper gives on ILSVRC-2012, with ``split`` `published` and ``evaluation`` saying how it was
-    measured; ``value`` is None where none is known. ``images`` are those that it was measured on, None for networks.
+    measured; ``value`` is None where none is known, as of a run that was `converted`. ``images`` are those that it was
+    measured on, None for networks.
     ``latency`` is the median of one image's milliseconds, ``speed`` images per second in batches of 16.
     """
 
@@ -162,11 +163,12 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
 
     results, size = run.manifest.results, run.manifest.preprocessing
     split = next((name for name in ("test", "validation") if name in results), None)
-    if split is None:
+    converted = not run.recipe.data
+    if split is None and not converted:
         command = f"convolve train --resume {shell_quote(run.folder)}"
         raise RunError(f"{run.folder} has not ended; continue with `{command}`.")
     task, runtime = restore_task(run, options, listener)
-    metrics = results[split]["metrics"]
+    metrics = results[split]["metrics"] if split else {task.monitored: None}
     if task.monitored not in metrics:
         raise RunError(
             f"{run.folder / 'manifest.json'} is damaged (results: no {task.monitored}); restore it from a backup or "
@@ -178,8 +180,8 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
         run=str(run.folder),
         network=run.recipe.network or "",
         data=run.recipe.data or "",
-        split=split,
-        images=results[split]["images"],
+        split=split or CONVERTED,
+        images=results[split]["images"] if split else None,
         metric=task.info.metric_titles.get(task.monitored, task.monitored),
         value=metrics[task.monitored],
         parameters=summary.parameters,
@@ -234,7 +236,11 @@ def _remarks(result: Comparison) -> Iterator[str]:
             "Published accuracies are those of the papers, measured as the table says; speeds are those of randomly "
             "initialized weights."
         )
-    unknown = [row.network for row in result.runs if row.value is None]
+    converted = [row.run for row in result.runs if row.split == CONVERTED]
+    if converted:
+        verb = "was" if len(converted) == 1 else "were"
+        yield f"{', '.join(converted)} {verb} converted and not measured; `convolve evaluate RUN DATA` does that."
+    unknown = [row.network for row in result.runs if row.value is None and row.split != CONVERTED]
     if unknown:
         verb = "has" if len(unknown) == 1 else "have"
         yield f"{', '.join(unknown)} {verb} no published top-1 error on ILSVRC-2012, and so no accuracy here."

@@ -217,9 +217,9 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     from convolve.setup.starting_weights import find_starting_weights
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
-    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_run, recipe_to_build
+    from convolve.training.run import CHECKPOINTS, inner_path, lock, open_training, recipe_to_build
 
-    run = open_run(folder)
+    run = open_training(folder)
     inner_path(folder, CHECKPOINTS)  # which refuses a link
     recipe = recipe_to_build(run)
     if run.manifest.results:

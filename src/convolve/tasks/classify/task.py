@@ -130,6 +130,11 @@ class Classify(Task):
         confidence = Confidence.from_json(state["confidence"])
         return cls(network, restore_classes(state), multi_label, confidence=confidence)
 
+    @classmethod
+    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Classify:
+        """The classifier, whose probabilities nothing corrects."""
+        return cls(network, classes, multi_label)
+
     def state(self) -> dict[str, Any]:
         """Classes, whether they are multi-label, and the confidence fitted on the validation split."""
         confidence = asdict(self.confidence)

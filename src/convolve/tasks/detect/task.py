@@ -131,6 +131,12 @@ class Detect(Task):
             raise ValueError("non-maximum suppression is none that it can have")
         return cls(network, restore_classes(state), SuppressionRule(kind, iou), threshold)
 
+    @classmethod
+    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Detect:
+        """The detector, with the suppression that is usual."""
+        del multi_label
+        return cls(network, classes)
+
     def state(self) -> dict[str, Any]:
         """Classes, suppression, and the threshold of the best F1."""
         return {

@@ -120,6 +120,12 @@ class Segment(Task):
             raise ValueError("colors are no numbers from 0 to 255")
         return cls(network, restore_classes(state), colors)
 
+    @classmethod
+    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Segment:
+        """The task of a network that gives scores of classes for each pixel."""
+        del multi_label
+        return cls(network, classes)
+
     def state(self) -> dict[str, Any]:
         """Classes and their colors."""
         return {"classes": list(self.classes), "colors": [list(color) for color in self.colors]}

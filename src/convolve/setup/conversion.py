@@ -1,0 +1,264 @@
+"""A run from a network that another program trained: it predicts, and has neither data nor a training of its own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from convolve import models
+from convolve.errors import OptionError, WeightsError
+from convolve.interop.canon import find_twin, load_definition
+from convolve.interop.darknet import ALL_FIT, NUMBERS, load_numbers, preprocessing_of
+from convolve.interop.foreign_files import EPS, kind_of, read_foreign, read_values, source_of
+from convolve.interop.foreign_network import ForeignNetwork
+from convolve.interop.matching import ALL_BY_ORDER, load_by_order, orders, units_by_name, units_of
+from convolve.interop.weights import read_weights, rename
+from convolve.models import Network
+from convolve.models.definition import NetworkDefinition
+from convolve.models.graph_file import definition_text, scores_of
+from convolve.models.weights import load_weights
+from convolve.runtime import choose, describe_machine
+from convolve.setup.class_names import read_class_names
+from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing, flip_first, swap_kernel_axes
+from convolve.summary import count_costs
+from convolve.tasks.registry import find_task, task_infos
+from convolve.training.manifest import Manifest
+from convolve.training.recipe import Recipe, with_lasting_paths
+from convolve.training.run import Run, begin_folder, save_weights, write_manifest
+from convolve.values import Preprocessing
+
+_SCORES = {"image": "for the whole image", "pixels": "for each pixel", "boxes": "of boxes"}
+
+
+@dataclass(frozen=True)
+class ConversionOptions:
+    """What the files do not say: the ``network`` that they are of, names of its classes, its task, and its input;
+    ``swap_axes``: it was trained on images whose rows and columns were exchanged.
+    """
+
+    network: str | None = None
+    classes: Path | None = None
+    task: str | None = None
+    swap_axes: bool = False
+    input: InputOptions = field(default_factory=InputOptions)
+
+
+@dataclass(frozen=True)
+class ForeignModel:
+    """A network with its weights, and how it is built again: by a name or a file, or by its ``definition``.
+
+    ``classes`` are the names that the file has, if any; ``notes`` are sentences on what had to be assumed of its input,
+    and the ``remark`` is one on the network.
+    """
+
+    network: Network
+    name: str
+    outputs: int
+    preprocessing: Preprocessing
+    source: str
+    definition: NetworkDefinition | None = None
+    classes: tuple[str, ...] = ()
+    multi_label: bool = False
+    notes: tuple[str, ...] = ()
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A run that was converted, the network that it has, and what had to be assumed."""
+
+    run: Run
+    network: Network
+    notes: tuple[str, ...]
+
+
+def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionOptions) -> Conversion:
+    """The run in the folder that ``out`` gives, once all is read. Raises `ConvolveError`."""
+    model = _read_model(files, options)
+    network, size = model.network, model.preprocessing
+    infos = [info for info in task_infos() if info.output == network.card.output]
+    name = options.task or infos[0].name
+    if name not in {info.name for info in infos}:
+        raise OptionError(f"{files[0]} gives scores {_SCORES[network.card.output]}, which {name} does not read.")
+    count, notes = model.outputs, list(model.notes)
+    notes += ["--bgr or --no-bgr, --mean and --scale say otherwise"] if notes else []
+    classes = model.classes or tuple(map(str, range(count)))
+    if options.classes:
+        classes = read_class_names(options.classes, count)
+    elif not model.classes:
+        notes.append(f"its classes are called 0 to {count - 1}; --classes FILE gives them names")
+    notes += [model.remark] if model.remark else []
+    task = find_task(name).of_trained(network, classes, multi_label=model.multi_label)
+    empty = torch.empty(1, size.channels, size.height, size.width, device="meta")
+    macs = sum(count_costs(copy.deepcopy(network).to("meta"), empty).macs)
+    square = size.height if size.height == size.width else None
+    recipe = with_lasting_paths(Recipe(task=name, network=model.name, size=square, fit=size.fit))
+    runtime = choose(macs=macs)
+    manifest = Manifest(
+        task=name,
+        outputs=count,
+        macs=macs,
+        monitored=task.monitored,
+        state=task.state(),
+        preprocessing=size,
+        runtime={
+            "device": runtime.device,
+            "precision": "fp32",
+            "threads": runtime.threads,
+            "fast_convolutions": runtime.fast_convolutions,
+        },
+        data={"fingerprint": "", "warnings": [], "summary": {"converted from": model.source, "classes": count}},
+        machine=describe_machine(),
+        reasons={},
+        results={"epoch": None, "ended": f"converted from {model.source}"},
+    )
+    folder, text = out(), None
+    if model.definition is not None:
+        recipe = replace(recipe, network=str(folder.resolve() / "network.json"))
+        text = definition_text(model.definition)
+    begin_folder(folder, recipe, text)
+    run = Run(folder, recipe, manifest)
+    save_weights(run.weights, network)
+    return Conversion(write_manifest(run), network, tuple(notes))
+
+
+def _read_model(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
+    if not 1 <= len(files) <= 2:
+        raise OptionError(f"{len(files)} files are given; give one, or the two of Caffe or of Darknet.")
+    kinds = [kind_of(path) for path in files]
+    if len({*kinds}) > 1 or (len(files) > 1 and kinds[0] not in ("caffe", "darknet")):
+        raise OptionError(f"{files[0]} and {files[-1]} are not the two files of one network; give one of them.")
+    if kinds[0] == "graph":
+        raise OptionError(
+            f"{files[0]} holds a graph that only runs, which is not converted; give the network in a file of Caffe, "
+            "Darknet, Torch7, Keras or PyTorch."
+        )
+    if kinds[0] == "darknet":
+        return _read_darknet(files, options)
+    if kinds[0] == "tensors":
+        return _read_tensors(files[0], options)
+    return _read_definition(files, options)
+
+
+def _read_darknet(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
+    descriptions = [path for path in files if path.suffix.lower() == ".cfg"]
+    numbers = [path for path in files if path not in descriptions]
+    if len(numbers) != 1:
+        raise OptionError(f"{files[0]} holds no weights; give the .weights file too.")
+    name = str(descriptions[0]) if descriptions else options.network
+    if name is None:
+        raise OptionError(f"{files[0]} holds numbers alone; give its .cfg too, or name the --network that they are of.")
+    card = models.card(name)
+    shape = options.input.size or card.input
+    network = models.create(name, channels=shape[0], size=shape[1:])
+    loaded = load_numbers(network, read_weights(numbers[0])[NUMBERS])
+    if loaded != ALL_FIT:
+        raise WeightsError(f"{numbers[0]} has the weights of {loaded}; give the .cfg that they were trained with.")
+    usual = preprocessing_of(card)
+    size, notes = find_preprocessing("Darknet", shape, card.classes, usual, options.input)
+    size = replace(size, fit=options.input.fit or usual.fit)
+    return ForeignModel(network, name, card.classes, size, f"{numbers[0].name} (Darknet)", notes=tuple(notes))
+
+
+def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
+    if options.network is None:
+        raise OptionError(
+            f"{file} holds tensors by name; say with --network which network they are of, such as torchvision/resnet18."
+        )
+    state = read_weights(file)
+    card = models.card(options.network)
+    shape = options.input.size or card.input
+    try:
+        network, count = _load_by_name(options.network, state, card.classes, shape)
+    except WeightsError as error:  # under other names, perhaps
+        layers = units_by_name(state)
+        count = len(next(iter(layers[-1].tensors.values()), ())) if layers else card.classes
+        network = models.create(options.network, max(count, 1), shape[0], shape[1:])
+        try:
+            loaded = load_by_order(network, [layers])
+        except WeightsError:
+            loaded = ""
+        if loaded != ALL_BY_ORDER:
+            raise WeightsError(str(error)) from error
+    size, notes = find_preprocessing("PyTorch", shape, count, None, options.input)
+    return ForeignModel(network, options.network, count, size, f"{file.name} (PyTorch)", notes=tuple(notes))
+
+
+def _load_by_name(
+    name: str, state: Mapping[str, Tensor], classes: int, shape: tuple[int, int, int]
+) -> tuple[Network, int]:
+    """The network with all of the tensors, and the number of its classes. Raises `WeightsError`."""
+    network = models.create(name, classes, shape[0], shape[1:])
+    own, renamed = network.state_dict(), rename(network, state)
+    last = [key for key in own if key.startswith("head.") and key in renamed][-1:]
+    if last and len(renamed[last[0]]) != len(own[last[0]]):
+        classes = len(renamed[last[0]])
+        network = models.create(name, classes, shape[0], shape[1:])
+        renamed = rename(network, state)
+    missing = load_weights(network, renamed)
+    if missing:
+        raise WeightsError(f"The weights lack '{missing[0]}' of {name}; they belong to another network.")
+    return network, classes
+
+
+def _read_values(file: Path, foreign: ForeignNetwork, options: ConversionOptions) -> ForeignModel:
+    """The network that a person names, with the values of a file by their order and shapes."""
+    if options.network is None:
+        raise OptionError(
+            f"{file} holds values without their network; say with --network which network they are of, such as vgg16."
+        )
+    card, source = models.card(options.network), source_of(file)
+    shape = options.input.size or card.input
+    bgr = options.input.is_bgr(source, shape[0])
+    tensors = flip_first(foreign.tensors) if bgr else foreign.tensors
+    layers = units_by_name(tensors, EPS[source])
+    if foreign.definition is not None:
+        layers = units_of(foreign.definition, tensors, next(orders(foreign.definition)))
+    count = len(next(iter(layers[-1].tensors.values()))) if layers else card.classes
+    network = models.create(options.network, count, shape[0], shape[1:])
+    loaded = load_by_order(network, [layers])
+    if loaded != ALL_BY_ORDER:
+        raise WeightsError(f"{file} has the weights of {loaded}; name the --network that they are of.")
+    size, notes = find_preprocessing(source, shape, count, foreign.preprocessing, options.input)
+    return ForeignModel(network, options.network, count, size, f"{file.name} ({source})", notes=tuple(notes))
+
+
+def _read_definition(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
+    image = options.input.size
+    foreign = read_foreign(files, image) if options.network is None else read_values(files, image)
+    definition, tensors = foreign.definition, dict(foreign.tensors)
+    name = str(files[0])
+    if definition is None or options.network is not None:
+        return _read_values(files[0], foreign, options)
+    if not tensors:
+        raise WeightsError(f"{name} describes a network without its weights; give the .caffemodel too.")
+    if options.input.size:
+        definition = replace(definition, input=options.input.size)
+    if options.swap_axes:
+        definition, tensors = swap_kernel_axes(definition, tensors)
+    scores = scores_of(name, definition)
+    if options.input.is_bgr(definition.source, definition.input[0]):
+        tensors = as_rgb(definition, tensors)
+    size, notes = find_preprocessing(
+        definition.source, definition.input, scores.classes, foreign.preprocessing, options.input
+    )
+    network = load_definition(name, definition, tensors)
+    source = f"{' and '.join(path.name for path in files)} ({definition.source})"
+    classes = foreign.classes if len(foreign.classes) == scores.classes else ()
+    model = ForeignModel(
+        network, name, scores.classes, size, source, definition, classes, scores.multi_label, tuple(notes)
+    )
+    twin = find_twin(definition, tensors, network) if network.card.output == "image" else None
+    if twin is None:
+        return model
+    own = twin.network.card.name
+    if not twin.equal:
+        apart = f"by up to {twin.difference:.2g} of the largest"
+        note = f"it has the layers of {own}, but gives other outputs ({apart}), and is kept as the file has it"
+        return replace(model, remark=note)
+    return replace(model, network=twin.network, name=own, definition=None)

@@ -1,0 +1,145 @@
+"""`convolve convert`: a network that another program trained becomes a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from convolve.choices import Fit
+from convolve.command import Command
+from convolve.errors import OptionError
+from convolve.progress import Listener
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from convolve.values import Preprocessing
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Turn a network that another program trained into a run, which predicts, explains and can be trained further.
+
+    Files are those of Caffe, Darknet, Torch7, Keras and PyTorch.
+    """
+
+    files: tuple[Path, ...]
+    """The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`."""
+    _: KW_ONLY
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
+    """Folder of the run; by default a new one in `runs`."""
+    network: str | None = None
+    """Network that the weights are of, where the file holds nothing but weights, such as `torchvision/resnet18`."""
+    classes: Path | None = None
+    """Text file with one class a line, in the order of the network's scores; also as ImageNet has them."""
+    mean: str | None = None
+    """What is subtracted from pixels from 0 to 255, one value or one for each channel: 104,117,123."""
+    scale: str | None = None
+    """What pixels are multiplied by after that, one value or one for each channel."""
+    bgr: bool | None = None
+    """Whether the network was trained on images whose blue comes first; those of Caffe are taken to be."""
+    input: str | None = None
+    """Input size as channels x height x width, such as 3x224x224; the file's by default."""
+    fit: Fit | None = None
+    """How an image is fitted to the input: crop, letterbox or stretch."""
+    task: str | None = None
+    """What it does: `classify`, `detect` or `segment`; by default what its scores are for."""
+    swap_axes: bool = False
+    """Exchange rows and columns of all kernels, where the network was trained on transposed images, as by MATLAB."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The run, and what is known of its network; ``notes`` are sentences on what had to be assumed."""
+
+    run: Path
+    task: str
+    network: str
+    outputs: int
+    parameters: int
+    preprocessing: Preprocessing
+    source: str
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same fields, and those of the preprocessing."""
+        return {**asdict(self), "run": str(self.run)}
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
+
+def run(options: Convert, listener: Listener) -> Converted:
+    """Convert. Raises `WeightsError` and `NetworkError` for files that cannot be, and `OptionError`."""
+    from convolve.setup.conversion import ConversionOptions, convert
+    from convolve.setup.foreign_input import InputOptions
+    from convolve.training.run import CHECKPOINTS, new_folder, taken
+
+    del listener
+    if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
+        raise taken(options.out)
+    images = InputOptions(
+        size=_size(options.input) if options.input else None,
+        fit=options.fit,
+        mean=_numbers("mean", options.mean),
+        scale=_numbers("scale", options.scale),
+        bgr=options.bgr,
+    )
+    given = ConversionOptions(options.network, options.classes, options.task, options.swap_axes, images)
+    found = convert(options.files, lambda: options.out or new_folder(options.files[0].stem), given)
+    manifest = found.run.manifest
+    return Converted(
+        run=found.run.folder,
+        task=manifest.task,
+        network=found.run.recipe.network or "",
+        outputs=manifest.outputs,
+        parameters=sum(value.numel() for value in found.network.parameters()),
+        preprocessing=manifest.preprocessing,
+        source=str(manifest.data["summary"]["converted from"]),
+        notes=found.notes,
+    )
+
+
+def render(result: Converted) -> Iterator[RenderableType]:
+    """What became of the file, what had to be assumed, and where the run is."""
+    from rich.text import Text
+
+    size = result.preprocessing
+    yield Text(f"{result.source}: {result.network}, {result.parameters:,} parameters")
+    mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (size.mean, size.std))
+    yield f"task    {result.task}, {result.outputs:,} classes"
+    yield f"input   {size.channels}x{size.height}x{size.width}, {size.fit}; pixels from 0 to 1, mean {mean}, std {std}"
+    for note in result.notes:
+        yield Text(f"note    {note}", style="yellow")
+    yield Text(f"run     {result.run}")
+
+
+def _numbers(name: str, text: str | None) -> tuple[float, ...]:
+    """One number or several, separated by commas. Raises `OptionError`."""
+    if text is None:
+        return ()
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = (math.nan,)
+    if not all(abs(value) <= 1e6 for value in values):
+        raise OptionError(f"--{name} cannot be '{text}'; give a number, or one for each channel: 104,117,123.")
+    return values
+
+
+def _size(text: str) -> tuple[int, int, int]:
+    """Channels, height and width. Raises `OptionError`."""
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdecimal() and 0 < int(part) <= 8192 for part in parts):
+        raise OptionError(f"--input cannot be '{text}'; give channels x height x width, such as 3x224x224.")
+    return int(parts[0]), int(parts[1]), int(parts[2])
+
+
+COMMAND = Command(Convert, run, render)
