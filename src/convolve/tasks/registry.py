@@ -16,6 +16,7 @@ from convolve.options import Option, build, descriptions, fields
 from convolve.tasks.info import TaskInfo
 
 if TYPE_CHECKING:
+    from convolve.tasks.exported_task import ExportedTask
     from convolve.tasks.task import Task
 
 _BUILT_IN = ("classify", "detect", "segment")
@@ -50,20 +51,35 @@ def task_infos() -> list[TaskInfo]:
 
 def find_task(name: str) -> type[Task]:
     """The task of that name, imported only now. Raises `OptionError` for an unknown one."""
-    if name in _BUILT_IN:
-        task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
-        return task
-    if name in _REGISTERED:
+    if find_info(name).name in _REGISTERED:
         return _REGISTERED[name]
-    names = [*_BUILT_IN, *_REGISTERED]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}."
+    task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
+    return task
+
+
+def find_exported(name: str) -> type[ExportedTask]:
+    """How exports of the task of that name are used, without torch. Raises `OptionError` for an unknown task, and for
+    one that was registered from outside, which exports cannot have.
+    """
+    if find_info(name).name in _REGISTERED:
+        raise OptionError(f"The task '{name}' has no exports; use the run itself.")
+    exported: type[ExportedTask] = importlib.import_module(f"convolve.tasks.{name}.exported").EXPORTED
+    return exported
+
+
+def find_info(name: str) -> TaskInfo:
+    """What is known of the task of that name without importing torch. Raises `OptionError` for an unknown one."""
+    infos = {info.name: info for info in task_infos()}
+    if name in infos:
+        return infos[name]
+    near = difflib.get_close_matches(name, infos, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(infos)}."
     raise OptionError(f"There is no task '{name}'; {hint}")
 
 
 def build_options(task: str, use: TaskUse, values: Mapping[str, object]) -> Any:
     """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
-    info = find_task(task).info
+    info = find_info(task)
     cls = getattr(info, _OPTIONS[use])
     known = {option.name for option in fields(cls)}
     unknown = [name for name in values if name not in known]

@@ -19,9 +19,10 @@ from convolve.errors import DataError
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
+from convolve.tasks.segment.classes import conform
 from convolve.tasks.segment.evaluation import Evaluation, evaluate
 from convolve.tasks.segment.options import INFO, PixelLoss, SegmentOptions, SegmentPredictOptions
-from convolve.tasks.segment.prediction import MaskPredictor
+from convolve.tasks.segment.predictor import MaskPredictor
 from convolve.tasks.task import EvaluationData, Task, restore_classes
 from convolve.training.defaults import Choice, Facts
 from convolve.values import IGNORE, Batch, Color, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
@@ -160,13 +161,7 @@ class Segment(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this task's classes. Raises `DataError` when it has others."""
-        masks = cast(Masks, dataset.ground_truths["masks"])
-        unknown = [name for name in masks.classes if name not in self.classes]
-        if unknown:
-            raise DataError(
-                f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(self.classes)}."
-            )
-        return replace(dataset, ground_truths={**dataset.ground_truths, "masks": masks.with_classes(self.classes)})
+        return conform(dataset, self.classes)
 
     def evaluate(self, data: EvaluationData) -> Evaluation:
         """Every metric of whole images at the size of their masks."""
