@@ -29,6 +29,7 @@ from convolve.values import Batch, Dataset, Floats, GroundTruth, Indices, Prepro
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.reports.report import Headline, Section
+    from convolve.tasks.classify.export import ClassExport
 
 AUXILIARY_WEIGHT = 0.3
 """Weight of an auxiliary head's loss in the total (Szegedy et al. 2014, section 5)."""
@@ -193,6 +194,12 @@ class Classify(Task):
     ) -> ClassPredictor:
         """How images of any size are classified."""
         return ClassPredictor(self, runtime, preprocessing, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> ClassExport:
+        """The network with the probabilities after it."""
+        from convolve.tasks.classify.export import ClassExport
+
+        return ClassExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime
