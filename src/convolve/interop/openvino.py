@@ -145,7 +145,8 @@ class OpenVinoOperations:
 def build_graph(part: Exportable, preprocessing: Preprocessing) -> Any:
     """OpenVINO's graph from images as they are to the task's answers. Raises `ExportError`."""
     openvino = load_library("openvino")
-    network = openvino.convert_model(trace_program(part, preprocessing))
+    converter = load_library("openvino.tools.ovc")  # which whoever imported openvino before may have left out
+    network = converter.convert_model(trace_program(part, preprocessing))
     steps = Steps(OpenVinoOperations(), preprocessing)
     images = openvino.opset15.parameter([-1, -1, -1, preprocessing.channels], np.uint8, name="images")
     images.output(0).set_names({"images"})

@@ -16,7 +16,7 @@ from convolve.runtime import Runtime
 from convolve.tasks.classify.confidence import apply_temperature
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate
 from convolve.tasks.classify.options import ClassifyPredictOptions
-from convolve.tasks.classify.prediction import ClassPredictor
+from convolve.tasks.classify.predictor import ClassPredictor
 from convolve.tasks.task import AnswerDifference, EvaluationData
 from convolve.values import Floats, Images, Preprocessing
 
