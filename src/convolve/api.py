@@ -11,6 +11,7 @@ from convolve.verbs.compare import Comparison
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
+from convolve.verbs.export import Exported
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.predict import Predictions
@@ -284,11 +285,12 @@ def evaluate(
     fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Evaluated:
-    """Evaluate a trained network on a split or on other data, and write a report.
+    """Evaluate a trained network, or an export of one, on a split or on other data, and write a report.
 
     Args:
-        run: Folder of the run.
-        data: Other data to evaluate on, with the run's classes or some of them; by default the run's own.
+        run: Folder of the run, or of an export.
+        data: Other data to evaluate on, with the run's classes or some of them; by default the run's own. An export
+            has none of its own.
         split: Split to evaluate on; by default the run's test split, and all of other data.
         report: File of the report; by default `evaluation.html` in the run's folder.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -324,10 +326,10 @@ def predict(
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
-    """Predict images with a trained network.
+    """Predict images with a trained network, or with an export of one.
 
     Args:
-        run: Folder of the run.
+        run: Folder of the run, or of an export.
         images: Images and folders of images; `-` reads their names from standard input, one per line.
         csv: Also write the predictions to this file.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -476,10 +478,10 @@ def compare(
     fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Comparison:
-    """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed.
+    """Put runs, exports and networks side by side: accuracy against multiply-adds, parameters and measured speed.
 
     Args:
-        runs: Folders of runs, or names of networks with their published accuracy; two or more.
+        runs: Folders of runs and of exports, or names of networks with their published accuracy; two or more.
         figure: Draw accuracy against cost into this file (.svg or .png).
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
@@ -493,6 +495,46 @@ def compare(
         ConvolveError: with one sentence.
     """
     return run_command("compare", locals())  # type: ignore[no-any-return]
+
+
+def export(
+    run: str | Path,
+    *,
+    out: str | Path,
+    to: Literal["openvino", "onnx", "torch"] = "openvino",
+    int8: bool = False,
+    max_drop: float = 1.0,
+    tolerance: float = 0.02,
+    data: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Exported:
+    """Export a trained network with everything before and after it, once its answers are known to be the run's.
+
+    Args:
+        run: Folder of the run.
+        out: Folder to write.
+        to: Format: `openvino`; `onnx`; or `torch`, weights under the names of torchvision or timm, or a PyTorch
+            program.
+        int8: Quantize the network to 8 bits, where that is faster here and accurate enough.
+        max_drop: Points by which the headline metric may fall with `--int8`; 1 by default.
+        tolerance: Fraction of the answers that may differ from the run's; 0.02 by default.
+        data: Images to compare and measure on, with the run's classes; by default the run's validation images.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("export", locals())  # type: ignore[no-any-return]
 
 
 def scratch(

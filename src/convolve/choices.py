@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 NETWORK_FILE: Final = ".cfg"
 """How the name of a file ends that describes a network, as Darknet's do."""
+EXPORT_CARD: Final = "card.json"
+"""The file by which the folder of an export is known."""
 TaskUse = Literal["train", "predict", "data"]
 """The commands that take options of tasks."""
 Fit = Literal["crop", "letterbox", "stretch", "tiles"]

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from convolve.choices import EXPORT_CARD
 from convolve.errors import ExportError
 from convolve.files import write_text
 from convolve.training.manifest import digest_of_document, digest_of_file, parse_preprocessing
@@ -30,7 +31,7 @@ from convolve.values import Preprocessing
 Engine = Literal["openvino", "onnx", "torch"]
 ExportPrecision = Literal["fp32", "bf16", "int8"]
 
-CARD: Final = "card.json"
+CARD: Final = EXPORT_CARD
 FORMAT: Final = 1
 """Of the card; a later convolve may write another one."""
 _CARD_BYTES: Final = 2**24

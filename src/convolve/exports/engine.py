@@ -29,6 +29,8 @@ Item = TypeVar("Item")
 Work = Literal["one", "many"]
 """Whether images come one by one and each answer is waited for, or many in a row."""
 INPUT: Final = "images"
+TIMED_BATCH: Final = 16
+"""Images in the batch whose speed is told to people, as of a run's network."""
 _ROUNDS, _ENOUGH_SECONDS = 5, 2.0
 _HINTS: Final = {"one": "LATENCY", "many": "THROUGHPUT"}
 

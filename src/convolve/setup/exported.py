@@ -1,4 +1,6 @@
-"""From an export on disk: its task and its network, ready for images. Nothing here imports torch."""
+"""From an export on disk: its task and its network, ready for images. Nothing here imports torch but `select_split`,
+which looks at data as the task learns from it.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +11,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from convolve.choices import TaskUse
 from convolve.datasets.parallel import in_order
-from convolve.errors import ExportError, ImageError, OptionError
+from convolve.errors import DataError, ExportError, ImageError, OptionError
 from convolve.exports.card import CARD, ExportCard, read_card
 from convolve.exports.engine import Engine, EngineOptions, Work
 from convolve.exports.images import FoundInImage, ReadImage, run_images
+from convolve.files import shell_quote
+from convolve.progress import Listener, Pace
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.exported_task import ExportedTask
-from convolve.tasks.registry import build_options, find_exported
-from convolve.values import Images
+from convolve.tasks.registry import build_options, find_exported, find_task
+from convolve.values import Dataset, Images, Indices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from convolve.tasks.task import Evaluation
 
 MANY = 8
 """From so many images on, the network runs several at a time."""
@@ -85,6 +93,42 @@ def run_export(
             yield broken.popleft()
         yield found
     yield from broken
+
+
+def select_split(export: Export, data: str | None, split: str | None) -> tuple[Dataset, str, Indices]:
+    """The data in the export's classes, the name of the split, and its images; by default all. Raises `DataError`."""
+    from convolve.datasets.layouts import open_dataset
+
+    if data is None:
+        command = f"convolve evaluate {shell_quote(export.folder)} DATA"
+        raise DataError(f"{export.folder} is an export, which has no data of its own; pass some: {command}.")
+    kind = find_task(export.card.task)
+    dataset = open_dataset(data)
+    if kind.info.ground_truth in dataset.ground_truths:  # else the task may compute it
+        dataset = dataset.for_ground_truth(kind.info.ground_truth)
+    dataset = export.task.conform(kind.accept(dataset, export.task_options("train", {})))
+    parts = {**dataset.given_splits, "all": np.arange(len(dataset))}
+    name = split or "all"
+    if name not in parts or not len(parts[name]):
+        present = ", ".join(part for part, indices in parts.items() if len(indices))
+        raise DataError(f"{dataset.root} has no {name} images; choose --split from {present}.")
+    return dataset, name, parts[name]
+
+
+def evaluate_export(export: Export, dataset: Dataset, split: str, indices: Indices, listener: Listener) -> Evaluation:
+    """Every metric of a split; images that cannot be read are left out. Raises `DataError` where none can be read."""
+    return export.task.evaluate(split, dataset, _readable_results(export, dataset.images, indices, listener))
+
+
+def _readable_results(export: Export, images: Images, indices: Indices, listener: Listener) -> Iterator[FoundInImage]:
+    pace, count = Pace(listener, "evaluate", len(indices), "images"), 0
+    for done, found in enumerate(run_export(export, images, indices.tolist(), export.task.read), 1):
+        pace(done)
+        if isinstance(found, FoundInImage):
+            count += 1
+            yield found
+    if not count:
+        raise DataError("None of the images to measure on can be read; `convolve data` says why.")
 
 
 def _readable(
