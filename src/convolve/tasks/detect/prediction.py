@@ -17,7 +17,6 @@ from convolve.marks import OVERLAY, has_mark, save_jpeg
 from convolve.metrics.boxes import BoxArray
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.options import DetectPredictOptions
-from convolve.tasks.detect.output_files import check_files, write_files, yolo_lines
 from convolve.tasks.info import class_columns
 from convolve.values import Floats, Indices, Pixels
 
@@ -121,6 +120,8 @@ class BoxPredictions:
         self._classes, self._options = classes, options
         self._taken: set[str] = set()
         if options.out:
+            from convolve.tasks.detect.output_files import check_files
+
             check_files(options.out)
 
     def unreadable(self, name: str, error: str) -> BoxPrediction:
@@ -138,6 +139,8 @@ class BoxPredictions:
         """COCO annotations and results of all images, in the output folder."""
         if not self._options.out:
             return None
+        from convolve.tasks.detect.output_files import write_files
+
         return write_files(self._options.out, [one for one in predictions if not one.error], self._classes)
 
     def describe(self, name: str, size: tuple[int, int], found: FoundBoxes, pixels: Pixels | None) -> BoxPrediction:
@@ -157,6 +160,8 @@ class BoxPredictions:
         """Write the drawn image and the text file, named after the image, and numbered where several images have one
         name. The path of the former.
         """
+        from convolve.tasks.detect.output_files import yolo_lines
+
         folder, stem = self._options.out or Path(), PurePath(prediction.image).stem
         names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
         stem = next(name for name in names if name not in self._taken)

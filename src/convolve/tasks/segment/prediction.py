@@ -15,9 +15,7 @@ from convolve.datasets.masks import count_pixels, overlay
 from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import atomic_write, check_replaceable
 from convolve.marks import OVERLAY, has_mark, save_jpeg, save_png
-from convolve.tasks.coco_document import check_document
 from convolve.tasks.info import class_columns
-from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
 from convolve.tasks.segment.polygons import Polygon, find_polygons
 from convolve.values import IGNORE, Color, Pixels
@@ -91,6 +89,8 @@ class MaskPredictions:
         self._classes, self._colors, self._options = classes, colors, options
         self._taken: set[str] = set()
         if options.out:
+            from convolve.tasks.coco_document import check_document
+
             check_document(options.out)
 
     def unreadable(self, name: str, error: str) -> MaskPrediction:
@@ -106,6 +106,8 @@ class MaskPredictions:
         """COCO annotations of all regions, in the output folder."""
         if not self._options.out:
             return None
+        from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
+
         readable = [prediction for prediction in predictions if not prediction.error]
         images = [
             AnnotatedImage(one.image, one.size, {name: one.polygons(name) for name in one.classes}) for one in readable
