@@ -154,6 +154,13 @@ class BoxEvaluator:
 def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
     """Predict the images by the task's own rule and measure in their own pixels; unreadable ones are left out."""
     objects, detections, images = detect_split(task, data)
+    return measure_detections(task, data.split, objects, detections, images)
+
+
+def measure_detections(
+    task: Detect, split: str, objects: ObjectBoxes, detections: Detections, images: Indices
+) -> Evaluation:
+    """Every metric of a split from the objects and the detections of its readable images; see `detect_split`."""
     count, threshold = len(task.classes), task.threshold
     coco, voc = coco_metrics(objects, detections, count), voc_metrics(objects, detections, count)
     judged = judge_detections(objects, detections, count)
@@ -161,7 +168,7 @@ def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
     metrics = coco.summary()
     metrics |= {"voc_ap50": voc.mean_area, "voc_ap50_11": voc.mean_eleven_point, **_micro_metrics(found)}
     return Evaluation(
-        split=data.split,
+        split=split,
         images=len(images),
         names=task.classes,
         metrics={"ap50": coco.ap50, **metrics},
@@ -203,9 +210,14 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
     sizes = ground_truth.sizes[images]
     matrices = input_matrices(sizes, data.preprocessing)
     boxes = to_image(inputs.boxes, matrices[inputs.images], sizes[inputs.images])
+    return objects_of(ground_truth, images), Detections(boxes, inputs.scores, inputs.classes, inputs.images), images
+
+
+def objects_of(ground_truth: Boxes, images: Indices) -> ObjectBoxes:
+    """The objects in some of the images, numbered from 0 in the order asked; see `detect_split`."""
     rows, image = ground_truth.rows(images)
     crowd = ground_truth.crowd[rows] | ground_truth.difficult[rows]
-    objects = ObjectBoxes(
+    return ObjectBoxes(
         ground_truth.boxes[rows],
         ground_truth.class_indices[rows],
         image,
@@ -213,7 +225,6 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
         crowd,
         ground_truth.difficult[rows],
     )
-    return objects, Detections(boxes, inputs.scores, inputs.classes, inputs.images), images
 
 
 def _micro_metrics(found: DetectionCounts) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,11 +82,16 @@ class Evaluation:
 
 def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
     """Predict the images one by one, whole and at the size of their masks; unreadable ones are left out."""
-    count = len(task.classes)
+    return measure_masks(task.classes, data.split, _predicted_masks(task, data))
+
+
+def measure_masks(names: tuple[str, ...], split: str, masks: Iterable[tuple[int, Pixels, Pixels]]) -> Evaluation:
+    """Every metric of a split from images' indices in the dataset, their true masks and the predicted ones."""
+    count = len(names)
     matrix, images = np.zeros((count, count), dtype=np.int64), 0
     boundaries = BoundaryCounts(*np.zeros((4, count), dtype=np.int64))
     worst: list[tuple[float, int, EvaluatedImage]] = []
-    for index, target, predicted in _predicted_masks(task, data):
+    for index, target, predicted in masks:
         own = pixel_confusion(target, predicted, count)
         matrix, images = matrix + own, images + 1
         boundaries += boundary_counts(target, predicted, count)
@@ -98,7 +103,7 @@ def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
     metrics = {name: getattr(found, name) for name in INFO.metric_titles if name != "boundary_f"}
     metrics["boundary_f"] = nanmean(boundary)
     order = tuple(image for _, _, image in sorted(worst, key=lambda entry: -entry[0]))
-    return Evaluation(data.split, images, task.classes, metrics, matrix, found.iou, boundary, order)
+    return Evaluation(split, images, names, metrics, matrix, found.iou, boundary, order)
 
 
 def _predicted_masks(task: Segment, data: EvaluationData) -> Iterator[tuple[int, Pixels, Pixels]]:
