@@ -217,7 +217,7 @@ class Steps:
 
     def _view(self, own: Size, plane: Size, fit: Fit) -> View:
         """As `datasets.preprocess.source_boxes` and `box_matrices`, of an image as it is cached."""
-        do, zero = self.do, self.do.integers(0)
+        zero = self.do.integers(0)
         small = self._cached(own, plane, fit)
         shown, left, top, filled, beside, above = small, zero, zero, plane, zero, zero
         if fit == "crop":

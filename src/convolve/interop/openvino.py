@@ -8,8 +8,11 @@ from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.export import ExportedProgram
 
 from convolve.choices import Precision
+from convolve.errors import ExportError
 from convolve.interop.exportable import Exportable
 from convolve.interop.graph_operations import Kind, Steps, Value
 from convolve.interop.libraries import load_library
@@ -145,8 +148,7 @@ class OpenVinoOperations:
 def build_graph(part: Exportable, preprocessing: Preprocessing) -> Any:
     """OpenVINO's graph from images as they are to the task's answers. Raises `ExportError`."""
     openvino = load_library("openvino")
-    converter = load_library("openvino.tools.ovc")  # which whoever imported openvino before may have left out
-    network = converter.convert_model(trace_program(part, preprocessing))
+    network = _converted(trace_program(part, preprocessing))
     steps = Steps(OpenVinoOperations(), preprocessing)
     images = openvino.opset15.parameter([-1, -1, -1, preprocessing.channels], np.uint8, name="images")
     images.output(0).set_names({"images"})
@@ -160,6 +162,25 @@ def build_graph(part: Exportable, preprocessing: Preprocessing) -> Any:
         output.set_names({name})
         results.append(openvino.opset15.result(output, name=name))
     return openvino.Model(results, [images], "convolve")
+
+
+def _converted(program: ExportedProgram) -> Any:
+    """OpenVINO's graph of a program. Raises `ExportError`.
+
+    The converter has to be asked for: whoever has imported OpenVINO before may have left it out.
+    """
+    openvino = load_library("openvino")
+    extension, ops = load_library("openvino.frontend.pytorch").ConversionExtension, openvino.opset15
+    found = {torch.sym_min: ops.minimum, torch.sym_max: ops.maximum}  # of sizes; OpenVINO does not know them
+    rules = [
+        extension(str(function), lambda node, build=build: build(node.get_input(0), node.get_input(1)).outputs())
+        for function, build in found.items()
+    ]
+    try:
+        return load_library("openvino.tools.ovc").convert_model(program, extension=rules)
+    except Exception as error:  # of the translation, which raises several kinds
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise ExportError(f"The network has no form in OpenVINO ({lines[-1].strip(' -')}); try --to torch.") from error
 
 
 def save_graph(graph: Any, path: Path, *, compressed: bool) -> None:
@@ -179,7 +200,13 @@ class CompiledNetwork:
 
     def __call__(self, images: Pixels) -> dict[str, npt.NDArray[Any]]:
         """What leaves the graph, by name, for images (N, H, W, C)."""
-        found = self._request.infer([images], share_inputs=True)
+        try:
+            found = self._request.infer([images], share_inputs=True)
+        except RuntimeError as error:
+            size = f"{images.shape[2]}x{images.shape[1]}"
+            raise ExportError(
+                f"The exported network fails for an image of {size} pixels; export a run trained with another --fit."
+            ) from error
         return {output.get_any_name(): np.array(value) for output, value in found.items()}
 
 

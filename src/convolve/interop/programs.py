@@ -19,7 +19,7 @@ def trace_program(part: Exportable, preprocessing: Preprocessing) -> ExportedPro
     """The program of a task's module, in evaluation mode, in fp32. Raises `ExportError` where it depends on the values
     that it computes.
     """
-    dynamic = {0: Dim.AUTO} | ({2: Dim.AUTO, 3: Dim.AUTO} if part.any_size else {})
+    dynamic = {0: Dim.DYNAMIC} | ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC} if part.any_size else {})
     images = torch.zeros(_EXAMPLES, preprocessing.channels, preprocessing.height, preprocessing.width)
     module = copy.deepcopy(part.module).to("cpu", memory_format=torch.contiguous_format).eval()
     try:

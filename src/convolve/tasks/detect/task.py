@@ -30,6 +30,7 @@ from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.reports.report import Headline, Section
+    from convolve.tasks.detect.export import BoxExport
     from convolve.tasks.detect.predictor import BoxPredictor
 
 THRESHOLD = 0.3
@@ -185,6 +186,12 @@ class Detect(Task):
         from convolve.tasks.detect.predictor import BoxPredictor
 
         return BoxPredictor(self, preprocessing, runtime, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> BoxExport:
+        """The network with boxes and non-maximum suppression after it. Raises `ExportError` for soft suppression."""
+        from convolve.tasks.detect.export import BoxExport
+
+        return BoxExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

@@ -30,6 +30,7 @@ from convolve.values import IGNORE, Batch, Color, Dataset, Floats, GroundTruth, 
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.reports.report import Headline, Section
+    from convolve.tasks.segment.export import MaskExport
 
 FOCUS = 2.0
 """Gamma of the focal loss (Lin et al. 2017, section 3.2)."""
@@ -172,6 +173,12 @@ class Segment(Task):
     ) -> MaskPredictor:
         """How images of any size are segmented."""
         return MaskPredictor(self, preprocessing, runtime, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> MaskExport:
+        """The network with the most likely class of each pixel after it."""
+        from convolve.tasks.segment.export import MaskExport
+
+        return MaskExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

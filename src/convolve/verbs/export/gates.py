@@ -194,7 +194,7 @@ def _seconds(function: Callable[[Pixels], object], images: Pixels) -> float:
 
 
 def _decoding_difference(images: Images, index: int, preprocessing: Preprocessing) -> tuple[float, float]:
-    """How far an input's pixels are apart, on average and at most, when a JPEG is decoded smaller and when it is not."""
+    """How far an input's pixels are apart, on average and at most, when a JPEG is decoded smaller and when not."""
     if preprocessing.fit == "tiles":
         return 0.0, 0.0
     encoded = images.open(index)

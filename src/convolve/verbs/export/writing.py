@@ -80,7 +80,7 @@ def open_source(options: Export, listener: Listener) -> Source:
     run = open_run(options.run)
     if run.recipe.data is None and options.data is None:
         raise ExportError(
-            f"{run.folder} was not trained on data of its own; pass images with its classes to compare on: --data FOLDER."
+            f"{run.folder} has no data of its own to be compared on; pass images with its classes: --data FOLDER."
         )
     task, runtime = restore_task(run, options.runtime, listener)
     exported = task.exported(run.manifest.preprocessing, runtime)
@@ -132,8 +132,8 @@ def _write_network(path: Path, options: Export, source: Source, answers: RunAnsw
     assert parity is not None  # noqa: S101 - there is a candidate
     raise ExportError(
         f"{parity.changed:,} of {parity.answers:,} answers of the export ({parity.fraction:.1%}, on {parity.images} "
-        f"images) are not the run's, more than the {options.tolerance:.1%} allowed, and nothing was written; allow more "
-        f"with --tolerance {round(parity.fraction + 0.005, 2)}, or export another run."
+        f"images) are not the run's, more than the {options.tolerance:.1%} allowed, and nothing was written; "
+        f"allow more with --tolerance {round(parity.fraction + 0.005, 2)}, or export another run."
     )
 
 
@@ -149,7 +149,6 @@ def _notes(parity: Parity) -> Iterator[str]:
     mean, most = parity.gray_levels
     if most:
         yield (
-            f"The run decodes a large JPEG at half its size or less, and the export is given all of it: in "
-            f"{parity.images} images the pixels of its input are {mean:.2f} gray levels apart on average, {most:.0f} at "
-            "most."
+            "The run decodes a large JPEG at half its size or less, and the export is given all of it: the network's "
+            f"inputs are {mean:.2f} gray levels apart on average, {most:.0f} at most, in {parity.images} images."
         )
