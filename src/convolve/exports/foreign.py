@@ -151,7 +151,7 @@ def _probabilities(given: _Given, options: ForeignOptions) -> _Answers:
     if count < 2 or max(side.get_length() for side in sides) != count:
         raise ExportError(f"{given.file} gives {shape} numbers, and no score for each of two or more classes.")
     classes = _names(given.file, options.classes, count)
-    flat = ops.reshape(scores, ops.constant(np.array([-1, count])), False)
+    flat = ops.reshape(scores, ops.constant(np.array([-1, count])), special_zero=False)
     if _is_softmax(scores):
         return {"probabilities": flat}, classes, ()
     note = "The file gives plain scores; the export makes probabilities of them by softmax."

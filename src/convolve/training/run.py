@@ -168,8 +168,8 @@ def open_run(folder: Path) -> Run:
             raise taken(folder)
         if is_file(folder / EXPORT_CARD):
             raise RunError(
-                f"{folder} is an export, which can only predict, be evaluated and be compared; give the run that it was "
-                "made from."
+                f"{folder} is an export, which can only predict, be evaluated and be compared; give the run that it "
+                "was made from."
             )
         raise RunError(
             f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` reported."

@@ -66,13 +66,14 @@ class ExportedDetector(ExportedTask):
         return conform(dataset, self.card.classes)
 
     def evaluate(self, split: str, dataset: Dataset, found: Iterable[FoundInImage]) -> Evaluation:
-        """Every metric of a split, in the images' own pixels."""
+        """Every metric of a split, in the images' own pixels, of as many boxes of each image as a run's."""
         from convolve.metrics.detections import Detections
         from convolve.tasks.detect.evaluation import join_detections, measure_detections, objects_of
+        from convolve.tasks.detect.suppression import SuppressionRule
 
         parts, indices = [], []
         for number, one in enumerate(found):
-            boxes, scores, classes = boxes_in_image(one)
+            boxes, scores, classes = (column[: SuppressionRule().most] for column in boxes_in_image(one))
             boxes = np.clip(boxes, 0, [one.image.size[1], one.image.size[0]] * 2)
             parts.append(Detections(boxes, scores, classes, np.full(len(boxes), number)))
             indices.append(one.index)
