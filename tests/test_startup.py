@@ -94,8 +94,8 @@ def test_predicting_boxes_imports_nothing_unused(tmp_path: Path) -> None:
         annotations.append({"id": number, "image_id": number, "category_id": 1, **box})
     document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "square"}]}
     (tmp_path / "data" / "annotations.json").write_text(json.dumps(document))
-    run, options = tmp_path / "run", {"size": 64, "epochs": 1, "threads": 1, "progress": False}
-    convolve.train(str(tmp_path / "data"), network="yolo_compact", out=run, **options)
+    run, data = tmp_path / "run", str(tmp_path / "data")
+    convolve.train(data, network="yolo_compact", size=64, epochs=1, threads=1, progress=False, out=run)
     printed = predict(run, tmp_path / "data" / "0.png", "--threshold", "0")
     assert "square" in printed
     assert printed.splitlines()[-1] == "imported: [] True"

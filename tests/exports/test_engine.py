@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,19 @@ def read(*colors: tuple[tuple[int, int, int], int, int]) -> list[tuple[int, Read
     ]
 
 
+def watched_batches(own: Engine, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of all batches that the engine is given from now on."""
+    infer_all, shapes = own.infer_all, []
+
+    def watch(batches: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        for item, images in batches:
+            shapes.append(images.shape)
+            yield item, images
+
+    monkeypatch.setattr(own, "infer_all", lambda batches: infer_all(watch(batches)))
+    return shapes
+
+
 def test_images_of_one_size_go_through_the_network_together(tmp_path: Path) -> None:
     colors = [(200, 10, 0), (0, 255, 3), (9, 9, 90)]
     found = engine(classifier(tmp_path / "export")).infer(np.stack([plain(color) for color in colors]))
@@ -52,11 +66,8 @@ def test_many_batches_come_back_in_order_with_what_came_with_them(tmp_path: Path
 
 
 def test_images_of_several_sizes_are_grouped_and_stay_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own, sizes = engine(classifier(tmp_path / "export")), []
-    infer_all = own.infer_all
-    monkeypatch.setattr(
-        own, "infer_all", lambda batches: infer_all((sizes.append(b.shape), (i, b))[1] for i, b in batches)
-    )
+    own = engine(classifier(tmp_path / "export"))
+    sizes = watched_batches(own, monkeypatch)
     images = read(*[((200, 0, 0), 8, 8)] * 18, ((0, 200, 0), 9, 8), ((0, 0, 200), 8, 8))
     found = list(run_images(own, images))
     assert [one.index for one in found] == list(range(20))
@@ -66,13 +77,10 @@ def test_images_of_several_sizes_are_grouped_and_stay_in_order(tmp_path: Path, m
 
 def test_large_images_go_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convolve.exports.images._PIXELS_AT_ONCE", 200)
-    own, counts = engine(classifier(tmp_path / "export")), []
-    infer_all = own.infer_all
-    monkeypatch.setattr(
-        own, "infer_all", lambda batches: infer_all((counts.append(len(b)), (i, b))[1] for i, b in batches)
-    )
+    own = engine(classifier(tmp_path / "export"))
+    sizes = watched_batches(own, monkeypatch)
     assert len(list(run_images(own, read(*[((200, 0, 0), 10, 9)] * 3, ((9, 9, 9), 20, 20))))) == 4
-    assert counts == [2, 1, 1]
+    assert [size[0] for size in sizes] == [2, 1, 1]
 
 
 def test_a_network_for_one_image_gets_one_at_a_time(tmp_path: Path) -> None:

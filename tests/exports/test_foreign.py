@@ -126,7 +126,7 @@ def test_any_number_of_images_where_the_network_allows_it(tmp_path: Path) -> Non
         wrap_foreign(file, tmp_path / name, ForeignOptions("classify", COLORS, scale=(0.1,)))
         network = openvino().Core().read_model(tmp_path / name / "network.xml")
         assert network.inputs[0].get_partial_shape()[0].is_dynamic == (most == -1)
-        found = convolve.predict(tmp_path / name, str(tmp_path / "photos"), progress=False, threads=1).predictions
+        found: Any = convolve.predict(tmp_path / name, str(tmp_path / "photos"), progress=False, threads=1).predictions
         labels = ["red", "green", "blue"]
         assert [one.label for one in found] == (labels if name != "mixing" else ["red"] * 3)
 

@@ -54,7 +54,8 @@ def test_a_class_with_its_probabilities_as_the_options_ask(tmp_path: Path) -> No
     (one,) = predict(folder, tmp_path / "one.png", top=2).predictions
     assert isinstance(one, ClassPrediction)
     expected = probabilities(RED)
-    assert (one.label, one.confidence) == ("red", pytest.approx(expected[0], abs=1e-5))
+    assert one.label == "red"
+    assert one.confidence == pytest.approx(expected[0], abs=1e-5)
     assert [name for name, _ in one.classes] == ["red", "green"]
     (unsure,) = predict(folder, tmp_path / "one.png", threshold=0.9999).predictions
     assert unsure.label == UNSURE
@@ -267,11 +268,11 @@ def test_an_export_that_was_never_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["explain", "weights", "resume"])
 def test_what_only_a_run_can_do(verb: str, tmp_path: Path) -> None:
-    folder, quiet = classifier(tmp_path / "export"), {"progress": False}
+    folder = classifier(tmp_path / "export")
     calls: dict[str, Any] = {
-        "explain": lambda: convolve.explain(folder, **quiet),
-        "weights": lambda: convolve.train("digits", weights=str(folder), out=tmp_path / "run", **quiet),
-        "resume": lambda: convolve.train(resume=folder, **quiet),
+        "explain": lambda: convolve.explain(folder, progress=False),
+        "weights": lambda: convolve.train("digits", weights=str(folder), out=tmp_path / "run", progress=False),
+        "resume": lambda: convolve.train(resume=folder, progress=False),
     }
     with pytest.raises(RunError, match="is an export, which can only predict, be evaluated and be compared; give the"):
         calls[verb]()

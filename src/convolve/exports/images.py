@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -30,7 +30,9 @@ class ReadImage:
     whole: Pixels | None = None
 
 
-class FoundInImage(NamedTuple):
+@final
+@dataclass(frozen=True, eq=False)
+class FoundInImage:
     """The index of an image, the image, and what leaves the network for it alone, by name."""
 
     index: int

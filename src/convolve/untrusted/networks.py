@@ -23,13 +23,15 @@ def openvino() -> ModuleType:
     by its own name later.
     """
     sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # as Python has it for a module that is not there
-    converter = sys.modules.setdefault(_CONVERTER, None)  # type: ignore[arg-type]
+    hidden = _CONVERTER not in sys.modules
+    if hidden:
+        sys.modules[_CONVERTER] = None  # type: ignore[assignment]
     try:
         import openvino as library
     except ImportError as error:
         raise ExportError("openvino is not installed; run `pip install 'convolve[export]'`.") from error
     finally:
-        if converter is None:
+        if hidden:
             del sys.modules[_CONVERTER]
     module: ModuleType = library
     return module

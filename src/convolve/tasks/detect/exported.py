@@ -73,9 +73,9 @@ class ExportedDetector(ExportedTask):
 
         parts, indices = [], []
         for number, one in enumerate(found):
-            boxes, scores, classes = (column[: SuppressionRule().most] for column in boxes_in_image(one))
-            boxes = np.clip(boxes, 0, [one.image.size[1], one.image.size[0]] * 2)
-            parts.append(Detections(boxes, scores, classes, np.full(len(boxes), number)))
+            own = boxes_in_image(one, SuppressionRule().most)
+            boxes = np.clip(own.boxes, 0, [one.image.size[1], one.image.size[0]] * 2)
+            parts.append(Detections(boxes, own.scores.astype(np.float64), own.classes, np.full(len(boxes), number)))
             indices.append(one.index)
         images = np.array(indices, dtype=np.int64)
         objects = objects_of(cast("Boxes", dataset.ground_truths[INFO.ground_truth]), images)
@@ -116,9 +116,11 @@ class ExportedBoxPredictor(BoxPredictions):
 EXPORTED = ExportedDetector
 
 
-def boxes_in_image(found: FoundInImage) -> FoundBoxes:
-    """What left the network for an image, in the pixels of the image itself, which it may have seen smaller."""
+def boxes_in_image(found: FoundInImage, most: int | None = None) -> FoundBoxes:
+    """What left the network for an image, the ``most`` confident of it, in the pixels of the image itself, which the
+    network may have seen smaller.
+    """
     (height, width), seen = found.image.size, found.image.pixels.shape
     scales = np.tile([width / seen[1], height / seen[0]], 2)
-    boxes = found.outputs["boxes"].astype(np.float64) * scales
-    return FoundBoxes(boxes, found.outputs["scores"], found.outputs["classes"].astype(np.int64))
+    boxes, scores, classes = (found.outputs[name][:most] for name in ("boxes", "scores", "classes"))
+    return FoundBoxes(boxes.astype(np.float64) * scales, scores, classes.astype(np.int64))

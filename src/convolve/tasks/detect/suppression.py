@@ -105,7 +105,7 @@ def load_nms() -> Callable[[Tensor, Tensor, float], Tensor]:
     folders = (spec.submodule_search_locations if spec else None) or ()
     for path in (path for folder in folders for path in Path(folder).glob("_C*.so")):
         with contextlib.suppress(OSError, AttributeError):
-            torch.ops.load_library(path)
+            torch.ops.load_library(path)  # type: ignore[no-untyped-call]
             return cast(Callable[[Tensor, Tensor, float], Tensor], torch.ops.torchvision.nms)
     from torchvision.ops import nms
 
