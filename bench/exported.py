@@ -83,6 +83,7 @@ def peer_images_per_second(export: Path, image: Path, precision: str) -> float:
     predictor = opened.task.predictor(opened.task_options("predict", {}), opened.engine.outputs)
     shape = predictor.read(find_images([str(image)]), 0).pixels.shape
     words = ["-m", str(export / opened.card.main), "-data_shape", f"[16,{shape[0]},{shape[1]},{shape[2]}]"]
+    words += ["-layout", "[NHWC]"]  # or else it counts a batch as one image
     words += ["-t", str(_SECONDS), "-hint", "throughput", "-infer_precision", precision]
     command = [sys.executable, "-c", _PEER, *words]
     printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
