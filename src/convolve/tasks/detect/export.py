@@ -93,9 +93,9 @@ class BoxExport:
         self._task = task
         self._predictor = BoxPredictor(task, preprocessing, runtime, DetectPredictOptions(threshold=LEAST_SCORE))
         usage = (
-            "for box, score, index in zip(found[\"boxes\"], found[\"scores\"], found[\"classes\"]):",
+            'for box, score, index in zip(found["boxes"], found["scores"], found["classes"]):',
             f"    if score >= {task.threshold:.4f}:",
-            "        print(f\"{classes[index]} {score:.1%}\", box.round(1).tolist())  # left, top, right, bottom",
+            '        print(f"{classes[index]} {score:.1%}", box.round(1).tolist())  # left, top, right, bottom',
         )
         self.part = Exportable(BestCandidates(task), self._finish, usage)
 

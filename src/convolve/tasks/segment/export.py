@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from convolve.tasks.segment.task import Segment
 
 _USAGE = (
-    "mask = found[\"classes\"][0]",
+    'mask = found["classes"][0]',
     "for index in np.unique(mask):",
-    "    print(f\"{classes[index]} {(mask == index).mean():.1%} of the pixels\")",
+    '    print(f"{classes[index]} {(mask == index).mean():.1%} of the pixels")',
 )
 _MOST_IN_BYTES = 256
 

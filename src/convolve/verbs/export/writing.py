@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from convolve.choices import Precision
 from convolve.errors import ExportError
 from convolve.exports.card import Engine, ExportCard, write_card
+from convolve.interop.onnx import build_model, class_metadata, save_model
 from convolve.interop.openvino import CompiledNetwork, build_graph, runs_in_bfloat16, save_graph
 from convolve.progress import Listener
 from convolve.runtime import SMALL, Runtime
@@ -121,10 +122,17 @@ def describe(source: Source, engine: Engine, evaluation: Evaluation) -> ExportCa
 
 def _write_network(path: Path, options: Export, source: Source, answers: RunAnswers) -> tuple[Candidate, Parity]:
     """Write the network in the first way whose answers are the run's. Raises `ExportError` where none is."""
-    graph = build_graph(source.exported.part, source.data.preprocessing)
+    part, preprocessing = source.exported.part, source.data.preprocessing
     parity = None
-    for candidate in _candidates(source):
-        save_graph(graph, path, compressed=candidate.compressed)
+    candidates = [Candidate("fp32", compressed=False)]
+    if options.to == "onnx":
+        metadata = class_metadata(source.task.classes, source.run.manifest.task)
+        save_model(build_model(part, preprocessing, metadata), path)
+    else:
+        graph, candidates = build_graph(part, preprocessing), _candidates(source)
+    for candidate in candidates:
+        if options.to == "openvino":
+            save_graph(graph, path, compressed=candidate.compressed)
         network = CompiledNetwork(path, candidate.precision, source.runtime.threads)
         parity = answers.compare(network, options.tolerance)
         if parity.held:
@@ -137,12 +145,11 @@ def _write_network(path: Path, options: Export, source: Source, answers: RunAnsw
     )
 
 
-def _candidates(source: Source) -> Iterator[Candidate]:
+def _candidates(source: Source) -> list[Candidate]:
     """The fastest first. Small networks, for which casts cost more than they save, stay in fp32 as in training."""
-    if source.run.manifest.macs >= SMALL and runs_in_bfloat16():
-        yield Candidate("bf16", compressed=True)
-        yield Candidate("bf16", compressed=False)
-    yield Candidate("fp32", compressed=False)
+    fast = source.run.manifest.macs >= SMALL and runs_in_bfloat16()
+    in_bfloat16 = [Candidate("bf16", compressed=True), Candidate("bf16", compressed=False)]
+    return [*(in_bfloat16 if fast else []), Candidate("fp32", compressed=False)]
 
 
 def _notes(parity: Parity) -> Iterator[str]:
