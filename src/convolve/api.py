@@ -11,6 +11,7 @@ from convolve.verbs.compare import Comparison
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
+from convolve.verbs.export import Exported
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.predict import Predictions
@@ -493,6 +494,46 @@ def compare(
         ConvolveError: with one sentence.
     """
     return run_command("compare", locals())  # type: ignore[no-any-return]
+
+
+def export(
+    run: str | Path,
+    *,
+    out: str | Path,
+    to: Literal["openvino", "onnx", "torch"] = "openvino",
+    int8: bool = False,
+    max_drop: float = 1.0,
+    tolerance: float = 0.02,
+    data: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Exported:
+    """Export a trained network with everything before and after it, once its answers are known to be the run's.
+
+    Args:
+        run: Folder of the run.
+        out: Folder to write.
+        to: Format: `openvino`; `onnx`; or `torch`, weights under the names of torchvision or timm, or a PyTorch
+            program.
+        int8: Quantize the network to 8 bits, where that is faster here and accurate enough.
+        max_drop: Points by which the headline metric may fall with `--int8`; 1 by default.
+        tolerance: Fraction of the answers that may differ from the run's; 0.02 by default.
+        data: Images to compare and measure on, with the run's classes; by default the run's validation images.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("export", locals())  # type: ignore[no-any-return]
 
 
 def scratch(

@@ -82,7 +82,7 @@ class Quantizer:
                 return Quantized(evaluation, speeds, {**found, "attempts": tried})
             for part in files:
                 part.unlink()
-            if found["drop"] <= self.max_drop and found["class_drop"] <= MOST_CLASS_DROP:
+            if speeds and found["drop"] <= self.max_drop and found["class_drop"] <= MOST_CLASS_DROP:
                 break  # it is slower, and would be slower still with fewer layers in 8 bits
         return Quantized(None, [], {**tried[-1], "attempts": tried})
 
