@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -17,10 +20,12 @@ from convolve.interop.exportable import Exportable
 from convolve.interop.graph_operations import Kind, Steps, Value
 from convolve.interop.libraries import load_library
 from convolve.interop.programs import trace_program
-from convolve.values import Pixels, Preprocessing
+from convolve.values import Floats, Pixels, Preprocessing
 
 _KINDS: Final[Mapping[Kind, str]] = {"float32": "f32", "int64": "i64", "int32": "i32", "uint8": "u8"}
 _SCORES_OF_ONE_CLASS = 1
+_WEIGHTED: Final = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
+"""The kinds of layers that are worth 8 bits."""
 
 
 @final
@@ -145,10 +150,14 @@ class OpenVinoOperations:
         return ops.gather(rows, self.integers(0, 2), ops.constant(1))
 
 
-def build_graph(part: Exportable, preprocessing: Preprocessing) -> Any:
-    """OpenVINO's graph from images as they are to the task's answers. Raises `ExportError`."""
-    openvino = load_library("openvino")
-    network = _converted(trace_program(part, preprocessing))
+def convert_network(part: Exportable, preprocessing: Preprocessing) -> Any:
+    """OpenVINO's graph of a task's module alone, which takes normalized images. Raises `ExportError`."""
+    return _converted(trace_program(part, preprocessing))
+
+
+def add_steps(network: Any, part: Exportable, preprocessing: Preprocessing) -> Any:
+    """The graph from images as they are to the task's answers, around a copy of what `convert_network` gave."""
+    openvino, network = load_library("openvino"), network.clone()
     steps = Steps(OpenVinoOperations(), preprocessing)
     images = openvino.opset15.parameter([-1, -1, -1, preprocessing.channels], np.uint8, name="images")
     images.output(0).set_names({"images"})
@@ -162,6 +171,24 @@ def build_graph(part: Exportable, preprocessing: Preprocessing) -> Any:
         output.set_names({name})
         results.append(openvino.opset15.result(output, name=name))
     return openvino.Model(results, [images], "convolve")
+
+
+def quantize_network(network: Any, images: Sequence[Floats], ends_in_float: int) -> tuple[Any, tuple[str, ...]]:
+    """The network in 8 bits, its ranges from normalized images (1, C, H, W), and the names of the layers that were
+    left as they are: so many of the first and of the last ones with weights.
+    """
+    nncf = load_library("nncf")
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    layers = [node.get_friendly_name() for node in network.get_ordered_ops() if node.get_type_name() in _WEIGHTED]
+    left = (*layers[:ends_in_float], *layers[-ends_in_float:]) if ends_in_float else ()
+    with contextlib.redirect_stdout(io.StringIO()):
+        quantized = nncf.quantize(
+            network.clone(),
+            nncf.Dataset(list(images)),
+            subset_size=len(images),
+            ignored_scope=nncf.IgnoredScope(names=list(dict.fromkeys(left))) if left else None,
+        )
+    return quantized, tuple(dict.fromkeys(left))
 
 
 def _converted(program: ExportedProgram) -> Any:
@@ -190,13 +217,19 @@ def save_graph(graph: Any, path: Path, *, compressed: bool) -> None:
 
 @final
 class CompiledNetwork:
-    """An exported file as this machine's processor runs it, in a number format and with so many threads."""
+    """An exported file as this machine's processor runs it, in a number format (None for the one that OpenVINO takes by
+    itself) and with so many threads.
+    """
 
-    def __init__(self, path: Path, precision: Precision, threads: int) -> None:
-        hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]}
+    def __init__(self, path: Path, precision: Precision | None, threads: int) -> None:
+        hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]} if precision else {}
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
         core = load_library("openvino").Core()
-        self._request = core.compile_model(path, "CPU", hints | settings).create_infer_request()
+        try:
+            self._request = core.compile_model(path, "CPU", hints | settings).create_infer_request()
+        except RuntimeError as error:
+            reason = [line for line in str(error).splitlines() if line.strip()][-1]
+            raise ExportError(f"OpenVINO cannot run the network on this processor: {reason}") from error
 
     def __call__(self, images: Pixels) -> dict[str, npt.NDArray[Any]]:
         """What leaves the graph, by name, for images (N, H, W, C)."""

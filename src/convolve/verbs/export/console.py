@@ -17,6 +17,8 @@ def card_lines(card: ExportCard) -> Iterator[str]:
             f"speed   {speed['torch']:.2f} ms in PyTorch ({card.speed['torch_precision']}), {speed['export']:.2f} ms "
             f"exported ({card.precision}): {speed['ratio']:.1f} times as fast, {speed['batch']} at once"
         )
+    if card.quantization:
+        yield f"int8    {card.quantization['reason']}"
     for split, measured in card.metrics.items():
         name, value = next(iter(measured["metrics"].items()))
         interval = measured["intervals"].get(name)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from convolve.errors import ConvolveError, ExportError
-from convolve.exports.card import ExportCard, is_export
+from convolve.exports.card import Engine, ExportCard, is_export
 from convolve.files import write_text
 
 README = "README.md"
+_LIBRARIES: Mapping[Engine, str] = {
+    "openvino": "openvino numpy pillow",
+    "onnx": "onnxruntime numpy pillow",
+    "torch": "torch torchvision timm safetensors",
+}
 
 
 @contextmanager
@@ -45,19 +50,21 @@ def draft_folder(out: Path) -> Iterator[Path]:
 
 def write_readme(folder: Path, card: ExportCard, usage: tuple[str, ...]) -> None:
     """How to use the folder from Python without convolve."""
-    code = "\n".join(_code(card, usage))
-    libraries = {"openvino": "openvino numpy pillow", "onnx": "onnxruntime numpy pillow"}[card.engine]
+    code = "\n".join(_torch_code(usage) if card.engine == "torch" else _code(card, usage))
     kind = "RGB" if card.input.channels == 3 else "gray"
+    takes = (
+        f"It takes images as they are, `images` (N, H, W, {card.input.channels}) uint8, {kind} and upright; what to do "
+        "before and after the network is in the file. "
+    )
     text = (
         f"# {card.network}\n\n"
-        f"{card.title}: a network for the task `{card.task}` with {len(card.classes)} classes. It takes images as they "
-        f"are, `images` (N, H, W, {card.input.channels}) uint8, {kind} and upright; what to do before and after the "
-        f"network is in the file. `card.json` says where it comes from and how good it is.\n\n"
-        f"    pip install {libraries}\n\n"
+        f"{card.title}: a network for the task `{card.task}` with {len(card.classes)} classes. "
+        f"{'' if card.engine == 'torch' else takes}`card.json` says where it comes from and how good it is.\n\n"
+        f"    pip install {_LIBRARIES[card.engine]}\n\n"
         f"```python\n{code}\n```\n"
     )
     notes = "".join(f"\n- {note}" for note in card.notes)
-    write_text(folder / README, text + (f"\nWhere its answers may differ from the run's:\n{notes}\n" if notes else ""))
+    write_text(folder / README, text + (f"\nTo know:\n{notes}\n" if notes else ""))
 
 
 def _code(card: ExportCard, usage: tuple[str, ...]) -> Iterator[str]:
@@ -81,6 +88,13 @@ def _code(card: ExportCard, usage: tuple[str, ...]) -> Iterator[str]:
         yield "names = [output.name for output in network.get_outputs()]"
         yield 'found = dict(zip(names, network.run(names, {"images": images})))'
     yield from usage
+
+
+def _torch_code(usage: tuple[str, ...]) -> Iterator[str]:
+    yield "import json"
+    yield 'classes = json.load(open("card.json", encoding="utf-8"))["state"]["classes"]'
+    yield from usage
+    yield "network.eval()" if "torchvision" in usage[0] or "timm" in usage[0] else "# network(images)"
 
 
 def _is_empty(folder: Path) -> bool:

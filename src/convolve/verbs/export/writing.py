@@ -6,15 +6,26 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convolve.choices import Precision
 from convolve.errors import ExportError
-from convolve.exports.card import Engine, ExportCard, write_card
-from convolve.interop.openvino import CompiledNetwork, build_graph, runs_in_bfloat16, save_graph
+from convolve.exports.card import Engine, ExportCard, ExportPrecision, write_card
+from convolve.interop.onnx import build_model, class_metadata, save_model
+from convolve.interop.openvino import CompiledNetwork, add_steps, convert_network, runs_in_bfloat16, save_graph
+from convolve.interop.torch_files import (
+    PROGRAM,
+    WEIGHTS,
+    check_difference,
+    find_twin,
+    program_difference,
+    save_program,
+    save_weights,
+    twin_difference,
+)
 from convolve.progress import Listener
 from convolve.runtime import SMALL, Runtime
-from convolve.setup.restore import open_evaluation_data, restore_task
+from convolve.setup.restore import open_evaluation_data, restore_task, select_split
 from convolve.tasks.task import Evaluation, EvaluationData, Task, TaskExport
 from convolve.training.run import Run, open_run
 from convolve.verbs.export.folder import draft_folder, write_readme
@@ -25,6 +36,7 @@ from convolve.verbs.export.gates import (
     measure_speed,
     speed_as_json,
 )
+from convolve.verbs.export.quantization import Baseline, Quantizer, calibration_images
 
 if TYPE_CHECKING:
     from convolve.verbs.export import Export
@@ -55,24 +67,71 @@ def write_export(options: Export, listener: Listener) -> ExportCard:
     """Write an export, and nothing unless every gate opens. Raises `ExportError`, `RunError` and `DataError`."""
     source = open_source(options, listener)
     with draft_folder(options.out) as draft:
-        answers = RunAnswers.of(source.exported, source.data, listener)
-        path = draft / _FILES[options.to]
-        candidate, parity = _write_network(path, options, source, answers)
-        network = CompiledNetwork(path, candidate.precision, source.runtime.threads)
-        speeds = measure_speed(source.exported, network, source.data.preprocessing, source.runtime)
-        evaluation = evaluate_export(source.exported, network, source.data, listener)
-        card = describe(source, options.to, evaluation)
-        card = replace(
-            card,
-            precision=candidate.precision,
-            main=path.name,
-            parity=parity.as_json(),
-            speed=speed_as_json(speeds, source.runtime),
-            notes=(*source.exported.part.notes, *_notes(parity)),
-        )
-        write_readme(draft, card, source.exported.part.usage)
+        if options.to == "torch":
+            card, usage = _write_for_torch(draft, source)
+        else:
+            card, usage = _write_graph(draft, options, source, listener), source.exported.part.usage
+        write_readme(draft, card, usage)
         write_card(draft, card)
     return card
+
+
+def _write_graph(draft: Path, options: Export, source: Source, listener: Listener) -> ExportCard:
+    """The network with the steps around it, through the gates."""
+    answers = RunAnswers.of(source.exported, source.data, listener)
+    path = draft / _FILES[options.to]
+    written = _write_network(path, options, source, answers)
+    network = CompiledNetwork(path, written.candidate.precision, source.runtime.threads)
+    speeds = measure_speed(source.exported, network, source.data.preprocessing, source.runtime)
+    evaluation = evaluate_export(source.exported, network, source.data, listener)
+    precision: ExportPrecision = written.candidate.precision
+    parity, quantization = written.parity, {}
+    if options.int8:
+        quantizer = Quantizer(source.task, source.exported, written.graph, source.data, options.max_drop, listener)
+        dataset, _, indices = select_split(source.run, source.task, None, "train")
+        images = calibration_images(type(source.task), dataset, indices, source.data.preprocessing)
+        quantized = quantizer.try_all(path, images, Baseline(evaluation, speeds))
+        quantization = dict(quantized.document)
+        if quantized.evaluation:
+            evaluation, speeds, precision = quantized.evaluation, quantized.speeds, "int8"
+            parity = answers.compare(CompiledNetwork(path, None, source.runtime.threads), options.tolerance)
+    return replace(
+        describe(source, options.to, evaluation),
+        precision=precision,
+        main=path.name,
+        parity=parity.as_json(),
+        speed=speed_as_json(speeds, source.runtime),
+        quantization=quantization,
+        notes=(*source.exported.part.notes, *_notes(parity)),
+    )
+
+
+def _write_for_torch(draft: Path, source: Source) -> tuple[ExportCard, tuple[str, ...]]:
+    """The weights of the twin that the network has in a library, or else the network as a program."""
+    part, preprocessing, network = source.exported.part, source.data.preprocessing, source.task.network
+    card = describe(source, "torch", source.task.evaluate(source.data))
+    twin = find_twin(network)
+    if twin is None:
+        path = draft / PROGRAM
+        save_program(part, preprocessing, path)
+        check_difference(program_difference(path, part, preprocessing), path.name)
+        usage = ("import torch", f'network = torch.export.load("{PROGRAM}").module()')
+    else:
+        path = draft / WEIGHTS
+        save_weights(twin, path)
+        check_difference(twin_difference(twin, network, preprocessing), f"{twin.library}'s {twin.name}")
+        make = {"timm": f'timm.create_model("{twin.name}", num_classes=len(classes))'}
+        usage = (
+            f"import {'timm' if twin.library == 'timm' else 'torchvision'}",
+            "from safetensors.torch import load_file",
+            "network = "
+            + make.get(twin.library, f'torchvision.models.get_model("{twin.name}", num_classes=len(classes))'),
+            f'network.load_state_dict(load_file("{WEIGHTS}"), strict=False)',
+        )
+    scales = ", ".join(f"{name} {list(getattr(preprocessing, name))}" for name in ("mean", "std"))
+    size = f"{preprocessing.width}x{preprocessing.height} pixels by {preprocessing.fit}"
+    note = f"The network takes normalized images (N, {preprocessing.channels}, height, width): {size}, {scales}."
+    return replace(card, main=path.name, notes=(note,)), usage
 
 
 def open_source(options: Export, listener: Listener) -> Source:
@@ -119,16 +178,33 @@ def describe(source: Source, engine: Engine, evaluation: Evaluation) -> ExportCa
     )
 
 
-def _write_network(path: Path, options: Export, source: Source, answers: RunAnswers) -> tuple[Candidate, Parity]:
+@dataclass(frozen=True, eq=False)
+class Written:
+    """How the network was written, how far its answers are from the run's, and its graph without the steps."""
+
+    candidate: Candidate
+    parity: Parity
+    graph: Any
+
+
+def _write_network(path: Path, options: Export, source: Source, answers: RunAnswers) -> Written:
     """Write the network in the first way whose answers are the run's. Raises `ExportError` where none is."""
-    graph = build_graph(source.exported.part, source.data.preprocessing)
-    parity = None
-    for candidate in _candidates(source):
-        save_graph(graph, path, compressed=candidate.compressed)
+    part, preprocessing = source.exported.part, source.data.preprocessing
+    parity, graph = None, None
+    candidates = [Candidate("fp32", compressed=False)]
+    if options.to == "onnx":
+        metadata = class_metadata(source.task.classes, source.run.manifest.task)
+        save_model(build_model(part, preprocessing, metadata), path)
+    else:
+        graph, candidates = convert_network(part, preprocessing), _candidates(source)
+        whole = add_steps(graph, part, preprocessing)
+    for candidate in candidates:
+        if options.to == "openvino":
+            save_graph(whole, path, compressed=candidate.compressed)
         network = CompiledNetwork(path, candidate.precision, source.runtime.threads)
         parity = answers.compare(network, options.tolerance)
         if parity.held:
-            return candidate, parity
+            return Written(candidate, parity, graph)
     assert parity is not None  # noqa: S101 - there is a candidate
     raise ExportError(
         f"{parity.changed:,} of {parity.answers:,} answers of the export ({parity.fraction:.1%}, on {parity.images} "
@@ -137,12 +213,11 @@ def _write_network(path: Path, options: Export, source: Source, answers: RunAnsw
     )
 
 
-def _candidates(source: Source) -> Iterator[Candidate]:
+def _candidates(source: Source) -> list[Candidate]:
     """The fastest first. Small networks, for which casts cost more than they save, stay in fp32 as in training."""
-    if source.run.manifest.macs >= SMALL and runs_in_bfloat16():
-        yield Candidate("bf16", compressed=True)
-        yield Candidate("bf16", compressed=False)
-    yield Candidate("fp32", compressed=False)
+    fast = source.run.manifest.macs >= SMALL and runs_in_bfloat16()
+    in_bfloat16 = [Candidate("bf16", compressed=True), Candidate("bf16", compressed=False)]
+    return [*(in_bfloat16 if fast else []), Candidate("fp32", compressed=False)]
 
 
 def _notes(parity: Parity) -> Iterator[str]:
