@@ -2,9 +2,9 @@
 
     python -m bench.export [CASE ...] [--rounds 7] [--threads N]
 
-The peer is the network as people run it in PyTorch: `torch.inference_mode()`, fp32, the default memory format, on images
-that are normalized already; the export takes images as they are. Both take turns, a round each; ratios are per round,
-and the median counts. Memory is the most that a process takes that only opens the export and runs it.
+The peer is the network as people run it in PyTorch: `torch.inference_mode()`, fp32, the default memory format, on
+images that are normalized already; the export takes images as they are. Both take turns, a round each; ratios are per
+round, and the median counts. Memory is the most that a process takes that only opens the export and runs it.
 """
 
 from __future__ import annotations
