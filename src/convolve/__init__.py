@@ -4,7 +4,7 @@ Every command of the command line is a function here, with the same options as k
 ``convolve.train("digits", network="lenet5_keras")``.
 """
 
-from convolve.api import compare, data, evaluate, explain, networks, predict, scratch, train
+from convolve.api import compare, data, evaluate, explain, export, networks, predict, scratch, train
 from convolve.errors import ConvolveError
 from convolve.tasks.registry import register_task
 
@@ -16,6 +16,7 @@ __all__ = [
     "data",
     "evaluate",
     "explain",
+    "export",
     "networks",
     "predict",
     "register_task",

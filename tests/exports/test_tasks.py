@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from tests.exports.test_steps import MEAN, STD, smooth
 pytest.importorskip("openvino")
 RUNTIME = choose("cpu", "fp32", threads=1)
 SIZES = ((40, 32), (90, 61), (33, 120))
+AS_THEY_ARE = ((64, 64), (40, 64), (64, 31))
+"""Sizes that a letterbox of 64x64 only pads: chance decides what is left of thousands of boxes by chance, unless the
+pixels are the same.
+"""
 
 
 def network(name: str, classes: int, size: tuple[int, int], scale: float = 1.0) -> Network:
@@ -60,11 +65,13 @@ def compiled(exported: TaskExport, preprocessing: Preprocessing, folder: Path, k
     return CompiledNetwork(folder / "network.xml", "fp32", 1)
 
 
-def compare(task: Task, preprocessing: Preprocessing, folder: Path, kind: str = "openvino") -> list[Any]:
+def compare(
+    task: Task, preprocessing: Preprocessing, folder: Path, sizes: Sequence[tuple[int, int]] = SIZES
+) -> list[Any]:
     exported = task.exported(preprocessing, RUNTIME)
-    graph, random = compiled(exported, preprocessing, folder, kind), np.random.default_rng(0)
+    graph, random = compiled(exported, preprocessing, folder, "openvino"), np.random.default_rng(0)
     found = []
-    for height, width in SIZES:
+    for height, width in sizes:
         images = ImageArray(smooth(random, height, width)[None], "x")
         run, export = exported.predict(images, 0), exported.answer(graph(images.array))
         found.append(exported.compare(run, export))
@@ -103,10 +110,10 @@ def test_masks_have_the_images_size(fit: Fit, tmp_path: Path) -> None:
 def test_boxes_are_suppressed_by_the_runs_rule(kind: Any, tmp_path: Path) -> None:
     task = Detect(detector(3), ("a", "b", "c"), SuppressionRule(kind, 0.3), threshold=0.2)
     preprocessing = Preprocessing(64, 64, 3, "letterbox", MEAN, STD)
-    found = compare(task, preprocessing, tmp_path)
+    found = compare(task, preprocessing, tmp_path, AS_THEY_ARE)
     answers = sum(each.answers for each in found)
     assert answers > 20
-    assert sum(each.changed for each in found) <= 0.05 * answers
+    assert sum(each.changed for each in found) <= 0.01 * answers
 
 
 def test_each_image_of_a_batch_has_its_boxes(tmp_path: Path) -> None:

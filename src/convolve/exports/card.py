@@ -61,11 +61,13 @@ class ExportCard:
     ``metrics`` are of this export, by split: `images`, `metrics` by name (None where undefined), and `intervals` by
     metric, two ends each, for those that have one. A split is only there if it was measured.
 
-    ``parity`` compares it with the run, image by image through decoding and resizing: `images`, `largest_difference`
-    (of probabilities; for boxes also `largest_shift` in pixels), `changed` (answers), `tolerance` (the fraction of
-    answers that may change), `fraction`. ``speed`` has the medians in milliseconds: `torch`, `export`, `ratio`,
-    `batch`, `threads`, `machine`. ``quantization`` is empty unless int8 was asked for: `images`, `drop` (points of the
-    headline metric), `kept` (whether the file is int8), `reason`, `left_in_float` (layers).
+    ``parity`` compares it with the run, image by image through decoding and resizing: `images`, `answers` (one of an
+    image, a pixel or an object), `changed`, `fraction` and `tolerance`, `largest_difference` of probabilities,
+    `largest_shift` of edges in pixels (None without boxes), and `gray_levels`, how far the inputs are apart on average
+    and at most since the run decodes JPEGs smaller. ``speed`` has `threads`, `torch_precision`, `processor`, and for
+    each of its `batches` the medians in milliseconds: `batch`, `torch`, `export`, `ratio`. ``quantization`` is empty
+    unless int8 was asked for: `images`, `drop` and `class_drop` in points, `gain` in speed, `kept` (whether the file is
+    int8), `reason`, `left_in_float` (layers), `attempts`. Of a file for PyTorch parity and speed are empty.
 
     ``notes`` are sentences on what the graph does not do exactly as the run. ``versions`` are those of the libraries
     that wrote it; ``files`` the digests of the folder's other files by name.

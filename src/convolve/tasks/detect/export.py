@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _SAME = 0.5
 """IoU from which on two boxes of a class are the same answer."""
+_SAME_EDGES = 0.5
+"""Pixels: boxes whose edges are no farther apart are the same answer whatever their IoU."""
 _NEAR = 0.05
 """How far below the threshold the other's score may lie."""
 
@@ -71,10 +73,9 @@ class BestCandidates(nn.Module):
         rows = (order // count)[..., None].expand(-1, -1, 4)
         boxes = found.boxes.where(proper[..., None], 0.0).gather(1, rows)
         scores = scores.where(scores >= LEAST_SCORE, 0.0)
-        apart = boxes
-        if self.per_class:
-            span = boxes.amax((1, 2)) - boxes.amin((1, 2)) + 1
-            apart = boxes + (classes * span[:, None])[..., None]
+        span = boxes.amax((1, 2)) - boxes.amin((1, 2)) + 1
+        moved = classes * span[:, None] if self.per_class else torch.zeros_like(scores)
+        apart = boxes + moved[..., None]  # of its own also where nothing moves: OpenVINO wants each output once
         return boxes, apart, scores, classes
 
 
@@ -163,7 +164,10 @@ def _matched(
     others = others.take(np.flatnonzero(others.scores >= threshold - _NEAR))
     if not len(shown.scores) or not len(others.scores):
         return np.full(len(shown.scores), -1, np.int64), np.zeros(0), np.zeros(0)
-    overlaps = intersection_over_union(shown.boxes, others.boxes) * (shown.classes[:, None] == others.classes)
+    overlaps = intersection_over_union(shown.boxes, others.boxes)
+    edges = np.abs(shown.boxes[:, None] - others.boxes).max(2)
+    overlaps[edges < _SAME_EDGES] = 1.0  # also of what lies outside of the image, and has no area in it
+    overlaps *= shown.classes[:, None] == others.classes
     best = overlaps.argmax(1)
     same = overlaps[np.arange(len(best)), best] >= _SAME
     apart = np.abs(shown.scores - others.scores[best])[same]
