@@ -51,46 +51,31 @@ def task_infos() -> list[TaskInfo]:
 
 def find_task(name: str) -> type[Task]:
     """The task of that name, imported only now. Raises `OptionError` for an unknown one."""
+    if name in _BUILT_IN:
+        task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
+        return task
     if name in _REGISTERED:
         return _REGISTERED[name]
-    if name not in _BUILT_IN:
-        raise _unknown(name)
-    task: type[Task] = importlib.import_module(f"convolve.tasks.{name}.task").TASK
-    return task
+    names = [*_BUILT_IN, *_REGISTERED]
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}."
+    raise OptionError(f"There is no task '{name}'; {hint}")
 
 
 def find_exported(name: str) -> type[ExportedTask]:
     """How exports of the task of that name are used, without torch. Raises `OptionError` for an unknown task, and for
     one that was registered from outside, which exports cannot have.
     """
-    if name in _REGISTERED:
-        raise OptionError(f"The task '{name}' has no exports; use the run itself.")
     if name not in _BUILT_IN:
-        raise _unknown(name)
+        raise OptionError(f"The task '{find_task(name).info.name}' has no exports; use the run itself.")
     exported: type[ExportedTask] = importlib.import_module(f"convolve.tasks.{name}.exported").EXPORTED
     return exported
 
 
-def find_info(name: str) -> TaskInfo:
-    """What is known of the task of that name without importing torch. Raises `OptionError` for an unknown one."""
-    if name in _REGISTERED:
-        return _REGISTERED[name].info
-    if name not in _BUILT_IN:
-        raise _unknown(name)
-    info: TaskInfo = importlib.import_module(f"convolve.tasks.{name}.options").INFO
-    return info
-
-
-def _unknown(name: str) -> OptionError:
-    names = [*_BUILT_IN, *_REGISTERED]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}."
-    return OptionError(f"There is no task '{name}'; {hint}")
-
-
 def build_options(task: str, use: TaskUse, values: Mapping[str, object]) -> Any:
     """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
-    info = find_info(task)
+    own = importlib.import_module(f"convolve.tasks.{task}.options") if task in _BUILT_IN else None
+    info = own.INFO if own else find_task(task).info  # a built-in task's without importing torch
     cls = getattr(info, _OPTIONS[use])
     known = {option.name for option in fields(cls)}
     unknown = [name for name in values if name not in known]
