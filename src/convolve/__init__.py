@@ -4,7 +4,7 @@ Every command of the command line is a function here, with the same options as k
 ``convolve.train("digits", network="lenet5_keras")``.
 """
 
-from convolve.api import compare, convert, data, evaluate, explain, networks, predict, scratch, train
+from convolve.api import compare, convert, data, evaluate, explain, export, networks, predict, scratch, train
 from convolve.errors import ConvolveError
 from convolve.tasks.registry import register_task
 
@@ -17,6 +17,7 @@ __all__ = [
     "data",
     "evaluate",
     "explain",
+    "export",
     "networks",
     "predict",
     "register_task",

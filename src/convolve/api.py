@@ -292,11 +292,12 @@ def evaluate(
     fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Evaluated:
-    """Evaluate a trained network on a split or on other data, and write a report.
+    """Evaluate a trained network, or an export of one, on a split or on other data, and write a report.
 
     Args:
-        run: Folder of the run.
-        data: Other data to evaluate on, with the run's classes or some of them; by default the run's own.
+        run: Folder of the run, or of an export.
+        data: Other data to evaluate on, with the run's classes or some of them; by default the run's own. An export
+            has none of its own.
         split: Split to evaluate on; by default the run's test split, and all of other data.
         report: File of the report; by default `evaluation.html` in the run's folder.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -332,10 +333,10 @@ def predict(
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
-    """Predict images with a trained network.
+    """Predict images with a trained network, or with an export of one.
 
     Args:
-        run: Folder of the run.
+        run: Folder of the run, or of an export.
         images: Images and folders of images; `-` reads their names from standard input, one per line.
         csv: Also write the predictions to this file.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -484,10 +485,10 @@ def compare(
     fast_convolutions: bool | None = None,
     progress: bool = True,
 ) -> Comparison:
-    """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed.
+    """Put runs, exports and networks side by side: accuracy against multiply-adds, parameters and measured speed.
 
     Args:
-        runs: Folders of runs, or names of networks with their published accuracy; two or more.
+        runs: Folders of runs and of exports, or names of networks with their published accuracy; two or more.
         figure: Draw accuracy against cost into this file (.svg or .png).
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was

@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 NETWORK_FILES: Final = (".cfg", ".json")
 """How the name of a file ends that describes a network: Darknet's, and a converted run's own."""
+EXPORT_CARD: Final = "card.json"
+"""The file by which the folder of an export is known."""
 TaskUse = Literal["train", "predict", "data"]
 """The commands that take options of tasks."""
 Fit = Literal["crop", "letterbox", "stretch", "tiles"]

@@ -73,6 +73,10 @@ class RunError(ConvolveError):
     """A run's folder that is missing, incomplete or damaged."""
 
 
+class ExportError(ConvolveError):
+    """A run that cannot be exported as asked, or an export's folder that is missing, incomplete or damaged."""
+
+
 class ExplainError(ConvolveError):
     """A question that cannot be asked of a network: a method, stage or class that it does not have."""
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from convolve import runtime
 from convolve.choices import Precision
 from convolve.errors import OptionError
 from convolve.runtime import Runtime, choose, describe_machine, keep_large_blocks, memory_budget
@@ -20,7 +19,7 @@ LARGE = 10**9
 
 def pretend(monkeypatch: pytest.MonkeyPatch, processor: str, flags: str, architecture: str = "x86_64") -> None:
     entries = {"model name": processor, "flags": flags, "Features": flags}
-    monkeypatch.setattr(runtime, "_cpuinfo", entries.get)
+    monkeypatch.setattr("convolve.processor.cpuinfo", entries.get)
     monkeypatch.setattr(platform, "machine", lambda: architecture)
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from convolve import processor
 from convolve.choices import Precision
 from convolve.errors import OptionError
 from convolve.runtime.convolutions import FastConvolutions
@@ -30,7 +31,6 @@ channels-last."""
 TIMED_BATCH = 16
 """Images in a forward pass whose time is told to people."""
 _ROUNDS, _ENOUGH_SECONDS = 5, 2.0
-_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _FRACTION_OF_MEMORY = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_BLOCK, _LARGEST_IN_FP32 = 1 << 30, 16 << 20
@@ -98,11 +98,11 @@ def choose(
     if device is None:
         device_reason = "the only device" if where == "cpu" else "a GPU is present"
     if threads is not None and threads < 1:
-        raise OptionError(f"threads cannot be {threads}; give a number from 1 to {_CORES}.")
+        raise OptionError(f"threads cannot be {threads}; give a number from 1 to {processor.CORES}.")
     small = where == "cpu" and macs is not None and macs < SMALL
     chosen, precision_reason = _precision(where, precision, small, trained_in)
     layout = "default memory format: the network is small" if small else "channels-last: faster convolutions"
-    count = threads or _CORES
+    count = threads or processor.CORES
     counted = f"{count} thread{'s' if count > 1 else ''}: " + ("as requested" if threads else "one per core")
     possible = where == "cpu" and chosen == "fp32" and not small
     fast, fast_reason = _fast_convolutions(fast_convolutions) if possible else (False, "")
@@ -162,8 +162,8 @@ def forward_seconds(
 def describe_machine() -> dict[str, Any]:
     """Where a run was made, for its manifest: processor, cores, memory, system and versions."""
     return {
-        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
-        "cores": _CORES,
+        "processor": processor.cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cores": processor.CORES,
         "memory_bytes": int(memory_budget() / _FRACTION_OF_MEMORY),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "system": platform.platform(),
@@ -199,17 +199,7 @@ def _fast_bfloat16(device: str) -> tuple[bool, str]:
         return fast, "the GPU multiplies in it" if fast else "the GPU has no bfloat16"
     if device == "mps":
         return False, "the safe choice on Apple's GPUs"
-    flags = {*_cpuinfo("flags").split(), *_cpuinfo("Features").split()}  # empty where the system is not Linux
-    if "amx_bf16" in flags:
-        return True, "the processor has AMX"
-    if platform.machine().lower() in ("aarch64", "arm64"):
-        fast = "bf16" in flags
-        return fast, "the processor has Arm BF16" if fast else "the processor has no bfloat16"
-    if "avx512_bf16" not in flags:
-        return False, "the processor has no bfloat16"
-    if "Intel" in _cpuinfo("model name"):
-        return False, "Intel's AVX512-BF16 without AMX is slower than its fp32"
-    return True, "the processor has AVX512-BF16"
+    return processor.fast_bfloat16()
 
 
 def _fast_convolutions(requested: bool | None) -> tuple[bool, str]:
@@ -221,13 +211,6 @@ def _fast_convolutions(requested: bool | None) -> tuple[bool, str]:
         return False, "the usual convolutions: this PyTorch has no MKL" if requested else ""
     if requested is not None:
         return requested, f"{'fast' if requested else 'the usual'} convolutions: as requested"
-    if "avx512f" in _cpuinfo("flags").split() and "Intel" not in _cpuinfo("model name"):
+    if "avx512f" in processor.cpuinfo("flags").split() and "Intel" not in processor.cpuinfo("model name"):
         return False, ""
     return True, "fast convolutions: wide 3x3 ones by Winograd's filtering, with a quarter of the products"
-
-
-def _cpuinfo(entry: str) -> str:
-    """What Linux says of the first processor; nothing elsewhere."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == entry), "")

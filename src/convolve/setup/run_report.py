@@ -34,12 +34,6 @@ def write_run_report(
     """
     manifest, recipe = run.manifest, run.recipe
     document = to_sections(recipe) | {manifest.task: dict(recipe.task_options)}
-    measured = f"Measured on the {evaluation.split} split: {format_count(evaluation.images, 'images')}"
-    classes = manifest.data["summary"].get("classes", 0)
-    if classes > 1:
-        measured += f", {classes:,} classes"
-    if evaluation.images < _FEW:
-        measured += ". So few images give rough estimates: small differences between runs may be chance."
     general = (
         *((training_section(training),) if training.epochs else ()),
         fact_section("data", "Data", fact_lists(manifest.data["summary"]), manifest.data.get("warnings", ())),
@@ -48,12 +42,22 @@ def write_run_report(
     )
     report = Report(
         title=f"{recipe.network} on {Path(recipe.data).name or recipe.data}" if recipe.data else f"{recipe.network}",
-        subtitle=measured,
+        subtitle=measured_on(evaluation, manifest.data["summary"].get("classes", 0)),
         headlines=tuple(headlines),
         sections=(*sections, *general),
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
     write_report(path, report)
+
+
+def measured_on(evaluation: Evaluation, classes: int) -> str:
+    """How many images an evaluation is of, and what that means."""
+    measured = f"Measured on the {evaluation.split} split: {format_count(evaluation.images, 'images')}"
+    if classes > 1:
+        measured += f", {classes:,} classes"
+    if evaluation.images < _FEW:
+        measured += ". So few images give rough estimates: small differences between runs may be chance."
+    return measured
 
 
 def read_training(run: Run, listener: Listener) -> Training:

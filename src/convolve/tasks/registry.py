@@ -16,6 +16,7 @@ from convolve.options import Option, build, descriptions, fields
 from convolve.tasks.info import TaskInfo
 
 if TYPE_CHECKING:
+    from convolve.tasks.exported_task import ExportedTask
     from convolve.tasks.task import Task
 
 _BUILT_IN = ("classify", "detect", "segment")
@@ -61,9 +62,20 @@ def find_task(name: str) -> type[Task]:
     raise OptionError(f"There is no task '{name}'; {hint}")
 
 
+def find_exported(name: str) -> type[ExportedTask]:
+    """How exports of the task of that name are used, without torch. Raises `OptionError` for an unknown task, and for
+    one that was registered from outside, which exports cannot have.
+    """
+    if name not in _BUILT_IN:
+        raise OptionError(f"The task '{find_task(name).info.name}' has no exports; use the run itself.")
+    exported: type[ExportedTask] = importlib.import_module(f"convolve.tasks.{name}.exported").EXPORTED
+    return exported
+
+
 def build_options(task: str, use: TaskUse, values: Mapping[str, object]) -> Any:
     """A task's own options from their values by name. Raises `OptionError` for one that the task does not have."""
-    info = find_task(task).info
+    own = importlib.import_module(f"convolve.tasks.{task}.options") if task in _BUILT_IN else None
+    info = own.INFO if own else find_task(task).info  # a built-in task's without importing torch
     cls = getattr(info, _OPTIONS[use])
     known = {option.name for option in fields(cls)}
     unknown = [name for name in values if name not in known]

@@ -7,17 +7,18 @@ changes. `tests/tasks/mean_color.py` is a complete one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from convolve.datasets.batches import Batches, Examples
 from convolve.datasets.cache import PixelSource
-from convolve.errors import OptionError
+from convolve.errors import ExportError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.info import TaskInfo
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.explainers.explanation_targets import ExplanationTargets
+    from convolve.interop.exportable import Exportable
     from convolve.reports.report import Headline, Section
 
 
@@ -141,6 +143,44 @@ class Predictor(Protocol):
 
     def finish(self, predictions: Sequence[Any]) -> Path | None:
         """Write what belongs to all images together, once all are predicted; its path, or None for nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class AnswerDifference:
+    """How far an exported network's answer for an image is from the run's: of so many ``answers`` (an image has one, or
+    one for each pixel or object) how many are others, how far apart two probabilities are at most, and, of boxes, how
+    far two edges are, in pixels.
+    """
+
+    answers: int
+    changed: int
+    largest: float
+    shift: float | None = None
+
+
+class TaskExport(Protocol):
+    """A task's network to be exported, and how its export is held against the run. ``class_metric`` is what of each
+    class must not fall when the export's numbers become smaller, by its name in `Evaluation.as_json`.
+    """
+
+    part: Exportable
+    class_metric: str
+
+    def predict(self, images: Images, index: int) -> Any:
+        """The run's answer for an image, as the run predicts it. Raises `ImageError`."""
+        ...
+
+    def answer(self, found: Mapping[str, npt.NDArray[Any]]) -> Any:
+        """The export's answer from what leaves its graph for a batch of one image."""
+        ...
+
+    def compare(self, run: Any, export: Any) -> AnswerDifference:
+        """Hold one answer against another."""
+        ...
+
+    def evaluate(self, data: EvaluationData, answers: Iterable[tuple[int, Any]]) -> Evaluation:
+        """Every metric of a split, from the export's answers for images of the dataset, by index."""
         ...
 
 
@@ -305,6 +345,13 @@ class Task(ABC):
     @abstractmethod
     def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: Any) -> Predictor:
         """How images of any size are predicted, by its own options."""
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
+        """The task's network to be exported, and the run that it is held against. Raises `ExportError`."""
+        del preprocessing, runtime
+        raise ExportError(
+            f"A run of the task '{self.info.name}' cannot be exported; add `exported` to the class of the task."
+        )
 
     @abstractmethod
     def report(

@@ -61,7 +61,7 @@ class Record:
         """The file's text, with a digest of its own content."""
         document = {**dataclasses.asdict(self.manifest), "recipe": self.recipe, "digests": dict(self.digests)}
         document = parse_json(json.dumps(document))  # as it will be read
-        document["digests"][MANIFEST] = _digest_of_document(document)
+        document["digests"][MANIFEST] = digest_of_document(document)
         return json.dumps(document, ensure_ascii=False, indent=2)
 
 
@@ -75,7 +75,7 @@ def parse_record(content: bytes) -> Record:
         raise ValueError("its digests or its recipe are of another kind")
     own = digests.pop(MANIFEST, None)
     sealed = {**document, "recipe": recipe, "digests": digests}
-    if own != _digest_of_document(sealed) and (own or digests or recipe):
+    if own != digest_of_document(sealed) and (own or digests or recipe):
         raise ValueError("its content does not match its digest")
     return Record(_manifest(document), recipe, digests)
 
@@ -94,7 +94,7 @@ def is_number(value: object) -> bool:
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
-def _digest_of_document(document: Mapping[str, Any]) -> str:
+def digest_of_document(document: Mapping[str, Any]) -> str:
     """The same for any order of entries and any white space."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
@@ -118,10 +118,11 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     _check_runtime(document["runtime"])
     _check_data(document["data"])
     _check_results(document["results"])
-    return Manifest(**{**document, "preprocessing": _preprocessing(document["preprocessing"])})
+    return Manifest(**{**document, "preprocessing": parse_preprocessing(document["preprocessing"])})
 
 
-def _preprocessing(document: Mapping[str, Any]) -> Preprocessing:
+def parse_preprocessing(document: Mapping[str, Any]) -> Preprocessing:
+    """The preprocessing that a file holds. Raises `ValueError`."""
     sides = [document.get(name) for name in ("height", "width", "channels")]
     if not all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in sides):
         raise ValueError("preprocessing has no height, width or channels")

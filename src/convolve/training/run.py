@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from convolve.choices import NETWORK_FILES
+from convolve.choices import EXPORT_CARD, NETWORK_FILES
 from convolve.errors import OptionError, RunError
 from convolve.files import atomic_write, shell_quote, write_text
 from convolve.training.manifest import MANIFEST, Manifest, Record, digest_of_file, is_number, parse_record
@@ -192,6 +192,11 @@ def open_run(folder: Path) -> Run:
     if not is_file(path):
         if (folder / CHECKPOINTS).is_dir():
             raise taken(folder)
+        if is_file(folder / EXPORT_CARD):
+            raise RunError(
+                f"{folder} is an export, which can only predict, be evaluated and be compared; give the run that it "
+                "was made from."
+            )
         raise RunError(
             f"{folder} is not a run: it has no manifest.json; give the folder that `convolve train` reported."
         )

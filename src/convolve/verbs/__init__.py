@@ -8,9 +8,9 @@ from typing import Any
 
 from convolve.command import Command
 from convolve.progress import silent
-from convolve.verbs import compare, convert, data, evaluate, explain, networks, predict, scratch, train
+from convolve.verbs import compare, convert, data, evaluate, explain, export, networks, predict, scratch, train
 
-_MODULES = (data, networks, train, evaluate, predict, explain, compare, convert, scratch)
+_MODULES = (data, networks, train, evaluate, predict, explain, compare, convert, export, scratch)
 COMMANDS: dict[str, Command[Any, Any]] = {module.COMMAND.name: module.COMMAND for module in _MODULES}
 
 

@@ -1,4 +1,4 @@
-"""`convolve compare`: runs and networks side by side, accuracy against cost."""
+"""`convolve compare`: runs, exports and networks side by side, accuracy against cost."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _ACCURACY = "accuracy"
 
 @dataclass(frozen=True)
 class Compare:
-    """Put runs and networks side by side: accuracy against multiply-adds, parameters and measured speed."""
+    """Put runs, exports and networks side by side: accuracy against multiply-adds, parameters and measured speed."""
 
     runs: tuple[str, ...]
-    """Folders of runs, or names of networks with their published accuracy; two or more."""
+    """Folders of runs and of exports, or names of networks with their published accuracy; two or more."""
     _: KW_ONLY
     figure: Path | None = None
     """Draw accuracy against cost into this file (.svg or .png)."""
@@ -84,7 +84,9 @@ class Comparison:
 
 
 def run(options: Compare, listener: Listener) -> Comparison:
-    """Read the metrics of runs and cards and time their networks here, in turn. Raises `RunError`, `NetworkError`."""
+    """Read the metrics of runs and cards and time their networks here, in turn. Raises `RunError`, `ExportError` and
+    `NetworkError`.
+    """
     from convolve.models import Card
     from convolve.reports.figure_file import check_figure, write_figure
 
@@ -99,6 +101,8 @@ def run(options: Compare, listener: Listener) -> Comparison:
         listener(Progress("compare", index, len(found), options.runs[index]))
         if isinstance(one, Card):
             rows.append(_compare_card(one, options.runtime))
+        elif isinstance(one, Path):
+            rows.append(_compare_export(one, options.runtime))
         else:
             rows.append(_compare_run(one, options.runtime, listener))
     listener(Progress("compare", len(found), len(found)))
@@ -138,11 +142,16 @@ def render(result: Comparison) -> Iterator[RenderableType]:
         yield f"figure  {result.figure}"
 
 
-def _find(name: str) -> Run | Card:
-    """The run in that folder, or the card of the network of that name. Raises `RunError` when it is neither."""
+def _find(name: str) -> Run | Card | Path:
+    """The run in that folder, the folder if it is an export, or the card of the network of that name. Raises `RunError`
+    when it is none of them.
+    """
     from convolve import models
+    from convolve.exports.card import is_export
     from convolve.training.run import open_run
 
+    if is_export(Path(name)):
+        return Path(name)
     if Path(name).is_dir():
         return open_run(Path(name))
     try:
@@ -188,6 +197,31 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
         macs=summary.macs,
         latency=latency,
         speed=speed,
+    )
+
+
+def _compare_export(folder: Path, options: RuntimeOptions) -> ComparedNetwork:
+    """The headline metric that an export's card holds, and the speed of the export, which takes images as they are."""
+    from convolve.exports.engine import TIMED_BATCH
+    from convolve.setup.exported import open_export
+
+    export = open_export(folder, options)
+    card, metric = export.card, export.task.monitored
+    split = next((name for name in ("test", "validation", *card.metrics) if name in card.metrics), None)
+    measured = card.metrics[split] if split else {"images": None, "metrics": {}}
+    shape = card.input.height, card.input.width, card.input.channels
+    return ComparedNetwork(
+        run=str(folder),
+        network=card.network,
+        data=str(card.source.get("data") or ""),
+        split=split or "",
+        images=measured["images"],
+        metric=export.task.info.metric_titles.get(metric, metric),
+        value=measured["metrics"].get(metric),
+        parameters=card.parameters,
+        macs=card.macs,
+        latency=1000 * export.engine.seconds(shape, 1),
+        speed=TIMED_BATCH / export.engine.seconds(shape, TIMED_BATCH),
     )
 
 
@@ -240,7 +274,10 @@ def _remarks(result: Comparison) -> Iterator[str]:
     if converted:
         verb = "was" if len(converted) == 1 else "were"
         yield f"{', '.join(converted)} {verb} converted and not measured; `convolve evaluate RUN DATA` does that."
-    unknown = [row.network for row in result.runs if row.value is None and row.split != CONVERTED]
+    unmeasured = [row.run for row in result.runs if row.value is None and row.split not in (PUBLISHED, CONVERTED)]
+    if unmeasured:
+        yield f"{', '.join(unmeasured)}: nothing says how good it is; measure with `convolve evaluate`."
+    unknown = [row.network for row in result.runs if row.value is None and row.split == PUBLISHED]
     if unknown:
         verb = "has" if len(unknown) == 1 else "have"
         yield f"{', '.join(unknown)} {verb} no published top-1 error on ILSVRC-2012, and so no accuracy here."

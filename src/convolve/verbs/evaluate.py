@@ -1,4 +1,4 @@
-"""`convolve evaluate`: how good a run's network is."""
+"""`convolve evaluate`: how good the network of a run or of an export is."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Evaluate a trained network on a split or on other data, and write a report."""
+    """Evaluate a trained network, or an export of one, on a split or on other data, and write a report."""
 
     run: Path
-    """Folder of the run."""
+    """Folder of the run, or of an export."""
     data: Annotated[str | None, PathLike()] = None
-    """Other data to evaluate on, with the run's classes or some of them; by default the run's own."""
+    """Other data to evaluate on, with the run's classes or some of them; by default the run's own. An export has none
+    of its own."""
     _: KW_ONLY
     split: Literal["train", "validation", "test", "all"] | None = None
     """Split to evaluate on; by default the run's test split, and all of other data."""
@@ -57,17 +58,24 @@ class Evaluated:
 
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
-    """Evaluate. Raises `RunError`, and `DataError` when the data does not fit the run."""
+    """Evaluate. Raises `RunError`, `ExportError`, and `DataError` when the data does not fit."""
+    from convolve.exports.card import is_export
     from convolve.files import check_replaceable, link_target
     from convolve.marks import is_page
-    from convolve.setup.restore import open_evaluation_data, restore_task
-    from convolve.setup.run_report import read_training, write_run_report
-    from convolve.training.run import open_run
 
     path = options.run / "evaluation.html"
     if options.report:
         path = link_target(options.report)
         check_replaceable(path, is_page, "page that convolve wrote")
+    evaluate = _evaluate_export if is_export(options.run) else _evaluate_run
+    return evaluate(options, path, listener)
+
+
+def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
+    from convolve.setup.restore import open_evaluation_data, restore_task
+    from convolve.setup.run_report import read_training, write_run_report
+    from convolve.training.run import open_run
+
     trained = open_run(options.run)
     training = read_training(trained, listener)
     task, runtime = restore_task(trained, options.runtime, listener)
@@ -75,6 +83,18 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
     evaluation = task.evaluate(data)
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     write_run_report(path, trained, training, evaluation, headlines, sections)
+    return Evaluated(evaluation, options.report or path, headlines, sections)
+
+
+def _evaluate_export(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
+    from convolve.setup.export_report import write_export_report
+    from convolve.setup.exported import evaluate_export, open_export, select_split
+
+    export = open_export(options.run, options.runtime, "many")
+    dataset, split, indices = select_split(export, options.data, options.split)
+    evaluation = evaluate_export(export, dataset, split, indices, listener)
+    headlines, sections = export.task.report(evaluation, dataset)
+    write_export_report(path, export, evaluation, headlines, sections)
     return Evaluated(evaluation, options.report or path, headlines, sections)
 
 

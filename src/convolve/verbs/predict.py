@@ -1,4 +1,4 @@
-"""`convolve predict`: what a run's network predicts for images."""
+"""`convolve predict`: what the network of a run or of an export predicts for images."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.datasets.images import ImageFiles
+    from convolve.tasks.exported_task import ExportedPredictor
     from convolve.tasks.task import Prediction, Predictor
 
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict images with a trained network."""
+    """Predict images with a trained network, or with an export of one."""
 
     run: Path
-    """Folder of the run."""
+    """Folder of the run, or of an export."""
     images: tuple[str, ...]
     """Images and folders of images; `-` reads their names from standard input, one per line."""
     _: KW_ONLY
@@ -72,17 +73,30 @@ class Predictions:
 
 
 def run(options: Predict, listener: Listener) -> Predictions:
-    """Predict every image. Raises `RunError`, and `DataError` when no image is found or none can be read."""
-    from convolve.datasets.layouts.table_cells import is_predictions
+    """Predict every image. Raises `RunError`, `ExportError`, and `DataError` when no image is found or none can be
+    read.
+    """
+    from convolve.exports.card import is_export
+
+    if options.csv:
+        from convolve.datasets.layouts.table_cells import is_predictions
+        from convolve.files import check_replaceable
+
+        check_replaceable(options.csv, is_predictions, "table of predictions that convolve wrote")
+    images = find_images(options.images)
+    predict = _predict_by_export if is_export(options.run) else _predict_by_run
+    result = predict(options, images, listener)
+    if options.csv:
+        _write_csv(options.csv, result)
+    return result
+
+
+def _predict_by_run(options: Predict, images: ImageFiles, listener: Listener) -> Predictions:
     from convolve.datasets.parallel import reader_threads
-    from convolve.files import check_replaceable
     from convolve.setup.restore import restore_task
     from convolve.tasks.registry import build_options
     from convolve.training.run import open_run
 
-    if options.csv:
-        check_replaceable(options.csv, is_predictions, "table of predictions that convolve wrote")
-    images = find_images(options.images)
     trained = open_run(options.run)
     own = build_options(trained.manifest.task, "predict", options.task_options)
     task, runtime = restore_task(trained, options.runtime, listener)
@@ -99,12 +113,32 @@ def run(options: Predict, listener: Listener) -> Predictions:
                 name = images.name(index)
                 predictions.append(predictor.unreadable(name, broken[index]) if index in broken else next(batch))
             listener(Progress("predict", len(predictions), len(images)))
+    return _gathered(predictor, predictions)
+
+
+def _predict_by_export(options: Predict, images: ImageFiles, listener: Listener) -> Predictions:
+    """Without torch."""
+    from convolve.setup.exported import MANY, Unreadable, open_export, run_export
+
+    export = open_export(options.run, options.runtime, "many" if len(images) >= MANY else "one")
+    own = export.task_options("predict", options.task_options)
+    predictor = export.task.predictor(own, export.engine.outputs)
+    predictions: list[Prediction] = []
+    for found in run_export(export, images, range(len(images)), predictor.read):
+        name = images.name(found.index)
+        if isinstance(found, Unreadable):
+            predictions.append(predictor.unreadable(name, found.reason))
+        else:
+            predictions.append(predictor.predict(name, found))
+        listener(Progress("predict", len(predictions), len(images)))
+    return _gathered(predictor, predictions)
+
+
+def _gathered(predictor: Predictor | ExportedPredictor, predictions: Sequence[Prediction]) -> Predictions:
+    """All predictions, and what belongs to all of them together. Raises `DataError` when no image could be read."""
     if all(prediction.error for prediction in predictions):
         raise DataError(f"None of the images can be read; the first: {predictions[0].error}")
-    result = Predictions(tuple(predictions), predictor.finish(predictions), predictor.total(predictions))
-    if options.csv:
-        _write_csv(options.csv, result)
-    return result
+    return Predictions(tuple(predictions), predictor.finish(predictions), predictor.total(predictions))
 
 
 def render(result: Predictions) -> Iterator[RenderableType]:

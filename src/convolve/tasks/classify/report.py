@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convolve.explainers.methods import default_method
+from convolve.explainers.methods import Method, default_method
 from convolve.metrics.calibration import Reliability
 from convolve.metrics.ranking import nanmean
 from convolve.reports.heatmaps import ramp_uri
@@ -22,10 +22,10 @@ from convolve.reports.sections import ClassColumn, class_section, confusion_sect
 from convolve.runtime import Runtime
 from convolve.tasks.classify.evaluation import ClassResults, Evaluation
 from convolve.tasks.classify.gallery import Selection, limit_bytes
-from convolve.tasks.classify.heatmaps import compute_heatmaps
+from convolve.tasks.classify.heatmaps import Heatmaps, compute_heatmaps
 from convolve.tasks.classify.options import INFO
 from convolve.tasks.classify.task import Classify
-from convolve.values import Dataset, Preprocessing
+from convolve.values import Dataset, Images, Preprocessing
 
 _HOME = "convolve.tasks.classify"
 _LARGEST_MATRIX = 15
@@ -50,19 +50,29 @@ def report_sections(
     task: Classify, evaluation: Evaluation, dataset: Dataset, runtime: Runtime, preprocessing: Preprocessing
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation. Images beyond 6 MB are left out, those of the matrix's cells first."""
-    classes, predictions = evaluation.classes, evaluation.predictions
+    predictions = evaluation.predictions
     images = dataset.images.take(predictions.indices)
     selection = Selection.of(predictions.targets, predictions.scores)
     heatmaps = compute_heatmaps(task, runtime, images, preprocessing, selection.heatmap_classes())
+    method, _ = default_method(task.network)
+    return headlines(evaluation), _sections(evaluation, images, selection, heatmaps, method if heatmaps else None)
+
+
+def plain_sections(evaluation: Evaluation, dataset: Dataset) -> tuple[Section, ...]:
+    """The same sections of an evaluation without a network, and so without heatmaps."""
+    predictions = evaluation.predictions
+    selection = Selection.of(predictions.targets, predictions.scores)
+    return _sections(evaluation, dataset.images.take(predictions.indices), selection, {}, None)
+
+
+def _sections(
+    evaluation: Evaluation, images: Images, selection: Selection, heatmaps: Heatmaps, method: Method | None
+) -> tuple[Section, ...]:
+    classes = evaluation.classes
     mistakes = limit_bytes(selection.examples(images, selection.mistakes, heatmaps, _LARGE), _BYTES)
     rest = _BYTES - sum(example.size for example in mistakes)
     examples = limit_bytes(selection.examples(images, selection.cells, heatmaps, _SMALL), rest)
-    method, _ = default_method(task.network)
-    shared = {
-        "names": classes.names,
-        "method": method if heatmaps else None,
-        "ramp": ramp_uri(method.signed) if heatmaps else "",
-    }
+    shared = {"names": classes.names, "method": method, "ramp": ramp_uri(method.signed) if method else ""}
     sections: list[Section] = []
     if classes.matrix is not None:
         plain = confusion_section(classes.names, classes.matrix, "images")
@@ -75,7 +85,7 @@ def report_sections(
     columns = (*precision_recall_columns(classes.metrics), *_ranking_columns(classes))
     sections.append(class_section(classes.names, classes.metrics.support, "images", columns))
     sections.append(_calibration_section(evaluation))
-    return headlines(evaluation), tuple(sections)
+    return tuple(sections)
 
 
 def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:

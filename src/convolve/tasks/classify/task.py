@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,11 @@ from convolve.datasets.labels import Labels
 from convolve.errors import DataError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
+from convolve.tasks.classify.classes import conform
 from convolve.tasks.classify.confidence import Confidence, fit_confidence
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate, measure
 from convolve.tasks.classify.options import INFO, ClassifyOptions, ClassifyPredictOptions
-from convolve.tasks.classify.prediction import ClassPredictor
+from convolve.tasks.classify.predictor import ClassPredictor
 from convolve.tasks.task import EvaluationData, Task, restore_classes
 from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
 from convolve.training.evaluation import evaluation_mode
@@ -28,6 +29,7 @@ from convolve.values import Batch, Dataset, Floats, GroundTruth, Indices, Prepro
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.reports.report import Headline, Section
+    from convolve.tasks.classify.export import ClassExport
 
 AUXILIARY_WEIGHT = 0.3
 """Weight of an auxiliary head's loss in the total (Szegedy et al. 2014, section 5)."""
@@ -181,20 +183,7 @@ class Classify(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this classifier's classes, as flags where it is multi-label. Raises `DataError`."""
-        labels = cast(Labels, dataset.ground_truths["labels"])
-        if labels.multi_label and not self.multi_label:
-            raise DataError(
-                f"{dataset.root} is multi-label, but the run was trained with one label per image; use other data."
-            )
-        unknown = [name for name in labels.classes if name not in self.classes]
-        if unknown:
-            raise DataError(
-                f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(self.classes)}."
-            )
-        if self.multi_label and not labels.multi_label:
-            labels = Labels(np.eye(len(labels.classes), dtype=np.uint8)[labels.values], labels.classes)
-        ground_truths = {**dataset.ground_truths, "labels": labels.with_classes(self.classes)}
-        return replace(dataset, ground_truths=ground_truths)
+        return conform(dataset, self.classes, self.multi_label)
 
     def calibrate(self, validation: EvaluationData) -> Classify:
         """The classifier with the temperature and the reject threshold that the validation split gives."""
@@ -210,6 +199,12 @@ class Classify(Task):
     ) -> ClassPredictor:
         """How images of any size are classified."""
         return ClassPredictor(self, runtime, preprocessing, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> ClassExport:
+        """The network with the probabilities after it."""
+        from convolve.tasks.classify.export import ClassExport
+
+        return ClassExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

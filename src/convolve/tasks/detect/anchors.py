@@ -12,14 +12,13 @@ import torch
 from convolve.datasets.boxes import Boxes
 from convolve.datasets.input_boxes import input_matrices
 from convolve.layers.anchors import fit_anchors, mean_best_overlap
-from convolve.reports.drawing import as_svg
-from convolve.reports.report import Section, format_count
-from convolve.tasks.detect.charts import anchor_figure
 from convolve.tasks.detect.options import DetectDataOptions
 from convolve.values import Dataset, Floats, Indices, Preprocessing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from convolve.reports.report import Section
 
 ANCHOR_SEED = 0
 USUAL = 9
@@ -44,6 +43,8 @@ class FoundAnchors:
 
     def to_console(self) -> Iterator[RenderableType]:
         """One line."""
+        from convolve.reports.report import format_count
+
         sizes = ", ".join(f"{width:.0f}x{height:.0f}" for width, height in self.anchors.tolist())
         yield (
             f"{format_count(len(self.anchors), 'anchors')} at {self.size[1]}x{self.size[0]}: {sizes}; "
@@ -69,6 +70,10 @@ def find_anchors(dataset: Dataset, preprocessing: Preprocessing, options: Detect
 
 def anchor_section(sides: Floats, anchors: Floats) -> Section:
     """Widths and heights of boxes (M, 2) and of anchors (A, 2), in pixels of the input, and how well they fit."""
+    from convolve.reports.drawing import as_svg
+    from convolve.reports.report import Section, format_count
+    from convolve.tasks.detect.charts import anchor_figure
+
     context = {
         "figure": as_svg(anchor_figure(sides, anchors), "anchors"),
         "fit": mean_best_overlap(torch.from_numpy(sides), torch.from_numpy(anchors)),

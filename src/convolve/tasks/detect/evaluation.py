@@ -157,17 +157,28 @@ class BoxEvaluator:
 
 def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
     """Predict the images by the task's own rule and measure in their own pixels; unreadable ones are left out."""
-    objects, detections, images = detect_split(task, data)
-    count, threshold = len(task.classes), task.threshold
+    return measure_detections(task.classes, data.split, task.threshold, *detect_split(task, data))
+
+
+def measure_detections(
+    names: tuple[str, ...],
+    split: str,
+    threshold: float,
+    objects: ObjectBoxes,
+    detections: Detections,
+    images: Indices,
+) -> Evaluation:
+    """Every metric of images, (N,) given by their indices in the dataset; objects and detections count them from 0."""
+    count = len(names)
     coco, voc = coco_metrics(objects, detections, count), voc_metrics(objects, detections, count)
     judged = judge_detections(objects, detections, count)
     found = count_detections(judged, threshold)
     metrics = coco.summary()
     metrics |= {"voc_ap50": voc.mean_area, "voc_ap50_11": voc.mean_eleven_point, **_micro_metrics(found)}
     return Evaluation(
-        split=data.split,
+        split=split,
         images=len(images),
-        names=task.classes,
+        names=names,
         metrics={"ap50": coco.ap50, **metrics},
         coco=coco,
         voc=voc,
@@ -208,17 +219,21 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
     sizes = ground_truth.sizes[images]
     matrices = input_matrices(sizes, data.preprocessing)
     boxes = to_image(inputs.boxes, matrices[inputs.images], sizes[inputs.images])
+    found_boxes = Detections(boxes, inputs.scores, inputs.classes, inputs.images)
+    return objects_of(ground_truth, images), found_boxes, images
+
+
+def objects_of(ground_truth: Boxes, images: Indices) -> ObjectBoxes:
+    """The objects of some images, which are numbered from 0; what is difficult counts as a crowd."""
     rows, image = ground_truth.rows(images)
-    crowd = ground_truth.crowd[rows] | ground_truth.difficult[rows]
-    objects = ObjectBoxes(
+    return ObjectBoxes(
         ground_truth.boxes[rows],
         ground_truth.class_indices[rows],
         image,
         ground_truth.areas[rows],
-        crowd,
+        ground_truth.crowd[rows] | ground_truth.difficult[rows],
         ground_truth.difficult[rows],
     )
-    return objects, Detections(boxes, inputs.scores, inputs.classes, inputs.images), images
 
 
 def _count_unseen(objects: ObjectBoxes, images: Indices, data: EvaluationData) -> int:

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 
 from convolve.datasets.class_colors import class_color
-from convolve.datasets.preprocess import least_side, normalize
 from convolve.files import atomic_write, check_replaceable, write_text
 from convolve.marks import OVERLAY, has_mark, save_jpeg
-from convolve.runtime import Runtime
+from convolve.metrics.boxes import BoxArray
 from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.options import DetectPredictOptions
-from convolve.tasks.detect.output_files import check_files, write_files, yolo_lines
-from convolve.tasks.detect.suppression import RankedBoxes, SuppressionRule, best_candidates, suppress
-from convolve.tasks.detect.views import View, cut_views, merge_views
 from convolve.tasks.info import class_columns
-from convolve.values import Images, Pixels, Preprocessing
-
-if TYPE_CHECKING:
-    from convolve.tasks.detect.task import Detect
+from convolve.values import Floats, Indices, Pixels
 
 _QUALITY = 92
 _COLUMNS = ("image", "size", "all", "overlay", "error")
 _MOST_COLUMNS = 6  # of classes that a line of a terminal has room for
-_PIXELS_AT_ONCE = 2**21
-"""Pixels that go through the network together; one input always does."""
 
 
 @dataclass(frozen=True)
@@ -115,95 +105,63 @@ class BoxPrediction:
         }
 
 
-@dataclass(frozen=True)
-class _Input:
-    """An image as it was read: its size, the parts of it that the network sees, and its pixels if it is drawn."""
+class FoundBoxes(NamedTuple):
+    """K boxes of one image, the highest scores first: (K, 4) left, top, right, bottom; (K,) scores; (K,) classes."""
 
-    size: tuple[int, int]
-    views: tuple[View, ...]
-    pixels: Pixels | None
+    boxes: BoxArray
+    scores: Floats
+    classes: Indices
 
 
-@final
-class BoxPredictor:
-    """Predicts images as a whole, or in tiles, and writes the files."""
+class BoxPredictions:
+    """What the objects found in images say, by the options, and the files that are written of them."""
 
-    batch_size = 16
-
-    def __init__(
-        self, task: Detect, preprocessing: Preprocessing, runtime: Runtime, options: DetectPredictOptions
-    ) -> None:
-        self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
-        own = task.rule
-        self._rule = SuppressionRule(
-            options.nms or own.kind,
-            own.iou if options.nms_iou is None else options.nms_iou,
-            task.threshold if options.threshold is None else options.threshold,
-            options.top,
-        )
+    def __init__(self, classes: tuple[str, ...], options: DetectPredictOptions) -> None:
+        self._classes, self._options = classes, options
         self._taken: set[str] = set()
         if options.out:
+            from convolve.tasks.detect.output_files import check_files
+
             check_files(options.out)
-
-    def read(self, images: Images, index: int) -> _Input:
-        """The image as the network sees it, and with tiles its parts. Raises `ImageError`."""
-        encoded, options = images.open(index), self._options
-        small = encoded.decode(least_side(self._preprocessing))
-        whole = encoded.decode() if options.out or options.tile else None
-        size = encoded.header.size if whole is None else (whole.shape[0], whole.shape[1])
-        views = cut_views(small, size, whole, options.tile, self._preprocessing)
-        return _Input(size, tuple(views), whole if options.out else None)
-
-    def predict(self, names: Sequence[str], inputs: Sequence[_Input]) -> Iterator[BoxPrediction]:
-        """What is found in each image, in order."""
-        candidates = self._candidates([view for one in inputs for view in one.views])
-        for name, one in zip(names, inputs, strict=True):
-            merged = merge_views([next(candidates) for _ in one.views], one.views)
-            found = suppress(merged, self._rule)
-            height, width = one.size
-            edges = found.boxes.double().clamp(min=0)
-            edges = torch.minimum(edges, torch.tensor([width, height] * 2, dtype=torch.float64))
-            rows = zip(edges.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
-            classes = self._task.classes
-            detections = tuple(
-                Detection(classes[index], score, (left, top, right, bottom))
-                for (left, top, right, bottom), score, index in rows
-            )
-            plain = BoxPrediction(name, one.size, detections, names=classes, counted=self._options.count)
-            yield plain if one.pixels is None else replace(plain, overlay=self._write(plain, one.pixels))
 
     def unreadable(self, name: str, error: str) -> BoxPrediction:
         """Without objects."""
-        return BoxPrediction(name, error=error, names=self._task.classes, counted=self._options.count)
+        return BoxPrediction(name, error=error, names=self._classes, counted=self._options.count)
 
     def total(self, predictions: Sequence[BoxPrediction]) -> Mapping[str, str]:
         """With `--count` how many objects of each class there are in all images."""
         if not self._options.count:
             return {}
         every = tuple(detection for prediction in predictions for detection in prediction.detections)
-        return dict(BoxPrediction("all images", (0, 0), every, names=self._task.classes, counted=True).cells())
+        return dict(BoxPrediction("all images", (0, 0), every, names=self._classes, counted=True).cells())
 
     def finish(self, predictions: Sequence[BoxPrediction]) -> Path | None:
         """COCO annotations and results of all images, in the output folder."""
         if not self._options.out:
             return None
-        return write_files(self._options.out, [one for one in predictions if not one.error], self._task.classes)
+        from convolve.tasks.detect.output_files import write_files
 
-    def _candidates(self, views: Sequence[View]) -> Iterator[RankedBoxes]:
-        """The candidates of each view, in pixels of the input."""
-        area = self._preprocessing.height * self._preprocessing.width
-        count = max(1, _PIXELS_AT_ONCE // area)
-        for start in range(0, len(views), count):
-            pixels = np.stack([view.pixels for view in views[start : start + count]])
-            images = self._runtime.images(normalize(pixels, self._preprocessing))
-            with torch.inference_mode(), self._runtime.arithmetic():
-                found = best_candidates(self._task.candidates(images), self._rule.threshold)
-            yield from found
+        return write_files(self._options.out, [one for one in predictions if not one.error], self._classes)
+
+    def describe(self, name: str, size: tuple[int, int], found: FoundBoxes, pixels: Pixels | None) -> BoxPrediction:
+        """The objects found in an image of a ``size`` (height, width), whose boxes are clipped to it; writes the files
+        where there are the image's ``pixels``.
+        """
+        edges = np.clip(found.boxes, 0, [size[1], size[0]] * 2)
+        rows = zip(edges.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
+        detections = tuple(
+            Detection(self._classes[index], score, (left, top, right, bottom))
+            for (left, top, right, bottom), score, index in rows
+        )
+        plain = BoxPrediction(name, size, detections, names=self._classes, counted=self._options.count)
+        return plain if pixels is None else replace(plain, overlay=self._write(plain, pixels))
 
     def _write(self, prediction: BoxPrediction, pixels: Pixels) -> str:
         """Write the drawn image and the text file, named after the image, and numbered where several images have one
         name. The path of the former.
         """
+        from convolve.tasks.detect.output_files import yolo_lines
+
         folder, stem = self._options.out or Path(), PurePath(prediction.image).stem
         names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
         stem = next(name for name in names if name not in self._taken)

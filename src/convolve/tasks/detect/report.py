@@ -79,6 +79,16 @@ def report_sections(
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation."""
     del runtime
+    sections = plain_sections(evaluation, dataset)
+    sides = box_sides(cast(Boxes, dataset.ground_truths["boxes"]), np.arange(len(dataset)), preprocessing)
+    anchors = network_anchors(task)
+    if anchors is not None and len(sides):
+        sections += (anchor_section(sides, anchors),)
+    return headlines(evaluation), sections
+
+
+def plain_sections(evaluation: Evaluation, dataset: Dataset) -> tuple[Section, ...]:
+    """The sections that need no network."""
     sections = [_precision_section(evaluation), _error_section(evaluation)]
     comparisons = compare_boxes(dataset, evaluation.worst, evaluation.names)
     if comparisons:
@@ -87,11 +97,7 @@ def report_sections(
         sections.append(Section("worst", "Worst images", template, context, notebook))
     sections.append(confusion_section((*evaluation.names, _NOTHING), evaluation.matrix, "objects"))
     sections.append(class_section(evaluation.names, evaluation.voc.objects, "objects", _class_columns(evaluation)))
-    sides = box_sides(cast(Boxes, dataset.ground_truths["boxes"]), np.arange(len(dataset)), preprocessing)
-    anchors = network_anchors(task)
-    if anchors is not None and len(sides):
-        sections.append(anchor_section(sides, anchors))
-    return headlines(evaluation), tuple(sections)
+    return tuple(sections)
 
 
 def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:

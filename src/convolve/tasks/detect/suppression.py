@@ -6,8 +6,13 @@ Soft-NMS: Bodla, Singh, Chellappa, Davis 2017, "Soft-NMS - improving object dete
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -78,8 +83,6 @@ def best_candidates(candidates: Candidates, threshold: float) -> list[RankedBoxe
 
 def suppress(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:
     """The detections of an image that are left, those of the highest scores first."""
-    from torchvision.ops import nms  # whose import takes a moment
-
     if not len(found.boxes):
         return found
     if rule.kind == "soft":
@@ -87,7 +90,26 @@ def suppress(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:
     boxes = found.boxes.double()  # in which moving boxes changes no overlap
     if rule.kind == "per-class":  # each class goes to where no other is
         boxes = boxes + (found.classes * (boxes.max() - boxes.min() + 1))[:, None]
-    return found.take(nms(boxes, found.scores.double(), rule.iou)[: rule.most])
+    kept: Tensor = load_nms()(boxes, found.scores.double(), rule.iou)
+    return found.take(kept[: rule.most])
+
+
+@cache
+def load_nms() -> Callable[[Tensor, Tensor, float], Tensor]:
+    """The operator of torchvision: (K, 4) boxes, (K,) scores and an overlap to the rows that are left, best first.
+
+    It is taken from torchvision's library where that is found: importing the package takes longer than all the rest of
+    a prediction.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    for path in (path for folder in folders for path in Path(folder).glob("_C*.so")):
+        with contextlib.suppress(OSError, AttributeError):
+            torch.ops.load_library(path)  # type: ignore[no-untyped-call]
+            return cast(Callable[[Tensor, Tensor, float], Tensor], torch.ops.torchvision.nms)
+    from torchvision.ops import nms
+
+    return cast(Callable[[Tensor, Tensor, float], Tensor], nms)
 
 
 def _soften(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:

@@ -18,6 +18,7 @@ from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.targets import BoxTensors
 from convolve.tasks.detect.anchors import ANCHOR_SEED, FoundAnchors, box_sides, find_anchors
+from convolve.tasks.detect.classes import conform
 from convolve.tasks.detect.evaluation import BoxEvaluator, Evaluation, evaluate, find_threshold
 from convolve.tasks.detect.options import INFO, DetectDataOptions, DetectOptions, DetectPredictOptions, Suppression
 from convolve.tasks.detect.suppression import SuppressionRule, detect
@@ -29,7 +30,8 @@ from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.reports.report import Headline, Section
-    from convolve.tasks.detect.prediction import BoxPredictor
+    from convolve.tasks.detect.export import BoxExport
+    from convolve.tasks.detect.predictor import BoxPredictor
 
 THRESHOLD = 0.3
 """Minimum confidence of a prediction where the validation split does not say which."""
@@ -174,13 +176,7 @@ class Detect(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this task's classes. Raises `DataError` when it has others."""
-        boxes = cast(Boxes, dataset.ground_truths["boxes"])
-        unknown = [name for name in boxes.classes if name not in self.classes]
-        if unknown:
-            raise DataError(
-                f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(self.classes)}."
-            )
-        return replace(dataset, ground_truths={**dataset.ground_truths, "boxes": boxes.with_classes(self.classes)})
+        return conform(dataset, self.classes)
 
     def calibrate(self, validation: EvaluationData) -> Detect:
         """With the threshold of the best F1."""
@@ -193,9 +189,15 @@ class Detect(Task):
 
     def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: DetectPredictOptions) -> BoxPredictor:
         """How objects are found in images of any size."""
-        from convolve.tasks.detect.prediction import BoxPredictor
+        from convolve.tasks.detect.predictor import BoxPredictor
 
         return BoxPredictor(self, preprocessing, runtime, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> BoxExport:
+        """The network with boxes and non-maximum suppression after it. Raises `ExportError` for soft suppression."""
+        from convolve.tasks.detect.export import BoxExport
+
+        return BoxExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

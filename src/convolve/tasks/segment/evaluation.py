@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,6 @@ from convolve.metrics.ranking import nanmean
 from convolve.metrics.segmentation import BoundaryCounts, boundary_counts, pixel_confusion, pixel_metrics
 from convolve.tasks.info import finite_or_none
 from convolve.tasks.segment.options import INFO
-from convolve.tasks.segment.tiled_prediction import predict_image
-from convolve.training.evaluation import evaluation_mode
 from convolve.values import Indices, Pixels
 
 if TYPE_CHECKING:
@@ -82,11 +80,16 @@ class Evaluation:
 
 def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
     """Predict the images one by one, whole and at the size of their masks; unreadable ones are left out."""
-    count = len(task.classes)
+    return measure_masks(task.classes, data.split, _predicted_masks(task, data))
+
+
+def measure_masks(names: tuple[str, ...], split: str, masks: Iterable[tuple[int, Pixels, Pixels]]) -> Evaluation:
+    """Every metric of images, given by index with their true and their predicted mask (H, W)."""
+    count = len(names)
     matrix, images = np.zeros((count, count), dtype=np.int64), 0
     boundaries = BoundaryCounts(*np.zeros((4, count), dtype=np.int64))
     worst: list[tuple[float, int, EvaluatedImage]] = []
-    for index, target, predicted in _predicted_masks(task, data):
+    for index, target, predicted in masks:
         own = pixel_confusion(target, predicted, count)
         matrix, images = matrix + own, images + 1
         boundaries += boundary_counts(target, predicted, count)
@@ -98,10 +101,13 @@ def evaluate(task: Segment, data: EvaluationData) -> Evaluation:
     metrics = {name: getattr(found, name) for name in INFO.metric_titles if name != "boundary_f"}
     metrics["boundary_f"] = nanmean(boundary)
     order = tuple(image for _, _, image in sorted(worst, key=lambda entry: -entry[0]))
-    return Evaluation(data.split, images, task.classes, metrics, matrix, found.iou, boundary, order)
+    return Evaluation(split, images, names, metrics, matrix, found.iou, boundary, order)
 
 
 def _predicted_masks(task: Segment, data: EvaluationData) -> Iterator[tuple[int, Pixels, Pixels]]:
+    from convolve.tasks.segment.tiled_prediction import predict_image
+    from convolve.training.evaluation import evaluation_mode
+
     images, masks = data.dataset.images, data.dataset.ground_truths["masks"]
 
     def read(index: int) -> tuple[int, Pixels, Pixels] | None:

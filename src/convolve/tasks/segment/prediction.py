@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, final
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,17 +15,10 @@ from convolve.datasets.masks import count_pixels, overlay
 from convolve.datasets.rle import decode, encode, from_text, to_text
 from convolve.files import atomic_write, check_replaceable
 from convolve.marks import OVERLAY, has_mark, save_jpeg, save_png
-from convolve.runtime import Runtime
-from convolve.tasks.coco_document import check_document
 from convolve.tasks.info import class_columns
-from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
 from convolve.tasks.segment.options import SegmentPredictOptions
 from convolve.tasks.segment.polygons import Polygon, find_polygons
-from convolve.tasks.segment.tiled_prediction import predict_image
-from convolve.values import IGNORE, Color, Images, Pixels, Preprocessing
-
-if TYPE_CHECKING:
-    from convolve.tasks.segment.task import Segment
+from convolve.values import IGNORE, Color, Pixels
 
 _QUALITY = 92
 
@@ -89,37 +82,20 @@ class MaskPrediction:
         return plain | {"size": list(self.size), "classes": regions}
 
 
-@final
-class MaskPredictor:
-    """Predicts image after image, each whole and at its own size, and writes the files."""
+class MaskPredictions:
+    """What masks of images say, by the options, and the files that are written of them."""
 
-    batch_size = 2
-
-    def __init__(
-        self, task: Segment, preprocessing: Preprocessing, runtime: Runtime, options: SegmentPredictOptions
-    ) -> None:
-        self._task, self._preprocessing, self._runtime, self._options = task, preprocessing, runtime, options
+    def __init__(self, classes: tuple[str, ...], colors: Sequence[Color], options: SegmentPredictOptions) -> None:
+        self._classes, self._colors, self._options = classes, colors, options
         self._taken: set[str] = set()
         if options.out:
+            from convolve.tasks.coco_document import check_document
+
             check_document(options.out)
-
-    def read(self, images: Images, index: int) -> Pixels:
-        """(H, W, 1 or 3) at full size. Raises `ImageError`."""
-        return images.read(index)
-
-    def predict(self, names: Sequence[str], inputs: Sequence[Pixels]) -> Iterator[MaskPrediction]:
-        """In order."""
-        for name, image in zip(names, inputs, strict=True):
-            threshold = self._options.threshold or 0.0
-            mask = predict_image(image, image.shape[:2], self._task, self._runtime, self._preprocessing, threshold)
-            regions = dict(sorted(_regions(mask, self._task.classes), key=lambda entry: -entry[1].pixels))
-            size = (mask.shape[0], mask.shape[1])
-            paths = self._draw(name, image, mask) if self._options.out else ("", "")
-            yield MaskPrediction(name, size, regions, *paths, names=self._task.classes, top=self._options.top)
 
     def unreadable(self, name: str, error: str) -> MaskPrediction:
         """Without regions."""
-        return MaskPrediction(name, error=error, names=self._task.classes)
+        return MaskPrediction(name, error=error, names=self._classes)
 
     def total(self, predictions: Sequence[MaskPrediction]) -> Mapping[str, str]:
         """No row."""
@@ -130,11 +106,20 @@ class MaskPredictor:
         """COCO annotations of all regions, in the output folder."""
         if not self._options.out:
             return None
+        from convolve.tasks.segment.annotations import AnnotatedImage, write_annotations
+
         readable = [prediction for prediction in predictions if not prediction.error]
         images = [
             AnnotatedImage(one.image, one.size, {name: one.polygons(name) for name in one.classes}) for one in readable
         ]
-        return write_annotations(self._options.out, images, self._task.classes)
+        return write_annotations(self._options.out, images, self._classes)
+
+    def describe(self, name: str, image: Pixels, mask: Pixels) -> MaskPrediction:
+        """The regions of an image's mask; writes the files."""
+        regions = dict(sorted(_regions(mask, self._classes), key=lambda entry: -entry[1].pixels))
+        size = (mask.shape[0], mask.shape[1])
+        paths = self._draw(name, image, mask) if self._options.out else ("", "")
+        return MaskPrediction(name, size, regions, *paths, names=self._classes, top=self._options.top)
 
     def _draw(self, name: str, image: Pixels, mask: Pixels) -> tuple[str, str]:
         """The files of a mask and its overlay, called as the image; numbered where several images have one name."""
@@ -146,9 +131,9 @@ class MaskPredictor:
         for path in paths:
             check_replaceable(path, has_mark, "prediction that convolve wrote")
         with atomic_write(paths[0]) as draft:
-            save_png(to_indexed_image(mask, self._task.colors), draft, optimize=True)
+            save_png(to_indexed_image(mask, self._colors), draft, optimize=True)
         with atomic_write(paths[1]) as draft:
-            over = overlay(to_channels(image, 3), mask, self._task.colors)
+            over = overlay(to_channels(image, 3), mask, self._colors)
             save_jpeg(Image.fromarray(over), draft, _QUALITY)
         return str(paths[0]), str(paths[1])
 

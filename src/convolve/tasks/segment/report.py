@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,11 +22,13 @@ from convolve.metrics.ranking import nanmean
 from convolve.reports.report import Headline, Section, format_count, percent
 from convolve.reports.sections import ClassColumn, class_section, confusion_section, precision_recall_columns
 from convolve.reports.thumbnails import thumbnail
-from convolve.runtime import Runtime
 from convolve.tasks.segment.evaluation import EvaluatedImage, Evaluation
 from convolve.tasks.segment.options import INFO
-from convolve.tasks.segment.task import Segment
 from convolve.values import IGNORE, Color, Dataset, Pixels, Preprocessing
+
+if TYPE_CHECKING:
+    from convolve.runtime import Runtime
+    from convolve.tasks.segment.task import Segment
 
 WRONG: Color = (214, 39, 40)
 _HOME = "convolve.tasks.segment"
@@ -58,8 +61,12 @@ def report_sections(
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation."""
     del runtime, preprocessing
+    return headlines(evaluation), plain_sections(evaluation, dataset, task.colors)
+
+
+def plain_sections(evaluation: Evaluation, dataset: Dataset, colors: Sequence[Color]) -> tuple[Section, ...]:
+    """The sections, which need no network; ``colors`` are those of the classes."""
     names, matrix = evaluation.names, evaluation.matrix
-    colors = task.colors
     comparisons = compare_masks(dataset, evaluation.worst, colors)
     sections = [confusion_section(names, matrix, "pixels", percentages=True)]
     if comparisons:
@@ -74,7 +81,7 @@ def report_sections(
         ClassColumn("Boundary F", evaluation.boundary, _BOUNDARY_F, nanmean(evaluation.boundary)),
     )
     sections.append(class_section(names, metrics.support, "pixels", columns))
-    return headlines(evaluation), tuple(sections)
+    return tuple(sections)
 
 
 def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:

@@ -19,9 +19,10 @@ from convolve.errors import DataError
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
+from convolve.tasks.segment.classes import conform
 from convolve.tasks.segment.evaluation import Evaluation, evaluate
 from convolve.tasks.segment.options import INFO, PixelLoss, SegmentOptions, SegmentPredictOptions
-from convolve.tasks.segment.prediction import MaskPredictor
+from convolve.tasks.segment.predictor import MaskPredictor
 from convolve.tasks.task import EvaluationData, Task, restore_classes
 from convolve.training.defaults import Choice, Facts
 from convolve.values import IGNORE, Batch, Color, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
@@ -29,6 +30,7 @@ from convolve.values import IGNORE, Batch, Color, Dataset, Floats, GroundTruth, 
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.reports.report import Headline, Section
+    from convolve.tasks.segment.export import MaskExport
 
 FOCUS = 2.0
 """Gamma of the focal loss (Lin et al. 2017, section 3.2)."""
@@ -166,13 +168,7 @@ class Segment(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this task's classes. Raises `DataError` when it has others."""
-        masks = cast(Masks, dataset.ground_truths["masks"])
-        unknown = [name for name in masks.classes if name not in self.classes]
-        if unknown:
-            raise DataError(
-                f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(self.classes)}."
-            )
-        return replace(dataset, ground_truths={**dataset.ground_truths, "masks": masks.with_classes(self.classes)})
+        return conform(dataset, self.classes)
 
     def evaluate(self, data: EvaluationData) -> Evaluation:
         """Every metric of whole images at the size of their masks."""
@@ -183,6 +179,12 @@ class Segment(Task):
     ) -> MaskPredictor:
         """How images of any size are segmented."""
         return MaskPredictor(self, preprocessing, runtime, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> MaskExport:
+        """The network with the most likely class of each pixel after it."""
+        from convolve.tasks.segment.export import MaskExport
+
+        return MaskExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

@@ -27,7 +27,7 @@ from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 if TYPE_CHECKING:
     from convolve.tasks.segment.task import Segment
 
-_PIXELS_AT_ONCE = 512 * 512
+PIXELS_AT_ONCE = 512 * 512
 """Pixels that go through the network together; those of one input always do."""
 _BAND = 2**20
 """Pixels of the prediction that are computed together, each with the probabilities of all classes, not stored."""
@@ -129,7 +129,7 @@ def _network_view(image: Pixels, size: tuple[int, int], preprocessing: Preproces
 def _tiles(view: Pixels, rows: _Axis, columns: _Axis) -> Iterator[Pixels]:
     """(n, height, width, C) as many tiles as go through the network together, row after row."""
     positions = [(top, left) for top in rows.starts for left in columns.starts]
-    count = max(1, _PIXELS_AT_ONCE // (rows.tile * columns.tile))
+    count = max(1, PIXELS_AT_ONCE // (rows.tile * columns.tile))
     for start in range(0, len(positions), count):
         some = positions[start : start + count]
         yield np.stack([view[top : top + rows.tile, left : left + columns.tile] for top, left in some])
@@ -173,7 +173,7 @@ class _Axis:
 
 def _axes(size: tuple[int, int], input_size: tuple[int, int], stride: int) -> tuple[_Axis, _Axis]:
     """The tiles down and across: of those that go through the network at once the ones with the fewest pixels."""
-    together = max(_PIXELS_AT_ONCE, math.prod(side + stride for side in input_size))
+    together = max(PIXELS_AT_ONCE, math.prod(side + stride for side in input_size))
     down, across = (_tilings(*sides, stride) for sides in zip(size, input_size, strict=True))
     widest = ((rows, [columns for columns in across if rows.tile * columns.tile <= together][:1]) for rows in down)
     pairs = [(rows, columns) for rows, fitting in widest for columns in fitting]

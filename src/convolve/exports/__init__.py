@@ -1,0 +1,1 @@
+"""Exported networks: folders that need nothing of convolve to be used. Nothing here imports torch."""

@@ -1,0 +1,385 @@
+"""A network of another program that OpenVINO reads (ONNX, TensorFlow Lite, TensorFlow's frozen graphs) as an export.
+
+Around it go the steps that a run's export has too: images as they are, brought to the network's input, and its scores
+as probabilities or as the class of each pixel. What a quantized network takes and gives are numbers in 8 bits, which
+are used as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from convolve import __version__
+from convolve.choices import Fit
+from convolve.datasets.class_colors import MASK_COLORS
+from convolve.errors import ExportError, OptionError
+from convolve.exports.card import ExportCard, write_card
+from convolve.interop.graph_operations import Steps, View
+from convolve.interop.openvino import OpenVinoOperations
+from convolve.untrusted.networks import openvino, read_network
+from convolve.values import Preprocessing
+
+SUFFIXES: Final = (".onnx", ".tflite", ".pb", ".xml")
+"""How the names of files end that OpenVINO reads."""
+MAIN: Final = "network.xml"
+_BACKGROUND: Final = "background"
+_PASSED: Final = {"Convert", "FakeQuantize", "Reshape", "Squeeze", "Unsqueeze", "Transpose"}
+"""Operations after the last layer that leave the order of scores as it is."""
+_WEIGHTS: Final = ("f32", "f16", "bf16", "i8", "u8", "i4", "u4")
+"""Types of numbers that weights are stored in; those of shapes and positions are wider."""
+_LARGEST_SIDE: Final = 2**14
+
+
+@dataclass(frozen=True)
+class ForeignOptions:
+    """What a file does not say: the task, the names of the ``classes``; what is subtracted from pixels from 0 to 255,
+    and what they are multiplied by then, one number or one for each channel, in the order of the network's channels;
+    whether blue comes first in it; the input's ``size`` (height, width) where the file leaves it open.
+    """
+
+    task: Literal["classify", "segment"]
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    bgr: bool = False
+    fit: Fit = "stretch"
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What a network takes: whether channels come last, its ``channels``, ``height`` and ``width``, and whether it
+    takes pixels in 8 bits.
+    """
+
+    last: bool
+    channels: int
+    height: int
+    width: int
+    eight_bits: bool
+
+    def shape(self, count: int) -> list[int]:
+        size = [self.height, self.width]
+        return [count, *size, self.channels] if self.last else [count, self.channels, *size]
+
+
+def wrap_foreign(file: Path, folder: Path, options: ForeignOptions) -> ExportCard:
+    """Write a file's network with the steps around it into a new folder, and its card. Raises `ExportError` where its
+    inputs and outputs are not those of the task, and `OptionError`.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"{folder} exists already; choose another --out, or remove it.")
+    network = _read(file)
+    taken = _input_of(file, network, options)
+    preprocessing = _preprocessing(file, taken, options)
+    macs, parameters = _costs(network, taken)
+    quantized = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
+    most = _most_images(network, taken)
+    steps = Steps(OpenVinoOperations(), preprocessing)
+    images = openvino().opset15.parameter([most, -1, -1, taken.channels], np.uint8, name="images")
+    images.output(0).set_names({"images"})
+    view = steps.view(images)
+    (given,) = network.get_parameters()
+    given.output(0).replace(_network_input(steps, steps.normalized(images, view), taken, options.bgr).output(0))
+    answers, classes, notes = _ANSWERS[options.task](_Given(file, network, steps, view), options)
+    folder.mkdir(parents=True, exist_ok=True)
+    openvino().save_model(_graph(answers, images), folder / MAIN, compress_to_fp16=False)
+    card = ExportCard(
+        convolve=__version__,
+        task=options.task,
+        network=file.stem,
+        title=file.name,
+        paper="",
+        parameters=parameters,
+        macs=macs,
+        input=preprocessing,
+        engine="openvino",
+        precision="int8" if quantized else "fp32",
+        main=MAIN,
+        state=_STATES[options.task](classes),
+        source={"file": file.name},
+        notes=notes,
+        versions={"convolve": __version__, "openvino": openvino().__version__},
+    )
+    write_card(folder, card)
+    return card
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A file's network with the steps before it, and how images lie in its input."""
+
+    file: Path
+    network: Any
+    steps: Steps
+    view: View
+
+    def scores(self) -> Any:
+        """The one output, as it is before a last step to 8 bits. Raises `ExportError`."""
+        results = self.network.get_results()
+        if len(results) != 1:
+            names = ", ".join(sorted(each.get_any_name() for each in self.network.outputs))
+            raise ExportError(
+                f"{self.file} has {len(results)} outputs ({names}), and a network of this kind has one; cut it down to "
+                "its scores in the program that wrote it."
+            )
+        source = results[0].input_value(0)
+        node = source.get_node()
+        if node.get_type_name() != "Convert" or not node.input_value(0).get_element_type().is_real():
+            return source
+        before = node.input_value(0).get_node()
+        return before.input_value(0) if before.get_type_name() == "FakeQuantize" else node.input_value(0)
+
+
+_Answers = tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]
+"""What leaves the graph by name, the classes, and sentences on what was assumed."""
+
+
+def _probabilities(given: _Given, options: ForeignOptions) -> _Answers:
+    """(N, classes) of the file's scores. Raises `ExportError`."""
+    ops, scores = openvino().opset15, given.scores()
+    shape = scores.get_partial_shape()
+    sides = [shape[axis] for axis in range(1, len(shape))]
+    count = math.prod(side.get_length() for side in sides) if sides and all(side.is_static for side in sides) else 0
+    if count < 2 or max(side.get_length() for side in sides) != count:
+        raise ExportError(f"{given.file} gives {shape} numbers, and no score for each of two or more classes.")
+    classes = _names(given.file, options.classes, count)
+    flat = ops.reshape(scores, ops.constant(np.array([-1, count])), special_zero=False)
+    if _is_softmax(scores):
+        return {"probabilities": flat}, classes, ()
+    note = "The file gives plain scores; the export makes probabilities of them by softmax."
+    return {"probabilities": ops.softmax(flat, 1)}, classes, (note,)
+
+
+def _pixel_classes(given: _Given, options: ForeignOptions) -> _Answers:
+    """The class of each pixel of the images, and its probability where the file has scores. Raises `ExportError`."""
+    ops, scores = openvino().opset15, given.scores()
+    if given.steps.preprocessing.fit != "stretch":
+        raise OptionError(f"The pixels of {given.file} can only be laid over whole images; use --fit stretch.")
+    shape = scores.get_partial_shape()
+    sides = [shape[axis].get_length() if shape[axis].is_static else -1 for axis in range(len(shape))]
+    own = given.steps.do.join([given.view.own.height, given.view.own.width])
+    sizes: dict[str, Any] = {"coordinate_transformation_mode": "half_pixel", "axes": ops.constant([2, 3])}
+    if not scores.get_element_type().is_real():
+        squeezed = [axis for axis in range(1, len(sides)) if sides[axis] == 1]
+        maps = ops.squeeze(scores, ops.constant(np.array(squeezed))) if len(sides) == 4 and squeezed else scores
+        if len(maps.get_output_partial_shape(0) if maps is not scores else shape) != 3:
+            raise ExportError(f"{given.file} gives {shape} numbers, and no class for each pixel.")
+        maps = ops.unsqueeze(ops.convert(maps, "f32"), ops.constant([1]))
+        large = ops.interpolate(maps, own, "nearest", "sizes", nearest_mode="round_prefer_floor", **sizes)
+        classes = ops.convert(ops.squeeze(large, ops.constant([1])), "u8")
+        return {"classes": classes}, _names(given.file, options.classes, _compared(given.file, scores, options)), ()
+    axis = _class_axis(given.file, sides, options)
+    order = [0, axis, *(other for other in (1, 2, 3) if other != axis)]
+    maps = ops.transpose(scores, ops.constant(np.array(order)))
+    probabilities = maps if _is_softmax(scores) else ops.softmax(maps, 1)
+    found, confidence = given.steps.most_likely_classes(probabilities, given.view, "uint8")
+    names = _names(given.file, options.classes, sides[axis])
+    return {"classes": found, "confidence": confidence}, names, ()
+
+
+_ANSWERS: Final = {"classify": _probabilities, "segment": _pixel_classes}
+
+
+def _classifier_state(classes: tuple[str, ...]) -> dict[str, Any]:
+    confidence = {"temperature": 1.0, "reject": None}
+    return {"classes": list(classes), "multi_label": False, "confidence": confidence}
+
+
+def _segmentation_state(classes: tuple[str, ...]) -> dict[str, Any]:
+    return {"classes": list(classes), "colors": [list(color) for color in MASK_COLORS[: len(classes)]]}
+
+
+_STATES: Final = {"classify": _classifier_state, "segment": _segmentation_state}
+
+
+def _read(file: Path) -> Any:
+    if file.suffix.lower() not in SUFFIXES:
+        raise ExportError(f"{file} is none of the files that OpenVINO reads; give one of {', '.join(SUFFIXES)}.")
+    if not file.is_file():
+        raise ExportError(f"{file} does not exist; give the file of a network.")
+    try:
+        return read_network(file)
+    except ValueError as error:
+        raise ExportError(f"{file} cannot be read ({error}); save it anew in the program that wrote it.") from error
+
+
+def _input_of(file: Path, network: Any, options: ForeignOptions) -> _Input:
+    """What the network takes. Raises `ExportError` where that is no image, and `OptionError` for its size."""
+    if len(network.inputs) != 1:
+        names = ", ".join(sorted(each.get_any_name() for each in network.inputs))
+        raise ExportError(f"{file} has {len(network.inputs)} inputs ({names}), and an export takes images alone.")
+    shape, kind = network.inputs[0].get_partial_shape(), network.inputs[0].get_element_type()
+    if shape.rank.is_dynamic or len(shape) != 4 or kind.to_string() not in ("f32", "f16", "u8"):
+        raise ExportError(f"{file} takes {shape} numbers of the type {kind.to_string()}, which are no images.")
+    sides = [side.get_length() if side.is_static else 0 for side in (shape[axis] for axis in (1, 2, 3))]
+    last = sides[2] in (1, 3) and sides[0] not in (1, 3)
+    channels = sides[2] if last else sides[0]
+    if channels not in (1, 3):
+        raise ExportError(f"{file} takes {shape} numbers, which are neither color nor gray images.")
+    height, width = sides[:2] if last else sides[1:]
+    if options.size and any(side not in (0, asked) for side, asked in zip((height, width), options.size, strict=True)):
+        raise OptionError(f"{file} takes images of {width}x{height} pixels; omit --input.")
+    height, width = options.size or (height, width)
+    if not all(1 <= side <= _LARGEST_SIDE for side in (height, width)):
+        raise OptionError(f"{file} takes images of any size; say which with --input, such as {channels}x224x224.")
+    return _Input(last, channels, height, width, kind.to_string() == "u8")
+
+
+def _preprocessing(file: Path, taken: _Input, options: ForeignOptions) -> Preprocessing:
+    """As a run has it: of RGB pixels from 0 to 1. Raises `OptionError`."""
+    if taken.eight_bits and (options.mean or options.scale):
+        raise OptionError(f"{file} takes pixels as they are, in 8 bits; omit --mean and --scale.")
+    if options.bgr and taken.channels == 1:
+        raise OptionError(f"{file} takes gray images; omit --bgr.")
+    if options.fit == "tiles":
+        raise OptionError("The network of another program sees whole images; use --fit stretch, crop or letterbox.")
+    mean = _each("mean", options.mean or (0.0,), taken.channels)
+    scale = _each("scale", options.scale or (1.0,), taken.channels)
+    if not all(0 < abs(value) < math.inf for value in scale) or not all(map(math.isfinite, mean)):
+        raise OptionError("scale cannot be 0, and mean and scale must be finite numbers.")
+    if not all(value > 0 for value in scale):
+        raise OptionError("scale cannot be below 0; give what pixels are multiplied by.")
+    means = tuple(value / 255 for value in mean)
+    deviations = tuple(1 / (255 * value) for value in scale)
+    if options.bgr:
+        means, deviations = means[::-1], deviations[::-1]
+    return Preprocessing(taken.height, taken.width, taken.channels, options.fit, means, deviations)
+
+
+def _each(name: str, values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    if len(values) not in (1, channels):
+        raise OptionError(f"{name} has {len(values)} numbers; give one, or one for each of the {channels} channels.")
+    return values * channels if len(values) == 1 else values
+
+
+def _most_images(network: Any, taken: _Input) -> int:
+    """-1 where the network takes any number of images, after it was made to do so; else 1.
+
+    Some files hold a number of images in their middle: whether this one does is seen by the answers for two.
+    """
+    name = network.inputs[0]
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, taken.shape(2)).astype(np.uint8 if taken.eight_bits else np.float32)
+    try:
+        single = network.clone()
+        single.reshape({single.inputs[0]: taken.shape(1)})
+        alone = [_run(single, images[index : index + 1]) for index in range(2)]
+        several = network.clone()
+        several.reshape({several.inputs[0]: taken.shape(-1)})
+        together = _run(several, images)
+    except RuntimeError:
+        network.reshape({name: taken.shape(1)})
+        return 1
+    joined = [np.concatenate(parts) for parts in zip(*alone, strict=True)]
+    alike = all(
+        one.shape == other.shape and np.allclose(one, other, rtol=1e-2, atol=1e-3)
+        for one, other in zip(joined, together, strict=True)
+    )
+    network.reshape({name: taken.shape(-1 if alike else 1)})
+    return -1 if alike else 1
+
+
+def _run(network: Any, images: Any) -> list[Any]:
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    found = openvino().Core().compile_model(network, "CPU", settings)([images])
+    return [np.array(found[index], dtype=np.float64) for index in range(len(network.outputs))]
+
+
+def _costs(network: Any, taken: _Input) -> tuple[int, int]:
+    """Multiply-adds of one image in convolutions and products of matrices, and the numbers that are stored."""
+    single = network.clone()
+    with contextlib.suppress(RuntimeError):
+        single.reshape({single.inputs[0]: taken.shape(1)})
+    macs = parameters = 0
+    for node in single.get_ordered_ops():
+        kind = node.get_type_name()
+        if kind == "Constant" and math.prod(node.get_output_shape(0)) > 1:
+            stored = node.get_output_element_type(0).to_string() in _WEIGHTS
+            parameters += math.prod(node.get_output_shape(0)) if stored else 0
+        if kind in ("Convolution", "GroupConvolution", "MatMul") and node.get_output_partial_shape(0).is_static:
+            shapes = [node.get_input_partial_shape(1), node.get_output_partial_shape(0)]
+            if all(shape.is_static for shape in shapes):
+                macs += _products(kind, *(list(shape.to_shape()) for shape in shapes))
+    return macs, parameters
+
+
+def _products(kind: str, weights: list[int], found: list[int]) -> int:
+    """Of a layer, by the shapes of its weights and of what it gives."""
+    if kind == "MatMul":
+        return math.prod(found) * math.prod(weights) // max(found[-1], 1)
+    taken = weights[2:] if kind == "GroupConvolution" else weights[1:]
+    return math.prod(found) * math.prod(taken)
+
+
+def _network_input(steps: Steps, pixels: Any, taken: _Input, bgr: bool) -> Any:
+    """What the network takes, of normalized images (N, C, height, width), RGB."""
+    ops = openvino().opset15
+    if bgr:
+        pixels = ops.gather(pixels, ops.constant(np.array([2, 1, 0])), ops.constant(1))
+    if taken.last:
+        pixels = steps.do.transpose(pixels, (0, 2, 3, 1))
+    return ops.convert(ops.round(pixels, "half_to_even"), "u8") if taken.eight_bits else pixels
+
+
+def _graph(answers: Mapping[str, Any], images: Any) -> Any:
+    results = []
+    for name, value in answers.items():
+        output = value.output(0)
+        output.set_names({name})
+        results.append(openvino().opset15.result(output, name=name))
+    return openvino().Model(results, [images], "convolve")
+
+
+def _last_operation(output: Any) -> Any:
+    """The operation that made the scores what they are."""
+    node = output.get_node()
+    while node.get_type_name() in _PASSED:
+        node = node.input_value(0).get_node()
+    return node
+
+
+def _is_softmax(output: Any) -> bool:
+    return bool(_last_operation(output).get_type_name() == "Softmax")
+
+
+def _compared(file: Path, classes: Any, options: ForeignOptions) -> int:
+    """How many scores the file itself has found the largest of, else how many names there are. Raises `OptionError`."""
+    node = _last_operation(classes)
+    if node.get_type_name() == "TopK":
+        shape, axis = node.input_value(0).get_partial_shape(), int(node.get_attributes()["axis"])
+        if shape.rank.is_static and shape[axis].is_static:
+            return int(shape[axis].get_length())
+    if not options.classes:
+        raise OptionError(f"{file} does not say how many classes it has; name them with --classes FILE.")
+    return len(options.classes)
+
+
+def _class_axis(file: Path, sides: list[int], options: ForeignOptions) -> int:
+    """Where the classes are in scores of four axes. Raises `ExportError`."""
+    fitting = [axis for axis in (1, 3) if len(sides) == 4 and sides[axis] > 1]
+    if options.classes:
+        fitting = [axis for axis in fitting if sides[axis] == len(options.classes)] or fitting
+    if not fitting:
+        raise ExportError(f"{file} gives scores of {sides} axes, and none for the classes of each pixel.")
+    return min(fitting, key=lambda axis: sides[axis])
+
+
+def _names(file: Path, classes: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The classes' names: those given, with TensorFlow's background first where it is missing, and their numbers where
+    several have one name; else numbers. Raises `OptionError`.
+    """
+    names = classes or tuple(map(str, range(count)))
+    if len(names) == count - 1 and _BACKGROUND not in names:
+        names = (_BACKGROUND, *names)
+    if len(names) != count:
+        raise OptionError(f"{file} gives {count:,} scores, but --classes has {len(names):,} names; give as many.")
+    times = {name: names.count(name) for name in set(names)}
+    return tuple(name if times[name] == 1 else f"{name} ({number})" for number, name in enumerate(names))

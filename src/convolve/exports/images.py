@@ -1,0 +1,73 @@
+"""Images of any size through an export: those of one size that follow one another together, the others one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from convolve.values import Pixels
+
+if TYPE_CHECKING:
+    from convolve.exports.engine import Engine, Outputs
+
+_MOST = 16
+_PIXELS_AT_ONCE = 2**22
+"""Pixels of the images that go through the network together; one image always does."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """An image as it was read: the ``pixels`` (H, W, C) that the network is given, the ``size`` (height, width) of the
+    image itself, which may be larger, and all of its pixels where they are needed.
+    """
+
+    pixels: Pixels
+    size: tuple[int, int]
+    whole: Pixels | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FoundInImage:
+    """The index of an image, the image, and what leaves the network for it alone, by name."""
+
+    index: int
+    image: ReadImage
+    outputs: Outputs
+
+
+def run_images(engine: Engine, images: Iterable[tuple[int, ReadImage]]) -> Iterator[FoundInImage]:
+    """Each image through the network, in order. Raises `ExportError`."""
+    for group, outputs in engine.infer_all(_groups(images, engine.most or _MOST)):
+        for (index, image), own in zip(group, split_outputs(outputs, len(group)), strict=True):
+            yield FoundInImage(index, image, own)
+
+
+def split_outputs(outputs: Outputs, count: int) -> Iterator[Outputs]:
+    """What leaves the network for ``count`` images, for each of them: rows by `image` where an image has any number of
+    them, else one entry of every output.
+    """
+    for number in range(count):
+        if "image" in outputs:
+            own = outputs["image"] == number
+            yield {name: values[own] for name, values in outputs.items() if name != "image"}
+        else:
+            yield {name: values[number] for name, values in outputs.items()}
+
+
+def _groups(images: Iterable[tuple[int, ReadImage]], most: int) -> Iterator[tuple[list[tuple[int, ReadImage]], Pixels]]:
+    """Images of one size, ``most`` of them at most, and their pixels (N, H, W, C)."""
+    group: list[tuple[int, ReadImage]] = []
+    for index, image in images:
+        shape = image.pixels.shape
+        full = len(group) == most or (len(group) + 1) * shape[0] * shape[1] > _PIXELS_AT_ONCE
+        if group and (full or shape != group[0][1].pixels.shape):
+            yield group, np.stack([each.pixels for _, each in group])
+            group = []
+        group.append((index, image))
+    if group:
+        yield group, np.stack([each.pixels for _, each in group])

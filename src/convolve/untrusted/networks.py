@@ -1,0 +1,52 @@
+"""Networks in files that OpenVINO reads: its own (`.xml` and `.bin`), ONNX, TensorFlow Lite and TensorFlow's graphs.
+
+OpenVINO runs no code of a file. What it raises becomes one `ValueError`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from convolve.errors import ExportError
+
+_TELEMETRY, _CONVERTER = "openvino_telemetry", "openvino.tools.ovc"
+
+
+def openvino() -> ModuleType:
+    """OpenVINO, which reports nothing to anybody. Raises `ExportError` where it is not installed.
+
+    Its own import would send an event over the network: without the package that does so, which is hidden from it, it
+    cannot. Its converter of other libraries' networks, whose import takes longer than all the rest, can be imported
+    by its own name later.
+    """
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # as Python has it for a module that is not there
+    hidden = _CONVERTER not in sys.modules
+    if hidden:
+        sys.modules[_CONVERTER] = None  # type: ignore[assignment]
+    try:
+        import openvino as library
+    except ImportError as error:
+        raise ExportError("openvino is not installed; run `pip install 'convolve[export]'`.") from error
+    finally:
+        if hidden:
+            del sys.modules[_CONVERTER]
+    module: ModuleType = library
+    return module
+
+
+def read_network(path: Path) -> Any:
+    """The graph of a file. Raises `ValueError`, and `ExportError` where OpenVINO is not installed."""
+    library = openvino()
+    try:
+        return library.Core().read_model(path)
+    except RuntimeError as error:
+        raise ValueError(reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """What OpenVINO says, without the places in its own source that it names first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "OpenVINO gives no reason"
