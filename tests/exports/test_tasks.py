@@ -26,6 +26,7 @@ from convolve.tasks.segment.task import Segment
 from convolve.tasks.task import Task, TaskExport
 from convolve.values import Preprocessing
 from tests.exports.test_steps import MEAN, STD, smooth
+from tests.tasks.mean_color import MeanColor
 
 pytest.importorskip("openvino")
 RUNTIME = choose("cpu", "fp32", threads=1)
@@ -155,3 +156,9 @@ def test_soft_suppression_is_refused() -> None:
     task = Detect(network("yolo_compact", 2, (64, 64)), ("a", "b"), SuppressionRule("soft"))
     with pytest.raises(ExportError, match="Soft non-maximum suppression has no operation"):
         task.exported(Preprocessing(64, 64, 3, "letterbox", MEAN, STD), RUNTIME)
+
+
+def test_a_task_from_outside_says_that_it_cannot_be_exported() -> None:
+    task = MeanColor(network("lenet5_keras", 3, (32, 32)))
+    with pytest.raises(ExportError, match=r"A run of the task 'mean-color' cannot be exported; add `exported`"):
+        task.exported(Preprocessing(32, 32, 3, "crop", MEAN, STD), RUNTIME)
