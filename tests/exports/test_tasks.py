@@ -99,7 +99,8 @@ def test_probabilities_have_the_temperature(multi_label: bool, tmp_path: Path) -
 def test_masks_have_the_images_size(fit: Fit, tmp_path: Path) -> None:
     names = ("a", "b", "c", "d")
     task = Segment(network("fcn1s_resnet20_cifar", 4, (32, 32)), names, ((0, 0, 0),) * 4)
-    for scores in task.network.head.scores.values():  # type: ignore[union-attr]  # which begin at zero
+    head: Any = task.network.head
+    for scores in head.scores.values():  # which begin at zero
         nn.init.normal_(scores.weight, std=0.5, generator=torch.Generator().manual_seed(1))
     found = compare(task, Preprocessing(32, 40, 3, fit, MEAN, STD), tmp_path)
     assert [each.answers for each in found] == [height * width for height, width in SIZES]
