@@ -47,8 +47,8 @@ class _Same(nn.Module):
 def _finish(steps: Steps, outputs: tuple[Value, ...], view: View) -> Mapping[str, Value]:
     """The input, the sizes that lead to it, and boxes of the input in the image."""
     boxes = steps.do.floats([2.0, 3.0, 17.0, 29.0, -5.0, 0.0, 900.0, 30.0], (2, 4))
-    sizes = [view.small.height, view.small.width, view.shown.height, view.shown.width, view.top, view.left]
-    sizes += [view.filled.height, view.filled.width, view.above, view.beside]
+    sizes = [view.small.height, view.small.width, view.crop.height, view.crop.width, view.top, view.left]
+    sizes += [view.filled.height, view.filled.width, view.offset_y, view.offset_x]
     return {"input": outputs[0], "sizes": steps.do.join(sizes), "boxes": steps.in_images(boxes, view)}
 
 

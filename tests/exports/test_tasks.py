@@ -26,6 +26,7 @@ from convolve.tasks.segment.task import Segment
 from convolve.tasks.task import Task, TaskExport
 from convolve.values import Preprocessing
 from tests.exports.test_steps import MEAN, STD, smooth
+from tests.tasks.mean_color import MeanColor
 
 pytest.importorskip("openvino")
 RUNTIME = choose("cpu", "fp32", threads=1)
@@ -98,7 +99,8 @@ def test_probabilities_have_the_temperature(multi_label: bool, tmp_path: Path) -
 def test_masks_have_the_images_size(fit: Fit, tmp_path: Path) -> None:
     names = ("a", "b", "c", "d")
     task = Segment(network("fcn1s_resnet20_cifar", 4, (32, 32)), names, ((0, 0, 0),) * 4)
-    for scores in task.network.head.scores.values():  # type: ignore[union-attr]  # which begin at zero
+    head: Any = task.network.head
+    for scores in head.scores.values():  # which begin at zero
         nn.init.normal_(scores.weight, std=0.5, generator=torch.Generator().manual_seed(1))
     found = compare(task, Preprocessing(32, 40, 3, fit, MEAN, STD), tmp_path)
     assert [each.answers for each in found] == [height * width for height, width in SIZES]
@@ -155,3 +157,9 @@ def test_soft_suppression_is_refused() -> None:
     task = Detect(network("yolo_compact", 2, (64, 64)), ("a", "b"), SuppressionRule("soft"))
     with pytest.raises(ExportError, match="Soft non-maximum suppression has no operation"):
         task.exported(Preprocessing(64, 64, 3, "letterbox", MEAN, STD), RUNTIME)
+
+
+def test_a_task_from_outside_says_that_it_cannot_be_exported() -> None:
+    task = MeanColor(network("lenet5_keras", 3, (32, 32)))
+    with pytest.raises(ExportError, match=r"A run of the task 'mean-color' cannot be exported; add `exported`"):
+        task.exported(Preprocessing(32, 32, 3, "crop", MEAN, STD), RUNTIME)

@@ -66,7 +66,7 @@ def test_the_code_of_the_readme_gives_the_runs_answer(exported: Path, shapes: Pa
     ran = subprocess.run(
         [sys.executable, "-c", code[1], str(photo)], cwd=exported, check=True, capture_output=True, encoding="utf-8"
     )
-    predicted = convolve.predict(str(shapes_run), [str(photo)], progress=False).predictions[0]
+    predicted: Any = convolve.predict(str(shapes_run), [str(photo)], progress=False).predictions[0]
     lines = ran.stdout.splitlines()
     assert lines[0].rpartition(" ")[0] == predicted.label
     assert float(lines[0].rpartition(" ")[2].rstrip("%")) == pytest.approx(100 * predicted.confidence, abs=1)

@@ -127,19 +127,19 @@ class Size:
 class View:
     """How images lie in the network's input.
 
-    From their ``own`` size they are resized to ``small``; of that the part of the size ``shown`` whose corner is at
-    ``left`` and ``top`` fills the size ``filled`` of the input, which has the size ``plane``, from ``beside`` and
-    ``above`` on.
+    From their ``own`` size they are resized to ``small``; of that the part of the size ``crop`` whose corner is at
+    ``left`` and ``top`` fills the size ``filled`` of the input, which has the size ``plane``, from ``offset_x`` and
+    ``offset_y`` on.
     """
 
     own: Size
     small: Size
-    shown: Size
+    crop: Size
     left: Value
     top: Value
     filled: Size
-    beside: Value
-    above: Value
+    offset_x: Value
+    offset_y: Value
     plane: Size
 
 
@@ -176,7 +176,7 @@ class Steps:
         cut = do.join([do.integers(-1, channels), view.small.height, blocks, view.small.width, blocks])
         pixels = do.mean(do.reshape(pixels, cut), (3, 5))
         if self.preprocessing.fit == "crop":
-            pixels = do.part(pixels, *self._corners(view.top, view.left, view.shown))
+            pixels = do.part(pixels, *self._corners(view.top, view.left, view.crop))
         pixels = do.resize(pixels, view.filled.height, view.filled.width)
         padding = [0.0] * channels
         if self.preprocessing.fit == "letterbox":
@@ -193,20 +193,20 @@ class Steps:
         """
         do = self.do
         if self.preprocessing.fit == "letterbox":
-            probabilities = do.part(probabilities, *self._corners(view.above, view.beside, view.filled))
+            probabilities = do.part(probabilities, *self._corners(view.offset_y, view.offset_x, view.filled))
         confidence, classes = do.maximum(do.resize(probabilities, view.own.height, view.own.width), 1)
         return do.cast(classes, kind), confidence
 
     def in_images(self, boxes: Value, view: View) -> Value:
         """(K, 4) boxes in pixels of the input in those of the images, clipped to these."""
         do = self.do
-        across = (view.own.width, view.small.width, view.shown.width, view.filled.width, view.left, view.beside)
-        down = (view.own.height, view.small.height, view.shown.height, view.filled.height, view.top, view.above)
+        across = (view.own.width, view.small.width, view.crop.width, view.filled.width, view.left, view.offset_x)
+        down = (view.own.height, view.small.height, view.crop.height, view.filled.height, view.top, view.offset_y)
         scales, shifts, ends = [], [], []
         for sides in (across, down):
-            own, small, shown, filled, start, offset = (do.cast(side, "float32") for side in sides)
+            own, small, crop, filled, start, offset = (do.cast(side, "float32") for side in sides)
             to_own = do.divide(own, small)
-            scales.append(do.multiply(to_own, do.divide(shown, filled)))
+            scales.append(do.multiply(to_own, do.divide(crop, filled)))
             shifts.append(do.subtract(do.multiply(to_own, start), do.multiply(scales[-1], offset)))
             ends.append(own)
         moved = do.add(do.multiply(boxes, do.join(scales * 2)), do.join(shifts * 2))
@@ -219,14 +219,14 @@ class Steps:
         """As `datasets.preprocess.source_boxes` and `box_matrices`, of an image as it is cached."""
         zero = self.do.integers(0)
         small = self._cached(own, plane, fit)
-        shown, left, top, filled, beside, above = small, zero, zero, plane, zero, zero
+        crop, left, top, filled, offset_x, offset_y = small, zero, zero, plane, zero, zero
         if fit == "crop":
-            shown = self._inside(plane, small)
-            left, top = self._middle(small.width, shown.width), self._middle(small.height, shown.height)
+            crop = self._inside(plane, small)
+            left, top = self._middle(small.width, crop.width), self._middle(small.height, crop.height)
         if fit == "letterbox":
             filled = self._inside(small, plane)
-            beside, above = self._middle(plane.width, filled.width), self._middle(plane.height, filled.height)
-        return View(own, small, shown, left, top, filled, beside, above, plane)
+            offset_x, offset_y = self._middle(plane.width, filled.width), self._middle(plane.height, filled.height)
+        return View(own, small, crop, left, top, filled, offset_x, offset_y, plane)
 
     def _cached(self, own: Size, plane: Size, fit: Fit) -> Size:
         """As `datasets.preprocess.cached_size`."""
@@ -304,9 +304,9 @@ class Steps:
 
     def _padded(self, pixels: Value, view: View) -> Value:
         do, none = self.do, self.do.integers(0, 0)
-        below = do.subtract(do.subtract(view.plane.height, view.filled.height), view.above)
-        right = do.subtract(do.subtract(view.plane.width, view.filled.width), view.beside)
-        return do.pad(pixels, do.join([none, view.above, view.beside]), do.join([none, below, right]))
+        below = do.subtract(do.subtract(view.plane.height, view.filled.height), view.offset_y)
+        right = do.subtract(do.subtract(view.plane.width, view.filled.width), view.offset_x)
+        return do.pad(pixels, do.join([none, view.offset_y, view.offset_x]), do.join([none, below, right]))
 
     def _colors(self, values: Sequence[float]) -> Value:
         return self.do.floats(values, (1, len(values), 1, 1))

@@ -21,7 +21,7 @@ def trace_program(part: Exportable, preprocessing: Preprocessing) -> ExportedPro
     """
     dynamic = {0: Dim.DYNAMIC} | ({2: Dim.DYNAMIC, 3: Dim.DYNAMIC} if part.any_size else {})
     images = torch.zeros(_EXAMPLES, preprocessing.channels, preprocessing.height, preprocessing.width)
-    module = copy.deepcopy(part.module).to("cpu", memory_format=torch.contiguous_format).eval()
+    module = copy.deepcopy(part.module).cpu().to(memory_format=torch.contiguous_format).eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

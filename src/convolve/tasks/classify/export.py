@@ -43,7 +43,7 @@ class Probabilities(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The probabilities."""
-        scores = self.network(images) / self.temperature
+        scores: Tensor = self.network(images) / self.temperature
         return scores.sigmoid() if self.multi_label else scores.softmax(1)
 
 

@@ -96,7 +96,7 @@ class BoxExport:
         usage = (
             'for box, score, index in zip(found["boxes"], found["scores"], found["classes"]):',
             f"    if score >= {task.threshold:.4f}:",
-            '        print(f"{classes[index]} {score:.1%}", box.round(1).tolist())  # left, top, right, bottom',
+            '        print(f"{classes[index]} {score:.1%}", *box.round().astype(int))  # left, top, right, bottom',
         )
         self.part = Exportable(BestCandidates(task), self._finish, usage)
 

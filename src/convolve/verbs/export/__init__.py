@@ -45,15 +45,6 @@ class Export:
     """Images to compare and measure on, with the run's classes; by default the run's validation images."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
-    def __post_init__(self) -> None:
-        """Raises `OptionError` for a number out of range, and for what does not go together."""
-        if not 0 <= self.tolerance <= 1:
-            raise OptionError(f"tolerance cannot be {self.tolerance}; it must be a number from 0 to 1.")
-        if not 0 <= self.max_drop <= 100:
-            raise OptionError(f"max_drop cannot be {self.max_drop}; it must be a number from 0 to 100.")
-        if self.int8 and self.to != "openvino":
-            raise OptionError(f"--int8 needs --to openvino; omit it for {self.to}.")
-
 
 @dataclass(frozen=True)
 class Exported:
@@ -71,9 +62,17 @@ class Exported:
 
 
 def run(options: Export, listener: Listener) -> Exported:
-    """Export. Raises `ExportError` where a gate stays shut, `RunError`, and `DataError` where the data does not fit."""
+    """Export. Raises `OptionError`, `ExportError` where a gate stays shut, `RunError`, and `DataError` where the data
+    does not fit.
+    """
     from convolve.verbs.export.writing import write_export
 
+    if not 0 <= options.tolerance <= 1:
+        raise OptionError(f"tolerance cannot be {options.tolerance}; it must be a number from 0 to 1.")
+    if not 0 <= options.max_drop <= 100:
+        raise OptionError(f"max_drop cannot be {options.max_drop}; it must be a number from 0 to 100.")
+    if options.int8 and options.to != "openvino":
+        raise OptionError(f"--int8 needs --to openvino; omit it for {options.to}.")
     return Exported(options.out, write_export(options, listener))
 
 

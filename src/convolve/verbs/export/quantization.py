@@ -64,15 +64,18 @@ class Quantizer:
             draft = path.with_name(f"int8_{path.name}")
             files = (draft, draft.with_suffix(".bin"))
             save_graph(add_steps(quantized, self.exported.part, self.data.preprocessing), draft, compressed=False)
+            evaluation: Evaluation | None = None
+            speeds: list[Speed] = []
+            found: dict[str, Any]
             try:
                 network = CompiledNetwork(draft, None, self.data.runtime.threads)
-                evaluation = evaluate_export(self.exported, network, self.data, self.listener)
+                measured = evaluate_export(self.exported, network, self.data, self.listener)
             except ExportError as error:
                 found = {"kept": False, "drop": 0.0, "class_drop": 0.0, "reason": str(error)}
-                evaluation, speeds = None, []
             else:
+                evaluation = measured
                 speeds = measure_speed(self.exported, network, self.data.preprocessing, self.data.runtime)
-                found = self._measured(evaluation, speeds, baseline)
+                found = self._measured(measured, speeds, baseline)
             found |= {"left_in_float": list(left), "images": len(images)}
             tried.append(found)
             self.listener(Message(f"int8: {found['reason']}"))

@@ -111,6 +111,7 @@ def _write_for_torch(draft: Path, source: Source) -> tuple[ExportCard, tuple[str
     part, preprocessing, network = source.exported.part, source.data.preprocessing, source.task.network
     card = describe(source, "torch", source.task.evaluate(source.data))
     twin = find_twin(network)
+    usage: tuple[str, ...]
     if twin is None:
         path = draft / PROGRAM
         save_program(part, preprocessing, path)
