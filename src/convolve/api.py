@@ -12,6 +12,7 @@ from convolve.verbs.convert import Converted
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
+from convolve.verbs.export import Exported
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.networks.weight_files import WeightFiles
@@ -201,7 +202,8 @@ def train(
         save_memory: Recompute a DenseNet's concatenations in the backward pass: slower, much less memory, the same
             weights.
         fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
-            cuts large images into overlapping tiles at full scale.
+            cuts large images into overlapping tiles at full scale. What a crop leaves out is not seen: objects
+            there count as missed.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
         annotations: Tables or annotation files to read, by their paths below the folder; by default recognized.
         image_column: Column of a table that names the images.
@@ -448,7 +450,7 @@ def explain(
         images: Images and folders of images, `-` for names from standard input; by default some of the run's test
             split.
         method: Methods of attribution, shown side by side; by default `cam` where the network allows it, else
-            `grad-cam`.
+            `grad-cam`, and `layer-cam` for detection.
         classes: Classes to explain, shown side by side; by default the predicted one, in segmentation that of most
             pixels.
         stage: Stage whose maps are used, such as `stage3`; by default the last one with a map.
@@ -543,6 +545,46 @@ def convert(
         ConvolveError: with one sentence.
     """
     return run_command("convert", locals())  # type: ignore[no-any-return]
+
+
+def export(
+    run: str | Path,
+    *,
+    out: str | Path,
+    to: Literal["openvino", "onnx", "torch"] = "openvino",
+    int8: bool = False,
+    max_drop: float = 1.0,
+    tolerance: float = 0.02,
+    data: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Exported:
+    """Export a trained network with everything before and after it, once its answers are known to be the run's.
+
+    Args:
+        run: Folder of the run.
+        out: Folder to write.
+        to: Format: `openvino`; `onnx`; or `torch`, weights under the names of torchvision or timm, or a PyTorch
+            program.
+        int8: Quantize the network to 8 bits, where that is faster here and accurate enough.
+        max_drop: Points by which the headline metric may fall with `--int8`; 1 by default.
+        tolerance: Fraction of the answers that may differ from the run's; 0.02 by default.
+        data: Images to compare and measure on, with the run's classes; by default the run's validation images.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("export", locals())  # type: ignore[no-any-return]
 
 
 def scratch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
@@ -157,7 +157,9 @@ class BoxEvaluator:
 
 def evaluate(task: Detect, data: EvaluationData) -> Evaluation:
     """Predict the images by the task's own rule and measure in their own pixels; unreadable ones are left out."""
-    return measure_detections(task.classes, data.split, task.threshold, *detect_split(task, data))
+    objects, detections, images = detect_split(task, data)
+    measured = measure_detections(task.classes, data.split, task.threshold, objects, detections, images)
+    return replace(measured, unseen=_count_unseen(objects, images, data))
 
 
 def measure_detections(
@@ -189,7 +191,6 @@ def measure_detections(
         curves=tuple(precision_recall_curves(judged)),
         errors=error_costs(objects, find_errors(objects, detections, count)),
         worst=tuple(_worst_images(objects, detections, judged, images, threshold)),
-        unseen=_count_unseen(objects, images, data),
     )
 
 
