@@ -52,6 +52,7 @@ def random_blobs(definition: Path) -> dict[str, list[Array]]:
     """Arrays for the layers of a text; sums of batch normalization are of two batches."""
     random = np.random.default_rng(0)
     found = read_caffe(definition, None).definition
+    assert found
     network = whole_graph(found)
     state, blobs = network.state_dict(), dict[str, list[Array]]()
     for name, own in tensor_names(found, network).items():

@@ -13,11 +13,13 @@ import torch
 
 from convolve.errors import NetworkError, WeightsError
 from convolve.interop.caffe import read_caffe, read_caffe_tensors
+from convolve.interop.caffe_weights import read_stored_tensors
 from convolve.interop.foreign_network import ForeignNetwork
-from convolve.models.definition import LayerDefinition
+from convolve.models.definition import LayerDefinition, NetworkDefinition
+from convolve.untrusted.caffe import read_caffemodel
 from convolve.untrusted.caffe_messages import message_classes
 from tests.interop.caffe_files import FOLDER, Array, random_blobs, write_caffemodel
-from tests.interop.test_caffe_outputs import compute_layers
+from tests.interop.test_caffe_outputs import compute_layers, definition_of
 
 START = 'name: "net" input: "data" input_dim: [1, 4, 8, 8] '
 WINDOW = {"kernel": (1, 1), "stride": (1, 1), "padding": (0, 0, 0, 0)}
@@ -40,9 +42,14 @@ def read(tmp_path: Path, text: str, blobs: Mapping[str, Sequence[Array]] | None 
     return read_caffe(definition, weights)
 
 
+def define(tmp_path: Path, text: str) -> NetworkDefinition:
+    """The network of a text in words."""
+    return definition_of(read(tmp_path, text))
+
+
 def layers(found: ForeignNetwork) -> list[tuple[str, str, tuple[str, ...]]]:
     """Name, kind and inputs of each layer."""
-    return [(each.name, each.kind, each.inputs) for each in found.definition.layers]
+    return [(each.name, each.kind, each.inputs) for each in definition_of(found).layers]
 
 
 CONVOLUTION = {"out": 6, **WINDOW, "dilation": (1, 1), "groups": 1, "bias": True}
@@ -126,7 +133,7 @@ POOL = {"mode": "max", **WINDOW, "ceil": True, "count_padding": True}
     ],
 )  # fmt: skip
 def test_kinds_and_options(tmp_path: Path, text: str, kind: str, options: Mapping[str, Any]) -> None:
-    (found,) = read(tmp_path, START + text).definition.layers
+    (found,) = define(tmp_path, START + text).layers
     assert found == LayerDefinition("one", kind, ("image",) * len(found.inputs), options)
 
 
@@ -144,24 +151,24 @@ def test_layers_in_place_follow_one_another_and_splits_are_no_layers(tmp_path: P
     assert layers(found) == [
         ("conv", "convolution", ("image",)), ("relu", "activation", ("conv",)), ("sum", "add", ("relu", "relu"))
     ]  # fmt: skip
-    assert (found.definition.title, found.definition.outputs) == ("net", ("sum",))
+    assert (definition_of(found).title, definition_of(found).outputs) == ("net", ("sum",))
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
     text = START + 'layer { name: "image" type: "ReLU" bottom: "data" top: "a" }'
     text += 'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }' * 3 + 'layer { type: "ReLU" bottom: "a" top: "a" }'
-    names = [each.name for each in read(tmp_path, text).definition.layers]
+    names = [each.name for each in define(tmp_path, text).layers]
     assert names == ["image_2", "r", "r_2", "r_3", "activation"]
 
 
 def test_slices_have_the_names_of_what_they_give(tmp_path: Path) -> None:
     text = START + layer("Slice", "slice_param { slice_point: 1 }", tops=("a", "b"))
-    found = read(tmp_path, text).definition
+    found = define(tmp_path, text)
     assert [(each.name, each.options) for each in found.layers] == [
         ("a", {"axis": 1, "begin": 0, "end": 1}), ("b", {"axis": 1, "begin": 1, "end": 4})
     ]  # fmt: skip
     assert found.outputs == ("a", "b")
-    even = read(tmp_path, START + layer("Slice", tops=("a", "b"))).definition
+    even = define(tmp_path, START + layer("Slice", tops=("a", "b")))
     assert [(each.whole("begin"), each.whole("end")) for each in even.layers] == [(0, 2), (2, 4)]
 
 
@@ -196,7 +203,7 @@ VALUES = torch.linspace(0.1, 2, 4 * 8 * 8).reshape(1, 4, 8, 8)
 def test_what_layers_compute(tmp_path: Path, text: str, expected: torch.Tensor) -> None:
     """By the formulas of Caffe's documentation."""
     found = read(tmp_path, START + text)
-    outputs = compute_layers(found, VALUES)[found.definition.outputs[0]]
+    outputs = compute_layers(found, VALUES)[definition_of(found).outputs[0]]
     torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -305,7 +312,7 @@ def test_what_is_not_read_is_refused_by_name(tmp_path: Path, text: str, problem:
 
 def test_another_input_than_the_image_is_refused_where_it_is_used(tmp_path: Path) -> None:
     two = 'input: "data" input: "im_info" input_shape { dim: [1, 3, 8, 8] } input_shape { dim: [1, 3] }'
-    assert read(tmp_path, two + layer("ReLU")).definition.input == (3, 8, 8)
+    assert define(tmp_path, two + layer("ReLU")).input == (3, 8, 8)
     with pytest.raises(NetworkError, match="takes 'im_info', an input besides the image, and only one is read"):
         read(tmp_path, two + layer("Concat", "", ("data", "im_info")))
 
@@ -330,7 +337,7 @@ def test_another_input_than_the_image_is_refused_where_it_is_used(tmp_path: Path
     ],
 )
 def test_the_size_of_images_is_read_wherever_it_is_said(tmp_path: Path, start: str, expected: Any) -> None:
-    assert read(tmp_path, start + layer("ReLU")).definition.input == expected
+    assert define(tmp_path, start + layer("ReLU")).input == expected
 
 
 @pytest.mark.parametrize("start", ["", 'input: "data"', DATA % "", 'input: "data" input_shape { dim: [1, 10] }'])
@@ -340,11 +347,12 @@ def test_images_without_a_size_are_refused(tmp_path: Path, start: str) -> None:
 
 
 def test_images_of_a_database_have_the_channels_of_the_first_weights(tmp_path: Path) -> None:
-    text = DATA % "transform_param { crop_size: 9 }" + layer(
-        "Convolution", "convolution_param { num_output: 1 kernel_size: 2 }"
-    )
-    found = read(tmp_path, text, {"one": [np.zeros((1, 2, 2, 2)), np.zeros(1)]})
-    assert found.definition.input == (2, 9, 9)
+    start = DATA % "transform_param { crop_size: 9 }"
+    convolution = layer("Convolution", "convolution_param { num_output: 1 kernel_size: 2 }")
+    splits = 'layer { name: "s" type: "Split" bottom: "data" top: "a" top: "data" }'
+    for text in (convolution, splits + convolution, splits + convolution.replace('"data"', '"a"')):
+        found = read(tmp_path, start + text, {"one": [np.zeros((1, 2, 2, 2)), np.zeros(1)]})
+        assert definition_of(found).input == (2, 9, 9)
 
 
 def test_only_layers_for_testing_are_read(tmp_path: Path) -> None:
@@ -363,11 +371,9 @@ def test_only_layers_for_testing_are_read(tmp_path: Path) -> None:
     chain = "".join(
         f'layer {{ name: "{name}" type: "ReLU" bottom: "data" top: "data" {rule} }}' for name, rule in rules.items()
     )
-    found = [each.name for each in read(tmp_path, START + chain).definition.layers]
+    found = [each.name for each in define(tmp_path, START + chain).layers]
     assert found == ["test", "either", "not_train", "low", "unstaged", "always"]
-    found = [
-        each.name for each in read(tmp_path, START + 'state { level: 2 stage: "deploy" }' + chain).definition.layers
-    ]
+    found = [each.name for each in define(tmp_path, START + 'state { level: 2 stage: "deploy" }' + chain).layers]
     assert found == ["test", "either", "not_train", "high", "staged", "always"]
 
 
@@ -385,10 +391,10 @@ def test_what_trains_or_measures_is_left_out(tmp_path: Path) -> None:
         ("EuclideanLoss", ("ip", "linear")),
         ("HingeLoss", ("ip", "linear")),
     ):
-        found = read(tmp_path, start + loss % kind).definition
+        found = define(tmp_path, start + loss % kind)
         assert (found.layers[-1].name, found.layers[-1].kind, found.outputs) == (*last, (last[0],))
     prob = 'layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }'
-    found = read(tmp_path, start + prob + loss % "SoftmaxWithLoss").definition
+    found = define(tmp_path, start + prob + loss % "SoftmaxWithLoss")
     assert [each.name for each in found.layers] == ["ip", "prob"]
 
 
@@ -418,6 +424,16 @@ def test_a_file_of_numbers_says_how_its_images_were_prepared(tmp_path: Path) -> 
     assert (found.fit, found.std) == ("stretch", (256 / 255,) * 4)
 
 
+def test_preprocessing_with_more_than_caffe_does_is_left_out(tmp_path: Path) -> None:
+    definition, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    definition.write_text(START + layer("Scale"))
+    trained = write_caffemodel(layer("Scale"), {"one": [np.ones(4)]})
+    for transform, known in ((b"\x0d\x00\x00\x80\x3f", True), (b"\x0d\x00\x00\x80\x3f\xf8\x07\x01", False)):
+        content = b"\x12\x04Data\x22\x04data\xa2\x06" + bytes([len(transform)]) + transform
+        weights.write_bytes(b"\xa2\x06" + bytes([len(content)]) + content + trained)
+        assert (read_caffe(definition, weights).preprocessing is not None) is known
+
+
 def test_a_file_of_numbers_alone_has_its_layers(tmp_path: Path) -> None:
     text = (
         START
@@ -429,52 +445,69 @@ def test_a_file_of_numbers_alone_has_its_layers(tmp_path: Path) -> None:
     found = read_caffe(None, tmp_path / "net.caffemodel")
     assert layers(found) == [("one", "convolution", ("image",)), ("loss", "softmax", ("one",))]
     assert [*found.tensors] == ["one.weight", "one.bias"]
-    bare = write_caffemodel('layer { name: "one" type: "Convolution" }', {"one": [RIGHT, BIAS]})
-    (tmp_path / "net.caffemodel").write_bytes(bare)
-    with pytest.raises(NetworkError, match="does not say how its layers follow one another"):
-        read_caffe(None, tmp_path / "net.caffemodel")
 
 
 def test_numbers_are_read_without_a_network(tmp_path: Path) -> None:
-    """As of a file that does not say how its layers are connected."""
     for name in ("kinds", "old"):
-        alone = read_caffe_tensors(FOLDER / f"{name}.caffemodel")
+        alone = read_stored_tensors(read_caffemodel(FOLDER / f"{name}.caffemodel"))
         both = read_caffe(FOLDER / f"{name}.prototxt", FOLDER / f"{name}.caffemodel").tensors
         assert [*alone] == [*both]
         assert all(torch.equal(value, both[name]) for name, value in alone.items())
-    text = layer("Convolution") + 'layer { name: "bias" type: "Bias" }'
-    (tmp_path / "net.caffemodel").write_bytes(write_caffemodel(text, {"one": [RIGHT], "bias": [BIAS]}))
-    found = read_caffe_tensors(tmp_path / "net.caffemodel")
-    assert {name: tuple(value.shape) for name, value in found.items()} == {
-        "one.weight": (6, 2, 3, 5), "bias.weight": (6,), "bias.bias": (6,)
-    }  # fmt: skip
-    for text, problem in (
-        (layer("Embed"), "its layer 'one' is of the kind 'Embed', whose numbers are not read here"),
-        (layer("InnerProduct"), "has an array of 6 numbers"),
-        (layer("Convolution"), "has an array of 6 numbers, and no convolution has"),
-        (layer("BatchNorm"), "has 1 arrays, and such a layer has 3"),
+    path = tmp_path / "net.caffemodel"
+    text = 'layer { name: "one" type: "Convolution" } layer { name: "bias" type: "Bias" }'
+    for start in ("", DATA % ""):  # neither connected, or connected for images of an unknown size
+        text = start + (layer("Convolution") + 'layer { name: "bias" type: "Bias" }' if start else text)
+        path.write_bytes(write_caffemodel(text, {"one": [RIGHT], "bias": [BIAS]}))
+        found = read_caffe(None, path)
+        assert found.definition is None
+        assert [*read_caffe_tensors(path)] == [*found.tensors]
+        assert {name: tuple(value.shape) for name, value in found.tensors.items()} == {
+            "one.weight": (6, 2, 3, 5), "bias.weight": (6,), "bias.bias": (6,)
+        }  # fmt: skip
+    for kind, problem in (
+        ("Embed", "its layer 'one' is of the kind 'Embed', whose numbers are not read here"),
+        ("InnerProduct", "has an array of 6 numbers, and no linear has"),
+        ("Convolution", "has an array of 6 numbers, and no convolution has"),
+        ("BatchNorm", "has 1 arrays, and such a layer has 3"),
     ):
-        (tmp_path / "net.caffemodel").write_bytes(write_caffemodel(text, {"one": [BIAS]}))
-        with pytest.raises(WeightsError, match=problem):
-            read_caffe_tensors(tmp_path / "net.caffemodel")
+        path.write_bytes(write_caffemodel(f'layer {{ name: "one" type: "{kind}" }}', {"one": [BIAS]}))
+        for read_alone in (lambda: read_caffe(None, path), lambda: read_caffe_tensors(path)):
+            with pytest.raises(WeightsError, match=problem):
+                read_alone()
+
+
+def test_the_size_of_images_can_be_given_where_a_file_leaves_it_open(tmp_path: Path) -> None:
+    definition, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    data = 'layer { name: "data" type: "HDF5Data" top: "label" top: "data" }'
+    split = 'layer { name: "split" type: "Split" bottom: "data" top: "a" top: "b" }'
+    text = data + split + CONV.removeprefix(START).replace('bottom: "data"', 'bottom: "b"')
+    definition.write_text(text)
+    weights.write_bytes(write_caffemodel(text, {"one": [RIGHT, BIAS]}))
+    for first, second in ((definition, None), (definition, weights), (None, weights)):
+        found = read_caffe(first, second, (4, 9, 10))
+        assert definition_of(found).input == (4, 9, 10)
+        assert layers(found) == [("one", "convolution", ("image",))]
+    said = START + layer("ReLU")
+    definition.write_text(said)
+    assert definition_of(read_caffe(definition, None, (3, 5, 5))).input == (4, 8, 8)
 
 
 def test_published_networks_of_various_years() -> None:
-    alexnet = read_caffe(FOLDER / "alexnet_old.prototxt", None).definition
+    alexnet = definition_of(read_caffe(FOLDER / "alexnet_old.prototxt", None))
     assert (alexnet.input, alexnet.outputs) == ((3, 227, 227), ("prob",))
     assert alexnet.layer("conv2").options["groups"] == 2
     assert alexnet.layer("norm1").options == {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1.0, "within": False}
     assert [each.name for each in alexnet.layers[:4]] == ["conv1", "relu1", "norm1", "pool1"]
-    resnet = read_caffe(FOLDER / "resnet.prototxt", None).definition
+    resnet = definition_of(read_caffe(FOLDER / "resnet.prototxt", None))
     assert resnet.layer("res2a").inputs == ("scale2a_branch1", "res2a_branch2a")
     assert resnet.layer("res2a_branch1").options["bias"] is False
     assert [each.kind for each in resnet.layers[:4]] == ["convolution", "batch_norm", "scale", "activation"]
     googlenet = read_caffe(FOLDER / "googlenet_train.prototxt", None)
-    assert googlenet.definition.outputs == ("loss3/loss3",)
-    assert googlenet.definition.layer("inception/output").inputs == (
+    assert definition_of(googlenet).outputs == ("loss3/loss3",)
+    assert definition_of(googlenet).layer("inception/output").inputs == (
         "inception/relu_1x1", "inception/relu_3x3", "inception/pool",
     )  # fmt: skip
-    assert not any(each.name.startswith("loss1") for each in googlenet.definition.layers)
+    assert not any(each.name.startswith("loss1") for each in definition_of(googlenet).layers)
     assert googlenet.preprocessing
     assert googlenet.preprocessing.mean == pytest.approx((123 / 255, 117 / 255, 104 / 255))
 

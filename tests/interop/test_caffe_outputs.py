@@ -11,16 +11,23 @@ import torch
 
 from convolve.interop.caffe import read_caffe
 from convolve.interop.foreign_network import ForeignNetwork
+from convolve.models.definition import NetworkDefinition
 from convolve.models.graph_file import tensor_names, whole_graph
 from tests.interop.caffe.make_outputs import HERE, NETWORKS, make_input, paths, summarize
 
 WEIGHTS = Path(__file__).parents[3] / "shared" / "weights"
 
 
+def definition_of(found: ForeignNetwork) -> NetworkDefinition:
+    """The network in words, of a file that says it."""
+    assert found.definition
+    return found.definition
+
+
 def compute_layers(found: ForeignNetwork, images: torch.Tensor) -> dict[str, torch.Tensor]:
     """Every layer's output by its name."""
     channels, height, width = images.shape[1:]
-    definition = replace(found.definition, input=(channels, height, width))
+    definition = replace(definition_of(found), input=(channels, height, width))
     network = whole_graph(definition).eval()
     names = tensor_names(definition, network)
     assert {*found.tensors} <= {*names}

@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from convolve.interop.caffe import read_caffe, read_caffe_tensors
+from convolve.interop.caffe import read_caffe
+from convolve.interop.caffe_weights import read_stored_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.interop.weights import read_weights
+from convolve.untrusted.caffe import read_caffemodel
 from tests.interop.caffe.make_outputs import NETWORKS, make_input, paths
-from tests.interop.test_caffe_outputs import WEIGHTS, compute_layers
+from tests.interop.test_caffe_outputs import WEIGHTS, compute_layers, definition_of
 
 DATA = WEIGHTS.parent / "data"
 PHOTOS = {
@@ -86,8 +88,8 @@ def test_a_file_of_numbers_describes_its_network_where_it_has_one() -> None:
     """UltraFace's was written for testing; the others were for training, or have numbers alone."""
     definition, weights = paths("ultraface", WEIGHTS)
     alone, both = read_caffe(None, weights), read_caffe(definition, weights)
-    assert [(layer.kind, layer.options) for layer in alone.definition.layers] == [
-        (layer.kind, layer.options) for layer in both.definition.layers
+    assert [(layer.kind, layer.options) for layer in definition_of(alone).layers] == [
+        (layer.kind, layer.options) for layer in definition_of(both).layers
     ]
     assert [*alone.tensors] == [*both.tensors]
 
@@ -95,6 +97,17 @@ def test_a_file_of_numbers_describes_its_network_where_it_has_one() -> None:
 def test_numbers_alone_are_those_of_the_network() -> None:
     """SqueezeNet's file does not say how its layers are connected; some have further layers for training."""
     for name in ("squeezenet", "lenet", "vdsr", "mtcnn_p", "mtcnn_r", "mtcnn_o", "ultraface"):
-        alone, both = read_caffe_tensors(paths(name, WEIGHTS)[1]), _read(name).tensors
+        alone, both = read_stored_tensors(read_caffemodel(paths(name, WEIGHTS)[1])), _read(name).tensors
         assert [key for key in alone if key in both] == [*both]
         assert all(torch.equal(alone[key], value) for key, value in both.items())
+        assert (read_caffe(None, paths(name, WEIGHTS)[1]).definition is None) == (name != "ultraface")
+
+
+def test_files_that_were_written_for_training_are_read_for_a_size() -> None:
+    for name in ("lenet", "vdsr"):
+        definition, weights = paths(name, WEIGHTS)
+        both = read_caffe(definition, weights)
+        alone = read_caffe(None, weights, definition_of(both).input)
+        kinds = [(layer.kind, layer.options) for layer in definition_of(both).layers]
+        assert [(layer.kind, layer.options) for layer in definition_of(alone).layers] == kinds
+        assert [*alone.tensors] == [*both.tensors]

@@ -21,7 +21,7 @@ from convolve.interop.caffe_layers import read_layer
 from convolve.interop.caffe_weights import read_stored_tensors, read_tensors
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.models.definition import IMAGE, NetworkDefinition
-from convolve.untrusted.caffe import CaffeLayer, CaffeNetwork, read_caffemodel, read_prototxt
+from convolve.untrusted.caffe import OF_TRAINING, CaffeLayer, CaffeNetwork, read_caffemodel, read_prototxt
 from convolve.values import Preprocessing
 
 _DATA: Final[Mapping[str, str]] = {
@@ -35,12 +35,16 @@ _DATA: Final[Mapping[str, str]] = {
     "Input": "input_param",
 }
 """Kinds of layers that give images, and where their options are."""
-_OF_TRAINING: Final = ("FillerParameter", "LossParameter", "NetStateRule", "ParamSpec", "AccuracyParameter")
 _HIGHEST: Final = 255.0
+_Shape = tuple[int, int, int]
 
 
-def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
-    """The network of a `.prototxt`, a `.caffemodel`, or both; a `.prototxt` alone gives no tensors.
+def read_caffe(definition: Path | None, weights: Path | None, image: _Shape | None = None) -> ForeignNetwork:
+    """The network of a `.prototxt`, a `.caffemodel`, or both, for an ``image`` of (channels, height, width) where the
+    file leaves that open. A `.prototxt` alone gives no tensors.
+
+    A `.caffemodel` alone that does not say how its layers are connected, or for which images, gives tensors without a
+    definition: they are named as Caffe names the layers, in the file's order.
 
     Raises `NetworkError` for what is wrong with the network, and `WeightsError` for what is wrong with its numbers.
     """
@@ -50,9 +54,14 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
     if network is None or path is None:
         raise NetworkError("There is no file of Caffe; give a .prototxt, a .caffemodel, or both.")
     try:
-        if described is None:
-            _check_complete(network)
-        found, graph = _read_definition(path, network, stored)
+        if network is stored and not _describes_network(stored, image):
+            return ForeignNetwork(None, read_stored_tensors(stored))
+    except ValueError as error:
+        raise _error(WeightsError, path, "weights of Caffe", error) from error
+    try:
+        if network is stored:
+            _check_fields(stored)
+        found, graph = _read_definition(path, (network, stored), image)
     except ValueError as error:
         raise _error(NetworkError, path, "a network of Caffe", error) from error
     if weights is None or stored is None:
@@ -65,8 +74,9 @@ def read_caffe(definition: Path | None, weights: Path | None) -> ForeignNetwork:
 
 
 def read_caffe_tensors(weights: Path) -> dict[str, Tensor]:
-    """The tensors of a `.caffemodel`, named `LAYER.weight` and so on as Caffe names the layers, in the file's order;
-    for a network that is known otherwise. Raises `WeightsError`.
+    """The tensors of a `.caffemodel`, named as Caffe names the layers, in the file's order, whatever these compute.
+
+    Raises `WeightsError`.
     """
     stored = _read(read_caffemodel, weights, WeightsError, "weights of Caffe")
     try:
@@ -89,26 +99,35 @@ def _error(kind: type[ConvolveError], path: Path, what: str, error: Exception) -
     return kind(f"{path} cannot be read as {what} ({reason}); choose another file.")
 
 
-def _check_complete(network: CaffeNetwork) -> None:
-    """Raise `ValueError` where a file of numbers does not say what its layers compute."""
-    if not any(layer.bottoms for layer in network.layers):
-        raise ValueError("it has numbers, but does not say how its layers follow one another; give its .prototxt too")
-    for layer in network.layers:
-        unknown = [name for name in layer.unknown if name not in _OF_TRAINING]
+def _describes_network(stored: CaffeNetwork, image: _Shape | None) -> bool:
+    """Whether a file of numbers says how its layers are connected, and for which images."""
+    connected = any(layer.bottoms for layer in stored.layers)
+    return connected and (image is not None or any(shape for _, shape in _inputs(stored, stored.layers, stored)))
+
+
+def _check_fields(stored: CaffeNetwork) -> None:
+    """Raise `ValueError` where a layer may compute something else than Caffe's."""
+    for layer in stored.layers:
+        unknown = [name for name in layer.unknown if name not in OF_TRAINING]
         if unknown:
             raise ValueError(
                 f"its layer {layer.name!r} has fields in {unknown[0]} that are not Caffe's; give its .prototxt too"
             )
 
 
-def _read_definition(path: Path, network: CaffeNetwork, stored: CaffeNetwork | None) -> tuple[NetworkDefinition, Graph]:
+def _read_definition(
+    path: Path, networks: tuple[CaffeNetwork, CaffeNetwork | None], image: _Shape | None
+) -> tuple[NetworkDefinition, Graph]:
+    """The definition of the first of the ``networks``; the second one has its numbers."""
+    network, stored = networks
     layers = [layer for layer in network.layers if network is stored or _is_tested(layer, network.fields)]
     inputs = list(_inputs(network, layers, stored))
-    image = next(((name, shape) for name, shape in inputs if shape is not None), None)
-    if image is None:
-        remedy = "give its .prototxt too" if network is stored else "write input_shape { dim: 1 dim: 3 … } in it"
-        raise ValueError(f"it does not say the size of its images; {remedy}")
-    name, shape = image
+    found = next(((name, shape) for name, shape in inputs if shape is not None), None)
+    if found is None and image is not None and inputs:
+        found = _first_taken([name for name, _ in inputs], layers), image
+    if found is None:
+        raise ValueError("it does not say the size of its images; write input_shape { dim: 1 dim: 3 … } in it")
+    name, shape = found
     graph = Graph({other: None for other, _ in inputs})
     graph.maps[name] = Map(IMAGE, 4, shape[0])
     for layer in layers:
@@ -135,9 +154,6 @@ def _applies(rule: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
         and set(rule.get("stage", ())) <= set(stages)
         and not set(rule.get("not_stage", ())) & set(stages)
     )
-
-
-_Shape = tuple[int, int, int]
 
 
 def _inputs(
@@ -192,24 +208,36 @@ def _size_of_data(
 def _first_channels(name: str, layers: Sequence[CaffeLayer], stored: CaffeNetwork | None) -> int | None:
     """The channels that the first convolution takes by its numbers."""
     blobs = {layer.name: layer.blobs for layer in stored.layers if layer.blobs} if stored else {}
+    names = {name}
     for layer in layers:
-        if layer.kind == "Split" and name in layer.bottoms:
-            return next((found for top in layer.tops if (found := _first_channels(top, layers, stored))), None)
-        if layer.kind == "Convolution" and name in layer.bottoms and layer.name in blobs:
+        if layer.kind == "Split" and names & {*layer.bottoms}:
+            names |= {*layer.tops}
+        if layer.kind == "Convolution" and names & {*layer.bottoms} and layer.name in blobs:
             weight = blobs[layer.name][0]
             groups: int = layer.parameters("convolution_param").get("group", 1)
             return weight.shape[1] * groups if weight.ndim == 4 else None
     return None
 
 
+def _first_taken(names: Sequence[str], layers: Sequence[CaffeLayer]) -> str:
+    """The input that a convolution takes, or else the first one."""
+    taken = {name for layer in layers if layer.kind == "Convolution" for name in layer.bottoms}
+    for layer in reversed(layers):
+        if layer.kind == "Split" and taken & {*layer.tops}:
+            taken |= {*layer.bottoms}
+    return next((name for name in names if name in taken), names[0])
+
+
 def _preprocessing(networks: Sequence[CaffeNetwork], shape: _Shape) -> Preprocessing | None:
-    """What the first layer of images that says it does with them; None where none does, or a mean is in a file."""
+    """What the first layer of images that says it does with them; None where none does, a mean is in a file, or there
+    is more than Caffe does.
+    """
     for network in networks:
         for layer in network.layers:
             if layer.kind not in _DATA:
                 continue
             transform = {**layer.parameters(_DATA[layer.kind]), **layer.parameters("transform_param")}
-            if "mean_file" in transform:
+            if "mean_file" in transform or "TransformationParameter" in layer.unknown:
                 return None
             if transform.keys() & {"mean_value", "scale", "crop_size"}:
                 return _preprocessing_of(transform, shape)

@@ -93,7 +93,7 @@ def read_foreign(paths: Sequence[Path], image: tuple[int, int, int] | None = Non
         binaries = [path for path in paths if path not in texts]
         if len(texts) > 1 or len(binaries) > 1:
             raise WeightsError(f"{paths[1]} is another file of the same kind as {paths[0]}; give one of each.")
-        return read_caffe(next(iter(texts), None), next(iter(binaries), None))
+        return read_caffe(next(iter(texts), None), next(iter(binaries), None), image)
     if kind == "torch7":
         from convolve.interop.torch7 import read_torch7
 

@@ -130,12 +130,11 @@ class _Model:
                 entry, stored, number, node, sources = each
                 if all(source in flows for source in sources):
                     name = f"{prefix}call{number + 1}/" if number else prefix
-                    inputs = [flows[source] for source in sources]
+                    given = [flows[source] for source in sources]
                     if _numbers(node):
-                        found = [_operate(entry, node, inputs, name, context)]
+                        flows[_name(entry), number] = _operate(entry, node, given, name, context)
                     else:
-                        found = self._call(entry, inputs, name, stored, context)
-                    flows[_name(entry), number] = found[0]
+                        flows[_name(entry), number] = self._call(entry, given, name, stored, context)[0]
                 else:
                     later.append(each)
             if len(later) == len(waiting):

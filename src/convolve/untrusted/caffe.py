@@ -27,8 +27,12 @@ _MOST_AXES: Final = 32
 _LONGEST: Final = 2**31 - 1
 _HDF5: Final = b"\x89HDF"
 _UNKNOWN: Final = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
-_EXTENSIBLE: Final = ("NetParameter", "LayerParameter", "V1LayerParameter", "V0LayerParameter")
-"""Messages to which programs derived from Caffe add fields, most of them for training."""
+_LAYER_MESSAGES: Final = ("NetParameter", "LayerParameter", "V1LayerParameter", "V0LayerParameter")
+OF_TRAINING: Final = (
+    *("AccuracyParameter", "DataParameter", "FillerParameter", "HDF5DataParameter", "ImageDataParameter"),
+    *("LossParameter", "NetStateRule", "ParamSpec"),
+)
+"""Messages whose fields do not change what a layer computes; programs derived from Caffe have more of them."""
 _RENAMED: Final[Mapping[str, str]] = {
     "ABSVAL": "AbsVal", "ARGMAX": "ArgMax", "BNLL": "BNLL", "LRN": "LRN", "MVN": "MVN", "RELU": "ReLU",
     "SOFTMAX_LOSS": "SoftmaxWithLoss", "TANH": "TanH", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output",
@@ -82,7 +86,7 @@ def read_prototxt(path: str | os.PathLike[str]) -> CaffeNetwork:
             text_format.Parse(text, network)
         except text_format.ParseError as error:
             unknown = _UNKNOWN.search(str(error))
-            if not unknown or unknown[1] not in _EXTENSIBLE:
+            if not unknown or unknown[1] not in (*_LAYER_MESSAGES, *OF_TRAINING):
                 raise
             network.Clear()
             text_format.Parse(text, network, allow_unknown_field=True)
@@ -102,7 +106,6 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeNetwork:
     """The network of a binary file with its numbers. Raises `OSError`, `ValueError`, and `ImportError` without
     protobuf.
     """
-    classes = message_classes()
     rest, stored = _take_apart(path)
     layers = []
     while stored:
@@ -118,7 +121,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeNetwork:
         layers.append(_layer(_parse(name, parameters), name, _read_blobs(blobs)))
     if len(rest) > _TEXT_BYTES:
         raise ValueError("it holds more than layers")
-    return _network(classes["NetParameter"].FromString(rest), layers)
+    return _network(_parse("NetParameter", rest), layers)
 
 
 def _take_apart(path: str | os.PathLike[str]) -> tuple[bytes, list[tuple[bytes, str]]]:
@@ -180,7 +183,7 @@ def _to_fields(message: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]
     """The fields that a message sets, and the names of messages in it that set others than Caffe's."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    unknown = [name] if name not in _EXTENSIBLE and len(UnknownFieldSet(message)) else []
+    unknown = [name] if name not in _LAYER_MESSAGES and len(UnknownFieldSet(message)) else []
     found: dict[str, Any] = {}
     for field in FIELDS[name]:
         if not (len(getattr(message, field.name)) if field.repeated else message.HasField(field.name)):
@@ -193,6 +196,8 @@ def _to_fields(message: Any, name: str) -> tuple[dict[str, Any], tuple[str, ...]
             parts = [_to_fields(value, field.kind) for value in values]
             unknown += [each for _, names in parts for each in names]
             values = [part for part, _ in parts]
+        elif field.kind == "string" and any(isinstance(value, bytes) for value in values):
+            raise ValueError(f"one of its {field.name}s is no text in UTF-8")
         elif field.kind == "float":  # 0.1 as it is written, rather than the 0.10000000149 that is nearest to it
             values = [float(str(np.float32(value))) for value in values]
         found[field.name] = tuple(values) if field.repeated else values[0]
