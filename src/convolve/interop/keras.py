@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 from convolve.errors import WeightsError, shorten
 from convolve.interop.foreign_network import ForeignNetwork
-from convolve.interop.keras_layer import CHANNELS_FIRST, Context, Layer
+from convolve.interop.keras_layer import CHANNELS_FIRST, Context, Layer, is_number
 from convolve.interop.keras_layers import LAYERS, combine_with_number
 from convolve.interop.keras_weights import MODELS, CountedWeights, NamedModel, Stored, by_layer
 from convolve.interop.network_builder import NetworkBuilder, to_tensors
@@ -58,7 +58,8 @@ def _read(path: Path, image: tuple[int, int, int] | None) -> ForeignNetwork:
         root = open_hdf5(path).root()
         text, version = root.attributes.get("model_config"), root.attributes.get("keras_version")
         group = root.child("model_weights") if "model_weights" in root.links else root
-        theano = "theano" in (root.attributes.get("backend"), group.attributes.get("backend") if group else None)
+        says = [each.attributes.get("backend") for each in (root, group) if each]
+        theano = any(isinstance(backend, str) and backend == "theano" for backend in says)
         if not isinstance(text, str):
             return ForeignNetwork(None, to_tensors(by_layer(group or root, theano=theano), held))
         version = version if isinstance(version, str) and version[:1].isdigit() else "1"
@@ -129,12 +130,11 @@ class _Model:
                 entry, stored, number, node, sources = each
                 if all(source in flows for source in sources):
                     name = f"{prefix}call{number + 1}/" if number else prefix
-                    inputs = [flows[source] for source in sources]
+                    given = [flows[source] for source in sources]
                     if _numbers(node):
-                        found = [_operate(entry, node, inputs, name, context)]
+                        flows[_name(entry), number] = _operate(entry, node, given, name, context)
                     else:
-                        found = self._call(entry, inputs, name, stored, context)
-                    flows[_name(entry), number] = found[0]
+                        flows[_name(entry), number] = self._call(entry, given, name, stored, context)[0]
                 else:
                     later.append(each)
             if len(later) == len(waiting):
@@ -203,7 +203,7 @@ def _numbers(node: Any) -> Mapping[int, float]:
     return {
         index: float(value)
         for index, value in enumerate(values if isinstance(values, list) else [])
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number(value)
     }
 
 
@@ -278,7 +278,7 @@ def _is_channels_first(document: Mapping[str, Any]) -> bool:
     not where it is not told.
     """
     layers = [config for kind, config in _configs(document) if kind != "Flatten"]
-    found = {config.get("data_format", config.get("dim_ordering")) for config in layers}
+    found = [config.get("data_format", config.get("dim_ordering")) for config in layers]
     orders = {order in CHANNELS_FIRST for order in found if isinstance(order, str) and order != "default"}
     if len(orders) > 1:
         raise ValueError("some of its layers have the channels of maps first and others last")

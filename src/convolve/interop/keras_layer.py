@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
@@ -17,6 +17,11 @@ from convolve.models.definition import Value
 Array = npt.NDArray[Any]
 CHANNELS_FIRST: Final = ("channels_first", "th")
 """Words for maps with their channels before height and width."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a description is a number that computers count with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 @final
@@ -42,7 +47,7 @@ class Layer:
         value = self.option(*names, default=default)
         if isinstance(value, dict):  # a number with its type
             value = value["config"].get("value") if isinstance(value.get("config"), dict) else value.get("value")
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        if not is_number(value):
             raise self.error(f"has no {names[0]}")
         return float(value)
 

@@ -193,7 +193,7 @@ def _normalization(layer: Layer, inputs: Sequence[str], context: Context) -> str
     try:
         found = [np.asarray(each, np.float64).ravel() for each in (given if None not in given else layer.arrays[:2])]
         mean, variance = (np.broadcast_to(each, shape) for each in found)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise layer.error("has no mean and variance of each channel") from error
     with np.errstate(all="ignore"):
         weight = 1 / np.maximum(np.sqrt(variance), 1e-7)
@@ -340,7 +340,7 @@ def _old_merge(layer: Layer, inputs: Sequence[str], context: Context) -> str:
     kinds = {"sum": "add", "mul": "multiply", "ave": "average", "max": "maximum"}
     if mode == "concat":
         return _concatenate(layer, inputs, context)
-    if mode not in kinds:
+    if not isinstance(mode, str) or mode not in kinds:
         raise layer.error(f"merges by {str(mode)[:40]!r}, which is not read here")
     return _merge(layer.name, kinds[mode], inputs, {}, context)
 

@@ -328,5 +328,5 @@ def _read_tensor(source: _Source, memo: dict[int, Any], index: int) -> _Steps:
         raise ValueError("a tensor in it is larger than its storage")
     if math.prod(shape) > len(numbers) + _MOST_REPEATED:
         raise ValueError("a tensor in it repeats more numbers than it has")
-    steps = [stride * numbers.itemsize for stride in strides]
+    steps = [stride * numbers.itemsize if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
     memo[index] = LuaArray(np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False))
