@@ -39,14 +39,16 @@ def main() -> None:
             for parent, name, node in walk(file):
                 array = read_array(node, most) if isinstance(node, h5py.Dataset) else None
                 most -= 0 if array is None else array.nbytes
-                write({"parent": parent, "name": name, "attributes": read_attributes(node)}, array)
+                attributes = {decode(each): read_attribute(node, each) for each in node.attrs}
+                write({"parent": parent, "name": name, "attributes": attributes}, array)
         write({"end": True})
     except MemoryError:
         write({"error": "it takes more memory than its size vouches for"})
     except RefusedError as error:
         write({"error": str(error)})
     except Exception as error:  # noqa: BLE001 - h5py raises many kinds for a damaged file
-        write({"error": f"it is damaged: {error}"})
+        reason = str(error).strip("'\"")  # which a `KeyError` has
+        write({"error": f"it is damaged: {reason}"})
 
 
 def limit_resources(memory: int, seconds: int) -> None:
@@ -98,28 +100,32 @@ def read_array(array: Any, most: int) -> Any:
     """The numbers of an array, of at most so many bytes; None for texts and other things. Raises `RefusedError`."""
     from h5py import h5d, h5t
 
-    name, layout, kind = repr(array.name), array.id.get_create_plist(), array.id.get_type().get_class()
+    name, layout, dtype = repr(array.name), array.id.get_create_plist(), number_type(array.id)
     if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
         raise RefusedError(f"the array {name} is in another file, which is not followed")
-    if kind == h5t.REFERENCE:
+    if array.id.get_type().get_class() == h5t.REFERENCE:
         raise RefusedError(f"the array {name} is of references, which are not followed")
     for index in range(layout.get_nfilters()):
         number = layout.get_filter(index)[0]
         if number not in _FILTERS:
             raise RefusedError(f"the array {name} is packed by filter {number} of HDF5, which is not read here")
-    if kind not in (h5t.INTEGER, h5t.FLOAT, h5t.ENUM) or array.shape is None or not is_usual(array.dtype):
+    if dtype is None:
         return None
-    size = math.prod(array.shape) * array.dtype.itemsize
+    size = math.prod(array.shape) * dtype.itemsize
     if size > most:
         raise RefusedError(f"the array {name} announces {size:,} bytes, more than its size vouches for")
     if size and not is_written(array):
         raise RefusedError(f"the array {name} was never written, or only in part")
-    return array.astype(array.dtype.newbyteorder("="))[...]
+    return array.astype(dtype.newbyteorder("="))[...]
 
 
-def is_usual(dtype: Any) -> bool:
-    """Whether numbers are of a type that all machines have."""
-    return dtype.kind in "biuf" and dtype.itemsize <= 8
+def number_type(values: Any) -> Any:
+    """The type of an array's or an attribute's numbers, None where there are none that every machine has."""
+    try:
+        dtype = values.dtype
+    except TypeError:  # h5py has none like it
+        return None
+    return dtype if dtype.kind in "biuf" and dtype.itemsize <= 8 and values.shape is not None else None
 
 
 def is_written(array: Any) -> bool:
@@ -130,21 +136,15 @@ def is_written(array: Any) -> bool:
     return bool(array.id.get_num_chunks() == math.prod(counts))
 
 
-def read_attributes(node: Any) -> dict[str, Any]:
-    """The attributes of a group or an array: texts, numbers, lists of these, and None for all others."""
+def read_attribute(node: Any, name: str | bytes) -> Any:
+    """A text, a number, a list of these, or None for all others."""
     from h5py import h5t
 
-    found = {}
-    for name in node.attrs:
-        attribute = node.attrs.get_id(name)
-        kind, value = attribute.get_type().get_class(), None
-        if kind == h5t.STRING:
-            value = node.attrs[name]
-            value = [decode(each) for each in value.flat] if hasattr(value, "flat") else decode(value)
-        elif kind in (h5t.INTEGER, h5t.FLOAT, h5t.ENUM) and attribute.shape is not None and is_usual(attribute.dtype):
-            value = node.attrs[name].tolist()
-        found[decode(name)] = value
-    return found
+    attribute = node.attrs.get_id(name)
+    if attribute.shape is not None and attribute.get_type().get_class() == h5t.STRING:
+        text = node.attrs[name]
+        return decode(text) if isinstance(text, str | bytes) else [decode(each) for each in text.flat]
+    return None if number_type(attribute) is None else node.attrs[name].tolist()
 
 
 def decode(text: str | bytes) -> str:
