@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def test_attributes_are_plain_values() -> None:
         file.attrs["texts"] = ["conv/kernel:0", "conv/bias:0"]
         file.attrs["fixed texts"] = np.array([b"conv", b"dense_1"])
         file.attrs["no UTF-8"] = np.bytes_(b"a\xff")
+        file.attrs.create("no UTF-8 either", b"a\xff", dtype=h5py.string_dtype())
         file.attrs["number"] = 3
         file.attrs["numbers"] = np.array([[1.5, 2]], ">f4")
         file.attrs["none"] = np.array([], "f8")
@@ -106,6 +108,7 @@ def test_attributes_are_plain_values() -> None:
         "texts": ["conv/kernel:0", "conv/bias:0"],
         "fixed texts": ["conv", "dense_1"],
         "no UTF-8": "a\N{REPLACEMENT CHARACTER}",
+        "no UTF-8 either": "a\N{REPLACEMENT CHARACTER}",
         "number": 3,
         "numbers": [[1.5, 2]],
         "none": [],
@@ -249,6 +252,12 @@ def test_the_program_that_reads_is_ended(
     assert "found no end within 0.5 s" in play(f"{BEGIN}{note}time.sleep(60)")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "id").read_text()), 0)
+
+
+def test_the_program_that_reads_is_not_waited_for_after_an_error(play: Callable[[str], str]) -> None:
+    started = time.monotonic()
+    assert play(f"{BEGIN}write({{'error': 'no'}})\nimport time\ntime.sleep(60)") == "no"
+    assert time.monotonic() < started + 30
 
 
 LIMITS = f"""

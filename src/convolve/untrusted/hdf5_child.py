@@ -36,7 +36,7 @@ def main() -> None:
     try:
         source = sys.stdin.buffer
         with h5py.File(source if source.seekable() else io.BytesIO(source.read()), "r") as file:
-            for parent, name, node in walk(file):
+            for parent, name, node in iterate_nodes(file):
                 array = read_array(node, most) if isinstance(node, h5py.Dataset) else None
                 most -= 0 if array is None else array.nbytes
                 attributes = {decode(each): read_attribute(node, each) for each in node.attrs}
@@ -73,7 +73,7 @@ def write(entry: Mapping[str, Any], array: Any = None) -> None:
     sys.stdout.buffer.flush()
 
 
-def walk(root: Any) -> Iterator[tuple[int, str, Any]]:
+def iterate_nodes(root: Any) -> Iterator[tuple[int, str, Any]]:
     """Every group and array: how many came before its group, its name, and itself. Raises `RefusedError`."""
     import h5py
 
