@@ -17,6 +17,8 @@ from convolve.errors import ImageError
 from convolve.values import Dataset
 
 READERS: Final[dict[str, Reader]] = {}
+INPUTS: Final = 150
+"""Changed inputs that the suite reads, of a reader that takes no longer than most."""
 _LOOKED_AT: Final = 2  # images and masks of a dataset that are read
 
 
@@ -24,21 +26,27 @@ _LOOKED_AT: Final = 2  # images and masks of a dataset that are read
 class Reader:
     """A fuzzer called ``name``: ``seeds`` are valid inputs, ``read`` is given another one and an empty folder.
 
-    It may raise `ConvolveError` alone. ``covers`` are the modules of convolve whose reading of files it reaches.
+    It may raise `ConvolveError` alone. ``covers`` are the modules of convolve whose reading of files it reaches, and
+    ``inputs`` how many changed ones the suite reads.
     """
 
     name: str
     covers: tuple[str, ...]
     seeds: Callable[[], Sequence[bytes]]
     read: Callable[[bytes, Path], object]
+    inputs: int = INPUTS
 
 
 def register(
-    name: str, covers: str, seeds: Callable[[], Sequence[bytes]], read: Callable[[bytes, Path], object]
+    name: str,
+    covers: str,
+    seeds: Callable[[], Sequence[bytes]],
+    read: Callable[[bytes, Path], object],
+    inputs: int = INPUTS,
 ) -> None:
     """Add a fuzzer; ``covers`` are names of modules below `convolve`, separated by spaces."""
     modules = tuple(f"convolve.{module}" for module in covers.split())
-    READERS[name] = Reader(name, modules, cache(seeds), read)
+    READERS[name] = Reader(name, modules, cache(seeds), read, inputs)
 
 
 def register_file(name: str, covers: str, path: str, seed: bytes, others: Mapping[str, bytes]) -> None:

@@ -24,8 +24,6 @@ from tests.fuzz.guard import run
 from tests.fuzz.reader import Reader
 
 SOURCE = Path(convolve.__file__).parent
-INPUTS = 150
-"""Of each reader, in this suite."""
 OPENERS = frozenset(
     (
         "read_file",
@@ -38,10 +36,11 @@ OPENERS = frozenset(
         "read_cfg",
         "read_darknet",
         "read_keras_archive",
-        "open_hdf5",
         "read_t7",
         "read_prototxt",
         "read_caffemodel",
+        "read_hdf5",
+        "parse_hdf5",
     )
 )
 """What opens a file of unknown origin."""
@@ -49,7 +48,7 @@ OPENERS = frozenset(
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_changed_inputs(name: str) -> None:
-    found = [fault.what for fault in faults(ALL[name], make_inputs(ALL[name], "suite", INPUTS))]
+    found = [fault.what for fault in faults(ALL[name], make_inputs(ALL[name], "suite", ALL[name].inputs))]
     assert not found
 
 

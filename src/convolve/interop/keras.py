@@ -20,7 +20,7 @@ from convolve.interop.network_builder import NetworkBuilder, to_tensors
 from convolve.models.definition import IMAGE
 from convolve.untrusted.documents import parse_json
 from convolve.untrusted.files import read_start
-from convolve.untrusted.hdf5 import SIGNATURE, Hdf5File, open_hdf5
+from convolve.untrusted.hdf5 import SIGNATURE, parse_hdf5, read_hdf5
 from convolve.untrusted.keras_archive import read_keras_archive
 from convolve.values import Preprocessing
 
@@ -53,9 +53,9 @@ def _read(path: Path, image: tuple[int, int, int] | None) -> ForeignNetwork:
     if start.startswith(_ZIP):
         description, content = read_keras_archive(path)
         held += len(content)
-        model = _Model(parse_json(description), CountedWeights(Hdf5File(content).root()), "3", theano=False)
+        model = _Model(parse_json(description), CountedWeights(parse_hdf5(content)), "3", theano=False)
     elif start == SIGNATURE:
-        root = open_hdf5(path).root()
+        root = read_hdf5(path)
         text, version = root.attributes.get("model_config"), root.attributes.get("keras_version")
         group = root.child("model_weights") if "model_weights" in root.links else root
         says = [each.attributes.get("backend") for each in (root, group) if each]

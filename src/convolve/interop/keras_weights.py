@@ -47,7 +47,7 @@ class NamedWeights:
         found = []
         for name in self.names:
             node = self._group.child(name) if self._group else None
-            array = node.array() if node else None
+            array = node.array if node else None
             if array is None:
                 raise ValueError(f"it has no numbers of {name!r}")
             found.append(array)
@@ -98,7 +98,7 @@ class CountedWeights:
         found: list[Array] = []
         while group and str(len(found)) in group.links:
             node = group.child(str(len(found)))
-            array = node.array() if node else None
+            array = node.array if node else None
             if array is None:
                 raise ValueError("it has weights that are no numbers")
             found.append(array)

@@ -19,8 +19,13 @@ _ZEROS: Final = re.compile(rb"\0*")
 
 def check_ratio(announced: int, length: int, free: int = FREE) -> None:
     """Raise `ValueError` where ``announced`` bytes are more than a file of ``length`` vouches for."""
-    if announced > free + _VOUCHED * length:
+    if announced > vouched_bytes(length, free):
         raise ValueError(f"its {length:,} bytes announce {announced:,}")
+
+
+def vouched_bytes(length: int, free: int = FREE) -> int:
+    """How many bytes a file of ``length`` may be unpacked to."""
+    return free + _VOUCHED * length
 
 
 def unpack_gzip(content: bytes, most: int) -> bytes:
