@@ -69,7 +69,7 @@ def make(folder: Path, count: int) -> None:
 
 def examine(folder: Path) -> None:
     dataset = open_dataset(folder)
-    diagnose(dataset, dataset.ground_truths["labels"], None, survey(dataset.images))
+    diagnose(dataset, dataset.ground_truths["labels"], None, survey(dataset.images), "")
 
 
 def decode(folder: Path) -> None:

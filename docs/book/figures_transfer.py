@@ -52,7 +52,7 @@ def train(network: Network, examples: Examples, steps: int, rate: float, seed: i
     for _ in range(steps):
         batch = torch.randint(len(images), (32,), generator=draws)
         optimizer.zero_grad()
-        F.cross_entropy(network(images[batch]), classes[batch]).backward()
+        F.cross_entropy(network(images[batch]), classes[batch]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     network.eval()
 

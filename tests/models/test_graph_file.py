@@ -152,8 +152,8 @@ def test_layers_with_weights() -> None:
     torch.testing.assert_close(conv, x)
     x = F.conv_transpose2d(x, own["up.weight"], None, (2, 1), 0, 0, 2)[:, :, 2:-1, :-1]
     torch.testing.assert_close(up, x)
-    statistics = [own[f"norm.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
-    x = F.batch_norm(x, *statistics, eps=1e-2)
+    mean, variance, weight, bias = (own[f"norm.{key}"] for key in ("running_mean", "running_var", "weight", "bias"))
+    x = F.batch_norm(x, mean, variance, weight, bias, eps=1e-2)
     torch.testing.assert_close(norm, x)
     x = x * own["scale.weight"][:, None, None] + own["scale.bias"][:, None, None]
     torch.testing.assert_close(scale, x)

@@ -209,7 +209,7 @@ def test_files_that_are_none_are_refused(caffe: tuple[Path, Path], tmp_path: Pat
         "a.weights": b"",
     }.items():
         (tmp_path / name).write_bytes(content)
-    for files, message in [
+    refused: list[tuple[list[str | Path], str]] = [
         (["a.onnx"], r"a\.onnx holds a graph that only runs, which is not converted"),
         (["a.tflite"], r"a\.tflite holds a graph that only runs"),
         (["a.txt"], r"a\.txt is no file that can be converted"),
@@ -221,7 +221,8 @@ def test_files_that_are_none_are_refused(caffe: tuple[Path, Path], tmp_path: Pat
         ([caffe[0], DARKNET / "v2_small.cfg"], "are not the two files of one network"),
         ([DARKNET / "v2_small.cfg"], r"v2_small\.cfg holds no weights; give the \.weights file too"),
         ([caffe[0]] * 3, "3 files are given; give one, or the two of Caffe or of Darknet"),
-    ]:
+    ]
+    for files, message in refused:
         with pytest.raises(ConvolveError, match=message):
             convert([tmp_path / file for file in files], tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -130,11 +130,11 @@ class _Model:
                 entry, stored, number, node, sources = each
                 if all(source in flows for source in sources):
                     name = f"{prefix}call{number + 1}/" if number else prefix
-                    given = [flows[source] for source in sources]
+                    taken = [flows[source] for source in sources]
                     if _numbers(node):
-                        flows[_name(entry), number] = _operate(entry, node, given, name, context)
+                        flows[_name(entry), number] = _operate(entry, node, taken, name, context)
                     else:
-                        flows[_name(entry), number] = self._call(entry, given, name, stored, context)[0]
+                        flows[_name(entry), number] = self._call(entry, taken, name, stored, context)[0]
                 else:
                     later.append(each)
             if len(later) == len(waiting):

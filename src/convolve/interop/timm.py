@@ -93,6 +93,8 @@ def official_file(name: str) -> OfficialFile | None:
     if found.hf_hub_id:
         address = f"{_HUB}/{found.hf_hub_id}/resolve/main/model.safetensors"
         return OfficialFile(f"{found.architecture}.{found.tag}.safetensors", address, found.hf_hub_id)
+    if not isinstance(found.url, str):
+        return None
     return OfficialFile(found.url.rpartition("/")[2], found.url)
 
 

@@ -229,8 +229,8 @@ def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Can
     photographs = data.facts.channels == 3 and data.facts.shorter_side >= PHOTOGRAPH
     automatic = weights is None and photographs
     if recipe.network is not None:  # only its epochs are chosen
-        pretrained = automatic and fetch_official_weights(recipe.network, listener)
-        return [Candidate(recipe.network, large=photographs, pretrained=pretrained)], ""
+        fetched = automatic and fetch_official_weights(recipe.network, listener)
+        return [Candidate(recipe.network, large=photographs, pretrained=fetched)], ""
     if weights not in (None, NO_WEIGHTS, IMAGENET):
         if not Path(weights or "").is_dir():
             raise OptionError("Name the --network that these --weights are of.")
