@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 THRESHOLD = 0.3
 """Minimum confidence of a prediction where the validation split does not say which."""
 _CELLS = 8
+"""Positions of the coarsest map along a side that small images are enlarged to."""
 _COMPACT, _COMPACT_RATE = "yolo_compact", 0.002
 """With the usual rate one of three seeds hardly learned the rarest class of BCCD in 64 epochs."""
-"""Positions of the coarsest map along a side that small images are enlarged to."""
 
 
 @final
