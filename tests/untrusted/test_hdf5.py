@@ -223,7 +223,7 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], str
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("import os\nos.abort()", "it is damaged: the HDF5 library crashed on it, or found no end within 4 s"),
+        ("import os\nos.abort()", "it is damaged: the HDF5 library crashed on it, or found no end"),
         ("sys.stdout.write('{')", "it is damaged: the HDF5 library crashed"),
         ("write({'end': True})", "an object is something else"),
         ("write([])", "an object is something else"),
@@ -249,7 +249,10 @@ def test_the_program_that_reads_is_ended(
 ) -> None:
     monkeypatch.setattr(hdf5, "_PATIENCE", 0.5)
     note = f"import os, pathlib, time\npathlib.Path({str(tmp_path / 'id')!r}).write_text(str(os.getpid()))\n"
-    assert "found no end within 0.5 s" in play(f"{BEGIN}{note}time.sleep(60)")
+    assert (
+        play(f"{BEGIN}{note}time.sleep(60)")
+        == "it was not read within 0.5 s; try again when the machine has less to do"
+    )
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "id").read_text()), 0)
 

@@ -41,9 +41,9 @@ _LONGEST_SIDE: Final = 2**48
 _MEMORY: Final = 2**30  # bytes of the process, beyond twice those of the file
 _SECONDS: Final = 5  # of the processor, and a further one for each so many bytes
 _BYTES_A_SECOND: Final = 2**22
-_PATIENCE: Final = 4  # times as many seconds on the clock
+_PATIENCE: Final = 24  # times as many seconds on the clock, since a machine can be busy
 _TYPES: Final = re.compile("b1|[iu][1248]|f[248]")
-_FAILED: Final = "it is damaged: the HDF5 library crashed on it, or found no end within {} s"
+_CRASHED: Final = "it is damaged: the HDF5 library crashed on it, or found no end"
 
 
 @final
@@ -88,21 +88,29 @@ def _read(source: IO[bytes] | bytes, length: int) -> Hdf5Node:
         stderr=subprocess.DEVNULL,
         env={**os.environ, **_ENVIRONMENT},
     ) as process:
-        timer = threading.Timer(_PATIENCE * seconds, process.kill)
+        late = threading.Event()
+        timer = threading.Timer(_PATIENCE * seconds, _end, (process, late))
         timer.start()
         try:
             output = cast("io.BufferedReader", process.stdout)
-            if output.readline(8) != b"{}\n":
+            if output.readline(8) != b"{}\n" and not late.is_set():
                 raise WeightsError("h5py cannot be loaded; run `pip install --force-reinstall h5py numpy`.")
             if process.stdin and isinstance(source, bytes):
                 with contextlib.suppress(OSError), process.stdin:  # which breaks where the process has ended
                     process.stdin.write(source)
             return _receive(output, length)
         except EOFError:
-            raise ValueError(_FAILED.format(_PATIENCE * seconds)) from None
+            busy = f"it was not read within {_PATIENCE * seconds} s; try again when the machine has less to do"
+            raise ValueError(busy if late.is_set() else _CRASHED) from None
         finally:
             timer.cancel()
             process.kill()
+
+
+def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    """End a process that takes too long, and note it."""
+    late.set()
+    process.kill()
 
 
 def _folder_of(library: str) -> str:
