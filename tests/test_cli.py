@@ -91,7 +91,11 @@ def test_every_module_can_be_the_first_to_be_imported(module: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "500")
-    rows = [re.split(r"\s{2,}", line.strip("│ ")) for line in command(name, "--help").out.splitlines() if " --" in line]
+    rows = [
+        re.split(r"\s{2,}", line.strip("│ "))
+        for line in command(name, "--help").out.splitlines()
+        if "│ " in line and " --" in line
+    ]
     use = COMMANDS[name].task_use
     assert len(rows) >= len(list(fields(COMMANDS[name].options))) + len(task_flags(use) if use else [])
     assert [row[0] for row in rows if len(row) < 2 or not row[-1].endswith((".", "]"))] == []

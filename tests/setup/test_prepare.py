@@ -5,6 +5,7 @@ And which weights a network starts from.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torchvision.models import WeightsEnum, squeezenet1_1
+from torchvision.models import squeezenet1_1
 
 from convolve import models
 from convolve.errors import DataError, NetworkError, OptionError, WeightsError
+from convolve.interop import official_files
 from convolve.progress import Message, Progress
 from convolve.setup.prepare import open_for_task
 from convolve.setup.starting_weights import find_starting_weights
@@ -150,10 +152,14 @@ def test_the_first_line_of_a_training_says_it(options: dict[str, str], words: st
 
 
 @pytest.fixture
-def twin(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """torchvision's network, whose weights are what it downloads."""
+def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """torchvision's network, whose weights are where torch has its downloads."""
     network = squeezenet1_1().eval()
-    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: network.state_dict())
+    cache = tmp_path / "torch" / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.save(network.state_dict(), cache / "squeezenet1_1-b8a52dc0.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(official_files, "_HASHED", re.compile("no name has a hash"))
     return network
 
 

@@ -14,7 +14,6 @@ from convolve.datasets.masks import Masks
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import create
 from convolve.runtime import choose
-from convolve.tasks.segment import evaluation
 from convolve.tasks.segment.evaluation import WORST, Evaluation
 from convolve.tasks.segment.task import Segment
 from convolve.tasks.task import EvaluationData
@@ -46,7 +45,7 @@ def evaluate(targets: list[Pixels], predicted: list[Pixels], split: str, patch: 
     source = open_cache(images, preprocessing, None, 0)
     batches = Batches(source, masks, indices, BatchOptions(preprocessing, 4, 0, shuffle=False))
     given = iter(predicted)
-    patch.setattr(evaluation, "predict_image", lambda image, size, *_: next(given))
+    patch.setattr("convolve.tasks.segment.tiled_prediction.predict_image", lambda image, size, *_: next(given))
     data = EvaluationData(
         split,
         Dataset("", "", "", images, {"masks": masks}, {}),

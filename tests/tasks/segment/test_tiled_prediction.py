@@ -53,7 +53,7 @@ def noise(height: int, width: int, seed: int = 0) -> Pixels:
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few pixels as possible go through the network together."""
-    monkeypatch.setattr("convolve.tasks.segment.tiled_prediction._PIXELS_AT_ONCE", 0)
+    monkeypatch.setattr("convolve.tasks.segment.tiled_prediction.PIXELS_AT_ONCE", 0)
 
 
 def tiled(view: Pixels, segment: Segment) -> Floats:
@@ -140,7 +140,7 @@ def test_gray_and_color(channels: int) -> None:
 
 
 def test_memory_grows_with_the_tile_not_with_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No more pixels than `_PIXELS_AT_ONCE` go through the network together."""
+    """No more pixels than `PIXELS_AT_ONCE` go through the network together."""
     segment, most = task(), []
     plain = segment.network.forward
 
