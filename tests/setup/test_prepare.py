@@ -188,7 +188,7 @@ def test_a_training_from_official_weights_names_their_source(twin: Any, tmp_path
     train(data, network=NAME, weights="imagenet", **options, out=tmp_path / "run")
     manifest = open_run(tmp_path / "run").manifest
     assert manifest.reasons["weights"].startswith(
-        f"{NAME}, IMAGENET1K_V1; randomly initialized: head.classifier.1.weight"
+        f"{NAME}, IMAGENET1K_V1; initialized with zeros: head.classifier.1.weight"
     )
     assert manifest.preprocessing.mean == (0.485, 0.456, 0.406)
 
