@@ -152,6 +152,9 @@ def test_weights_of_a_named_network(tmp_path: Path) -> None:
     assert (found.network, found.outputs) == ("lenet5_keras", 3)
     with pytest.raises(OptionError, match="say with --network which network they are of"):
         convert(tmp_path / "own.pth", tmp_path / "other")
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(WeightsError, match=r"empty\.pth cannot be read as weights"):
+        convert(tmp_path / "empty.pth", tmp_path / "other")
     with pytest.raises(WeightsError, match=r"is 6x1x5x5 in the weights but 20x1x5x5 in lenet"):
         convert(tmp_path / "own.pth", tmp_path / "other", network="lenet")
 

@@ -108,7 +108,7 @@ def test_answers_that_differ_write_nothing(shapes_run: Path, tmp_path: Path, mon
     assert export(shapes_run, tmp_path / "out", tolerance=1.0).card.parity["changed"] > 0
 
 
-def test_an_export_is_replaced_and_nothing_else(exported: Path, shapes_run: Path, tmp_path: Path) -> None:
+def test_an_export_is_replaced_and_nothing_else(exported: Path, shapes: Path, shapes_run: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")
     with pytest.raises(ExportError, match="notes exists, and is no export"):
@@ -118,8 +118,17 @@ def test_an_export_is_replaced_and_nothing_else(exported: Path, shapes_run: Path
     out.mkdir()
     (out / CARD).write_bytes((exported / CARD).read_bytes())
     (out / "network.onnx").write_bytes(b"old")
+    (out / "mine.csv").write_text("mine")
+    with pytest.raises(ExportError, match=r"out.mine\.csv is no part of an export and would be lost; move it"):
+        export(shapes_run, out)
+    assert (out / "mine.csv").read_text() == "mine"
+    assert (out / "network.onnx").exists()
+    (out / "mine.csv").unlink()
     export(shapes_run, out)
     assert not (out / "network.onnx").exists()
+    convolve.evaluate(out, str(shapes), progress=False)
+    export(shapes_run, out)
+    assert not (out / "evaluation.html").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

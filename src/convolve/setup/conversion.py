@@ -166,11 +166,11 @@ def _read_darknet(files: Sequence[Path], options: ConversionOptions) -> ForeignM
 
 
 def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
+    state = read_weights(file)
     if options.network is None:
         raise OptionError(
             f"{file} holds tensors by name; say with --network which network they are of, such as torchvision/resnet18."
         )
-    state = read_weights(file)
     card = models.card(options.network)
     shape = options.input.size or card.input
     try:

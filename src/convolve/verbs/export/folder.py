@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from convolve.errors import ConvolveError, ExportError
-from convolve.exports.card import Engine, ExportCard, is_export
+from convolve.exports.card import CARD, Engine, ExportCard, is_export
 from convolve.files import write_text
+from convolve.marks import is_page
 
 README = "README.md"
+_STEMS = ("network", "weights")
+"""Of the files that hold a network, in any format."""
 _LIBRARIES: Mapping[Engine, str] = {
     "openvino": "openvino numpy pillow",
     "onnx": "onnxruntime numpy pillow",
@@ -28,6 +31,11 @@ def draft_folder(out: Path) -> Iterator[Path]:
     if out.is_symlink() or (out.exists() and not is_export(out) and not _is_empty(out)):
         raise ExportError(f"{out} exists, and is no export; choose another --out, or remove it.")
     try:
+        foreign = sorted(path for path in out.iterdir() if not _is_part_of_export(path)) if out.exists() else []
+        if foreign:
+            raise ExportError(
+                f"{foreign[0]} is no part of an export and would be lost; move it, or choose another --out."
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
@@ -95,6 +103,12 @@ def _torch_code(usage: tuple[str, ...]) -> Iterator[str]:
     yield 'classes = json.load(open("card.json", encoding="utf-8"))["state"]["classes"]'
     yield from usage
     yield "network.eval()" if "torchvision" in usage[0] or "timm" in usage[0] else "# network(images)"
+
+
+def _is_part_of_export(path: Path) -> bool:
+    """Whether it is a file of an export, in any format, or the page of an evaluation."""
+    own = path.name in (README, CARD) or path.stem in _STEMS
+    return path.is_file() and (own or is_page(path))
 
 
 def _is_empty(folder: Path) -> bool:
