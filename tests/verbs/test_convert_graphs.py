@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,7 @@ def test_a_graph_becomes_an_export_that_other_verbs_take(graph: Path, tmp_path: 
     assert prediction.as_json()["label"] in ("a", "b", "c")
     assert convolve.evaluate(tmp_path / "export", data, threads=1, progress=False).evaluation.images == 12
     both = [str(tmp_path / "export")] * 2
-    assert len(convolve.compare(both, data=str(data), threads=1, progress=False).runs) == 2
+    assert len(convolve.compare(both, threads=1, progress=False).runs) == 2
 
 
 def test_what_is_assumed_is_said(graph: Path, tmp_path: Path) -> None:
@@ -61,15 +63,15 @@ def test_what_is_assumed_is_said(graph: Path, tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.as_json()))["is_export"] is True
 
 
-def test_the_readme_runs(graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_the_readme_runs(graph: Path, tmp_path: Path) -> None:
     convert(graph, tmp_path / "export")
     code = (tmp_path / "export" / "README.md").read_text().split("```")[1].removeprefix("python\n")
     image = folders(tmp_path / "data", {"a": 1}) / "a" / "0.png"
-    monkeypatch.chdir(tmp_path / "export")
-    monkeypatch.setattr("sys.argv", ["", str(image)])
-    exec(compile(code, "README.md", "exec"), {})
+    (tmp_path / "export" / "use.py").write_text(code)
+    command = [sys.executable, "use.py", str(image)]
+    done = subprocess.run(command, cwd=tmp_path / "export", capture_output=True, text=True, check=True)
     (prediction,) = convolve.predict(tmp_path / "export", [image], threads=1, progress=False).predictions
-    assert capsys.readouterr().out.split()[0] == prediction.as_json()["label"]
+    assert done.stdout.split()[0] == prediction.as_json()["label"]
 
 
 @pytest.mark.parametrize(
