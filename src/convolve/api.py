@@ -523,11 +523,12 @@ def convert(
 ) -> Converted:
     """Turn a network that another program trained into a run, which predicts, explains and can be trained further.
 
-    Files are those of Caffe, Darknet, Torch7, Keras and PyTorch.
+    Files are those of Caffe, Darknet, Torch7, Keras and PyTorch. Those of ONNX, TensorFlow Lite and TensorFlow's
+    frozen graphs become an export, which predicts and is evaluated and compared.
 
     Args:
         files: The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`.
-        out: Folder of the run; by default a new one in `runs`.
+        out: Folder of the run, by default a new one in `runs`; or of the export, which has no default.
         network: Network that the weights are of, where the file holds nothing but weights, such as
             `torchvision/resnet18`.
         classes: Text file with one class a line, in the order of the network's scores; also as ImageNet has them.
@@ -536,7 +537,8 @@ def convert(
         bgr: Whether the network was trained on images whose blue comes first; those of Caffe are taken to be.
         input: Input size as channels x height x width, such as 3x224x224; the file's by default.
         fit: How an image is fitted to the input: crop, letterbox or stretch.
-        task: What it does: `classify`, `detect` or `segment`; by default what its scores are for.
+        task: What it does: `classify`, `detect` or `segment`; by default what its scores are for; of an export,
+            `classify`.
         swap_axes: Exchange rows and columns of all kernels, where the network was trained on transposed images, as
             by MATLAB.
         progress: Report progress on the console or in the notebook.

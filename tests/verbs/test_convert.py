@@ -213,8 +213,9 @@ def test_files_that_are_none_are_refused(caffe: tuple[Path, Path], tmp_path: Pat
     }.items():
         (tmp_path / name).write_bytes(content)
     refused: list[tuple[list[str | Path], str]] = [
-        (["a.onnx"], r"a\.onnx holds a graph that only runs, which is not converted"),
-        (["a.tflite"], r"a\.tflite holds a graph that only runs"),
+        (["a.onnx"], r"a\.onnx cannot be read"),
+        (["a.tflite"], r"a\.tflite cannot be read"),
+        (["a.onnx", "a.tflite"], "are not the two files of one network"),
         (["a.txt"], r"a\.txt is no file that can be converted"),
         (["a.weights"], r"a\.weights holds numbers alone; give its \.cfg too"),
         (["no.h5"], r"no\.h5 cannot be read \(No such file"),

@@ -34,6 +34,7 @@ _PASSED: Final = {"Convert", "FakeQuantize", "Reshape", "Squeeze", "Unsqueeze", 
 """Operations after the last layer that leave the order of scores as it is."""
 _WEIGHTS: Final = ("f32", "f16", "bf16", "i8", "u8", "i4", "u4")
 """Types of numbers that weights are stored in; those of shapes and positions are wider."""
+_COLORS: Final = 3
 _LARGEST_SIDE: Final = 2**14
 
 
@@ -149,7 +150,10 @@ def _probabilities(given: _Given, options: ForeignOptions) -> _Answers:
     sides = [shape[axis] for axis in range(1, len(shape))]
     count = math.prod(side.get_length() for side in sides) if sides and all(side.is_static for side in sides) else 0
     if count < 2 or max(side.get_length() for side in sides) != count:
-        raise ExportError(f"{given.file} gives {shape} numbers, and no score for each of two or more classes.")
+        raise ExportError(
+            f"{given.file} gives {shape} numbers, and no score for each of two or more classes; "
+            "--task segment takes scores of each pixel."
+        )
     classes = _names(given.file, options.classes, count)
     flat = ops.reshape(scores, ops.constant(np.array([-1, count])), special_zero=False)
     if _is_softmax(scores):
@@ -182,6 +186,11 @@ def _pixel_classes(given: _Given, options: ForeignOptions) -> _Answers:
     probabilities = maps if _is_softmax(scores) else ops.softmax(maps, 1)
     found, confidence = given.steps.most_likely_classes(probabilities, given.view, "uint8")
     names = _names(given.file, options.classes, sides[axis])
+    if sides[axis] == _COLORS and not options.classes and probabilities is not maps:
+        raise ExportError(
+            f"{given.file} gives three numbers for each pixel, which may be the colors of an image; if they are scores "
+            "of classes, name these with --classes FILE."
+        )
     return {"classes": found, "confidence": confidence}, names, ()
 
 
@@ -373,10 +382,12 @@ def _class_axis(file: Path, sides: list[int], options: ForeignOptions) -> int:
 
 
 def _names(file: Path, classes: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """The classes' names: those given, with TensorFlow's background first where it is missing, and their numbers where
-    several have one name; else numbers. Raises `OptionError`.
+    """The classes' names: those given, with TensorFlow's background first where it is missing, without it where it is
+    one too many, and their numbers where several have one name; else numbers. Raises `OptionError`.
     """
     names = classes or tuple(map(str, range(count)))
+    if len(names) == count + 1 and names[0] == _BACKGROUND:
+        names = names[1:]
     if len(names) == count - 1 and _BACKGROUND not in names:
         names = (_BACKGROUND, *names)
     if len(names) != count:

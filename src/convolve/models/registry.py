@@ -133,7 +133,7 @@ def _letters(name: str) -> str:
 def _variant(name: str) -> Variant:
     if name in _VARIANTS:
         return _VARIANTS[name]
-    if library_of(name):
+    if "/" in name and library_of(name):
         return library_variant(name)
     if name.endswith(NETWORK_FILES):
         return graph_file.variant(name) if name.endswith(".json") else darknet_file.variant(name)

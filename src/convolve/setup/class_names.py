@@ -14,11 +14,12 @@ _WORDNET = re.compile(r"(n\d{8})\s+(\S.*)")
 _BACKGROUND = "background"
 
 
-def read_class_names(path: Path, count: int) -> tuple[str, ...]:
+def read_class_names(path: Path, count: int | None = None) -> tuple[str, ...]:
     """One name a line, as many as the network has classes; of a line as ImageNet has them, `n01440764 tench, Tinca
     tinca` or without its number, the first name, unless several classes have it.
 
-    A first line `background` more than there are classes is left out. Raises `OptionError`.
+    Without a ``count`` every line is a class. A first line `background` more than there are classes is left out.
+    Raises `OptionError`.
     """
     try:
         lines = [line.strip() for line in read_text(path, _MOST_BYTES).splitlines()]
@@ -26,6 +27,7 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is no text in UTF-8"
         raise OptionError(f"{path} cannot be read ({reason}); give a text file with one class a line.") from error
     lines = [line for line in lines if line]
+    count = len(lines) if count is None else count
     if len(lines) == count + 1 and lines[0] == _BACKGROUND:
         lines = lines[1:]
     if len(lines) != count:

@@ -133,11 +133,6 @@ def _read_model(files: Sequence[Path], options: ConversionOptions) -> ForeignMod
     kinds = [kind_of(path) for path in files]
     if len({*kinds}) > 1 or (len(files) > 1 and kinds[0] not in ("caffe", "darknet")):
         raise OptionError(f"{files[0]} and {files[-1]} are not the two files of one network; give one of them.")
-    if kinds[0] == "graph":
-        raise OptionError(
-            f"{files[0]} holds a graph that only runs, which is not converted; give the network in a file of Caffe, "
-            "Darknet, Torch7, Keras or PyTorch."
-        )
     if kinds[0] == "darknet":
         return _read_darknet(files, options)
     if kinds[0] == "tensors":

@@ -62,6 +62,11 @@ class ExportedTask(ABC):
     def monitored(self) -> str:
         """The metric that the run was selected by; higher is better."""
 
+    @property
+    @abstractmethod
+    def usage(self) -> tuple[str, ...]:
+        """The lines of Python that print the answer for one image; see `Exportable.usage`."""
+
     @abstractmethod
     def predictor(self, options: Any, outputs: Collection[str]) -> ExportedPredictor:
         """How images of any size are predicted, by its own options, from ``outputs`` of these names. Raises

@@ -1,12 +1,12 @@
-"""`convolve convert`: a network that another program trained becomes a run."""
+"""`convolve convert`: a network that another program trained becomes a run, or an export where its file only runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -18,21 +18,26 @@ from convolve.progress import Listener
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from convolve.exports.card import ExportCard
+    from convolve.exports.foreign import ForeignOptions
     from convolve.values import Preprocessing
+
+_PROGRAMS: Final = {".onnx": "ONNX", ".tflite": "TensorFlow Lite", ".pb": "TensorFlow"}
 
 
 @dataclass(frozen=True)
 class Convert:
     """Turn a network that another program trained into a run, which predicts, explains and can be trained further.
 
-    Files are those of Caffe, Darknet, Torch7, Keras and PyTorch.
+    Files are those of Caffe, Darknet, Torch7, Keras and PyTorch. Those of ONNX, TensorFlow Lite and TensorFlow's frozen
+    graphs become an export, which predicts and is evaluated and compared.
     """
 
     files: tuple[Path, ...]
     """The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`."""
     _: KW_ONLY
     out: Annotated[Path | None, Parameter(alias="-o")] = None
-    """Folder of the run; by default a new one in `runs`."""
+    """Folder of the run, by default a new one in `runs`; or of the export, which has no default."""
     network: str | None = None
     """Network that the weights are of, where the file holds nothing but weights, such as `torchvision/resnet18`."""
     classes: Path | None = None
@@ -48,14 +53,16 @@ class Convert:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch."""
     task: str | None = None
-    """What it does: `classify`, `detect` or `segment`; by default what its scores are for."""
+    """What it does: `classify`, `detect` or `segment`; by default what its scores are for; of an export, `classify`."""
     swap_axes: bool = False
     """Exchange rows and columns of all kernels, where the network was trained on transposed images, as by MATLAB."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """The run, and what is known of its network; ``notes`` are sentences on what had to be assumed."""
+    """The ``run``, or the export in its place, and what is known of its network; ``notes`` are sentences on what had to
+    be assumed.
+    """
 
     run: Path
     task: str
@@ -65,6 +72,7 @@ class Converted:
     preprocessing: Preprocessing
     source: str
     notes: tuple[str, ...]
+    is_export: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The same fields, and those of the preprocessing."""
@@ -77,12 +85,20 @@ class Converted:
 
 
 def run(options: Convert, listener: Listener) -> Converted:
-    """Convert. Raises `WeightsError` and `NetworkError` for files that cannot be, and `OptionError`."""
+    """Convert. Raises `WeightsError`, `NetworkError` and `ExportError` for files that cannot be, and `OptionError`."""
+    from convolve.interop.foreign_files import kind_of
+
+    del listener
+    if len(options.files) == 1 and kind_of(options.files[0]) == "graph":
+        return _write_export(options)
+    return _write_run(options)
+
+
+def _write_run(options: Convert) -> Converted:
     from convolve.setup.conversion import ConversionOptions, convert
     from convolve.setup.foreign_input import InputOptions
     from convolve.training.run import CHECKPOINTS, new_folder, taken
 
-    del listener
     if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
         raise taken(options.out)
     images = InputOptions(
@@ -107,6 +123,70 @@ def run(options: Convert, listener: Listener) -> Converted:
     )
 
 
+def _write_export(options: Convert) -> Converted:
+    """The export of a graph that only runs. Raises `ExportError` and `OptionError`."""
+    from convolve.exports.card import write_card
+    from convolve.exports.foreign import wrap_foreign
+    from convolve.tasks.registry import find_exported
+    from convolve.verbs.export.folder import draft_folder, write_readme
+
+    file = options.files[0]
+    if options.out is None:
+        raise OptionError(f"{file} becomes an export, whose folder has no default; name it with --out.")
+    given, size = _foreign_options(options, file), _size(options.input) if options.input else None
+    with draft_folder(options.out) as draft:
+        card = wrap_foreign(file, draft, given)
+        if size and size[0] != card.input.channels:
+            raise OptionError(f"{file} takes images of {card.input.channels} channels; --input has {size[0]}.")
+        card = replace(card, notes=(*card.notes, *_assumptions(options, card)))
+        write_readme(draft, card, find_exported(card.task).restore(card).usage)
+        write_card(draft, card)
+    return Converted(
+        run=options.out,
+        task=card.task,
+        network=card.network,
+        outputs=len(card.classes),
+        parameters=card.parameters,
+        preprocessing=card.input,
+        source=f"{file.name} ({_PROGRAMS.get(file.suffix.lower(), 'OpenVINO')})",
+        notes=card.notes,
+        is_export=True,
+    )
+
+
+def _foreign_options(options: Convert, file: Path) -> ForeignOptions:
+    """What is said of a graph. Raises `OptionError` for what cannot be said of one."""
+    from convolve.exports.foreign import ForeignOptions
+    from convolve.setup.class_names import read_class_names
+
+    if options.network or options.swap_axes:
+        raise OptionError(
+            f"{file} holds a graph, which stays as it is; omit {'--network' if options.network else '--swap-axes'}."
+        )
+    task = options.task or "classify"
+    if task != "classify" and task != "segment":
+        raise OptionError(f"{file} holds a graph, which is read for --task classify or segment, not for {task}.")
+    return ForeignOptions(
+        task=task,
+        classes=read_class_names(options.classes) if options.classes else (),
+        mean=_numbers("mean", options.mean),
+        scale=_numbers("scale", options.scale),
+        bgr=bool(options.bgr),
+        fit=options.fit or "stretch",
+        size=_size(options.input)[1:] if options.input else None,
+    )
+
+
+def _assumptions(options: Convert, card: ExportCard) -> Iterator[str]:
+    """Sentences on what neither the file nor the options say."""
+    if options.mean is None and options.scale is None and card.precision != "int8":
+        yield "Pixels are given as numbers from 0 to 255; --mean and --scale say otherwise."
+    if options.bgr is None and card.input.channels == 3:
+        yield "Red is taken to come first; --bgr says otherwise."
+    if options.classes is None:
+        yield f"Its classes are called 0 to {len(card.classes) - 1}; --classes FILE gives them names."
+
+
 def render(result: Converted) -> Iterator[RenderableType]:
     """What became of the file, what had to be assumed, and where the run is."""
     from rich.text import Text
@@ -118,7 +198,7 @@ def render(result: Converted) -> Iterator[RenderableType]:
     yield f"input   {size.channels}x{size.height}x{size.width}, {size.fit}; pixels from 0 to 1, mean {mean}, std {std}"
     for note in result.notes:
         yield Text(f"note    {note}", style="yellow")
-    yield Text(f"run     {result.run}")
+    yield Text(f"{'export' if result.is_export else 'run':8}{result.run}")
 
 
 def _numbers(name: str, text: str | None) -> tuple[float, ...]:

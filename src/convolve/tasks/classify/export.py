@@ -15,6 +15,7 @@ from convolve.interop.graph_operations import Steps, Value, View
 from convolve.runtime import Runtime
 from convolve.tasks.classify.confidence import apply_temperature
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate
+from convolve.tasks.classify.exported import USAGE
 from convolve.tasks.classify.options import ClassifyPredictOptions
 from convolve.tasks.classify.predictor import ClassPredictor
 from convolve.tasks.task import AnswerDifference, EvaluationData
@@ -23,10 +24,6 @@ from convolve.values import Floats, Images, Preprocessing
 if TYPE_CHECKING:
     from convolve.tasks.classify.task import Classify
 
-_USAGE = (
-    'for index in found["probabilities"][0].argsort()[::-1][:3]:',
-    "    print(f\"{classes[index]} {found['probabilities'][0, index]:.1%}\")",
-)
 _LEAST = 0.5
 """The probability from which on a label of several is said to be present."""
 
@@ -55,7 +52,7 @@ class ClassExport:
         self._task = task
         self._predictor = ClassPredictor(task, runtime, preprocessing, ClassifyPredictOptions(top=len(task.classes)))
         self.class_metric = "average_precision" if task.multi_label else "recall"
-        self.part = Exportable(Probabilities(task), _finish, _USAGE)
+        self.part = Exportable(Probabilities(task), _finish, USAGE)
 
     def predict(self, images: Images, index: int) -> Floats:
         """(classes,) probabilities."""

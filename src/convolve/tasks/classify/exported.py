@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from convolve.reports.report import Headline, Section
     from convolve.tasks.classify.evaluation import Evaluation
 
+USAGE = (
+    'for index in found["probabilities"][0].argsort()[::-1][:3]:',
+    "    print(f\"{classes[index]} {found['probabilities'][0, index]:.1%}\")",
+)
 _PROBABILITIES = "probabilities"
 
 
@@ -31,6 +35,7 @@ class ExportedClassifier(ExportedTask):
     multi_label: bool = False
 
     info = INFO
+    usage = USAGE
 
     @classmethod
     def restore(cls, card: ExportCard) -> ExportedClassifier:

@@ -19,6 +19,7 @@ from convolve.metrics.boxes import intersection_over_union
 from convolve.metrics.detections import Detections
 from convolve.runtime import Runtime
 from convolve.tasks.detect.evaluation import Evaluation, measure_detections, objects_of
+from convolve.tasks.detect.exported import usage_from
 from convolve.tasks.detect.options import MOST_DETECTIONS, DetectPredictOptions
 from convolve.tasks.detect.predictor import BoxPredictor
 from convolve.tasks.detect.suppression import CONSIDERED, LEAST_SCORE
@@ -93,12 +94,7 @@ class BoxExport:
             )
         self._task = task
         self._predictor = BoxPredictor(task, preprocessing, runtime, DetectPredictOptions(threshold=LEAST_SCORE))
-        usage = (
-            'for box, score, index in zip(found["boxes"], found["scores"], found["classes"]):',
-            f"    if score >= {task.threshold:.4f}:",
-            '        print(f"{classes[index]} {score:.1%}", *box.round().astype(int))  # left, top, right, bottom',
-        )
-        self.part = Exportable(BestCandidates(task), self._finish, usage)
+        self.part = Exportable(BestCandidates(task), self._finish, usage_from(task.threshold))
 
     def predict(self, images: Images, index: int) -> _Boxes:
         """Everything that the run finds."""

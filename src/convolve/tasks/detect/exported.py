@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from convolve.tasks.detect.evaluation import Evaluation
 
 
+def usage_from(threshold: float) -> tuple[str, ...]:
+    """The lines of Python that print the objects whose score reaches a threshold."""
+    return (
+        'for box, score, index in zip(found["boxes"], found["scores"], found["classes"]):',
+        f"    if score >= {threshold:.4f}:",
+        '        print(f"{classes[index]} {score:.1%}", *box.round().astype(int))  # left, top, right, bottom',
+    )
+
+
 @final
 @dataclass(frozen=True)
 class ExportedDetector(ExportedTask):
@@ -35,6 +44,11 @@ class ExportedDetector(ExportedTask):
 
     info = INFO
     monitored = "ap50"
+
+    @property
+    def usage(self) -> tuple[str, ...]:
+        """See `usage_from`."""
+        return usage_from(self.threshold)
 
     @classmethod
     def restore(cls, card: ExportCard) -> ExportedDetector:

@@ -16,6 +16,7 @@ from convolve.interop.exportable import Exportable
 from convolve.interop.graph_operations import Steps, Value, View
 from convolve.runtime import Runtime
 from convolve.tasks.segment.evaluation import Evaluation, measure_masks
+from convolve.tasks.segment.exported import USAGE
 from convolve.tasks.segment.tiled_prediction import PIXELS_AT_ONCE, predict_image
 from convolve.tasks.task import AnswerDifference, EvaluationData
 from convolve.values import Images, Pixels, Preprocessing
@@ -23,11 +24,6 @@ from convolve.values import Images, Pixels, Preprocessing
 if TYPE_CHECKING:
     from convolve.tasks.segment.task import Segment
 
-_USAGE = (
-    'mask = found["classes"][0]',
-    "for index in np.unique(mask):",
-    '    print(f"{classes[index]} {(mask == index).mean():.1%} of the pixels")',
-)
 _MOST_IN_BYTES = 256
 
 
@@ -68,7 +64,7 @@ class MaskExport:
 
         any_size = preprocessing.fit in ("crop", "tiles")
         notes = tuple(_notes(preprocessing))
-        self.part = Exportable(PixelProbabilities(task), finish, _USAGE, any_size=any_size, notes=notes)
+        self.part = Exportable(PixelProbabilities(task), finish, USAGE, any_size=any_size, notes=notes)
 
     def predict(self, images: Images, index: int) -> _Mask:
         """The mask at the image's own size."""

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from convolve.reports.report import Headline, Section
     from convolve.tasks.segment.evaluation import Evaluation
 
+USAGE = (
+    'mask = found["classes"][0]',
+    "for index in np.unique(mask):",
+    '    print(f"{classes[index]} {(mask == index).mean():.1%} of the pixels")',
+)
 _CLASSES, _CONFIDENCE = "classes", "confidence"
 
 
@@ -34,6 +39,7 @@ class ExportedSegmentation(ExportedTask):
     colors: tuple[Color, ...] = ()
 
     info = INFO
+    usage = USAGE
     monitored = "mean_iou"
 
     @classmethod
