@@ -13,6 +13,7 @@ from tests.fuzz import (
     network_readers,
     own_file_readers,
     run_readers,
+    shipping_readers,
     table_readers,
     torch7_readers,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "network_readers",
     "own_file_readers",
     "run_readers",
+    "shipping_readers",
     "table_readers",
     "torch7_readers",
 ]

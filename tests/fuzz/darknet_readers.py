@@ -12,9 +12,9 @@ from convolve.models import create
 from convolve.setup.starting_weights import StartingWeights
 from tests.fuzz.reader import put, register
 
-_FILES: Final = Path(__file__).parents[1] / "interop" / "darknet" / "forward"
+FILES: Final = Path(__file__).parents[1] / "interop" / "darknet" / "forward"
 _NETWORKS: Final = ("odd_layers", "v1_small", "v2_small", "v3_small")
-_WEIGHTS: Final = _FILES / "odd_layers.weights"
+_WEIGHTS: Final = FILES / "odd_layers.weights"
 
 
 def _build(content: bytes, folder: Path) -> None:
@@ -37,7 +37,7 @@ def _load(content: bytes, folder: Path) -> None:
 register(
     "darknet-cfg",
     "models.darknet_file untrusted.darknet",
-    lambda: [(_FILES / f"{name}.cfg").read_bytes() for name in _NETWORKS],
+    lambda: [(FILES / f"{name}.cfg").read_bytes() for name in _NETWORKS],
     _build,
 )
 register("darknet-weights", "interop.weights untrusted.darknet", lambda: [_WEIGHTS.read_bytes()], _load)
