@@ -163,11 +163,12 @@ def _foreign_options(options: Convert, file: Path) -> ForeignOptions:
         raise OptionError(
             f"{file} holds a graph, which stays as it is; omit {'--network' if options.network else '--swap-axes'}."
         )
-    task = options.task or "classify"
-    if task != "classify" and task != "segment":
-        raise OptionError(f"{file} holds a graph, which is read for --task classify or segment, not for {task}.")
+    if options.task not in (None, "classify", "segment"):
+        raise OptionError(
+            f"{file} holds a graph, which is read for --task classify or segment, not for {options.task}."
+        )
     return ForeignOptions(
-        task=task,
+        task="segment" if options.task == "segment" else "classify",
         classes=read_class_names(options.classes) if options.classes else (),
         mean=_numbers("mean", options.mean),
         scale=_numbers("scale", options.scale),
