@@ -265,3 +265,12 @@ def test_ultraface_has_several_outputs(tmp_path: Path) -> None:
     file = WEIGHTS / "ultraface" / "version-RFB-320_without_postprocessing.onnx"
     with pytest.raises(ExportError, match=r"has 2 outputs \(boxes, scores\), and a network of this kind has one"):
         wrap_foreign(file, tmp_path / "export", ForeignOptions("classify"))
+
+
+def test_scores_of_the_whole_image_are_none_of_its_pixels(tmp_path: Path) -> None:
+    def build(ops: Any, given: Any) -> list[Any]:
+        return [ops.reduce_mean(ops.convert(given, "f32"), ops.constant([2, 3]), keep_dims=True)]
+
+    path = write_network(tmp_path / "whole.xml", build)
+    with pytest.raises(ExportError, match="numbers for a whole image, and none for its pixels"):
+        wrap_foreign(path, tmp_path / "export", ForeignOptions(task="segment", fit="stretch"))

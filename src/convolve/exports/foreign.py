@@ -181,6 +181,8 @@ def _pixel_classes(given: _Given, options: ForeignOptions) -> _Answers:
         classes = ops.convert(ops.squeeze(large, ops.constant([1])), "u8")
         return {"classes": classes}, _names(given.file, options.classes, _compared(given.file, scores, options)), ()
     axis = _class_axis(given.file, sides, options)
+    if math.prod(sides[1:]) == sides[axis]:
+        raise ExportError(f"{given.file} gives {shape} numbers for a whole image, and none for its pixels.")
     order = [0, axis, *(other for other in (1, 2, 3) if other != axis)]
     maps = ops.transpose(scores, ops.constant(np.array(order)))
     probabilities = maps if _is_softmax(scores) else ops.softmax(maps, 1)
