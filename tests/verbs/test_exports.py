@@ -20,12 +20,14 @@ import convolve
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import ConvolveError, DataError, ExportError, OptionError, RunError
 from convolve.exports.card import CARD, read_card, write_card
+from convolve.progress import Message
 from convolve.tasks.classify.evaluation import Evaluation as ClassEvaluation
 from convolve.tasks.classify.prediction import UNSURE, ClassPrediction
 from convolve.tasks.detect.evaluation import Evaluation as BoxEvaluation
 from convolve.tasks.detect.prediction import BoxPrediction
 from convolve.tasks.segment.evaluation import Evaluation as MaskEvaluation
 from convolve.tasks.segment.prediction import MaskPrediction
+from convolve.verbs import COMMANDS
 from tests.verbs.synthetic import save
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
@@ -328,3 +330,17 @@ def test_a_missing_openvino(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ExportError, match=r"openvino is not installed; run `pip install 'convolve\[export\]'`"):
         predict(folder, tmp_path / "one.png")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_metrics_of_images_that_were_learned_from_are_named_so(own: bool, tmp_path: Path) -> None:
+    folder, data = classifier(tmp_path / "export"), labeled(tmp_path / "data")
+    if own:
+        write_card(folder, dataclasses.replace(read_card(folder), source={"data": str(data.resolve())}))
+    lines: list[str] = []
+    command = COMMANDS["evaluate"]
+    command.run(
+        command.build_options({"run": folder, "data": str(data)}),
+        lambda event: lines.append(event.text) if isinstance(event, Message) else None,
+    )
+    assert any("has learned from some of these images" in line for line in lines) is own

@@ -116,6 +116,13 @@ def select_split(export: Export, data: str | None, split: str | None) -> tuple[D
     return dataset, name, parts[name]
 
 
+def has_learned(export: Export, data: str, split: str) -> bool:
+    """Whether the run that was exported has learned from some of these images: its own data, by its path or name."""
+    path = Path(data).expanduser()
+    own = export.card.source.get("data")
+    return split in ("all", "train") and own is not None and own in (data, str(path.resolve()))
+
+
 def evaluate_export(export: Export, dataset: Dataset, split: str, indices: Indices, listener: Listener) -> Evaluation:
     """Every metric of a split; images that cannot be read are left out. Raises `DataError` where none can be read."""
     return export.task.evaluate(split, dataset, _readable_results(export, dataset.images, indices, listener))

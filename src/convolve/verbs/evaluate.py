@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from convolve.command import Command
 from convolve.options import Flat, PathLike
-from convolve.progress import Listener
+from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
 
 if TYPE_CHECKING:
@@ -88,10 +88,17 @@ def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluate
 
 def _evaluate_export(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
     from convolve.setup.export_report import write_export_report
-    from convolve.setup.exported import evaluate_export, open_export, select_split
+    from convolve.setup.exported import evaluate_export, has_learned, open_export, select_split
 
     export = open_export(options.run, options.runtime, "many")
     dataset, split, indices = select_split(export, options.data, options.split)
+    if has_learned(export, options.data or "", split):
+        listener(
+            Message(
+                f"The run that {options.run} was made from has learned from some of these images, so that the metrics "
+                "are too good; evaluate the run itself, or give other images."
+            )
+        )
     evaluation = evaluate_export(export, dataset, split, indices, listener)
     headlines, sections = export.task.report(evaluation, dataset)
     write_export_report(path, export, evaluation, headlines, sections)
