@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,8 @@ class StartingWeights:
         except WeightsError:
             if self.run is not None or not self.state:
                 raise
-            try:  # under names of its own, perhaps
+            with suppress(WeightsError):  # under names of its own, perhaps; else the names are what is wrong
                 return load_by_order(network, [units_by_name(self.state)])
-            except WeightsError:
-                pass
             raise
 
     def _load_by_name(self, network: Network) -> str:

@@ -75,9 +75,9 @@ class ExportedDetector(ExportedTask):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this detector's classes. Raises `DataError` when it has others."""
-        from convolve.tasks.detect.classes import conform
+        from convolve.tasks.classes import conform
 
-        return conform(dataset, self.card.classes)
+        return conform(dataset, "boxes", self.card.classes)
 
     def evaluate(self, split: str, dataset: Dataset, found: Iterable[FoundInImage]) -> Evaluation:
         """Every metric of a split, in the images' own pixels, of as many boxes of each image as a run's."""

@@ -17,8 +17,8 @@ from convolve.layers.box_head import BoxHead, Candidates, Maps
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.targets import BoxTensors
+from convolve.tasks.classes import conform
 from convolve.tasks.detect.anchors import ANCHOR_SEED, FoundAnchors, box_sides, find_anchors
-from convolve.tasks.detect.classes import conform
 from convolve.tasks.detect.evaluation import BoxEvaluator, Evaluation, evaluate, find_threshold
 from convolve.tasks.detect.options import INFO, DetectDataOptions, DetectOptions, DetectPredictOptions, Suppression
 from convolve.tasks.detect.suppression import SuppressionRule, detect
@@ -180,7 +180,7 @@ class Detect(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this task's classes. Raises `DataError` when it has others."""
-        return conform(dataset, self.classes)
+        return conform(dataset, "boxes", self.classes)
 
     def calibrate(self, validation: EvaluationData) -> Detect:
         """With the threshold of the best F1."""

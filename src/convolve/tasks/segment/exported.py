@@ -64,9 +64,9 @@ class ExportedSegmentation(ExportedTask):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this network's classes. Raises `DataError` when it has others."""
-        from convolve.tasks.segment.classes import conform
+        from convolve.tasks.classes import conform
 
-        return conform(dataset, self.card.classes)
+        return conform(dataset, "masks", self.card.classes)
 
     def evaluate(self, split: str, dataset: Dataset, found: Iterable[FoundInImage]) -> Evaluation:
         """Every metric of whole images at the size of their masks."""

@@ -19,7 +19,7 @@ from convolve.errors import DataError
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
-from convolve.tasks.segment.classes import conform
+from convolve.tasks.classes import conform
 from convolve.tasks.segment.evaluation import Evaluation, evaluate
 from convolve.tasks.segment.options import INFO, PixelLoss, SegmentOptions, SegmentPredictOptions
 from convolve.tasks.segment.predictor import MaskPredictor
@@ -168,7 +168,7 @@ class Segment(Task):
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this task's classes. Raises `DataError` when it has others."""
-        return conform(dataset, self.classes)
+        return conform(dataset, "masks", self.classes)
 
     def evaluate(self, data: EvaluationData) -> Evaluation:
         """Every metric of whole images at the size of their masks."""
