@@ -1,6 +1,7 @@
 """Pages in a headless Chromium. Where Playwright or a browser is missing, the tests that ask for one are skipped.
 
-A folder's `conftest.py` imports the two fixtures; a test takes `open_page` and gets Playwright's page for a file.
+`conftest.py` imports the two fixtures, once, since a process can have only one Playwright; a test takes `open_page` and
+gets Playwright's page for a file.
 """
 
 from __future__ import annotations

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.browser import chromium, open_page
+
+__all__ = ["chromium", "open_page"]
+
 # Set before anything imports torch or NumPy, which read it once; the tests run side by side in processes.
 os.environ["OMP_NUM_THREADS"] = "1"
 

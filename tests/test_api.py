@@ -20,10 +20,10 @@ import tomli_w
 
 import convolve
 from convolve import api, cli
+from convolve.commands import COMMANDS
 from convolve.options import fields, to_sections
 from convolve.tasks.registry import task_flags, task_infos
 from convolve.training.recipe import Recipe, read_recipe
-from convolve.verbs import COMMANDS
 from tools import generate_api
 
 GENERAL = {"json", "quiet", "debug"}
@@ -153,6 +153,7 @@ def test_the_recipe_has_the_options_of_train() -> None:
         "resume",
         "minutes",
         "tensorboard",
+        "validate_only",
         "device",
         "precision",
         "threads",

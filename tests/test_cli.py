@@ -19,9 +19,9 @@ import pytest
 import convolve
 import convolve.models
 from convolve import cli
+from convolve.commands import COMMANDS
 from convolve.options import fields
 from convolve.tasks.registry import task_flags
-from convolve.verbs import COMMANDS
 from tests.verbs.synthetic import corner_image, folders, save
 
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "matplotlib", "cv2", "PIL", "numpy", "pandas")
@@ -90,7 +90,7 @@ def test_every_module_can_be_the_first_to_be_imported(module: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setenv("COLUMNS", "900")
     rows = [
         re.split(r"\s{2,}", line.strip("│ "))
         for line in command(name, "--help").out.splitlines()
@@ -102,13 +102,15 @@ def test_every_option_is_explained(name: str, command: Command, monkeypatch: pyt
 
 
 def test_the_tasks_options_are_under_their_headings(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setenv("COLUMNS", "900")
     page = command("train", "--help").out
     panels = dict(re.findall(r"╭─ ([^─]+) ─+╮\n(.*?)╰", page, re.DOTALL))
     flags = {title: re.findall(r"^│ +--([a-z-]+)", panel, re.MULTILINE) for title, panel in panels.items()}
-    assert flags["Classification"] == ["label-smoothing", "mixup"]
+    assert flags["Classification"] == ["label-smoothing", "mixup", "permute"]
     assert flags["Classification, Segmentation"] == ["balance"]
-    assert flags["Segmentation"] == ["loss", "ignore"]
+    assert flags["Segmentation, Landmarks"] == ["loss"]
+    assert flags["Segmentation"] == ["ignore"]
+    assert flags["Landmarks"] == ["sigma", "pairs"]
     assert "Alpha of mixup, which blends pairs of images and labels" in panels["Classification"]
     assert "Class whose pixels count neither in training nor in evaluation." in panels["Segmentation"]
     assert "[choices: none, weights, sampler]" in panels["Classification, Segmentation"]
@@ -133,7 +135,7 @@ def test_flags_of_a_task_and_aliases_reach_the_recipe(command: Command, tmp_path
     assert (done.code, done.err) == (0, "")
     recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
     assert recipe["optimization"]["learning_rate"] == 0.002
-    assert recipe["classify"] == {"label_smoothing": 0.0, "mixup": 0.1, "balance": "weights"}
+    assert recipe["classify"] == {"label_smoothing": 0.0, "mixup": 0.1, "balance": "weights", "permute": False}
     assert "epoch" not in done.out.partition("(best epoch")[0]
 
 
@@ -177,7 +179,7 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
         (("train", "digits", "cifar10", "--network", "lenet5_keras"), "Unexpected argument 'cifar10'; --help lists"),
         (
             ("train", "digits", "--network", "lenet5_keras", "--loss", "dice"),
-            "--loss is an option of segment, not of classify; omit it.",
+            "--loss is an option of segment and landmarks, not of classify; omit it.",
         ),
         (("train", "digits", "--network", "lenet5_keras", "--mixup", "2e9"), "mixup cannot be 2000000000.0"),
         (("train", "digits", "--network", "lenet5_keras", "--balance", "wood"), 'Choose from: "none", "weights"'),
@@ -187,7 +189,7 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
         (("train", "--resume", "nowhere"), "nowhere is not a run"),
         (("train", "--resume", "nowhere", "--epochs", "3"), "give --resume without other options"),
         (("evaluate", "nowhere"), "nowhere is not a run"),
-        (("predict", "nowhere", "nothing.png"), "nothing.png does not exist"),
+        (("predict", "nowhere", "nothing.png"), "nowhere is not a run, nor an export"),
         (("compare", "nowhere"), "Give two or more runs"),
         (("compare", "a", "b"), "a is neither a run nor a network"),
         (("explain", "nowhere"), "nowhere is not a run"),
@@ -211,7 +213,7 @@ def test_an_error_is_one_sentence(
         ("[segment]\nloss = 'dice'", 'has an unknown section [segment]; correct it, or set task = "segment".'),
         ("[classify]\nmixupp = 0.2", "There is no option 'mixupp'. Did you mean mixup?"),
         ("[classify]\nmixup = 'much'", "mixup cannot be 'much'; it must be a number."),
-        ("[classify]\nloss = 'dice'", "--loss is an option of segment, not of classify; omit it."),
+        ("[classify]\nloss = 'dice'", "--loss is an option of segment and landmarks, not of classify; omit it."),
         ("[classify]\nlabel_smoothing = 1.5", "label_smoothing cannot be 1.5; it must be a number from 0 to 0.9999."),
         ("[optimization]\nlearning_rate = true", "learning_rate cannot be True; it must be a number."),
     ],
@@ -243,7 +245,7 @@ def test_a_folder_without_a_dataset_is_described(command: Command, tmp_path: Pat
 def test_debug_shows_where_an_error_came_from(command: Command) -> None:
     with pytest.raises(convolve.ConvolveError, match="not a run") as caught:
         command("evaluate", "nowhere", "--debug")
-    assert str(caught.traceback[-1].path).endswith("run.py")
+    assert str(caught.traceback[-1].path).endswith("card.py")
 
 
 def test_json_is_alone_on_standard_output(command: Command, tmp_path: Path) -> None:

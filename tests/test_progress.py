@@ -88,10 +88,10 @@ def test_examining_data_reports_progress_in_python_and_on_the_command_line(
     convolve.data(images, progress=False)
     assert capsys.readouterr() == ("", "")
     convolve.data(images)
-    lines = re.sub(r" [\d,]+ images/s", "", capsys.readouterr().out).splitlines()
+    lines = re.sub(r" [\d.,]+ images/s", "", capsys.readouterr().out).splitlines()
     assert lines == ["read 40/40", "near duplicates 40/40"]
     run_command_line(["data", str(images)], monkeypatch)
-    assert re.sub(r" [\d,]+ images/s", "", capsys.readouterr().out).splitlines()[:2] == lines
+    assert re.sub(r" [\d.,]+ images/s", "", capsys.readouterr().out).splitlines()[:2] == lines
     run_command_line(["data", str(images), "--quiet"], monkeypatch)
     assert "read" not in capsys.readouterr().out.split()
 

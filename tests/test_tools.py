@@ -280,6 +280,27 @@ def test_the_blocks_that_a_reader_runs_are_found() -> None:
     assert found[2].script == "test -f made/file\n"
 
 
+def test_the_commands_of_a_table_are_found_where_the_last_column_is_headed_so() -> None:
+    table = """\
+| slide | command |
+|---|---|
+| one | `echo "1 \\| 2"` |
+| again | `echo "1 \\| 2"` |
+| long | `sleep 600` (10 min) |
+| none | – |
+
+```sh
+true
+```
+
+| slide | result |
+|---|---|
+| one | `false` |
+"""
+    found = list(run_docs_commands.blocks(table))
+    assert found == [Block(3, "bash", 'echo "1 | 2"\n'), Block(8, "bash", "true\n")]
+
+
 def test_a_document_runs_in_one_folder_and_its_translation_not_at_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

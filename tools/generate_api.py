@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convolve.command import Command
+from convolve.commands import COMMANDS
 from convolve.options import Option, descriptions, fields
 from convolve.tasks.registry import task_flags
-from convolve.verbs import COMMANDS
 
 PATH = Path(__file__).parents[1] / "src" / "convolve" / "api.py"
 _WIDTH = 112
@@ -32,7 +32,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from convolve.verbs import run_command
+from convolve.commands import run_command
 '''
 
 

@@ -8,6 +8,9 @@ after another, each in a process of its own with this interpreter's programs fir
 - ``bash`` and ``sh``: the whole block;
 - ``python``: the whole block.
 
+So does each command in the last column of a table that is headed ``command``: once, and only where the cell holds
+nothing else.
+
 A notebook is one block: its code cells run in one kernel of this interpreter.
 
 A block after a comment such as ``<!-- cost: 5 min -->`` is skipped: it takes long, or sets up a machine. A document
@@ -38,6 +41,8 @@ _FENCED = re.compile(
     r"(?P<text>.*?)^(?P=margin)(?P=fence) *$",
     re.DOTALL | re.MULTILINE,
 )
+_TABLE = re.compile(r"^\|[^\n]*\| (?:command|명령) \|\n\|[-|]+\|\n(?P<rows>(?:\|[^\n]*\|\n)+)", re.MULTILINE)
+_LAST_CELL = re.compile(r"\| `(?P<command>[^`\n]+)` \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,11 @@ def read_blocks(document: Path) -> list[Block]:
 
 
 def blocks(markdown: str) -> Iterator[Block]:
-    """The blocks of a document that are to run, in its order; ``line`` is that of the opening fence."""
+    """The blocks of a document that are to run, in its order; ``line`` is that of the opening fence or row."""
+    yield from sorted([*_fenced_blocks(markdown), *_table_commands(markdown)], key=lambda block: block.line)
+
+
+def _fenced_blocks(markdown: str) -> Iterator[Block]:
     for match in _FENCED.finditer(markdown):
         line = markdown.count("\n", 0, match.start("fence")) + 1
         text = dedent(match["text"])
@@ -71,6 +80,17 @@ def blocks(markdown: str) -> Iterator[Block]:
             yield Block(line, "bash", text)
         elif match["language"] == "python":
             yield Block(line, "python", text)
+
+
+def _table_commands(markdown: str) -> Iterator[Block]:
+    """The commands of tables, each at its first row."""
+    found: set[str] = set()
+    for table in _TABLE.finditer(markdown):
+        for cell in _LAST_CELL.finditer(markdown, table.start("rows"), table.end("rows")):
+            command = cell["command"].replace(r"\|", "|")
+            if command not in found:
+                found.add(command)
+                yield Block(markdown.count("\n", 0, cell.start()) + 1, "bash", f"{command}\n")
 
 
 def _commands(session: str) -> str:

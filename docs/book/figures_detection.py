@@ -40,11 +40,11 @@ def panels(
     return figure, axes
 
 
-def draw_box(ax: Axes, box: Array, color: str, label: str = "", style: str = "solid") -> None:
+def draw_box(ax: Axes, box: Array, color: str, label: str = "", style: str = "solid", width: float = 1.4) -> None:
     """The outline of a box (4,), with a label in its upper left corner."""
     left, top, right, bottom = box.tolist()
     outline = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linestyle=style)
-    outline.set_linewidth(1.4)
+    outline.set_linewidth(width)
     ax.add_patch(outline)
     if label:
         background = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}

@@ -4,7 +4,21 @@ Every command of the command line is a function here, with the same options as k
 ``convolve.train("digits", network="lenet5_keras")``.
 """
 
-from convolve.api import compare, convert, data, evaluate, explain, export, networks, predict, scratch, train
+from convolve.api import (
+    ablate,
+    claims,
+    compare,
+    convert,
+    data,
+    evaluate,
+    explain,
+    export,
+    networks,
+    predict,
+    scratch,
+    sweep,
+    train,
+)
 from convolve.errors import ConvolveError
 from convolve.tasks.registry import register_task
 
@@ -12,6 +26,8 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvolveError",
     "__version__",
+    "ablate",
+    "claims",
     "compare",
     "convert",
     "data",
@@ -22,5 +38,6 @@ __all__ = [
     "predict",
     "register_task",
     "scratch",
+    "sweep",
     "train",
 ]

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from convolve.verbs import run_command
+from convolve.commands import run_command
+from convolve.experiments.command import ClaimList, TriedClaims
+from convolve.verbs.ablate import Ablated
 from convolve.verbs.compare import Comparison
 from convolve.verbs.convert import Converted
 from convolve.verbs.data import Examined
@@ -14,10 +16,13 @@ from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
 from convolve.verbs.export import Exported
 from convolve.verbs.networks.catalog import Catalog
+from convolve.verbs.networks.comparison import NetworkComparison
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.networks.weight_files import WeightFiles
+from convolve.verbs.networks.winners import Winners
 from convolve.verbs.predict import Predictions
-from convolve.verbs.scratch import ExampleList, FilteredPhotograph, WorkedCalculation
+from convolve.verbs.scratch import ExampleList, ExerciseFile, FilteredPhotograph, HomeworkCheck, WorkedCalculation
+from convolve.verbs.sweep import Swept
 from convolve.verbs.train import Folds, Trained
 
 
@@ -81,6 +86,7 @@ def data(
 
 def networks(
     name: str | None = None,
+    others: str | Path | Sequence[str | Path] = (),
     *,
     find: str | None = None,
     sort: Literal["name", "year", "parameters", "macs", "top1", "top5", "speed"] | None = None,
@@ -91,21 +97,48 @@ def networks(
     figure: str | Path | None = None,
     weights: bool = False,
     fetch: bool = False,
+    winners: bool = False,
+    activation: Literal["none", "relu", "leaky-relu", "prelu", "elu", "gelu", "silu", "sigmoid", "tanh", "scaled-tanh"]
+    | None = None,
+    initializer: Literal["he", "xavier", "lecun", "orthogonal", "normal", "zeros"] | None = None,
+    dropout: float | None = None,
+    normalization: Literal["none", "batch", "layer", "group", "lrn"] | None = None,
+    pooling: Literal["max", "average", "min"] | None = None,
+    pool_window: int | None = None,
+    pool_stride: int | None = None,
+    width: float | None = None,
+    auxiliary: bool | None = None,
+    connections: Literal["table", "full"] | None = None,
     progress: bool = True,
-) -> Catalog | Layers | WeightFiles:
-    """List the networks, or show the layers of one.
+) -> Catalog | Layers | NetworkComparison | Winners | WeightFiles:
+    """List the networks, show the layers of one, or several side by side.
 
     Args:
-        name: Network whose layers to show; without a name, all networks are listed.
+        name: Network whose layers to show: a name, its layers as a text, or a file, as `convolve train` takes them;
+            without it, all networks are listed.
+        others: More networks, to compare with it side by side.
         find: List only networks that have all these words in their name, title, authors, venue or year.
         sort: Order of the list: lowest counts and errors, or highest speed, first; year by default.
         speed: Measure each listed network's inference speed on this machine, in images/s.
-        input: Input size as channels x height x width, such as 3x224x224; the published one by default.
+        input: Input size as channels x height x width, such as 3x224x224; the published one by default, of layers
+            as a text 1x28x28 if they can take it.
         classes: Number of classes; the published one by default.
         task: List only networks for this task, such as `segment`.
         figure: Write a drawing of the network to this file (.svg or .png).
         weights: List the official weights that are on this machine: network, size, path and source.
         fetch: Fetch the network's official weights now, for a training later.
+        winners: List the winners of ILSVRC from 2010 to 2017 and their errors; `--figure` draws them.
+        activation: Activation function in place of the network's own ones.
+        initializer: Initial weights of convolutions and dense layers, with biases of 0: `he`, `xavier`, `lecun`,
+            `orthogonal`, `normal` with deviation 0.01, or `zeros`.
+        dropout: Probability of dropout (0 to 0.95), where the network has it, else before the last dense layer.
+        normalization: Normalization in place of the network's own one, else after each convolution.
+        pooling: Pooling in place of the network's own one, except global pooling.
+        pool_window: Side of the windows of poolings that shrink the map.
+        pool_stride: Stride of poolings that shrink the map.
+        width: Factor on all numbers of channels and units, except those of images and classes.
+        auxiliary: Whether the network has its auxiliary heads.
+        connections: Connections of LeNet-5's C3: those of the paper's `table` I, or `full`.
         progress: Report progress on the console or in the notebook.
 
     Raises:
@@ -125,6 +158,17 @@ def train(
     size: int | None = None,
     save_memory: bool | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
+    activation: Literal["none", "relu", "leaky-relu", "prelu", "elu", "gelu", "silu", "sigmoid", "tanh", "scaled-tanh"]
+    | None = None,
+    initializer: Literal["he", "xavier", "lecun", "orthogonal", "normal", "zeros"] | None = None,
+    dropout: float | None = None,
+    normalization: Literal["none", "batch", "layer", "group", "lrn"] | None = None,
+    pooling: Literal["max", "average", "min"] | None = None,
+    pool_window: int | None = None,
+    pool_stride: int | None = None,
+    width: float | None = None,
+    auxiliary: bool | None = None,
+    connections: Literal["table", "full"] | None = None,
     layout: str | None = None,
     annotations: str | Path | Sequence[str | Path] | None = None,
     image_column: str | None = None,
@@ -141,6 +185,7 @@ def train(
     warmup: float | None = None,
     clip_norm: float | None = None,
     bias_rate: float | None = None,
+    precise_bn: bool | None = None,
     ema_decay: float | None = None,
     patience: int | None = None,
     crop: float | None = None,
@@ -161,6 +206,7 @@ def train(
     test: float | None = None,
     group_by: str | None = None,
     folds: int | None = None,
+    subset: int | None = None,
     weights: str | Path | None = None,
     freeze: str | None = None,
     gap: bool | None = None,
@@ -169,6 +215,7 @@ def train(
     resume: str | Path | None = None,
     minutes: float | None = None,
     tensorboard: bool = False,
+    validate_only: bool = False,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
@@ -176,12 +223,22 @@ def train(
     label_smoothing: float | None = None,
     mixup: float | None = None,
     balance: Literal["none", "weights", "sampler"] | None = None,
+    permute: bool | None = None,
+    box_loss: Literal["smooth-l1", "diou"] | None = None,
+    box_weight: float | None = None,
     anchors: Literal["kmeans", "network"] | None = None,
     min_visible: float | None = None,
     nms: Literal["per-class", "agnostic", "soft"] | None = None,
     nms_iou: float | None = None,
-    loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal"] | None = None,
+    freeze_norm: bool | None = None,
+    alternating: bool | None = None,
+    proposals: Literal["fast", "quality", "windows"] | None = None,
+    regions: int | None = None,
+    loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal", "wing", "l1", "smooth-l1", "heatmap"]
+    | None = None,
     ignore: str | None = None,
+    sigma: float | None = None,
+    pairs: str | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Trained | Folds:
@@ -191,9 +248,10 @@ def train(
 
     Args:
         data: Folder, file, or built-in dataset such as digits.
-        task: What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are
-            for.
-        network: Name of the network, which `convolve networks` lists, a Darknet `.cfg`, or a converted run's
+        task: What to learn: `classify`, `localize`, `detect`, `segment` or `landmarks`; by default what the
+            annotations and the network are for.
+        network: Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2
+            | flatten | dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's
             `network.json`.
         epochs: Passes over the training images.
         batch: Images per step.
@@ -204,6 +262,17 @@ def train(
         fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
             cuts large images into overlapping tiles at full scale. What a crop leaves out is not seen: objects
             there count as missed.
+        activation: Activation function in place of the network's own ones.
+        initializer: Initial weights of convolutions and dense layers, with biases of 0: `he`, `xavier`, `lecun`,
+            `orthogonal`, `normal` with deviation 0.01, or `zeros`.
+        dropout: Probability of dropout (0 to 0.95), where the network has it, else before the last dense layer.
+        normalization: Normalization in place of the network's own one, else after each convolution.
+        pooling: Pooling in place of the network's own one, except global pooling.
+        pool_window: Side of the windows of poolings that shrink the map.
+        pool_stride: Stride of poolings that shrink the map.
+        width: Factor on all numbers of channels and units, except those of images and classes.
+        auxiliary: Whether the network has its auxiliary heads.
+        connections: Connections of LeNet-5's C3: those of the paper's `table` I, or `full`.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
         annotations: Tables or annotation files to read, by their paths below the folder; by default recognized.
         image_column: Column of a table that names the images.
@@ -217,6 +286,8 @@ def train(
         warmup: Epochs of learning rate warm-up.
         clip_norm: Maximum gradient norm; 0 disables clipping.
         bias_rate: Factor on the learning rate of biases of convolutions and fully connected layers.
+        precise_bn: Estimate the statistics of batch normalization anew, on training images, before each validation
+            (precise BN, Wu and Johnson 2021); by default where an epoch has few steps.
         ema_decay: Decay of an exponential moving average of the weights, which is then evaluated and saved; 0
             disables it.
         patience: Stop after this many epochs without improvement on the validation split; 0 disables early
@@ -241,9 +312,11 @@ def train(
         test: Fraction of the images that is used once, at the end.
         group_by: Regular expression on image names; images with the same first group (or match) stay in one split.
         folds: Number of cross-validation folds; reports mean and standard deviation.
-        weights: Initial weights: a run's folder, a weight file, `imagenet` (official ones), `none`, or `auto`, the
-            default: official ones for color photographs, if the network has any. The head is replaced if the
-            classes differ.
+        subset: Number of training images to learn from, of each class in proportion, drawn by the seed; validation
+            and test stay whole.
+        weights: Initial weights: a run's folder, a weight file, `imagenet` or `coco` (official ones), `none`, or
+            `auto`, the default: official ones for color photographs, if the network has any. The head is replaced
+            if the classes differ.
         freeze: Freeze this stage and all before it; their batch normalization stays in evaluation mode.
         gap: Replace the head by global average pooling and one fully connected layer (Zhou et al. 2016), for class
             activation maps.
@@ -253,6 +326,8 @@ def train(
         minutes: Time for everything: as many epochs are made as fit, unless --epochs is given. By default 10 where
             no network is named, which is then chosen too.
         tensorboard: Also write the metrics for TensorBoard, into the run's folder.
+        validate_only: Measure the ended run on the validation split, and leave the test split to `convolve
+            evaluate`.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
@@ -264,6 +339,11 @@ def train(
             alpha); 0 disables it.
         balance: (Classification) Against class imbalance: class `weights` in the loss, or a `sampler` that draws
             rare classes more often. (Segmentation) Against class imbalance: class `weights` in the loss.
+        permute: (Classification) Permute the pixels of every image in the same way, drawn by the seed, after
+            augmentation and also wherever the run predicts: what a network loses without neighborhoods.
+        box_loss: (Localization) Loss of the box: `smooth-l1` of its center and sides, or `diou`, one minus the IoU
+            plus the distance of the centers (Zheng et al. 2020).
+        box_weight: (Localization) Weight of the box's loss; the class's cross-entropy has 1.
         anchors: (Detection) Sizes of boxes that the network starts from: `kmeans` of the training boxes, or the
             `network`'s own.
         min_visible: (Detection) Fraction of a box's area that augmentation must leave visible; other boxes are
@@ -271,8 +351,20 @@ def train(
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores
             instead.
         nms_iou: (Detection) Overlap (IoU) above which the detection of lower score is suppressed.
+        freeze_norm: (Detection) Keep all batch normalization as it is in the weights that the training starts from.
+        alternating: (Detection) Train Faster R-CNN in the paper's four alternating steps, each a quarter of the
+            epochs, not all at once.
+        proposals: (Detection) Where R-CNN, SPP-net and Fast R-CNN look for objects: regions by selective search,
+            `fast` (about 1 s an image, once: they are stored) or `quality` (about 3 s), or sliding `windows`.
+        regions: (Detection) Number of proposed regions of each image that are used, the best first; 2000 by
+            default.
         loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
+            (Landmarks) Loss of a point: `wing`, `l1` or `smooth-l1` of its coordinates, or the squared error of its
+            `heatmap`.
         ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
+        sigma: (Landmarks) Standard deviation of the Gaussian in a heatmap, as a fraction of the input's side.
+        pairs: (Landmarks) Points that a flip exchanges, such as `left_eye=right_eye,left_ear=right_ear`; `names`
+            goes by the names.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
@@ -288,6 +380,7 @@ def evaluate(
     *,
     split: Literal["train", "validation", "test", "all"] | None = None,
     report: str | Path | None = None,
+    translate: int | None = None,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
@@ -302,6 +395,8 @@ def evaluate(
             has none of its own.
         split: Split to evaluate on; by default the run's test split, and all of other data.
         report: File of the report; by default `evaluation.html` in the run's folder.
+        translate: Also measure a classifier on images that are shifted by 1 to so many pixels of its input, left,
+            right, up and down, filled as in augmentation.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
@@ -327,11 +422,13 @@ def predict(
     fast_convolutions: bool | None = None,
     top: int | None = None,
     threshold: float | None = None,
+    out: str | Path | None = None,
+    min_face: int | None = None,
     nms: Literal["per-class", "agnostic", "soft"] | None = None,
     nms_iou: float | None = None,
     tile: int | None = None,
+    svd: bool | None = None,
     count: bool | None = None,
-    out: str | Path | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
@@ -347,22 +444,32 @@ def predict(
         threads: Number of processor threads.
         fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
             weights (fp32, CPU).
-        top: (Classification) Number of classes to list for each image, most likely first; 3 by default. (Detection)
-            Number of detections of each image, most confident first; 300 by default. (Segmentation) Number of
-            classes to list for each image, largest area first; 3 by default.
+        top: (Classification, Localization) Number of classes to list for each image, most likely first; 3 by
+            default. (Detection) Number of detections of each image, most confident first; 300 by default.
+            (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
         threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
-            labels below it are omitted. (Detection) Minimum confidence of a detection; by default the one of the
-            best F1 on the validation split. (Segmentation) Minimum confidence: pixels below it are ignored.
+            labels below it are omitted. (Localization) Minimum confidence: images below it are labeled `unsure`;
+            their box is given all the same. (Faces) Minimum confidence of a face; 0.7 by default, as published.
+            (Detection) Minimum confidence of a detection; by default the one of the best F1 on the validation
+            split. (Segmentation) Minimum confidence: pixels below it are ignored. (Landmarks) Minimum confidence of
+            a point (the height of its heatmap) that is drawn and written; 0 by default.
+        out: (Localization) Folder for the images with their box drawn, and `predictions.json` (COCO). (Faces)
+            Folder for the images with their faces and points drawn, and `predictions.json` (COCO's boxes and
+            keypoints). (Detection) Folder for the images with their boxes drawn, `predictions.json` (COCO),
+            `results.json` (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's
+            mask (an indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions
+            as COCO polygons. (Landmarks) Folder for the images with their points drawn, and for `predictions.json`,
+            which has them as COCO does.
+        min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
+            faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores
             instead.
         nms_iou: (Detection) Overlap (IoU) above which the detection of lower score is suppressed.
         tile: (Detection) Cut larger images into overlapping tiles of this many pixels, and merge what is found in
             them.
+        svd: (Detection) Replace the dense layers over regions by products of rank 1024 and 256, as Fast R-CNN may:
+            faster, less exact.
         count: (Detection) Also show a table of how many objects of each class there are in all images.
-        out: (Detection) Folder for the images with their boxes drawn, `predictions.json` (COCO), `results.json`
-            (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's mask (an
-            indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions as COCO
-            polygons.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
@@ -480,6 +587,7 @@ def explain(
 def compare(
     runs: str | Path | Sequence[str | Path],
     *,
+    baselines: Literal["knn", "linear-svm", "rbf-svm"] | Sequence[Literal["knn", "linear-svm", "rbf-svm"]] = (),
     figure: str | Path | None = None,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
@@ -490,7 +598,10 @@ def compare(
     """Put runs, exports and networks side by side: accuracy against multiply-adds, parameters and measured speed.
 
     Args:
-        runs: Folders of runs and of exports, or names of networks with their published accuracy; two or more.
+        runs: Folders of runs and of exports, or names of networks with their published accuracy; two or more, or
+            one run with baselines.
+        baselines: Also classify the plain pixels, on the splits of the first run, by nearest neighbors or by
+            support vector machines.
         figure: Draw accuracy against cost into this file (.svg or .png).
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
@@ -504,6 +615,111 @@ def compare(
         ConvolveError: with one sentence.
     """
     return run_command("compare", locals())  # type: ignore[no-any-return]
+
+
+def ablate(
+    recipe: str | Path,
+    *,
+    out: str | Path | None = None,
+    seeds: int = 3,
+    only: str | Path | Sequence[str | Path] = (),
+    figure: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Ablated:
+    """Switch off each thing that a recipe has, one at a time, and measure what it was worth.
+
+    Args:
+        recipe: Recipe, or folder of a run: what it leaves open is chosen as in training, and stays so.
+        out: Folder of the runs; by default a new one in `runs`. Those that have ended there are not repeated.
+        seeds: Trainings of each recipe, with the seeds 0, 1 and so on; 3 by default.
+        only: Options to switch off, such as `rotate weight_decay`; by default all that the recipe has.
+        figure: Draw what each thing is worth into this file (.svg or .png).
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("ablate", locals())  # type: ignore[no-any-return]
+
+
+def sweep(
+    recipe: str | Path,
+    *,
+    learning_rate: str | None = None,
+    weight_decay: str | None = None,
+    momentum: str | None = None,
+    batch: str | None = None,
+    epochs: str | None = None,
+    size: str | None = None,
+    warmup: str | None = None,
+    clip_norm: str | None = None,
+    ema_decay: str | None = None,
+    crop: str | None = None,
+    rotate: str | None = None,
+    scale: str | None = None,
+    translate: str | None = None,
+    subset: str | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    network: str | None = None,
+    points: int = 5,
+    seeds: int = 1,
+    out: str | Path | None = None,
+    figure: str | Path | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Swept:
+    """Train a recipe with several values of its options; the best are chosen on the validation split, and the test
+    split is used once, for them.
+
+    Args:
+        recipe: Recipe, or folder of a run: what it leaves open is chosen for each training.
+        learning_rate: Learning rates: the highest that the schedule reaches.
+        weight_decay: Weight decays, such as 0,0.0005,0.05.
+        momentum: Momenta of `momentum`, `nesterov` and `rmsprop`.
+        batch: Numbers of images per step.
+        epochs: Passes over the training images.
+        size: Heights and widths of the input.
+        warmup: Epochs of warm-up.
+        clip_norm: Maximum gradient norms.
+        ema_decay: Decays of the average of the weights.
+        crop: Smallest random crops.
+        rotate: Random rotations, in degrees.
+        scale: Random changes of scale.
+        translate: Random shifts, in fractions of the input.
+        subset: Numbers of training images.
+        optimizer: Update rules, such as sgd,adam.
+        schedule: Schedules of the learning rate.
+        network: Networks, such as lenet5,lenet5_keras.
+        points: Values of each range, its ends among them; 5 by default.
+        seeds: Trainings of each combination, with the seeds 0, 1 and so on; 1 by default.
+        out: Folder of the runs; by default a new one in `runs`. Those that have ended there are not repeated.
+        figure: Draw the metric over the values, of one option or two, into this file (.svg or .png).
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("sweep", locals())  # type: ignore[no-any-return]
 
 
 def convert(
@@ -527,7 +743,8 @@ def convert(
     frozen graphs become an export, which predicts and is evaluated and compared.
 
     Args:
-        files: The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`.
+        files: The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`; MTCNN's
+            three.
         out: Folder of the run, by default a new one in `runs`; or of the export, which has no default.
         network: Network that the weights are of, where the file holds nothing but weights, such as
             `torchvision/resnet18`.
@@ -537,8 +754,7 @@ def convert(
         bgr: Whether the network was trained on images whose blue comes first; those of Caffe are taken to be.
         input: Input size as channels x height x width, such as 3x224x224; the file's by default.
         fit: How an image is fitted to the input: crop, letterbox or stretch.
-        task: What it does: `classify`, `detect` or `segment`; by default what its scores are for; of an export,
-            `classify`.
+        task: What it does: `classify`, `detect`, `segment` or `landmarks`; by default what its scores are for.
         swap_axes: Exchange rows and columns of all kernels, where the network was trained on transposed images, as
             by MATLAB.
         progress: Report progress on the console or in the notebook.
@@ -592,9 +808,12 @@ def export(
 def scratch(
     operation: Literal[
         "size",
+        "layer",
         "conv2d",
         "conv1d",
+        "transposed-conv",
         "pool",
+        "gap",
         "affine",
         "maxout",
         "activation",
@@ -606,13 +825,20 @@ def scratch(
         "hinge",
         "l1",
         "l2",
+        "optimizer",
+        "init",
+        "cam",
+        "confusion",
         "iou",
         "nms",
         "average-precision",
         "yolo",
         "filters",
+        "proposals",
+        "homework",
     ]
     | None = None,
+    exercise: Literal["conv", "pool", "affine", "softmax", "batchnorm", "two-layer"] | None = None,
     *,
     example: str | None = None,
     input: str | None = None,
@@ -624,48 +850,90 @@ def scratch(
     dilation: int | None = None,
     groups: int | None = None,
     kind: Literal[
-        "max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe", "v1", "v2", "v3"
+        "max",
+        "min",
+        "average",
+        "sigmoid",
+        "tanh",
+        "relu",
+        "leaky relu",
+        "elu",
+        "formula",
+        "graph",
+        "paper",
+        "caffe",
+        "bowl",
+        "saddle",
+        "lecture",
+        "scikit-learn",
+        "v1",
+        "v2",
+        "v3",
     ]
     | None = None,
     size: int | None = None,
     probability: float | None = None,
+    optimizer: Literal["gradient descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"]
+    | None = None,
+    learning_rate: float | None = None,
+    steps: int | None = None,
+    initializer: Literal["gaussian", "normal", "xavier", "he"] | None = None,
+    seed: int | None = None,
     cell: str | None = None,
     anchors: str | None = None,
     confidence: float | None = None,
     iou_threshold: float | None = None,
     backward: bool | None = None,
     delta: str | None = None,
+    check: str | Path | None = None,
+    out: str | Path | None = None,
     page: str | Path | None = None,
+    language: Literal["en", "ko"] | None = None,
     progress: bool = True,
-) -> ExampleList | WorkedCalculation | FilteredPhotograph:
-    """Show how a layer computes, value by value, forward and backward, or how boxes are found and judged; or filter
-    a photograph.
+) -> ExampleList | WorkedCalculation | FilteredPhotograph | ExerciseFile | HomeworkCheck:
+    """Show how a layer computes, value by value, forward and backward, what layers cost, what optimizers and
+    initializers do, or how boxes are found and judged; or filter a photograph, or group its regions.
 
     Args:
         operation: Operation to compute; without it and without --input, the lectures' worked examples are listed.
+            homework writes a file with blanks, or checks one.
+        exercise: Exercise of homework.
         example: Worked example from the lectures; other options override its own.
         input: Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a
-            photograph; for size rows and columns. A row is an example (affine, maxout, softmax, hinge, batchnorm,
-            layernorm), a position (lrn), a box as left top right bottom (iou), with its confidence and perhaps its
-            class (nms), an image, a box and a score, or a score and 1 or 0 for right or wrong (average-precision),
-            a descriptor t_x t_y t_w t_h c_1 ... p_obj (yolo).
+            photograph; for size rows and columns, for layer perhaps channels too, for optimizer where to start, for
+            init examples, units and layers ("1000 100 10"), for cam maps separated by |, for confusion the counts.
+            A row is an example (affine, maxout, softmax, hinge, batchnorm, layernorm), a position (lrn), a box as
+            left top right bottom (iou), with its confidence and perhaps its class (nms), an image, a box and a
+            score, or a score and 1 or 0 for right or wrong (average-precision), a descriptor t_x t_y t_w t_h c_1
+            ... p_obj (yolo).
         kernel: Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces
-            separated by |), γ of a normalization, dropout mask, or window size for size; written like --input.
+            separated by |), γ of a normalization, dropout mask, window size for size, or for cam the weights of
+            each class in a row; written like --input. For layer the layers, such as "3x3 3x3" or "5x5x10p2 pool2x2
+            fc84" (rows x columns x filters, s the stride, p the padding).
         bias: Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default:
             none.
         target: Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a
-            matrix. For iou the boxes of the ground truth; for average-precision the image and box of each object,
-            or their number.
+            matrix. For cam the class, counted from 1 (default: the one of the highest score). For iou the boxes of
+            the ground truth; for average-precision the image and box of each object, or their number.
         stride: Stride of the window (default: 1, for pooling the window size), or side of yolo's cells in pixels
             (default: 64 for v1, else 32).
-        padding: Zeros added on each side of the input; default: 0.
+        padding: Zeros added on each side of the input, or for transposed-conv values cut off on each side of the
+            output; default: 0.
         dilation: Spacing between kernel elements; default: 1.
         groups: Number of groups that channels and filters are divided into; default: 1.
-        kind: Pooling (max, min, average; default: max), activation (default: relu), constants of lrn (paper, caffe;
-            default: paper), or version of yolo (v1, v2, v3; default: v1).
+        kind: Pooling (max, min, average; default: max), activation (default: relu, for init tanh), backward pass of
+            batchnorm (in one formula, or node by node along the graph; default: formula), constants of lrn (paper,
+            caffe; default: paper), surface of optimizer (bowl, saddle; default: bowl), side of the ground truth in
+            confusion (lecture: columns; scikit-learn: rows; default: lecture), or version of yolo (v1, v2, v3;
+            default: v1).
         size: Side of the pooling window (default: 2), number of channels that lrn sums over (default: 5), or of
             yolo's cells along each side of the image (default: 7 for v1, else 13).
         probability: Probability of dropout; default: 0.5.
+        optimizer: Optimizer whose path is computed; default: all eight.
+        learning_rate: Learning rate of optimizer; default: one that suits the surface, for each.
+        steps: Number of steps of optimizer; default: 30.
+        initializer: Initializer of init (gaussian: σ = 0.01, normal: σ = 1); default: all four.
+        seed: Seed of init's random numbers; default: 0.
         cell: Row and column of yolo's cell, counted from 1, such as "4 3".
         anchors: Width and height in pixels of the anchor of each row of yolo v2 or v3, written like --input;
             default: the published ones.
@@ -674,10 +942,42 @@ def scratch(
             default: 0.5.
         backward: Also compute the gradients.
         delta: Gradient of the loss with respect to the output; default: ones.
+        check: File of homework to check. It is a program: it runs with your rights, in a process of its own, for at
+            most 20 seconds.
+        out: File of homework to write; default: homework_NAME.py.
         page: Write an HTML page: the animated calculation, or the filtered photograph.
+        language: Language of the page: en or ko (default: en).
         progress: Report progress on the console or in the notebook.
 
     Raises:
         ConvolveError: with one sentence.
     """
     return run_command("scratch", locals())  # type: ignore[no-any-return]
+
+
+def claims(
+    names: str | Path | Sequence[str | Path] = (),
+    *,
+    seeds: int = 3,
+    minutes: float | None = None,
+    quick: bool = False,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> ClaimList | TriedClaims:
+    """Try claims of the lectures as experiments, with several seeds; without a name, list all with their verdicts.
+
+    A claim is supported, refuted or undecided by bounds that were set before it was tried.
+
+    Args:
+        names: Claims to try, or all.
+        seeds: Number of seeds; fewer than three give no verdict.
+        minutes: Time for each claim; no seed is begun after it.
+        quick: Try it with one seed on scikit-learn's digits, to see what it does; there is no verdict.
+        out: Folder, by default `runs/claims`, of what is found, of the figures and of the runs; seeds that are
+            there already are not tried again.
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("claims", locals())  # type: ignore[no-any-return]

@@ -21,6 +21,7 @@ from rich.text import Text
 
 import convolve
 from convolve.command import Command
+from convolve.commands import COMMANDS
 from convolve.console import open_console, report_progress
 from convolve.errors import ConvolveError, Interrupted, TrainingError
 from convolve.files import shell_quote
@@ -28,7 +29,6 @@ from convolve.memory import LOW_LIMIT, lacks_memory
 from convolve.options import Flat, fields, with_task_options
 from convolve.progress import silent
 from convolve.tasks.registry import task_flags
-from convolve.verbs import COMMANDS
 
 _INTERRUPTED = 128 + signal.SIGINT
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)

@@ -81,6 +81,10 @@ class ExplainError(ConvolveError):
     """A question that cannot be asked of a network: a method, stage or class that it does not have."""
 
 
+class ClaimError(ConvolveError):
+    """There is no such claim, or what was found of one cannot be read."""
+
+
 class TrainingError(ConvolveError):
     """A training that cannot continue: non-finite loss, no memory, no disk."""
 

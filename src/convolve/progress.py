@@ -52,7 +52,7 @@ class Pace:
         if self._reported is not None and now - self._reported < _SECONDS_BETWEEN_REPORTS and done < self._total:
             return
         self._reported, speed = now, done / max(now - self._started, 1e-9)
-        words = [f"{speed:,.0f} {self._unit}/s"]
+        words = [f"{speed:,.0f} {self._unit}/s" if speed >= 10 else f"{speed:.2f} {self._unit}/s"]
         words += [f"{format_duration((self._total - done) / speed)} left"] if 0 < done < self._total else []
         self._listener(Progress(self._work, done, self._total, ", ".join(words)))
 

@@ -271,6 +271,7 @@ class Preprocessing:
     ``mean`` and ``std`` are per channel, of values between 0 and 1. ``fit`` says how an image of another shape is
     brought to the input size: `crop` keeps its shape and cuts off what is too long, `letterbox` keeps all of it and
     pads with the mean, `stretch` changes its shape; `tiles` keeps its scale, and each input shows a part of it.
+    ``permutation`` is the seed of the one by which the pixels of every input change places, None where they stay.
     """
 
     height: int
@@ -279,6 +280,7 @@ class Preprocessing:
     fit: Fit
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    permutation: int | None = None
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.std) == self.channels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
@@ -11,12 +12,16 @@ from torch.nn import functional as F
 
 from convolve.errors import NetworkError
 from convolve.layers.box_head import ConvolutionalBoxHead
+from convolve.layers.faster_rcnn import TwoStageHead
 from convolve.layers.pooling import Unpooling
+from convolve.layers.region_head import RegionHead
 from convolve.models import Network, card, create, names
 from convolve.targets import BoxTensors
 
 CLASSES = 10
-GENTLE = {"squeezenet": 0.005, "squeezenet_1_1": 0.005}  # scores start close to 0, where their ReLU has its edge
+GENTLE = dict.fromkeys(
+    ("squeezenet", "squeezenet_caffe", "squeezenet_1_1"), 0.005
+)  # scores start close to 0, where their ReLU has its edge
 SAME_STAGES = {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16_atonce"}  # as fcn8s_vgg16; tests/models/test_fcn.py
 
 
@@ -36,12 +41,14 @@ def _lived_in(network: Network) -> Network:
             layer.weight.fill_(1.0 if network.head_inputs else 0.3)
         if isinstance(layer, nn.Conv2d) and not layer.weight.any():  # scores of pixels may start at zero
             nn.init.kaiming_normal_(layer.weight, generator=torch.Generator().manual_seed(9))
+    if isinstance(network.head, TwoStageHead):  # anchors as large as these images would all leave them
+        network.head.fit_anchors(torch.tensor([[8.0, 8], [16, 12], [20, 30], [40, 40]]), 0)
     return network.eval()
 
 
 def _small(name: str) -> tuple[int, int]:
     side = max(card(name).minimum, 32)
-    side = 2 * side if card(name).output == "boxes" else side  # more than one cell, for normalization
+    side = 2 * side if card(name).output in ("boxes", "points") else side  # more than one cell, for normalization
     return side, side
 
 
@@ -56,16 +63,25 @@ def _images(network: Network, count: int = 4) -> Tensor:
 def _scores(network: Network, images: Tensor) -> Tensor:
     """What leaves the network, of a detection network all maps as one row for each image."""
     outputs = network(images)
+    if network.card.proposals:
+        return cast(RegionHead, network.head).decode((*outputs, _proposed(images)), _small(network.card.name)).scores
     return outputs if isinstance(outputs, Tensor) else torch.cat([map_.flatten(1) for map_ in outputs], 1)
 
 
 def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, ...]]:
     """The shapes that its scores should have: a row, or a map as large as the image; of detection networks, those of
-    the boxes that they mean, and of the classes' scores.
+    the boxes that they mean, and of the classes' scores; of networks for points, that of every heatmap.
     """
+    if network.card.output == "points":
+        height, width = images.shape[2:]
+        return [(len(images), classes, height // 4, width // 4)]
     if network.card.output != "boxes":
         answers = tuple(images.shape[2:]) if network.head_inputs else ()
         return [(len(images), classes, *answers)]
+    if isinstance(network.head, TwoStageHead):
+        return _regions(network.head, images)
+    if network.card.proposals:
+        return [(len(images), 6, classes, 4), (len(images), 6, classes)]
     counts = {"yolo_v1": 2 * 1, "yolo_v1_local": 3 * 1, "yolo_v1_tiny": 2 * 1, "yolo_v2": 5, "yolo_v2_tiny": 5}
     counts |= {
         "yolo_v3": 3 * (1 + 4 + 16),
@@ -78,13 +94,40 @@ def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, .
     return [(len(images), boxes, 4), (len(images), boxes, classes)]
 
 
+def _regions(head: TwoStageHead, images: Tensor) -> list[tuple[int, ...]]:
+    """The shapes of the maps that regions are proposed on, and of each map's scores and deltas of anchors."""
+    maps = [(math.ceil(images.shape[2] / stride), math.ceil(images.shape[3] / stride)) for stride in head.strides]
+    conv, anchors = head.proposals.conv, head.anchors.shape[1]
+    levels = [(len(images), conv.in_channels, *shape) for shape in maps]
+    counts = (anchors * (2 if head.proposals.pairs else 1), 4 * anchors)
+    return [*levels, *((len(images), count, *shape) for shape in maps for count in counts)]
+
+
 def _answers(network: Network, images: Tensor) -> list[tuple[int, ...]]:
     """The shapes that they have."""
+    if network.card.output == "points":
+        return list(dict.fromkeys(tuple(map_.shape) for map_ in network(images)))
     if network.card.output != "boxes":
         return [tuple(network(images).shape)]
-    assert isinstance(network.head, ConvolutionalBoxHead)
-    found = network.head.decode(network(images), (images.shape[2], images.shape[3]))
+    outputs = network(images)
+    if isinstance(network.head, TwoStageHead):
+        return [tuple(map_.shape) for map_ in outputs]
+    if network.card.proposals:
+        if images.is_meta:  # on which nothing can be chosen
+            outputs, classes = network(images), cast(RegionHead, network.head).scores.out_features - 1
+            return [(len(images), 6, classes, 4), (len(images), 6, classes)]
+        outputs = (*outputs, _proposed(images))
+    assert isinstance(network.head, ConvolutionalBoxHead | RegionHead)
+    found = network.head.decode(outputs, (images.shape[2], images.shape[3]))
     return [tuple(found.boxes.shape), tuple(found.scores.shape)]
+
+
+def _proposed(images: Tensor) -> Tensor:
+    """Six regions of each image, the last of which is none."""
+    corners = torch.tensor(
+        [[0, 0, 40, 50], [1, 2, 12, 30], [5, 7, 33, 31], [30, 20, 60, 60], [9, 9, 50, 30], [0.0] * 4]
+    )
+    return corners.expand(len(images), -1, -1)
 
 
 @torch.no_grad()
@@ -163,6 +206,10 @@ def test_a_step_lowers_the_loss_and_gradients_reach_every_parameter(network: Net
 
 
 def _targets(network: Network, images: Tensor) -> Tensor | BoxTensors:
+    if network.card.output == "points":
+        return torch.linspace(0, 1, math.prod(_shapes(network, images, CLASSES)[0])).reshape(
+            _shapes(network, images, CLASSES)[0]
+        )
     if network.card.output != "boxes":
         shape = (len(images), *(images.shape[2:] if network.head_inputs else ()))
         return torch.arange(math.prod(shape)).reshape(shape) % CLASSES
@@ -172,8 +219,12 @@ def _targets(network: Network, images: Tensor) -> Tensor | BoxTensors:
 
 def _loss(network: Network, images: Tensor, targets: Tensor | BoxTensors) -> Tensor:
     if isinstance(targets, BoxTensors):
-        assert isinstance(network.head, ConvolutionalBoxHead)
-        return network.head.loss(network(images), targets, _small(network.card.name))["loss"]
+        assert isinstance(network.head, ConvolutionalBoxHead | TwoStageHead | RegionHead)
+        outputs = network(images)
+        outputs = (*outputs, _proposed(images)) if network.card.proposals else outputs
+        return network.head.loss(outputs, targets, _small(network.card.name))["loss"]
+    if network.card.output == "points":
+        return torch.stack([F.mse_loss(map_, targets) for map_ in network(images)]).sum()
     return torch.stack([F.cross_entropy(scores, targets) for scores in network.scores_of_all_heads(images)]).sum()
 
 
@@ -221,7 +272,7 @@ def test_the_smallest_side_is_the_smallest_and_said(network: Network) -> None:
         smallest = create(name, size=(least, larger)).eval()
         images = torch.empty(1, network.card.input[0], least, larger)
         assert _answers(smallest, images) == _shapes(network, images, network.card.classes)
-        if least > 1:
+        if least > 1 and not isinstance(network.head, TwoStageHead):  # whose minimum leaves room for anchors
             with pytest.raises((RuntimeError, NetworkError)):
                 smallest(images[:, :, 1:])
     with pytest.raises(NetworkError, match=rf"^{name} cannot take .* its smallest side is {least} pixels; choose a"):
@@ -242,5 +293,6 @@ def test_card_says_what_is_published(network: Network) -> None:
     assert found.authors
     assert found.venue
     assert found.address.startswith("https://")
+    assert found.year
     assert 1943 <= found.year <= 2026
     assert (found.top1_error is None and found.top5_error is None) == (found.evaluation == "")

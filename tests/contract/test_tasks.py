@@ -24,13 +24,14 @@ from convolve.errors import DataError
 from convolve.options import descriptions, fields
 from convolve.setup.prepare import Prepared, evaluation_batches, prepare
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.targets import BoxTensors
+from convolve.targets import BoxTensors, PointTensors
 from convolve.tasks import registry
 from convolve.tasks.registry import find_task, task_infos
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.recipe import Recipe
 from convolve.values import Batch
 from tests.tasks.detect.small import NAME, VARIANT, voc_folder
+from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import folders, labeled
@@ -53,6 +54,9 @@ CASES = (
     Case("segment", "fcn1s_resnet20_cifar", "masks"),
     Case("segment", "fcn1s_resnet20_cifar", "tiles"),
     Case("detect", NAME, "boxes"),
+    Case("localize", "localize_resnet20_cifar", "boxes"),
+    Case("landmarks", "lenet5_keras", "points"),
+    Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -66,7 +70,7 @@ def _registered() -> Iterator[None]:
     models.registry._VARIANTS.pop(NAME)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case.task}-{case.data}")
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case.task}-{case.data}-{case.network}")
 def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """A training of each task that is about to begin, its network no longer as it was initialized."""
     case, root = request.param, tmp_path_factory.mktemp("data")
@@ -74,6 +78,8 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         data = folders(root, {"ape": 14, "bee": 14, "cat": 14})
     elif case.data == "boxes":
         data = voc_folder(root, 24)
+    elif case.data == "points":
+        data = table_folder(root / "figures", 24)
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None
@@ -104,6 +110,8 @@ def repeat(targets: Any, images: int) -> Any:
     if isinstance(targets, BoxTensors):
         image = torch.cat([targets.image, targets.image + images])
         return BoxTensors(torch.cat([targets.boxes] * 2), torch.cat([targets.classes] * 2), image)
+    if isinstance(targets, PointTensors):
+        return PointTensors(*(torch.cat([each, each]) for each in targets))
     return torch.cat([targets, targets])
 
 
@@ -120,7 +128,11 @@ def evaluation_data(prepared: Prepared, split: str) -> EvaluationData:
 
 
 def test_every_task_has_a_case() -> None:
-    assert {case.task for case in CASES} == {info.name for info in task_infos()} == {*BUILT_IN, "mean-color"}
+    """Those that are never trained have tests of their own."""
+    untrained = {info.name for info in task_infos() if info.untrained}
+    assert {case.task for case in CASES} == {info.name for info in task_infos()} - untrained
+    assert {case.task for case in CASES} | untrained == {*BUILT_IN, "mean-color"}
+    assert untrained == {"faces"}
 
 
 def test_restored_from_json_it_predicts_the_same(prepared: Prepared) -> None:
@@ -194,7 +206,8 @@ def test_every_option_is_described_and_chosen_automatically(name: str) -> None:
 def test_every_option_gets_a_default_with_a_reason(prepared: Prepared) -> None:
     """Only what may be absent is left out."""
     names = {option.name for option in fields(prepared.task.info.options)}
-    assert names - {"ignore"} == prepared.recipe.task_options.keys()
+    absent = {"ignore", "alternating", "freeze_norm", "proposals", "regions"}
+    assert names - absent == prepared.recipe.task_options.keys() - absent
 
 
 def test_metrics_have_titles(prepared: Prepared) -> None:

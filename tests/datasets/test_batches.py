@@ -14,7 +14,7 @@ from convolve.datasets.batches import Batches, BatchOptions
 from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.images import ImageArray
 from convolve.datasets.labels import Labels
-from convolve.datasets.preprocess import fit_to_input, least_side, normalize, warp
+from convolve.datasets.preprocess import fit_to_input, least_side, normalize, permute, warp
 from convolve.errors import DataError
 from convolve.targets import ArrayTargets
 from convolve.values import Batch, Indices, Placement
@@ -224,3 +224,49 @@ def test_pixels_of_the_input_size_stay_where_they_are(array: PixelSource) -> Non
     for indices, placement in recorder.requests:
         assert placement.sizes.tolist() == [[32, 32]] * len(indices)
         assert placement.matrices.tolist() == [[[1, 0, 0], [0, 1, 0]]] * len(indices)
+
+
+@pytest.mark.parametrize("kind", ["source", "array"])
+@pytest.mark.parametrize("augmentation", [None, FULL])
+def test_pixels_are_permuted_in_the_same_way_after_augmentation(
+    kind: str, augmentation: Augmentation | None, request: pytest.FixtureRequest
+) -> None:
+    pixels = request.getfixturevalue(kind)
+    plain = replace(OPTIONS, augmentation=augmentation, workers=0)
+    permuted = replace(plain, preprocessing=replace(GOAL, permutation=5))
+    pairs = zip(batches(pixels, plain).epoch(0), batches(pixels, permuted).epoch(0), strict=True)
+    order = permute(np.arange(32 * 32, dtype=np.float32).reshape(1, 32, 32, 1), 5).reshape(-1).astype(np.int64)
+    assert sorted(order.tolist()) == list(range(32 * 32))
+    assert (np.abs(np.diff(order)) > 32).mean() > 0.8  # neighbors are far from one another
+    for one, other in pairs:
+        flat = one.images.reshape(len(one.images), -1, 3)
+        np.testing.assert_array_equal(flat[:, order].reshape(one.images.shape), other.images)
+
+
+def test_the_seed_draws_the_permutation() -> None:
+    image = np.arange(64, dtype=np.float32).reshape(1, 8, 8, 1)
+    np.testing.assert_array_equal(permute(image, 0), permute(image, 0))
+    assert not np.array_equal(permute(image, 0), permute(image, 1))
+    assert permute(image, 0).reshape(-1)[:5].tolist() == [0, 54, 43, 38, 21]
+
+
+def test_shifted_images_are_filled_as_augmentation_fills(array: PixelSource) -> None:
+    plain = batches(array, replace(OPTIONS, augmentation=None, shuffle=False))
+    for x, y in ((3, 0), (-2, 0), (0, 5), (0, -1)):
+        for one, other in zip(plain.epoch(0), plain.shifted(x, y).epoch(0), strict=True):
+            widths = ((0, 0), (max(y, 0), max(-y, 0)), (max(x, 0), max(-x, 0)), (0, 0))
+            padded = np.pad(one.images, widths, mode="reflect")
+            expected = padded[:, max(-y, 0) :, max(-x, 0) :][:, :32, :32]
+            np.testing.assert_allclose(other.images, expected, atol=1e-5)
+    assert_same(list(plain.epoch(0)), list(plain.shifted(0, 0).epoch(0)))
+
+
+def test_a_shift_counts_in_pixels_of_the_input_and_moves_targets_too(source: PixelSource) -> None:
+    recorder = Recorder()
+    plain = Batches(source, recorder, np.arange(11), replace(OPTIONS, augmentation=None, shuffle=False, workers=0))
+    for subject in (plain, plain.shifted(4, -2)):
+        list(subject.epoch(0))
+    half = len(recorder.requests) // 2
+    for (_, before), (_, after) in zip(recorder.requests[:half], recorder.requests[half:], strict=True):
+        moved = after.matrices - before.matrices
+        np.testing.assert_allclose(moved, np.broadcast_to([[0, 0, 4], [0, 0, -2]], moved.shape), atol=1e-12)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.labels import Labels
-from convolve.datasets.splits import SplitPlan, split
+from convolve.datasets.splits import SplitPlan, split, with_subset
 from convolve.errors import DataError
 from convolve.values import Dataset, Flags, Indices, Splits
 
@@ -246,3 +246,58 @@ def test_what_has_no_classes_is_split_at_random_and_groups_stay_whole() -> None:
     assert len(set().union(*scenes)) == 50
     few = split(data, ground_truth, SplitPlan(0.2, 0.2, None, 0), np.arange(3))  # type: ignore[arg-type]
     assert [len(few.train), len(few.validation), len(few.test)] == [1, 1, 1]
+
+
+@settings(deadline=None)
+@given(COUNTS, st.floats(0, 1), st.integers(0, 99))
+def test_a_subset_has_each_class_in_proportion(counts: list[int], fraction: float, seed: int) -> None:
+    values = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    whole = Splits(np.arange(len(values)), np.empty(0, np.int64), np.empty(0, np.int64), "all")
+    labels = dataset(values).ground_truths["labels"]
+    count = len(counts) + int(fraction * (len(values) - len(counts)))
+    found = with_subset(whole, labels, count, seed)
+    assert len(set(found.train.tolist())) == len(found.train) == count
+    own = np.bincount(values[found.train], minlength=len(counts))
+    assert (own >= 1).all()
+    wanted = np.maximum(np.array(counts) * count / len(values), 1)
+    assert (np.abs(own - wanted) <= 1 + len(counts) / 2).all()
+    larger = with_subset(whole, labels, min(count + 3, len(values)), seed)
+    assert set(found.train.tolist()) <= set(larger.train.tolist())
+
+
+def test_a_subset_of_equal_classes_is_equal_and_the_seed_draws_it() -> None:
+    data = dataset(np.arange(300) % 3)
+    splits, labels = draw(data), data.ground_truths["labels"]
+    found = [with_subset(splits, labels, 60, seed) for seed in (0, 0, 1)]
+    assert all(np.bincount(each.train % 3).tolist() == [20, 20, 20] for each in found)
+    assert all(set(each.train.tolist()) <= set(splits.train.tolist()) for each in found)
+    np.testing.assert_array_equal(found[0].train, found[1].train)
+    assert set(found[0].train.tolist()) != set(found[2].train.tolist())
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(getattr(found[0], name), getattr(splits, name))
+    assert found[0].origin.endswith("; 60 of 210 training images, stratified by class with seed 0")
+
+
+def test_a_subset_counts_an_image_of_several_classes_for_the_rarest() -> None:
+    values = np.zeros((200, 3), dtype=bool)
+    values[:, 0], values[::4, 1], values[:8, 2] = True, True, True
+    data = dataset(values)
+    whole = Splits(np.arange(200), np.empty(0, np.int64), np.empty(0, np.int64), "all")
+    found = with_subset(whole, data.ground_truths["labels"], 50, 0)
+    assert values[found.train].sum(0).tolist()[0] == 50
+    assert 11 <= values[found.train, 1].sum() <= 15
+    assert values[found.train, 2].sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (211, "There are 210 training images, not 211; give --subset at most that."),
+        (2, "2 training images leave 1 of 3 classes without any; give --subset more."),
+    ],
+)
+def test_a_subset_that_cannot_be(count: int, message: str) -> None:
+    data = dataset(np.arange(300) % 3)
+    with pytest.raises(DataError) as caught:
+        with_subset(draw(data), data.ground_truths["labels"], count, 0)
+    assert str(caught.value) == message

@@ -17,9 +17,10 @@ from tests.verbs.synthetic import save
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 if importlib.util.find_spec("openvino"):
+    from convolve.datasets.point_sets import COCO
     from convolve.exports.card import ExportCard, read_card
     from convolve.exports.foreign import ForeignOptions, wrap_foreign
-    from convolve.untrusted.networks import openvino
+    from convolve.untrusted.networks import openvino, openvino_core
     from tests.exports.small_exports import COLORS, plain
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -94,6 +95,45 @@ def test_probabilities_stay_as_they_are_whatever_follows_them(photo: Path, tmp_p
     assert predict(tmp_path / "export", photo).confidence == pytest.approx(softmax([2, 1, 0.5])[0], abs=1e-5)
 
 
+def test_powers_divided_by_their_sum_are_probabilities(photo: Path, tmp_path: Path) -> None:
+    def build(ops: Any, given: Any) -> Sequence[Any]:
+        powers = ops.exp(ops.multiply(means(ops, given)[0], ops.constant(np.float32(0.01))))
+        return [ops.divide(powers, ops.reduce_sum(powers, ops.constant([1]), keep_dims=True))]
+
+    card = wrap_foreign(write_network(tmp_path / "net.xml", build), tmp_path / "export", ForeignOptions("classify"))
+    assert card.notes == ()
+    assert predict(tmp_path / "export", photo).confidence == pytest.approx(softmax([2, 1, 0.5])[0], abs=1e-5)
+
+
+def test_probabilities_of_several_labels_stay_as_they_are(photo: Path, tmp_path: Path) -> None:
+    def build(ops: Any, given: Any) -> Sequence[Any]:
+        centered = ops.subtract(means(ops, given)[0], ops.constant(np.float32(75)))
+        return [ops.sigmoid(ops.multiply(centered, ops.constant(np.float32(0.1))))]
+
+    file = write_network(tmp_path / "net.xml", build)
+    card = wrap_foreign(file, tmp_path / "export", ForeignOptions("classify", COLORS))
+    assert card.state["multi_label"]
+    assert "an image may have several labels" in card.notes[0]
+    found = predict(tmp_path / "export", photo, top=3)
+    assert found.label == "red;green"
+    expected = {name: 1 / (1 + np.exp((75 - value) / 10)) for name, value in zip(COLORS, (200, 100, 50), strict=True)}
+    assert dict(found.classes) == pytest.approx(expected, abs=1e-5)
+
+
+def test_pixels_with_a_probability_for_each_class_are_of_the_likeliest(tmp_path: Path) -> None:
+    def build(ops: Any, given: Any) -> Sequence[Any]:
+        return [ops.sigmoid(ops.multiply(given, ops.constant(np.float32(0.01))))]
+
+    save(tmp_path / "one.png", plain((250, 0, 0), 16, 24))
+    file = write_network(tmp_path / "net.xml", build, (1, 3, 16, 24))
+    card = wrap_foreign(file, tmp_path / "export", ForeignOptions("segment", COLORS))
+    assert "a pixel is of the likeliest one" in card.notes[0]
+    likely = float(1 / (1 + np.exp(-2.5)))  # by softmax it would be at most 0.46
+    for threshold, pixels in ((likely - 0.01, {"red": 384}), (likely + 0.01, {})):
+        found = predict(tmp_path / "export", tmp_path / "one.png", threshold=threshold)
+        assert {name: region.pixels for name, region in found.classes.items()} == pixels
+
+
 def quantized(ops: Any, given: Any) -> Sequence[Any]:
     scores = ops.multiply(means(ops, given, (1, 2))[0], ops.constant(np.float32(0.01)))
     low, high, most = (ops.constant(np.float32(value)) for value in (0, 255 / 256, 255))
@@ -124,7 +164,7 @@ def test_any_number_of_images_where_the_network_allows_it(tmp_path: Path) -> Non
     for name, build, most in (("any", means, -1), ("fixed", fixed, 1), ("mixing", mixing, 1)):
         file = write_network(tmp_path / f"{name}.xml", build)
         wrap_foreign(file, tmp_path / name, ForeignOptions("classify", COLORS, scale=(0.1,)))
-        network = openvino().Core().read_model(tmp_path / name / "network.xml")
+        network = openvino_core().read_model(tmp_path / name / "network.xml")
         assert network.inputs[0].get_partial_shape()[0].is_dynamic == (most == -1)
         found: Any = convolve.predict(tmp_path / name, str(tmp_path / "photos"), progress=False, threads=1).predictions
         labels = ["red", "green", "blue"]
@@ -165,11 +205,11 @@ def test_the_class_of_each_pixel_that_the_file_has_chosen_itself(tmp_path: Path)
 
 def test_names_of_classes(tmp_path: Path) -> None:
     file = write_network(tmp_path / "net.xml", means)
-    assert wrap_foreign(file, tmp_path / "a", ForeignOptions("classify", ("x", "y"))).classes == (
-        "background",
-        "x",
-        "y",
-    )
+    found = wrap_foreign(file, tmp_path / "a", ForeignOptions("classify", ("background", "x", "y", "z")))
+    assert found.classes == ("x", "y", "z")
+    assert "The first name of --classes, 'background', names none of the file's scores." in found.notes
+    with pytest.raises(OptionError, match=r"gives 3 scores, but --classes has 2 names; give as many"):
+        wrap_foreign(file, tmp_path / "c", ForeignOptions("classify", ("x", "y")))
     twice = wrap_foreign(file, tmp_path / "b", ForeignOptions("classify", ("crane", "y", "crane")))
     assert twice.classes == ("crane (0)", "y", "crane (2)")
 
@@ -258,6 +298,69 @@ def test_deeplab_of_tensorflow_lite_finds_the_cat(tmp_path: Path) -> None:
         assert found.size == image.size[::-1]
     assert next(iter(found.classes)) == "cat"
     assert found.classes["cat"].fraction == pytest.approx(0.77, abs=0.05)
+
+
+POSITIONS = ((0.25, 0.5, 0.9), (0.5, 0.25, 0.125), (1.0, 1.0, 0.5))
+"""Of three points: y and x as fractions of the input, and a score."""
+
+
+def positions(points: Sequence[Sequence[float]], shape: Sequence[int]) -> Build:
+    """The same points for all images."""
+
+    def build(ops: Any, given: Any) -> Sequence[Any]:
+        dark = ops.multiply(ops.reduce_mean(given, ops.constant([1, 2, 3])), ops.constant(np.float32(0)))
+        nothing = ops.reshape(dark, ops.constant([-1, *[1] * (len(shape) - 1)]), special_zero=False)
+        return [ops.add(ops.constant(np.array(points, np.float32).reshape(shape)), nothing)]
+
+    return build
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3, 3), (1, 3, 3)])
+def test_points_are_in_the_pixels_of_an_image_of_any_size(shape: Sequence[int], tmp_path: Path) -> None:
+    """An image of 16x32 fills the middle of the input of 8x8, all across and rows 2 to 5."""
+    file = write_network(tmp_path / "net.xml", positions(POSITIONS, shape))
+    card = wrap_foreign(file, tmp_path / "export", ForeignOptions("landmarks", ("left eye", "right eye", "chin")))
+    assert (card.task, card.input.fit) == ("landmarks", "letterbox")
+    assert card.notes == (
+        "Points are taken to be y, x as fractions of the input's sides, and a score, as MoveNet gives them.",
+    )
+    assert card.state["partners"] == [1, 0, 2]
+    save(tmp_path / "wide.png", plain((200, 100, 50), 16, 32))
+    found = predict(tmp_path / "export", tmp_path / "wide.png").points
+    assert [each.name for each in found] == ["left eye", "right eye", "chin"]
+    assert np.array([(each.x, each.y) for each in found]) == pytest.approx(np.array([(16, 0), (8, 8), (32, 24)]))
+    assert [each.confidence for each in found] == pytest.approx([0.9, 0.125, 0.5])
+    wrap_foreign(file, tmp_path / "other", ForeignOptions("landmarks", fit="stretch"))
+    found = predict(tmp_path / "other", tmp_path / "wide.png").points
+    assert np.array([(each.x, each.y) for each in found]) == pytest.approx(np.array([(16, 4), (8, 8), (32, 16)]))
+    assert [each.name for each in found] == ["0", "1", "2"]
+
+
+def test_cocos_points_are_known_by_their_number(tmp_path: Path) -> None:
+    file = write_network(tmp_path / "net.xml", positions([(0.5, 0.5, 1.0)] * 17, (1, 1, 17, 3)))
+    card = wrap_foreign(file, tmp_path / "export", ForeignOptions(None))
+    assert (card.task, card.classes, len(card.state["edges"])) == ("landmarks", COCO, 19)
+    with pytest.raises(OptionError, match=r"gives 17 scores, but --classes has 2 names"):
+        wrap_foreign(file, tmp_path / "other", ForeignOptions(None, ("a", "b")))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 17, 3), (1, 17, 2), (1, 51)])
+def test_other_numbers_are_no_points_of_one_object(shape: Sequence[int], tmp_path: Path) -> None:
+    file = write_network(tmp_path / "net.xml", positions([[0.5] * int(np.prod(shape))], shape))
+    with pytest.raises(ExportError, match="and not y, x and a score for each point of one object in the image"):
+        wrap_foreign(file, tmp_path / "export", ForeignOptions("landmarks"))
+    with pytest.raises(ExportError, match=r"no score for each of two or more classes|may be no scores"):
+        wrap_foreign(file, tmp_path / "export", ForeignOptions(None))
+
+
+@needs_files
+def test_movenet_finds_a_person(tmp_path: Path) -> None:
+    """Its head is above the saddle, its feet below."""
+    wrap_foreign(WEIGHTS / "coral" / "movenet_single_pose_lightning_ptq.tflite", tmp_path / "e", ForeignOptions(None))
+    found = {each.name: each for each in predict(tmp_path / "e", PHOTOS / "person.jpg").points}
+    assert tuple(found) == COCO
+    assert (found["nose"].x, found["nose"].y) == pytest.approx((240, 130), abs=12)
+    assert found["left_ankle"].y > found["left_knee"].y > found["left_hip"].y > found["left_shoulder"].y > 130
 
 
 @needs_files

@@ -20,6 +20,7 @@ from convolve.interop.exportable import Exportable
 from convolve.interop.graph_operations import Steps, Value, View
 from convolve.interop.onnx import build_model, save_model
 from convolve.interop.openvino import CompiledNetwork, add_steps, convert_network, save_graph
+from convolve.untrusted.networks import openvino_core
 from convolve.values import Pixels, Preprocessing
 
 pytest.importorskip("openvino")
@@ -52,8 +53,8 @@ def _finish(steps: Steps, outputs: tuple[Value, ...], view: View) -> Mapping[str
     return {"input": outputs[0], "sizes": steps.do.join(sizes), "boxes": steps.in_images(boxes, view)}
 
 
-def compiled(path: Path, preprocessing: Preprocessing, kind: str) -> CompiledNetwork:
-    part = Exportable(_Same(preprocessing.channels), _finish, ())
+def compiled(path: Path, preprocessing: Preprocessing, kind: str, part: Exportable | None = None) -> CompiledNetwork:
+    part = part or Exportable(_Same(preprocessing.channels), _finish, ())
     if kind == "onnx":
         save_model(build_model(part, preprocessing, {}), path / "network.onnx")
         return CompiledNetwork(path / "network.onnx", "fp32", 1)
@@ -124,3 +125,46 @@ def test_ties_go_to_the_even_number(tmp_path: Path) -> None:
         assert np.abs(found - np.array(wanted)).max() <= 1
         exact += tuple(found.tolist()) == wanted
     assert exact >= 0.95 * len(sizes)
+
+
+@pytest.mark.parametrize("size", [(20, 24), (200, 144)])
+def test_a_graph_of_one_fixed_size_answers_the_same(size: tuple[int, int], tmp_path: Path) -> None:
+    preprocessing = Preprocessing(24, 32, 3, "stretch", MEAN, STD)
+    images = smooth(np.random.default_rng(0), *size)[None]
+    wanted = compiled(tmp_path, preprocessing, "openvino")(images)["input"]
+    core = openvino_core()
+    network = core.read_model(tmp_path / "network.xml")
+    network.reshape([1, *size, 3])
+    found = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([images])["input"]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+class _PaddedToBlocks(nn.Module):
+    """Its input, padded by a quotient of sizes that is negative until it is rounded down, and by a remainder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = _Same(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        rows = torch.arange(-(-(height - 3) // 16) * 16) % max(1, 2 * (height - 1))
+        columns = torch.arange(-(-(width - 3) // 16) * 16) % max(1, 2 * (width - 1))
+        rows, columns = torch.minimum(rows, 2 * (height - 1) - rows), torch.minimum(columns, 2 * (width - 1) - columns)
+        padded: Tensor = self.layer(images).index_select(2, rows).index_select(3, columns)
+        return padded
+
+
+@pytest.mark.parametrize("kind", ["openvino", "onnx"])
+def test_sizes_are_rounded_as_in_python(kind: str, tmp_path: Path) -> None:
+    if kind == "onnx":
+        pytest.importorskip("onnxscript")
+    module = _PaddedToBlocks().eval()
+    part = Exportable(module, lambda steps, outputs, view: {"padded": outputs[0]}, (), any_size=True)
+    network = compiled(tmp_path, Preprocessing(32, 32, 1, "tiles", (0.5,), (0.5,)), kind, part)
+    random = np.random.default_rng(0)
+    for height, width in ((32, 32), (40, 23), (20, 67)):
+        images = random.integers(0, 256, (1, height, width, 1), dtype=np.uint8)
+        with torch.no_grad():
+            expected = module(torch.from_numpy(images.transpose(0, 3, 1, 2)).float() / 127.5 - 1)
+        np.testing.assert_allclose(network(images)["padded"], expected.numpy(), atol=1e-5)

@@ -95,6 +95,14 @@ def test_probabilities_have_the_temperature(multi_label: bool, tmp_path: Path) -
     assert np.abs(export.predict(images, 0) - found).max() > 0.02
 
 
+@pytest.mark.parametrize("name", ["lenet1", "lenet5"])
+def test_lecuns_networks_have_a_form(name: str, tmp_path: Path) -> None:
+    task = Classify(network(name, 3, (32, 32)), ("a", "b", "c"))
+    for difference in compare(task, Preprocessing(32, 32, 3, "stretch", MEAN, STD), tmp_path):
+        assert difference.changed == 0
+        assert difference.largest < 0.02
+
+
 @pytest.mark.parametrize("fit", ["crop", "letterbox", "tiles"])
 def test_masks_have_the_images_size(fit: Fit, tmp_path: Path) -> None:
     names = ("a", "b", "c", "d")

@@ -10,12 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import convolve
 from convolve.from_scratch import losses
 from convolve.from_scratch.activations import ACTIVATIONS, maxout_backward, maxout_forward
 from convolve.from_scratch.affine import affine_backward, affine_forward
 from convolve.from_scratch.arrays import Array, Labels
-from convolve.from_scratch.convolution import convolution_backward, convolution_forward
+from convolve.from_scratch.convolution import (
+    convolution_backward,
+    convolution_forward,
+    transposed_convolution_backward,
+    transposed_convolution_forward,
+)
 from convolve.from_scratch.dropout import dropout_backward, dropout_forward
+from convolve.from_scratch.initializers import gaussian, he, xavier
 from convolve.from_scratch.normalization import (
     batch_norm_backward,
     batch_norm_forward,
@@ -24,6 +31,7 @@ from convolve.from_scratch.normalization import (
     local_response_norm_backward,
     local_response_norm_forward,
 )
+from convolve.from_scratch.optimizers import RULES, Optimizer
 from convolve.from_scratch.pooling import (
     average_pool_backward,
     average_pool_forward,
@@ -35,10 +43,14 @@ from convolve.from_scratch.traces.activations import CURVES, activation_trace
 from convolve.from_scratch.traces.affine import AffineInputs, affine_trace
 from convolve.from_scratch.traces.convolution import ConvolutionInputs, convolution_trace
 from convolve.from_scratch.traces.dropout import DropoutInputs, dropout_trace
+from convolve.from_scratch.traces.examples import EXAMPLES
+from convolve.from_scratch.traces.initialization import InitializationInputs
 from convolve.from_scratch.traces.local_response_norm import LRNInputs, lrn_constants, lrn_trace
 from convolve.from_scratch.traces.losses import Distance, Scores, distance_trace, hinge_trace, softmax_trace
 from convolve.from_scratch.traces.maxout import MaxoutInputs, maxout_trace
 from convolve.from_scratch.traces.normalization import NormalizationInputs, normalization_trace
+from convolve.from_scratch.traces.normalization_graph import normalization_graph_trace
+from convolve.from_scratch.traces.optimizers import OptimizerInputs, clipped_segment, optimizer_trace
 from convolve.from_scratch.traces.pooling import PoolingInputs, pooling_trace
 from convolve.from_scratch.traces.trace import (
     Trace,
@@ -48,8 +60,10 @@ from convolve.from_scratch.traces.trace import (
     format_sum,
     product,
 )
+from convolve.from_scratch.traces.transposed_convolution import TransposedInputs, transposed_trace
 from convolve.from_scratch.traces.windows import size_trace
 from convolve.from_scratch.windows import Sliding, output_size
+from convolve.verbs.scratch import WorkedCalculation
 
 few = settings(max_examples=25, deadline=None)
 small = st.integers(1, 3)
@@ -312,3 +326,111 @@ def test_sizes_as_text() -> None:
     assert text(3, Sliding(2)) == "(7 + 2·0 - 3) / 2 + 1 = 3"
     assert text(3, Sliding(3)) == "(7 + 2·0 - 3) / 3 + 1 = 2.3333, rounded down: 2"
     assert text(3, Sliding(1, 1, 2)) == "(7 + 2·1 - 2·(3 - 1) - 1) / 1 + 1 = 5"
+
+
+@few
+@given(
+    channels=small,
+    filters=small,
+    sliding=st.builds(Sliding, small, st.integers(0, 1), st.integers(1, 2)),
+    biased=st.booleans(),
+)
+def test_transposed_convolution(channels: int, filters: int, sliding: Sliding, biased: bool) -> None:
+    x, w = random_array(channels, 2, 3), random_array(filters, channels, 3, 3)
+    b = random_array(filters) if biased else None
+    y, cache = transposed_convolution_forward(x[None], w, np.zeros(filters) if b is None else b, sliding)
+    dy = random_array(*y.shape[1:])
+    trace = transposed_trace(TransposedInputs(x, w, b, sliding), dy)
+    dx, dw, db = transposed_convolution_backward(dy[None], cache)
+    np.testing.assert_allclose(grids(trace, "y"), y[0], atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dw"), dw.reshape(-1, 3, 3), atol=1e-12)
+    np.testing.assert_allclose(grids(trace, "dx"), dx[0], atol=1e-12)
+    if biased:
+        np.testing.assert_allclose(grids(trace, "db")[0, 0], db, atol=1e-12)
+
+
+def test_a_transposed_convolution_takes_the_backward_pass_of_a_convolution_forward() -> None:
+    x, w, sliding = random_array(1, 2, 7, 7), random_array(3, 2, 3, 3), Sliding(2, 1)
+    y, cache = convolution_forward(x, w, np.zeros(3), sliding)
+    dy = random_array(*y.shape)
+    up, _ = transposed_convolution_forward(dy, w.swapaxes(0, 1), np.zeros(2), sliding)
+    np.testing.assert_allclose(up, convolution_backward(dy, cache)[0], atol=1e-12)
+
+
+@few
+@given(examples=st.integers(1, 5), features=small)
+def test_the_graph_of_batch_normalization_gives_what_the_formula_gives(examples: int, features: int) -> None:
+    x, dy = random_array(examples, features), random_array(examples, features)
+    inputs = NormalizationInputs(x, random_array(features), random_array(features))
+    formula, graph = normalization_trace(inputs, dy), normalization_graph_trace(inputs, dy)
+    for name in ("μ", "σ²", "x̂", "y", "dβ", "dγ", "dx"):
+        np.testing.assert_allclose(grids(graph, name), grids(formula, name), rtol=1e-6, atol=1e-9, err_msg=name)
+    assert [phase.title[:8] for phase in normalization_graph_trace(inputs, None).phases] == ["Forward:"] * 8
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_worked_steps_are_those_of_the_rules(name: str) -> None:
+    w = np.array([-2.0, 1.5])
+    given = OptimizerInputs("bowl", w.copy(), 7, {name: 0.05})
+    optimizer = Optimizer(RULES[name](learning_rate=0.05))  # type: ignore[call-arg]
+    centers = [(1, 0.5), (-1, -0.5), (1, -0.5), (-1, 0.5)] if name == "sgd" else [(0, 0)]
+    for t in range(7):
+        optimizer.step({"w": w}, {"w": np.array([0.1, 2.0]) * (w - centers[t % len(centers)])})
+        np.testing.assert_allclose(given.paths[name][0][t + 1], w, rtol=1e-9)
+
+
+def test_a_path_that_diverges_says_so_and_ends() -> None:
+    trace = optimizer_trace(OptimizerInputs("bowl", np.array([1.0, 1.0]), 200, {"gradient descent": 100.0}))
+    assert len(trace.steps) < 20
+    assert trace.steps[-2].equations[-1] == "it has diverged, and ends here: take a smaller learning rate"
+
+
+def test_a_path_is_drawn_up_to_the_edge() -> None:
+    start, inside, outside = np.array([0.0, 0.0]), np.array([1.0, 1.0]), np.array([4.0, 2.0])
+    assert clipped_segment((2.0, 2.0), outside, start) is None
+    for end, expected in ((inside, (1.0, 1.0)), (outside, (2.0, 1.0))):
+        segment = clipped_segment((2.0, 2.0), start, end)
+        assert segment is not None
+        np.testing.assert_allclose(segment[1], expected)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("name", ["gaussian", "xavier", "he"])
+def test_the_spread_of_ten_layers_is_that_of_the_package(activation: Any, name: str) -> None:
+    inputs = InitializationInputs(200, 30, 10, activation, [name], 3)
+    random, initializer = np.random.default_rng(3), {"gaussian": gaussian, "xavier": xavier, "he": he}[name]
+    x: Array = random.standard_normal((200, 30))
+    for spread in inputs.spreads[name]:
+        x = ACTIVATIONS[activation][0](x @ initializer(random, (30, 30), np.float64))[0]
+        np.testing.assert_allclose((spread.mean, spread.spread), (x.mean(), x.std()), rtol=1e-9)
+        assert sum(spread.histogram) == pytest.approx(1)
+
+
+def test_the_initializers_do_what_the_lecture_says() -> None:
+    tanh = InitializationInputs(1000, 100, 10, "tanh", ["gaussian", "normal", "xavier"], 0).spreads
+    assert tanh["gaussian"][-1].spread < 1e-9  # nothing is left
+    assert tanh["normal"][-1].counted > 0.7  # at the ends of tanh
+    assert 0.2 < tanh["xavier"][-1].spread < 0.4
+    relu = InitializationInputs(1000, 100, 10, "relu", ["xavier", "he"], 0).spreads
+    assert relu["xavier"][-1].spread < 0.1 < 0.4 < relu["he"][-1].spread
+
+
+def test_the_drawing_of_a_convolution_marks_the_windows_over_a_pixel() -> None:
+    x, w = random_array(1, 4, 4), random_array(1, 1, 2, 2)
+    trace = convolution_trace(ConvolutionInputs(x, w, None, Sliding()), np.ones((1, 3, 3)))
+    marks = {step.title: {name for name, _ in step.marks} for step in trace.steps}
+    assert marks["y[1,2]"] == {"window 0,1"}
+    assert marks["dx[1,1]"] == {"cell 0,0", "window 0,0"}
+    assert marks["dx[2,2]"] == {"cell 1,1", "window 0,0", "window 0,1", "window 1,0", "window 1,1"}
+    assert marks["dw[1,1]"] == {f"cell {i},{j}" for i in range(3) for j in range(3)}
+    assert trace.drawing is not None
+    assert set.union(*marks.values()) <= {shape.name for shape in trace.drawing.shapes}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_mark_is_of_a_shape_and_every_shape_has_its_own_name(name: str) -> None:
+    result = convolve.scratch(example=name, progress=False)
+    assert isinstance(result, WorkedCalculation)
+    names = [shape.name for shape in result.trace.drawing.shapes] if result.trace.drawing else []
+    assert len(names) == len(set(names))
+    assert {mark for step in result.trace.steps for mark, _ in step.marks} <= set(names)

@@ -95,7 +95,9 @@ register_file(
     _mat(compressed=True, X=np.zeros((32, 32, 3, 2), np.uint8), y=np.array([[10], [3]], np.uint8)), {},
 )  # fmt: skip
 register(
-    "matrix-npy", "verbs.scratch.numbers verbs.scratch.operations untrusted.arrays",
+    "matrix-npy",
+    "verbs.scratch.numbers verbs.scratch.operations verbs.scratch.photographs tasks.detect.region_training"
+    " untrusted.arrays",
     lambda: [_npy(np.arange(12.0).reshape(3, 4)), _npy(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))],
     lambda content, folder: _read_matrix(content, folder, "a.npy"),
 )  # fmt: skip

@@ -36,7 +36,7 @@ def _load(content: bytes, folder: Path) -> None:
 
 register(
     "darknet-cfg",
-    "models.darknet_file untrusted.darknet",
+    "models.darknet_file setup.conversion untrusted.darknet",
     lambda: [(FILES / f"{name}.cfg").read_bytes() for name in _NETWORKS],
     _build,
 )

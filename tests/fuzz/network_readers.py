@@ -1,4 +1,4 @@
-"""A fuzzer of the definition of a network that a converted run keeps."""
+"""Fuzzers of the definition of a network that a run keeps, and of the files in which a person writes one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,31 @@ from convolve.models import create
 from convolve.models.definition import to_document
 from tests.fuzz.reader import put, register
 from tests.models.definitions import convolution, gated, layer, network
+from tests.models.own_networks import INCEPTION, LECTURES, NESTED, RESIDUAL
 
 
 def _build(content: bytes, folder: Path) -> None:
     """Build a network, and let an image pass through it; without values, as a training does first."""
     put(folder, {"network.json": content})
+    _run(str(folder / "network.json"))
+
+
+def _run(name: str) -> None:
     with torch.device("meta"):
-        found = create(str(folder / "network.json")).eval()
+        found = create(name).eval()
         scores = found(torch.empty(1, *found.card.input))
     assert scores.shape[:2] == (1, found.card.classes)
+
+
+def _build_blocks(content: bytes, folder: Path) -> None:
+    put(folder, {"mine.toml": content})
+    _run(str(folder / "mine.toml"))
+
+
+def _build_text(content: bytes, folder: Path) -> None:
+    """The text of a network, which is always taken for one."""
+    del folder
+    _run(f"{content.decode('utf-8', errors='replace')} |")
 
 
 def _pixels() -> bytes:
@@ -39,4 +55,16 @@ register(
     "models.graph_file models.definition models.definition_layers layers.graph_layers",
     lambda: [json.dumps(to_document(gated())).encode(), _pixels()],
     _build,
+)
+register(
+    "network-toml",
+    "models.own_network models.network_blocks models.layer_builder models.layer_words",
+    lambda: [text.encode() for text in (RESIDUAL, INCEPTION, NESTED)],
+    _build_blocks,
+)
+register(
+    "network-text",
+    "models.own_network models.layer_builder models.layer_words",
+    lambda: [LECTURES[name].encode() for name in ("simple_cnn", "batchnorm_cnn", "typical_cnn")],
+    _build_text,
 )

@@ -57,7 +57,7 @@ def _read_state(content: bytes, folder: Path) -> None:
 
 def _read_names(content: bytes, folder: Path) -> None:
     put(folder, {"names.txt": content})
-    names = read_class_names(folder / "names.txt")
+    names = read_class_names(folder / "names.txt").names
     assert len({*names}) == len(names)
 
 

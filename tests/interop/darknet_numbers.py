@@ -22,7 +22,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 def with_weights(cfg: Path, weights: Path, classes: int | None = None) -> Network:
     """The network of a `.cfg`, all of its layers loaded, in evaluation mode."""
     network = create(str(cfg), classes)
-    assert load_weights(network, darknet_state(network, read_weights(weights)[NUMBERS])) == []
+    assert load_weights(network, darknet_state(network, read_weights(weights)[NUMBERS], str(weights))) == []
     return network.eval()
 
 

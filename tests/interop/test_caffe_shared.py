@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convolve.interop.caffe import read_caffe
 from convolve.interop.caffe_weights import read_stored_tensors
+from convolve.interop.canon import find_twin, load_definition
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.interop.weights import read_weights
 from convolve.untrusted.caffe import read_caffemodel
@@ -92,6 +93,19 @@ def test_a_file_of_numbers_describes_its_network_where_it_has_one() -> None:
         (layer.kind, layer.options) for layer in definition_of(both).layers
     ]
     assert [*alone.tensors] == [*both.tensors]
+
+
+@torch.no_grad()
+def test_squeezenet_of_the_authors_is_a_network_of_ours() -> None:
+    read = _read("squeezenet")
+    definition, tensors = definition_of(read), read.tensors
+    own = load_definition("file", definition, tensors)
+    twin = find_twin(definition, tensors, own)
+    assert twin
+    assert twin.network.card.name == "squeezenet_caffe"
+    assert twin.equal
+    images = 100 * torch.randn(1, 3, 227, 227, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(twin.network(images), own(images), rtol=1e-4, atol=1e-4)
 
 
 def test_numbers_alone_are_those_of_the_network() -> None:

@@ -60,6 +60,49 @@ def caffe_resnet18(classes: int = 10, pool_padding: int = 1) -> NetworkDefinitio
     return network(*layers, layer("prob", "softmax", "fc"), image=(3, 64, 64))
 
 
+def caffe_resnet50() -> NetworkDefinition:
+    """As the authors' file has it: only conv1 has a bias, the pooling pads nothing and rounds up, and a stage's first
+    1x1 convolution has its stride.
+    """
+    layers = [*_unit("conv1", IMAGE, 64, 7, 2, True), layer("relu1", "activation", "scale_conv1", function="relu")]
+    window = {"kernel": (3, 3), "stride": (2, 2), "padding": (0,) * 4}
+    layers.append(layer("pool1", "pool", "relu1", mode="max", ceil=True, **window))
+    before = "pool1"
+    for stage, (width, count) in enumerate(zip((64, 128, 256, 512), (3, 4, 6, 3), strict=True), 2):
+        for block in range(count):
+            name, stride, shortcut = f"res{stage}{block}", 2 if stage > 2 and not block else 1, before
+            if not block:
+                layers += _unit(f"{name}_branch1", before, 4 * width, 1, stride, False)
+                shortcut = f"scale_{name}_branch1"
+            for part, (out, kernel, step) in {
+                "a": (width, 1, stride),
+                "b": (width, 3, 1),
+                "c": (4 * width, 1, 1),
+            }.items():
+                layers += _unit(f"{name}{part}", before, out, kernel, step, False)
+                layers.append(layer(f"{name}{part}_relu", "activation", f"scale_{name}{part}", function="relu"))
+                before = f"{name}{part}_relu"
+            layers.pop()  # the sum comes before the last ReLU
+            layers.append(layer(f"{name}_sum", "add", shortcut, f"scale_{name}c"))
+            layers.append(layer(name, "activation", f"{name}_sum", function="relu"))
+            before = name
+    layers += [layer("pool5", "global_pool", before, mode="average"), layer("fc1000", "linear", "pool5", out=10)]
+    return network(*layers, layer("prob", "softmax", "fc1000"), image=(3, 64, 64))
+
+
+def test_the_authors_resnet_is_the_one_with_their_pooling() -> None:
+    definition = caffe_resnet50()
+    tensors = random_tensors(definition)
+    own = load_definition("file", definition, tensors)
+    twin = find_twin(definition, tensors, own)
+    assert twin is not None
+    assert (twin.network.card.name, twin.equal) == ("resnet50_caffe", True)
+    torch_like = models.create("resnet50", 10)
+    load_by_order(torch_like, [units_of(definition, tensors, order) for order in orders(definition)])
+    images = torch.rand(1, 3, 64, 64)
+    assert not torch.allclose(torch_like.eval()(images), own(images), rtol=1e-3)
+
+
 def test_a_network_of_ours_is_found_with_its_weights() -> None:
     definition = caffe_resnet18()
     tensors = random_tensors(definition)

@@ -231,6 +231,7 @@ def test_weights_of_a_classifier_fit_into_its_detector(layers: int | None, loade
     (tmp_path / "a.weights").write_bytes(_saved(classifier, layers))
     network, said = _load("yolo_v2", tmp_path / "a.weights", classes=2)
     assert said == f"{loaded}; the others are randomly initialized"
+    assert not find_starting_weights(str(tmp_path / "a.weights"), "yolo_v2").fits_head("yolo_v2")
     for name, value in classifier.stages["stage1"].state_dict().items():
         assert torch.equal(network.stages["stage1"].state_dict()[name], value)
 
@@ -250,6 +251,7 @@ def _saved(network: Network, layers: int | None = None) -> bytes:
 
 def test_the_input_of_published_weights_is_not_normalized() -> None:
     found = find_starting_weights(str(SMALL.with_suffix(".weights")), f"{SMALL}.cfg")
+    assert found.fits_head(f"{SMALL}.cfg")
     assert found.channels == 3
     assert found.preprocessing
     assert (found.preprocessing.mean, found.preprocessing.std) == ((0, 0, 0), (1, 1, 1))
@@ -260,7 +262,7 @@ def test_weights_that_do_not_fit_are_refused(more: int, tmp_path: Path) -> None:
     content = SMALL.with_suffix(".weights").read_bytes()
     (tmp_path / "a.weights").write_bytes(content[:more] if more < 0 else content + bytes(more))
     with pytest.raises(
-        WeightsError, match=r"The file holds 1[78],\d+ numbers, and the 11 layers of .*v3_small.cfg have 17,8"
+        WeightsError, match=r"a\.weights holds 1[78],\d+ numbers, and the 11 layers of .*v3_small.cfg have 17,8"
     ):
         _load(f"{SMALL}.cfg", tmp_path / "a.weights")
 

@@ -141,7 +141,7 @@ def test_three_steps_lead_to_the_weights_of_the_program(name: str) -> None:
             value.grad.div_(len(numbers["input"][step]))
         optimizer.step()
     state = network.state_dict()
-    after = darknet_state(network, read_weights(STEP / f"{name}_after.weights")[NUMBERS])
+    after = darknet_state(network, read_weights(STEP / f"{name}_after.weights")[NUMBERS], name)
     moved = 0.0
     for key, expected in after.items():
         if "output" not in key:

@@ -95,4 +95,7 @@ def test_a_training_starts_from_them(tmp_path: Path) -> None:
     train(tmp_path / "data", network=NAME, weights=FILE, size=32, epochs=1, threads=1, out=tmp_path / "run")
     manifest = open_run(tmp_path / "run").manifest
     assert manifest.preprocessing.mean == (127 / 255,) * 3
-    assert manifest.reasons["weights"] == "initialized with zeros: head.classifier.weight, head.classifier.bias"
+    assert manifest.reasons["weights"] == (
+        f"{FILE}; mean and standard deviation of the input are those that EfficientNet-PyTorch has for "
+        "tf_efficientnet_lite0; initialized with zeros: head.classifier.weight, head.classifier.bias"
+    )

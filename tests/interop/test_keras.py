@@ -237,7 +237,7 @@ def _archive(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLAT
 
 def _damaged() -> Iterator[tuple[bytes, str]]:
     yield b"", "neither HDF5 nor an archive"
-    yield b"PK\x03\x04", "not a zip file"
+    yield b"PK\x03\x04", "it is cut short, or damaged"
     yield _archive({"a": b""}), "has no config.json"
     yield _archive({"config.json": b"{}"}), "has no model.weights.h5"
     yield _archive({"config.json": bytes(2**28), "model.weights.h5": b""}), "announce"

@@ -151,3 +151,11 @@ def test_weights_under_our_own_names_stay_as_they_are() -> None:
     assert rename(network, state) is state
     simple = create("simple_cnn")
     assert rename(simple, {"fc.weight": torch.ones(1)}) == {"fc.weight": torch.ones(1)}
+
+
+def test_the_fit_of_an_image_is_the_one_that_timm_states() -> None:
+    for name, fit in (("resnet18", "crop"), ("coat_lite_medium_384.in1k", "stretch")):
+        found = timm_names.stated_preprocessing(name)
+        assert found
+        assert found.fit == fit
+    assert timm_names.stated_preprocessing("botnet50ts_256") is None  # without weights

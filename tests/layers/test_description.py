@@ -41,7 +41,7 @@ class _FollowedByReLU(nn.Sequential):
     ("module", "description"),
     [
         (nn.Conv2d(4, 6, 1, groups=2), Leaf("convolution", "conv", POINTS, 2, 12)),
-        (nn.ConvTranspose2d(4, 6, 2, 2), Leaf("convolution", "transposed conv", weights=96, transposed=True)),
+        (nn.ConvTranspose2d(4, 6, 2, 2), Leaf("convolution", "transposed conv", WINDOWS, 1, 96, transposed=True)),
         (nn.Linear(3, 5), Leaf("dense", "dense", weights=15)),
         (nn.MaxPool2d(2), Leaf("pooling", "max pool", WINDOWS)),
         (nn.AvgPool2d(2), Leaf("pooling", "average pool", WINDOWS)),
@@ -64,6 +64,7 @@ class _FollowedByReLU(nn.Sequential):
         (DenseBlock(3, 8, 4, bottleneck), Growing("layers.0", 3, 4)),
         (SqueezeExcitation(16), Gate()),
         (nn.PixelUnshuffle(2), Leaf(name="space to depth", windows=WINDOWS)),
+        (nn.PixelShuffle(2), Leaf(name="depth to space", windows=WINDOWS, transposed=True)),
         (LocallyConnected2d(2, 3, (4, 4), 2, 2, 0), Leaf("convolution", "local", WINDOWS, 1, 24)),
         (PaddedMaxPool2d(2, 2, 0, 1), Leaf("pooling", "max pool", WINDOWS)),
         (LinearResidual(nn.Conv2d(2, 2, 1)), Skip("branch")),

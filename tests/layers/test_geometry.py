@@ -27,7 +27,8 @@ def test_windows_of_layers(layer: nn.Module, down: Window, across: Window) -> No
     assert windows(layer) == (down, across)
 
 
-def test_layers_without_a_window() -> None:
+def test_layers_without_a_window_on_their_input() -> None:
+    assert windows(nn.ConvTranspose2d(1, 1, 4, 2)) is None
     assert windows(nn.ReLU()) is None
     assert windows(nn.Linear(2, 2)) is None
 

@@ -37,6 +37,7 @@ def test_an_option_that_is_not_set_has_its_default() -> None:
         ("activation", {"function": "mish"}, "has function 'mish', which must be one of relu, "),
         ("softmax", {"axis": 4}, "has axis 4, which must be a whole number from 1 to 3"),
         ("reshape", {"shape": ()}, "which must be some whole numbers of at least -1"),
+        ("batch_norm", {"eps": 10**400}, "has eps 10{39}…, which must be a number of at least 0"),
         ("batch_norm", {"eps": float("inf")}, "has eps inf, which must be a number of at least 0"),
         ("add", {}, r"'one' \(add\) takes 1 inputs, which must be 2 to 64"),
     ],

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from convolve.models import Network, create
-from convolve.summary import LayerRow, summarize
+from convolve.summary import summarize
+from convolve.tracing import LayerRow
 
 SIMPLE_CNN = [((8, 28, 28), 80), ((16, 12, 12), 1168), ((16, 4, 4), 2320), ((64,), 16448), ((10,), 650)]
 LENET5 = [((6, 28, 28), 156), ((16, 10, 10), 2416), ((120,), 48120), ((84,), 10164), ((10,), 850)]

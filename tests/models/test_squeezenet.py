@@ -38,6 +38,17 @@ def test_scores_are_those_of_torchvision(name: str, version: str) -> None:
     assert card(name).parameters == sum(value.numel() for value in other.parameters())
 
 
+@torch.no_grad()
+def test_the_network_of_the_authors_file_averages_over_a_border_of_biases() -> None:
+    paper, file = create("squeezenet", 7).eval(), create("squeezenet_caffe", 7).eval()
+    bias = torch.tensor([0.5, -0.5, 0.0, 0.2, 1.0, -1.0, 0.1])
+    paper.head.get_parameter("conv10.bias").copy_(bias)
+    file.load_state_dict(paper.state_dict())
+    images = torch.rand(1, 3, 227, 227, generator=torch.Generator().manual_seed(0))
+    expected = (13 * 13 * paper(images) + (15 * 15 - 13 * 13) * bias.clamp(min=0)) / (15 * 15)
+    torch.testing.assert_close(file(images), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_the_scores_are_rectified_before_their_mean() -> None:
     names = [type(layer) for _, layer in create("squeezenet", 3, size=(64, 64)).head.named_children()]
     assert names == [nn.Dropout, nn.Conv2d, nn.ReLU, nn.AdaptiveAvgPool2d, nn.Flatten]

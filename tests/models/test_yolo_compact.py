@@ -90,7 +90,7 @@ def test_it_learns_to_find_squares_in_seconds() -> None:
     with torch.inference_mode():
         boxes, scores = cast(BoxHead, network.head).decode(network(images), (SIDE, SIDE))
     found = 0
-    for box, kind, image in zip(*targets, strict=True):
+    for box, kind, image in zip(*targets[:3], strict=True):
         own = box_iou(boxes[image], box) > 0.5
         others = scores[image][own][:, 1 - kind]
         found += bool(own.any()) and bool(scores[image][own][:, kind].max() > max(0.3, float(others.max())))

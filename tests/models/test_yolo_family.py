@@ -19,7 +19,8 @@ CONVOLUTIONAL = [
     for name in names()
     if card(name).output == "image" and not name.startswith(("linear", "mlp", "maxout", "two_layer", "three_layer"))
 ]
-UNPADDED = {"lenet1", "lenet5", "batchnorm_cnn", "batchnorm_cnn_plain"}  # layers that no padding keeps in step
+UNPADDED = {"lenet1", "lenet5", "batchnorm_cnn", "batchnorm_cnn_plain", "mtcnn_rnet", "mtcnn_onet"}
+"""With layers that no padding keeps in step."""
 LARGE = ("1202", "1001", "152", "161", "201", "vgg19", "senet154")
 
 
@@ -84,7 +85,7 @@ def test_counterparts() -> None:
     assert counterpart("yolo_v3", "boxes") == "yolo_v3"
     assert counterpart("unet", "boxes") is None
     assert counterpart("yolo_v1", "image") is None
-    assert counterpart("resnet18", "points") is None  # of a task from outside
+    assert counterpart("resnet18", "colors") is None  # of a task from outside
 
 
 def test_first_boxes_are_anchors_and_objects_rare_in_v3() -> None:

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 from scipy.special import log_softmax  # type: ignore[import-untyped]
 from sklearn import metrics as oracle
 
+from convolve.from_scratch.traces.confusion import ConfusionInputs, confusion_trace
 from convolve.metrics import calibration, confusion, ranking
 from convolve.metrics.confusion import Flags
 from convolve.metrics.ranking import Scores
@@ -144,3 +145,26 @@ def test_reliability_agrees_with_calibration_curve(images: int, seed: int) -> No
     filled = bins.counts > 0
     np.testing.assert_allclose(bins.accuracy[filled], shares)
     np.testing.assert_allclose(bins.confidence[filled], means)
+
+
+@quick
+@given(guesses())
+def test_the_worked_confusion_matrix(case: tuple[Indices, Indices, int]) -> None:
+    targets, predicted, classes = case
+    counts = oracle.confusion_matrix(targets, predicted, labels=range(classes)).astype(np.float64)
+    trace = confusion_trace(ConfusionInputs(counts, "scikit-learn"))
+    transposed = confusion_trace(ConfusionInputs(counts.T, "lecture"))
+    grids, others = ({grid.name: np.array(grid.values) for grid in each.grids} for each in (trace, transposed))
+    rates = oracle.precision_recall_fscore_support(targets, predicted, labels=range(classes), zero_division=0)
+    for name, expected in zip(("precision", "recall", "F1", "actual"), rates, strict=True):
+        np.testing.assert_allclose(grids[name][0], expected, atol=1e-12)
+    np.testing.assert_allclose(grids["accuracy"].item(), oracle.accuracy_score(targets, predicted))
+    np.testing.assert_allclose(grids["macro"][0], np.mean(rates[:3], axis=1), atol=1e-12)
+    for (_, false_alarms), (missed, right), column in zip(
+        *np.moveaxis(oracle.multilabel_confusion_matrix(targets, predicted, labels=range(classes)), 1, 0),
+        range(classes),
+        strict=True,
+    ):
+        found = [grids[name][0, column] for name in ("FP", "FN", "TP")]
+        assert found == [false_alarms, missed, right]
+    assert all((grids[name] == others[name]).all() for name in grids if name != "C")

@@ -74,6 +74,34 @@ def test_convolution(case: tuple[Array, Array, Array, Sliding, int]) -> None:
     compare(forward, convolution.convolution_backward, partial(function, **way), x, w, b)
 
 
+@settings(max_examples=60)
+@given(convolutions())
+def test_transposed_convolution(case: tuple[Array, Array, Array, Sliding, int]) -> None:
+    _, w, b, sliding, _ = case
+    x = normal(w.size, 2, w.shape[1], *[3, 4][: w.ndim - 2])
+    sides = zip(x.shape[2:], w.shape[2:], strict=True)
+    if min(sliding.stride * (side - 1) + sliding.extent(taps) - 2 * sliding.padding for side, taps in sides) < 1:
+        with pytest.raises(ValueError, match="cuts off all"):
+            convolution.transposed_convolution_forward(x, w, b, sliding)
+        return
+    function = F.conv_transpose1d if w.ndim == 3 else F.conv_transpose2d
+    way = {"stride": sliding.stride, "padding": sliding.padding, "dilation": sliding.dilation}
+    compare(
+        partial(convolution.transposed_convolution_forward, sliding=sliding),
+        convolution.transposed_convolution_backward,
+        lambda x, w, b: function(x, w.transpose(0, 1), b, **way),
+        x, w, b,
+    )  # fmt: skip
+
+
+@quick
+@given(SEEDS, st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
+def test_global_average_pooling(seed: int, count: int, channels: int, height: int, width: int) -> None:
+    x = normal(seed, count, channels, height, width)
+    forward, backward = pooling.global_average_pool_forward, pooling.global_average_pool_backward
+    compare(forward, backward, lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1), x)
+
+
 @pytest.mark.parametrize(("channels", "shape"), [(3, (2, 2, 3, 3)), (2, (2, 3, 3, 3)), (4, (3, 2, 3, 3))])
 def test_channels_that_do_not_divide_are_refused(channels: int, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="do not divide an input"):

@@ -155,3 +155,145 @@ def test_losses() -> None:
         loss = function(leaf)
         assert grids(trace, "L").item() == pytest.approx(loss.item(), rel=1e-12)
         np.testing.assert_allclose(grids(trace, "dx")[0], torch.autograd.grad(loss, leaf)[0], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("filters", "stride", "padding", "dilation"), [(1, 1, 0, 1), (2, 2, 1, 1), (3, 3, 0, 2), (2, 1, 2, 2), (1, 2, 2, 1)]
+)
+def test_transposed_convolution(filters: int, stride: int, padding: int, dilation: int) -> None:
+    x, w, b = random_array(2, 3, 4), random_array(filters, 2, 3, 2), random_array(filters)
+    tensors = leaves(x=x, w=w, b=b)
+    sliding = {"stride": stride, "padding": padding, "dilation": dilation}
+    # torch's weights have the input's channels first
+    weights = tensors["w"].transpose(0, 1)
+    output = F.conv_transpose2d(tensors["x"][None], weights, tensors["b"], **sliding)[0]
+    dy = random_array(*output.shape)
+    numbers = {"kernel": as_text(w) if filters > 1 else as_text(w[0]), "bias": " ".join(map(str, b))}
+    numbers["delta"] = as_text(dy)
+    trace = trace_of("transposed-conv", input=as_text(x), backward=True, **sliding, **numbers)
+    agrees(trace, output, tensors, dy)
+    assert grids(trace, "O").ravel().tolist() == list(output.shape[1:])
+
+
+def test_global_average_pooling() -> None:
+    x = random_array(3, 4, 5)
+    tensors = leaves(x=x)
+    output = F.adaptive_avg_pool2d(tensors["x"][None], 1).reshape(1, 3)
+    dy = random_array(1, 3)
+    agrees(trace_of("gap", input=as_text(x), delta=as_text(dy), backward=True), output, tensors, dy)
+
+
+def test_a_class_activation_map_is_a_1x1_convolution_whose_mean_is_the_score() -> None:
+    x, w = random_array(4, 3, 5), random_array(3, 4)
+    maps = F.conv2d(torch.from_numpy(x)[None], torch.from_numpy(w)[:, :, None, None])[0]
+    scores = torch.from_numpy(w) @ torch.from_numpy(x).mean((1, 2))
+    best = trace_of("cam", input=as_text(x), kernel=as_text(w))
+    chosen = int(scores.argmax())
+    np.testing.assert_allclose(grids(best, "M")[0], maps[chosen], atol=1e-12)
+    for label in range(3):
+        trace = trace_of("cam", input=as_text(x), kernel=as_text(w), target=str(label + 1))
+        np.testing.assert_allclose(grids(trace, "M")[0], maps[label], atol=1e-12)
+        np.testing.assert_allclose(grids(trace, "mean").item(), scores[label], atol=1e-12)
+        scaled = (maps[label] - maps[label].min()) / (maps[label].max() - maps[label].min())
+        np.testing.assert_allclose(grids(trace, "h")[0], scaled, atol=1e-12)
+
+
+def test_batch_normalization_along_its_graph() -> None:
+    x, gamma, beta, dy = random_array(5, 3), random_array(3), random_array(3), random_array(5, 3)
+    tensors = leaves(x=x, γ=gamma, β=beta)
+    output = F.batch_norm(tensors["x"], None, None, tensors["γ"], tensors["β"], training=True)
+    numbers = {"kernel": " ".join(map(str, gamma)), "bias": " ".join(map(str, beta)), "delta": as_text(dy)}
+    trace = trace_of("batchnorm", kind="graph", input=as_text(x), backward=True, **numbers)
+    agrees(trace, output, tensors, dy)
+
+
+def test_every_node_of_the_graph_gets_its_gradient() -> None:
+    x, gamma, dy = random_array(5, 3), random_array(3), random_array(5, 3)
+    mean = torch.from_numpy(x).mean(0, keepdim=True).requires_grad_()
+    c = (torch.from_numpy(x) - mean.detach()).requires_grad_()
+    q = (c.detach() ** 2).requires_grad_()
+    variance = q.detach().mean(0, keepdim=True).requires_grad_()
+    s = (variance.detach() + 1e-5).sqrt().requires_grad_()
+    r = (1 / s.detach()).requires_grad_()
+    delta, scale = torch.from_numpy(dy), torch.from_numpy(gamma)
+
+    def loss(normalized: Tensor) -> Tensor:
+        return (scale * normalized * delta).sum()
+
+    expected = {"r": loss(c * r), "s": loss(c / s), "σ²": loss(c / (variance + 1e-5).sqrt())}
+    expected["q"] = loss(c.detach() / (q.mean(0, keepdim=True) + 1e-5).sqrt())
+    expected["c"] = loss(c / ((c**2).mean(0, keepdim=True) + 1e-5).sqrt())
+    moved = torch.from_numpy(x) - mean
+    expected["μ"] = loss(moved / ((moved**2).mean(0, keepdim=True) + 1e-5).sqrt())
+    nodes = {"r": r, "s": s, "σ²": variance, "q": q, "c": c, "μ": mean}
+    numbers = {"kernel": " ".join(map(str, gamma)), "delta": as_text(dy)}
+    trace = trace_of("batchnorm", kind="graph", input=as_text(x), backward=True, **numbers)
+    for name, value in expected.items():
+        gradient = torch.autograd.grad(value, nodes[name])[0]
+        np.testing.assert_allclose(grids(trace, f"d{name}")[0], gradient, atol=1e-9, err_msg=name)
+
+
+OPTIMIZERS: dict[str, Callable[[list[Tensor], float], torch.optim.Optimizer]] = {
+    "gradient descent": torch.optim.SGD,
+    "momentum": lambda w, lr: torch.optim.SGD(w, lr, momentum=0.9),
+    "nesterov": lambda w, lr: torch.optim.SGD(w, lr, momentum=0.9, nesterov=True),
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
+    "adam": torch.optim.Adam,
+}
+
+
+@pytest.mark.parametrize("surface", ["bowl", "saddle"])
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "sgd"])
+def test_optimizers(name: Any, surface: Any) -> None:
+    a, b = (0.1, 2.0) if surface == "bowl" else (1.0, -1.0)
+    w = torch.tensor([-3.0, 0.5], dtype=torch.float64, requires_grad=True)
+    trace = trace_of("optimizer", input="-3 0.5", kind=surface, optimizer=name, learning_rate=0.07, steps=9)
+    optimizer = OPTIMIZERS.get(name, OPTIMIZERS["gradient descent"])([w], 0.07)
+    centers = [(1, 0.5), (-1, -0.5), (1, -0.5), (-1, 0.5)] if name == "sgd" else [(0, 0)]
+    path = []
+    for t in range(9):
+        optimizer.zero_grad()
+        x, y = (w - torch.tensor(centers[t % len(centers)])).unbind()
+        ((a * x**2 + b * y**2) / 2).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        x, y = w.detach().tolist()
+        path.append((x, y, (a * x**2 + b * y**2) / 2))
+    np.testing.assert_allclose(grids(trace, name)[0], np.transpose(path), rtol=1e-6)
+    np.testing.assert_allclose(grids(trace, "f").item(), path[-1][2], rtol=1e-6)
+
+
+def _layer(word: str, channels: int) -> torch.nn.Module:
+    """torch's layer of the words used below."""
+    return {
+        "3x3x8p1": torch.nn.Conv2d(channels, 8, 3, padding=1),
+        "11x5x6s4p2": torch.nn.Conv2d(channels, 6, (11, 5), 4, 2),
+        "pool3x3s2": torch.nn.MaxPool2d(3, 2),
+        "pool2x2": torch.nn.MaxPool2d(2),
+        "gap": torch.nn.AdaptiveAvgPool2d(1),
+        "1x1x5": torch.nn.Conv2d(channels, 5, 1),
+    }[word]
+
+
+@pytest.mark.parametrize("words", [("3x3x8p1", "pool2x2", "1x1x5", "gap"), ("11x5x6s4p2", "pool3x3s2", "3x3x8p1")])
+def test_layers_have_the_output_the_parameters_and_the_receptive_field_of_torch(words: tuple[str, ...]) -> None:
+    channels, x, modules = 3, torch.zeros(1, 3, 61, 47, dtype=torch.float64), []
+    trace = trace_of("layer", input="61 47 3", kernel=" ".join(words))
+    x.requires_grad_()
+    y = x
+    for n, word in enumerate(words):
+        module = _layer(word, channels).double()
+        if isinstance(module, torch.nn.MaxPool2d):  # whose gradient would reach one value of the window alone
+            module = torch.nn.AvgPool2d(module.kernel_size, module.stride)
+        modules.append(module)
+        for weight in module.parameters():
+            torch.nn.init.ones_(weight)
+        y = module(y)
+        channels = y.shape[1]
+        assert grids(trace, "O")[0][n].tolist() == [*y.shape[2:], channels]
+        assert grids(trace, "P")[0][n, 2] == sum(weight.numel() for weight in module.parameters())
+        middle = y[0, 0, y.shape[2] // 2, y.shape[3] // 2]
+        seen = torch.autograd.grad(middle, x, retain_graph=True)[0][0, 0] != 0
+        sides = [int(seen.any(1).sum()), int(seen.any(0).sum())]
+        assert grids(trace, "R")[0][n].tolist() == sides

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Polygon
 from matplotlib.text import Text
 from PIL import Image
 
@@ -122,3 +123,21 @@ def test_every_scale_of_a_head_is_a_column_of_its_own() -> None:
 @pytest.mark.parametrize("name", [name for name in names() if card(name).input[1] < 100 and "1" not in name])
 def test_every_kind_of_network_can_be_drawn(name: str) -> None:
     assert "head" in _words(_figure(name))
+
+
+def test_alexnet_has_two_towers_that_meet_in_the_third_layer() -> None:
+    """Figure 2: two lines from each column to the next, four to the third; one tower has a single line."""
+    arrows = [
+        [patch for patch in _figure(name).axes[0].patches if isinstance(patch, FancyArrowPatch)]
+        for name in ("alexnet", "alexnet_one_tower", "resnext50")
+    ]
+    assert [len(found) for found in arrows[:2]] == [2 + 2 + 4 + 2 + 2 + 2, 6]
+    slabs = [len([patch for patch in _figure(name).axes[0].patches if type(patch) is Polygon]) for name in _TOWERS]
+    assert slabs == [1 + 3 + 3 * 16 + 3, 1 + 3 + 3 * 8 + 3]
+    parts = [part for stage in _outline("alexnet").values() for part in stage if part.kind == "convolution"]
+    assert [(part.text, part.groups) for part in parts[1:3]] == [("5×5 conv in 2 groups", 2), ("3×3 conv", 1)]
+    heads = [part.groups for part in _outline("resnext50")["stage3"]]
+    assert heads == [1]  # groups inside of a module are no towers
+
+
+_TOWERS = ("alexnet", "alexnet_one_tower")

@@ -94,8 +94,12 @@ def test_the_drawing_is_complete_without_the_script(name: str) -> None:
 
 
 def test_a_page_without_a_drawing_has_no_figure_for_it(trace: Trace) -> None:
-    assert not Page(render_trace(trace)).all("svg")
-    assert "data-marks=" not in render_trace(trace)
+    assert Page(render_trace(trace)).all("svg")
+    result = convolve.scratch(example="affine", progress=False)
+    assert isinstance(result, WorkedCalculation)
+    assert not result.trace.drawing
+    assert not Page(render_trace(result.trace)).all("svg")
+    assert "data-marks=" not in render_trace(result.trace)
 
 
 def test_it_fetches_nothing_and_runs_its_own_script_alone(trace: Trace) -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import convolve
 from convolve.from_scratch.traces.convolution import ConvolutionInputs, convolution_trace
 from convolve.from_scratch.traces.suppression import SuppressionInputs, suppression_trace
 from convolve.from_scratch.traces.trace import Trace, format_number
 from convolve.from_scratch.windows import Sliding
 from convolve.reports.traces import write_trace
+from convolve.verbs.scratch import WorkedCalculation
 from tests.browser import OpenPage
 
 if TYPE_CHECKING:
@@ -45,6 +47,18 @@ def expected(trace: Trace, steps: int) -> dict[str, str]:
         for step in trace.steps[:steps]
         for cell, value in step.outputs
     }
+
+
+def test_a_korean_page_plays_in_korean(open_page: OpenPage, trace: Trace, tmp_path: Path) -> None:
+    write_trace(tmp_path / "korean.html", trace, "ko")
+    page = open_page(tmp_path / "korean.html")
+    page.get_by_role("button", name="다음 단계").click()
+    assert page.locator(".controls output").text_content() == f"2 / {len(trace.steps)}"
+    assert str(page.locator(".current-step h3").text_content()).endswith("순전파: 출력 y")
+    page.get_by_role("button", name="재생").click()
+    assert page.locator(".play").get_attribute("aria-label") == "멈춤"
+    page.get_by_role("button", name="멈춤").click()
+    assert page.locator(".play").get_attribute("aria-label") == "재생"
 
 
 def assert_step(page: Page, trace: Trace, number: int) -> None:
@@ -168,3 +182,28 @@ def test_without_scripts_the_drawing_shows_the_end(chromium: Browser, suppressio
     assert page.locator('g[data-mark="hidden"]').is_hidden()
     assert page.locator("tr[data-inputs]:visible").count() == len(suppression.steps)
     context.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layer-stack", "convolution-backward", "transposed-padding", "gap", "batchnorm-graph", "bowl", "ten-layers",
+        "cam", "confusion",
+    ],
+)  # fmt: skip
+def test_worked_examples_are_played_to_their_end(name: str, open_page: OpenPage, tmp_path: Path) -> None:
+    result = convolve.scratch(example=name, page=tmp_path / "page.html", progress=False)
+    assert isinstance(result, WorkedCalculation)
+    page, last = open_page(tmp_path / "page.html"), len(result.trace.steps)
+    assert_step(page, result.trace, 1)
+    page.locator(".controls input").fill(str(last // 2))
+    assert_step(page, result.trace, last // 2)
+    assert set(visible(page)) >= {
+        str(index)
+        for index, shape in enumerate(result.trace.drawing.shapes if result.trace.drawing else ())
+        if shape.name in {name for name, _ in result.trace.steps[last // 2 - 1].marks} and shape.kind != "text"
+    }
+    page.locator(".controls input").fill(str(last))
+    assert_step(page, result.trace, last)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 1280

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import convolve
 from convolve import models
+from convolve.commands import COMMANDS
 from convolve.errors import OptionError, TrainingError
 from convolve.interop.weights import has_cached_weights
 from convolve.models import Card
@@ -24,7 +25,6 @@ from convolve.setup.runtime_options import RuntimeOptions
 from convolve.training.recipe import Optimization, Recipe, Splitting, Transfer, values
 from convolve.training.run import open_run
 from convolve.training.time_limit import TimeLimit
-from convolve.verbs import COMMANDS
 from convolve.verbs.train import Folds
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import corner_image, folders, save, train

@@ -192,8 +192,8 @@ class MeanColor(Task):
         yield "power", 2.0, "the mean squared error"
 
     @classmethod
-    def outputs(cls, ground_truth: MeanColors) -> int:
-        del ground_truth
+    def outputs(cls, ground_truth: MeanColors, card: Card) -> int:
+        del ground_truth, card
         return len(CHANNELS)
 
     @classmethod

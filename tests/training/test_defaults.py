@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.labels import Labels
+from convolve.datasets.point_sets import describe_points
+from convolve.datasets.points import Points
 from convolve.errors import NetworkError, OptionError
+from convolve.layers.design import Design
 from convolve.options import fields
 from convolve.tasks.classify.task import Classify
+from convolve.tasks.registry import find_task
 from convolve.tasks.segment.task import Segment
 from convolve.tasks.task import Task
 from convolve.training import defaults
@@ -33,8 +38,10 @@ FASHION = Facts(images=60_000, channels=1, side=28, photographs=False)
 DIGITS = Facts(images=1_200, channels=1, side=8, photographs=False)
 CIFAR = Facts(images=50_000, channels=3, side=32, photographs=False)
 MAY_STAY_OPEN = {
+    "precise_bn",  # by the steps of an epoch
     "data",
     "group_by",
+    "subset",
     "weights",
     "freeze",
     "layout",
@@ -42,6 +49,7 @@ MAY_STAY_OPEN = {
     "image_column",
     "label_column",
     "label_from",
+    *(option.name for option in fields(Design)),  # as published
 }
 ONE_LABEL = Labels(np.array([0, 1]), ("a", "b"))
 MULTI_LABEL = Labels(np.ones((2, 2), dtype=np.uint8), ("a", "b"))
@@ -141,6 +149,17 @@ def test_imbalanced_classes_are_weighted() -> None:
     assert resolve(Recipe(network="resnet18"), replace(PHOTOS, imbalance=2.9))[0].task_options["balance"] == "none"
 
 
+def test_of_a_network_from_a_file_its_layers_tell_whether_it_is_normalized(tmp_path: Path) -> None:
+    file = tmp_path / "own.cfg"
+    for normalized, factor, clip_norm in ((0, 0.2, 1.0), (1, 1.0, 0.0)):
+        file.write_text(
+            "[net]\nwidth=64\nheight=64\nchannels=3\n[convolutional]\nfilters=64\nsize=3\npad=1\nstride=2\n"
+            f"batch_normalize={normalized}\n[connected]\noutput=32\n[connected]\noutput=2\n[softmax]\n"
+        )
+        chosen = resolve(Recipe(network=str(file)), PHOTOS)[0].optimization
+        assert (chosen.learning_rate, chosen.clip_norm) == (LEARNING_RATES["adamw"] * factor, clip_norm)
+
+
 def test_a_network_must_be_named_and_exist() -> None:
     with pytest.raises(OptionError, match="Choose a network with --network"):
         resolve(Recipe(), PHOTOS)
@@ -197,3 +216,32 @@ def test_a_recipe_for_segmentation_has_its_own_options_and_takes_fewer_images() 
 def test_a_fit_that_the_task_does_not_have_is_a_sentence() -> None:
     with pytest.raises(OptionError, match="is not available for the task classify; use crop, letterbox or stretch"):
         resolve(Recipe(network="resnet18", fit="tiles"), PHOTOS)
+
+
+@pytest.mark.parametrize("head", ["", "localize_", "deeppose_"])
+def test_a_head_on_a_classifier_leaves_the_learning_rate_to_its_layers(head: str) -> None:
+    """Whatever the year of the head's paper."""
+    for network, factor in (("resnet18", 1.0), ("vgg11", 0.2)):
+        task = find_task("landmarks" if head == "deeppose_" else "localize" if head else "classify")
+        recipe = Recipe(network=f"{head}{network}", augmentation=Augmentation(flip=False))
+        points = Points(
+            np.zeros((2, 1, 2)), np.ones((2, 1), dtype=np.int64), np.ones((2, 2), dtype=np.int64),
+            describe_points(("a",)), np.zeros((2, 4)), np.zeros(2),
+        )  # fmt: skip
+        truth = points if head == "deeppose_" else ONE_LABEL
+        found, _ = defaults.resolve(recipe, PHOTOS, task.info, task.defaults, truth)
+        assert found.optimization.learning_rate == pytest.approx(LEARNING_RATES["adamw"] * factor)
+        assert (found.optimization.clip_norm == 1.0) is (network == "vgg11")
+
+
+def test_the_learning_rate_follows_the_design_of_the_network() -> None:
+    def rate(network: str, design: Design) -> float:
+        return resolve(Recipe(network=network, design=design), FASHION)[0].optimization.learning_rate or 0.0
+
+    usual = LEARNING_RATES["adamw"]
+    assert rate("vgg16", Design()) == rate("vgg16", Design(normalization="lrn")) == pytest.approx(0.2 * usual)
+    assert rate("vgg16", Design(normalization="batch")) == usual
+    assert rate("resnet18", Design()) == usual
+    assert rate("resnet18", Design(normalization="none")) == pytest.approx(0.2 * usual)
+    assert rate("lenet5_keras", Design()) == pytest.approx(5 * usual)
+    assert rate("lenet5_keras", Design(width=2.0)) == pytest.approx(0.2 * usual)  # 250,000 parameters

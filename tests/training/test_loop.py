@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,6 +103,46 @@ def test_gradient_descent_makes_one_step_from_all_images(tmp_path: Path) -> None
     found = list(subject.task.network.parameters())
     torch.testing.assert_close(found[0].double(), weight, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(found[1].double(), bias, atol=1e-6, rtol=1e-5)
+
+
+def test_the_gradients_norms_are_in_the_epochs_line(tmp_path: Path) -> None:
+    """With a learning rate of 0 every step of an epoch has the gradients of the first weights."""
+    optimization = Optimization("sgd", 0.0, 0.0, 0.0, "constant", 0.0, 0.001)  # the norms are those before clipping
+    recipe = replace(RECIPE, epochs=2, optimization=optimization, regularization=Regularization(0.0, 0))
+    subject = training(replace(recipe, task_options={}), images=20 * 16, learning=linear())
+    state = fit(subject, RunFiles(tmp_path), Events())
+    norms = []
+    for batch in list(subject.train.epoch(1))[::4]:  # five of twenty
+        pixels, targets = torch.from_numpy(batch.images).flatten(1), batch.targets.to("cpu")
+        weight, bias = torch.zeros(10, 64, requires_grad=True), torch.zeros(10, requires_grad=True)
+        gradients = torch.autograd.grad(F.cross_entropy(pixels @ weight.T + bias, targets), [weight, bias])
+        norms.append(math.sqrt(sum(float(each.square().sum()) for each in gradients)))
+    assert state.history[1]["gradient_norm_head"] == pytest.approx(np.mean(norms), rel=1e-4)
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[1]) == state.history[1]
+
+
+def test_each_part_that_learns_has_a_norm_and_measuring_changes_no_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = training()
+    freeze(subject.task.network, "stem")  # type: ignore[arg-type]
+    state = fit(subject, RunFiles(tmp_path / "measured"), Events())
+    found = {name for name in state.history[-1] if name.startswith("gradient_norm_")}
+    assert found == {"gradient_norm_body", "gradient_norm_head"}
+    monkeypatch.setattr(Learner, "gradient_norms", lambda _: {})
+    other = training()
+    freeze(other.task.network, "stem")  # type: ignore[arg-type]
+    fit(other, RunFiles(tmp_path / "not measured"), Events())
+    assert torch.equal(flat(subject.task.network), flat(other.task.network))
+
+
+def test_the_norm_of_full_batch_steps_is_that_of_the_mean(tmp_path: Path) -> None:
+    optimization = Optimization("gradient-descent", 0.5, 0.0, 0.0, "constant", 0.0, 0.0)
+    recipe = replace(RECIPE, epochs=1, optimization=optimization, regularization=Regularization(0.0, 0))
+    subject = training(replace(recipe, task_options={}), images=40, learning=linear())
+    state = fit(subject, RunFiles(tmp_path), Events())
+    step_length = float(flat(subject.task.network).norm())  # from weights of 0
+    assert state.history[0]["gradient_norm_head"] == pytest.approx(step_length / 0.5, rel=1e-4)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from convolve.summary import Costs
 from convolve.training import loop, plan
 from convolve.training.loop import fit
 from convolve.training.plan import Plan, batch_for_memory, measure
+from convolve.training.running_statistics import IMAGES
 from convolve.training.step import State
 from convolve.values import Batch
 from tests.training.small import RECIPE, Digits, digits, training
@@ -66,7 +67,13 @@ class Slow:
 
 
 def measured(
-    patch: pytest.MonkeyPatch, steps: Sequence[float], images: int, validation_images: int, reading: float = 0.0
+    patch: pytest.MonkeyPatch,
+    steps: Sequence[float],
+    images: int,
+    validation_images: int,
+    reading: float = 0.0,
+    *,
+    precise: bool = False,
 ) -> tuple[Plan, int]:
     """The plan of three epochs in batches of 16 if the steps take these seconds, and the number of steps made."""
     clock, durations, made = Clock(), iter(steps), 0
@@ -79,7 +86,8 @@ def measured(
 
     patch.setattr(plan, "time", clock)
     patch.setattr(plan, "step", step)
-    subject = training(RECIPE, images)
+    recipe = replace(RECIPE, optimization=replace(RECIPE.optimization, precise_bn=precise))
+    subject = training(recipe, images)
     subject = replace(subject, train=Slow(digits(0, images), clock, reading))
     return measure(subject, validation_images), made
 
@@ -100,6 +108,15 @@ def test_an_epoch_takes_the_median_step_times_the_steps_and_a_third_of_it_for_va
 def test_the_time_to_read_a_batch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = measured(monkeypatch, [0.25] * 14, images=320, validation_images=0, reading=0.5)
     assert found.seconds_per_epoch == pytest.approx(20 * 0.75, rel=1e-9)
+
+
+@pytest.mark.parametrize(("images", "estimated"), [(320, 320), (16 * 60, IMAGES)])
+def test_the_images_whose_statistics_are_estimated_count_as_those_of_validation(
+    images: int, estimated: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = measured(monkeypatch, [0.25] * 14, images=images, validation_images=96, precise=True)
+    expected = 0.25 * images / 16 + 0.25 / 3 * (96 + estimated) / 16
+    assert found.seconds_per_epoch == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +175,8 @@ def test_the_estimate_of_a_real_training_is_within_thirty_percent(
     estimate = plans[0].epochs * plans[0].seconds_per_epoch
     assert seconds[0] > 1
     assert estimate == pytest.approx(seconds[0], rel=0.3)
-    assert plans[0].images_per_second == pytest.approx(10 * 192 / seconds[0], rel=0.5)  # validation is not in it
+    # The 48 of validation, and the 192 whose statistics are estimated, take a third of the time.
+    assert plans[0].images_per_second == pytest.approx(10 * (192 + (48 + 192) / 3) / seconds[0], rel=0.5)
 
 
 def test_a_plan_is_a_sentence() -> None:

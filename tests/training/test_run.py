@@ -6,7 +6,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -101,8 +101,11 @@ def test_a_damaged_manifest_is_a_sentence(tmp_path: Path) -> None:
         open_run(tmp_path / "other")
 
 
-@pytest.mark.parametrize("changed", [{"mean": [1e308]}, {"mean": [-1e5]}, {"std": [1e-308]}, {"std": [1e5]}])
-def test_pixels_that_would_overflow_are_a_sentence(tmp_path: Path, changed: dict[str, list[float]]) -> None:
+_WRONG = [{"mean": [1e308]}, {"mean": [-1e5]}, {"std": [1e-308]}, {"std": [1e5]}, {"permutation": -1}]
+
+
+@pytest.mark.parametrize("changed", [*_WRONG, {"permutation": 1.5}, {"permutation": True}])
+def test_pixels_that_cannot_be_are_a_sentence(tmp_path: Path, changed: dict[str, Any]) -> None:
     create_run(tmp_path, RECIPE, MANIFEST, dataset(*"abcde"), SPLITS)
     document = json.loads((tmp_path / "manifest.json").read_text())
     document["preprocessing"] |= changed

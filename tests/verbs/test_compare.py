@@ -6,15 +6,25 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
+from sklearn.neighbors import KNeighborsClassifier
 
 import convolve
 from convolve import runtime
-from convolve.errors import NetworkError, OptionError, RunError
+from convolve.choices import Baseline
+from convolve.datasets.layouts import open_dataset
+from convolve.datasets.preprocess import fit_to_input
+from convolve.errors import DataError, NetworkError, OptionError, RunError
+from convolve.metrics.intervals import accuracy_interval
 from convolve.models import card
+from convolve.setup import baselines
+from convolve.training.run import open_run
 from convolve.verbs import compare
 from convolve.verbs.compare import ComparedNetwork, Comparison, render
+from tests.datasets.ground_truths import labels_of
+from tests.verbs.synthetic import QUICK, labeled, train
 
 
 @pytest.fixture
@@ -97,3 +107,48 @@ def test_each_metric_has_its_own_column(
     only = _lines(convolve.compare(["b", "c"], progress=False))
     assert "mean IoU" in only
     assert "accuracy" not in only
+
+
+def test_baselines_are_classifiers_of_the_runs_own_pixels(no_timing: None, digits_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cost.svg"
+    names: tuple[Baseline, ...] = ("knn", "linear-svm", "rbf-svm")
+    compared = convolve.compare([digits_run], baselines=names, figure=path, threads=1, progress=False)
+    rows = {row.run: row for row in compared.runs}
+    assert set(rows) == {str(digits_run), *names}
+    run = open_run(digits_run)
+    dataset, names_of = open_dataset("digits"), json.loads((digits_run / "splits.json").read_text())
+    index = {dataset.images.name(each): each for each in range(len(dataset))}
+    train, validation, test = ([index[name] for name in names_of[part]] for part in ("train", "validation", "test"))
+    size, labels = run.manifest.preprocessing, labels_of(dataset).values
+    images = [fit_to_input(dataset.images.read(each), size) for each in range(len(dataset))]
+    pixels = np.stack(images).reshape(len(images), -1) / 255.0
+    best = {k: KNeighborsClassifier(k).fit(pixels[train], labels[train]) for k in baselines.NEIGHBORS}
+    scores = {k: best[k].score(pixels[validation], labels[validation]) for k in best}
+    chosen = max(scores, key=lambda k: (scores[k], -k))
+    assert rows["knn"].network == f"k = {chosen} nearest neighbors"
+    assert rows["knn"].value == pytest.approx(best[chosen].score(pixels[test], labels[test]), abs=0.003)
+    assert rows["knn"].macs == rows["knn"].parameters == len(train) * pixels.shape[1]
+    assert rows["linear-svm"].parameters == 10 * pixels.shape[1] + 10
+    for name in names:
+        row = rows[name]
+        assert row.interval == tuple(accuracy_interval(round((row.value or 0) * len(test)), len(test)))
+        assert (row.value or 0) > 0.9
+        assert (row.split, row.images, row.data) == ("test", len(test), "digits")
+        assert min(row.seconds or 0, row.latency, row.speed) > 0
+    text = _lines(compared)
+    assert f"pixels, 95\xa0% interval {100 * (rows['knn'].interval or (0,))[0]:.1f}" in text
+    assert "not measured on the same data" not in text
+    words = [str(element.text) for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
+    assert {*names, digits_run.name} <= set(words)
+
+
+def test_baselines_need_a_run_that_classifies(tmp_path: Path, digits_run: Path) -> None:
+    with pytest.raises(OptionError, match="on the splits of a run; give the folder of one"):
+        convolve.compare(["lenet1", "lenet5"], baselines=("knn",), progress=False)
+    labeled(tmp_path / "data", 40)
+    run = train(tmp_path / "data", **QUICK, out=tmp_path / "run").run
+    with pytest.raises(DataError, match="classify images with one class each"):
+        convolve.compare([run], baselines=("knn",), threads=1, progress=False)
+    run = train("digits", **QUICK, test=0.0, out=tmp_path / "untested").run
+    with pytest.raises(RunError, match="has no test split"):
+        convolve.compare([run], baselines=("knn",), threads=1, progress=False)

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 import convolve
 from convolve.errors import ConvolveError, OptionError, RunError, WeightsError
-from convolve.models import create
+from convolve.models import card, create
 from convolve.setup.restore import restore_task
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.setup.starting_weights import find_starting_weights
 from convolve.training.run import open_run
+from convolve.values import Preprocessing
 from convolve.verbs.convert import Converted
 from tests.interop.caffe_files import random_blobs, write_caffemodel
 from tests.verbs.synthetic import QUICK, folders, train
@@ -146,6 +149,36 @@ def test_a_detector_of_darknet_becomes_a_run(name: str, tmp_path: Path) -> None:
     assert len(convolve.predict(found.run, [image], threads=1, progress=False).predictions) == 1
 
 
+def test_a_run_of_darknet_needs_the_files_no_more(tmp_path: Path) -> None:
+    files = [shutil.copy(DARKNET / f"v3_small{suffix}", tmp_path) for suffix in (".cfg", ".weights")]
+    found = convert(files, tmp_path / "finder")
+    assert open_run(found.run).recipe.network == str(tmp_path.resolve() / "finder" / "network.cfg")
+    before = create_with_weights(found.run).state_dict()
+    for file in files:
+        Path(file).unlink()
+    image = folders(tmp_path / "data", {"a": 1}) / "a" / "0.png"
+    assert len(convolve.predict(found.run, [image], threads=1, progress=False).predictions) == 1
+    start = find_starting_weights(str(found.run), str(found.run / "network.cfg"))
+    assert set(start.state) == set(before)
+
+
+def test_a_network_from_a_file_is_called_by_a_name_without_a_path(
+    run: Path, caffe: tuple[Path, Path], tmp_path: Path
+) -> None:
+    detector = convert([DARKNET / "v3_small.weights", DARKNET / "v3_small.cfg"], tmp_path / "finder")
+    assert (convert(caffe, tmp_path / "again").network, detector.network) == ("small", "finder")
+    compared = convolve.compare([str(run), str(detector.run), str(DARKNET / "v3_small.cfg")], threads=1, progress=False)
+    assert sorted(row.network for row in compared.runs) == ["finder", "small", "v3_small"]
+    image = folders(tmp_path / "data", {"a": 1}) / "a" / "0.png"
+    convolve.explain(run, [image], out=tmp_path / "why", threads=1, progress=False)
+    assert "What small bases its predictions on" in (tmp_path / "why" / "explanations.html").read_text()
+    convolve.evaluate(run, folders(tmp_path / "own", {"a": 4, "b": 4}), report=tmp_path / "page.html", progress=False)
+    assert "<title>small</title>" in (tmp_path / "page.html").read_text()
+    for found in (card(str(run / "network.json")), card(str(detector.run / "network.cfg"))):
+        assert found.year is None
+        assert str(tmp_path) not in found.label
+
+
 def test_weights_of_a_named_network(tmp_path: Path) -> None:
     torch.save(create("lenet5_keras", 3, 1, (28, 28)).state_dict(), tmp_path / "own.pth")
     found = convert(tmp_path / "own.pth", tmp_path / "run", network="lenet5_keras")
@@ -159,6 +192,26 @@ def test_weights_of_a_named_network(tmp_path: Path) -> None:
         convert(tmp_path / "own.pth", tmp_path / "other", network="lenet")
 
 
+def test_the_input_is_normalized_as_the_library_states(tmp_path: Path) -> None:
+    file, network = tmp_path / "theirs.pth", "torchvision/shufflenet_v2_x0_5"
+    torch.save(torchvision.models.shufflenet_v2_x0_5(num_classes=3).state_dict(), file)
+    found = convert(file, tmp_path / "run", network=network)
+    assert found.preprocessing == Preprocessing(224, 224, 3, "crop", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    stated = "mean and standard deviation of the input are those that torchvision states for shufflenet_v2_x0_5"
+    assert found.notes[0] == stated
+    own = convert(file, tmp_path / "own", network=network, mean="127.5", scale="0.01", fit="stretch")
+    assert (own.preprocessing.mean[0], own.preprocessing.fit) == (0.5, "stretch")
+    assert stated not in own.notes
+    start = find_starting_weights(str(file), network)
+    assert (start.preprocessing, start.source) == (found.preprocessing, f"{file}; {stated}")
+    ours = create(network, 3).state_dict()  # weights under our names may have been trained in any way
+    torch.save(ours, tmp_path / "ours.pth")
+    assert find_starting_weights(str(tmp_path / "ours.pth"), network).preprocessing is None
+    assert (
+        "pixels are taken from 0 to 1" in convert(tmp_path / "ours.pth", tmp_path / "third", network=network).notes[0]
+    )
+
+
 def test_a_file_of_torch7(tmp_path: Path) -> None:
     found = convert(TORCH7 / "classifier.t7", tmp_path / "run")
     assert found.task == "classify"
@@ -170,12 +223,19 @@ def test_classes_as_imagenet_has_them(caffe: tuple[Path, Path], tmp_path: Path) 
     for lines, classes in [
         ("n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n", ["tench", "goldfish"]),
         ("background\ncrane\ntable, board\n", ["crane", "table"]),
+        ("__background__\ncrane\ntable, board\n", ["crane", "table"]),
         ("n02012849 crane\nn03126707 crane\n", ["crane (n02012849)", "crane (n03126707)"]),
         ("maillot\nmaillot, tank suit\n", ["maillot", "maillot, tank suit"]),
     ]:
         names.write_text(lines)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         assert open_run(convert(caffe, folder, classes=names).run).manifest.state["classes"] == classes
+    names.write_text("dummy\na\nb\n")
+    note = f"the first line of {names}, 'dummy', names no class, since the network has 2 scores"
+    assert note in convert(caffe, tmp_path / "noted", classes=names).notes
+    names.write_text("a\nb\nc\n")
+    with pytest.raises(OptionError, match=r"names\.txt names 3 classes, and the network has 2"):
+        convert(caffe, tmp_path / "other", classes=names)
     names.write_text("a\n")
     with pytest.raises(OptionError, match=r"names\.txt names 1 classes, and the network has 2"):
         convert(caffe, tmp_path / "other", classes=names)

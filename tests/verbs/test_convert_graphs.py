@@ -13,7 +13,7 @@ import pytest
 
 import convolve
 from convolve.errors import ConvolveError, OptionError
-from convolve.verbs.convert import Converted
+from convolve.verbs.convert import Converted, render
 from tests.verbs.synthetic import folders
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
@@ -53,7 +53,7 @@ def test_a_graph_becomes_an_export_that_other_verbs_take(graph: Path, tmp_path: 
 
 
 def test_what_is_assumed_is_said(graph: Path, tmp_path: Path) -> None:
-    found = convert(graph, tmp_path / "export")
+    found = convert(graph, tmp_path / "export", task="classify")
     assert found.notes[1:] == (
         "Pixels are given as numbers from 0 to 255; --mean and --scale say otherwise.",
         "Red is taken to come first; --bgr says otherwise.",
@@ -64,7 +64,7 @@ def test_what_is_assumed_is_said(graph: Path, tmp_path: Path) -> None:
 
 
 def test_the_readme_runs(graph: Path, tmp_path: Path) -> None:
-    convert(graph, tmp_path / "export")
+    convert(graph, tmp_path / "export", task="classify")
     code = (tmp_path / "export" / "README.md").read_text().split("```")[1].removeprefix("python\n")
     image = folders(tmp_path / "data", {"a": 1}) / "a" / "0.png"
     (tmp_path / "export" / "use.py").write_text(code)
@@ -79,8 +79,8 @@ def test_the_readme_runs(graph: Path, tmp_path: Path) -> None:
     [
         ({"network": "resnet18"}, r"net\.xml holds a graph, which stays as it is; omit --network"),
         ({"swap_axes": True}, "omit --swap-axes"),
-        ({"task": "detect"}, "is read for --task classify or segment, not for detect"),
-        ({"input": "1x8x8"}, "takes images of 3 channels; --input has 1"),
+        ({"task": "detect"}, "is read for --task classify, segment or landmarks, not for detect"),
+        ({"input": "1x8x8", "task": "classify"}, "takes images of 3 channels; --input has 1"),
         ({"input": "3x9x8"}, "takes images of 8x8 pixels; omit --input"),
         ({"mean": "1,2"}, "mean has 2 numbers"),
         ({"task": "segment"}, "and none for the classes of each pixel"),
@@ -92,6 +92,14 @@ def test_options_that_do_not_fit_are_refused(
     with pytest.raises(ConvolveError, match=message):
         convert(graph, tmp_path / "export", **options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.bin", "net.xml"]
+
+
+def test_numbers_that_may_be_no_scores_are_not_taken_for_them(graph: Path, tmp_path: Path) -> None:
+    said = r"gives 3 numbers of an image, which may be no scores; if they are, say --task classify"
+    with pytest.raises(ConvolveError, match=said):
+        convert(graph, tmp_path / "export")
+    sure = write_network(tmp_path / "sure.xml", lambda ops, given: [ops.softmax(means(ops, given)[0], 1)])
+    assert convert(sure, tmp_path / "export").outputs == 3
 
 
 def test_the_folder_must_be_named(graph: Path) -> None:
@@ -119,6 +127,21 @@ def test_mobilenet_with_the_file_of_its_labels(tmp_path: Path) -> None:
     assert (found.outputs, found.source) == (1001, f"{file.name} (TensorFlow Lite)")
     (cat,) = convolve.predict(tmp_path / "export", [PHOTOS / "chelsea.png"], threads=1, progress=False).predictions
     assert cat.as_json()["label"] == "Egyptian cat"
+
+
+@needs_files
+def test_movenet_is_measured_on_cocos_persons(tmp_path: Path) -> None:
+    """The points are read although the boxes and outlines of the same files would go first."""
+    found = convert(WEIGHTS / "coral" / "movenet_single_pose_lightning_ptq.tflite", tmp_path / "export")
+    assert "task    landmarks, 17 points" in list(render(found))
+    assert not any("--classes" in note for note in found.notes)
+    assert "for the task `landmarks` with 17 points" in (tmp_path / "export" / "README.md").read_text()
+    data = WEIGHTS.parent / "data" / "coco_mini"
+    metrics = convolve.evaluate(
+        tmp_path / "export", data, split="validation", threads=1, progress=False
+    ).evaluation.metrics
+    assert metrics["nme"] == pytest.approx(0.165, abs=0.01)
+    assert metrics["oks_ap"] == pytest.approx(0.305, abs=0.02)
 
 
 @needs_files

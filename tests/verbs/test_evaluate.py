@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +13,12 @@ from PIL import Image
 
 import convolve
 from convolve.datasets.layouts import open_dataset
-from convolve.errors import DataError
+from convolve.errors import DataError, OptionError
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.classify.evaluation import Evaluation
 from convolve.training.run import open_run
+from convolve.verbs import evaluate as evaluate_command
+from convolve.verbs.evaluate import Evaluate
 from tests.verbs.synthetic import QUICK, folders, labeled, train
 
 Split = Literal["train", "validation", "test", "all"]
@@ -99,6 +104,24 @@ def test_data_that_has_moved_is_found_again_with_its_splits(run: Path, tmp_path:
         moved.rename(run.parent / "data")
 
 
+def test_own_images_among_others_are_said_to_be_measured_alone(run: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(run.parent / "data", tmp_path / "data")
+    shutil.copytree(data / "cat", tmp_path / "more")
+    for number, path in enumerate(sorted((tmp_path / "more").iterdir())):
+        pixels = np.asarray(Image.open(path)) // 2
+        Image.fromarray(pixels).save(data / "cat" / f"other{number}.png")
+    heard: list[str] = []
+    options = Evaluate(run, str(data), report=tmp_path / "page.html", runtime=RuntimeOptions(threads=1))
+    found = evaluate_command.run(options, lambda event: heard.append(getattr(event, "text", "")))
+    images = found.evaluation.images
+    assert images == convolve.evaluate(run, threads=1, report=tmp_path / "own.html", progress=False).evaluation.images
+    assert any(f"holds the run's own images: measured are the {images} of its test split" in text for text in heard)
+    heard.clear()
+    whole = evaluate_command.run(replace(options, split="all"), lambda event: heard.append(getattr(event, "text", "")))
+    assert whole.evaluation.images == 80
+    assert not any("own images" in text for text in heard)
+
+
 def test_each_split_can_be_evaluated(run: Path, tmp_path: Path) -> None:
     counts = {part: evaluate(run, tmp_path, split=part).images for part in SPLITS}
     assert counts["train"] + counts["validation"] + counts["test"] == counts["all"] == 60
@@ -162,3 +185,47 @@ def test_masks_that_a_table_joins_are_read_again(tmp_path: Path) -> None:
     assert open_run(tmp_path / "run").recipe.reading.layout == "table"
     found = convolve.evaluate(tmp_path / "run", split="all", threads=1, report=tmp_path / "page.html", progress=False)
     assert found.evaluation.images == 12
+
+
+def test_shifted_images_are_measured_in_each_direction(run: Path, tmp_path: Path) -> None:
+    found = convolve.evaluate(run, translate=2, threads=1, report=tmp_path / "page.html", progress=False)
+    translation = found.translation
+    assert translation
+    assert translation.unshifted == pytest.approx(found.evaluation.metrics["accuracy"])
+    assert {(shift.x, shift.y) for shift in translation.shifts} == {
+        *((-1, 0), (1, 0), (0, -1), (0, 1)),
+        *((-2, 0), (2, 0), (0, -2), (0, 2)),
+    }
+    values = [shift.value for shift in translation.shifts]
+    assert translation.mean == pytest.approx(np.mean(values))
+    document = found.as_json()["translation"]
+    assert document["shifts"][0] == {"x": -1, "y": 0, "value": values[0]}
+    assert (document["metric"], document["pixels"]) == ("accuracy", 2)
+    assert "Shifted images" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "translation" not in convolve.evaluate(run, threads=1, progress=False).as_json()
+
+
+def test_images_shifted_before_are_what_is_measured(tmp_path: Path) -> None:
+    """The evaluation of images that were shifted on disk, whose edges are reflected too."""
+    folders(tmp_path / "data", {"ape": 20, "bee": 20})
+    still = {"rotate": 0.0, "scale": 0.0, "translate": 0.0, "flip": False, "crop": 1.0}
+    run = train(tmp_path / "data", **QUICK | {"size": 24, "epochs": 4}, **still, out=tmp_path / "run").run
+    found = convolve.evaluate(run, split="all", translate=10, threads=1, progress=False).translation
+    assert found
+    for shift in found.shifts[-4:]:
+        for path in (tmp_path / "data").rglob("*.png"):
+            pixels = np.asarray(Image.open(path))
+            padded = np.pad(pixels, ((10, 10), (10, 10), (0, 0)), mode="reflect")
+            moved = padded[10 - shift.y :, 10 - shift.x :][:24, :24]
+            other = tmp_path / f"{shift.x},{shift.y}" / path.relative_to(tmp_path / "data")
+            other.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.ascontiguousarray(moved)).save(other)
+        own = evaluate(run, tmp_path, tmp_path / f"{shift.x},{shift.y}")
+        assert own.metrics["accuracy"] == pytest.approx(shift.value)
+    assert min(shift.value for shift in found.shifts) < found.unshifted
+
+
+@pytest.mark.parametrize(("pixels", "words"), [(0, "from 1 to 8"), (9, "from 1 to 8")])
+def test_a_shift_out_of_range_is_a_sentence(run: Path, pixels: int, words: str) -> None:
+    with pytest.raises(OptionError, match=f"translate cannot be {pixels}.*{words}"):
+        convolve.evaluate(run, translate=pixels, threads=1, progress=False)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 import convolve
 from convolve.errors import ExportError, OptionError
@@ -55,6 +56,8 @@ def test_the_folder_says_what_it_is(exported: Path, shapes_run: Path) -> None:
     assert lower <= measured["metrics"]["accuracy"] <= upper
     evaluated = convolve.evaluate(str(shapes_run), split="validation", progress=False)
     assert measured["metrics"]["accuracy"] == evaluated.evaluation.metrics["accuracy"]
+    tested = convolve.evaluate(str(shapes_run), split="test", progress=False)
+    assert card.metrics["test"]["metrics"]["accuracy"] == tested.evaluation.metrics["accuracy"]
     assert card.source["run"] == shapes_run.name
 
 
@@ -166,6 +169,21 @@ def test_a_twin_has_the_librarys_names(tmp_path: Path) -> None:
     assert difference is not None
     assert difference < 1e-4
     assert find_twin(create("lenet5_keras", 3, 3, (32, 32))) is None
+
+
+@pytest.mark.parametrize("name", ["timm/resnet18", "torchvision/resnet18"])
+def test_the_library_loads_the_weights_of_its_own_network(name: str, tmp_path: Path) -> None:
+    library, _, other = name.partition("/")
+    builder: Any = pytest.importorskip(library)
+    network = create(name, 5, 3, (64, 64), seed=0).eval()
+    twin = find_twin(network)
+    assert twin
+    save_weights(twin, tmp_path / "weights.safetensors")
+    found = (builder.create_model if library == "timm" else builder.models.get_model)(other, num_classes=5).eval()
+    found.load_state_dict(load_file(tmp_path / "weights.safetensors"), strict=True)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(found(images), network(images), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

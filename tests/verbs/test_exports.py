@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import convolve
+from convolve.commands import COMMANDS
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import ConvolveError, DataError, ExportError, OptionError, RunError
 from convolve.exports.card import CARD, read_card, write_card
@@ -27,7 +28,7 @@ from convolve.tasks.detect.evaluation import Evaluation as BoxEvaluation
 from convolve.tasks.detect.prediction import BoxPrediction
 from convolve.tasks.segment.evaluation import Evaluation as MaskEvaluation
 from convolve.tasks.segment.prediction import MaskPrediction
-from convolve.verbs import COMMANDS
+from convolve.verbs.compare import render as render_comparison
 from tests.verbs.synthetic import save
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
@@ -87,6 +88,21 @@ def test_broken_images_at_the_end_and_alone(photos: Path, tmp_path: Path) -> Non
     assert [bool(one.error) for one in found] == [False, True, True]
     with pytest.raises(DataError, match="None of the images can be read; the first"):
         predict(folder, broken)
+
+
+def test_an_image_that_the_run_cuts_into_tiles_is_left_to_it(tmp_path: Path) -> None:
+    folder = segmentation(tmp_path / "export")
+    card = read_card(folder)
+    tiles = dataclasses.replace(card.input, fit="tiles")
+    Image.fromarray(plain(GREEN, 1000, 300)).save(tmp_path / "large.png")
+    save(tmp_path / "small.png", plain(GREEN))
+    for compared, too_large in ((0, True), (300_000, False)):
+        write_card(folder, dataclasses.replace(card, input=tiles, parity={"view_pixels": compared}))
+        small, large = predict(folder, tmp_path / "small.png", tmp_path / "large.png").predictions
+        assert not small.error
+        assert ("large.png has 300x1000 pixels, which the run cuts into tiles" in large.error) == too_large
+    write_card(folder, dataclasses.replace(card, input=dataclasses.replace(card.input, fit="crop")))
+    assert not predict(folder, tmp_path / "large.png").predictions[0].error  # as the network sees it, it is small
 
 
 def test_gray_and_large_images_are_given_as_the_network_takes_them(tmp_path: Path) -> None:
@@ -258,6 +274,21 @@ def test_exports_next_to_runs(digits_run: Path, tmp_path: Path) -> None:
     assert (own.parameters, own.macs) == (3, 9)
     assert own.latency > 0
     assert own.speed > 0
+
+
+def test_how_an_export_is_measured_on_the_runs_test_split(digits_run: Path, tmp_path: Path) -> None:
+    folder = classifier(tmp_path / "an export")
+    card = read_card(folder)
+    write_card(folder, dataclasses.replace(card, source={**card.source, "data": "digits"}))
+    found = convolve.compare([str(folder), str(digits_run)], threads=1, progress=False)
+    text = " ".join(str(line) for line in render_comparison(found))
+    assert f"`convolve evaluate '{folder}' digits --split test` measures it on the test split." in text
+
+
+def test_what_does_not_exist_may_have_been_an_export(tmp_path: Path) -> None:
+    save(tmp_path / "one.png", plain(RED))
+    with pytest.raises(RunError, match="is not a run, nor an export: there is no such folder"):
+        predict(tmp_path / "nothing", tmp_path / "one.png")
 
 
 def test_an_export_that_was_never_measured(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
+from torch import nn
 from torchvision.models import resnet18
 
 import convolve
@@ -19,14 +23,18 @@ from convolve.errors import NetworkError, OptionError, WeightsError
 from convolve.interop import torchvision
 from convolve.models import card, names
 from convolve.progress import Message, Progress
+from convolve.summary import summarize
 from convolve.verbs.networks import COMMAND, Networks, catalog
 from convolve.verbs.networks.catalog import Catalog
+from convolve.verbs.networks.comparison import NetworkComparison
 from convolve.verbs.networks.layer_table import Layers
+from convolve.verbs.networks.published import SINGLE_MODEL, WINNERS
 from convolve.verbs.networks.weight_files import WeightFiles
+from convolve.verbs.networks.winners import Winners
 from tests.weight_server import offer, published
 
 
-def _networks(**options: Any) -> Catalog | Layers | WeightFiles:
+def _networks(**options: Any) -> Catalog | Layers | NetworkComparison | Winners | WeightFiles:
     return convolve.networks(**options, progress=False)
 
 
@@ -54,10 +62,10 @@ def test_every_word_must_be_found(find: str, found: list[str]) -> None:
 
 
 def test_networks_are_found_by_what_their_scores_are_of() -> None:
-    pixels, images, boxes = (catalog.find(output=output) for output in ("pixels", "image", "boxes"))
+    pixels, images, boxes, points = (catalog.find(output=each) for each in ("pixels", "image", "boxes", "points"))
     assert {"unet", "segnet", "fcn8s_vgg16"} <= {found.name for found in pixels}
     assert {"yolo_v1", "yolo_v2_tiny", "yolo_v3"} <= {found.name for found in boxes}
-    assert sorted(found.name for found in [*pixels, *images, *boxes]) == sorted(names())
+    assert sorted(found.name for found in [*pixels, *images, *boxes, *points]) == sorted(names())
     assert [found.name for found in catalog.find("noh", "pixels")] == ["deconvnet"]
     with pytest.raises(NetworkError, match=r"^No network with the output 'image' has 'noh' in its name"):
         catalog.find("noh", "image")
@@ -72,7 +80,7 @@ def test_networks_are_listed_by_task() -> None:
 
 def test_the_list_is_in_the_requested_order() -> None:
     cards = {name: card(name) for name in names()}
-    years = [cards[name].year for name in _names()]
+    years = [cards[name].year or 0 for name in _names()]
     assert years == sorted(years)
     assert _names(sort="name") == sorted(cards)
     for sort, field in (("parameters", "parameters"), ("macs", "macs"), ("top1", "top1_error"), ("top5", "top5_error")):
@@ -123,6 +131,12 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None
         ({"name": "vgg16", "input": "3x0x64"}, "'3x0x64' is not an input size"),
         ({"name": "vgg16", "input": "3x16x16"}, "vgg16 cannot take images of 16x16: its smallest side is 32"),
         ({"name": "vgg16", "classes": 0}, "vgg16 needs at least one class"),
+        ({"name": "vgg16", "others": ("vgg19",), "figure": "a.svg"}, "--figure is for one network; leave out"),
+        ({"name": "vgg16", "others": ("vgg19",), "fetch": True}, "--fetch is for one network; leave out --fetch or"),
+        ({"name": "vgg16", "others": ("vgg19",), "find": "a"}, "--find is for the list of networks; leave out"),
+        ({"name": "vgg16", "others": ("vgg_19",)}, "There is no network named 'vgg_19'. Did you mean vgg19"),
+        ({"winners": True, "find": "a"}, "--winners lists the winners of ILSVRC; give it alone, or with --figure."),
+        ({"winners": True, "figure": "a.pdf"}, "a.pdf is neither .svg nor .png"),
     ],
 )
 def test_impossible_options_are_refused_in_a_sentence(options: dict[str, Any], sentence: str) -> None:
@@ -136,7 +150,7 @@ def test_the_json_of_a_network_is_as_promised() -> None:
     assert list(document)[:5] == ["name", "input", "parameters", "macs", "layers"]
     assert list(document["layers"][0]) == [
         "name", "type", "kernel", "stride", "padding", "groups", "input", "output", "parameters", "macs",
-        "receptive_field",
+        "receptive_field", "statistics",
     ]  # fmt: skip
     first = document["layers"][0]
     assert first["receptive_field"] == {"size": 7, "stride": 2, "offset": -3}
@@ -200,3 +214,88 @@ def test_weights_that_cannot_be_fetched_end_in_one_sentence(tmp_path: Path, monk
         _networks(weights=True, speed=True)
     with pytest.raises(OptionError, match="--fetch only fetches"):
         _networks(name="vgg16", fetch=True, classes=3)
+
+
+def _text(**options: Any) -> str:
+    """What is printed, wide enough that nothing wraps."""
+    console = Console(width=300, file=io.StringIO(), record=True)
+    for part in COMMAND.render(_networks(**options)):
+        console.print(part)
+    return console.export_text()
+
+
+def test_the_layer_table_has_groups_statistics_and_auxiliary_heads_where_there_are_some() -> None:
+    alexnet, googlenet = _text(name="alexnet").splitlines(), _text(name="googlenet")
+    assert alexnet[0].split()[:5] == ["layer", "type", "kernel", "groups", "output"]
+    groups = [re.search(r"(\d) +\d+x\d+x\d+ ", line) for line in alexnet if " Conv2d " in line]
+    assert [found[1] for found in groups if found] == ["1", "2", "1", "2", "2"]
+    assert "groups" not in googlenet
+    assert "auxiliary heads, in training only: 6,379,728 parameters more, " in googlenet
+    assert "auxiliary.inception4d.fc1" in googlenet
+    assert "statistics" not in googlenet
+    assert "896 of them, which Keras counts as parameters that are not trainable (511,690 in all)" in _text(
+        name="batchnorm_cnn"
+    )
+
+
+def test_fractions_of_pixels_are_numbers_and_are_explained() -> None:
+    summary = summarize(nn.ConvTranspose2d(1, 1, 4, 2, 1), (1, 9, 9))
+    layers = Layers(card("lenet5"), (1, 9, 9), summary)
+    field = json.loads(json.dumps(layers.as_json()))["layers"][0]["receptive_field"]
+    assert field == {"size": 2.5, "stride": 0.5, "offset": -1}
+    assert isinstance(field["offset"], int)
+    console = Console(width=300, file=io.StringIO(), record=True)
+    for part in COMMAND.render(layers):
+        console.print(part)
+    text = console.export_text()
+    assert text.splitlines()[1].split()[-3:] == ["2.5", "0.5", "-1"]
+    assert "see different numbers of pixels in turn" in text
+    assert "see different numbers of pixels in turn" not in _text(name="lenet5")
+
+
+def test_a_card_says_where_it_follows_a_slip() -> None:
+    note = _networks(name="alexnet_one_tower").as_json()["note"]
+    assert note.startswith("The slide's table has no pooling after conv1")
+    assert note in _text(name="alexnet_one_tower")
+    assert note in _text(name="alexnet", others=("alexnet_one_tower",))
+
+
+def test_networks_are_compared_side_by_side() -> None:
+    result = _networks(name="alexnet", others=("googlenet", "resnet152", "alexnet"), classes=10)
+    document = json.loads(json.dumps(result.as_json()))
+    alexnet, googlenet, resnet = document["networks"]
+    assert alexnet["output"] == [10]
+    assert googlenet["stages"][2] == {
+        "name": "stage3", "output": [480, 28, 28], "receptive_field": {"size": 91, "stride": 8, "offset": -39},
+    }  # fmt: skip
+    assert (alexnet["depth"], googlenet["depth"], resnet["depth"]) == (8, 22, 152)
+    assert googlenet["auxiliary_parameters"] == 6_379_728 - 2 * 990 * 1025
+    assert (resnet["top1_error"], resnet["top5_error"]) == (21.43, 5.71)
+    assert (resnet["single_model_top1_error"], resnet["single_model_top5_error"]) == (19.38, 4.49)
+    assert googlenet["single_model_top1_error"] is None
+    assert alexnet["dense_parameters"] / alexnet["parameters"] > 0.9
+    lines = {line[:20].strip(): line.split()[-1] for line in _text(name="alexnet", others=("vgg16",)).splitlines()}
+    assert (lines["stage5"], lines["depth"], lines["parameters"]) == ("512x7x7", "16", "138,357,544")
+    assert "auxiliary heads" not in lines
+
+
+def test_both_columns_of_published_errors_are_listed() -> None:
+    assert all(name in names() for name in SINGLE_MODEL)
+    text = _text(find="resnet152")
+    assert re.search(r"resnet152 .* 21\.4 % +5\.7 % +19\.38 / 4\.49 %", text)
+    assert "single model: He et al. 2015, Table 4" in text
+    (found,) = (card for card in _networks(find="resnet152").as_json()["networks"] if card["name"] == "resnet152")
+    assert found["single_model"] == {"top1": 19.38, "top5": 4.49}
+    assert "single model:" not in _text(find="lenet5")
+
+
+def test_winners_are_listed_and_drawn(tmp_path: Path) -> None:
+    document = json.loads(json.dumps(_networks(winners=True, figure=tmp_path / "a.svg").as_json()))
+    assert [winner["year"] for winner in document["winners"]] == list(range(2010, 2018))
+    errors = [winner["top5_error"] for winner in document["winners"]]
+    assert errors == sorted(errors, reverse=True)
+    assert all(winner.network in names() for winner in WINNERS if winner.network)
+    words = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert all(word in words for word in ("SuperVision", "152 layers", "28.19 %", "a person"))
+    assert document["figure"] == str(tmp_path / "a.svg")
+    assert "Clarifai" in _text(winners=True)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from convolve import runtime
+from convolve.commands import COMMANDS
 from convolve.progress import Message, Progress
 from convolve.runtime import Runtime
 from convolve.training.checkpoints import RunFiles
-from convolve.verbs import COMMANDS
 from tests.tasks.segment.small import folder
 from tests.verbs.synthetic import folders, train
 

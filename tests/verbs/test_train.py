@@ -6,6 +6,8 @@ import json
 import math
 import shutil
 import tomllib
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from convolve.errors import ConvolveError, Interrupted, OptionError, RunError, T
 from convolve.metrics.intervals import accuracy_interval
 from convolve.setup import run_report
 from convolve.setup.prepare import Prepared
+from convolve.setup.restore import reopen_training
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.targets import ArrayTargets
 from convolve.tasks.classify.task import Classify
 from convolve.training import loop, plan
@@ -45,6 +49,69 @@ def test_options_win_over_the_recipe(shapes_run: Path, tmp_path: Path) -> None:
     assert (new["seed"], new["epochs"], new["optimization"]["warmup"]) == (5, 1, 0.0)
     changed = {"seed": 0, "epochs": 8, "optimization": old["optimization"]}
     assert new | changed == old
+
+
+def test_a_subset_is_learned_from_and_the_run_remembers_it(shapes: Path, tmp_path: Path) -> None:
+    recipe = QUICK | {"epochs": 2, "subset": 9, "batch": 8}
+    run, whole = (train(shapes, **recipe | more, out=tmp_path / name).run for name, more in _SUBSETS.items())
+    small, large = (json.loads((each / "splits.json").read_text()) for each in (run, whole))
+    assert len(small["train"]) == 9
+    assert set(small["train"]) < set(large["train"])
+    assert Counter(name.partition("/")[0] for name in small["train"]) == {"a b": 3, "ünï": 3, "꽃": 3}
+    assert (small["validation"], small["test"]) == (large["validation"], large["test"])
+    assert convolve.evaluate(run, split="train").evaluation.as_json()["images"] == 9
+    assert convolve.evaluate(run).evaluation.as_json()["images"] == len(large["test"])
+    again = train(recipe=run / "recipe.toml", out=tmp_path / "again", threads=1)
+    assert contents(again.run) == contents(run)
+    reopened = reopen_training(open_run(run), RuntimeOptions())  # which refuses data that has changed
+    assert (len(reopened.splits.train), len(reopened.batches)) == (9, 1)  # a batch of one is left out
+
+
+_SUBSETS: dict[str, dict[str, Any]] = {"small": {}, "large": {"subset": None}}
+
+
+def test_each_fold_learns_from_a_subset_and_holds_out_all_the_rest(shapes: Path, tmp_path: Path) -> None:
+    convolve.train(str(shapes), **QUICK | {"subset": 9}, folds=3, out=tmp_path / "run", progress=False)
+    parts = [json.loads((tmp_path / f"run/fold-{fold}/splits.json").read_text()) for fold in (1, 2, 3)]
+    assert [len(part["train"]) for part in parts] == [9, 9, 9]
+    held = [name for part in parts for name in part["validation"]]
+    assert len(held) == len(set(held)) == 72 - len(parts[0]["test"])
+
+
+def test_permuted_pixels_are_permuted_wherever_the_run_predicts(shapes: Path, tmp_path: Path) -> None:
+    run = train(shapes, **QUICK | {"epochs": 8, "seed": 3}, permute=True, out=tmp_path / "run").run
+    assert open_run(run).manifest.preprocessing.permutation == 3
+    assert tomllib.loads((run / "recipe.toml").read_text())["classify"]["permute"] is True
+    found = convolve.evaluate(run).evaluation.metrics["accuracy"]
+    assert found > 0.6
+    names = json.loads((run / "splits.json").read_text())["test"]
+    predicted = convolve.predict(run, tuple(str(shapes / name) for name in names), progress=False).predictions
+    right = [each.cells()["label"] == name.partition("/")[0] for each, name in zip(predicted, names, strict=True)]
+    assert np.mean(right) == pytest.approx(found)
+    again = train(recipe=run / "recipe.toml", out=tmp_path / "again", threads=1)
+    assert contents(again.run) == contents(run)
+    # What comes after it starts from what it has learned, on images that it would know.
+    after = train(shapes, **QUICK | {"weights": str(run)}, out=tmp_path / "after").run
+    assert open_run(after).manifest.preprocessing.permutation == 3
+    plain = train(shapes, **QUICK | {"weights": str(run)}, permute=False, out=tmp_path / "plain").run
+    assert open_run(plain).manifest.preprocessing.permutation is None
+    for command in (convolve.explain, partial(convolve.export, out=tmp_path / "export")):
+        with pytest.raises(ConvolveError, match=r"whose pixels are permuted.*without --permute"):
+            command(run)
+
+
+def test_permuted_pixels_are_for_classifiers_of_one_size(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="leave out --multi-scale"):
+        train(shapes, **QUICK, permute=True, multi_scale=0.5, out=tmp_path / "run")
+    with pytest.raises(OptionError, match="--permute is an option of classify, not of segment"):
+        train(shapes, network="fcn1s_resnet20_cifar", task="segment", permute=True, out=tmp_path / "run")
+
+
+def test_the_test_split_may_be_left_to_evaluate(shapes: Path, tmp_path: Path) -> None:
+    trained = train(shapes, **QUICK, validate_only=True, out=tmp_path / "run")
+    assert trained.evaluation.split == "validation"
+    assert set(open_run(trained.run).manifest.results) == {"epoch", "ended", "validation"}
+    assert convolve.evaluate(trained.run, progress=False).evaluation.split == "test"
 
 
 def test_names_and_paths_may_be_in_any_script(shapes: Path, shapes_run: Path) -> None:

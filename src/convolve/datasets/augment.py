@@ -22,6 +22,7 @@ from convolve.datasets.preprocess import (
     ColorMatrices,
     box_matrices,
     normalization_matrix,
+    permute,
     source_boxes,
     transform_colors,
     warp,
@@ -90,7 +91,7 @@ def apply_transforms(
     reflect: bool = True,
 ) -> Floats:
     """(N, height, width, C) float32, normalized: images (H, W, C) uint8 transformed, with a `noise_table`'s noise;
-    beyond their edges as `warp` says.
+    beyond their edges as `warp` says; with a permutation, permuted at the end.
 
     Small images of one size are resampled in one call, others in one call each; both agree within rounding. Their
     sizes alone decide on it, so that an image gives the same bits wherever it comes from.
@@ -106,7 +107,7 @@ def apply_transforms(
     if noise is not None:
         for image, start in zip(result, transforms.noise.tolist(), strict=True):
             np.add(image, noise[start : start + area].reshape(image.shape), out=image)
-    return result
+    return result if preprocessing.permutation is None else permute(result, preprocessing.permutation)
 
 
 def noise_table(sigma: float, preprocessing: Preprocessing, random: np.random.Generator) -> Floats:

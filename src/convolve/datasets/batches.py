@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
@@ -16,6 +16,7 @@ from convolve.datasets.mosaic import PARTS, draw_mosaic, put_together
 from convolve.datasets.parallel import in_order, one_thread_each
 from convolve.datasets.preprocess import box_matrices, normalize, source_boxes, warp
 from convolve.errors import ChangedImageError, DataError, ImageError
+from convolve.progress import Listener
 from convolve.values import Batch, Floats, Indices, Matrices, Pixels, Placement, Preprocessing, TargetSource
 
 _ORDER = 2**64 - 1  # the batch number whose draws shuffle an epoch
@@ -33,11 +34,14 @@ class Examples:
     """What batches are made of: the pixels of examples and their targets.
 
     The examples of image i are ``first[i]`` to ``first[i + 1]``; without ``first`` (images + 1,) every image is one.
+    Where something about images takes long and is stored for later, ``precompute`` does so for some images and says how
+    far it is; without it, that happens while batches are made.
     """
 
     source: PixelSource
     targets: TargetSource
     first: Indices | None = None
+    precompute: Callable[[Indices, Listener], None] | None = None
 
     def of(self, images: Indices) -> Indices:
         """(M,) the examples of some images, image after image."""
@@ -55,7 +59,8 @@ class BatchOptions:
     ``sampler_weights`` (one per index) draws examples in proportion, with repetition, as many as there are.
     ``workers`` threads prepare batches ahead, unless a batch is no more than a slice of an array; 0 prepares each when
     it is asked for. ``drop_last`` leaves out an incomplete last batch, unless it is the only one. Augmented images are
-    not to ``reflect`` beyond their edges where the targets know nothing of what a reflection shows.
+    not to ``reflect`` beyond their edges where the targets know nothing of what a reflection shows. Images that are
+    not augmented are moved in the input by ``shift``, pixels to the right and down.
     """
 
     preprocessing: Preprocessing
@@ -67,6 +72,7 @@ class BatchOptions:
     workers: int = 2
     drop_last: bool = False
     reflect: bool = True
+    shift: tuple[int, int] = (0, 0)
 
 
 @final
@@ -86,7 +92,8 @@ class Batches:
         self._source, self._options = source, options
         size = (options.preprocessing.height, options.preprocessing.width)
         whole = source.whole
-        self._sliced = whole is not None and whole.shape[1:3] == size and options.augmentation is None
+        moved = options.augmentation is not None or options.shift != (0, 0)
+        self._sliced = whole is not None and whole.shape[1:3] == size and not moved
         self._axes = np.zeros((options.preprocessing.channels, options.preprocessing.channels))
         if options.augmentation and options.augmentation.pca:
             some = np.unique(np.linspace(0, len(self._indices) - 1, _SAMPLE).astype(np.int64))
@@ -95,6 +102,13 @@ class Batches:
         self._inputs = input_sizes(change, options.preprocessing) if change else [options.preprocessing]
         noise = options.augmentation.noise if options.augmentation else None
         self._noise = noise_table(noise, self._inputs[-1], self._random(0, _TABLE)) if noise else None
+
+    def shifted(self, x: int, y: int) -> Batches:
+        """The same images, not augmented and in the same order, ``x`` pixels of the input further right and ``y``
+        further down; beyond their edges as augmentation has them.
+        """
+        options = replace(self._options, augmentation=None, shift=(x, y))
+        return Batches(self._source, self.targets, self._indices, options)
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -112,6 +126,17 @@ class Batches:
             return
         with one_thread_each():
             yield from in_order(make, range(start, len(self)), self._options.workers)
+
+    def placement(self, indices: Indices) -> Placement:
+        """Where readable examples are in the input, if nothing is augmented. Raises `DataError` and `ImageError`."""
+        readable, pixels = self._read(indices)
+        if len(readable) < len(indices):
+            raise DataError("An image of a batch can no longer be read; `convolve data` says why.")
+        sizes = np.array([image.shape[:2] for image in pixels], dtype=np.int64)
+        preprocessing = self._options.preprocessing
+        if self._sliced:
+            return Placement(np.broadcast_to(_IDENTITY, (len(pixels), 2, 3)), sizes, preprocessing)
+        return Placement(box_matrices(source_boxes(sizes, preprocessing), preprocessing), sizes, preprocessing)
 
     def order(self, epoch: int) -> list[Indices]:
         """The indices of each batch of an epoch."""
@@ -138,6 +163,7 @@ class Batches:
             matrices: Matrices = np.broadcast_to(_IDENTITY, (len(pixels), 2, 3))
         elif augmentation is None:
             matrices = box_matrices(source_boxes(sizes, preprocessing), preprocessing)
+            matrices[:, :, 2] += self._options.shift
             images = normalize(warp(pixels, matrices, preprocessing), preprocessing)
         else:
             random = self._random(epoch, number)
@@ -166,7 +192,7 @@ class Batches:
         placement = Placement(transforms.matrices, sizes, preprocessing, mosaic.regions)
         targets = self.targets.targets(groups.reshape(-1), placement)
         if len(targets) != len(groups):
-            raise DataError("Labels of whole images do not describe a mosaic; leave out --mosaic.")
+            raise DataError("What is known of whole images does not describe a mosaic of four; leave out --mosaic.")
         return Batch(put_together(parts, mosaic.regions), targets, groups[:, 0])
 
     def _draw_input(self, epoch: int, number: int) -> Preprocessing:

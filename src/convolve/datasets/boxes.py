@@ -141,16 +141,9 @@ class Boxes:
         """
         rows, image = self.rows(indices)
         scales = placement.sizes[:, ::-1] / np.maximum(self.sizes[indices][:, ::-1], 1)
-        boxes = move_boxes(self.boxes[rows] * np.tile(scales, 2)[image], placement.matrices[image])
-        extent = np.array([[0, 0, placement.preprocessing.width, placement.preprocessing.height]])
-        visible_part = np.tile(extent, (len(indices), 1)) if placement.regions is None else placement.regions
-        low, high = (np.tile(corner[image], 2) for corner in (visible_part[:, :2], visible_part[:, 2:]))
-        clipped = np.clip(boxes, low, high)
-        sides, visible = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
-        remains = (visible > 0).all(1) & (visible.prod(1) >= self.min_visible * sides.prod(1))
+        edges, remains = boxes_in_input(self.boxes[rows], image, scales, placement, self.min_visible)
         rows, image = rows[remains], image[remains]
         ignored = self.crowd[rows] | self.difficult[rows]
-        edges: Floats = clipped[remains].astype(np.float32)
         parts = 1 if placement.regions is None else PARTS
         return BoxTargets(edges, self.class_indices[rows], image // parts, len(indices) // parts, ignored)
 
@@ -219,6 +212,27 @@ class Boxes:
             covers=self.covers[images] & there,
             failed={row: self.failed[index] for row, index in enumerate(images.tolist()) if index in self.failed},
         )
+
+
+def boxes_in_input(
+    boxes: npt.NDArray[np.float64],
+    image: Indices,
+    scales: npt.NDArray[np.float64],
+    placement: Placement,
+    min_visible: float,
+) -> tuple[Floats, Flags]:
+    """Boxes (M, 4) of images ``image`` (M,) in pixels of the input, without those that are hardly visible there, and
+    which of them are left (M,); see `Boxes.targets`. ``scales`` (N, 2; across, down) take pixels of the boxes to those
+    of ``placement.sizes``.
+    """
+    moved = move_boxes(boxes * np.tile(scales, 2)[image], placement.matrices[image])
+    extent = np.array([[0, 0, placement.preprocessing.width, placement.preprocessing.height]])
+    visible_part = np.tile(extent, (len(scales), 1)) if placement.regions is None else placement.regions
+    low, high = (np.tile(corner[image], 2) for corner in (visible_part[:, :2], visible_part[:, 2:]))
+    clipped = np.clip(moved, low, high)
+    sides, visible = moved[:, 2:] - moved[:, :2], clipped[:, 2:] - clipped[:, :2]
+    remains: Flags = (visible > 0).all(1) & (visible.prod(1) >= min_visible * sides.prod(1))
+    return clipped[remains].astype(np.float32), remains
 
 
 def move_boxes(boxes: npt.NDArray[np.float64], matrices: Matrices) -> npt.NDArray[np.float64]:

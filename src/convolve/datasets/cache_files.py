@@ -7,6 +7,8 @@ opened), `measurements.bin` (N,) what `survey.measure` says of each. Each of the
 
 A folder's name is 32 hexadecimal digits: 8 depend on all that decides the cached pixels of an image, 24 on every byte
 of the three arrays. So a name vouches for the arrays, and these for each image: whatever changes a byte is noticed.
+
+Beside them stand the folders of `proposals`, which `clean` removes as it does caches of pixels.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ from convolve.untrusted.files import read_file
 from convolve.values import Indices, Pixels, Preprocessing
 
 _VERSION: Final = 4  # changes whenever the same images would give other bytes, or other files
+PROPOSALS_PREFIX: Final = "proposals-"
+"""Of a folder that holds proposals, not pixels; what 8 hexadecimal digits after it depend on, `proposals` says."""
 _FINISHED_NAME = re.compile(r"[0-9a-f]{32}")
+_PROPOSALS_NAME = re.compile(rf"{PROPOSALS_PREFIX}[0-9a-f]{{8}}")
 _UNFINISHED_NAME = re.compile(r"\.unfinished-[0-9a-f]{8}-\w+")
 _STALE = 3600.0  # seconds without a write after which an unfinished cache was given up, where files cannot be locked
 _GRACE = 2.0  # seconds in which a writer may be about to lock its cache, or to rename it
@@ -232,7 +237,7 @@ def clean(folder: Path, keep_bytes: int) -> int:
     except OSError:  # absent, or nobody may look into it
         return 0
     for entry in entries:
-        finished = bool(_FINISHED_NAME.fullmatch(entry.name))
+        finished = bool(_FINISHED_NAME.fullmatch(entry.name) or _PROPOSALS_NAME.fullmatch(entry.name))
         if not finished and not _UNFINISHED_NAME.fullmatch(entry.name):
             continue
         try:

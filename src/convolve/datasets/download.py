@@ -22,6 +22,19 @@ _SOURCES: Mapping[str, tuple[Callable[..., object], ...]] = {
     "pets": (datasets.OxfordIIITPet,),
 }
 """By name, the constructors that together download all of a dataset."""
+ADDRESSES: Mapping[str, str] = {
+    "mnist": "ossci-datasets.s3.amazonaws.com and yann.lecun.com",
+    "fashion-mnist": "fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    "kmnist": "codh.rois.ac.jp",
+    "emnist": "biometrics.nist.gov",
+    "cifar10": "www.cs.toronto.edu",
+    "cifar100": "www.cs.toronto.edu",
+    "stl10": "ai.stanford.edu",
+    "svhn": "ufldl.stanford.edu",
+    "flowers102": "www.robots.ox.ac.uk",
+    "pets": "www.robots.ox.ac.uk",
+}
+"""Where torchvision downloads each from."""
 
 
 def download(name: str, folder: Path) -> None:

@@ -25,7 +25,7 @@ DICOM, which needs pydicom.)
 """
 _OTHER_SUFFIXES = frozenset(
     (".bin", ".bz2", ".cfg", ".csv", ".db", ".doc", ".docx", ".gz", ".h5", ".htm", ".html", ".ini", ".json", ".jsonl",
-     ".log", ".mat", ".md", ".npy", ".npz", ".onnx", ".parquet", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rar",
+     ".log", ".mat", ".md", ".npy", ".npz", ".onnx", ".parquet", ".pdf", ".pkl", ".pt", ".pth", ".pts", ".py", ".rar",
      ".safetensors", ".tar", ".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip")
 )  # fmt: skip
 """What is no image by its name. Any other file is looked into."""

@@ -231,8 +231,20 @@ def warp_small(images: Pixels, matrices: Matrices, height: int, width: int) -> P
 
 
 def normalize(pixels: Pixels, preprocessing: Preprocessing) -> Floats:
-    """(N, H, W, C) float32 of (N, H, W, C) uint8: between 0 and 1, less the mean, over the standard deviation."""
-    return transform_colors(pixels, normalization_matrix(preprocessing)[None])
+    """(N, H, W, C) float32 of (N, H, W, C) uint8: between 0 and 1, less the mean, over the standard deviation; with a
+    permutation, permuted.
+    """
+    images = transform_colors(pixels, normalization_matrix(preprocessing)[None])
+    return images if preprocessing.permutation is None else permute(images, preprocessing.permutation)
+
+
+def permute(images: Floats, seed: int) -> Floats:
+    """(N, H, W, C) images whose pixels have changed places, in all of them in the same way, drawn by the seed: what is
+    near in an image no longer is, and nothing else is lost.
+    """
+    count, height, width, channels = images.shape
+    order = np.argsort(np.random.Philox(key=seed).random_raw(height * width), kind="stable")
+    return images.reshape(count, -1, channels)[:, order].reshape(images.shape)
 
 
 def normalization_matrix(preprocessing: Preprocessing) -> ColorMatrices:

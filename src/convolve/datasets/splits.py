@@ -18,6 +18,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
+from convolve.datasets.crops import CroppedImages
 from convolve.errors import DataError
 from convolve.values import Dataset, Flags, GroundTruth, Images, Indices, Splits
 
@@ -27,7 +28,7 @@ MANY = 5_000
 """Images of which smaller fractions suffice."""
 USUAL_FRACTIONS = {False: (0.15, 0.2), True: (0.1, 0.1)}
 """For validation and for test, where nobody gives others, by whether there are `MANY` images."""
-_TEST, _VALIDATION = 1, 2  # streams of random numbers, so that all folds have the same test split
+_TEST, _VALIDATION, _SUBSET = 1, 2, 3  # streams of random numbers, so that all folds have the same test split
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,16 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
     """Split the ``usable`` images of a dataset, stratified by the classes of one of its ground truths, if it has any.
 
     Splits that the layout gives are used as they are. A validation or test split that it does not give is taken from
-    its training split, and without any given splits all images are split. With several folds, given training and
-    validation images are split anew together. Every class has an image to learn from whenever it has a usable one
-    outside of the splits used as given. Raises `DataError` when a split that is asked for would be empty, or groups
-    cannot stay whole.
+    its training split, and without any given splits all images are split; what is cut out of one stays together. With
+    several folds, given training and validation images are split anew together. Every class has an image to learn from
+    whenever it has a usable one outside of the splits used as given. Raises `DataError` when a split that is asked for
+    would be empty, or groups cannot stay whole.
     """
     grouped, classes = plan.group_by is not None, ground_truth.classes
     presence = ground_truth.presence() if classes else np.ones((len(dataset), 1), dtype=bool)
+    own = dataset.images.sources if isinstance(dataset.images, CroppedImages) else np.arange(len(dataset))
     groups = _Groups(
-        of_image=np.arange(len(dataset)) if plan.group_by is None else _groups_by_name(dataset.images, plan.group_by),
+        of_image=own if plan.group_by is None else _groups_by_name(dataset.images, plan.group_by),
         presence=presence,
         simple=not grouped and bool((presence[usable].sum(1) == 1).all()),
         unit="groups" if grouped else "images of a class" if classes else "images",
@@ -98,10 +100,9 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
         raise DataError(f"{dataset.root} leaves no image to learn from; add images to its training split.")
     parts = [np.unique(groups.of_image[part]) for part in (train, validation, test)]
     whole, times = np.unique(np.concatenate(parts), return_counts=True)
-    if (times > 1).any():
+    if parted := int((times > 1).sum()):
         raise DataError(
-            f"The dataset's own splits separate {int((times > 1).sum())} of {len(whole)} groups; drop --group-by, "
-            "or those splits."
+            f"The dataset's own splits separate {parted} of {len(whole)} groups; drop --group-by, or those splits."
         )
     how = ("stratified by class" if groups.simple else "iteratively stratified") if classes else "at random"
     if plan.folds == 1 and "validation" in given and "test" in given:
@@ -115,6 +116,36 @@ def split(dataset: Dataset, ground_truth: GroundTruth, plan: SplitPlan, usable: 
         sizes += f", {100 * plan.validation:g} % validation"
     together = f", groups by '{plan.group_by}' whole" if grouped else ""
     return Splits(train, validation, test, f"{sizes}, the rest train; {how} with seed {plan.seed}{together}")
+
+
+def with_subset(splits: Splits, ground_truth: GroundTruth, count: int, seed: int) -> Splits:
+    """The same splits with ``count`` of the training images, of each class in proportion; validation and test are as
+    they were. An image of several classes counts for the rarest of them.
+
+    Of one seed, a smaller subset is part of a larger one. Raises `DataError` where there are not so many training
+    images, and where a class would have none left to learn from.
+    """
+    train = splits.train
+    if count > len(train):
+        raise DataError(f"There are {len(train):,} training images, not {count:,}; give --subset at most that.")
+    classes = ground_truth.classes
+    presence = ground_truth.presence()[train] if classes else np.ones((len(train), 1), dtype=bool)
+    carriers = presence.sum(0)
+    rarest = np.where(presence, carriers, len(train) + 1).argmin(1)
+    rarest[~presence.any(1)] = presence.shape[1]
+    shuffled = np.random.default_rng([seed, _SUBSET]).permutation(len(train))
+    members = shuffled[np.argsort(rarest[shuffled], kind="stable")]
+    sizes = np.bincount(rarest, minlength=presence.shape[1] + 1)
+    number = np.arange(len(train)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # within its class
+    fraction = np.where(number == 0, 0, (number + 0.5) / np.repeat(sizes, sizes))  # each class's first come first
+    chosen = np.sort(members[np.argsort(fraction, kind="stable")[:count]])
+    if lost := int(((carriers > 0) & ~presence[chosen].any(0)).sum()):
+        raise DataError(
+            f"{count:,} training images leave {lost} of {len(classes)} classes without any; give --subset more."
+        )
+    how = f"stratified by class with seed {seed}" if classes else f"at random with seed {seed}"
+    origin = f"{splits.origin}; {count:,} of {len(train):,} training images, {how}"
+    return Splits(train[chosen], splits.validation, splits.test, origin)
 
 
 @final

@@ -28,6 +28,7 @@ from convolve.explainers.feature_maps import batch_size, layer_maps, map_gradien
 from convolve.explainers.preservation import Layer, preserves_network
 from convolve.explainers.score_targets import ScoreTarget, check_classes
 from convolve.models import Network
+from convolve.models.localization import LocalizationHead
 
 BATCH = 16
 """Masked images of 256x256 pixels that Score-CAM runs together."""
@@ -53,8 +54,11 @@ class AveragingHead:
 
 
 def averaging_head(network: Network) -> AveragingHead | None:
-    """The head of a network that ends in global average pooling and nothing but dense layers; None for any other."""
-    layers = _layers_in_sequence(network.head)
+    """The head of a network that ends in global average pooling and nothing but dense layers; None for any other. Of a
+    localization network it is the head that gives the scores.
+    """
+    head = network.head.scores if isinstance(network.head, LocalizationHead) else network.head
+    layers = _layers_in_sequence(head)
     indices = [
         index
         for index, layer in enumerate(layers)
@@ -213,7 +217,7 @@ def eigen_cam(network: nn.Module, images: Tensor, target: ScoreTarget, layer: La
 def _layers_in_sequence(head: nn.Module) -> list[nn.Module]:
     """A head's layers in order, also of another library's head, which is a traced graph; none if it is no sequence."""
     if isinstance(head, nn.Sequential):
-        return list(head)
+        return [layer for part in head for layer in (_layers_in_sequence(part) or [part])]
     if not isinstance(head, fx.GraphModule):
         return []
     calls = list(head.graph.nodes)

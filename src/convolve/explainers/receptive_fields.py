@@ -84,6 +84,7 @@ def _span(field: ReceptiveField, units: Indices, side: int) -> tuple[Indices, In
     Where the first unit's field reaches the end of the image, each unit's begins with the image: fields are symmetric,
     and gates made of the whole map, as squeeze-and-excitation has them, are the same for all units.
     """
-    start = field.offset + units * field.stride
-    end = start + field.size
-    return (np.minimum(start, 0) if field.offset + field.size >= side else start), end
+    size, stride, offset = map(float, field)
+    start = np.floor(offset + units * stride).astype(np.int64)
+    end = np.ceil(offset + units * stride + size).astype(np.int64)
+    return (np.minimum(start, 0) if offset + size >= side else start), end

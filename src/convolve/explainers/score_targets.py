@@ -146,8 +146,9 @@ def check_classes(classes: Tensor, count: int) -> None:
 
 def check_image_output(network: Network, what: str) -> None:
     """Raise `NetworkError` for a network whose output is not of the image as a whole."""
-    if network.card.output != "image":
+    output = network.card.output
+    if output != "image":
+        given = "a box too" if output == "box" else f"one for each of its {output}"
         raise NetworkError(
-            f"{what} needs one output for an image, and {network.card.name} gives one for each of its "
-            f"{network.card.output}; leave it out."
+            f"{what} needs one output for an image, and {network.card.name} gives {given}; leave it out."
         )

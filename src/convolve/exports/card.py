@@ -4,8 +4,11 @@ The folder holds the network (`network.xml` and `network.bin`, or `network.onnx`
 takes one input, ``images`` (N, H, W, C) uint8 of any N, H and W: RGB, or one gray channel. What leaves it, by name:
 
 - classify: ``probabilities`` (N, classes) float32;
+- localize: ``probabilities`` (N, classes) float32, and ``boxes`` (N, 4) float32, left, top, right and bottom in the
+  images' own pixels;
 - segment: ``classes`` (N, H, W) uint8 at the images' own size, and ``confidence`` (N, H, W) float32, the probability of
   that class;
+- landmarks: ``points`` (N, P, 2) float32, x and y in the images' own pixels, and ``confidence`` (N, P) float32;
 - detect: ``boxes`` (K, 4) float32, left, top, right and bottom in the images' own pixels, ``scores`` (K,) float32,
   ``classes`` (K,) int64, ``image`` (K,) int64, the image's index in the batch. Images in their order, the most
   confident box of each first, without any threshold but the least score that the task ever shows.
@@ -21,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from convolve.choices import EXPORT_CARD
-from convolve.errors import ExportError
+from convolve.errors import ExportError, RunError
 from convolve.files import write_text
 from convolve.training.manifest import digest_of_document, digest_of_file, parse_preprocessing
 from convolve.untrusted.documents import parse_json
@@ -64,10 +67,14 @@ class ExportCard:
     ``parity`` compares it with the run, image by image through decoding and resizing: `images`, `answers` (one of an
     image, a pixel or an object), `changed`, `fraction` and `tolerance`, `largest_difference` of probabilities,
     `largest_shift` of edges in pixels (None without boxes), and `gray_levels`, how far the inputs are apart on average
-    and at most since the run decodes JPEGs smaller. ``speed`` has `threads`, `torch_precision`, `processor`, and for
+    and at most since the run decodes JPEGs smaller, and `view_pixels`, the most pixels of an image as a network sees it
+    that takes any size. ``speed`` has `threads`, `torch_precision`, `processor`, and for
     each of its `batches` the medians in milliseconds: `batch`, `torch`, `export`, `ratio`. ``quantization`` is empty
-    unless int8 was asked for: `images`, `drop` and `class_drop` in points, `gain` in speed, `kept` (whether the file is
-    int8), `reason`, `left_in_float` (layers), `attempts`. Of a file for PyTorch parity and speed are empty.
+    unless int8 was asked for: `images` for the ranges, `seconds` that it took, and `attempts`, of the last of which all
+    is there again: `kept` (whether the file is int8), `reason`, `left_in_float` (layers), and unless the processor
+    refused it `drop` of the headline metric, `class_drop` of the `class` that falls most, in points, `gain` in speed of
+    one image, and `milliseconds`, for each `batch` those of `int8` and of the `baseline`, the export in higher
+    precision. Of a file for PyTorch parity and speed are empty.
 
     ``notes`` are sentences on what the graph does not do exactly as the run. ``versions`` are those of the libraries
     that wrote it; ``files`` the digests of the folder's other files by name.
@@ -110,6 +117,15 @@ class ExportCard:
 def is_export(folder: Path) -> bool:
     """Whether a folder holds an exported network; what is in it may still be damaged."""
     return is_file(folder / CARD)
+
+
+def check_run_or_export(folder: Path) -> None:
+    """Raise `RunError` where there is nothing at all that could be a run or an export."""
+    if not folder.exists():
+        raise RunError(
+            f"{folder} is not a run, nor an export: there is no such folder; give the one that `convolve train` or "
+            "`convolve export` reported."
+        )
 
 
 def read_card(folder: Path) -> ExportCard:

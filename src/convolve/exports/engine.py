@@ -21,7 +21,7 @@ from convolve import processor
 from convolve.choices import Precision
 from convolve.errors import ExportError, OptionError
 from convolve.exports.card import ExportCard, check_file
-from convolve.untrusted.networks import openvino, read_network, reason_of
+from convolve.untrusted.networks import openvino_core, read_network, reason_of
 from convolve.values import Pixels
 
 Outputs = Mapping[str, npt.NDArray[Any]]
@@ -67,7 +67,7 @@ class Engine:
         if options.threads:
             settings["INFERENCE_NUM_THREADS"] = str(options.threads)
         try:
-            self._network = openvino().Core().compile_model(network, "CPU", settings)
+            self._network = openvino_core().compile_model(network, "CPU", settings)
         except RuntimeError as error:
             raise ExportError(
                 f"{folder} cannot be run by OpenVINO ({reason_of(error)}); export the run again."

@@ -12,45 +12,43 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from convolve import __version__
 from convolve.choices import Fit
-from convolve.datasets.class_colors import MASK_COLORS
 from convolve.errors import ExportError, OptionError
 from convolve.exports.card import ExportCard, write_card
-from convolve.interop.graph_operations import Steps, View
+from convolve.exports.foreign_answers import TASKS, Given, guess_task
+from convolve.interop.graph_operations import Steps
 from convolve.interop.openvino import OpenVinoOperations
-from convolve.untrusted.networks import openvino, read_network
+from convolve.untrusted.networks import openvino, openvino_core, read_network
 from convolve.values import Preprocessing
 
 SUFFIXES: Final = (".onnx", ".tflite", ".pb", ".xml")
 """How the names of files end that OpenVINO reads."""
 MAIN: Final = "network.xml"
-_BACKGROUND: Final = "background"
-_PASSED: Final = {"Convert", "FakeQuantize", "Reshape", "Squeeze", "Unsqueeze", "Transpose"}
-"""Operations after the last layer that leave the order of scores as it is."""
 _WEIGHTS: Final = ("f32", "f16", "bf16", "i8", "u8", "i4", "u4")
 """Types of numbers that weights are stored in; those of shapes and positions are wider."""
-_COLORS: Final = 3
 _LARGEST_SIDE: Final = 2**14
 
 
 @dataclass(frozen=True)
 class ForeignOptions:
-    """What a file does not say: the task, the names of the ``classes``; what is subtracted from pixels from 0 to 255,
-    and what they are multiplied by then, one number or one for each channel, in the order of the network's channels;
-    whether blue comes first in it; the input's ``size`` (height, width) where the file leaves it open.
+    """What a file does not say: the task (None: to classify, where the file itself gives probabilities of classes, or
+    to find COCO's points, where it gives as many), the names of the ``classes``; what is subtracted from pixels from 0
+    to 255, and what they are multiplied by then, one number or one for each channel, in the order of the network's
+    channels; whether blue comes first in it; how images are fitted, if not as the task does; the input's ``size``
+    (height, width) where the file leaves it open.
     """
 
-    task: Literal["classify", "segment"]
+    task: str | None
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     bgr: bool = False
-    fit: Fit = "stretch"
+    fit: Fit | None = None
     size: tuple[int, int] | None = None
 
 
@@ -79,7 +77,8 @@ def wrap_foreign(file: Path, folder: Path, options: ForeignOptions) -> ExportCar
         raise ExportError(f"{folder} exists already; choose another --out, or remove it.")
     network = _read(file)
     taken = _input_of(file, network, options)
-    preprocessing = _preprocessing(file, taken, options)
+    task = options.task or guess_task(network)
+    preprocessing = _preprocessing(file, taken, options, options.fit or TASKS[task].fit)
     macs, parameters = _costs(network, taken)
     quantized = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
     most = _most_images(network, taken)
@@ -89,12 +88,15 @@ def wrap_foreign(file: Path, folder: Path, options: ForeignOptions) -> ExportCar
     view = steps.view(images)
     (given,) = network.get_parameters()
     given.output(0).replace(_network_input(steps, steps.normalized(images, view), taken, options.bgr).output(0))
-    answers, classes, notes = _ANSWERS[options.task](_Given(file, network, steps, view), options)
+    answers = TASKS[task].answers(Given(file, network, steps, view), options)
+    notes = answers.notes
+    if len(options.classes) > len(answers.state["classes"]):
+        notes = (*notes, f"The first name of --classes, '{options.classes[0]}', names none of the file's scores.")
     folder.mkdir(parents=True, exist_ok=True)
-    openvino().save_model(_graph(answers, images), folder / MAIN, compress_to_fp16=False)
+    openvino().save_model(_graph(answers.outputs, images), folder / MAIN, compress_to_fp16=False)
     card = ExportCard(
         convolve=__version__,
-        task=options.task,
+        task=task,
         network=file.stem,
         title=file.name,
         paper="",
@@ -104,111 +106,13 @@ def wrap_foreign(file: Path, folder: Path, options: ForeignOptions) -> ExportCar
         engine="openvino",
         precision="int8" if quantized else "fp32",
         main=MAIN,
-        state=_STATES[options.task](classes),
+        state=answers.state,
         source={"file": file.name},
         notes=notes,
         versions={"convolve": __version__, "openvino": openvino().__version__},
     )
     write_card(folder, card)
     return card
-
-
-@dataclass(frozen=True)
-class _Given:
-    """A file's network with the steps before it, and how images lie in its input."""
-
-    file: Path
-    network: Any
-    steps: Steps
-    view: View
-
-    def scores(self) -> Any:
-        """The one output, as it is before a last step to 8 bits. Raises `ExportError`."""
-        results = self.network.get_results()
-        if len(results) != 1:
-            names = ", ".join(sorted(each.get_any_name() for each in self.network.outputs))
-            raise ExportError(
-                f"{self.file} has {len(results)} outputs ({names}), and a network of this kind has one; cut it down to "
-                "its scores in the program that wrote it."
-            )
-        source = results[0].input_value(0)
-        node = source.get_node()
-        if node.get_type_name() != "Convert" or not node.input_value(0).get_element_type().is_real():
-            return source
-        before = node.input_value(0).get_node()
-        return before.input_value(0) if before.get_type_name() == "FakeQuantize" else node.input_value(0)
-
-
-_Answers = tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]
-"""What leaves the graph by name, the classes, and sentences on what was assumed."""
-
-
-def _probabilities(given: _Given, options: ForeignOptions) -> _Answers:
-    """(N, classes) of the file's scores. Raises `ExportError`."""
-    ops, scores = openvino().opset15, given.scores()
-    shape = scores.get_partial_shape()
-    sides = [shape[axis] for axis in range(1, len(shape))]
-    count = math.prod(side.get_length() for side in sides) if sides and all(side.is_static for side in sides) else 0
-    if count < 2 or max(side.get_length() for side in sides) != count:
-        raise ExportError(
-            f"{given.file} gives {shape} numbers, and no score for each of two or more classes; "
-            "--task segment takes scores of each pixel."
-        )
-    classes = _names(given.file, options.classes, count)
-    flat = ops.reshape(scores, ops.constant(np.array([-1, count])), special_zero=False)
-    if _is_softmax(scores):
-        return {"probabilities": flat}, classes, ()
-    note = "The file gives plain scores; the export makes probabilities of them by softmax."
-    return {"probabilities": ops.softmax(flat, 1)}, classes, (note,)
-
-
-def _pixel_classes(given: _Given, options: ForeignOptions) -> _Answers:
-    """The class of each pixel of the images, and its probability where the file has scores. Raises `ExportError`."""
-    ops, scores = openvino().opset15, given.scores()
-    if given.steps.preprocessing.fit != "stretch":
-        raise OptionError(f"The pixels of {given.file} can only be laid over whole images; use --fit stretch.")
-    shape = scores.get_partial_shape()
-    sides = [shape[axis].get_length() if shape[axis].is_static else -1 for axis in range(len(shape))]
-    own = given.steps.do.join([given.view.own.height, given.view.own.width])
-    sizes: dict[str, Any] = {"coordinate_transformation_mode": "half_pixel", "axes": ops.constant([2, 3])}
-    if not scores.get_element_type().is_real():
-        squeezed = [axis for axis in range(1, len(sides)) if sides[axis] == 1]
-        maps = ops.squeeze(scores, ops.constant(np.array(squeezed))) if len(sides) == 4 and squeezed else scores
-        if len(maps.get_output_partial_shape(0) if maps is not scores else shape) != 3:
-            raise ExportError(f"{given.file} gives {shape} numbers, and no class for each pixel.")
-        maps = ops.unsqueeze(ops.convert(maps, "f32"), ops.constant([1]))
-        large = ops.interpolate(maps, own, "nearest", "sizes", nearest_mode="round_prefer_floor", **sizes)
-        classes = ops.convert(ops.squeeze(large, ops.constant([1])), "u8")
-        return {"classes": classes}, _names(given.file, options.classes, _compared(given.file, scores, options)), ()
-    axis = _class_axis(given.file, sides, options)
-    if math.prod(sides[1:]) == sides[axis]:
-        raise ExportError(f"{given.file} gives {shape} numbers for a whole image, and none for its pixels.")
-    order = [0, axis, *(other for other in (1, 2, 3) if other != axis)]
-    maps = ops.transpose(scores, ops.constant(np.array(order)))
-    probabilities = maps if _is_softmax(scores) else ops.softmax(maps, 1)
-    found, confidence = given.steps.most_likely_classes(probabilities, given.view, "uint8")
-    names = _names(given.file, options.classes, sides[axis])
-    if sides[axis] == _COLORS and not options.classes and probabilities is not maps:
-        raise ExportError(
-            f"{given.file} gives three numbers for each pixel, which may be the colors of an image; if they are scores "
-            "of classes, name these with --classes FILE."
-        )
-    return {"classes": found, "confidence": confidence}, names, ()
-
-
-_ANSWERS: Final = {"classify": _probabilities, "segment": _pixel_classes}
-
-
-def _classifier_state(classes: tuple[str, ...]) -> dict[str, Any]:
-    confidence = {"temperature": 1.0, "reject": None}
-    return {"classes": list(classes), "multi_label": False, "confidence": confidence}
-
-
-def _segmentation_state(classes: tuple[str, ...]) -> dict[str, Any]:
-    return {"classes": list(classes), "colors": [list(color) for color in MASK_COLORS[: len(classes)]]}
-
-
-_STATES: Final = {"classify": _classifier_state, "segment": _segmentation_state}
 
 
 def _read(file: Path) -> Any:
@@ -244,25 +148,23 @@ def _input_of(file: Path, network: Any, options: ForeignOptions) -> _Input:
     return _Input(last, channels, height, width, kind.to_string() == "u8")
 
 
-def _preprocessing(file: Path, taken: _Input, options: ForeignOptions) -> Preprocessing:
+def _preprocessing(file: Path, taken: _Input, options: ForeignOptions, fit: Fit) -> Preprocessing:
     """As a run has it: of RGB pixels from 0 to 1. Raises `OptionError`."""
     if taken.eight_bits and (options.mean or options.scale):
         raise OptionError(f"{file} takes pixels as they are, in 8 bits; omit --mean and --scale.")
     if options.bgr and taken.channels == 1:
         raise OptionError(f"{file} takes gray images; omit --bgr.")
-    if options.fit == "tiles":
+    if fit == "tiles":
         raise OptionError("The network of another program sees whole images; use --fit stretch, crop or letterbox.")
     mean = _each("mean", options.mean or (0.0,), taken.channels)
     scale = _each("scale", options.scale or (1.0,), taken.channels)
-    if not all(0 < abs(value) < math.inf for value in scale) or not all(map(math.isfinite, mean)):
-        raise OptionError("scale cannot be 0, and mean and scale must be finite numbers.")
-    if not all(value > 0 for value in scale):
-        raise OptionError("scale cannot be below 0; give what pixels are multiplied by.")
+    if not all(0 < value < math.inf for value in scale) or not all(map(math.isfinite, mean)):
+        raise OptionError("scale cannot be 0 or below, and mean and scale must be finite numbers.")
     means = tuple(value / 255 for value in mean)
     deviations = tuple(1 / (255 * value) for value in scale)
     if options.bgr:
         means, deviations = means[::-1], deviations[::-1]
-    return Preprocessing(taken.height, taken.width, taken.channels, options.fit, means, deviations)
+    return Preprocessing(taken.height, taken.width, taken.channels, fit, means, deviations)
 
 
 def _each(name: str, values: tuple[float, ...], channels: int) -> tuple[float, ...]:
@@ -299,8 +201,7 @@ def _most_images(network: Any, taken: _Input) -> int:
 
 
 def _run(network: Any, images: Any) -> list[Any]:
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    found = openvino().Core().compile_model(network, "CPU", settings)([images])
+    found = openvino_core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([images])
     return [np.array(found[index], dtype=np.float64) for index in range(len(network.outputs))]
 
 
@@ -347,52 +248,3 @@ def _graph(answers: Mapping[str, Any], images: Any) -> Any:
         output.set_names({name})
         results.append(openvino().opset15.result(output, name=name))
     return openvino().Model(results, [images], "convolve")
-
-
-def _last_operation(output: Any) -> Any:
-    """The operation that made the scores what they are."""
-    node = output.get_node()
-    while node.get_type_name() in _PASSED:
-        node = node.input_value(0).get_node()
-    return node
-
-
-def _is_softmax(output: Any) -> bool:
-    return bool(_last_operation(output).get_type_name() == "Softmax")
-
-
-def _compared(file: Path, classes: Any, options: ForeignOptions) -> int:
-    """How many scores the file itself has found the largest of, else how many names there are. Raises `OptionError`."""
-    node = _last_operation(classes)
-    if node.get_type_name() == "TopK":
-        shape, axis = node.input_value(0).get_partial_shape(), int(node.get_attributes()["axis"])
-        if shape.rank.is_static and shape[axis].is_static:
-            return int(shape[axis].get_length())
-    if not options.classes:
-        raise OptionError(f"{file} does not say how many classes it has; name them with --classes FILE.")
-    return len(options.classes)
-
-
-def _class_axis(file: Path, sides: list[int], options: ForeignOptions) -> int:
-    """Where the classes are in scores of four axes. Raises `ExportError`."""
-    fitting = [axis for axis in (1, 3) if len(sides) == 4 and sides[axis] > 1]
-    if options.classes:
-        fitting = [axis for axis in fitting if sides[axis] == len(options.classes)] or fitting
-    if not fitting:
-        raise ExportError(f"{file} gives scores of {sides} axes, and none for the classes of each pixel.")
-    return min(fitting, key=lambda axis: sides[axis])
-
-
-def _names(file: Path, classes: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """The classes' names: those given, with TensorFlow's background first where it is missing, without it where it is
-    one too many, and their numbers where several have one name; else numbers. Raises `OptionError`.
-    """
-    names = classes or tuple(map(str, range(count)))
-    if len(names) == count + 1 and names[0] == _BACKGROUND:
-        names = names[1:]
-    if len(names) == count - 1 and _BACKGROUND not in names:
-        names = (_BACKGROUND, *names)
-    if len(names) != count:
-        raise OptionError(f"{file} gives {count:,} scores, but --classes has {len(names):,} names; give as many.")
-    times = {name: names.count(name) for name in set(names)}
-    return tuple(name if times[name] == 1 else f"{name} ({number})" for number, name in enumerate(names))

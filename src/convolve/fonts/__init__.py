@@ -82,13 +82,13 @@ def embedded_font_css(text: str) -> str:
 
     The font is named by `FAMILY`, is used for Hangul only, and is the same to the byte for the same characters.
     """
-    letters = {ord(letter) for letter in text if _is_hangul(letter)}
+    letters = {ord(letter) for letter in set(text) if _is_hangul(letter)}
     if not letters:
         return ""
     from fontTools import subset
 
     # Browsers compose conjoining jamo, so the syllables that these make up belong to the text too.
-    letters |= {ord(letter) for letter in unicodedata.normalize("NFC", text) if _is_hangul(letter)}
+    letters |= {ord(letter) for letter in set(unicodedata.normalize("NFC", text)) if _is_hangul(letter)}
     options = subset.Options(flavor="woff", hinting=False, layout_features=[], name_IDs=[0, 1, 2, 4, 6, 13])
     with subset.load_font(str(PATH), options) as font:
         subsetter = subset.Subsetter(options)

@@ -121,3 +121,50 @@ def _matrices(w: Array, columns: Array) -> tuple[Array, Array]:
         )
     filters = w.reshape(groups, len(w) // groups, -1)
     return filters, columns.reshape(len(columns), groups, filters.shape[2], -1)
+
+
+class TransposedConvolutionCache(NamedTuple):
+    """The input ``x``, the kernels ``w`` and how they slid."""
+
+    x: Array
+    w: Array
+    sliding: Sliding
+
+
+def transposed_convolution_forward(
+    x: Array, w: Array, b: Array, sliding: Sliding = UNIT
+) -> tuple[Array, TransposedConvolutionCache]:
+    """``x`` (N, C, *size), w (filters, C, *kernel), b (filters,) to y (N, filters, *output): each value of x stamps w,
+    times itself, onto y, and stamps that overlap add up. Slides "Deconvolution"; Long et al. 2015, section 3.3.
+
+    It is the backward pass of a convolution with the same window, taken forward: the padding is cut off from y. Along
+    each axis the output has S (H - 1) + D (FH - 1) + 1 - 2P values. Raises `ValueError` where nothing is left of it.
+    """
+    sides = zip(x.shape[2:], w.shape[2:], strict=True)
+    output = [transposed_size(side, taps, sliding) for side, taps in sides]
+    rank = len(output)
+    stamps = np.moveaxis(np.tensordot(w, x, (1, 1)), rank + 1, 0)
+    y = col2im(np.ascontiguousarray(stamps), (len(x), len(w), *output), sliding)
+    return y + b.reshape(-1, *[1] * rank), TransposedConvolutionCache(x, w, sliding)
+
+
+def transposed_convolution_backward(dy: Array, cache: TransposedConvolutionCache) -> tuple[Array, Array, Array]:
+    """``dy`` (N, filters, *output) to dx, dw and db: dx is the ordinary convolution of dy with w."""
+    x, w, sliding = cache
+    rank = x.ndim - 2
+    kernel, positions = range(2, 2 + rank), range(2 + rank, 2 + 2 * rank)
+    windows = im2col(dy, w.shape[2:], sliding)  # (N, filters, *kernel, *size)
+    dx = np.tensordot(windows, w, ((1, *kernel), (0, *kernel)))  # (N, *size, C)
+    dw = np.tensordot(windows, x, ((0, *positions), (0, *kernel)))  # (filters, *kernel, C)
+    return np.moveaxis(dx, -1, 1), np.moveaxis(dw, -1, 1), dy.sum((0, *kernel))
+
+
+def transposed_size(size: int, kernel: int, sliding: Sliding) -> int:
+    """S (H - 1) + D (FH - 1) + 1 - 2P, one side of a transposed convolution's output. Raises `ValueError` below 1."""
+    output = sliding.stride * (size - 1) + sliding.extent(kernel) - 2 * sliding.padding
+    if output < 1:
+        raise ValueError(
+            f"A padding of {sliding.padding} cuts off all of the {output + 2 * sliding.padding} values of the output; "
+            "take less."
+        )
+    return output

@@ -76,6 +76,18 @@ def average_pool_backward(dy: Array, cache: AveragePoolCache) -> Array:
     return dx
 
 
+def global_average_pool_forward(x: Array) -> tuple[Array, tuple[int, ...]]:
+    """``x`` (N, C, *size) to y (N, C): the mean of each map. Slides "Global Average Pooling"; Lin et al. 2014."""
+    return x.mean(tuple(range(2, x.ndim))), x.shape
+
+
+def global_average_pool_backward(dy: Array, cache: tuple[int, ...]) -> Array:
+    """Each of a map's m values gets δ/m."""
+    shape = cache
+    part = dy / np.asarray(np.prod(shape[2:]), dy.dtype)
+    return np.broadcast_to(part.reshape(*shape[:2], *[1] * (len(shape) - 2)), shape).copy()
+
+
 def _taps(shape: tuple[int, ...], size: int, stride: int) -> Iterator[Index]:
     """For each offset inside the window, in reading order, its index in the input over all windows."""
     sliding = Sliding(stride)

@@ -29,8 +29,8 @@ _Layer = Mapping[str, Tensor]
 """A layer's values by name, in the order of the file."""
 
 
-def darknet_state(network: Network, numbers: Tensor) -> dict[str, Tensor]:
-    """The numbers (N,) of a file under a network's own names: all of its layers, or the first ones if the file ends
+def darknet_state(network: Network, numbers: Tensor, file: str) -> dict[str, Tensor]:
+    """The numbers (N,) of a ``file`` under a network's own names: all of its layers, or the first ones if the file ends
     with one. Other buffers, such as anchors, are the network's own.
 
     Where the file is for another number of classes, the layers that give their scores have other shapes than the
@@ -40,18 +40,20 @@ def darknet_state(network: Network, numbers: Tensor) -> dict[str, Tensor]:
     own = _layers(network)
     held = {name for layer in own for name in layer}
     state = {name: value for name, value in network.state_dict().items() if name not in held}
-    values = {name: value for layer in _fitting_layers(network, own, len(numbers)) for name, value in layer.items()}
+    values = {
+        name: value for layer in _fitting_layers(network, own, len(numbers), file) for name, value in layer.items()
+    }
     parts = torch.split(numbers, [value.numel() for value in values.values()])
     state |= {name: part.view(value.shape) for (name, value), part in zip(values.items(), parts, strict=True)}
     for name, value in state.items():
         if name.endswith(".running_var") and (value < 0).any():
-            raise WeightsError(f"The file would give '{name}' negative variances; it belongs to another network.")
+            raise WeightsError(f"{file} would give '{name}' negative variances; it belongs to another network.")
     return state
 
 
-def load_numbers(network: Network, numbers: Tensor) -> str:
-    """Load what fits of the numbers of a file, and say what that is. Raises `WeightsError`."""
-    state = darknet_state(network, numbers)
+def load_numbers(network: Network, numbers: Tensor, file: str) -> str:
+    """Load what fits of the numbers of a ``file``, and say what that is. Raises `WeightsError`."""
+    state = darknet_state(network, numbers, file)
     initialized = load_weights(network, state, partial=True)
     if not initialized:
         return ALL_FIT
@@ -66,7 +68,7 @@ def preprocessing_of(card: Card) -> Preprocessing:
     return Preprocessing(height, width, channels, "stretch", (0.0,) * channels, (1.0,) * channels)
 
 
-def _fitting_layers(network: Network, own: Sequence[_Layer], count: int) -> Sequence[_Layer]:
+def _fitting_layers(network: Network, own: Sequence[_Layer], count: int, file: str) -> Sequence[_Layer]:
     """The layers that have ``count`` numbers: all of the network's or of its classifier's, for some number of classes,
     or else the first ones.
     """
@@ -80,7 +82,7 @@ def _fitting_layers(network: Network, own: Sequence[_Layer], count: int) -> Sequ
         if count in ends:
             return layers[: ends.index(count) + 1]
     raise WeightsError(
-        f"The file holds {count:,} numbers, and the {len(own)} layers of {network.card.name} have "
+        f"{file} holds {count:,} numbers, and the {len(own)} layers of {network.card.name} have "
         f"{_numbers_in(own):,}; it belongs to another network, or is cut short."
     )
 

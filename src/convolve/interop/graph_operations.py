@@ -84,16 +84,18 @@ class GraphOperations(Protocol):
         """The same numbers in a shape (K,) int64, in which -1 is what remains."""
         ...
 
-    def mean(self, value: Value, axes: Sequence[int]) -> Value:
-        """The mean over some axes, which are gone then."""
-        ...
-
     def maximum(self, value: Value, axis: int) -> tuple[Value, Value]:
         """The largest along an axis, which is gone then, and its index (int64): the first where several are equal."""
         ...
 
     def resize(self, value: Value, height: Value, width: Value) -> Value:
         """(N, C, H, W) resized linearly, between the centers of pixels and without a look at any others."""
+        ...
+
+    def shrink(self, value: Value, height: Value, width: Value, block: Value) -> Value:
+        """(N, C, H, W) to the means of ``height`` times ``width`` squares whose sides have ``block`` pixels, (1,) each,
+        into which it is resized before.
+        """
         ...
 
     def part(self, value: Value, begins: Value, ends: Value, axes: Sequence[int]) -> Value:
@@ -171,10 +173,7 @@ class Steps:
         """What the network takes, (N, C, height, width) float32, of images (N, H, W, C) uint8."""
         do, channels = self.do, self.preprocessing.channels
         pixels = do.cast(do.transpose(images, (0, 3, 1, 2)), "float32")
-        blocks = self._blocks(view)
-        pixels = do.resize(pixels, do.multiply(view.small.height, blocks), do.multiply(view.small.width, blocks))
-        cut = do.join([do.integers(-1, channels), view.small.height, blocks, view.small.width, blocks])
-        pixels = do.mean(do.reshape(pixels, cut), (3, 5))
+        pixels = do.shrink(pixels, view.small.height, view.small.width, self._block(view))
         if self.preprocessing.fit == "crop":
             pixels = do.part(pixels, *self._corners(view.top, view.left, view.crop))
         pixels = do.resize(pixels, view.filled.height, view.filled.width)
@@ -183,8 +182,8 @@ class Steps:
             padding = [float(round(255 * value)) for value in self.preprocessing.mean]
             pixels = self._padded(do.subtract(pixels, self._colors(padding)), view)
         scales = [1 / (255 * deviation) for deviation in self.preprocessing.std]
-        means = zip(padding, self.preprocessing.mean, self.preprocessing.std, strict=True)
-        shifts = [(color / 255 - mean) / deviation for color, mean, deviation in means]
+        colors = zip(padding, self.preprocessing.mean, self.preprocessing.std, strict=True)
+        shifts = [(color / 255 - mean) / deviation for color, mean, deviation in colors]
         return do.add(do.multiply(pixels, self._colors(scales)), self._colors(shifts))
 
     def most_likely_classes(self, probabilities: Value, view: View, kind: Kind) -> tuple[Value, Value]:
@@ -200,6 +199,20 @@ class Steps:
     def in_images(self, boxes: Value, view: View) -> Value:
         """(K, 4) boxes in pixels of the input in those of the images, clipped to these."""
         do = self.do
+        scales, shifts, ends = self._to_images(view)
+        moved = do.add(do.multiply(boxes, do.join(scales * 2)), do.join(shifts * 2))
+        return do.least(do.greatest(moved, do.floats([0.0], [1])), do.join(ends * 2))
+
+    def points_in_images(self, points: Value, view: View) -> Value:
+        """(…, 2) points in pixels of the input in those of the images."""
+        scales, shifts, _ = self._to_images(view)
+        return self.do.add(self.do.multiply(points, self.do.join(scales)), self.do.join(shifts))
+
+    def _to_images(self, view: View) -> tuple[list[Value], list[Value], list[Value]]:
+        """Across and down: what coordinates in the input are multiplied by and what is then added to them, to be those
+        of the images, and where these end.
+        """
+        do = self.do
         across = (view.own.width, view.small.width, view.crop.width, view.filled.width, view.left, view.offset_x)
         down = (view.own.height, view.small.height, view.crop.height, view.filled.height, view.top, view.offset_y)
         scales, shifts, ends = [], [], []
@@ -209,8 +222,7 @@ class Steps:
             scales.append(do.multiply(to_own, do.divide(crop, filled)))
             shifts.append(do.subtract(do.multiply(to_own, start), do.multiply(scales[-1], offset)))
             ends.append(own)
-        moved = do.add(do.multiply(boxes, do.join(scales * 2)), do.join(shifts * 2))
-        return do.least(do.greatest(moved, do.floats([0.0], [1])), do.join(ends * 2))
+        return scales, shifts, ends
 
     def _own(self, images: Value) -> Size:
         return Size(self.do.side(images, 1), self.do.side(images, 2))
@@ -245,8 +257,8 @@ class Steps:
         wide = self._choose_size(own.width, goal.width, own, inside)
         return self._choose_size(own.height, goal.height, wide, inside)
 
-    def _blocks(self, view: View) -> Value:
-        """(1,) how many pixels a side the blocks have that are averaged; see `datasets.preprocess.resize_for_cache`."""
+    def _block(self, view: View) -> Value:
+        """(1,) the side in pixels of the squares that are averaged; see `datasets.preprocess.resize_for_cache`."""
         do, one = self.do, self.do.integers(1)
         down = self._rounded(view.own.height, one, view.small.height)
         across = self._rounded(view.own.width, one, view.small.width)

@@ -6,8 +6,9 @@ import contextlib
 import io
 import json
 import logging
+import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -101,10 +102,6 @@ class OnnxOperations:
         """The same numbers in a shape (K,) int64, in which -1 is what remains."""
         return self._node("Reshape", value, shape)
 
-    def mean(self, value: Value, axes: Sequence[int]) -> Value:
-        """The mean over some axes, which are gone then."""
-        return self._node("ReduceMean", value, self.integers(*axes), keepdims=0)
-
     def maximum(self, value: Value, axis: int) -> tuple[Value, Value]:
         """The largest along an axis, which is gone then, and its index (int64): the first where several are equal."""
         largest = self._node("ReduceMax", value, self.integers(axis), keepdims=0)
@@ -115,6 +112,15 @@ class OnnxOperations:
         sizes = self.join([height, width])
         options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel", "axes": [2, 3]}
         return self._node("Resize", value, "", "", sizes, **options)
+
+    def shrink(self, value: Value, height: Value, width: Value, block: Value) -> Value:
+        """(N, C, H, W) to the means of ``height`` times ``width`` squares whose sides have ``block`` pixels, (1,) each,
+        into which it is resized before.
+        """
+        resized = self.resize(value, self.multiply(height, block), self.multiply(width, block))
+        images = self._node("Shape", value, start=0, end=2)
+        squares = self.reshape(resized, self.join([images, height, block, width, block]))
+        return self._node("ReduceMean", squares, self.integers(3, 5), keepdims=0)
 
     def part(self, value: Value, begins: Value, ends: Value, axes: Sequence[int]) -> Value:
         """The part of a value between two positions on each of some axes."""
@@ -194,6 +200,21 @@ def class_metadata(classes: Sequence[str], task: str) -> dict[str, str]:
     return {"task": task, "classes": json.dumps(list(classes), ensure_ascii=False)}
 
 
+def _size_arithmetic() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """Arithmetic of sizes in ONNX's operations: the exporter rounds a negative quotient toward zero, and knows no
+    remainder by a size. `Mod` has the sign of the divisor, as Python's.
+    """
+    do: Any = getattr(load_library("onnxscript"), f"opset{OPSET}")
+
+    def round_down(dividend: Any, divisor: Any) -> Any:
+        return do.Div(do.Sub(dividend, do.Mod(dividend, divisor)), divisor)
+
+    def remainder(dividend: Any, divisor: Any) -> Any:
+        return do.Mod(dividend, divisor)
+
+    return {operator.floordiv: round_down, torch.ops.aten.remainder.Scalar: remainder}
+
+
 def _rename(nodes: Sequence[Any], names: Mapping[str, str]) -> None:
     """Call tensors by other names wherever they occur."""
     for node in nodes:
@@ -203,7 +224,6 @@ def _rename(nodes: Sequence[Any], names: Mapping[str, str]) -> None:
 
 def _network(part: Exportable, preprocessing: Preprocessing) -> Any:
     """The module alone, as PyTorch's exporter writes it."""
-    load_library("onnxscript")
     program = trace_program(part, preprocessing)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -211,7 +231,9 @@ def _network(part: Exportable, preprocessing: Preprocessing) -> Any:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            exported: Any = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+            exported: Any = torch.onnx.export(
+                program, dynamo=True, opset_version=OPSET, verbose=False, custom_translation_table=_size_arithmetic()
+            )
     except Exception as error:  # the exporter raises anything
         first = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise ExportError(f"The network has no form in ONNX ({first}); use --to openvino.") from error

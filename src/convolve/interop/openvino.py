@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -20,12 +21,16 @@ from convolve.interop.exportable import Exportable
 from convolve.interop.graph_operations import Kind, Steps, Value
 from convolve.interop.libraries import load_library
 from convolve.interop.programs import trace_program
+from convolve.untrusted.networks import openvino_core
 from convolve.values import Floats, Pixels, Preprocessing
 
 _KINDS: Final[Mapping[Kind, str]] = {"float32": "f32", "int64": "i64", "int32": "i32", "uint8": "u8"}
 _SCORES_OF_ONE_CLASS = 1
 _WEIGHTED: Final = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
-"""The kinds of layers that are worth 8 bits."""
+"""The kinds of layers whose weights are in 8 bits as well."""
+_PASSING: Final = ("Concat", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+"""The kinds of operations that give the numbers they take, and so have no error of their own in 8 bits."""
+_TINY: Final = 1e-12
 
 
 @final
@@ -96,10 +101,6 @@ class OpenVinoOperations:
         """The same numbers in a shape (K,) int64, in which -1 is what remains."""
         return self._ops.reshape(value, shape, special_zero=False)
 
-    def mean(self, value: Value, axes: Sequence[int]) -> Value:
-        """The mean over some axes, which are gone then."""
-        return self._ops.reduce_mean(value, self.integers(*axes), keep_dims=False)
-
     def maximum(self, value: Value, axis: int) -> tuple[Value, Value]:
         """The largest along an axis, which is gone then, and its index (int64): the first where several are equal."""
         found = self._ops.topk(value, self._ops.constant(1), axis, "max", "value", "i64", stable=True)
@@ -116,6 +117,25 @@ class OpenVinoOperations:
             coordinate_transformation_mode="half_pixel",
             axes=self.integers(2, 3),
         )
+
+    def shrink(self, value: Value, height: Value, width: Value, block: Value) -> Value:
+        """(N, C, H, W) to the means of ``height`` times ``width`` squares whose sides have ``block`` pixels, (1,) each,
+        into which it is resized before.
+
+        A mean over both axes at once, or over the last one, is slow code here: it takes a tenth of a ResNet-50's time.
+        """
+        ops, one, rest = self._ops, self.integers(1), self.integers(-1)
+        images = ops.gather(ops.shape_of(value, "i64"), self.integers(0, 1), ops.constant(0))
+        resized = self.resize(value, self.multiply(height, block), self.multiply(width, block))
+        rows = self.reshape(resized, self.join([rest, block, self.multiply(width, block)]))
+        parts = self.reshape(ops.reduce_mean(rows, one, keep_dims=False), self.join([rest, width, block]))
+        sums = ops.matmul(
+            parts,
+            ops.broadcast(self.floats([1.0], [1, 1]), self.join([block, one])),
+            transpose_a=False,
+            transpose_b=False,
+        )
+        return self.divide(self.reshape(sums, self.join([images, height, width])), self.cast(block, "float32"))
 
     def part(self, value: Value, begins: Value, ends: Value, axes: Sequence[int]) -> Value:
         """The part of a value between two positions on each of some axes."""
@@ -163,7 +183,11 @@ def add_steps(network: Any, part: Exportable, preprocessing: Preprocessing) -> A
     images.output(0).set_names({"images"})
     view = steps.whole_view(images) if part.any_size else steps.view(images)
     (given,) = network.get_parameters()
-    given.output(0).replace(steps.normalized(images, view).output(0))
+    # Steps on a gray image leave the number of channels open, and then OpenVINO has no pooling in 8 bits.
+    size = (0, 0) if part.any_size else (preprocessing.height, preprocessing.width)
+    shape = openvino.opset15.constant(np.array([0, preprocessing.channels, *size], np.int64))
+    normalized = openvino.opset15.reshape(steps.normalized(images, view), shape, special_zero=True)
+    given.output(0).replace(normalized.output(0))
     maps = tuple(result.input_value(0) for result in network.get_results())
     results = []
     for name, value in part.finish(steps, maps, view).items():
@@ -173,32 +197,83 @@ def add_steps(network: Any, part: Exportable, preprocessing: Preprocessing) -> A
     return openvino.Model(results, [images], "convolve")
 
 
-def quantize_network(network: Any, images: Sequence[Floats], ends_in_float: int) -> tuple[Any, tuple[str, ...]]:
-    """The network in 8 bits, its ranges from normalized images (1, C, H, W), and the names of the layers that were
-    left as they are: so many of the first and of the last ones with weights.
+def quantize_network(network: Any, images: Sequence[Floats], in_float: Sequence[str] = ()) -> Any:
+    """The network in 8 bits, its ranges from normalized images (1, C, H, W), and the operations of some names as they
+    are.
     """
     nncf = load_library("nncf")
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    layers = [node.get_friendly_name() for node in network.get_ordered_ops() if node.get_type_name() in _WEIGHTED]
-    left = (*layers[:ends_in_float], *layers[-ends_in_float:]) if ends_in_float else ()
     with contextlib.redirect_stdout(io.StringIO()):
-        quantized = nncf.quantize(
+        return nncf.quantize(
             network.clone(),
             nncf.Dataset(list(images)),
             subset_size=len(images),
-            ignored_scope=nncf.IgnoredScope(names=list(dict.fromkeys(left))) if left else None,
+            ignored_scope=nncf.IgnoredScope(names=list(in_float)) if in_float else None,
         )
-    return quantized, tuple(dict.fromkeys(left))
+
+
+def quantization_errors(network: Any, quantized: Any, images: Sequence[Floats]) -> dict[str, float]:
+    """How far each operation that is in 8 bits in ``quantized`` moves the network's outputs when it alone is, by its
+    name: the mean square of the difference relative to that of the outputs, over normalized images (1, C, H, W).
+    """
+    exact = _outputs(network, images)
+    errors = {}
+    for operation in quantized.get_ordered_ops():
+        trial = network.clone()
+        if _quantize_alone(trial, operation):
+            pairs = zip(exact, _outputs(trial, images), strict=True)
+            relative = [float(np.mean((one - other) ** 2) / max(np.mean(one**2), _TINY)) for one, other in pairs]
+            errors[str(operation.get_friendly_name())] = sum(relative) / len(relative)
+    return errors
+
+
+def _quantize_alone(network: Any, operation: Any) -> bool:
+    """Put into a network in float what is before one operation of the same network in 8 bits; whether there was any."""
+    name = operation.get_friendly_name()
+    same = [one for one in network.get_ops() if one.get_friendly_name() == name]
+    if operation.get_type_name() in ("FakeQuantize", *_PASSING) or not same:
+        return False
+    found = False
+    for given, other in zip(same[0].inputs(), operation.inputs(), strict=True):
+        quantizer = _quantizer(other.get_source_output().get_node())
+        if quantizer is not None:
+            ends = [quantizer.input_value(number) for number in range(1, 5)]
+            levels = quantizer.get_attributes()["levels"]
+            rounded = load_library("openvino.opset15").fake_quantize(given.get_source_output(), *ends, levels)
+            given.replace_source_output(rounded.output(0))
+            found = True
+    if found and operation.get_type_name() in _WEIGHTED:
+        same[0].input(1).replace_source_output(operation.input_value(1))
+    return found
+
+
+def _quantizer(node: Any) -> Any:
+    """The node that rounds what a node gives to 8 bits, None where there is none."""
+    while node.get_type_name() in _PASSING:
+        node = node.input_value(0).get_node()
+    return node if node.get_type_name() == "FakeQuantize" else None
+
+
+def _outputs(network: Any, images: Sequence[Floats]) -> list[Floats]:
+    """What leaves a network for each of some images, one output after the other, computed in fp32."""
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino_core().compile_model(network, "CPU", hints).create_infer_request()
+    return [np.array(value) for image in images for value in request.infer([image]).values()]
 
 
 def _converted(program: ExportedProgram) -> Any:
     """OpenVINO's graph of a program. Raises `ExportError`.
 
-    The converter has to be asked for: whoever has imported OpenVINO before may have left it out.
+    The converter has to be asked for: whoever has imported OpenVINO before may have left it out. Of the arithmetic of
+    sizes it does not know the least and the greatest, and it rounds a negative quotient toward zero.
     """
     openvino = load_library("openvino")
     extension, ops = load_library("openvino.frontend.pytorch").ConversionExtension, openvino.opset15
-    found = {torch.sym_min: ops.minimum, torch.sym_max: ops.maximum}  # of sizes; OpenVINO does not know them
+
+    def round_down(dividend: Any, divisor: Any) -> Any:
+        return ops.divide(ops.subtract(dividend, ops.floor_mod(dividend, divisor)), divisor)
+
+    found = {torch.sym_min: ops.minimum, torch.sym_max: ops.maximum, operator.floordiv: round_down}
     rules = [
         extension(str(function), lambda node, build=build: build(node.get_input(0), node.get_input(1)).outputs())
         for function, build in found.items()
@@ -224,7 +299,7 @@ class CompiledNetwork:
     def __init__(self, path: Path, precision: Precision | None, threads: int) -> None:
         hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]} if precision else {}
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
-        core = load_library("openvino").Core()
+        core = openvino_core()
         try:
             self._request = core.compile_model(path, "CPU", hints | settings).create_infer_request()
         except RuntimeError as error:
@@ -245,5 +320,5 @@ class CompiledNetwork:
 
 def runs_in_bfloat16() -> bool:
     """Whether OpenVINO computes in bfloat16 on this machine unless it is told not to."""
-    hint = load_library("openvino").Core().get_property("CPU", "INFERENCE_PRECISION_HINT")
+    hint = openvino_core().get_property("CPU", "INFERENCE_PRECISION_HINT")
     return bool(hint.to_string() == "bf16")

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ TWINS = {
 """Our networks, and those of timm that compute the same; torchvision's DenseNet and ResNeXt have the same names."""
 
 _HUB = "https://huggingface.co"
-_FITS: dict[str, Fit] = {"center": "crop", "stretch": "stretch", "border": "letterbox"}
+_FITS: dict[str, Fit] = {"center": "crop", "squash": "stretch", "border": "letterbox"}
 
 
 def download(name: str, listener: Listener = silent) -> tuple[dict[str, Tensor], Preprocessing, str]:
@@ -75,10 +76,21 @@ def download(name: str, listener: Listener = silent) -> tuple[dict[str, Tensor],
             f"The ImageNet weights of timm/{name} cannot be downloaded ({reason}); try again when "
             f"{found.hf_hub_id or found.url} can be reached, or train without them."
         ) from error
+    return network.state_dict(), _preprocessing(found), f"timm/{found.architecture}.{found.tag}"
+
+
+def stated_preprocessing(name: str) -> Preprocessing | None:
+    """What timm says of the input of a network's weights; None where it has none."""
+    from timm.models import get_pretrained_cfg
+
+    found = get_pretrained_cfg(name)
+    return _preprocessing(found) if found and found.has_weights else None
+
+
+def _preprocessing(found: Any) -> Preprocessing:
+    """Of a network's configuration. timm measures accuracy on the central part of an image, which is not stored."""
     channels, height, width = found.input_size
-    fit = _FITS[found.crop_mode]
-    preprocessing = Preprocessing(height, width, channels, fit, tuple(found.mean), tuple(found.std))
-    return network.state_dict(), preprocessing, f"timm/{found.architecture}.{found.tag}"
+    return Preprocessing(height, width, channels, _FITS[found.crop_mode], tuple(found.mean), tuple(found.std))
 
 
 def official_file(name: str) -> OfficialFile | None:

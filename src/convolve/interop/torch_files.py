@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from convolve.errors import ExportError, NetworkError
 from convolve.interop import timm, torchvision
 from convolve.interop.exportable import Exportable
 from convolve.interop.programs import trace_program
+from convolve.layers.design import Design
 from convolve.models import Network
 from convolve.models.foreign import LIBRARIES, library, library_of, own_names
 from convolve.values import Preprocessing
@@ -34,6 +35,8 @@ class Twin:
 
 def find_twin(network: Network) -> Twin | None:
     """The network of torchvision or timm that computes the same; None where there is none."""
+    if network.design != Design():
+        return None
     name, state = network.card.name, network.state_dict()
     inside = library_of(name)
     if inside:
@@ -80,8 +83,14 @@ def twin_difference(twin: Twin, network: Network, preprocessing: Preprocessing) 
 
 
 def program_difference(path: Path, part: Exportable, preprocessing: Preprocessing) -> float:
-    """How far the results of a program that was written are from the module's, relative to the largest of these."""
-    return _difference(torch.export.load(path).module(), part.module, preprocessing)
+    """How far the results of a program that was written are from the module's, relative to the largest of these; where
+    images may be of any size, also for those of an odd size.
+    """
+    program, sizes = torch.export.load(path).module(check_guards=not part.any_size), [preprocessing]
+    if part.any_size:
+        height, width = preprocessing.height, preprocessing.width
+        sizes.append(replace(preprocessing, height=height + height // 2 + 1, width=width + width // 4 + 3))
+    return max(_difference(program, part.module, size) for size in sizes)
 
 
 def check_difference(difference: float | None, what: str) -> None:

@@ -55,7 +55,7 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def key_map(network: Network) -> dict[str, str]:
     """Our names of all parameters and buffers of a VGG or ResNet by their names in torchvision."""
-    modules = _vgg(network) if network.card.name.startswith("vgg") else _resnet(network)
+    modules = _vgg(network) if network.card.name.startswith("vgg") else residual_names(network)
     parts = [key.rpartition(".") for key in network.state_dict()]
     return {f"{modules[module]}.{leaf}": f"{module}.{leaf}" for module, _, leaf in parts}
 
@@ -77,10 +77,15 @@ def download(name: str, listener: Listener = silent, *, newest: bool) -> tuple[d
             f"The ImageNet weights of torchvision/{name} cannot be downloaded ({error}); put {weights.url} into "
             f"{torch_cache()} by hand, or train without them."
         ) from error
-    view = weights.transforms()
+    return state, stated_preprocessing(name, newest=newest), f"torchvision/{name}, {weights.name}"
+
+
+def stated_preprocessing(name: str, *, newest: bool) -> Preprocessing:
+    """What torchvision says of the input of a network's ImageNet weights: the first version, or the ``newest``."""
+    view = _version(name, newest=newest).transforms()
     side = view.crop_size[0]
     mean, std = (_HALF, _HALF) if name in _CENTERED else (tuple(view.mean), tuple(view.std))
-    return state, Preprocessing(side, side, 3, "crop", mean, std), f"torchvision/{name}, {weights.name}"
+    return Preprocessing(side, side, 3, "crop", mean, std)
 
 
 def official_file(name: str, *, newest: bool) -> OfficialFile:
@@ -112,8 +117,8 @@ def _vgg(network: Network) -> dict[str, str]:
     return {layer: f"features.{number}" for number, layer in enumerate(layers)} | dense
 
 
-def _resnet(network: Network) -> dict[str, str]:
-    """There stages are numbered from 1 after the stem, and blocks from 0."""
+def residual_names(network: Network) -> dict[str, str]:
+    """The names in torchvision of a ResNet's layers; its stages are numbered from 1 after the stem, blocks from 0."""
     modules = {"stages.stage1.conv1": "conv1", "stages.stage1.norm1": "bn1", "head.fc": "fc"}
     for number, stage in enumerate(list(network.stages)[1:], 1):
         children = network.stages[stage].named_children()

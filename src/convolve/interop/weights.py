@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convolve import models
 from convolve.errors import WeightsError
-from convolve.interop import darknet, timm, torchvision
+from convolve.interop import darknet, timm, torchvision, torchvision_detectors
 from convolve.interop.official_files import OfficialFile, find_file
 from convolve.models import Network
 from convolve.models.foreign import library, library_of, own_names
@@ -34,6 +35,8 @@ SOURCES = {
     "resnext101": "timm/resnext101_32x4d.gluon_in1k",
 }
 """Networks of ours that have official weights, and where these are from."""
+_OWN_NAMES = ("stages.", "head.", "auxiliary.")
+"""How the names of all tensors of our networks begin."""
 
 
 _NEAR = {
@@ -112,6 +115,45 @@ def imagenet_weights(name: str, listener: Listener = silent) -> Official:
     return Official(*timm.download(inner, listener))
 
 
+@dataclass(frozen=True)
+class Stated:
+    """The preprocessing that is stated for weights, and ``by`` whom."""
+
+    preprocessing: Preprocessing
+    by: str
+
+    @property
+    def remark(self) -> str:
+        """A sentence without its full stop."""
+        return f"mean and standard deviation of the input are those that {self.by}"
+
+
+def stated_preprocessing(name: str, state: Mapping[str, Tensor]) -> Stated | None:
+    """What is stated of the input of weights for a network of a library, or for one of ours that has a twin there; None
+    where nothing is, and for weights under names of ours, which may have been trained in any way.
+    """
+    if all(key.startswith(_OWN_NAMES) for key in state):
+        return None
+    library_name, _, inner = SOURCES.get(name, name).partition("/")
+    if library_of(name) and timm.is_efficientnet_pytorch(state):
+        size = models.card(name).input[1:]
+        return Stated(timm.efficientnet_preprocessing(name, *size), f"EfficientNet-PyTorch has for {inner}")
+    found = None
+    if library_name == "torchvision":
+        found = torchvision.stated_preprocessing(inner, newest=name not in SOURCES)
+    elif library_name == "timm" and importlib.util.find_spec("timm"):
+        found = timm.stated_preprocessing(inner)
+    channels = next((value.shape[1] for value in state.values() if value.ndim == 4), 3)
+    return Stated(found, f"{library_name} states for {inner}") if found and found.channels == channels else None
+
+
+def coco_weights(name: str, listener: Listener = silent) -> Official:
+    """A network's official weights for COCO, downloaded where they are not on this machine. Raises `WeightsError` where
+    there are none or they cannot be downloaded.
+    """
+    return Official(*torchvision_detectors.coco_weights(name, listener))
+
+
 def official_file(name: str) -> OfficialFile | None:
     """The file of a network's official ImageNet weights; None where there is none, or the library that knows it is not
     installed.
@@ -137,6 +179,8 @@ def rename(network: Network, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
     name = network.card.name
     if all(key in network.state_dict() for key in state):
         return state
+    if torchvision_detectors.is_detector(state):
+        return torchvision_detectors.rename(network, state)
     if name in torchvision.TWINS:
         return torchvision.rename(network, state)
     if name in timm.TWINS:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, final
 
+import torch
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
@@ -11,24 +13,24 @@ from convolve.layers.description import Series
 from convolve.targets import BoxTensors
 
 Maps = tuple[Tensor, ...]
-"""What leaves a detection network: one tensor for each scale, before any activation."""
+"""What leaves a detection network: one tensor for each scale, before any activation. A head that scores regions which
+are proposed outside of the network (`Card.proposals`) takes them as one tensor more at the end: (N, R, 4), in pixels of
+the input; one without an area is none."""
 
 
 class Candidates(NamedTuple):
     """All boxes that a network predicts for N images, before any threshold.
 
-    ``boxes`` (N, B, 4) are left, top, right, bottom in pixels of the input, not clipped to it; ``scores`` (N, B, C) lie
-    between 0 and 1, one for each class. Both are float32.
+    ``boxes`` (N, B, 4), or each class's own (N, B, C, 4), are left, top, right, bottom in pixels of the input, not
+    necessarily within it; ``scores`` (N, B, C) lie between 0 and 1, one for each class. Both are float32.
     """
 
     boxes: Tensor
     scores: Tensor
 
 
-class BoxHead(Protocol):
-    """The head of a detection network: a module that turns the maps of the stages among `Network.head_inputs`, and the
-    image's (height, width), into `Maps`.
-    """
+class BoxDecoder(Protocol):
+    """What `Maps` mean."""
 
     @property
     def anchors(self) -> Tensor | None:
@@ -39,14 +41,34 @@ class BoxHead(Protocol):
         """The boxes that the outputs for images of a ``size`` (height, width) mean."""
         ...
 
-    def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
-        """Named scalars, means over the images: `loss`, and its parts. In training mode it may count images."""
-        ...
-
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
         """Adapt the sizes of boxes that it expects to ``sides`` (M, 2), widths and heights in pixels of the input; a
         head without anchors does nothing.
         """
+        ...
+
+
+class BoxHead(BoxDecoder, Protocol):
+    """The head of a detection network: a module that turns the maps of the stages among `Network.head_inputs`, and the
+    image's (height, width), into `Maps`. It is called under the caller's autocast, and computes in float32 what needs
+    it.
+    """
+
+    def loss(
+        self, outputs: Maps, targets: BoxTensors, size: tuple[int, int], random: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Named scalars, means over the images: `loss`, and its parts. In training mode it may count images.
+
+        ``random`` is the source of random numbers in training; without it, what is random is the same each time.
+        """
+        ...
+
+
+class BoxOutput(BoxDecoder, Protocol):
+    """What the maps that leave convolutions mean, in float32, and how wrong they are."""
+
+    def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
+        """Named scalars, means over the images: `loss`, and its parts. In training mode it may count images."""
         ...
 
 
@@ -58,7 +80,7 @@ class ConvolutionalBoxHead(nn.Module):
     of images must be multiples of ``multiple`` pixels.
     """
 
-    def __init__(self, layers: nn.Module, output: BoxHead, multiple: int) -> None:
+    def __init__(self, layers: nn.Module, output: BoxOutput, multiple: int) -> None:
         super().__init__()
         self.layers = layers
         self.output = output
@@ -84,11 +106,16 @@ class ConvolutionalBoxHead(nn.Module):
 
     def decode(self, outputs: Maps, size: tuple[int, int]) -> Candidates:
         """The boxes that the outputs for images of a ``size`` (height, width) mean."""
-        return self.output.decode(outputs, size)
+        with _no_autocast(outputs):
+            return self.output.decode(tuple(map_.float() for map_ in outputs), size)
 
-    def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
-        """Named scalars, means over the images: `loss`, and its parts."""
-        return self.output.loss(outputs, targets, size)
+    def loss(
+        self, outputs: Maps, targets: BoxTensors, size: tuple[int, int], random: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Named scalars, means over the images: `loss`, and its parts; nothing is random."""
+        del random
+        with _no_autocast(outputs):
+            return self.output.loss(tuple(map_.float() for map_ in outputs), targets, size)
 
     def fit_anchors(self, sides: Tensor, seed: int) -> None:
         """Adapt the anchors, if there are any, to sides (M, 2) of boxes in pixels of the input."""
@@ -97,3 +124,8 @@ class ConvolutionalBoxHead(nn.Module):
     def describe(self) -> Series:
         """Its layers."""
         return Series(("layers",))
+
+
+def _no_autocast(outputs: Maps) -> AbstractContextManager[object]:
+    """Arithmetic as it is written, on the device of the outputs; shapes alone have none."""
+    return nullcontext() if outputs[0].is_meta else torch.autocast(outputs[0].device.type, enabled=False)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from convolve.layers.description import Leaf, sliding
+from convolve.layers.geometry import Window
 
 
 def darknet_pool(size: int, stride: int, padding: int | None = None) -> nn.Module:
@@ -71,6 +72,14 @@ class Reorg(nn.Module):
         blocks = maps.reshape(count, channels // step**2, height, step, width, step)
         gathered = blocks.permute(0, 3, 5, 1, 2, 4)  # row and column of the offset, channel, row, column
         return gathered.reshape(count, channels * step**2, height // step, width // step)
+
+    def describe(self) -> Leaf:
+        """Windows, of which the one down is wider than the stride: of the channels of row i = stride * a + b, each
+        comes from one of the rows stride * i - (stride - 1) * b + stride * (0, …, stride - 1).
+        """
+        step = self.stride
+        down = Window((step - 1) * (2 * step - 1) + 1, step, (step - 1) ** 2, 1)
+        return Leaf(name="reorg", windows=(down, Window(step, step, 0, 1)))
 
 
 @final

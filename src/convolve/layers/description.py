@@ -23,7 +23,8 @@ class Leaf:
     """A layer without submodules. The defaults describe one that has no window and no product, such as ReLU.
 
     ``name`` is what figures call it; ``windows`` are those of a convolution or pooling; ``weights`` is the number of
-    weights that are used once at each position of its output, or with ``transposed`` of its input.
+    weights that are used once at each position of its output. With ``transposed`` the layer enlarges a map: its windows
+    are on its output, and its weights are used at each position of its input.
     """
 
     kind: Kind = "other"
@@ -107,7 +108,8 @@ def describe(module: nn.Module) -> Description:
         case nn.Conv2d():
             return Leaf("convolution", "conv", sliding(module), module.groups, module.weight.numel())
         case nn.ConvTranspose2d():
-            return Leaf("convolution", "transposed conv", weights=module.weight.numel(), transposed=True)
+            name, count = "transposed conv", module.weight.numel()
+            return Leaf("convolution", name, sliding(module), module.groups, count, transposed=True)
         case nn.Linear():
             return Leaf("dense", "dense", weights=module.weight.numel())
         case nn.MaxPool2d() | nn.AvgPool2d() | nn.LPPool2d():
@@ -115,15 +117,18 @@ def describe(module: nn.Module) -> Description:
         case nn.PixelUnshuffle():
             window = Window(module.downscale_factor, module.downscale_factor, 0, 1)
             return Leaf(name="space to depth", windows=(window, window))
+        case nn.PixelShuffle():
+            window = Window(module.upscale_factor, module.upscale_factor, 0, 1)
+            return Leaf(name="depth to space", windows=(window, window), transposed=True)
         case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
             return Leaf("pooling", next(name for kind, name in _GLOBAL if isinstance(module, kind)))
     return Leaf()
 
 
 def windows(module: nn.Module) -> Windows | None:
-    """The windows (down, across) of a convolution or pooling; None for every other module."""
+    """The windows (down, across) of a convolution or pooling on its input; None for every other module."""
     description = describe(module)
-    return description.windows if isinstance(description, Leaf) else None
+    return description.windows if isinstance(description, Leaf) and not description.transposed else None
 
 
 class _Sliding(Protocol):

@@ -48,14 +48,15 @@ class Pool2d(nn.Module):
         below = self._reach(0, height, top, bottom) - height - top
         across = self._reach(1, width, left, right) - width - left
         around = (left, across, top, below)
-        if self.mode == "max":
-            return F.max_pool2d(F.pad(maps, around, value=-math.inf), self.kernel_size, self.stride)
-        sums = F.avg_pool2d(F.pad(maps, around), self.kernel_size, self.stride, divisor_override=1)
+        if self.mode in ("max", "min"):
+            sign = 1 if self.mode == "max" else -1
+            return sign * F.max_pool2d(F.pad(sign * maps, around, value=-math.inf), self.kernel_size, self.stride)
+        means = F.avg_pool2d(F.pad(maps, around), self.kernel_size, self.stride)
         counted = self.sides if self.count_padding else (0, 0, 0, 0)
         ones = F.pad(maps.new_ones(1, 1, height, width), counted, value=1.0)
         further = [all_ - part for all_, part in zip(around, counted, strict=True)]
-        counts = F.avg_pool2d(F.pad(ones, further), self.kernel_size, self.stride, divisor_override=1)
-        return sums / counts
+        counted_part = F.avg_pool2d(F.pad(ones, further), self.kernel_size, self.stride)
+        return means / counted_part
 
     def _reach(self, axis: int, side: int, before: int, after: int) -> int:
         """Where the last window ends, counted from the beginning of the padding."""

@@ -48,12 +48,13 @@ class Subsampling(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         self.weight = nn.Parameter(torch.full((channels, 1, 1), 0.25))
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, channels, H / 2, W / 2), rounded down."""
-        added = F.avg_pool2d(maps, self.kernel_size, divisor_override=1)
+        added = F.avg_pool2d(maps, self.kernel_size) * self.kernel_size**2  # exact, for a power of two
         return added * self.weight + self.bias
 
     def describe(self) -> Leaf:

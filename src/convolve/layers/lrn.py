@@ -30,7 +30,7 @@ class LocalResponseNorm(nn.Module):
 
     def __init__(self, channels: int, window: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
         super().__init__()
-        self.beta = beta
+        self.channels, self.window, self.alpha, self.beta, self.k = channels, window, alpha, beta, k
         reach = window // 2
         band = torch.ones(channels, channels).tril(reach).triu(-reach) * alpha
         self.register_buffer("band", band[:, :, None, None], persistent=False)
@@ -40,6 +40,10 @@ class LocalResponseNorm(nn.Module):
         """(N, channels, H, W) to the same shape, each value divided by the power of its neighbors."""
         normalized: Tensor = _Normalized.apply(maps, self.band, self.constant, self.beta)
         return normalized
+
+    def with_channels(self, channels: int) -> LocalResponseNorm:
+        """The same for another number of channels, on the same device."""
+        return LocalResponseNorm(channels, self.window, self.alpha, self.beta, self.k).to(self.band.device)
 
 
 class _Normalized(Function):

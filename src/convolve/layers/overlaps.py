@@ -1,4 +1,7 @@
-"""Intersection over union, on tensors of boxes: left, top, right, bottom."""
+"""Intersection over union, on tensors of boxes: left, top, right, bottom; and the loss that is made of it.
+
+Zheng et al. 2020, "Distance-IoU loss: faster and better learning for bounding box regression", equation 7.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from torch import Tensor
 from convolve.targets import BoxTensors
 
 _LEAST = 1e-9  # so that two boxes without an area overlap by 0
+_LEAST_DIAGONAL = 1e-30
 
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
@@ -40,3 +44,12 @@ def best_overlaps(boxes: Tensor, targets: BoxTensors) -> tuple[Tensor, Tensor]:
     padded[targets.image, rows] = targets.boxes.to(boxes)
     best, index = box_iou(boxes[:, :, None], padded[:, None]).max(2)
     return best, index + starts[:, None]
+
+
+def distance_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
+    """(K,) for boxes (K, 4), each with its target (K, 4): 1 - IoU, plus the squared distance of the centers relative to
+    the squared diagonal of the smallest box around both.
+    """
+    span = torch.maximum(boxes[:, 2:], targets[:, 2:]) - torch.minimum(boxes[:, :2], targets[:, :2])
+    apart = (boxes[:, :2] + boxes[:, 2:] - targets[:, :2] - targets[:, 2:]) / 2
+    return 1 - box_iou(boxes, targets) + (apart**2).sum(1) / (span**2).sum(1).clamp(min=_LEAST_DIAGONAL)

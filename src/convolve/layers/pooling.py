@@ -19,18 +19,18 @@ SIDE = 2
 
 @final
 class MinPool2d(nn.Module):
-    """The minimum of each window, which the lectures compare with maximum and average pooling.
+    """The minimum of each window, which the lectures compare with maximum and average pooling; padding counts for none.
 
     Shape: (N, channels, H, W) -> (N, channels, H / 2, W / 2)
     """
 
-    def __init__(self, kernel_size: int = 2, stride: int = 2, *, ceil_mode: bool = False) -> None:
+    def __init__(self, kernel_size: int = 2, stride: int = 2, padding: int = 0, *, ceil_mode: bool = False) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.ceil_mode = kernel_size, stride, ceil_mode
+        self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel_size, stride, padding, ceil_mode
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, channels, H, W) to the minima of the windows."""
-        return -F.max_pool2d(-maps, self.kernel_size, self.stride, ceil_mode=self.ceil_mode)
+        return -F.max_pool2d(-maps, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
 
     def describe(self) -> Leaf:
         """A pooling."""

@@ -7,7 +7,6 @@ Ge et al. 2021, "YOLOX: exceeding YOLO series in 2021", section 2.1: one box a p
 convolutions of their own; several positions learn one object.
 Feng et al. 2021, "TOOD: task-aligned one-stage object detection", section 3.2: which positions these are, and scores
 that say how good the box is.
-Zheng et al. 2020, "Distance-IoU loss: faster and better learning for bounding box regression", equation 7.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch.nn import functional as F
 from convolve.layers.box_head import Candidates, Maps
 from convolve.layers.description import Series
 from convolve.layers.initializers import gaussian, he_normal
-from convolve.layers.overlaps import box_iou
+from convolve.layers.overlaps import box_iou, distance_iou_loss
 from convolve.targets import BoxTensors
 
 POSITIVES = 10
@@ -215,12 +214,3 @@ def _rename_anchors(_module: nn.Module, state: dict[str, Tensor], prefix: str, *
     former = state.pop(f"{prefix}anchors", None)
     if former is not None:
         state[f"{prefix}reference_size"] = former.reshape(2)
-
-
-def distance_iou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
-    """(K,) for boxes (K, 4), each with its target (K, 4): 1 - IoU, plus the squared distance of the centers relative to
-    the squared diagonal of the smallest box around both.
-    """
-    span = torch.maximum(boxes[:, 2:], targets[:, 2:]) - torch.minimum(boxes[:, :2], targets[:, :2])
-    apart = (boxes[:, :2] + boxes[:, 2:] - targets[:, :2] - targets[:, 2:]) / 2
-    return 1 - box_iou(boxes, targets) + (apart**2).sum(1) / (span**2).sum(1).clamp(min=_LEAST)

@@ -97,8 +97,8 @@ def coco_metrics(objects: ObjectBoxes, detections: Detections, classes: int) -> 
     for area in AREAS:
         judged = match_by_area(objects, ranked, overlaps, area)
         positives = np.bincount(objects.classes[judged.sought], minlength=classes)
-        precisions.append(_average_precisions(judged, positives))
-        recalls.append([_recalls(judged, positives, ranks < limit) for limit in (1, 10, MAX_DETECTIONS)])
+        precisions.append(average_precisions(judged, positives))
+        recalls.append([recalls_of(judged, positives, ranks < limit) for limit in (1, 10, MAX_DETECTIONS)])
     ap = [nanmean(table) for table in precisions]
     ar = [[nanmean(table) for table in tables] for tables in recalls]
     return CocoMetrics(
@@ -141,7 +141,7 @@ def match_by_area(
     return RankedMatches(ranked, matches, dropped, ~ignored)
 
 
-def _average_precisions(judged: RankedMatches, positives: Indices) -> Fractions:
+def average_precisions(judged: RankedMatches, positives: Indices) -> Fractions:
     """(T, C) average precision of each class at each threshold."""
     first = np.searchsorted(judged.detections.classes, np.arange(len(positives) + 1))
     table = np.empty((len(judged.matches), len(positives)))
@@ -157,7 +157,7 @@ def _average_precisions(judged: RankedMatches, positives: Indices) -> Fractions:
     return table
 
 
-def _recalls(judged: RankedMatches, positives: Indices, chosen: Flags) -> Fractions:
+def recalls_of(judged: RankedMatches, positives: Indices, chosen: Flags) -> Fractions:
     """(T, C) the fraction of the objects that the ``chosen`` (D,) detections find."""
     table = np.full((len(judged.matches), len(positives)), np.nan)
     for row, matches, ignored in zip(table, judged.matches, judged.ignored, strict=True):

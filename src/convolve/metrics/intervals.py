@@ -8,6 +8,8 @@ of the images, or none, are right.
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -55,6 +57,21 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> Int
     """
     lower, upper = wilson_interval(correct, total, confidence)
     return Interval(float(lower), float(upper))
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """The interval for the mean of which ``values`` are a sample, by Student's t; nan for less than two.
+
+    >>> tuple(round(end, 3) for end in mean_interval([0.1, 0.2, 0.3]))  # 0.2 ± 4.303 · 0.1 / √3
+    (-0.048, 0.448)
+    """
+    from scipy.stats import t  # type: ignore[import-untyped]
+
+    if len(values) < 2:
+        return Interval(math.nan, math.nan)
+    middle = statistics.mean(values)
+    reach = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(middle - reach, middle + reach)
 
 
 def least_images(accuracy: float, confidence: float = 0.95) -> int:

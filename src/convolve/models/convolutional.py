@@ -87,7 +87,7 @@ def pad_border(stages: Mapping[str, Stage], border: int) -> dict[str, float]:
                 layer.ceil_mode = True
             sides = windows(layer)
             field = field.through(sides[0]) if sides else field
-        centers[name] = field.offset + (field.size - 1) / 2
+        centers[name] = float(field.offset + (field.size - 1) / 2)
     return centers
 
 

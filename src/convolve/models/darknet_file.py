@@ -24,7 +24,7 @@ from convolve.layers.yolo_v3 import YoloOutput
 from convolve.models.darknet_head import Scores, read_scores
 from convolve.models.darknet_layers import HEADS, WEIGHTED, Layer, Options, Shape, read_layer
 from convolve.models.graph_stages import GraphLayer, by_name, find_cut, join, largest_stride, make_stages, name_of
-from convolve.models.network import Card, Network, Variant
+from convolve.models.network import Card, Network, Variant, title_in_file
 from convolve.untrusted.darknet import Section, read_cfg
 
 _MOST_WEIGHTS = 2**30
@@ -61,12 +61,11 @@ def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> C
     largest = largest_stride(_graph_layers(layers))
     grid = any(layer.options.kind in ("yolo", "region") for layer in layers)
     whole = grid and not image.height % largest and not image.width % largest
-    normalized = any(isinstance(module, nn.BatchNorm2d) for layer in layers for module in layer.module.modules())
     return Card(
         name=path,
-        title="Darknet: open source neural networks in C",
+        title=title_in_file(path),
         authors="not stated",
-        year=2016 if normalized else 2013,  # the program's last and first
+        year=None,
         venue="Darknet .cfg",
         address="https://pjreddie.com/darknet",
         input=(image.channels, image.height, image.width),
@@ -76,6 +75,7 @@ def _card(path: str, image: Shape, layers: Sequence[Layer], scores: Scores) -> C
         output="boxes" if scores.boxes else "image",
         multiple=largest if whole else 1,
         own_channels=True,
+        normalized=any(isinstance(module, nn.BatchNorm2d) for layer in layers for module in layer.module.modules()),
     )
 
 

@@ -9,6 +9,7 @@ Tensors are named `LAYER.weight`, `LAYER.bias`, `LAYER.running_mean` and `LAYER.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
@@ -18,10 +19,15 @@ IMAGE: Final = "image"
 
 Value = bool | int | float | str | tuple[int | float, ...]
 
+INITIALIZERS: Final = ("torch", "glorot_uniform")
+"""How weights may start: as torch's layers do, or as Keras' do."""
+
 _FORMAT = 1
 _MOST_LAYERS = 10_000
 _LARGEST = 2**24
 _LARGEST_SIDE, _MOST_CHANNELS = 2**13, 2**10
+_LONGEST_SHOWN: Final = 40
+"""Characters of a wrong value in a message."""
 
 
 class Option(NamedTuple):
@@ -45,7 +51,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _whole(low: int, high: int = _LARGEST, default: int | None = None) -> Option:
@@ -113,14 +119,15 @@ KINDS: Final[Mapping[str, Kind]] = {
     "linear": Kind({"out": _whole(1), "bias": _flag(default=True)}),
     "pool": Kind(
         {
-            "mode": _choice("max", "average"),
+            "mode": _choice("max", "average", "min"),
             **_WINDOW,
             "ceil": _flag(default=False),
             "count_padding": _flag(default=False),
         }
     ),
     "global_pool": Kind({"mode": _choice("max", "average")}),
-    "batch_norm": Kind({"eps": _number(low=0), "affine": _flag(default=True)}),
+    "batch_norm": Kind({"eps": _number(low=0), "momentum": _number(0.1, low=0), "affine": _flag(default=True)}),
+    "group_norm": Kind({"groups": _whole(1), "eps": _number(low=0)}),
     "scale": Kind({"bias": _flag(default=True)}),
     "lrn": Kind(
         {
@@ -173,7 +180,8 @@ KINDS: Final[Mapping[str, Kind]] = {
 up, and a last window that would begin beyond the image and the padding before it is left out; with `count_padding` an
 average divides by the window's part inside the padded map, otherwise inside of the map. `lrn` has the `alpha` of
 `torch.nn.functional.local_response_norm`, which it divides by the size; `within` a map the window is size x size.
-`batch_norm` has weight and bias where it is `affine`; `scale` a weight for each channel. `reshape` has no batch axis:
+`batch_norm` has weight and bias where it is `affine`, and its statistics move by `momentum` as torch's do; `group_norm`
+of one group is layer normalization; `scale` has a weight for each channel. `reshape` has no batch axis:
 0 keeps an axis, -1 is what is left. `permute` has one: its order begins with 0. The axis of `softmax`, `concat`,
 `slice` and `l2_normalize` counts the batch as 0. `crop` gives the first input the second one's height and width,
 `offset` from above and from the left; `cut` takes `padding` away. `power` is (shift + scale x) ^ power.
@@ -205,8 +213,9 @@ class LayerDefinition:
             if value is None:
                 raise ValueError(f"the layer {self.name!r} ({self.kind}) has no {name}, which must be {option.says}")
             if not option.check(value):
+                shown = repr(value) if len(repr(value)) <= _LONGEST_SHOWN else f"{repr(value)[:_LONGEST_SHOWN]}…"
                 raise ValueError(
-                    f"the layer {self.name!r} ({self.kind}) has {name} {value!r}, which must be {option.says}"
+                    f"the layer {self.name!r} ({self.kind}) has {name} {shown}, which must be {option.says}"
                 )
         if not kind.fewest <= len(self.inputs) <= kind.most:
             expected = f"{kind.fewest}" if kind.fewest == kind.most else f"{kind.fewest} to {kind.most}"
@@ -248,7 +257,8 @@ class NetworkDefinition:
     """Layers in an order in which they can be computed, and the names of those whose outputs leave the network.
 
     ``source`` is the program that wrote the file, ``title`` the network's name in it, ``input`` the image's (channels,
-    height, width). Raises `ValueError`, with a sentence, where the layers do not belong together.
+    height, width), ``initializer`` one of `INITIALIZERS`. Raises `ValueError`, with a sentence, where the layers do not
+    belong together.
     """
 
     source: str
@@ -256,9 +266,12 @@ class NetworkDefinition:
     input: tuple[int, int, int]
     layers: tuple[LayerDefinition, ...]
     outputs: tuple[str, ...]
+    initializer: str = INITIALIZERS[0]
 
     def __post_init__(self) -> None:
         channels, *sides = self.input
+        if self.initializer not in INITIALIZERS:
+            raise ValueError(f"its initializer is {self.initializer!r}, which must be one of {', '.join(INITIALIZERS)}")
         if not 1 <= channels <= _MOST_CHANNELS or not all(1 <= side <= _LARGEST_SIDE for side in sides):
             raise ValueError(f"its input is {'x'.join(map(str, self.input))}, which no image is")
         if not 1 <= len(self.layers) <= _MOST_LAYERS:
@@ -299,6 +312,7 @@ def to_document(definition: NetworkDefinition) -> dict[str, Any]:
         "input": list(definition.input),
         "layers": layers,
         "outputs": list(definition.outputs),
+        "initializer": definition.initializer,
     }
 
 
@@ -315,6 +329,7 @@ def from_document(document: Any) -> NetworkDefinition:
         input=(shape[0], shape[1], shape[2]),
         layers=tuple(_layers(_list(document, "layers"))),
         outputs=_texts(document, "outputs"),
+        initializer=_text(document, "initializer") if "initializer" in document else INITIALIZERS[0],
     )
 
 

@@ -137,11 +137,11 @@ def _pool(layer: LayerDefinition, shape: Shape) -> Built:
     left, right, top, bottom = padding
     ceil, counted = layer.flag("ceil"), layer.flag("count_padding")
     step = None if kernel == (height, width) and not any(padding) else _step(stride)
+    mode = layer.text("mode")
     # Torch's own pooling follows the same rules, for padding that is even and at most half of the window.
-    if (left, top) != (right, bottom) or 2 * left > kernel[1] or 2 * top > kernel[0]:
-        mode = layer.text("mode")
+    if mode == "min" or (left, top) != (right, bottom) or 2 * left > kernel[1] or 2 * top > kernel[0]:
         return Built(Pool2d(mode, kernel, stride, padding, ceil=ceil, count_padding=counted), step)
-    if layer.text("mode") == "max":
+    if mode == "max":
         return Built(nn.MaxPool2d(kernel, stride, (top, left), ceil_mode=ceil), step)
     return Built(nn.AvgPool2d(kernel, stride, (top, left), ceil, counted), step)
 
@@ -153,7 +153,11 @@ def _global_pool(layer: LayerDefinition, shape: Shape) -> Built:
 
 def _batch_norm(layer: LayerDefinition, shape: Shape) -> Built:
     kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
-    return Built(kind(shape[0], layer.number("eps"), affine=layer.flag("affine")))
+    return Built(kind(shape[0], layer.number("eps"), layer.number("momentum"), affine=layer.flag("affine")))
+
+
+def _group_norm(layer: LayerDefinition, shape: Shape) -> Built:
+    return Built(nn.GroupNorm(layer.whole("groups"), shape[0], layer.number("eps")))
 
 
 def _scale(layer: LayerDefinition, shape: Shape) -> Built:
@@ -271,6 +275,7 @@ _MAKERS: Final[Mapping[str, Maker]] = {
     "pool": _pool,
     "global_pool": _global_pool,
     "batch_norm": _batch_norm,
+    "group_norm": _group_norm,
     "scale": _scale,
     "lrn": _lrn,
     "activation": _activation,

@@ -22,24 +22,32 @@ import torch
 from torch import Tensor, nn
 
 from convolve.errors import NetworkError
+from convolve.layers.design import Design
 from convolve.layers.initializers import he_normal
+from convolve.layers.pooling import MinPool2d
+from convolve.models.design import change_head
 from convolve.models.network import Network, Stage
 
 MAPS = 1024
 GROUPS = 2
-_POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
+_POOLINGS = (nn.MaxPool2d, nn.AvgPool2d, MinPool2d)
 
 
 def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
-    """The network with the paper's head, sharing its stages; the head is randomly initialized from ``seed``.
+    """The network with the paper's head, sharing its stages; the head is randomly initialized from ``seed`` and has
+    the network's own design.
 
-    Raises `NetworkError` for a segmentation or detection network, where there is no map to average, and where the last
-    map is averaged already and no pooling shrinks it.
+    Raises `NetworkError` for a segmentation, detection or localization network, where there is no map to average, and
+    where the last map is averaged already and no pooling shrinks it.
     """
-    if network.head_inputs:
+    if network.card.output == "box":
+        raise NetworkError(f"The box of {network.card.name} has a head of its own; leave out --gap.")
+    if network.head_inputs or network.card.output == "coordinates":
         lost = "detection network, and an average over its map would lose the positions"
         if network.card.output == "pixels":
             lost = "segmentation network, and an average over its map would lose the pixels"
+        elif network.card.output in ("points", "coordinates"):
+            lost = "network for points, and an average over its map would lose the positions"
         raise NetworkError(f"{network.card.name} is a {lost}; leave out --gap.")
     stages = {
         name: Stage(network.stages[name], network.channels[name], network.strides[name]) for name in network.stages
@@ -55,7 +63,8 @@ def with_gap(network: Network, classes: int, seed: int = 0) -> Network:
     channels = list(remaining.values())[-1].channels
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return Network(card, remaining, _head(channels, classes), auxiliary)
+        pooled = Network(card, remaining, _head(channels, classes), auxiliary)
+        return pooled if network.design == Design() else change_head(pooled, network.design)
 
 
 def has_gap(state: Mapping[str, Tensor]) -> bool:

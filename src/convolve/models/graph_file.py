@@ -2,7 +2,8 @@
 head.
 
 A softmax or a sigmoid at the end is left out, since scores leave a network without them. Weights are initialized as
-torch does. With another number of classes the last layer with weights gets another size.
+the definition says, by default as torch does. With another number of classes the last layer with weights gets another
+size.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ from torch import Tensor, nn
 
 from convolve.errors import NetworkError, shorten
 from convolve.layers.graph_layers import Crop
+from convolve.layers.initializers import glorot_uniform
 from convolve.layers.layer_graph import GraphOutputs
 from convolve.models.definition import IMAGE, LayerDefinition, NetworkDefinition, from_document, to_document
 from convolve.models.definition_layers import WEIGHTED, Shape, make_layer
 from convolve.models.graph_stages import IMAGE as IMAGE_INDEX
 from convolve.models.graph_stages import Cut, GraphLayer, by_name, find_cut, join, largest_stride, make_stages, name_of
-from convolve.models.network import Card, Network, Output, Stage, Variant
+from convolve.models.network import Card, Network, Output, Stage, Variant, title_in_file
 from convolve.untrusted.documents import parse_json
 from convolve.untrusted.files import read_file
 
 _MOST_WEIGHTS = _MOST_VALUES = 2**30
 _MOST_BYTES = 2**24
-_PASSING = ("identity", "dropout", "flatten", "reshape")
+PASSING = ("identity", "dropout", "flatten", "reshape")
 """What may follow the scores without changing them."""
 _TORCH_SAYS = (RuntimeError, ValueError, IndexError, TypeError, OverflowError)
 
@@ -106,12 +108,11 @@ def variant_of(name: str, definition: NetworkDefinition) -> Variant:
         layers = _make_layers(name, definition, definition.input)
     scores = read_scores(name, definition, layers.shapes)
     modules = nn.ModuleList([layer.module for layer in layers.graph])
-    normalized = any(layer.kind == "batch_norm" for layer in definition.layers)
     card = Card(
         name=name,
-        title=definition.title or name,
+        title=title_in_file(name, definition.title),
         authors="not stated",
-        year=2016 if normalized else 2013,  # about when each of them was usual
+        year=None,
         venue=definition.source,
         address="not stated",
         input=definition.input,
@@ -119,6 +120,7 @@ def variant_of(name: str, definition: NetworkDefinition) -> Variant:
         minimum=min(largest_stride(layers.graph), *definition.input[1:]),
         parameters=sum(value.numel() for value in modules.parameters()),
         output=scores.output,
+        normalized=any(layer.kind == "batch_norm" for layer in definition.layers),
     )
     return Variant(card, partial(_build, definition))
 
@@ -134,13 +136,13 @@ def read_scores(name: str, definition: NetworkDefinition, shapes: Sequence[Shape
     index = {layer.name: number for number, layer in enumerate(definition.layers)}
     layer = definition.layer(definition.outputs[0])
     multi_label, axis = False, 1
-    while (kind := layer.kind) in (*_PASSING, "softmax") or _is_sigmoid(layer):
+    while (kind := layer.kind) in (*PASSING, "softmax") or is_sigmoid(layer):
         if layer.inputs[0] == IMAGE:
             break
-        multi_label = multi_label or _is_sigmoid(layer)
+        multi_label = multi_label or is_sigmoid(layer)
         axis = layer.whole("axis") if kind == "softmax" else axis
         layer = definition.layer(layer.inputs[0])
-        if kind not in _PASSING:
+        if kind not in PASSING:
             break
     shape = shapes[index[layer.name]]
     end = shapes[index[definition.outputs[0]]]
@@ -201,7 +203,8 @@ def name_after_layers(definition: NetworkDefinition, state: Mapping[str, Tensor]
     return {name: state[key] for name, key in tensor_names(definition, network).items() if key in state}
 
 
-def _is_sigmoid(layer: LayerDefinition) -> bool:
+def is_sigmoid(layer: LayerDefinition) -> bool:
+    """Whether a layer is this activation."""
     return layer.kind == "activation" and layer.text("function") == "sigmoid"
 
 
@@ -226,7 +229,8 @@ def _build(definition: NetworkDefinition, card: Card, classes: int, channels: in
             f"{card.name} gives values of the shape {'x'.join(map(str, given))} for {classes} classes and images of "
             f"{size[1]}x{size[0]}; choose the {card.classes} classes and the size of the file."
         )
-    return _assemble(card, published.graph, layers.graph, scores)
+    network = _assemble(card, published.graph, layers, scores)
+    return network.apply(glorot_uniform) if definition.initializer == "glorot_uniform" else network
 
 
 def _last_weighted(card: Card, definition: NetworkDefinition, scores: Scores, classes: int) -> str:
@@ -283,8 +287,8 @@ def _output_shape(module: nn.Module, given: Sequence[Shape]) -> Shape:
     return shape[1:]
 
 
-def _assemble(card: Card, published: Sequence[GraphLayer], layers: Sequence[GraphLayer], scores: Scores) -> Network:
-    pixels = scores.output == "pixels"
+def _assemble(card: Card, published: Sequence[GraphLayer], built: Layers, scores: Scores) -> Network:
+    pixels, layers = scores.output == "pixels", built.graph
     chain = [
         # That a map is cut to the image's size needs no values of the image.
         layer._replace(sources=layer.sources[:1])
@@ -299,8 +303,9 @@ def _assemble(card: Card, published: Sequence[GraphLayer], layers: Sequence[Grap
         stages, names = make_stages(layers, cut)
     rest = {index: layers[index] for index in range(cut.first, scores.layer + 1)}
     if not pixels:
-        head = nn.Sequential(OrderedDict(layers=join(rest, layers), flatten=nn.Flatten()))
-        return Network(card, stages, head)
+        head: dict[str, nn.Module] = {"layers": join(rest, layers)}
+        head |= {"flatten": nn.Flatten()} if len(built.shapes[scores.layer]) > 1 else {}
+        return Network(card, stages, nn.Sequential(OrderedDict(head)))
     inputs = sorted({source for layer in rest.values() for source in layer.sources if source < cut.first})
     outputs = GraphOutputs(
         *by_name(rest, layers), [name_of(layers, index) for index in inputs], [layers[scores.layer].name]

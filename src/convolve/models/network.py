@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, final
 
 from torch import Tensor, nn
 
-from convolve.errors import NetworkError
+from convolve.choices import NETWORK_FILES
+from convolve.errors import NetworkError, shorten
 from convolve.layers.dense_block import DenseBlock
+from convolve.layers.design import Design, flags
 
-Output = Literal["image", "pixels", "boxes"]
+Output = Literal["image", "pixels", "boxes", "box", "points", "coordinates", "faces"]
+_COPY = "network"
+"""What a run calls its copy of a file, before the suffix."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +29,25 @@ class Card:
     """What is known of a network.
 
     ``input`` is (channels, height, width) as published, ``minimum`` the smallest side that it can take, and sides must
-    be multiples of ``multiple``. With ``own_channels`` images get the channels of ``input``, else they keep their own.
-    ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published
-    input and classes, and agree with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012
-    validation, one network, as given in the paper or in the notes of its release; ``evaluation`` says which, and how
-    they were measured. ``output`` says what is scored: the whole `image`, each of its `pixels`, or `boxes` in it.
-    ``classifier`` names the network whose layers this one takes over, if any.
+    be multiples of ``multiple``. With ``own_channels`` images get the channels of ``input``, else they keep their own;
+    with ``any_size`` ``input`` is but an example, and the size follows the data.
+    ``parameters`` and ``macs`` (multiply-adds of one image) are exact for the published input and classes, and agree
+    with the paper's rounded ones. ``top1_error`` and ``top5_error``: per cent, ILSVRC-2012 validation, one network, as
+    given in the paper or in the notes of its release; ``evaluation`` says which, and how they were measured. ``output``
+    says what is scored: the whole `image`, each of its `pixels`, `boxes` or `points` in it; with `box` the image, which
+    gets one box too; `coordinates` are two numbers for each point; with `faces` all windows of it, of which the head's
+    other networks choose. ``classifier`` names the network whose layers this one takes over, if any. With
+    ``proposals`` it scores regions of images that are proposed outside of it; with ``two_stages`` it proposes them
+    itself. ``nms_iou`` is the overlap above which a detector suppresses boxes, and whose constant that is;
+    ``learning_rate`` is AdamW's from random weights where that is not the usual one; with ``fixed_stages`` only the
+    head learns, once the stages have weights. ``year`` is None where nobody states it; ``normalized`` then says whether
+    the network has batch normalization. ``note`` says what a reader of its tables should know.
     """
 
     name: str
     title: str
     authors: str
-    year: int
+    year: int | None
     venue: str
     address: str
     input: tuple[int, int, int]
@@ -50,6 +62,26 @@ class Card:
     classifier: str = ""
     multiple: int = 1
     own_channels: bool = False
+    any_size: bool = False
+    proposals: bool = False
+    two_stages: bool = False
+    nms_iou: tuple[float, str] | None = None
+    learning_rate: float | None = None
+    fixed_stages: bool = False
+    normalized: bool | None = None
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the network is called: its name, or its title where its name is the path of a file or a text."""
+        return self.title if self.name.endswith(NETWORK_FILES) or " " in self.name else self.name
+
+
+def title_in_file(path: str, title: str = "") -> str:
+    """What a network from a file is called: as it is called there, else as the file, or as the run that keeps it."""
+    words = " ".join("".join(letter for letter in title if letter.isprintable() or letter.isspace()).split())
+    file = Path(path)
+    return shorten(words) or (file.resolve().parent.name if file.stem == _COPY else file.stem)
 
 
 @dataclass(frozen=True)
@@ -65,13 +97,17 @@ class Stage:
 class Network(nn.Module):
     """Stages in order, then a head that turns the last stage's map into scores.
 
-    Images (N, C, H, W) become scores (N, classes), without softmax. ``channels`` and ``strides`` of the stages are
-    known without running the network. ``auxiliary`` heads help to train deep networks: each reads the output of the
-    layer of its name, inside a stage that is a sequence of named layers.
+    Images (N, C, H, W) become scores (N, classes), without softmax; of a localization network (N, classes + 4), see
+    `models.localization`. ``channels`` and ``strides`` of the stages are known without running the network.
+    ``auxiliary`` heads help to train deep networks: each reads the output of the layer of its name, inside a stage that
+    is a sequence of named layers.
 
     A segmentation network has ``head_inputs``, the names of the stages whose maps its head takes: a list of these maps
     and the image's (height, width). Its scores are (N, classes, H, W). The head of a detection network takes the same
-    and is a `layers.box_head.BoxHead`; its outputs are a tuple of maps, one for each scale.
+    and is a `layers.box_head.BoxHead`; its outputs are a tuple of maps, one for each scale. So are those of a network
+    for points, of which each map (N, points, H / stride, W / stride) is to show all points, the last one best.
+
+    ``design`` says how the network differs from the published one, if it does.
     """
 
     def __init__(
@@ -90,6 +126,12 @@ class Network(nn.Module):
         self.head = head
         self.auxiliary = nn.ModuleDict(auxiliary)
         self.head_inputs = head_inputs
+        self.design = Design()
+
+    @property
+    def label(self) -> str:
+        """What the network is called, with what its design changes."""
+        return " ".join(filter(None, (self.card.label, flags(self.design))))
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """(N, C, H, W) images to every stage's map (N, channels, H/stride, W/stride), by stage name.
@@ -174,6 +216,13 @@ def freeze(network: Network, stage: str) -> None:
         raise NetworkError(f"{network.card.name} has no stage '{stage}' to freeze; its stages are {', '.join(names)}.")
     for name in names[: names.index(stage) + 1]:
         network.stages[name].requires_grad_(requires_grad=False)
+
+
+def freeze_normalization(network: Network) -> None:
+    """Freeze all batch normalization, whose statistics training then keeps."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.requires_grad_(requires_grad=False)
 
 
 def save_memory(network: Network) -> None:

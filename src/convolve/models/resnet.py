@@ -4,6 +4,7 @@ He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition", Table 
 
 resnet18 at 3x224x224: stage1 64x112x112, stage2 64x56x56, stage3 128x28x28, stage4 256x14x14, stage5 512x7x7
 resnet50 at 3x224x224: stage1 64x112x112, stage2 256x56x56, stage3 512x28x28, stage4 1024x14x14, stage5 2048x7x7
+resnet50_caffe at 3x64x96: stage1 64x32x48, stage2 256x16x24, stage3 512x8x12, stage4 1024x4x6, stage5 2048x2x3
 resnet50_v1_5 at 3x64x96: stage1 64x32x48, stage2 256x16x24, stage3 512x8x12, stage4 1024x4x6, stage5 2048x2x3
 
 Stage 1 is conv1; stage 2 is the max pooling and conv2_x; stages 3 to 5 are conv3_x to conv5_x, which halve the map in
@@ -14,13 +15,16 @@ ResNeXt and SENet have the same stem, stages and head (`stem`, `residual_stages`
 
 Deviations: shortcuts are of option B (projection where the shape changes) in all depths, as in the pretrained networks;
 Table 2 of the paper has the 18- and 34-layer networks with option A. The max pooling pads by 1 and rounds down, as in
-Torch; the authors' Caffe files pad nothing and round up. Published errors are means of ten crops (Table 3).
+Torch. Only that of the networks named `_caffe` is the authors' own, which pads nothing and rounds up: the windows of
+the same 56x56 units begin one pixel later, and with the weights of the authors' files only these give their outputs.
+Published errors are means of ten crops (Table 3), of `_caffe` of the central crop.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
@@ -137,6 +141,12 @@ def _build(
     return Network(card, stages, pooling_head(512 * expansion, classes)).apply(he_normal)
 
 
+def _build_caffe(repeats: tuple[int, ...], card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
+    del size
+    stages = residual_stages(stem(channels), nn.MaxPool2d(3, 2, ceil_mode=True), bottleneck, repeats, 4)
+    return Network(card, stages, pooling_head(2048, classes)).apply(he_normal)
+
+
 def imagenet_card(name: str, counts: tuple[int, int], errors: tuple[float, float | None] | None, tables: str) -> Card:
     """The card of one of the paper's networks for ImageNet: (parameters, multiply-adds), and (top-1, top-5) errors of
     ``tables`` where the paper gives them.
@@ -165,12 +175,22 @@ def _variant(
     return Variant(imagenet_card(name, counts, errors, "Table 3"), partial(_build, design, TABLE_1[depth]))
 
 
+def _caffe_variant(published: Variant, depth: int, top1: float, top5: float) -> Variant:
+    notes = "central crop (notes of the authors' release)"
+    card = replace(published.card, minimum=3, top1_error=top1, top5_error=top5, evaluation=notes)
+    return Variant(replace(card, name=f"{card.name}_caffe"), partial(_build_caffe, TABLE_1[depth]))
+
+
+_RESNET50 = _variant("resnet50", (bottleneck, 4), 50, (25_557_032, 3_857_973_248), (22.85, 6.71))
+_RESNET101 = _variant("resnet101", (bottleneck, 4), 101, (44_549_160, 7_570_194_432), (21.75, 6.05))
+_RESNET152 = _variant("resnet152", (bottleneck, 4), 152, (60_192_808, 11_282_415_616), (21.43, 5.71))
 VARIANTS = (
     _variant("resnet18", (basic, 1), 18, (11_689_512, 1_814_073_344)),
     _variant("resnet34", (basic, 1), 34, (21_797_672, 3_663_761_408), (24.52, 7.46)),
-    _variant("resnet50", (bottleneck, 4), 50, (25_557_032, 3_857_973_248), (22.85, 6.71)),
-    _variant("resnet101", (bottleneck, 4), 101, (44_549_160, 7_570_194_432), (21.75, 6.05)),
-    _variant("resnet152", (bottleneck, 4), 152, (60_192_808, 11_282_415_616), (21.43, 5.71)),
+    *(_RESNET50, _RESNET101, _RESNET152),
+    _caffe_variant(_RESNET50, 50, 24.7, 7.8),
+    _caffe_variant(_RESNET101, 101, 23.6, 7.1),
+    _caffe_variant(_RESNET152, 152, 23.0, 6.7),
     _variant("resnet50_v1_5", (bottleneck_v1_5, 4), 50, (25_557_032, 4_089_184_256)),
     _variant("resnet101_v1_5", (bottleneck_v1_5, 4), 101, (44_549_160, 7_801_405_440)),
     _variant("resnet152_v1_5", (bottleneck_v1_5, 4), 152, (60_192_808, 11_513_626_624)),

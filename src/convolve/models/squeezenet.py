@@ -4,14 +4,17 @@ Iandola, Han, Moskewicz, Ashraf, Dally, Keutzer 2016, "SqueezeNet: AlexNet-level
 <0.5MB model size", Table 1 and figures 1 and 2; the authors' definitions of versions 1.0 and 1.1.
 
 squeezenet at 3x227x227: stage1 96x111x111, stage2 256x55x55, stage3 512x27x27, stage4 512x13x13
+squeezenet_caffe at 3x227x227: stage1 96x111x111, stage2 256x55x55, stage3 512x27x27, stage4 512x13x13
 squeezenet_1_1 at 3x227x227: stage1 64x113x113, stage2 128x56x56, stage3 256x28x28, stage4 512x14x14
 
 Stages begin with a max pooling, the first one with the convolution, which pads nothing. Poolings round up, as in Caffe.
 Version 1.1 has a smaller first convolution and earlier poolings, for less than half of the multiply-adds.
 
-Deviations: the paper gives images of 224x224, but the sizes of its Table 1 are those of the definitions' 227x227. The
-definition of version 1.0 pads the last, 1x1 convolution by 1, which adds nothing to the scores but averages them over a
-border of biases; the paper has no such border.
+`squeezenet` is Table 1, whose last convolution gives 13x13 scores of each class. The authors' definition for Caffe of
+version 1.0, of which their weights are, pads this 1x1 convolution by 1: 15x15 scores, of which the border is biases
+alone. `squeezenet_caffe` is that network.
+
+Deviations: the paper gives images of 224x224, but the sizes of its Table 1 are those of the definitions' 227x227.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ def fire(row: Row) -> Step:
     return chain(conv(squeeze), concatenate(conv(expand), conv(expand, 3)))
 
 
-def _build(table: Table, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
+def _build(table: Table, border: int, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     del size  # any
     (width, kernel), rows = table
     first = OrderedDict(conv1=nn.Conv2d(channels, width, kernel, 2), relu1=nn.ReLU(inplace=True))
@@ -63,7 +66,7 @@ def _build(table: Table, card: Card, classes: int, channels: int, size: tuple[in
         for name, row in modules.items():
             layers[name], channels = fire(row)(channels)
         stages[stage] = Stage(nn.Sequential(layers), channels, 2**number)
-    scores = nn.Conv2d(channels, classes, 1)
+    scores = nn.Conv2d(channels, classes, 1, padding=border)
     head = OrderedDict(
         dropout=nn.Dropout(0.5),
         conv10=scores,
@@ -77,7 +80,7 @@ def _build(table: Table, card: Card, classes: int, channels: int, size: tuple[in
 
 
 def _variant(
-    name: str, table: Table, minimum: int, counts: tuple[int, int], errors: tuple[float, float] | None
+    name: str, table: Table, minimum: int, counts: tuple[int, int], errors: tuple[float, float] | None, border: int = 0
 ) -> Variant:
     card = Card(
         name=name,
@@ -95,10 +98,11 @@ def _variant(
         top5_error=errors[1] if errors else None,
         evaluation="one crop (Table 2)" if errors else "",
     )
-    return Variant(card, partial(_build, table))
+    return Variant(card, partial(_build, table, border))
 
 
 VARIANTS = (
     _variant("squeezenet", TABLE_1, 21, (1_248_424, 832_667_936), (42.5, 19.7)),
+    _variant("squeezenet_caffe", TABLE_1, 21, (1_248_424, 832_667_936 + 56 * 512_000), (42.5, 19.7), border=1),
     _variant("squeezenet_1_1", VERSION_1_1, 17, (1_235_496, 387_747_520), None),
 )

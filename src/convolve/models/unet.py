@@ -28,6 +28,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from convolve.layers.description import Leaf
+from convolve.layers.geometry import Window
 from convolve.layers.initializers import he_normal
 from convolve.models.network import Card, Network, Stage, Variant
 
@@ -67,6 +69,11 @@ class ReflectionPadding(nn.Module):
         """(N, channels, H, W) to the padded images."""
         rows, columns = (self._indices(side, images.device) for side in images.shape[2:])
         return images.index_select(2, rows).index_select(3, columns)
+
+    def describe(self) -> Leaf:
+        """Windows of one unit, the first of which lies in the border."""
+        window = Window(1, 1, self.border, 1)
+        return Leaf(name="reflection", windows=(window, window))
 
     def length(self, side: int) -> int:
         """The padded length of a side."""

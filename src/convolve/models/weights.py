@@ -1,5 +1,5 @@
 """Starting a network from weights that were trained elsewhere: for other classes, in a shallower network, or in the
-classifier that a segmentation network is made of.
+classifier that a segmentation, detection or localization network is made of.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from convolve.errors import WeightsError
+from convolve.layers.design import inherited
 from convolve.models import vgg
 from convolve.models.convolutional import convolutional_state
+from convolve.models.localization import state_of_classifier
 from convolve.models.network import Network
 from convolve.models.registry import create
 
@@ -22,6 +24,8 @@ _REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _WHOLE = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 _HEADS = ("head.", "auxiliary.")
 _COUNTER = "num_batches_tracked"  # absent in older files, and without effect unless momentum is None
+_REGIONS = ("head.layers.", "head.classifier.layers.")
+"""Where networks over regions have the layers of their classifier that see single ones."""
 _FORMER, _REFERENCE = "head.output.anchors", "head.output.reference_size"
 """What weights of earlier versions call the size that `yolo_compact` has in place of anchors, and its name."""
 
@@ -75,8 +79,8 @@ def inherited_layers(network: Network, state: Mapping[str, Tensor]) -> tuple[str
 
 
 def translate(network: Network, state: Mapping[str, Tensor], rename: Rename) -> Mapping[str, Tensor]:
-    """A state dict under the network's own names and shapes, also where it is of the classifier that a segmentation
-    network is made of (`Card.classifier`), or of an earlier version.
+    """A state dict under the network's own names and shapes, also where it is of the classifier that another network
+    is made of (`Card.classifier`), or of an earlier version.
 
     ``rename`` translates names of other libraries. Raises what it raises.
     """
@@ -84,11 +88,23 @@ def translate(network: Network, state: Mapping[str, Tensor], rename: Rename) -> 
     if _FORMER in state and _REFERENCE in own:
         others = {name: value for name, value in state.items() if name != _FORMER}
         state = others | {_REFERENCE: state[_FORMER].flatten()}
-    if not network.card.classifier or all(name in own for name in state):
-        return rename(network, state)
+    renamed = rename(network, state)
+    if not network.card.classifier or all(name in own for name in renamed):
+        return renamed
     with torch.device("meta"):
-        classifier = create(network.card.classifier)
-    return convolutional_state(network, rename(classifier, state))
+        classifier = create(network.card.classifier, design=inherited(network.design))
+    if network.card.output == "box":
+        return state_of_classifier(rename(classifier, state))
+    return _with_region_layers(own, convolutional_state(network, rename(classifier, state)))
+
+
+def _with_region_layers(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A classifier's state dict with the layers that a network applies to single regions under their names there."""
+    renamed = {}
+    for name, value in state.items():
+        paths = [f"{prefix}{name.partition('.')[2]}" for prefix in _REGIONS]
+        renamed[next((path for path in (name, *paths) if path in own), name)] = value
+    return renamed
 
 
 def _misfit(network: Network, name: str, own: Tensor | None, given: Tensor | None) -> str:

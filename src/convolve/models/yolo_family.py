@@ -92,7 +92,7 @@ def _with_scales(base: Variant, card: Card, classes: int, channels: int, size: t
 
 
 def even_stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
-    """The classifier's own stages, evenly padded."""
+    """The classifier's own stages, evenly padded. Raises `NetworkError` where that does not keep maps in step."""
     network = base.build(base.card, base.card.classes, channels, base.card.input[1:])
     if network.head_inputs or not any(True for _ in network.stages.parameters()):
         raise NetworkError(f"{base.card.name} is not a convolutional classifier; name one that is, as in {example}.")
@@ -100,4 +100,7 @@ def even_stages(base: Variant, channels: int, example: str) -> dict[str, Stage]:
         name: Stage(layers, network.channels[name], network.strides[name]) for name, layers in network.stages.items()
     }
     pad_evenly(stages)
+    convolutions = (layer for layer in network.stages.modules() if isinstance(layer, nn.Conv2d))
+    if any(side % 2 == 0 and layer.stride == (1, 1) for layer in convolutions for side in layer.kernel_size):
+        raise NetworkError("A Conv2d cannot be padded to keep the size of its map; choose another classifier.")
     return stages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,11 +20,16 @@ from convolve.summary import Summary
 
 _TALL, _SLABS, _BETWEEN, _LINE = 130.0, 4, 26.0, 13.0
 _MARGIN, _WIDEST = 18.0, 1100.0
+_TOWERS = 2
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A stage: its title, its parts and their texts, and the widths of its blocks and of all of it, in points."""
+    """A stage: its title, its parts and their texts, and the widths of its blocks and of all of it, in points.
+
+    ``tower`` is the distance of two towers from the middle, 0 where there is one; ``crosses`` says whether each tower
+    reads the maps of both before it.
+    """
 
     title: str
     below: str
@@ -32,11 +37,13 @@ class _Column:
     texts: Sequence[str]
     blocks: float
     width: float
+    tower: float = 0.0
+    crosses: bool = False
 
 
 def network_figure(network: Network, summary: Summary) -> Figure:
     """Stages in order, then the head; below them the insides of their modules. Heights and thicknesses are on a square
-    root scale.
+    root scale. Stages up to the last one that has a convolution in two groups are drawn as two towers.
     """
     parts, image = outline(network, summary), summary.layers[0].input
     letters = _letters([part for stage in parts.values() for part in stage])
@@ -44,6 +51,7 @@ def network_figure(network: Network, summary: Summary) -> Figure:
     for name, found in parts.items():
         stride = f"stride {network.strides[name]}" if name in network.strides else ""
         columns += [_column(name, stride, found, letters)] if found else []
+    columns = _with_towers(columns, image)
     insides = _positions([(title, diagram(inside)) for title, inside in _titles(parts, letters)])
     wide = sum(column.width for column in columns) + _BETWEEN * (len(columns) - 1) + 2 * _MARGIN
     wide = max(wide, *(x + drawn[0] + _MARGIN for x, _, _, drawn in insides), 360) if insides else max(wide, 360)
@@ -73,10 +81,8 @@ def _canvas(wide: float, low: float, high: float) -> tuple[Figure, Axes]:
 
 def _headline(network: Network, summary: Summary) -> str:
     card = network.card
-    return (
-        f"{plot_label(card.name, 60)} ({card.year}): {_short(summary.parameters)} parameters, "
-        f"{_short(summary.macs)} multiply-adds"
-    )
+    name = f"{plot_label(network.label, 60)} ({card.year})" if card.year else plot_label(network.label, 60)
+    return f"{name}: {_short(summary.parameters)} parameters, {_short(summary.macs)} multiply-adds"
 
 
 def _short(count: int) -> str:
@@ -93,6 +99,18 @@ def _column(title: str, below: str, parts: Sequence[Part], letters: dict[Inside,
         *(width_of(text) + 10 for text in texts), width_of(title) + 4, width_of(_shape(parts[-1].shape)), blocks
     )
     return _Column(title.replace("stage", "stage "), below, parts, texts, blocks, space)
+
+
+def _with_towers(columns: Sequence[_Column], image: tuple[int, ...]) -> list[_Column]:
+    """The columns, those from the first stage to the last one with a convolution in two groups as towers."""
+    last = max((i for i, column in enumerate(columns) if any(p.groups == _TOWERS for p in column.parts)), default=0)
+    distance = max(
+        (0.27 * _high(part, image) + 6 for column in columns[1 : last + 1] for part in column.parts), default=0
+    )
+    return [
+        replace(column, tower=distance, crosses=column.parts[0].groups == 1) if 0 < index <= last else column
+        for index, column in enumerate(columns)
+    ]
 
 
 def _text(part: Part, letters: dict[Inside, str]) -> str:
@@ -132,15 +150,27 @@ def _draw_columns(axes: Axes, columns: Sequence[_Column], image: tuple[int, ...]
                 )
                 axes.text(left, y, text, fontsize=SIZE)
         if index:
-            line(axes, x - _BETWEEN + 4, 0, (x - 4, 0))
+            for start, end in _connections(columns[index - 1], column):
+                line(axes, x - _BETWEEN + 4, start, (x - 4, end))
         x += column.width + _BETWEEN
+
+
+def _connections(before: _Column, column: _Column) -> Iterator[tuple[float, float]]:
+    """The heights at which lines leave a column and reach the next one."""
+    starts, ends = (sorted({each.tower, -each.tower}) for each in (before, column))
+    for start in starts:
+        for end in ends:
+            if start == end or len(starts) != len(ends) or column.crosses:
+                yield start, end
 
 
 def _draw_parts(axes: Axes, column: _Column, x: float, image: tuple[int, ...]) -> None:
     for part in column.parts:
         high, thick = _high(part, image), _thick(part)
         for _ in range(min(part.count, _SLABS)):
-            _block(axes, x, thick, high, FILLS[part.kind], flat=len(part.shape) == 1)
+            for middle in {column.tower, -column.tower}:
+                tall = 0.46 * high if column.tower else high
+                _block(axes, (x, middle), (thick, tall), FILLS[part.kind], flat=len(part.shape) == 1)
             x += thick + 3
         if part.count > _SLABS:
             axes.text(x - _group(part) / 2, high / 2 + 0.16 * high + 5, f"×{part.count}", ha="center", fontsize=SIZE)
@@ -154,9 +184,14 @@ def _high(part: Part, image: tuple[int, ...]) -> float:
     return max(_TALL * math.sqrt(min(1.0, part.shape[1] / image[1])) * 0.85, 8.0)
 
 
-def _block(axes: Axes, x: float, thick: float, high: float, fill: tuple[float, ...], *, flat: bool) -> None:
-    """A slab seen from the front and a little from the right; ``flat`` for a vector."""
-    low, top = -high / 2, high / 2
+def _block(
+    axes: Axes, position: tuple[float, float], size: tuple[float, float], fill: tuple[float, ...], *, flat: bool
+) -> None:
+    """A slab seen from the front and a little from the right; ``flat`` for a vector. Its ``position`` is the middle of
+    its left edge, its ``size`` (thickness, height).
+    """
+    (x, middle), (thick, high) = position, size
+    low, top = middle - high / 2, middle + high / 2
     right, up = (0.0, 0.0) if flat else (0.14 * high, 0.12 * high)
     faces = [
         ([(x, low), (x + thick, low), (x + thick, top), (x, top)], 0.0),

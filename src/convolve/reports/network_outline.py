@@ -23,7 +23,8 @@ from convolve.layers.description import (
     describe,
 )
 from convolve.models import Network
-from convolve.summary import LayerRow, Summary
+from convolve.summary import Summary
+from convolve.tracing import LayerRow
 
 Kind = Literal["convolution", "pooling", "module", "dense"]
 _FEW = 3
@@ -85,7 +86,8 @@ class Part:
     """``count`` equal parts in a row: their name and what follows it, and the shape (channels, height, width) of the
     last one's output.
 
-    ``inside`` is what a module is made of; None for single layers and for modules of other libraries.
+    ``inside`` is what a module is made of; None for single layers and for modules of other libraries. ``groups`` are
+    those of a convolution.
     """
 
     kind: Kind
@@ -94,6 +96,7 @@ class Part:
     count: int = 1
     inside: Inside | None = None
     detail: str = ""
+    groups: int = 1
 
     @property
     def text(self) -> str:
@@ -132,8 +135,8 @@ class _Outline:
     """Looks modules up by their paths, and the rows of their layers in the layer table."""
 
     def __init__(self, network: Network, rows: Sequence[LayerRow]) -> None:
-        self.network, self.rows = network, rows
-        self.indices = {row.name: index for index, row in reversed(list(enumerate(rows)))}
+        self.network, self.rows = network, [row for row in rows if row.is_layer]
+        self.indices = {row.name: index for index, row in reversed(list(enumerate(self.rows)))}
 
     def ends(self, path: str) -> Iterator[str]:
         """The paths of what ends in outputs, inside this one."""
@@ -166,10 +169,11 @@ class _Outline:
                 yield Part("dense", leaf.name, row.output, detail=f" {row.output[-1]}")
             case Leaf("pooling", windows=None):
                 yield Part("pooling", leaf.name, row.output)
-            case Leaf("convolution" | "pooling" as kind, windows=(down, across)):
-                stride = max(down.stride, across.stride)
-                detail = f", stride {stride}" if stride > 1 else ""
-                yield Part(kind, f"{_kernel((down, across))} {leaf.name}", row.output, detail=detail)
+            case Leaf("convolution" | "pooling" as kind, name, (down, across), groups):
+                stride, count = max(down.stride, across.stride), groups or 1
+                detail = f" in {count} groups" if count > 1 else ""
+                detail += f", stride {stride}" if stride > 1 else ""
+                yield Part(kind, f"{_kernel((down, across))} {name}", row.output, detail=detail, groups=count)
 
     def module(self, path: str, description: Description, shape: tuple[int, ...]) -> Iterator[Part]:
         """A module of ours as one part; another library's as its layers where they are few, else as their number."""

@@ -4,17 +4,22 @@ self-contained: nothing is fetched.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from convolve.choices import Language
 from convolve.files import link_target, write_bytes
 from convolve.from_scratch.filters import FilteredImage
 from convolve.from_scratch.traces.trace import Cell, Drawing, Shape, Step, Trace, format_number
 from convolve.reports.assets import asset, environment, render_page, script_digest
+from convolve.reports.language import translate
 from convolve.reports.thumbnails import thumbnail
+from convolve.values import Pixels
 
 _LONGEST_SIDE = 480
 _LETTER = 8  # pixels of a label's letter, and of its line
@@ -36,18 +41,20 @@ class DrawnShape:
     final: str
 
 
-def write_trace(path: Path, trace: Trace) -> None:
+def write_trace(path: Path, trace: Trace, language: Language = "en", photograph: Pixels | None = None) -> None:
     """Write the page of a trace. Raises `ConvolveError` when it cannot be written."""
-    write_bytes(link_target(path), render_trace(trace).encode("utf-8", "replace"))
+    write_bytes(link_target(path), render_trace(trace, language, photograph).encode("utf-8", "replace"))
 
 
-def write_images(path: Path, name: str, images: tuple[FilteredImage, ...]) -> None:
+def write_images(path: Path, name: str, images: tuple[FilteredImage, ...], language: Language = "en") -> None:
     """Write the page of the filtered photograph ``name``. Raises `ConvolveError` when it cannot be written."""
-    write_bytes(link_target(path), render_images(name, images).encode("utf-8", "replace"))
+    write_bytes(link_target(path), render_images(name, images, language).encode("utf-8", "replace"))
 
 
-def render_trace(trace: Trace) -> str:
-    """The page's HTML: every step in tables, which its script plays over the grids where scripts may run."""
+def render_trace(trace: Trace, language: Language = "en", photograph: Pixels | None = None) -> str:
+    """The page's HTML: every step in tables, which its script plays over the grids where scripts may run; a drawing is
+    laid over the photograph (H, W, 1 or 3) if there is one.
+    """
     grids = {grid.name: index for index, grid in enumerate(trace.grids)}
 
     def cell_id(cell: Cell) -> str:
@@ -63,7 +70,8 @@ def render_trace(trace: Trace) -> str:
     shapes = {shape.name: index for index, shape in enumerate(drawing.shapes)} if drawing else {}
     values = {"trace": trace, "cells": cells, "shapes": _drawn_shapes(trace, drawing) if drawing else []}
     size = _drawing_size(drawing) if drawing else (0, 0)
-    return _render_page("trace.html.j2", title=trace.title, **values, size=size, script=asset("trace.js"))
+    values["photograph"] = None if photograph is None else thumbnail(photograph, _LONGEST_SIDE)
+    return _render_page("trace.html.j2", language, title=trace.title, **values, size=size, script=asset("trace.js"))
 
 
 def _drawing_size(drawing: Drawing) -> tuple[int, int]:
@@ -92,16 +100,22 @@ def _drawn_shapes(trace: Trace, drawing: Drawing) -> list[DrawnShape]:
     return drawn
 
 
-def render_images(name: str, images: tuple[FilteredImage, ...]) -> str:
+def render_images(name: str, images: tuple[FilteredImage, ...], language: Language = "en") -> str:
     """The page's HTML: the photograph ``name`` through each filter, with its kernel."""
     thumbnails = {image.name: thumbnail(image.image, _LONGEST_SIDE) for image in images}
-    return _render_page("filters.html.j2", title=name, images=images, thumbnails=thumbnails, script="")
+    return _render_page("filters.html.j2", language, title=name, images=images, thumbnails=thumbnails, script="")
 
 
-def _render_page(template: str, script: str, **values: Any) -> str:
-    templates = environment({"minus_signs": _minus_signs, "number": lambda value: _minus_signs(format_number(value))})
+def _render_page(template: str, language: Language, script: str, **values: Any) -> str:
+    filters: dict[str, Callable[..., str]] = {
+        "minus_signs": _minus_signs,
+        "number": lambda value: _minus_signs(format_number(value)),
+        "translated": functools.partial(translate, language=language),
+    }
+    templates = environment(filters)
     style = Markup(asset("report.css") + asset("scratch.css"))  # noqa: S704 - the package's own files
     code = Markup(script)  # noqa: S704 - the package's own file
+    values |= {"language": language}
     return render_page(templates, template, **values, script=code, digest=script_digest(script), style=style)
 
 

@@ -20,10 +20,10 @@ from convolve.choices import AUTO, IMAGENET, NO_WEIGHTS
 from convolve.datasets.survey import ImageFacts, survey
 from convolve.errors import DataError, OptionError, TrainingError, WeightsError
 from convolve.interop.weights import has_cached_weights
+from convolve.layers.design import Design, fits_published, flags
 from convolve.options import merge
 from convolve.progress import Listener, Message, format_duration
 from convolve.setup.prepare import (
-    PHOTOGRAPH,
     build_training,
     check_before_reading,
     open_for_task,
@@ -32,7 +32,7 @@ from convolve.setup.prepare import (
     split_by_recipe,
 )
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.setup.starting_weights import fetch_official_weights
+from convolve.setup.starting_weights import PHOTOGRAPH, fetch_official_weights
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import Task
 from convolve.training.plan import SECONDS, measure
@@ -95,6 +95,15 @@ CANDIDATES: Mapping[str, tuple[Candidate, ...]] = {
         Candidate("fcn1s_resnet20_cifar", 64),
         Candidate("fcn1s_resnet20_cifar", 64, large=False),
     ),
+    "box": (
+        Candidate("localize_resnet18", 224, pretrained=True),
+        Candidate("localize_resnet18", 128, pretrained=True),
+        Candidate("localize_resnet18", 224, images=10_000),
+        Candidate("localize_resnet18", 128),
+        Candidate("localize_resnet20_cifar", 64),
+        Candidate("localize_resnet18", large=False),
+        Candidate("localize_resnet20_cifar", large=False),
+    ),
     "boxes": (
         Candidate("yolo_compact_resnet18", 320, pretrained=True),
         Candidate("yolo_compact", 416, images=1_000),
@@ -103,6 +112,13 @@ CANDIDATES: Mapping[str, tuple[Candidate, ...]] = {
         Candidate("yolo_compact", 128),
         Candidate("yolo_compact", 256, large=False),
         Candidate("yolo_compact", 128, large=False),
+    ),
+    "points": (
+        Candidate("simple_baseline_resnet18", 256, pretrained=True),
+        Candidate("simple_baseline_resnet18", 256),
+        Candidate("simple_baseline_resnet18", 128),
+        Candidate("simple_baseline_resnet18", 128, large=False),
+        Candidate("simple_baseline_resnet18", 64, large=False),
     ),
 }
 """By what a network gives scores for (`Card.output`): the best first, the fastest last."""
@@ -226,8 +242,10 @@ def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Can
     weights are fetched where they would suit and are not here.
     """
     weights = recipe.transfer.weights
+    if recipe.network is None and recipe.design != Design() and weights in (None, NO_WEIGHTS, IMAGENET):
+        raise OptionError(f"Name the --network that {flags(recipe.design)} is to change.")
     photographs = data.facts.channels == 3 and data.facts.shorter_side >= PHOTOGRAPH
-    automatic = weights is None and photographs
+    automatic = weights is None and photographs and fits_published(recipe.design)
     if recipe.network is not None:  # only its epochs are chosen
         fetched = automatic and fetch_official_weights(recipe.network, listener)
         return [Candidate(recipe.network, large=photographs, pretrained=fetched)], ""
@@ -242,7 +260,8 @@ def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Can
             f"Choose a network for the task {data.task.info.name} with --network; `convolve networks` lists them."
         )
     large = data.facts.shorter_side >= PHOTOGRAPH
-    enough = [candidate for candidate in CANDIDATES[output] if candidate.images <= data.facts.images]
+    images = recipe.splitting.subset or data.facts.images
+    enough = [candidate for candidate in CANDIDATES[output] if candidate.images <= images]
     fitting = [candidate for candidate in enough if candidate.large == large]
     fitting = [replace(candidate, size=recipe.size or candidate.size, images=0) for candidate in fitting]
     if weights == NO_WEIGHTS:
@@ -272,7 +291,7 @@ def _as_recipe(candidate: Candidate) -> Recipe:
 
 def _try(recipe: Recipe, data: _Data, runtime_options: RuntimeOptions, limit: TimeLimit) -> _Trial:
     """Time some steps and a validation by this recipe, on a sample. Raises `ConvolveError`."""
-    resolved, reasons = resolve_for_data(recipe, data.facts, data.task, data.accepted, data.ground_truth)
+    resolved, reasons = resolve_for_data(recipe, data.facts, data.task, data.accepted, data.ground_truth, head=False)
     usable = np.arange(len(data.accepted))
     splits = split_by_recipe(resolved, data.accepted, data.ground_truth, usable)
     sample = data.sample(max(_SAMPLE, _BATCHES * (resolved.batch or 1)))

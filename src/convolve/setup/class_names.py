@@ -5,21 +5,29 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
+from convolve.choices import BACKGROUNDS
 from convolve.errors import OptionError
 from convolve.untrusted.files import read_text
 
 _MOST_BYTES = 2**22
 _WORDNET = re.compile(r"(n\d{8})\s+(\S.*)")
-_BACKGROUND = "background"
 
 
-def read_class_names(path: Path, count: int | None = None) -> tuple[str, ...]:
+class ClassNames(NamedTuple):
+    """The names of the classes, and a sentence on a first line that is none of them, or nothing."""
+
+    names: tuple[str, ...]
+    note: str
+
+
+def read_class_names(path: Path, count: int | None = None) -> ClassNames:
     """One name a line, as many as the network has classes; of a line as ImageNet has them, `n01440764 tench, Tinca
     tinca` or without its number, the first name, unless several classes have it.
 
-    Without a ``count`` every line is a class. A first line `background` more than there are classes is left out.
-    Raises `OptionError`.
+    Without a ``count`` every line is a class. A first line `background` (`BACKGROUNDS`) more than there are classes is
+    left out. Raises `OptionError`.
     """
     try:
         lines = [line.strip() for line in read_text(path, _MOST_BYTES).splitlines()]
@@ -27,8 +35,9 @@ def read_class_names(path: Path, count: int | None = None) -> tuple[str, ...]:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is no text in UTF-8"
         raise OptionError(f"{path} cannot be read ({reason}); give a text file with one class a line.") from error
     lines = [line for line in lines if line]
-    count = len(lines) if count is None else count
-    if len(lines) == count + 1 and lines[0] == _BACKGROUND:
+    count, note = len(lines) if count is None else count, ""
+    if len(lines) == count + 1 and lines[0].lower() in BACKGROUNDS:
+        note = f"the first line of {path}, '{lines[0]}', names no class, since the network has {count:,} scores"
         lines = lines[1:]
     if len(lines) != count:
         raise OptionError(
@@ -46,4 +55,4 @@ def read_class_names(path: Path, count: int | None = None) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
         raise OptionError(f"{path} names the class '{twice}' twice; give each class a name of its own.")
-    return tuple(names)
+    return ClassNames(tuple(names), note)

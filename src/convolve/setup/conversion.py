@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from convolve import models
+from convolve.choices import NETWORK_FILES
 from convolve.errors import OptionError, WeightsError
+from convolve.interop import mtcnn
 from convolve.interop.canon import find_twin, load_definition
 from convolve.interop.darknet import ALL_FIT, NUMBERS, load_numbers, preprocessing_of
 from convolve.interop.foreign_files import EPS, kind_of, read_foreign, read_values, source_of
 from convolve.interop.foreign_network import ForeignNetwork
 from convolve.interop.matching import ALL_BY_ORDER, load_by_order, orders, units_by_name, units_of
-from convolve.interop.weights import read_weights, rename
+from convolve.interop.weights import read_weights, rename, stated_preprocessing
 from convolve.models import Network
 from convolve.models.definition import NetworkDefinition
 from convolve.models.graph_file import definition_text, scores_of
@@ -29,10 +31,19 @@ from convolve.summary import count_costs
 from convolve.tasks.registry import find_task, task_infos
 from convolve.training.manifest import Manifest
 from convolve.training.recipe import Recipe, with_lasting_paths
-from convolve.training.run import Run, begin_folder, save_weights, write_manifest
+from convolve.training.run import DEFINITION, Run, begin_folder, save_weights, write_manifest
+from convolve.untrusted.files import read_text
 from convolve.values import Preprocessing
 
-_SCORES = {"image": "for the whole image", "pixels": "for each pixel", "boxes": "of boxes"}
+_SCORES = {
+    "image": "for the whole image",
+    "pixels": "for each pixel",
+    "boxes": "of boxes",
+    "box": "with a box",
+    "points": "of points",
+    "faces": "of faces",
+    "coordinates": "of coordinates",
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,8 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
     notes += ["--bgr or --no-bgr, --mean and --scale say otherwise"] if notes else []
     classes = model.classes or tuple(map(str, range(count)))
     if options.classes:
-        classes = read_class_names(options.classes, count)
+        classes, note = read_class_names(options.classes, count)
+        notes += [note] if note else []
     elif not model.classes:
         notes.append(f"its classes are called 0 to {count - 1}; --classes FILE gives them names")
     notes += [model.remark] if model.remark else []
@@ -117,10 +129,14 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
         reasons={},
         results={"epoch": None, "ended": f"converted from {model.source}"},
     )
-    folder, text = out(), None
-    if model.definition is not None:
-        recipe = replace(recipe, network=str(folder.resolve() / "network.json"))
-        text = definition_text(model.definition)
+    definition = model.definition or models.define(model.name, count, (size.channels, size.height, size.width))
+    text = None if definition is None else definition_text(definition)
+    if text is None and model.name.endswith(NETWORK_FILES):
+        text = read_text(model.name)
+    folder = out()
+    if text is not None:  # the run needs no file but its own
+        copy_name = DEFINITION if definition else f"network{Path(model.name).suffix}"
+        recipe = replace(recipe, network=str(folder.resolve() / copy_name))
     begin_folder(folder, recipe, text)
     run = Run(folder, recipe, manifest)
     save_weights(run.weights, network)
@@ -128,8 +144,13 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
 
 
 def _read_model(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
+    numbers = [path for path in files if path.suffix.lower() != ".prototxt"]
+    if len(numbers) > 2 or options.network == mtcnn.NAME:
+        return _read_cascade(numbers, options)
     if not 1 <= len(files) <= 2:
-        raise OptionError(f"{len(files)} files are given; give one, or the two of Caffe or of Darknet.")
+        raise OptionError(
+            f"{len(files)} files are given; give one, or the two of Caffe or of Darknet, or MTCNN's three."
+        )
     kinds = [kind_of(path) for path in files]
     if len({*kinds}) > 1 or (len(files) > 1 and kinds[0] not in ("caffe", "darknet")):
         raise OptionError(f"{files[0]} and {files[-1]} are not the two files of one network; give one of them.")
@@ -138,6 +159,18 @@ def _read_model(files: Sequence[Path], options: ConversionOptions) -> ForeignMod
     if kinds[0] == "tensors":
         return _read_tensors(files[0], options)
     return _read_definition(files, options)
+
+
+def _read_cascade(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
+    if replace(options, network=None, task=None) != ConversionOptions() or options.network not in (None, mtcnn.NAME):
+        raise OptionError(
+            "The files are taken for MTCNN's, whose input and classes are known; omit all options but --out."
+        )
+    network, source = mtcnn.read_cascade(files)
+    _, height, width = network.card.input
+    size = Preprocessing(height, width, 3, "letterbox", (mtcnn.MEAN,) * 3, (mtcnn.STD,) * 3)
+    remark = f"images are read in their own size, not in {height}x{width}"
+    return ForeignModel(network, mtcnn.NAME, 1, size, source, classes=("face",), remark=remark)
 
 
 def _read_darknet(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
@@ -151,7 +184,7 @@ def _read_darknet(files: Sequence[Path], options: ConversionOptions) -> ForeignM
     card = models.card(name)
     shape = options.input.size or card.input
     network = models.create(name, channels=shape[0], size=shape[1:])
-    loaded = load_numbers(network, read_weights(numbers[0])[NUMBERS])
+    loaded = load_numbers(network, read_weights(numbers[0])[NUMBERS], str(numbers[0]))
     if loaded != ALL_FIT:
         raise WeightsError(f"{numbers[0]} has the weights of {loaded}; give the .cfg that they were trained with.")
     usual = preprocessing_of(card)
@@ -179,8 +212,13 @@ def _read_tensors(file: Path, options: ConversionOptions) -> ForeignModel:
         except WeightsError:
             loaded = ""
         if loaded != ALL_BY_ORDER:
-            raise WeightsError(str(error)) from error
-    size, notes = find_preprocessing("PyTorch", shape, count, None, options.input)
+            raise WeightsError(f"{file}: {error}") from error
+    stated = stated_preprocessing(card.name, state)
+    known = stated.preprocessing if stated else None
+    size, notes = find_preprocessing("PyTorch", shape, count, known, options.input)
+    if stated:
+        size = replace(size, fit=options.input.fit or stated.preprocessing.fit)
+        notes += [] if options.input.mean or options.input.scale else [stated.remark]
     return ForeignModel(network, options.network, count, size, f"{file.name} (PyTorch)", notes=tuple(notes))
 
 

@@ -98,13 +98,13 @@ def run_export(
 
 def select_split(export: Export, data: str | None, split: str | None) -> tuple[Dataset, str, Indices]:
     """The data in the export's classes, the name of the split, and its images; by default all. Raises `DataError`."""
-    from convolve.datasets.layouts import open_dataset
+    from convolve.datasets.layouts import open_with_ground_truth
 
     if data is None:
         command = f"convolve evaluate {shell_quote(export.folder)} DATA"
         raise DataError(f"{export.folder} is an export, which has no data of its own; pass some: {command}.")
     kind = find_task(export.card.task)
-    dataset = open_dataset(data)
+    dataset = open_with_ground_truth(data, kind.info.ground_truth)
     if kind.info.ground_truth in dataset.ground_truths:  # else the task may compute it
         dataset = dataset.for_ground_truth(kind.info.ground_truth)
     dataset = export.task.conform(kind.accept(dataset, export.task_options("train", {})))

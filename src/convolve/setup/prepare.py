@@ -15,24 +15,30 @@ import numpy as np
 import torch
 
 from convolve import models
-from convolve.choices import AUTO, IMAGENET, NO_WEIGHTS
+from convolve.choices import AUTO, NO_WEIGHTS
 from convolve.datasets.augment import input_sizes
 from convolve.datasets.batches import Batches, BatchOptions, Examples
 from convolve.datasets.cache import read_images
 from convolve.datasets.doctor import Findings, diagnose, readable
 from convolve.datasets.layouts import LAYOUT_NAMES, WITH_ANNOTATIONS, open_dataset
 from convolve.datasets.parallel import reader_threads
-from convolve.datasets.splits import SplitPlan, split
+from convolve.datasets.splits import SplitPlan, split, with_subset
 from convolve.datasets.survey import ImageFacts, Survey
 from convolve.errors import DataError, NetworkError, OptionError
 from convolve.interop.weights import SOURCES
+from convolve.layers.design import Design
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
-from convolve.options import merge
 from convolve.progress import Listener, silent
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.setup.starting_weights import StartingWeights, fetch_official_weights, find_starting_weights
+from convolve.setup.starting_weights import (
+    PHOTOGRAPH,
+    StartingWeights,
+    as_trained,
+    find_starting_weights,
+    with_official_weights,
+)
 from convolve.summary import Costs, count_costs
 from convolve.tasks.info import TaskInfo
 from convolve.tasks.registry import build_options, find_task, task_infos
@@ -41,16 +47,16 @@ from convolve.training.defaults import Facts, resolve
 from convolve.training.evaluation import evaluate_batches
 from convolve.training.plan import batch_for_memory
 from convolve.training.recipe import Recipe, check
-from convolve.training.step import BatchSource, Training
+from convolve.training.running_statistics import estimate, is_precise
+from convolve.training.step import BatchSource, Phases, Training
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
-PHOTOGRAPH = 96
-"""From this median shorter side on, color images count as photographs."""
+_SCORED = {"image": "the whole image", "box": "the whole image with a box"}  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
 
-LearningParts = tuple[Task, BatchSource, BatchSource | None]
+LearningParts = tuple[Task | Phases, BatchSource, BatchSource | None]
 """What learns, its training batches, and its validation batches where they are not the images."""
 
 
@@ -86,29 +92,28 @@ class Preparation:
 def prepare(
     recipe: Recipe, options: RuntimeOptions, fold: int = 0, sample: Dataset | None = None, listener: Listener = silent
 ) -> Preparation:
-    """Read the recipe's data, or only a ``sample`` of it, resolve the recipe, split the data, build the network. Raises
-    `ConvolveError`.
-    """
+    """Read the recipe's data or a ``sample`` of it, resolve it, split, build the network. Raises `ConvolveError`."""
     card = check_before_reading(recipe)
     if card is None:
         raise OptionError("Choose a network with --network; `convolve networks` lists them.")
     weights = recipe.transfer.weights
     start = find_starting_weights(weights, card.name, listener) if weights not in (None, AUTO, NO_WEIGHTS) else None
-    reasons: dict[str, str] = {}
-    if start and start.run:
-        recipe, reasons = _as_its_run(recipe, start)
+    recipe, reasons = as_trained(recipe, start) if start else (recipe, {})
     dataset, info, task_reason = open_for_task(recipe, card, sample)
+    card = models.card_of_counterpart(card, info.classifiers_as) if info.classifiers_as else card
+    recipe = dataclasses.replace(recipe, network=card.name) if info.classifiers_as else recipe
     task = find_task(info.name)
     dataset = task.accept(dataset, build_options(info.name, "train", recipe.task_options))
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     if ground_truth.classes and not ground_truth.presence().any():
         raise DataError(f"None of the images in {dataset.root} has any of its classes; label some.")
-    choices = partial(resolve_for_data, task=task, dataset=dataset, ground_truth=ground_truth)
+    head = start is not None and start.fits_head(card.name)
+    choices = partial(resolve_for_data, task=task, dataset=dataset, ground_truth=ground_truth, head=head)
     survey, source = read_images(
         dataset.images, lambda facts: find_preprocessing(choices(recipe, facts)[0], facts.channels, start), CACHE_BYTES
     )
     if weights in (None, AUTO) and ((card.classifier or card.name) in SOURCES or "/" in card.name):
-        recipe, start = _with_official_weights(recipe, card, survey.facts, listener)
+        recipe, start = with_official_weights(recipe, card, survey.facts, listener)
     resolved, more = choices(recipe, survey.facts)
     reasons = {**more, "task": task_reason, **reasons}
     if dataset.layout in LAYOUT_NAMES:  # so that the run is always read in the same way
@@ -119,7 +124,7 @@ def prepare(
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
     findings = diagnose(dataset, ground_truth, splits, survey, info.imbalance_remedy)
     preprocessing = find_preprocessing(resolved, findings.channels, start, findings)
-    outputs = task.outputs(ground_truth)
+    outputs = task.outputs(ground_truth, card)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
         size, change = (preprocessing.height, preprocessing.width), resolved.augmentation.multi_scale
@@ -133,42 +138,17 @@ def prepare(
         resolved = dataclasses.replace(resolved, batch=batch)
         reasons["batch"] = f"what fits into {budget / 2**30:.0f} GiB of memory"
     network, loaded = build_network(resolved, outputs, preprocessing, start)
-    if start:
-        reasons["weights"] = loaded if start.source == weights else f"{start.source}; {loaded}"
-    examples = task.examples(dataset, source, preprocessing, CACHE_BYTES)
+    reasons |= {"weights": loaded if start.source == weights else f"{start.source}; {loaded}"} if start else {}
+    task_options = build_options(info.name, "train", resolved.task_options)
+    examples = task.examples(dataset, source, preprocessing, task_options, CACHE_BYTES)
+    if examples.precompute:
+        examples.precompute(np.concatenate([splits.train, splits.validation, splits.test]), listener)
     batches = training_batches(resolved, task, dataset, examples, splits.train, preprocessing)
     if resolved.transfer.freeze:
         models.freeze(network, resolved.transfer.freeze)
-    task_options = build_options(info.name, "train", resolved.task_options)
     instance = task.build(network, ground_truth, task_options, splits, preprocessing)
     prepared = Prepared(resolved, dataset, splits, preprocessing, runtime, macs, instance, examples, batches)
     return Preparation(prepared, survey, findings, reasons)
-
-
-def _as_its_run(recipe: Recipe, start: StartingWeights) -> tuple[Recipe, dict[str, str]]:
-    """A recipe whose input is that of the run whose weights it starts from, where the recipe says nothing of it, and
-    the reasons.
-    """
-    if start.preprocessing is None:
-        return recipe, {}
-    names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
-    reasons = dict.fromkeys(names, f"as {start.run} was trained")
-    return merge(Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit), recipe), reasons
-
-
-def _with_official_weights(
-    recipe: Recipe, card: Card, facts: ImageFacts, listener: Listener
-) -> tuple[Recipe, StartingWeights | None]:
-    """A recipe that starts from official weights, and these, where images are photographs and the weights can be had.
-
-    Raises `WeightsError`.
-    """
-    photographs = facts.channels == 3 and facts.shorter_side >= PHOTOGRAPH
-    if not photographs or not fetch_official_weights(card.name, listener):
-        return recipe, None
-    found = find_starting_weights(IMAGENET, card.name, listener)
-    found = dataclasses.replace(found, source=f"pretrained, since the images are photographs; {found.source}")
-    return dataclasses.replace(recipe, transfer=dataclasses.replace(recipe.transfer, weights=IMAGENET)), found
 
 
 def _sources_below(data: str, dataset: Dataset) -> tuple[str, ...] | None:
@@ -187,7 +167,7 @@ def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = No
     it is that one.
 
     ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
-    `NetworkError` where the network is for another one.
+    `NetworkError` where the network is for another one, `OptionError` where the task has no training.
     """
     dataset = sample or open_dataset(recipe.data or "", recipe.reading)
     if recipe.task is not None:
@@ -197,14 +177,17 @@ def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = No
         if not tasks:
             raise OptionError(f"{dataset.root} holds {', '.join(dataset.ground_truths)}; choose a --task for it.")
         # The most specific ground truth that the network is for.
-        task = ([info for info in tasks if card is None or info.output == card.output] or tasks)[-1]
+        fitting = [info for info in tasks if card is None or card.output in (info.output, *info.other_outputs)]
+        task = (fitting or tasks)[-1]
         others = [info for info in tasks if info.ground_truth != task.ground_truth]
         instead = f"; --task {others[-1].name} would use its {others[-1].ground_truth}" if others else ""
         reason = f"the data has {task.ground_truth}{instead}"
-    if card is not None and card.output != task.output:
+    if task.untrained:
+        raise OptionError(task.untrained)
+    if card is not None and card.output not in (task.output, *task.other_outputs):
         other = models.counterpart(card.name, task.output)
         remedy = f"use --network {other}" if other else "choose another --network or --task"
-        given, needed = ("the whole image" if each == "image" else each for each in (card.output, task.output))
+        given, needed = (_SCORED.get(each, each) for each in (card.output, task.output))
         raise NetworkError(
             f"{card.name} gives scores for {given}, but the task {task.name} needs them for {needed}; {remedy}."
         )
@@ -222,7 +205,7 @@ def build_network(
     network whose head was replaced already are loaded into the new one. Raises `NetworkError`, `WeightsError`.
     """
     size, seed = (preprocessing.height, preprocessing.width), recipe.seed or 0
-    network = models.create(recipe.network or "", outputs, preprocessing.channels, size, seed=seed)
+    network = models.create(recipe.network or "", outputs, preprocessing.channels, size, seed, recipe.design)
     if recipe.save_memory:
         models.save_memory(network)
     if not recipe.transfer.gap:
@@ -289,7 +272,9 @@ def evaluation_batches(
 
 
 def check_before_reading(recipe: Recipe) -> Card | None:
-    """Raise for what is wrong with any data, before a person waits for it to be read; the network's card, if any."""
+    """Raise for what is wrong with any data, before a person waits for it to be read; the network's card, if any: that
+    of the counterpart of a classifier that is named for a task which adds a head of its own to it.
+    """
     if recipe.data is None:
         raise OptionError("Give the data to train on: a folder, a file, or a built-in dataset such as digits.")
     check(recipe, find_task(recipe.task).info.ranges if recipe.task else {})
@@ -298,9 +283,12 @@ def check_before_reading(recipe: Recipe) -> Card | None:
     if recipe.network is None:
         return None
     card = models.card(recipe.network)
-    if recipe.transfer.gap or recipe.save_memory:  # not every network can do these
+    if recipe.task is not None:
+        card = models.card_of_counterpart(card, find_task(recipe.task).info.classifiers_as)
+    if recipe.transfer.gap or recipe.save_memory or recipe.design != Design():  # not every network can do these
+        size = (recipe.size, recipe.size) if recipe.size and recipe.design != Design() else None
         with torch.device("meta"):
-            network = models.create(recipe.network)
+            network = models.create(card.name, size=size, design=recipe.design)
             if recipe.save_memory:
                 models.save_memory(network)
             if recipe.transfer.gap:
@@ -309,11 +297,10 @@ def check_before_reading(recipe: Recipe) -> Card | None:
 
 
 def resolve_for_data(
-    recipe: Recipe, facts: ImageFacts, task: type[Task], dataset: Dataset, ground_truth: GroundTruth
+    recipe: Recipe, facts: ImageFacts, task: type[Task], dataset: Dataset, ground_truth: GroundTruth, *, head: bool
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reasons by the options' names; see `training.defaults.resolve`."""
-    counts = ground_truth.presence().sum(0)
-    counts = counts[counts > 0]
+    counts = [count for count in ground_truth.presence().sum(0).tolist() if count]
     trained = [part for name, part in dataset.given_splits.items() if name != "test"]
     return resolve(
         recipe,
@@ -323,7 +310,8 @@ def resolve_for_data(
             side=facts.shorter_side,
             longer=facts.longer_side,
             photographs=facts.channels == 3 and facts.shorter_side >= PHOTOGRAPH,
-            imbalance=float(counts.max() / counts.min()) if len(counts) else 1.0,
+            imbalance=max(counts) / min(counts) if counts else 1.0,
+            head=head,
         ),
         task.info,
         task.defaults,
@@ -342,7 +330,7 @@ def split_by_recipe(
     splits = split(dataset, ground_truth, plan, usable)
     if not len(splits.validation):
         raise OptionError("The best epoch is selected on a validation split; give --validation a fraction above 0.")
-    return splits
+    return with_subset(splits, ground_truth, own.subset, recipe.seed or 0) if own.subset else splits
 
 
 def find_preprocessing(
@@ -351,8 +339,15 @@ def find_preprocessing(
     """With weights, what they were trained with; else the channels of the network or of the images, and the training
     split's mean and deviation.
 
-    Before there are ``findings``, mean and deviation are not known.
+    Before there are ``findings``, mean and deviation are not known. A permutation is that of the weights, where they
+    have learned from one. Raises `OptionError` where it would differ from batch to batch.
     """
+    permutation = None
+    if recipe.task_options.get("permute"):
+        if recipe.augmentation.multi_scale:
+            raise OptionError("--permute needs inputs of one size; leave out --multi-scale.")
+        known = start.preprocessing.permutation if start and start.preprocessing else None
+        permutation = (recipe.seed or 0) if known is None else known
     mean, std = (findings.mean, findings.std) if findings else ((0.0,), (1.0,))
     card = models.card(recipe.network or "")
     if card.own_channels:
@@ -369,24 +364,27 @@ def find_preprocessing(
     if len(mean) != channels:
         mean, std = (float(np.mean(mean)),) * channels, (float(np.mean(std)),) * channels
     std = tuple(max(deviation, 1 / 255) for deviation in std)
-    return Preprocessing(recipe.size or 1, recipe.size or 1, channels, recipe.fit or "crop", mean, std)
+    return Preprocessing(recipe.size or 1, recipe.size or 1, channels, recipe.fit or "crop", mean, std, permutation)
 
 
 def build_training(prepared: Prepared) -> Training:
     """A training that can begin: its network is prepared by the runtime, and frozen stages are computed once."""
     prepared.runtime.prepare(prepared.task.network, learning=True)
-    parts: LearningParts = (prepared.task, prepared.batches, None)
+    parts: LearningParts = (prepared.task.phases or prepared.task, prepared.batches, None)
     if prepared.recipe.transfer.freeze:
         from convolve.setup.frozen_stages import skip_frozen_stages
 
         parts = skip_frozen_stages(prepared, prepared.recipe.transfer.freeze) or parts
+    validate, phases = partial(_validate, parts, prepared), prepared.task.phases
+    return Training(*parts[:2], validate, prepared.recipe, prepared.runtime, phases=phases)
+
+
+def _validate(parts: LearningParts, prepared: Prepared, network: Network) -> dict[str, float]:
+    """The metrics of a network (the one that is evaluated, such as a moving average)."""
     task, train, validation = parts
-    validate = partial(_validate, task, validation, prepared)
-    return Training(task, train, validate, prepared.recipe, prepared.runtime)
-
-
-def _validate(task: Task, batches: BatchSource | None, prepared: Prepared, network: Network) -> dict[str, float]:
-    """The metrics of a network (the one that is evaluated, such as a moving average) at a task."""
-    if batches is None:
-        batches = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
-    return evaluate_batches(task.with_network(network), batches.epoch(0), prepared.runtime)
+    evaluated = task.with_network(network)
+    if is_precise(prepared.recipe, task.network, len(train)):
+        estimate(evaluated, task.network, train, prepared.runtime)
+    if validation is None:
+        validation = evaluation_batches(prepared.examples, prepared.splits.validation, prepared.preprocessing)
+    return evaluate_batches(evaluated, validation.epoch(0), prepared.runtime)

@@ -7,7 +7,7 @@ from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import Findings
 from convolve.datasets.survey import Survey
 from convolve.setup.prepare import find_preprocessing, resolve_for_data, training_batches
-from convolve.tasks.registry import find_task
+from convolve.tasks.registry import build_options, find_task
 from convolve.training.recipe import Recipe
 from convolve.values import Dataset, Preprocessing
 
@@ -18,8 +18,9 @@ def preview(
     """The batches that a training by this recipe would learn from, of all usable images, without a cache."""
     task = find_task(task_name)
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    resolved, _ = resolve_for_data(recipe, survey.facts, task, dataset, ground_truth)
+    resolved, _ = resolve_for_data(recipe, survey.facts, task, dataset, ground_truth, head=False)
     preprocessing = find_preprocessing(resolved, findings.channels, None, findings)
     source = open_cache(dataset.images, preprocessing, None, budget=0)
-    examples = task.examples(dataset, source, preprocessing, 0)
+    options = build_options(task.info.name, "train", resolved.task_options)
+    examples = task.examples(dataset, source, preprocessing, options, 0)
     return training_batches(resolved, task, dataset, examples, findings.usable, preprocessing), preprocessing

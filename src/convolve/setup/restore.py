@@ -13,12 +13,12 @@ from convolve.datasets.batches import Examples
 from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
 from convolve.datasets.images import read_digests
-from convolve.datasets.layouts import open_dataset
+from convolve.datasets.layouts import open_dataset, open_with_ground_truth
 from convolve.errors import ConvolveError, DataError, ImageError, RunError, WeightsError
 from convolve.files import shell_quote
 from convolve.models import Network
 from convolve.models.weights import check_numbers
-from convolve.progress import Listener, Message
+from convolve.progress import Listener, Message, silent
 from convolve.runtime import Runtime, choose
 from convolve.setup.prepare import CACHE_BYTES, Prepared, build_network, evaluation_batches, training_batches
 from convolve.setup.runtime_options import RuntimeOptions
@@ -69,7 +69,9 @@ def _restore_state(run: Run, network: Network) -> Task:
     return task
 
 
-def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | None = None) -> Prepared:
+def reopen_training(
+    run: Run, options: RuntimeOptions, start: StartingWeights | None = None, listener: Listener = silent
+) -> Prepared:
     """A run's data, splits, and its network as it began. Raises `RunError`, also where the data has changed."""
     manifest, recipe = run.manifest, run.recipe
     data = recipe.data or ""
@@ -85,13 +87,15 @@ def reopen_training(run: Run, options: RuntimeOptions, start: StartingWeights | 
         raise RunError(f"{data} has changed since {run.folder} began; restore it, or train again.")
     size = manifest.preprocessing
     ground_truth = dataset.ground_truths[task.info.ground_truth]
-    network, _ = build_network(recipe_to_build(run), task.outputs(ground_truth), size, start)
+    network, _ = build_network(recipe_to_build(run), manifest.outputs, size, start)
     if recipe.transfer.freeze:
         models.freeze(network, recipe.transfer.freeze)
     options_of_task = build_options(task.info.name, "train", recipe.task_options)
     instance = task.build(network, ground_truth, options_of_task, splits, size)
     runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)
+    if examples.precompute:
+        examples.precompute(np.concatenate([splits.train, splits.validation, splits.test]), listener)
     batches = training_batches(recipe, task, dataset, examples, splits.train, size)
     return Prepared(recipe, dataset, splits, size, runtime, manifest.macs, instance, examples, batches)
 
@@ -109,7 +113,8 @@ def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = N
     """What batches of a dataset are made of, with a run's preprocessing; ``digests`` of its images, if known."""
     size = run.manifest.preprocessing
     source = open_cache(dataset.images, size, None, CACHE_BYTES, digests=digests)
-    return find_task(run.manifest.task).examples(dataset, source, size, CACHE_BYTES)
+    options = build_options(run.manifest.task, "train", run.recipe.task_options)
+    return find_task(run.manifest.task).examples(dataset, source, size, options, CACHE_BYTES)
 
 
 def _open_for_run(run: Run, task: type[Task], data: str) -> Dataset:
@@ -119,7 +124,7 @@ def _open_for_run(run: Run, task: type[Task], data: str) -> Dataset:
     except DataError:
         if data == run.recipe.data:
             raise
-        dataset = open_dataset(data)
+        dataset = open_with_ground_truth(data, task.info.ground_truth)
     if task.info.ground_truth in dataset.ground_truths:  # else the task may compute it
         dataset = dataset.for_ground_truth(task.info.ground_truth)
     return task.accept(dataset, build_options(task.info.name, "train", run.recipe.task_options))
@@ -132,14 +137,19 @@ def _is_unchanged(run: Run, dataset: Dataset, splits: Splits, digests: Sequence[
     return fingerprint(dataset, ground_truth, usable, digests) == str(run.manifest.data["fingerprint"])
 
 
-def open_evaluation_data(run: Run, task: Task, runtime: Runtime, data: str | None, split: str | None) -> EvaluationData:
+def open_evaluation_data(
+    run: Run, task: Task, runtime: Runtime, data: str | None, split: str | None, listener: Listener = silent
+) -> EvaluationData:
     """The images to evaluate a run on: a split of its own data (by default test, else validation) or of other data.
 
     Raises `DataError` where the data does not fit the run, is gone, or has no such split.
     """
     dataset, name, indices = select_split(run, task, data, split)
     preprocessing = run.manifest.preprocessing
-    batches = evaluation_batches(run_examples(run, dataset), indices, preprocessing)
+    examples = run_examples(run, dataset)
+    if examples.precompute:
+        examples.precompute(indices, listener)
+    batches = evaluation_batches(examples, indices, preprocessing)
     return EvaluationData(name, dataset, indices, batches, preprocessing, runtime)
 
 

@@ -16,7 +16,7 @@ from convolve.reports.report import Epoch, Headline, Report, Section, Training, 
 from convolve.reports.sections import fact_section, training_section
 from convolve.tasks.registry import find_task
 from convolve.tasks.task import Evaluation
-from convolve.training.run import METRICS, Run, read_lines
+from convolve.training.run import METRICS, Run, network_label, read_lines
 
 _FEW = 100
 
@@ -41,7 +41,7 @@ def write_run_report(
         fact_section("machine", "Machine", fact_lists(manifest.machine)),
     )
     report = Report(
-        title=f"{recipe.network} on {Path(recipe.data).name or recipe.data}" if recipe.data else f"{recipe.network}",
+        title=network_label(run) + (f" on {Path(recipe.data).name or recipe.data}" if recipe.data else ""),
         subtitle=measured_on(evaluation, manifest.data["summary"].get("classes", 0)),
         headlines=tuple(headlines),
         sections=(*sections, *general),

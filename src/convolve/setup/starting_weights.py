@@ -4,37 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from convolve import models
-from convolve.choices import IMAGENET
+from convolve.choices import COCO, IMAGENET
+from convolve.datasets.survey import ImageFacts
 from convolve.errors import RunError, WeightsError
 from convolve.files import shell_quote
-from convolve.interop.darknet import NUMBERS, load_numbers, preprocessing_of
+from convolve.interop.darknet import NUMBERS, darknet_state, load_numbers, preprocessing_of
 from convolve.interop.foreign_files import EPS, is_foreign, read_values, source_of
-from convolve.interop.matching import Unit, load_by_order, orders, units_by_name, units_of
+from convolve.interop.matching import Unit, load_by_order, orders, units_by_name, units_in, units_of
 from convolve.interop.official_files import FOLDERS, OFFLINE, fetch_file, find_file
-from convolve.interop.timm import efficientnet_preprocessing, is_efficientnet_pytorch
-from convolve.interop.weights import imagenet_weights, official_file, read_weights, rename
-from convolve.models import Network
+from convolve.interop.weights import (
+    coco_weights,
+    imagenet_weights,
+    official_file,
+    read_weights,
+    rename,
+    stated_preprocessing,
+)
+from convolve.layers.design import Design, differences, fits_published, flags, given, inherited
+from convolve.models import Card, Network
 from convolve.models.foreign import library_of
 from convolve.models.graph_file import layer_shapes, name_after_layers, read_definition
 from convolve.models.weights import inherited_layers, load_weights, translate
+from convolve.options import merge
 from convolve.progress import Listener, Message, silent
 from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing, flip_first
+from convolve.training.recipe import Recipe
 from convolve.training.run import DEFINITION, WEIGHTS, Run, check_file, open_run, recipe_to_build
 from convolve.values import Preprocessing
+
+PHOTOGRAPH = 96
+"""From this median shorter side on, color images count as photographs."""
 
 
 @dataclass(frozen=True)
 class StartingWeights:
     """Tensors by name, the channels of the images that they are for, those images' preprocessing if it is known, where
-    they come from, and the run that they belong to, if any. Of another program's network the ``layers`` are given, in
-    several orders.
+    they come from, the run that they belong to, if any, and the design that they were trained with. Of another
+    program's network the ``layers`` are given, in several orders.
     """
 
     state: Mapping[str, Tensor]
@@ -43,13 +56,14 @@ class StartingWeights:
     source: str
     run: Path | None = None
     layers: Sequence[Sequence[Unit]] = ()
+    design: Design = field(default_factory=Design)
 
     def load(self, network: Network) -> str:
         """Load what fits, and say what that is. Raises `WeightsError`."""
         if self.layers:
             return load_by_order(network, self.layers)
         if NUMBERS in self.state:
-            return load_numbers(network, self.state[NUMBERS])
+            return load_numbers(network, self.state[NUMBERS], self.source)
         try:
             return self._load_by_name(network)
         except WeightsError:
@@ -58,6 +72,28 @@ class StartingWeights:
             with suppress(WeightsError):  # under names of its own, perhaps; else the names are what is wrong
                 return load_by_order(network, [units_by_name(self.state)])
             raise
+
+    def fits_head(self, name: str) -> bool:
+        """Whether they are of the head of a network too, and not of its stages or its classifier alone; where the head
+        has no weights, whether they are of all layers.
+        """
+        with torch.device("meta"):
+            network = models.create(name, design=self.design)
+            classifier = models.create(network.card.classifier) if network.card.classifier else None
+        own, layers = dict(network.named_parameters()), self.layers
+        if not layers:
+            state: Mapping[str, Tensor] = {}
+            with suppress(WeightsError):
+                darknet = NUMBERS in self.state
+                state = darknet_state(network, self.state[NUMBERS], self.source) if darknet else self.state
+                state = translate(network, state, rename)
+            fitting = {key for key, value in state.items() if key in own and value.shape == own[key].shape}
+            if fitting:
+                others = translate(network, classifier.state_dict(), rename) if classifier else {}
+                head = {key for key in own if key.startswith("head.") and key not in others}
+                return not fitting.isdisjoint(head) if head else fitting == own.keys()
+            layers = [units_by_name(self.state)]
+        return len(layers[0]) >= sum("weight" in unit.tensors for unit in units_in(network))
 
     def _load_by_name(self, network: Network) -> str:
         state = translate(network, self.state, rename)
@@ -79,10 +115,68 @@ class StartingWeights:
         )
 
 
+def as_trained(recipe: Recipe, start: StartingWeights) -> tuple[Recipe, dict[str, str]]:
+    """A recipe whose input and design of the network are those of the run whose weights it starts from, if any, where
+    the recipe says nothing of them, and the reasons. Raises `WeightsError` for a design that the weights do not fit.
+    """
+    reasons: dict[str, str] = {}
+    if start.run and start.preprocessing is not None:
+        names = [name for name in ("size", "fit") if getattr(recipe, name) is None]
+        inherits = start.preprocessing.permutation is not None and recipe.task in (None, "classify")
+        if inherits and recipe.task_options.get("permute") is None:
+            recipe = replace(recipe, task_options={**recipe.task_options, "permute": True})
+            names.append("permute")
+        names += [name for name in given(start.design) if getattr(recipe.design, name) is None]
+        reasons = dict.fromkeys(names, f"as {start.run} was trained")
+        own = Recipe(size=start.preprocessing.height, fit=start.preprocessing.fit, design=start.design)
+        recipe = merge(own, recipe)
+    return recipe, reasons | _check_design(recipe.design, start)
+
+
+def _check_design(design: Design, start: StartingWeights) -> dict[str, str]:
+    """What to say of a design that weights were not trained with, by its fields' names. Raises `WeightsError` where
+    they cannot be loaded into such a network.
+    """
+    shapes, function = differences(design, start.design)
+    if design.initializer:
+        raise WeightsError(
+            f"--initializer draws new weights in place of those of {start.source}; leave it out, or start without "
+            "weights with --weights none."
+        )
+    if shapes:
+        raise WeightsError(
+            f"The weights of {start.source} are not for a network with {flags(design, shapes)}; leave that out, or "
+            "start without weights with --weights none."
+        )
+    return dict.fromkeys(function, "although the weights were trained without it")
+
+
+def with_official_weights(
+    recipe: Recipe, card: Card, facts: ImageFacts, listener: Listener
+) -> tuple[Recipe, StartingWeights | None]:
+    """A recipe that starts from official weights, and these, where images are photographs and the weights can be had.
+
+    Raises `WeightsError`.
+    """
+    photographs = facts.channels == 3 and facts.shorter_side >= PHOTOGRAPH
+    if photographs and recipe.design != Design() and not fits_published(recipe.design):
+        changed = flags(recipe.design)
+        listener(Message(f"{card.name} starts from random weights, since the official ones are not for {changed}."))
+        return recipe, None
+    if not photographs or not fetch_official_weights(card.name, listener):
+        return recipe, None
+    found = find_starting_weights(IMAGENET, card.name, listener)
+    found = replace(found, source=f"pretrained, since the images are photographs; {found.source}")
+    return replace(recipe, transfer=replace(recipe.transfer, weights=IMAGENET)), found
+
+
 def find_starting_weights(weights: str, network: str, listener: Listener = silent) -> StartingWeights:
     """The weights that ``--weights`` names. Raises `WeightsError`, and `RunError` for a folder that is no ended run."""
     if weights == IMAGENET:
         found = imagenet_weights(models.card(network).classifier or network, listener)
+        return StartingWeights(found.state, found.preprocessing.channels, found.preprocessing, found.source)
+    if weights == COCO:
+        found = coco_weights(network, listener)
         return StartingWeights(found.state, found.preprocessing.channels, found.preprocessing, found.source)
     path = Path(weights)
     if path.is_dir():
@@ -94,17 +188,19 @@ def find_starting_weights(weights: str, network: str, listener: Listener = silen
             state = name_after_layers(definition, best_weights(run))
             layers = [units_of(definition, state, order) for order in orders(definition)]
             return StartingWeights(state, preprocessing.channels, preprocessing, str(path), path, layers)
-        return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path)
+        design = inherited(run.recipe.design)
+        return StartingWeights(best_weights(run), preprocessing.channels, preprocessing, str(path), path, design=design)
     if is_foreign(path):
         return _of_another_program(path)
     state = read_weights(path)
-    card, known = models.card(network), None
+    card = models.card(network)
     if NUMBERS in state:
-        known = preprocessing_of(card)
-    elif is_efficientnet_pytorch(state):
-        known = efficientnet_preprocessing(card.name, *card.input[1:])
-    channels = known.channels if known else next((each.shape[1] for each in state.values() if each.ndim == 4), 3)
-    return StartingWeights(state, channels, known, str(path))
+        return StartingWeights(state, card.input[0], preprocessing_of(card), str(path))
+    stated = stated_preprocessing(card.classifier or card.name, state)
+    if stated:
+        known = stated.preprocessing
+        return StartingWeights(state, known.channels, known, f"{path}; {stated.remark}")
+    return StartingWeights(state, _channels_read(state, network), None, str(path))
 
 
 def fetch_official_weights(network: str, listener: Listener) -> bool:
@@ -150,7 +246,18 @@ def _of_another_program(path: Path) -> StartingWeights:
 
 
 def _channels_of(tensors: Mapping[str, Tensor]) -> int:
+    """What the first convolution in the order of the file reads."""
     return next((value.shape[1] for value in tensors.values() if value.ndim == 4), 3)
+
+
+def _channels_read(state: Mapping[str, Tensor], name: str) -> int:
+    """What a network's first convolution reads by these weights, whatever their order."""
+    with torch.device("meta"):
+        network = models.create(name)
+    first = next((key for key, value in network.named_parameters() if value.ndim == 4), "")
+    with suppress(WeightsError):
+        state = translate(network, state, rename)
+    return state[first].shape[1] if first in state else _channels_of(state)
 
 
 def best_weights(run: Run) -> Mapping[str, Tensor]:

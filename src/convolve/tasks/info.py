@@ -18,14 +18,21 @@ class NoOptions:
 @dataclass(frozen=True)
 class TaskInfo:
     """``name`` on the command line and in files; ``title`` heads its options; ``output`` is the `Card.output` of the
-    networks that it trains; ``ground_truth`` the key of `Dataset.ground_truths` that it learns from; ``fits`` the ways
-    in which images may be fitted. Training images ``reflect`` beyond their edges unless its targets end there.
+    networks that it trains, ``other_outputs`` those of others that it can train too; ``ground_truth`` the key of
+    `Dataset.ground_truths` that it learns from; ``fits`` the ways in which images may be fitted. Training images
+    ``reflect`` beyond their edges unless its targets end there.
+
+    Where a classifier is named for it, the `models.counterpart` with the output ``classifiers_as`` is trained, if it is
+    given.
+
+    ``scored`` says in words what its networks tell apart.
 
     ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
     prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
     automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are the
     names of its metrics for people, the headline first. ``imbalance_remedy`` says, as the end of a sentence, what to do
-    where one class has many more images than another.
+    where one class has many more images than another. ``untrained`` is a sentence on why its networks are converted
+    and never trained, or nothing.
     """
 
     name: str
@@ -39,7 +46,11 @@ class TaskInfo:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     data_options: type = NoOptions
     reflect: bool = True
+    classifiers_as: str = ""
+    scored: str = "classes"
+    other_outputs: tuple[str, ...] = ()
     imbalance_remedy: str = "add images of the rare classes"
+    untrained: str = ""
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:

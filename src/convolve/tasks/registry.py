@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import importlib
+import importlib.util
 import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from convolve.tasks.exported_task import ExportedTask
     from convolve.tasks.task import Task
 
-_BUILT_IN = ("classify", "detect", "segment")
+_BUILT_IN = ("classify", "localize", "faces", "detect", "segment", "landmarks")
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
 _OPTIONS: Mapping[TaskUse, str] = {"train": "options", "predict": "predict_options", "data": "data_options"}
 """The attributes of `TaskInfo` that have the options for a command."""
@@ -63,10 +64,10 @@ def find_task(name: str) -> type[Task]:
 
 
 def find_exported(name: str) -> type[ExportedTask]:
-    """How exports of the task of that name are used, without torch. Raises `OptionError` for an unknown task, and for
-    one that was registered from outside, which exports cannot have.
+    """How exports of the task of that name are used, without torch. Raises `OptionError` for an unknown task, for one
+    that is never exported, and for one that was registered from outside, which exports cannot have.
     """
-    if name not in _BUILT_IN:
+    if name not in _BUILT_IN or not importlib.util.find_spec(f"convolve.tasks.{name}.exported"):
         raise OptionError(f"The task '{find_task(name).info.name}' has no exports; use the run itself.")
     exported: type[ExportedTask] = importlib.import_module(f"convolve.tasks.{name}.exported").EXPORTED
     return exported

@@ -20,6 +20,7 @@ from convolve.datasets.batches import Batches, Examples
 from convolve.datasets.cache import PixelSource
 from convolve.errors import ExportError, OptionError
 from convolve.models import Card, Network
+from convolve.progress import Listener
 from convolve.runtime import Runtime
 from convolve.tasks.info import TaskInfo
 from convolve.training.defaults import Choice, Facts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
     from convolve.interop.exportable import Exportable
     from convolve.reports.report import Headline, Section
+    from convolve.training.step import Phases
 
 
 class Evaluator(Protocol):
@@ -150,13 +152,14 @@ class Predictor(Protocol):
 class AnswerDifference:
     """How far an exported network's answer for an image is from the run's: of so many ``answers`` (an image has one, or
     one for each pixel or object) how many are others, how far apart two probabilities are at most, and, of boxes, how
-    far two edges are, in pixels.
+    far two edges are, in pixels. ``view_pixels`` are the pixels of the image as a network sees it that takes any size.
     """
 
     answers: int
     changed: int
     largest: float
     shift: float | None = None
+    view_pixels: int = 0
 
 
 class TaskExport(Protocol):
@@ -218,6 +221,7 @@ class Task(ABC):
 
     network: Network
     classes: tuple[str, ...]
+    phases: Phases | None = None  # learns in the task's place, where other parts learn in other epochs
 
     # Before there is a network: what to learn from, and how.
 
@@ -252,9 +256,9 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def outputs(cls, ground_truth: Any) -> int:
-        """How many scores the network gives (for an image, or for each of its pixels) to learn a ground truth that
-        `accept` has left under `TaskInfo.ground_truth`.
+    def outputs(cls, ground_truth: Any, card: Card) -> int:
+        """How many scores the network of a ``card`` gives (for an image, or for each of its pixels) to learn a ground
+        truth that `accept` has left under `TaskInfo.ground_truth`.
         """
 
     @classmethod
@@ -265,10 +269,10 @@ class Task(ABC):
 
     @classmethod
     def examples(
-        cls, dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, cache_bytes: int
+        cls, dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, options: Any, cache_bytes: int
     ) -> Examples:
         """What batches are made of: by default every image with its target. Caches may take ``cache_bytes``."""
-        del preprocessing, cache_bytes
+        del preprocessing, options, cache_bytes
         return Examples(source, dataset.ground_truths[cls.info.ground_truth])
 
     @classmethod
@@ -327,6 +331,10 @@ class Task(ABC):
     def evaluator(self) -> Evaluator:
         """What gathers the metrics of the validation split after an epoch."""
 
+    def finish_training(self, training: EvaluationData, listener: Listener) -> None:
+        """Learn of the training split, without augmentation, what begins where gradients end; by default nothing."""
+        del training, listener
+
     # Evaluation, prediction and explanation.
 
     @abstractmethod
@@ -377,11 +385,14 @@ class Task(ABC):
         method, reason = default_method(self.network, stage)
         return method.name, reason
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """What a person may ask to have explained, by the indices that `explanation_targets` takes: the classes."""
+        return self.classes
+
     @abstractmethod
     def probabilities(self, inputs: Tensor) -> Any:
-        """(N, C, H, W) images to outputs of the shape of the network's own, of which the targets of explanations make
-        numbers between 0 and 1.
-        """
+        """(N, C, H, W) images to outputs of the network's own shape; explanations make numbers from 0 to 1 of them."""
 
     def ground_truth_labels(self, ground_truth: Any, indices: Indices) -> tuple[str, ...]:
         """What some images should be predicted as, in words; empty where that cannot be said in a few."""

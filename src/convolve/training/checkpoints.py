@@ -190,7 +190,7 @@ def _read(path: Path) -> Checkpoint:
 def _state(document: Any) -> State:
     """Raises `ValueError` with the field that is damaged, and `TypeError` where fields are missing or unknown."""
     state: Any = State(**document)
-    counts = (state.epoch, state.step, state.images_done, state.waited, state.stalled)
+    counts = (state.epoch, state.step, state.images_done, state.waited, state.stalled, state.measured)
     if not all(type(count) is int and 0 <= count < 2**63 for count in counts):
         raise ValueError("its state counts epochs, steps or images by something else than whole numbers")
     if not is_number(state.factor) or not 0 <= state.factor <= 1 or not is_number(state.learning_rate):
@@ -199,7 +199,7 @@ def _state(document: Any) -> State:
         raise ValueError("its state has no best epoch")
     if not isinstance(state.history, list) or not isinstance(state.ended, str):
         raise ValueError("its state has no history")
-    for line in (state.sums, *state.history):
+    for line in (state.sums, state.gradient_norms, *state.history):
         if not isinstance(line, dict) or not all(is_number(value) for value in line.values()):
             raise ValueError("its state has metrics that are no numbers")
     return State(**document)

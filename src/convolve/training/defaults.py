@@ -35,6 +35,8 @@ LEARNING_RATES: dict[str, float] = {
 """Learning rates that suit networks with normalization layers; others use a fraction or a multiple of them."""
 
 _SMALL_SIDE = 64
+_SMALLEST_SIDE, _LARGEST_SIDE = 28, 180
+"""Sides between which a network that takes any gets the images' own: those of the lectures' tables."""
 SMALL_NETWORK = 200_000
 _BATCH_NORMALIZATION = 2015
 
@@ -77,7 +79,8 @@ class Facts:
 
     ``images`` is the number to learn from; ``side`` the median shorter side in pixels, ``longer`` the longer one (0
     for square images); ``photographs`` whether they are large and in color; ``imbalance`` the number of images of the
-    most frequent class for each of the rarest one's.
+    most frequent class for each of the rarest one's; ``head`` whether the weights that the training starts from are of
+    the network's head too, not of its classifier alone.
     """
 
     images: int
@@ -86,6 +89,7 @@ class Facts:
     photographs: bool
     imbalance: float = 1.0
     longer: int = 0
+    head: bool = False
 
 
 def resolve(
@@ -93,8 +97,9 @@ def resolve(
 ) -> tuple[Recipe, dict[str, str]]:
     """The recipe with nothing left open, and the reason for each choice by the option's name.
 
-    Only what may be absent stays None: data and how it is read, group_by, weights, freeze, and what the task may leave
-    so. Raises `OptionError` for a number out of range and when no network is named, `NetworkError` for an unknown one.
+    Only what may be absent stays None: the network's design, data and how it is read, group_by, subset, weights,
+    freeze, precise_bn, and what the task may leave so. Raises `OptionError` for a number out of range and when no
+    network is named, `NetworkError` for an unknown one.
     """
     check(recipe, task.ranges)
     if recipe.network is None:
@@ -131,7 +136,10 @@ def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsI
     """What is read, how it becomes the network's input, and how much of it there is."""
     yield "task", task.name, "what the annotations and the network are for"
     side = card.input[1]
-    if facts.photographs or side <= _SMALL_SIDE:
+    if card.any_size:
+        side = max(card.minimum, min(max(facts.side, _SMALLEST_SIDE), _LARGEST_SIDE))
+        yield "size", side, f"the images' own, between {_SMALLEST_SIDE} and {_LARGEST_SIDE} pixels if the network can"
+    elif facts.photographs or side <= _SMALL_SIDE:
         yield "size", max(side, card.minimum), "the network's published input size"
     else:
         yield "size", max(_SMALL_SIDE, card.minimum), f"small images, large enough for {card.name}'s strides"
@@ -143,9 +151,9 @@ def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsI
     yield "validation", validation, "selects the best epoch"
     yield "test", test, "used once, at the end"
     yield "folds", 1, "a single split"
-    images, size = facts.images, int(str(known["size"]))
+    images, size = int(str(known.get("subset", facts.images))), int(str(known["size"]))
     usual = 32 if size > _SMALL_SIDE else 128
-    usual = usual if card.output == "image" else usual // 4
+    usual = usual if card.output in ("image", "box", "coordinates") else usual // 4
     if known["fit"] == "tiles":
         images *= len(starts(facts.side, size)) * len(starts(max(facts.longer, facts.side), size))
     batch = max(min(usual, 2 ** int(math.log2(max(images, 16) / 8))), 8)
@@ -166,6 +174,12 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
     yield "save_memory", False, "only on request"
     yield "optimizer", "adamw", "trains most networks well at its usual learning rate"
     optimizer = str(known["optimizer"])
+    as_classifier = card.proposals or card.output in ("box", "coordinates")
+    own = models.card(card.classifier) if as_classifier else card  # of the layers that count, whatever their head
+    unnormalized = not own.normalized if own.year is None else own.year < _BATCH_NORMALIZATION
+    parameters = (card.parameters or SMALL_NETWORK) * float(str(known.get("width", 1))) ** 2
+    if known.get("normalization"):
+        unnormalized = known["normalization"] in ("none", "lrn")
     if optimizer in ("gradient-descent", "adagrad", "adadelta"):
         yield "schedule", "constant", "the update rule as published"
     else:
@@ -173,9 +187,9 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
     factor, why = 1.0, ""
     if known.get("weights"):
         factor, why = 0.3, ", times 0.3 for pretrained weights"
-    elif (card.parameters or SMALL_NETWORK) < SMALL_NETWORK:
+    elif parameters < SMALL_NETWORK:
         factor, why = 5.0, ", times 5 for a small network"
-    elif card.year < _BATCH_NORMALIZATION:
+    elif unnormalized:
         factor, why = 0.2, ", times 0.2 without batch normalization"
     yield "learning_rate", LEARNING_RATES[optimizer] * factor, f"usual for {optimizer}{why}"
     yield "bias_rate", 1.0, "as for the weights"
@@ -191,7 +205,7 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
         yield "warmup", min(1.0, 0.1 * epochs), "a gentle start"
     else:
         yield "warmup", 0.0, "not needed"
-    deep = card.year < _BATCH_NORMALIZATION and (card.parameters or SMALL_NETWORK) >= SMALL_NETWORK
+    deep = unnormalized and parameters >= SMALL_NETWORK
     yield "clip_norm", 1.0 if deep else 0.0, "deep and without normalization" if deep else "not needed by this network"
     yield "ema_decay", 0.0, "only on request; the falling learning rate has the same effect"
     fixed = known["schedule"] in ("constant", "plateau")
@@ -205,6 +219,7 @@ def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "hue", "pca"), 0.0
     )
     chosen |= {"crop": 1.0, "flip": False, "vertical_flip": False, "mosaic": 0.0, "multi_scale": 0.0}
+    images = int(str(known.get("subset", facts.images)))
     if known.get("freeze"):
         reason = "no augmentation, so that the frozen stages are computed only once"
     elif facts.photographs:
@@ -213,8 +228,8 @@ def _augmentation(known: dict[str, object], facts: Facts, card: Card) -> Iterato
         reason = f"photographs show the same {how}"
         chosen |= {"flip": True, "brightness": 0.2, "contrast": 0.2, "saturation": 0.2}
         chosen |= {"crop": 0.35} if crops else {}
-    elif (card.parameters or SMALL_NETWORK) < SMALL_NETWORK and facts.images >= 10_000:
-        reason = f"the network is too small to overfit {facts.images:,} images"
+    elif (card.parameters or SMALL_NETWORK) < SMALL_NETWORK and images >= 10_000:
+        reason = f"the network is too small to overfit {images:,} images"
     elif facts.channels == 3:
         reason = "small color images show the same shifted and flipped"
         chosen |= {"translate": 0.125, "flip": True, "brightness": 0.1, "contrast": 0.1}

@@ -13,9 +13,7 @@ from convolve.datasets.batches import Batches
 from convolve.models import Network
 from convolve.runtime import Runtime
 from convolve.training.evaluation import evaluation_mode
-from convolve.values import Batch, Floats, Indices, Placement
-
-_NOWHERE = np.empty((0, 2, 3)), np.empty((0, 2), np.int64)  # a map of a stage is no image, and nothing moves it
+from convolve.values import Batch, Floats, Indices, Matrices, Placement
 
 
 @final
@@ -23,13 +21,15 @@ _NOWHERE = np.empty((0, 2, 3)), np.empty((0, 2), np.int64)  # a map of a stage i
 class CachedFeatures:
     """Batches of a frozen stage's maps in place of images.
 
-    ``maps`` (N, h, w, channels) float32 belong to the examples ``indices`` (N,), in ascending order; ``batches`` gives
-    their order.
+    ``maps`` (N, h, w, channels) float32 belong to the examples ``indices`` (N,), in ascending order, whose images of
+    ``sizes`` (N, 2) have been brought to the input by ``matrices`` (N, 2, 3); ``batches`` gives their order.
     """
 
     batches: Batches
     maps: Floats
     indices: Indices
+    matrices: Matrices
+    sizes: Indices
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -38,7 +38,7 @@ class CachedFeatures:
         """The epoch's batches from number ``start`` on, in the order that the images would have had."""
         for chosen in self.batches.order(number)[start:]:
             rows = np.searchsorted(self.indices, chosen)
-            placement = Placement(*_NOWHERE, self.batches.preprocessing)
+            placement = Placement(self.matrices[rows], self.sizes[rows], self.batches.preprocessing)
             yield Batch(self.maps[rows], self.batches.targets.targets(chosen, placement), chosen)
 
 
@@ -55,6 +55,6 @@ def cache_features(
             maps = network.features(runtime.images(batch.images))[stage].float().permute(0, 2, 3, 1).cpu().numpy()
             found |= dict(zip(batch.indices.tolist(), maps, strict=True))
     indices = np.array(sorted(found), dtype=np.int64)
-    return CachedFeatures(
-        batches, np.ascontiguousarray(np.stack([found[index] for index in indices.tolist()])), indices
-    )
+    placement = each_once.placement(indices)
+    maps = np.ascontiguousarray(np.stack([found[index] for index in indices.tolist()]))
+    return CachedFeatures(batches, maps, indices, placement.matrices, placement.sizes)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, final
 
 import torch
@@ -39,6 +40,11 @@ class Learner:
         decay = recipe.regularization.ema_decay or 0.0
         self.ema = Average(network, decay) if decay else None
         self._clip_norm = recipe.optimization.clip_norm or 0.0
+        self._parts: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in network.named_parameters():
+            first, _, rest = name.partition(".")
+            part = rest.partition(".")[0] if first == "stages" else first
+            self._parts.setdefault(part, []).append(parameter)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -68,6 +74,18 @@ class Learner:
         self.optimizer.zero_grad()
         if self.ema:
             self.ema.follow(steps)
+
+    def gradient_norms(self) -> dict[str, float]:
+        """The L2 norm of the gradient of each stage, the head, and whatever else the network is made of, as it has been
+        accumulated and before clipping; of parts that learn.
+        """
+        gradients = {
+            name: [parameter.grad for parameter in parameters if parameter.grad is not None]
+            for name, parameters in self._parts.items()
+        }
+        norms = [torch.linalg.vector_norm(each) for part in gradients.values() for each in part]
+        values = iter(torch.stack(norms).tolist() if norms else ())
+        return {name: math.hypot(*islice(values, len(part))) for name, part in gradients.items() if part}
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""

@@ -24,6 +24,8 @@ def fit(training: Training, files: RunFiles, events: Events) -> State:
     state = files.start(learner)
     with isolated(training, files.run), Interruption() as interruption:
         while not state.ended:
+            if training.phases:
+                training.phases.begin_epoch(state.epoch, training.recipe.epochs or 1)
             learner.train()
             with closing(training.train.epoch(state.epoch, state.step)) as batches:
                 for batch in batches:

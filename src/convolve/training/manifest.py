@@ -134,6 +134,9 @@ def parse_preprocessing(document: Mapping[str, Any]) -> Preprocessing:
             raise ValueError(f"preprocessing has no mean or std of at most {_LARGEST_MEAN:,}")
     if not isinstance(mean, list) or not isinstance(std, list) or min(std, default=0) < _LEAST_STD:
         raise ValueError(f"preprocessing has a std that is not at least {_LEAST_STD}")
+    permutation = document.get("permutation", 0)
+    if permutation is not None and not (type(permutation) is int and 0 <= permutation < 2**63):
+        raise ValueError("preprocessing has a permutation that is no seed")
     try:
         return Preprocessing(**{**document, "mean": tuple(mean), "std": tuple(std)})
     except (DataError, TypeError) as error:

@@ -14,6 +14,7 @@ from convolve.progress import format_duration
 from convolve.runtime import Runtime
 from convolve.summary import Costs
 from convolve.training.learner import Learner
+from convolve.training.running_statistics import images_to_estimate
 from convolve.training.step import State, Training, isolated, step
 
 _WARM_UP, _FEWEST, _STEPS, _PATIENCE = 2, 3, 12, 3
@@ -71,7 +72,8 @@ def measure(training: Training, validation_images: int, seconds: float = SECONDS
                     if enough:
                         break
     median = statistics.median(times[min(_WARM_UP, len(times) - 1) :])
-    per_epoch = median * (len(trial.train) + _FORWARD_FRACTION * validation_images / images)
+    forward = validation_images + min(images_to_estimate(trial), images * len(trial.train))
+    per_epoch = median * (len(trial.train) + _FORWARD_FRACTION * forward / images)
     return Plan(trial.recipe.epochs or 1, per_epoch, images / median)
 
 

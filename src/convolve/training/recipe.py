@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from cyclopts import Parameter
 
-from convolve.choices import AUTO, IMAGENET, NETWORK_FILES, NO_WEIGHTS, Fit
+from convolve.choices import AUTO, COCO, IMAGENET, NETWORK_FILES, NO_WEIGHTS, Fit
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
 from convolve.files import write_text
+from convolve.layers.design import Design
 from convolve.options import Flat, PathLike, TaskOptions, fields, from_sections, merge, to_sections
 from convolve.untrusted.documents import parse_toml
 from convolve.untrusted.files import read_text
@@ -50,6 +51,9 @@ class Optimization:
     """Maximum gradient norm; 0 disables clipping."""
     bias_rate: float | None = None
     """Factor on the learning rate of biases of convolutions and fully connected layers."""
+    precise_bn: bool | None = None
+    """Estimate the statistics of batch normalization anew, on training images, before each validation (precise BN, Wu
+    and Johnson 2021); by default where an epoch has few steps."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Regularization:
 
 @dataclass(frozen=True)
 class Splitting:
-    """How a dataset without splits of its own is split."""
+    """How a dataset without splits of its own is split, and how much of it is learned from."""
 
     validation: float | None = None
     """Fraction of the images that selects the best epoch."""
@@ -74,6 +78,9 @@ class Splitting:
     """Regular expression on image names; images with the same first group (or match) stay in one split."""
     folds: int | None = None
     """Number of cross-validation folds; reports mean and standard deviation."""
+    subset: int | None = None
+    """Number of training images to learn from, of each class in proportion, drawn by the seed; validation and test
+    stay whole."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,8 @@ class Transfer:
     """Where the weights start from, and the head after them."""
 
     weights: Annotated[str | None, PathLike()] = None
-    """Initial weights: a run's folder, a weight file, `imagenet` (official ones), `none`, or `auto`, the default:
-    official ones for color photographs, if the network has any. The head is replaced if the classes differ."""
+    """Initial weights: a run's folder, a weight file, `imagenet` or `coco` (official ones), `none`, or `auto`, the
+    default: official ones for color photographs, if the network has any. The head is replaced if the classes differ."""
     freeze: str | None = None
     """Freeze this stage and all before it; their batch normalization stays in evaluation mode."""
     gap: bool | None = None
@@ -98,9 +105,11 @@ class Recipe:
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None
-    """What to learn: `classify`, `detect` or `segment`; by default what the annotations and the network are for."""
+    """What to learn: `classify`, `localize`, `detect`, `segment` or `landmarks`; by default what the annotations and
+    the network are for."""
     network: str | None = None
-    """Name of the network, which `convolve networks` lists, a Darknet `.cfg`, or a converted run's `network.json`."""
+    """Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2 | flatten |
+    dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's `network.json`."""
     epochs: int | None = None
     """Passes over the training images."""
     batch: int | None = None
@@ -114,6 +123,7 @@ class Recipe:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which cuts large
     images into overlapping tiles at full scale. What a crop leaves out is not seen: objects there count as missed."""
+    design: Annotated[Design, Flat, Parameter(group="Network design")] = field(default_factory=Design)
     reading: Annotated[ReadingOptions, Flat, Parameter(group="Reading the data")] = field(
         default_factory=ReadingOptions
     )
@@ -159,6 +169,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "validation": (0.0, 0.9),
     "test": (0.0, 0.9),
     "folds": (1, 100),
+    "subset": (1, 2**31),
 }
 
 
@@ -254,5 +265,6 @@ def with_lasting_paths(recipe: Recipe) -> Recipe:
         str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
         for name in (recipe.data, recipe.transfer.weights, file)
     )
-    transfer = recipe.transfer if recipe.transfer.weights == IMAGENET else replace(recipe.transfer, weights=weights)
+    official = recipe.transfer.weights in (COCO, IMAGENET)
+    transfer = recipe.transfer if official else replace(recipe.transfer, weights=weights)
     return replace(recipe, data=data, network=network or recipe.network, transfer=transfer)

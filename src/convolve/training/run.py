@@ -19,9 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from convolve import models
 from convolve.choices import EXPORT_CARD, NETWORK_FILES
 from convolve.errors import OptionError, RunError
 from convolve.files import atomic_write, shell_quote, write_text
+from convolve.layers.design import flags
+from convolve.models.graph_file import definition_text
 from convolve.training.manifest import MANIFEST, Manifest, Record, digest_of_file, is_number, parse_record
 from convolve.training.recipe import Recipe, check, read_recipe, recipe_document, write_recipe
 from convolve.untrusted.documents import parse_json
@@ -31,8 +34,10 @@ from convolve.values import Dataset, Splits
 CHECKPOINTS, WEIGHTS = "checkpoints", "weights.safetensors"
 METRICS, TIMES = "metrics.jsonl", "timing.jsonl"
 _RECIPE, _SPLITS = "recipe.toml", "splits.json"
-_NETWORKS = {suffix: f"network{suffix}" for suffix in NETWORK_FILES}
-"""The copy of the file that describes the network, where it is not one of ours, by that file's suffix."""
+_NETWORKS = {".cfg": "network.cfg", ".json": "network.json"}
+"""The copy of the file that describes the network, where it is not one of ours, by that file's suffix. What a person
+writes, a text or a TOML file, becomes a definition too.
+"""
 DEFINITION = _NETWORKS[".json"]
 _DIGESTED = (_SPLITS, METRICS, TIMES, WEIGHTS, *_NETWORKS.values())
 _BACKUP = "restore it from a backup or train again."
@@ -94,7 +99,12 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
     """Create the folder with everything that is known before the first step. Raises `RunError` where another training
     has done so meanwhile.
     """
-    begin_folder(folder, recipe)
+    text, size = None, manifest.preprocessing
+    if recipe.network and (recipe.network.endswith(".toml") or " " in recipe.network):
+        shape = (size.channels, size.height, size.width)
+        definition = models.define(recipe.network, manifest.outputs, shape)
+        text = None if definition is None else definition_text(definition)
+    begin_folder(folder, recipe, text)
     own = _names(dataset)
     names = {part: [own[index] for index in getattr(splits, part).tolist()] for part in _PARTS}
     write_text(folder / _SPLITS, json.dumps({"origin": splits.origin, **names}, ensure_ascii=False, indent=0))
@@ -102,8 +112,8 @@ def create_run(folder: Path, recipe: Recipe, manifest: Manifest, dataset: Datase
 
 
 def begin_folder(folder: Path, recipe: Recipe, network: str | None = None) -> None:
-    """Make a run's folder, with its recipe and the text of the file that describes its ``network``, by default a copy,
-    if it is not one of ours. Raises `RunError` where there is a run already.
+    """Make a run's folder, with its recipe and the text of the file that describes its ``network``, by default a copy
+    of that file if it is not one of ours. Raises `RunError` where there is a run already.
     """
     try:
         (folder / CHECKPOINTS).mkdir(parents=True)
@@ -112,8 +122,8 @@ def begin_folder(folder: Path, recipe: Recipe, network: str | None = None) -> No
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
     write_recipe(folder / _RECIPE, recipe)
-    if recipe.network and recipe.network.endswith(NETWORK_FILES):
-        copy = folder / _NETWORKS[Path(recipe.network).suffix]
+    if recipe.network and (network is not None or recipe.network.endswith(NETWORK_FILES)):
+        copy = folder / _NETWORKS.get(Path(recipe.network).suffix, DEFINITION)
         write_text(copy, read_text(recipe.network) if network is None else network)
 
 
@@ -121,6 +131,14 @@ def recipe_to_build(run: Run) -> Recipe:
     """The run's recipe, with its own copy of the file where the network is from a file. Raises `RunError`."""
     copy = next((name for name in _NETWORKS.values() if name in run.digests), None)
     return replace(run.recipe, network=str(check_file(run, copy))) if copy else run.recipe
+
+
+def network_label(run: Run) -> str:
+    """What the run's network is called, with what its design changes. Raises `RunError`, and `NetworkError` where a
+    library is not installed.
+    """
+    label, changed = models.card(recipe_to_build(run).network or "").label, flags(run.recipe.design)
+    return f"{label} {changed}" if changed else label
 
 
 def without_data(run: Run) -> RunError:

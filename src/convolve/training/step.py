@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Protocol, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from convolve.training.recipe import Recipe
 from convolve.training.schedules import learning_rate_at
 from convolve.training.time_limit import TimeLimit
 from convolve.values import Batch
+
+MEASURED_STEPS = 5
+"""Of an epoch: of about so many the norm of the gradient is measured, evenly spread."""
 
 
 class Learnable(Protocol):
@@ -47,6 +50,18 @@ class Learnable(Protocol):
 
     def evaluator(self) -> Evaluator:
         """What gathers the metrics of a split."""
+        ...
+
+
+class Phases(Learnable, Protocol):
+    """What learns in place of a task of which other parts learn in other epochs."""
+
+    def with_network(self, network: Any) -> Self:
+        """The same with another network."""
+        ...
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Called before each ``epoch``, from 0, of so many ``epochs``, also where a training goes on within it."""
         ...
 
 
@@ -81,7 +96,7 @@ class Training:
     """Everything that a training consists of; ``recipe`` is resolved, and the network prepared by ``runtime``.
 
     ``validate`` evaluates a network on the validation split: metrics by name, with the task's monitored one among them.
-    No epoch begins after the ``limit``, if there is one.
+    No epoch begins after the ``limit``, if there is one. The ``phases``, if any, are the task, and are told of epochs.
     """
 
     task: Learnable
@@ -90,6 +105,7 @@ class Training:
     recipe: Recipe
     runtime: Runtime
     limit: TimeLimit | None = None
+    phases: Phases | None = None
 
 
 @final
@@ -101,6 +117,7 @@ class State:
     images, add up to ``sums``. ``best`` is the best value of the monitored metric, reached in ``best_epoch``;
     ``waited`` epochs have passed since, ``stalled`` since then or since the plateau schedule last lowered the learning
     rate by ``factor``. ``history`` has one line of metrics per finished epoch. ``ended`` says why the training ended.
+    ``gradient_norms`` add up those of ``measured`` of the running epoch's steps, by the network's parts.
     """
 
     epoch: int = 0
@@ -115,12 +132,20 @@ class State:
     learning_rate: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     ended: str = ""
+    gradient_norms: dict[str, float] = field(default_factory=dict)
+    measured: int = 0
 
     def add(self, metrics: dict[str, float], images: int) -> None:
         """Count one step's metrics, the means over its images."""
         self.images_done += images
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * images
+
+    def add_gradients(self, norms: dict[str, float], scale: float) -> None:
+        """Count one step's norms times ``scale``."""
+        self.measured += 1
+        for name, value in norms.items():
+            self.gradient_norms[name] = self.gradient_norms.get(name, 0.0) + value * scale
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -134,7 +159,10 @@ class State:
         average precision is until a first box fits, a lower loss is better.
         """
         line = {f"train_{name}": value for name, value in self.metrics.items()}
-        self.history.append({"epoch": self.epoch + 1, "learning_rate": self.learning_rate, **line, **validation})
+        norms = {f"gradient_norm_{name}": value / self.measured for name, value in self.gradient_norms.items()}
+        self.history.append(
+            {"epoch": self.epoch + 1, "learning_rate": self.learning_rate, **line, **validation, **norms}
+        )
         value = validation[monitored]
         better = self.best is None or value > self.best or self.best != self.best
         if value == self.best == 0 and self.best_epoch:
@@ -144,6 +172,7 @@ class State:
         self.waited = 0 if better else self.waited + 1
         self.stalled = 0 if better else self.stalled + 1
         self.epoch, self.step, self.images_done, self.sums = self.epoch + 1, 0, 0, {}
+        self.measured, self.gradient_norms = 0, {}
         return better
 
 
@@ -166,10 +195,12 @@ def step(training: Training, learner: Learner, state: State, batch: Batch) -> bo
     state.learning_rate = state.factor * learning_rate_at(optimization, steps, 1 if whole else count, epochs)
     state.step += 1
     state.add(values, len(batch.images))
-    if not whole:
-        learner.update(state.learning_rate, steps + 1)
-    elif state.step == count:
-        learner.update(state.learning_rate, steps + 1, gradient_scale=1 / state.images_done)
+    if whole and state.step < count:
+        return True
+    scale = 1 / state.images_done if whole else 1.0
+    if whole or (state.step - 1) % max(1, count // MEASURED_STEPS) == 0:
+        state.add_gradients(learner.gradient_norms(), scale)
+    learner.update(state.learning_rate, steps + 1, gradient_scale=scale)
     return True
 
 

@@ -13,6 +13,7 @@ import encodings.ascii  # noqa: F401 - NumPy needs it when no file can be opened
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -47,8 +48,9 @@ def main() -> None:
     except RefusedError as error:
         write({"error": str(error)})
     except Exception as error:  # noqa: BLE001 - h5py raises many kinds for a damaged file
-        reason = str(error).strip("'\"")  # which a `KeyError` has
-        write({"error": f"it is damaged: {reason}"})
+        cut = re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", str(error))
+        reason = "it is damaged: the HDF5 library cannot read it"
+        write({"error": f"it is cut short: {int(cut[1]):,} of its {int(cut[2]):,} bytes are there" if cut else reason})
 
 
 def limit_resources(memory: int, seconds: int) -> None:

@@ -30,7 +30,7 @@ def read_keras_archive(path: str | os.PathLike[str]) -> tuple[bytes, bytes]:
         except (OSError, ValueError):
             raise
         except Exception as error:  # a damaged archive can raise anything
-            raise ValueError(f"it is damaged: {error}") from error
+            raise ValueError("it is cut short, or damaged") from error
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, length: int) -> bytes:

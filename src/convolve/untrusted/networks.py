@@ -6,6 +6,7 @@ OpenVINO runs no code of a file. What it raises becomes one `ValueError`.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,11 +38,26 @@ def openvino() -> ModuleType:
     return module
 
 
+def openvino_core() -> Any:
+    """OpenVINO's core, one for the whole process. Raises `ExportError` where it is not installed.
+
+    With the first network that it compiles for the processor, it gives the thread a stack for signals, and frees that
+    with the core. Where another thread lets go of the core last, the first one keeps the freed stack, and its next
+    signal, such as Ctrl-C, is a segmentation fault.
+    """
+    return _core_of(openvino())
+
+
+@cache
+def _core_of(library: ModuleType) -> Any:
+    return library.Core()
+
+
 def read_network(path: Path) -> Any:
     """The graph of a file. Raises `ValueError`, and `ExportError` where OpenVINO is not installed."""
-    library = openvino()
+    core = openvino_core()
     try:
-        return library.Core().read_model(path)
+        return core.read_model(path)
     except RuntimeError as error:
         raise ValueError(reason_of(error)) from error
 

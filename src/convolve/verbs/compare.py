@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from convolve.choices import Baseline
 from convolve.command import Command
 from convolve.errors import NetworkError, OptionError, RunError
 from convolve.files import shell_quote
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PUBLISHED, CONVERTED = "published", "converted"
 _ILSVRC = "ILSVRC-2012"
 _ACCURACY = "accuracy"
+_VALIDATION, _TEST = "validation", "test"
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,12 @@ class Compare:
     """Put runs, exports and networks side by side: accuracy against multiply-adds, parameters and measured speed."""
 
     runs: tuple[str, ...]
-    """Folders of runs and of exports, or names of networks with their published accuracy; two or more."""
+    """Folders of runs and of exports, or names of networks with their published accuracy; two or more, or one run with
+    baselines."""
     _: KW_ONLY
+    baselines: Annotated[tuple[Baseline, ...], Parameter(consume_multiple=True, negative=(), show_default=False)] = ()
+    """Also classify the plain pixels, on the splits of the first run, by nearest neighbors or by support vector
+    machines."""
     figure: Path | None = None
     """Draw accuracy against cost into this file (.svg or .png)."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
@@ -48,7 +54,8 @@ class ComparedNetwork:
     ``metric`` is what ``value`` measures, such as `accuracy`, `mean average precision` or `mean IoU`. A network has the
     accuracy that its paper gives on ILSVRC-2012, with ``split`` `published` and ``evaluation`` saying how it was
     measured; ``value`` is None where none is known, as of a run that was `converted`. ``images`` are those that it was
-    measured on, None for networks.
+    measured on, None for networks. Of a baseline, ``run`` is its name, ``interval`` the 95 % interval of its accuracy
+    and ``seconds`` what fitting took; ``parameters`` are the numbers that it stores.
     ``latency`` is the median of one image's milliseconds, ``speed`` images per second in batches of 16.
     """
 
@@ -64,6 +71,8 @@ class ComparedNetwork:
     latency: float
     speed: float
     evaluation: str = ""
+    interval: tuple[float, float] | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,13 @@ def run(options: Compare, listener: Listener) -> Comparison:
     from convolve.models import Card
     from convolve.reports.figure_file import check_figure, write_figure
 
-    if len(options.runs) < 2:
-        raise OptionError("Give two or more runs, or names of networks, to compare.")
+    if len(options.runs) < (1 if options.baselines else 2):
+        raise OptionError("Give two or more runs, or names of networks, to compare; or one run with --baselines.")
     check_figure(options.figure)
     found = [_find(name) for name in options.runs]
     if options.figure and all(isinstance(one, Card) and one.top1_error is None for one in found):
         raise OptionError("None of these networks has a published accuracy, so there is nothing to draw.")
-    rows = []
+    rows = _compare_baselines(found, options, listener) if options.baselines else []
     for index, one in enumerate(found):
         listener(Progress("compare", index, len(found), options.runs[index]))
         if isinstance(one, Card):
@@ -150,6 +159,8 @@ def _find(name: str) -> Run | Card | Path:
     from convolve.exports.card import is_export
     from convolve.training.run import open_run
 
+    if "|" in name:  # the text of a network, which may be longer than a path
+        return models.card(name)
     if is_export(Path(name)):
         return Path(name)
     if Path(name).is_dir():
@@ -187,7 +198,7 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
     latency, speed = _time(task.network, runtime, (size.height, size.width, size.channels))
     return ComparedNetwork(
         run=str(run.folder),
-        network=run.recipe.network or "",
+        network=task.network.label,
         data=run.recipe.data or "",
         split=split or CONVERTED,
         images=results[split]["images"] if split else None,
@@ -239,7 +250,7 @@ def _compare_card(card: Card, options: RuntimeOptions) -> ComparedNetwork:
     latency, speed = _time(network, runtime, (height, width, channels))
     return ComparedNetwork(
         run=card.name,
-        network=card.name,
+        network=card.label,
         data=_ILSVRC,
         split=PUBLISHED,
         images=None,
@@ -253,6 +264,41 @@ def _compare_card(card: Card, options: RuntimeOptions) -> ComparedNetwork:
     )
 
 
+def _compare_baselines(
+    found: Sequence[Run | Card | Path], options: Compare, listener: Listener
+) -> list[ComparedNetwork]:
+    """The baselines that are asked for, on the splits of the first run. Raises `OptionError` where there is none."""
+    from convolve.reports.report import format_interval
+    from convolve.setup.baselines import measure_baselines
+    from convolve.setup.restore import restore_task
+    from convolve.training.run import Run
+
+    run = next((one for one in found if isinstance(one, Run)), None)
+    if run is None:
+        raise OptionError("--baselines are measured on the splits of a run; give the folder of one.")
+    task, _ = restore_task(run, options.runtime, listener)
+    names = list(dict.fromkeys(options.baselines))
+    return [
+        ComparedNetwork(
+            run=one.name,
+            network=one.title,
+            data=run.recipe.data or "",
+            split=_TEST,
+            images=one.images,
+            metric=_ACCURACY,
+            value=one.accuracy,
+            parameters=one.numbers,
+            macs=one.macs,
+            latency=one.latency,
+            speed=one.speed,
+            evaluation=f"pixels, {format_interval(one.interval)}; fitted to {one.learned:,} in {one.seconds:.3g} s",
+            interval=(one.interval.lower, one.interval.upper),
+            seconds=one.seconds,
+        )
+        for one in measure_baselines(run, task, names, listener)
+    ]
+
+
 def _time(network: Network, runtime: Runtime, shape: tuple[int, int, int]) -> tuple[float, float]:
     """Milliseconds of one image, and images per second in batches."""
     from convolve.runtime import TIMED_BATCH, forward_seconds
@@ -263,6 +309,8 @@ def _time(network: Network, runtime: Runtime, shape: tuple[int, int, int]) -> tu
 def _remarks(result: Comparison) -> Iterator[str]:
     if len({(row.data, row.split) for row in result.runs if row.value is not None}) > 1:
         yield "They were not measured on the same data; only metrics on the same data can be compared."
+        tested = {row.data for row in result.runs if row.split == _TEST}
+        yield from (_remedy(row) for row in result.runs if row.split == _VALIDATION and row.data in tested)
     if len(metrics := _metrics(result)) > 1:
         yield f"{', '.join(metrics)} are different metrics; only values in the same column can be compared."
     if any(row.split == PUBLISHED and row.value is not None for row in result.runs):
@@ -281,6 +329,12 @@ def _remarks(result: Comparison) -> Iterator[str]:
     if unknown:
         verb = "has" if len(unknown) == 1 else "have"
         yield f"{', '.join(unknown)} {verb} no published top-1 error on ILSVRC-2012, and so no accuracy here."
+
+
+def _remedy(row: ComparedNetwork) -> str:
+    """How to measure on the test split what was measured on validation, as an export is."""
+    command = f"convolve evaluate {shell_quote(row.run)} {shell_quote(row.data)} --split test"
+    return f"{row.run} was measured on validation images; `{command}` measures it on the test split."
 
 
 def _metrics(result: Comparison) -> list[str]:

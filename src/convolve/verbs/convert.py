@@ -34,7 +34,7 @@ class Convert:
     """
 
     files: tuple[Path, ...]
-    """The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`."""
+    """The network's file, or its two: `.prototxt` and `.caffemodel`, or `.cfg` and `.weights`; MTCNN's three."""
     _: KW_ONLY
     out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder of the run, by default a new one in `runs`; or of the export, which has no default."""
@@ -53,7 +53,7 @@ class Convert:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch."""
     task: str | None = None
-    """What it does: `classify`, `detect` or `segment`; by default what its scores are for; of an export, `classify`."""
+    """What it does: `classify`, `detect`, `segment` or `landmarks`; by default what its scores are for."""
     swap_axes: bool = False
     """Exchange rows and columns of all kernels, where the network was trained on transposed images, as by MATLAB."""
 
@@ -97,7 +97,7 @@ def run(options: Convert, listener: Listener) -> Converted:
 def _write_run(options: Convert) -> Converted:
     from convolve.setup.conversion import ConversionOptions, convert
     from convolve.setup.foreign_input import InputOptions
-    from convolve.training.run import CHECKPOINTS, new_folder, taken
+    from convolve.training.run import CHECKPOINTS, network_label, new_folder, taken
 
     if options.out and any((options.out / name).exists() for name in ("manifest.json", CHECKPOINTS, "fold-1")):
         raise taken(options.out)
@@ -114,7 +114,7 @@ def _write_run(options: Convert) -> Converted:
     return Converted(
         run=found.run.folder,
         task=manifest.task,
-        network=found.run.recipe.network or "",
+        network=network_label(found.run),
         outputs=manifest.outputs,
         parameters=sum(value.numel() for value in found.network.parameters()),
         preprocessing=manifest.preprocessing,
@@ -157,23 +157,24 @@ def _write_export(options: Convert) -> Converted:
 def _foreign_options(options: Convert, file: Path) -> ForeignOptions:
     """What is said of a graph. Raises `OptionError` for what cannot be said of one."""
     from convolve.exports.foreign import ForeignOptions
+    from convolve.exports.foreign_answers import TASKS
     from convolve.setup.class_names import read_class_names
 
     if options.network or options.swap_axes:
         raise OptionError(
             f"{file} holds a graph, which stays as it is; omit {'--network' if options.network else '--swap-axes'}."
         )
-    if options.task not in (None, "classify", "segment"):
-        raise OptionError(
-            f"{file} holds a graph, which is read for --task classify or segment, not for {options.task}."
-        )
+    if options.task not in (None, *TASKS):
+        *names, last = TASKS
+        known = f"{', '.join(names)} or {last}"
+        raise OptionError(f"{file} holds a graph, which is read for --task {known}, not for {options.task}.")
     return ForeignOptions(
-        task="segment" if options.task == "segment" else "classify",
-        classes=read_class_names(options.classes) if options.classes else (),
+        task=options.task,
+        classes=read_class_names(options.classes).names if options.classes else (),
         mean=_numbers("mean", options.mean),
         scale=_numbers("scale", options.scale),
         bgr=bool(options.bgr),
-        fit=options.fit or "stretch",
+        fit=options.fit,
         size=_size(options.input)[1:] if options.input else None,
     )
 
@@ -184,7 +185,7 @@ def _assumptions(options: Convert, card: ExportCard) -> Iterator[str]:
         yield "Pixels are given as numbers from 0 to 255; --mean and --scale say otherwise."
     if options.bgr is None and card.input.channels == 3:
         yield "Red is taken to come first; --bgr says otherwise."
-    if options.classes is None:
+    if options.classes is None and card.classes == tuple(map(str, range(len(card.classes)))):
         yield f"Its classes are called 0 to {len(card.classes) - 1}; --classes FILE gives them names."
 
 
@@ -192,10 +193,13 @@ def render(result: Converted) -> Iterator[RenderableType]:
     """What became of the file, what had to be assumed, and where the run is."""
     from rich.text import Text
 
+    from convolve.tasks.registry import find_task
+
     size = result.preprocessing
     yield Text(f"{result.source}: {result.network}, {result.parameters:,} parameters")
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (size.mean, size.std))
-    yield f"task    {result.task}, {result.outputs:,} classes"
+    scored = f", {result.outputs:,} {find_task(result.task).info.scored}" if result.outputs > 1 else ""
+    yield f"task    {result.task}{scored}"
     yield f"input   {size.channels}x{size.height}x{size.width}, {size.fit}; pixels from 0 to 1, mean {mean}, std {std}"
     for note in result.notes:
         yield Text(f"note    {note}", style="yellow")

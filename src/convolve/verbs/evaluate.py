@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from convolve.command import Command
+from convolve.errors import OptionError
 from convolve.options import Flat, PathLike
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.reports.report import Headline, Section
+    from convolve.setup.translation import Translation
     from convolve.tasks.task import Evaluation
 
 
@@ -35,6 +37,9 @@ class Evaluate:
     """Split to evaluate on; by default the run's test split, and all of other data."""
     report: Path | None = None
     """File of the report; by default `evaluation.html` in the run's folder."""
+    translate: int | None = None
+    """Also measure a classifier on images that are shifted by 1 to so many pixels of its input, left, right, up and
+    down, filled as in augmentation."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
@@ -46,10 +51,12 @@ class Evaluated:
     report: Path
     headlines: tuple[Headline, ...] = field(default=(), repr=False)
     sections: tuple[Section, ...] = field(default=(), repr=False)
+    translation: Translation | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`report`, and the evaluation."""
-        return {"report": str(self.report), **self.evaluation.as_json()}
+        """`report`, and the evaluation; with ``translate``, also `translation`."""
+        translation = {"translation": self.translation.as_json()} if self.translation else {}
+        return {"report": str(self.report), **self.evaluation.as_json(), **translation}
 
     def _repr_html_(self) -> str:
         from convolve.reports.notebook import notebook_html
@@ -59,10 +66,11 @@ class Evaluated:
 
 def run(options: Evaluate, listener: Listener) -> Evaluated:
     """Evaluate. Raises `RunError`, `ExportError`, and `DataError` when the data does not fit."""
-    from convolve.exports.card import is_export
+    from convolve.exports.card import check_run_or_export, is_export
     from convolve.files import check_replaceable, link_target
     from convolve.marks import is_page
 
+    check_run_or_export(options.run)
     path = options.run / "evaluation.html"
     if options.report:
         path = link_target(options.report)
@@ -72,6 +80,8 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
 
 
 def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
+    from convolve.reports.report import fact_lists
+    from convolve.reports.sections import fact_section
     from convolve.setup.restore import open_evaluation_data, restore_task
     from convolve.setup.run_report import read_training, write_run_report
     from convolve.training.run import open_run
@@ -79,17 +89,33 @@ def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluate
     trained = open_run(options.run)
     training = read_training(trained, listener)
     task, runtime = restore_task(trained, options.runtime, listener)
-    data = open_evaluation_data(trained, task, runtime, options.data, options.split)
+    data = open_evaluation_data(trained, task, runtime, options.data, options.split, listener)
+    if options.data and options.split is None and data.split != "all":
+        listener(
+            Message(
+                f"{options.data} holds the run's own images: measured are the {len(data.indices):,} of its {data.split}"
+                f" split; --split all measures all {len(data.dataset):,}, among them those that it has learned from."
+            )
+        )
+    translation = None
+    if options.translate is not None:
+        from convolve.setup.translation import measure_translation
+
+        translation = measure_translation(task, data, options.translate, listener)
     evaluation = task.evaluate(data)
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
+    if translation:
+        sections = (*sections, fact_section("translation", "Shifted images", fact_lists(translation.facts())))
     write_run_report(path, trained, training, evaluation, headlines, sections)
-    return Evaluated(evaluation, options.report or path, headlines, sections)
+    return Evaluated(evaluation, options.report or path, headlines, sections, translation)
 
 
 def _evaluate_export(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
     from convolve.setup.export_report import write_export_report
     from convolve.setup.exported import evaluate_export, has_learned, open_export, select_split
 
+    if options.translate is not None:
+        raise OptionError("--translate measures a run; give the folder of the run that the export was made from.")
     export = open_export(options.run, options.runtime, "many")
     dataset, split, indices = select_split(export, options.data, options.split)
     if has_learned(export, options.data or "", split):
@@ -106,8 +132,10 @@ def _evaluate_export(options: Evaluate, path: Path, listener: Listener) -> Evalu
 
 
 def render(result: Evaluated) -> Iterator[RenderableType]:
-    """The metrics, and where the report is."""
+    """The metrics, also of shifted images where they were measured, and where the report is."""
     yield from result.evaluation.to_console()
+    if result.translation:
+        yield from result.translation.to_console()
     yield f"report  {result.report}"
 
 

@@ -76,8 +76,9 @@ def run(options: Predict, listener: Listener) -> Predictions:
     """Predict every image. Raises `RunError`, `ExportError`, and `DataError` when no image is found or none can be
     read.
     """
-    from convolve.exports.card import is_export
+    from convolve.exports.card import check_run_or_export, is_export
 
+    check_run_or_export(options.run)
     if options.csv:
         from convolve.datasets.layouts.table_cells import is_predictions
         from convolve.files import check_replaceable

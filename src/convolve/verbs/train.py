@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from convolve.choices import NETWORK_FILES
 from convolve.command import Command
 from convolve.errors import Interrupted, OptionError, RunError
 from convolve.files import shell_quote
 from convolve.options import Flat, format_value
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.tasks.info import finite_or_none
 from convolve.training.recipe import Recipe, as_stored, override, read_recipe, starting_like, values, with_lasting_paths
 
 if TYPE_CHECKING:
@@ -27,10 +29,9 @@ if TYPE_CHECKING:
 
     from convolve.reports.report import Headline, Section
     from convolve.setup.choice import Chosen
-    from convolve.setup.prepare import Preparation, Prepared
+    from convolve.setup.prepare import Prepared
     from convolve.tasks.task import Evaluation
     from convolve.training.events import EstimateCorrection, Events
-    from convolve.training.manifest import Manifest
     from convolve.training.run import Run
     from convolve.training.step import Training
 
@@ -55,6 +56,8 @@ class Train:
     named, which is then chosen too."""
     tensorboard: bool = False
     """Also write the metrics for TensorBoard, into the run's folder."""
+    validate_only: bool = False
+    """Measure the ended run on the validation split, and leave the test split to `convolve evaluate`."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
@@ -88,10 +91,7 @@ class Folds:
 
     def as_json(self) -> dict[str, Any]:
         """`folds`, and `metrics`: the mean and sample standard deviation of each, null where undefined."""
-        plain = {
-            name: {key: value if math.isfinite(value) else None for key, value in metric.items()}
-            for name, metric in self.metrics().items()
-        }
+        plain = {name: {key: finite_or_none(metric[key]) for key in metric} for name, metric in self.metrics().items()}
         return {"folds": [run.as_json() for run in self.runs], "metrics": plain}
 
     def metrics(self) -> Mapping[str, dict[str, float]]:
@@ -130,7 +130,10 @@ def run(options: Train, listener: Listener) -> Trained | Folds:
 
     @cache
     def folder() -> Path:  # made when something is written, since it may lie in the data
-        name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{recipe.network or 'network'}"
+        network = recipe.network or "network"
+        if " " in network and not network.endswith(NETWORK_FILES):  # the text of its layers
+            network = "network"
+        name = f"{Path(recipe.data or 'data').resolve().name or 'data'}-{network}"
         return options.out or new_folder(name.replace("/", "-"))
 
     if (recipe.splitting.folds or 1) > 1:
@@ -176,9 +179,11 @@ def _train(
     """Train from the beginning; ``chosen`` is how the recipe was completed, if it was."""
     from convolve.setup.contact_sheet import write_contact_sheet
     from convolve.setup.prepare import build_training, prepare
+    from convolve.setup.run_manifest import describe_preparation
     from convolve.training.events import EstimateCorrection
     from convolve.training.plan import measure
     from convolve.training.run import create_run, lock
+    from convolve.training.running_statistics import why_precise
 
     preparation = prepare(recipe, options.runtime, fold, listener=listener)
     if chosen:
@@ -199,15 +204,19 @@ def _train(
         listener(Message(sentence))
     training = build_training(prepared)
     plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
-    listener(Message(str(plan)))
+    for sentence in filter(None, (why_precise(training), str(plan))):
+        listener(Message(sentence))
     if chosen and chosen.limit:
         training = replace(training, limit=chosen.limit.part((fold + 1) / (recipe.splitting.folds or 1)))
-    run = create_run(folder(), with_lasting_paths(prepared.recipe), _manifest(preparation), dataset, prepared.splits)
+    run = create_run(
+        folder(), with_lasting_paths(prepared.recipe), describe_preparation(preparation), dataset, prepared.splits
+    )
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     write_contact_sheet(run.folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)
     with lock(run.folder):
         correction = EstimateCorrection(listener, plan.epochs, plan.seconds_per_epoch, time.monotonic())
-        return _fit(run, prepared, training, _events(run.folder, prepared, options, listener, correction), listener)
+        events = _events(run.folder, prepared, options, listener, correction)
+        return _fit(run, prepared, training, events, listener, options.validate_only)
 
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
@@ -227,21 +236,25 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
     with lock(folder):
         weights = recipe.transfer.weights
         start = find_starting_weights(weights, recipe.network or "", listener) if weights else None
-        prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start)
+        prepared = reopen_training(run, RuntimeOptions(**run.manifest.runtime), start, listener)
         training = build_training(prepared)
         plan = measure(training, len(prepared.examples.of(prepared.splits.validation)))
         listener(Message(str(plan)))
         correction = EstimateCorrection(listener, plan.epochs, plan.seconds_per_epoch, since=None)
-        return _fit(run, prepared, training, _events(run.folder, prepared, options, listener, correction), listener)
+        events = _events(run.folder, prepared, options, listener, correction)
+        return _fit(run, prepared, training, events, listener, options.validate_only)
 
 
-def _fit(run: Run, prepared: Prepared, training: Training, events: Events, listener: Listener) -> Trained:
-    """Train, take the best epoch, calibrate, use the test split once, and write the report."""
+def _fit(
+    run: Run, prepared: Prepared, training: Training, events: Events, listener: Listener, validate_only: bool
+) -> Trained:
+    """Train, take the best epoch, calibrate, use the test split once unless only to validate, and write the report."""
     from convolve.datasets.changes import FileStamps
     from convolve.training.checkpoints import RunFiles
     from convolve.training.events import DataWatch
     from convolve.training.loop import fit
     from convolve.training.run import save_weights, write_manifest
+    from convolve.training.running_statistics import find_gap
 
     watch = DataWatch(listener, FileStamps(prepared.dataset).changed)
     files = RunFiles(run.folder, listener=listener)
@@ -249,12 +262,16 @@ def _fit(run: Run, prepared: Prepared, training: Training, events: Events, liste
     from convolve.setup.restore import has_own_data  # which nothing needs before
     from convolve.setup.run_report import read_training, write_run_report
 
-    if watch.warning and not has_own_data(run):
-        warnings = [*run.manifest.data.get("warnings", ()), watch.warning]
+    if gap := find_gap(training):
+        listener(Message(gap))
+    if found := [each for each in (watch.warning if not has_own_data(run) else "", gap) if each]:
+        warnings = [*run.manifest.data.get("warnings", ()), *found]
         run = replace(run, manifest=replace(run.manifest, data={**run.manifest.data, "warnings": warnings}))
+    prepared.task.finish_training(_evaluation_data(prepared, "train"), listener)
     save_weights(run.weights, prepared.task.network)
     calibrated = prepared.task.calibrate(_evaluation_data(prepared, "validation"))
-    evaluation = calibrated.evaluate(_evaluation_data(prepared, "test" if len(prepared.splits.test) else "validation"))
+    split = "test" if len(prepared.splits.test) and not validate_only else "validation"
+    evaluation = calibrated.evaluate(_evaluation_data(prepared, split))
     results = {"epoch": state.best_epoch, "ended": state.ended, evaluation.split: evaluation.as_json()}
     run = replace(run, manifest=replace(run.manifest, state=calibrated.state(), results=results))
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, prepared.runtime)
@@ -281,55 +298,6 @@ def _events(
     reporter = ProgressReporter(listener, prepared.recipe.epochs or 1, len(prepared.examples.of(prepared.splits.train)))
     writer = (TensorBoardWriter(folder),) if options.tensorboard else ()
     return Events(step=(reporter,), epoch=(EpochTimes(folder / "timing.jsonl"), correction, *writer))
-
-
-def _manifest(preparation: Preparation) -> Manifest:
-    from convolve.datasets.doctor import fingerprint
-    from convolve.runtime import describe_machine
-    from convolve.training.manifest import Manifest
-
-    prepared, findings = preparation.prepared, preparation.findings
-    task, runtime = prepared.task, prepared.runtime
-    dataset, splits, sizes = prepared.dataset, prepared.splits, findings.sizes
-    classes = {"classes": len(findings.classes), "imbalance": findings.imbalance} if findings.classes else {}
-    summary = {  # what a report says of the data
-        "path": dataset.root,
-        "layout": f"{dataset.layout} ({dataset.reason})",
-        "images": len(findings.usable),
-        **classes,
-        "train": len(splits.train),
-        "validation": len(splits.validation),
-        "test": len(splits.test),
-        "splits": splits.origin,
-        "width": f"{sizes.width[0]} to {sizes.width[2]} pixels, median {sizes.width[1]}",
-        "height": f"{sizes.height[0]} to {sizes.height[2]} pixels, median {sizes.height[1]}",
-        "color": "gray" if findings.channels == 1 else "color",
-        "mean": list(findings.mean),
-        "standard deviation": list(findings.std),
-        "unreadable": len(findings.unreadable),
-        "exact duplicates": findings.exact.redundant,
-        "near duplicates": findings.near.redundant,
-    }
-    ground_truth = dataset.ground_truths[task.info.ground_truth]
-    identity = fingerprint(dataset, ground_truth, findings.usable, preparation.survey.digests)
-    return Manifest(
-        task=task.info.name,
-        outputs=task.outputs(ground_truth),
-        macs=prepared.macs,
-        monitored=task.monitored,
-        state=task.state(),
-        preprocessing=prepared.preprocessing,
-        runtime={
-            "device": runtime.device,
-            "precision": runtime.precision,
-            "threads": runtime.threads,
-            "fast_convolutions": runtime.fast_convolutions,
-        },
-        data={"fingerprint": identity, "warnings": findings.warnings, "summary": summary},
-        machine=describe_machine(),
-        reasons=preparation.reasons,
-        results={},
-    )
 
 
 def fold_folder(folder: Path, fold: int) -> Path:
@@ -393,7 +361,8 @@ def _evaluate_again(folder: Path) -> Trained:
 
     run = open_run(folder)
     task, runtime = restore_task(run, RuntimeOptions(**run.manifest.runtime))
-    evaluation = task.evaluate(open_evaluation_data(run, task, runtime, None, None))
+    split = "test" if "test" in run.manifest.results else "validation"
+    evaluation = task.evaluate(open_evaluation_data(run, task, runtime, None, split))
     return Trained(folder, task.info.name, evaluation, int(run.manifest.results["epoch"] or 0), folder / "report.html")
 
 

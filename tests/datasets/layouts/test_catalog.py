@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from torchvision import datasets
 
 from convolve.datasets import download
 from convolve.datasets.layouts import catalog, open_dataset
@@ -73,6 +75,28 @@ def test_no_network_says_where_to_put_the_files(home: Path, monkeypatch: pytest.
     ):
         open_dataset("mnist")
     assert list(home.iterdir()) == []
+
+
+def test_no_network_names_the_addresses_and_the_systems_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(root: str, download: bool) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr(download, "_SOURCES", {"fashion-mnist": (fetch,)})
+    where = r"from fashion-mnist\.s3-website\.eu-central-1\.amazonaws\.com \(no route\)"
+    with pytest.raises(DataError, match=rf"{where}; .* on Debian `apt install dataset-fashion-mnist`\.$"):
+        open_dataset("fashion-mnist")
+
+
+def test_the_addresses_are_those_that_torchvision_asks() -> None:
+    assert set(download.ADDRESSES) == set(download._SOURCES)
+    for name, source in (
+        ("mnist", datasets.MNIST),
+        ("fashion-mnist", datasets.FashionMNIST),
+        ("kmnist", datasets.KMNIST),
+    ):
+        assert download.ADDRESSES[name] == " and ".join(str(urlparse(url).hostname) for url in source.mirrors)
+    for name, cls in (("emnist", datasets.EMNIST), ("cifar10", datasets.CIFAR10), ("stl10", datasets.STL10)):
+        assert download.ADDRESSES[name] == urlparse(cls.url).hostname
 
 
 def test_every_name_has_a_source() -> None:

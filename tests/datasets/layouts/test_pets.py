@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convolve.datasets.boxes import Boxes
 from convolve.datasets.layouts import open_dataset
 from convolve.errors import DataError, ImageError
 from convolve.values import IGNORE
@@ -99,3 +100,40 @@ def test_where_there_are_no_trimaps_the_breeds_are_all_there_is(tmp_path: Path) 
     for path in (root / "annotations" / "trimaps").iterdir():
         path.unlink()
     assert list(open_dataset(root).ground_truths) == ["labels"]
+
+
+def put_head(root: Path, name: str, *boxes: tuple[int, int, int, int], content: str | None = None) -> None:
+    """An annotation whose class is the species, as in the set."""
+    folder = root / "annotations" / "xmls"
+    folder.mkdir(exist_ok=True)
+    objects = "".join(
+        f"<object><name>cat</name><bndbox><xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax>"
+        "</bndbox></object>"
+        for left, top, right, bottom in boxes
+    )
+    text = f"<annotation><size><width>5</width><height>3</height></size>{objects}</annotation>"
+    (folder / f"{name}.xml").write_text(text if content is None else content)
+
+
+def test_boxes_around_heads_have_the_breed_as_their_class(tmp_path: Path) -> None:
+    root = put_trimaps(tmp_path / "wrapped" / "pets")
+    put_head(root, "american_bulldog_10", (1, 1, 2, 3))
+    put_head(root, "Bengal_4", (2, 1, 4, 3), (1, 2, 2, 3))
+    data = open_dataset(tmp_path / "wrapped")
+    assert list(data.ground_truths) == ["labels", "masks", "boxes"]
+    boxes = data.ground_truths["boxes"]
+    assert isinstance(boxes, Boxes)
+    assert boxes.classes == labels_of(data).classes == ("american bulldog", "Bengal")
+    assert boxes.first.tolist() == [0, 0, 1, 3, 3]
+    assert boxes.boxes.tolist() == [[0, 0, 2, 3], [1, 0, 4, 3], [0, 1, 2, 3]]
+    assert boxes.class_indices.tolist() == [0, 1, 1]
+    assert boxes.covers.tolist() == [False, True, True, False]
+    assert boxes.sizes[1:3].tolist() == [[3, 5], [3, 5]]
+    assert "annotations/xmls with boxes around heads, whose class is the breed" in data.reason
+
+
+def test_a_box_that_cannot_be_read_leaves_the_breed(tmp_path: Path) -> None:
+    root = put_trimaps(tmp_path)
+    put_head(root, "Bengal_3", content="<annotation><object>")
+    with pytest.raises(DataError, match=r"annotations .* cannot be read"):
+        open_dataset(root)

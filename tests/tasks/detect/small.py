@@ -99,7 +99,7 @@ class SmallHead(nn.Module):
 
     def _parts(self, outputs: Maps) -> tuple[Tensor, Tensor, Tensor]:
         """(N, H, W, 2, 4) boxes as center and sides, (N, H, W, 2) objectness, (N, H, W, 2, C) classes, both raw."""
-        (found,) = outputs
+        found = outputs[0].float()
         values = found.reshape(len(found), 2, -1, *found.shape[2:]).permute(0, 3, 4, 1, 2)
         rows, columns = torch.meshgrid(*(torch.arange(side) for side in values.shape[1:3]), indexing="ij")
         corners = torch.stack([columns, rows], -1)[:, :, None].to(values)
@@ -113,7 +113,10 @@ class SmallHead(nn.Module):
         edges = torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
         return Candidates(edges.flatten(1, 3), (objectness.sigmoid()[..., None] * classes.softmax(-1)).flatten(1, 3))
 
-    def loss(self, outputs: Maps, targets: BoxTensors, size: tuple[int, int]) -> dict[str, Tensor]:
+    def loss(
+        self, outputs: Maps, targets: BoxTensors, size: tuple[int, int], random: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        del random
         boxes, objectness, classes = self._parts(outputs)
         count, (height, width) = len(boxes), boxes.shape[1:3]
         sides, centers = targets.boxes[:, 2:] - targets.boxes[:, :2], (targets.boxes[:, 2:] + targets.boxes[:, :2]) / 2

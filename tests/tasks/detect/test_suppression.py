@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
-import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -23,7 +20,6 @@ from convolve.tasks.detect.suppression import (
     SuppressionRule,
     best_candidates,
     detect,
-    load_nms,
     suppress,
 )
 
@@ -165,29 +161,3 @@ def test_only_the_best_thousand_are_considered() -> None:
     scores = torch.linspace(0.1, 0.9, 2 * CONSIDERED)[None, :, None]
     (found,) = best_candidates(Candidates(boxes, scores), 0.0)
     assert torch.equal(found.scores, scores[0, CONSIDERED:, 0].flip(0))
-
-
-def test_the_operator_is_taken_without_the_rest_of_torchvision() -> None:
-    script = (
-        "import sys, torch\n"
-        "from convolve.tasks.detect.suppression import load_nms\n"
-        "nms = load_nms()\n"
-        "boxes = torch.tensor([[0, 0, 4, 4], [0, 0, 4, 5], [8, 8, 9, 9.0]]).double()\n"
-        "scores = torch.tensor([0.5, 0.9, 0.1]).double()\n"
-        "print(nms(boxes, scores, 0.5).tolist(), 'torchvision' in sys.modules)\n"
-        "import torchvision\n"
-        "print(torchvision.ops.nms(boxes, scores, 0.5).tolist())\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines() == ["[1, 2] False", "[1, 2]"]
-
-
-def test_without_the_library_torchvision_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.ops, "load_library", _fail)
-    load_nms.cache_clear()
-    assert load_nms() is torchvision.ops.nms
-    load_nms.cache_clear()
-
-
-def _fail(path: object) -> None:
-    raise OSError(path)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from convolve.datasets.augmentation import Augmentation
 from convolve.datasets.boxes import Boxes
-from convolve.errors import DataError
+from convolve.errors import DataError, OptionError
 from convolve.layers.box_head import BoxHead, Candidates
 from convolve.metrics.boxes import intersection_over_union
-from convolve.models import registry
+from convolve.models import card, registry
 from convolve.setup.prepare import Prepared, evaluation_batches, prepare
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.targets import BoxTargets, BoxTensors
@@ -161,9 +161,12 @@ def test_defaults_suit_boxes() -> None:
     assert "size" not in choices
     gray = {name: value for name, value, _ in Detect.defaults(known, replace(facts, channels=1), VARIANT.card, boxes)}
     assert (gray["flip"], gray["saturation"]) == (False, 0.0)
-    for weights, anchors in (("imagenet", "kmeans"), ("yolo.weights", "network")):
-        found = {name: value for name, value, _ in Detect.defaults({"weights": weights}, facts, VARIANT.card, boxes)}
-        assert found["anchors"] == anchors
+    known = {"weights": "a.weights"}
+    for head, anchors in ((False, "kmeans"), (True, "network")):
+        choices = {
+            entry[0]: entry[1] for entry in Detect.defaults(known, replace(facts, head=head), VARIANT.card, boxes)
+        }
+        assert choices["anchors"] == anchors
 
 
 def test_how_much_of_a_box_must_stay_is_the_datasets(data: Dataset) -> None:
@@ -208,6 +211,27 @@ def test_a_training_split_without_objects_is_refused(data: Dataset) -> None:
     ):
         with pytest.raises(DataError, match="The training split has no object to learn from"):
             prepare(recipe, RuntimeOptions("cpu", "fp32", 1), sample=changed)
+
+
+def test_networks_over_regions_have_the_papers_defaults(data: Dataset) -> None:
+    def defaults(network: str, **known: object) -> dict[str, object]:
+        facts = Facts(images=200, channels=3, side=480, photographs=True)
+        found = Detect.defaults(known, facts, card(network), data.ground_truths["boxes"])
+        chosen: dict[str, object] = {}
+        for name, value, _ in found:
+            chosen.setdefault(name, value)
+        return chosen
+
+    fast = defaults("fast_rcnn_vgg16")
+    wanted = {"proposals": "fast", "regions": 2000, "batch": 2, "nms_iou": 0.3, "anchors": "network"}
+    assert fast | wanted == fast
+    assert not {"freeze", "freeze_norm"} & fast.keys()
+    pretrained = defaults("spp_net_zfnet", weights="somewhere")
+    assert (pretrained["freeze"], pretrained["freeze_norm"]) == ("stage5", True)
+    assert "freeze" not in defaults("fast_rcnn_vgg16", weights="somewhere")
+    assert "proposals" not in defaults("yolo_compact")
+    with pytest.raises(OptionError, match="yolo_compact finds regions by itself; leave out --regions"):
+        defaults("yolo_compact", regions=100)
 
 
 def test_images_without_objects_teach_too(prepared: Prepared) -> None:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
+from convolve.datasets.crops import CroppedImages
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.layouts import (
@@ -23,6 +24,7 @@ from convolve.datasets.layouts import (
     cifar,
     class_index,
     coco,
+    coco_keypoints,
     cvat,
     folders,
     idx,
@@ -34,6 +36,8 @@ from convolve.datasets.layouts import (
     names,
     parquet,
     pets,
+    point_tables,
+    pts_files,
     stacks,
     supervisely,
     tables,
@@ -45,7 +49,7 @@ from convolve.datasets.layouts import (
 from convolve.datasets.layouts.image_finder import folders_of_images
 from convolve.datasets.layouts.parts import NoGroundTruthError, contents
 from convolve.datasets.layouts.readings import find_split_lists
-from convolve.datasets.layouts.rivals import ANNOTATED, MOST, has_boxes_alone, least_likely, refuse_guess, weigh
+from convolve.datasets.layouts.rivals import ANNOTATED, MOST, POINTS, has_boxes_alone, least_likely, refuse_guess, weigh
 from convolve.datasets.reading import BY_LOOKING, ReadingOptions
 from convolve.errors import LONGEST, UNPRINTABLE, DataError, escape_text, shorten
 from convolve.files import shell_quote
@@ -56,12 +60,16 @@ _CERTAIN = (idx, cifar, matlab, pets, imagenet)
 _NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yolo_text.NAME}
 """Layouts that name what they show, which YOLO's numbers without a list of classes do not."""
 LAYOUTS = (
-    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text, stacks,
-    masks, folders, names,
+    *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text,
+    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
-WITH_ANNOTATIONS = frozenset((tables.NAME, coco.NAME, cvat.NAME, via.NAME, label_studio.NAME, box_tables.NAME))
+YIELDING: Mapping[str, Sequence[str]] = {"points": [name for name in LAYOUT_NAMES if name in POINTS]}
+"""By their ground truth, the layouts that are not taken where others explain the images too."""
+WITH_ANNOTATIONS = frozenset(
+    layout.NAME for layout in (tables, coco, cvat, via, label_studio, box_tables, coco_keypoints, point_tables)
+)
 """The layouts whose files a person may choose by `--annotations`."""
 
 
@@ -98,6 +106,15 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     if any(map(UNPRINTABLE.search, said)) or max(map(len, said)) > LONGEST:
         reason, *notes = (escape_text(shorten(each, LONGEST)) for each in said)
         return replace(dataset, reason=reason, notes=tuple(notes))
+    return dataset
+
+
+def open_with_ground_truth(path: str | Path, name: str) -> Dataset:
+    """`open_dataset`, but of data whose ground truth of that name gives way to another (`YIELDING`) with that one."""
+    dataset = open_dataset(path)
+    for layout in YIELDING.get(name, ()) if name not in dataset.ground_truths else ():
+        with suppress(DataError):
+            return open_dataset(path, ReadingOptions(layout=layout))
     return dataset
 
 
@@ -139,8 +156,11 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
         return _open_table(path, options)
     if parquet.MARK.search(suffix):
         return parquet.open_file(path, options)
-    if suffix == ".json" and (dataset := coco.open_file(path, options)):
-        return dataset
+    if suffix == ".json":
+        reader = coco_keypoints if options.layout == coco_keypoints.NAME else coco
+        found: Dataset | None = reader.open_file(path, options)
+        if found:
+            return found
     if suffix in (".json", ".xml") and (dataset := _open_annotations(path, options)):
         return dataset
     if dataset := idx.open_file(path):
@@ -152,10 +172,13 @@ def _open_file(path: Path, options: ReadingOptions) -> Dataset:
 
 
 def _open_table(path: Path, options: ReadingOptions) -> Dataset:
-    """The dataset of a table of labels or of boxes, or of another program's annotations in such a file."""
+    """The dataset of a table of labels, boxes or points, or of another program's annotations in such a file."""
     boxes = box_tables.open_file(path, options) if options.layout in (None, box_tables.NAME) else None
     if boxes:
         return boxes
+    pointed = options.layout == point_tables.NAME or (not options.layout and point_tables.has_points(path, alone=True))
+    if pointed and (points := point_tables.open_file(path, options)):
+        return points
     try:
         return tables.open_file(path, options)
     except DataError:
@@ -278,10 +301,11 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
     explained = []
     for dataset in readings:
         paths: Sequence[str] = inventory.images  # all of them, where other files are read
-        if isinstance(dataset.images, ImageFiles):
+        files = dataset.images.images if isinstance(dataset.images, CroppedImages) else dataset.images
+        if isinstance(files, ImageFiles):
             below = os.path.relpath(dataset.root, inventory.root).replace(os.sep, "/")
             outlined = dataset.left_out if dataset.layout in ANNOTATED else ()
-            read = (*dataset.images.names, *dataset.annotations, *outlined)
+            read = (*files.names, *dataset.annotations, *outlined)
             paths = read if below == "." else [f"{below}/{name}" for name in read]
         explained.append(frozenset(paths).intersection(inventory.images))
     most, asked = max(map(len, explained)), inventory.options.layout is not None
@@ -290,7 +314,9 @@ def _choose(inventory: Inventory, readings: Sequence[Dataset], obstacles: Mappin
         likely = (
             position
             for position, one in enumerate(readings)
-            if not has_boxes_alone(one) and len(explained[position]) >= least_likely(one) * len(explained[index])
+            if not has_boxes_alone(one)
+            and one.layout not in POINTS
+            and len(explained[position]) >= least_likely(one) * len(explained[index])
         )
         index = next(likely, index)  # which the boxes join
     dataset, images = readings[index], explained[index]

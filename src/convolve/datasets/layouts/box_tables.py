@@ -54,16 +54,16 @@ _SIDES = (
     ("h", "height", "bbox_h", "bbox_height", "box_height"),
 )
 """Columns of boxes whose other edges are not given: whether x is the left edge or the center no program agrees on."""
-_IMAGES = (
+IMAGE_COLUMNS = (
     "path", "filepath", "file_path", "filename", "file_name", "image_path", "image_name", "image_file", "image", "img",
     "img_path", "img_name", "file", "imageid", "image_id", "img_id", "id", "name",
 )  # fmt: skip
-_CLASSES = (
+CLASS_COLUMNS = (
     "class", "label", "class_name", "labelname", "label_name", "classname", "category", "classes", "labels", "target",
     "name", "class_id", "category_id",
 )  # fmt: skip
 _SIZES = (("height", "image_height", "img_height"), ("width", "image_width", "img_width"))
-_SPLITS = ("split", "set", "subset")
+SPLIT_COLUMNS = ("split", "set", "subset")
 _CROWDS = ("isgroupof", "iscrowd", "is_crowd")
 _DESCRIPTIONS = re.compile(r"class-?_?descriptions.*\.csv$", re.IGNORECASE)
 _ONLY = "object"
@@ -151,7 +151,7 @@ def has_boxes(path: Path) -> bool:
     """Whether the first lines of a table have the columns of boxes."""
     try:
         text, _ = decode_text(read_start(path, _START))
-        rows = _cut(text.splitlines()[:3])
+        rows = cut_lines(text.splitlines()[:3])
         return _find_columns(rows, None) is not None
     except DataError:
         return True  # which only `_read` can name
@@ -159,7 +159,7 @@ def has_boxes(path: Path) -> bool:
         return False
 
 
-def _cut(lines: Sequence[str]) -> list[list[str]]:
+def cut_lines(lines: Sequence[str]) -> list[list[str]]:
     """The cells of each line that is not empty. Raises `ValueError`."""
     delimiter = declared_delimiter(lines[0]) if lines else None
     if delimiter:
@@ -176,8 +176,8 @@ def _find_columns(rows: Sequence[Sequence[str]], label: str | None) -> _Columns 
     and where boxes have sides instead of edges.
     """
     header = [re.sub(r"[ -]", "_", cell.casefold()) for cell in rows[0]] if rows else []
-    left, top, right, bottom = (_column(header, words) for words in _EDGES)
-    image = _column(header, _IMAGES)
+    left, top, right, bottom = (find_column(header, words) for words in _EDGES)
+    image = find_column(header, IMAGE_COLUMNS)
     if min(left, top, right, bottom, image) < 0:
         sided = [next((word for word in words if word in header), "") for words in (*_CORNERS, *_SIDES)]
         if image >= 0 and all(sided) and max(right, bottom) < 0:
@@ -186,17 +186,17 @@ def _find_columns(rows: Sequence[Sequence[str]], label: str | None) -> _Columns 
                 "xmax and ymax. To read labels alone, choose --layout table."
             )
         return _Columns(0, 0, (1, 2, 3, 4), 5) if rows and _is_bare(rows[0]) else None
-    named = _column(header, [word for word in _CLASSES if word != header[image]])
+    named = find_column(header, [word for word in CLASS_COLUMNS if word != header[image]])
     if label is not None:
         if label.casefold() not in header:
             raise DataError(f"has no column {label}; choose one of {', '.join(rows[0])}.")
         named = header.index(label.casefold())
-    size = (_column(header, _SIZES[0]), _column(header, _SIZES[1]))
-    split, crowd = _column(header, _SPLITS), _column(header, _CROWDS)
+    size = (find_column(header, _SIZES[0]), find_column(header, _SIZES[1]))
+    split, crowd = find_column(header, SPLIT_COLUMNS), find_column(header, _CROWDS)
     return _Columns(1, image, (left, top, right, bottom), named, size, split, crowd)
 
 
-def _column(header: Sequence[str], words: Sequence[str]) -> int:
+def find_column(header: Sequence[str], words: Sequence[str]) -> int:
     """The first column that is called by one of the words; -1 where none is."""
     return next((header.index(word) for word in words if word in header), -1)
 
@@ -206,12 +206,12 @@ def _is_bare(row: Sequence[str]) -> bool:
     if len(row) != _BARE or PurePosixPath(row[0]).suffix.casefold() not in IMAGE_SUFFIXES:
         return False
     try:
-        return not any(row[1:]) or bool([_number(cell) for cell in row[1:5]] and row[5])
+        return not any(row[1:]) or bool([cell_number(cell) for cell in row[1:5]] and row[5])
     except ValueError:
         return False
 
 
-def _number(cell: str) -> float:
+def cell_number(cell: str) -> float:
     """A number with a decimal point or comma. Raises `ValueError`."""
     return as_number(cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell)
 
@@ -234,7 +234,7 @@ def _read(path: Path, options: ReadingOptions) -> list[_Row]:
     """The lines of a table. Raises `DataError`."""
     try:
         text, _ = decode_text(read_file(path))
-        rows = _cut(text.splitlines())
+        rows = cut_lines(text.splitlines())
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table ({error}); correct it, or save it as UTF-8.") from error
     try:
@@ -268,7 +268,7 @@ def _row(columns: _Columns, row: Sequence[str]) -> _Row:
     edges = None
     if not all(map(is_empty, written)):
         try:
-            left, top, right, bottom = map(_number, written)
+            left, top, right, bottom = map(cell_number, written)
         except ValueError as error:
             raise DataError(f"has a line whose box is not four numbers: {line}; correct it.") from error
         edges = (left, top, right, bottom)
@@ -314,7 +314,7 @@ def _descriptions(inventory: Inventory) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in filter(_DESCRIPTIONS.search, inventory.files):
         try:
-            rows = _cut(decode_text(read_file(inventory.root / name))[0].splitlines())
+            rows = cut_lines(decode_text(read_file(inventory.root / name))[0].splitlines())
         except (OSError, ValueError) as error:
             raise DataError(f"{inventory.root / name} cannot be read as a table ({error}); copy it again.") from error
         found |= {row[0]: class_name(row[1]) for row in rows if len(row) > 1 and row[0].startswith("/")}

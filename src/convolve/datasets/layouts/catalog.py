@@ -21,6 +21,7 @@ NAMES = (
 """The names that `open_dataset` knows."""
 SYSTEM_FOLDERS = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
 """Where systems' packages put datasets (Debian's `dataset-fashion-mnist`, for one)."""
+_DEBIAN_PACKAGES = {"fashion-mnist": "dataset-fashion-mnist"}
 
 
 def data_folder() -> Path:
@@ -69,14 +70,17 @@ def locate(name: str) -> Path:
 
 
 def _download(name: str, home: Path) -> None:
-    from convolve.datasets.download import download
+    from convolve.datasets.download import ADDRESSES, download
 
     try:
         download(name, home)
     except Exception as error:  # whatever a network can do
         why = textwrap.shorten(str(error), 160, placeholder=" …")
+        package = _DEBIAN_PACKAGES.get(name)
+        other = f", or install the system's package, on Debian `apt install {package}`" if package else ""
         raise DataError(
-            f"{name} is not on this machine and could not be downloaded ({why}); put its files into {home}."
+            f"{name} is not on this machine and could not be downloaded from {ADDRESSES[name]} ({why}); put its files "
+            f"into {home}{other}."
         ) from error
 
 

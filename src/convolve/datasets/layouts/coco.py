@@ -179,9 +179,14 @@ def _read(root: Path, name: str) -> _Document | None:
     for key in _KEYS:
         if not isinstance(document[key], list) or not all(isinstance(one, dict) for one in document[key]):
             raise DataError(f"{path} has COCO's keys, but its {key} are no list of objects; export it again.")
-    info = document.get("info")
-    predicted = isinstance(info, dict) and str(info.get("description")).startswith(PREDICTED)
+    predicted = is_predicted(document)
     return _Document(name, document["images"], document["annotations"], document["categories"], predicted)
+
+
+def is_predicted(document: Mapping[str, Any]) -> bool:
+    """Whether convolve itself predicted what a document says."""
+    info = document.get("info")
+    return isinstance(info, dict) and str(info.get("description")).startswith(PREDICTED)
 
 
 def _obstacle(document: _Document) -> str:

@@ -1,5 +1,5 @@
 """The Oxford-IIIT pets (Parkhi et al. 2012): images/ with annotations/trainval.txt and test.txt, or list.txt, which
-have the breeds, and annotations/trimaps/, which are masks.
+have the breeds, annotations/trimaps/, which are masks, and annotations/xmls/, which have boxes around heads.
 """
 
 from __future__ import annotations
@@ -8,18 +8,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from convolve.datasets.boxes import Boxes
 from convolve.datasets.class_colors import MASK_COLORS
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory
 from convolve.datasets.labels import Labels
+from convolve.datasets.layouts.object_boxes import boxed_dataset
 from convolve.datasets.layouts.parts import build_dataset, find_folder, read_lines
+from convolve.datasets.layouts.voc import as_entry, read_annotation
 from convolve.datasets.masks import MaskFiles, Masks
 from convolve.errors import DataError
 from convolve.untrusted.files import is_file
-from convolve.values import Dataset, GroundTruth
+from convolve.values import Dataset, GroundTruth, Indices
 
 NAME = "pets"
 EXPECTED = "images/ with annotations/list.txt (Oxford-IIIT pets)"
@@ -33,7 +37,8 @@ _NUMBER = re.compile("[0-9]{1,9}")
 def recognize(inventory: Inventory) -> Dataset | None:
     """The dataset in a folder or in one below it, or None. The label is the breed that begins a file's name, in the
     order of the lists' class numbers. The mask is the trimap, whose border is neither pet nor background and is
-    ignored; an image may have none. Raises `DataError` for a line that is not `name class species breed`.
+    ignored; the boxes are those around heads, and of the breed's class. An image may have none of these. Raises
+    `DataError` for a line that is not `name class species breed`.
     """
     found = find_folder(inventory, frozenset(("images", "annotations")).issubset)
     folder = inventory.root / (found or "")
@@ -57,10 +62,16 @@ def recognize(inventory: Inventory) -> Dataset | None:
         alone = [f"images/{name}.jpg" for name, there in zip(names, present, strict=True) if not there]
         if alone:
             notes.append(f"{len(alone)} images have no trimap, such as {', '.join(alone[:NAMED])}")
+    heads, more = _heads(
+        inventory.below(found) if found else inventory, names, labels, tuple(breeds[number] for number in order)
+    )
+    if heads is not None:
+        ground_truths["boxes"] = heads
+        reason += "; annotations/xmls with boxes around heads, whose class is the breed"
     images = ImageFiles(folder, tuple(f"images/{name}.jpg" for name in names))
     dataset = build_dataset(folder, NAME, reason, images, [split for _, split, _ in rows], ground_truths)
     annotations = tuple(_trimap(name) for name, there in zip(names, present, strict=True) if there)
-    return replace(dataset, notes=tuple(notes), annotations=annotations)
+    return replace(dataset, notes=(*notes, *more), annotations=annotations)
 
 
 def _masks(folder: Path, names: Sequence[str], present: Sequence[bool]) -> Masks:
@@ -68,6 +79,26 @@ def _masks(folder: Path, names: Sequence[str], present: Sequence[bool]) -> Masks
     indices = np.where(present, np.cumsum(present) - 1, -1).astype(np.int64)
     reader = MaskFiles(folder, files, _STORED, (_BORDER,))
     return Masks(reader, _TRIMAP_CLASSES, MASK_COLORS[: len(_TRIMAP_CLASSES)], indices)
+
+
+def _heads(
+    inventory: Inventory, names: Sequence[str], labels: Indices, breeds: tuple[str, ...]
+) -> tuple[Boxes | None, Sequence[str]]:
+    """The boxes around the heads of the images of these ``names``, and notes on them; None where there is no file."""
+    entries = []
+    for name, label in zip(names, labels.tolist(), strict=True):
+        path = f"annotations/xmls/{name}.xml"
+        file = read_annotation(inventory, path) if is_file(inventory.root / path) else None
+        if file is not None:
+            entry = as_entry(inventory, file, f"images/{name}.jpg", {})
+            objects = tuple(replace(one, name=breeds[label]) for one in entry.objects)
+            entries.append(replace(entry, objects=objects))
+    if not entries:
+        return None, ()
+    boxed = boxed_dataset(inventory, NAME, "", entries, breeds)
+    positions = {boxed.images.name(index): index for index in range(len(boxed))}
+    indices = np.array([positions.get(f"images/{name}.jpg", -1) for name in names], dtype=np.int64)
+    return cast(Boxes, boxed.ground_truths["boxes"].take(indices)), boxed.notes
 
 
 def _trimap(name: str) -> str:

@@ -8,12 +8,15 @@ from convolve.datasets.inventory import Inventory
 from convolve.datasets.layouts import (
     box_tables,
     coco,
+    coco_keypoints,
     cvat,
     folders,
     label_studio,
     labelme,
     masks,
     names,
+    point_tables,
+    pts_files,
     stacks,
     supervisely,
     tables,
@@ -35,10 +38,12 @@ from convolve.datasets.layouts.table_cells import TwoImagesError
 from convolve.errors import DataError
 from convolve.values import Dataset
 
-ANNOTATED = frozenset(
+POINTS = frozenset(layout.NAME for layout in (coco_keypoints, point_tables, pts_files))
+"""The layouts of points."""
+ANNOTATED = POINTS | frozenset(
     layout.NAME for layout in (coco, labelme, supervisely, cvat, via, label_studio, voc, yolo_text, box_tables)
 )
-"""The layouts of files that say where objects are."""
+"""The layouts of files that say where objects, or the points of one, are."""
 _GUESSED = frozenset((tables.NAME, names.NAME, folders.NAME))  # what looks so can be something else
 MOST = 0.5
 """Fraction of the images that any layout explains, which one that is read explains at least."""
@@ -81,6 +86,9 @@ def weigh(
     Raises `DataError` where both explain the images as well and differ.
     """
     own, others = explained
+    if other.layout in POINTS:
+        notes.append(f"{other.layout} was not taken: {other.reason}; --layout {other.layout} reads these points")
+        return dataset
     rivals = {dataset.layout, other.layout} <= _GUESSED and others >= least_likely(dataset, other) * own
     if (rivals and differ(dataset, other)) or has_class_of_masks(dataset, other):
         raise DataError(

@@ -15,7 +15,7 @@ from unicodedata import normalize
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, natural, take_inventory
 from convolve.datasets.labels import as_labels
-from convolve.datasets.layouts import box_tables, class_index
+from convolve.datasets.layouts import box_tables, class_index, point_tables
 from convolve.datasets.layouts.documents import copy_note
 from convolve.datasets.layouts.json_lines import SUFFIX, read_json_lines
 from convolve.datasets.layouts.mask_pairs import is_mask
@@ -125,15 +125,16 @@ def _own(table: _Table, row: _Row) -> str | None:
 
 def _candidates(inventory: Inventory) -> tuple[list[str], list[str]]:
     """The tables at the top, less plain texts on single images, and those in folders there that are no plain text;
-    without those of boxes.
+    without those of boxes, and those of points without a label.
     """
     images = {image.rpartition(".")[0] for image in inventory.images}
     folders: dict[str, list[str]] = {}
     for name in inventory.annotation_files(MARK):
         folder = name.rpartition("/")[0]
         single = name.casefold().endswith(".txt") and (folder or name[: -len(".txt")] in images)
-        boxed = box_tables.MARK.search(name) and inventory.options.layout != NAME
-        if not single and not (boxed and box_tables.has_boxes(inventory.root / name)):
+        other = box_tables.MARK.search(name) and inventory.options.layout != NAME
+        path = inventory.root / name
+        if not single and not (other and (box_tables.has_boxes(path) or point_tables.has_points(path, alone=True))):
             folders.setdefault(folder, []).append(name)
     for folder, names in folders.items():
         if len(names) > _MOST_TABLES:

@@ -44,7 +44,7 @@ _FLAGGED = re.compile(r"(.+?)\s+-?[01]")
 
 
 @dataclass(frozen=True)
-class _File:
+class VocFile:
     """An XML file: what it says, or why it cannot be read."""
 
     name: str
@@ -57,7 +57,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
     Raises `DataError` where none can be read, or none has an image.
     """
-    files = [found for name in filter(MARK.search, inventory.files) if (found := _read(inventory, name))]
+    files = [found for name in filter(MARK.search, inventory.files) if (found := read_annotation(inventory, name))]
     if not files:
         return None
     if not any(file.annotation for file in files):
@@ -73,7 +73,7 @@ def recognize(inventory: Inventory) -> Dataset | None:
 
 
 def _read_entries(
-    inventory: Inventory, files: Sequence[_File], lists: Mapping[str, str]
+    inventory: Inventory, files: Sequence[VocFile], lists: Mapping[str, str]
 ) -> tuple[list[AnnotatedImage], list[str]]:
     """What the files say of images that are here, and notes on the others. Raises `DataError` where none is, and
     `NoOutlinesError` where no object is.
@@ -86,7 +86,7 @@ def _read_entries(
         if image is None:
             missing.append(file.name)
         else:
-            entries.append(_entry(inventory, file, image, lists))
+            entries.append(as_entry(inventory, file, image, lists))
     bare = not any(file.annotation.objects for file in files if file.annotation)
     if bare or (entries and not any(entry.objects for entry in entries)):
         first = f"{files[0].name} in {inventory.root}"
@@ -105,21 +105,21 @@ def _read_entries(
     return entries, notes
 
 
-def _read(inventory: Inventory, name: str) -> _File | None:
+def read_annotation(inventory: Inventory, name: str) -> VocFile | None:
     """A file; None where it is none of this kind."""
     path = inventory.root / name
     try:
         if not _ROOT.search(read_start(path, _START).replace(b"\0", b"")):
             return None
         root = parse_xml(read_file(path))
-        return _File(name, as_voc(root)) if root.tag == "annotation" else None
+        return VocFile(name, as_voc(root)) if root.tag == "annotation" else None
     except OSError as error:
-        return _File(name, None, f"{path} cannot be read ({error.strerror}); check its permissions.")
+        return VocFile(name, None, f"{path} cannot be read ({error.strerror}); check its permissions.")
     except ValueError as error:
-        return _File(name, None, f"{path} is not an annotation in Pascal VOC's format ({error}); correct it.")
+        return VocFile(name, None, f"{path} is not an annotation in Pascal VOC's format ({error}); correct it.")
 
 
-def _find(finder: ImageFinder, file: _File) -> tuple[str | None, str | None]:
+def _find(finder: ImageFinder, file: VocFile) -> tuple[str | None, str | None]:
     """The image that is called as a file, or else the one that it names; and the name in it that is another one."""
     stem, named = PurePosixPath(file.name).stem, file.annotation.filename if file.annotation else ""
     image = next(
@@ -135,7 +135,8 @@ def _stem(path: str) -> str:
     return normalize("NFC", PurePosixPath(path).stem).casefold()
 
 
-def _entry(inventory: Inventory, file: _File, image: str, lists: Mapping[str, str]) -> AnnotatedImage:
+def as_entry(inventory: Inventory, file: VocFile, image: str, lists: Mapping[str, str]) -> AnnotatedImage:
+    """What a file says of an image, in the split in which the ``lists`` have it. Raises `DataError`."""
     found = file.annotation
     stem = normalize("NFC", PurePosixPath(file.name).stem)
     split = lists.get(stem) if lists else find_split(file.name) or find_split(image)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convolve.from_scratch.arrays import Array
+from convolve.from_scratch.traces.convolution_drawing import draw_windows
 from convolve.from_scratch.traces.trace import (
     Cell,
     Grid,
@@ -108,7 +109,9 @@ def convolution_trace(given: ConvolutionInputs, dy: Array | None) -> Trace:
             phases.append(Phase("Backward: the bias gradient db", "db = Σ dy", tuple(_db_steps(given, dy))))
     title = f"Convolution in {'one dimension' if given.one_dimensional else 'two dimensions'}"
     title += f" and {given.groups} groups" if given.groups > 1 else ""
-    return Trace(title, _grids(given, dy, phases), tuple(phases))
+    single = len(given.x) == len(given.w) == 1 and not given.one_dimensional
+    drawn, drawing = draw_windows(given.positions, phases) if single and dy is not None else (tuple(phases), None)
+    return Trace(title, _grids(given, dy, phases), drawn, drawing)
 
 
 def _forward_steps(given: ConvolutionInputs) -> Iterator[Step]:

@@ -62,7 +62,8 @@
     currentStep.replaceChildren(heading, ...[...row.querySelector("td").children].map((child) => child.cloneNode(true)));
     rows.forEach((each) => each.classList.toggle("current", each === row));
     slider.value = position + 1;
-    output.textContent = `${position + 1} of ${steps.length}`;
+    const numbers = [position + 1, steps.length];
+    output.textContent = player.dataset.position.replace(/#/g, () => numbers.shift());
   }
 
   function show(step) {
@@ -76,14 +77,14 @@
     clearInterval(timer);
     timer = 0;
     play.textContent = "▶";
-    play.setAttribute("aria-label", "Play");
+    play.setAttribute("aria-label", player.dataset.play);
     currentStep.setAttribute("aria-live", "polite");
   }
 
   function start() {
     if (position === steps.length - 1) show(0);
     play.textContent = "❚❚";
-    play.setAttribute("aria-label", "Pause");
+    play.setAttribute("aria-label", player.dataset.pause);
     currentStep.setAttribute("aria-live", "off");
     const advance = () => (position < steps.length - 1 ? show(position + 1) : stop());
     timer = setInterval(advance, reducedMotion.matches ? 1800 : 1000);

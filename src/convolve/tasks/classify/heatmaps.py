@@ -45,10 +45,12 @@ def compute_heatmaps(
 ) -> Heatmaps:
     """Of the first images that `BUDGET` allows, by their index: a heatmap for each of their ``classes``.
 
-    An image that cannot be read has none. None has any where the network has no map, or the computation fails: a report
-    must not fail for that.
+    An image that cannot be read has none. None has any where the network has no map, its input is permuted, or the
+    computation fails: a report must not fail for that.
     """
     found: Heatmaps = {}
+    if preprocessing.permutation is not None:
+        return found
     try:
         indices = list(classes)[: affordable_images(task, preprocessing)]
         for start in range(0, len(indices), _BATCH):

@@ -18,6 +18,9 @@ class ClassifyOptions:
     """Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha, alpha); 0 disables it."""
     balance: Literal["none", "weights", "sampler"] | None = None
     """Against class imbalance: class `weights` in the loss, or a `sampler` that draws rare classes more often."""
+    permute: bool | None = None
+    """Permute the pixels of every image in the same way, drawn by the seed, after augmentation and also wherever the
+    run predicts: what a network loses without neighborhoods."""
 
 
 @dataclass(frozen=True)

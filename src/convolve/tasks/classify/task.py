@@ -84,12 +84,14 @@ class Classify(Task):
         smoothing = 0.1 if not multi_label and (card.parameters or SMALL_NETWORK) >= SMALL_NETWORK else 0.0
         yield "label_smoothing", smoothing, "keeps a large network from overconfidence" if smoothing else "not needed"
         yield "mixup", 0.0, "only on request"
+        yield "permute", False, "only on request"
         ratio = f"the most frequent class has {facts.imbalance:.1f} times the images of the rarest"
         yield "balance", "weights" if facts.imbalance >= IMBALANCE else "none", ratio
 
     @classmethod
-    def outputs(cls, ground_truth: Labels) -> int:
+    def outputs(cls, ground_truth: Labels, card: Card) -> int:
         """One score for each class."""
+        del card
         return len(ground_truth.classes)
 
     @classmethod

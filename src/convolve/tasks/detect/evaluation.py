@@ -30,10 +30,12 @@ from convolve.metrics.precision_recall import (
     precision_recall_curves,
 )
 from convolve.metrics.voc_metrics import VocMetrics, voc_metrics
+from convolve.runtime import Runtime
 from convolve.targets import BoxTargets
 from convolve.tasks.info import finite_or_none
+from convolve.tasks.objects import objects_of
 from convolve.training.evaluation import evaluation_mode
-from convolve.values import Batch, Flags, Indices
+from convolve.values import Batch, Flags, Floats, Indices
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -213,7 +215,8 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
     with evaluation_mode(task.network):
         for batch in data.batches.epoch(0):
             with torch.inference_mode(), data.runtime.arithmetic():
-                predictions = task.predict(data.runtime.images(batch.images))
+                regions = regions_on(data.runtime, cast(BoxTargets, batch.targets).regions)
+                predictions = task.predict(data.runtime.images(batch.images), regions)
             found.append(as_detections(predictions, sum(map(len, seen))))
             seen.append(batch.indices)
     images, inputs = np.concatenate(seen), join_detections(found)
@@ -224,17 +227,9 @@ def detect_split(task: Detect, data: EvaluationData) -> tuple[ObjectBoxes, Detec
     return objects_of(ground_truth, images), found_boxes, images
 
 
-def objects_of(ground_truth: Boxes, images: Indices) -> ObjectBoxes:
-    """The objects of some images, which are numbered from 0; what is difficult counts as a crowd."""
-    rows, image = ground_truth.rows(images)
-    return ObjectBoxes(
-        ground_truth.boxes[rows],
-        ground_truth.class_indices[rows],
-        image,
-        ground_truth.areas[rows],
-        ground_truth.crowd[rows] | ground_truth.difficult[rows],
-        ground_truth.difficult[rows],
-    )
+def regions_on(runtime: Runtime, regions: Floats | None) -> Tensor | None:
+    """Regions (N, R, 4) as the network takes them; None for a network that needs none."""
+    return None if regions is None else torch.from_numpy(regions).to(runtime.device)
 
 
 def _count_unseen(objects: ObjectBoxes, images: Indices, data: EvaluationData) -> int:

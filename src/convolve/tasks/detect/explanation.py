@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.class_colors import class_color
+from convolve.datasets.proposed_boxes import pad_regions
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.layers.box_head import BoxHead, Maps
 from convolve.layers.overlaps import box_iou
@@ -26,18 +27,21 @@ from convolve.tasks.detect.task import Detect
 from convolve.values import Flags, Floats, Indices, Preprocessing
 
 _NOTHING = "no object"
+_NEAREST = 16  # proposals around a detection
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionScore:
     """Of each image the greatest product of the score of the class index in ``classes`` (N,) and the overlap with its
-    box in ``boxes`` (N, 4), over all that the ``head`` makes of the outputs for an input of a ``size`` (height, width).
+    box in ``boxes`` (N, 4), over all that the ``head`` makes of the outputs for an input of a ``size`` (height, width)
+    and, where it scores such, of the ``proposals`` (N, R, 4).
     """
 
     head: BoxHead
     size: tuple[int, int]
     boxes: Tensor
     classes: Tensor
+    proposals: Tensor | None = None
 
     @property
     def regions(self) -> Tensor:
@@ -49,17 +53,20 @@ class DetectionScore:
 
     def __call__(self, outputs: Maps) -> Tensor:
         """(N,) numbers from 0 to 1."""
-        with torch.autocast(outputs[0].device.type, enabled=False):
-            found = self.head.decode(tuple(each.float() for each in outputs), self.size)
+        maps = outputs if self.proposals is None else (*outputs, self.proposals)
+        found = self.head.decode(maps, self.size)
         images = torch.arange(len(self.classes), device=found.scores.device)
-        scores = found.scores[images, :, self.classes.to(images.device)]
-        overlap = box_iou(self.boxes.to(scores)[:, None], found.boxes.detach())
+        classes = self.classes.to(images.device)
+        scores = found.scores[images, :, classes]
+        boxes = found.boxes if found.boxes.dim() == 3 else found.boxes[images, :, classes]
+        overlap = box_iou(self.boxes.to(scores)[:, None], boxes.detach())
         return (scores * overlap).amax(1)
 
     def take(self, indices: Tensor) -> DetectionScore:
         """The target of some of the images."""
         rows = indices.to(self.classes.device)
-        return DetectionScore(self.head, self.size, self.boxes[rows], self.classes[rows])
+        proposals = None if self.proposals is None else self.proposals[rows]
+        return DetectionScore(self.head, self.size, self.boxes[rows], self.classes[rows], proposals)
 
 
 def explanation_targets(
@@ -67,11 +74,12 @@ def explanation_targets(
 ) -> ExplanationTargets:
     """The best detection of each image, or its best one of each of the ``classes`` (indices).
 
-    ``inputs`` are (N, C, H, W). Without a detection there is nothing to explain.
+    ``inputs`` are (N, C, H, W). Without a detection there is nothing to explain. Regions are proposed in the inputs.
     """
-    del sizes, preprocessing
+    del sizes
+    proposals = _propose(task, inputs, preprocessing)
     with torch.inference_mode():
-        found = task.predict(inputs)
+        found = task.predict(inputs, proposals)
     size = inputs.shape[2], inputs.shape[3]
     best = found[:, 0]
     columns = [_best_of_class(found, index) for index in classes] or [best]
@@ -90,13 +98,31 @@ def explanation_targets(
         names=names,
         scores=_floats(scores),
         targets=tuple(
-            DetectionScore(head, size, boxes[:, column].to(inputs.device), kinds[:, column].to(inputs.device))
-            for column in range(boxes.shape[1])
+            DetectionScore(head, size, own, kinds[:, column].to(inputs.device), _nearest(proposals, own))
+            for column, own in enumerate(boxes.to(inputs.device).unbind(1))
         ),
         regions=regions,
         relation="most confidently",
         colors={name: class_color(index) for index, name in enumerate(task.classes)},
     )
+
+
+def _propose(task: Detect, inputs: Tensor, preprocessing: Preprocessing) -> Tensor | None:
+    """(N, R, 4) regions of the inputs (N, C, H, W), for a network that scores such."""
+    if task.proposals is None:
+        return None
+    mean, std = (inputs.new_tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+    pixels = (255 * (inputs * std + mean)).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
+    found = pad_regions([task.proposals.search(image).astype(np.float32) for image in pixels])
+    return torch.from_numpy(found).to(inputs.device)
+
+
+def _nearest(proposals: Tensor | None, boxes: Tensor) -> Tensor | None:
+    """(N, R, 4) those of the proposals that overlap the boxes (N, 4) most, so that few are scored again and again."""
+    if proposals is None:
+        return None
+    best = box_iou(boxes[:, None], proposals).topk(min(_NEAREST, proposals.shape[1]), 1).indices
+    return proposals.gather(1, best[..., None].expand(-1, -1, 4))
 
 
 def box_pixels(boxes: Tensor, size: tuple[int, int]) -> Tensor:

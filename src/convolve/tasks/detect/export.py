@@ -15,14 +15,16 @@ from convolve.errors import ExportError
 from convolve.interop.exportable import Exportable
 from convolve.interop.graph_operations import Steps, Value, View
 from convolve.layers.box_head import BoxHead
+from convolve.layers.faster_rcnn import TwoStageHead
 from convolve.metrics.boxes import intersection_over_union
 from convolve.metrics.detections import Detections
 from convolve.runtime import Runtime
-from convolve.tasks.detect.evaluation import Evaluation, measure_detections, objects_of
+from convolve.tasks.detect.evaluation import Evaluation, measure_detections
 from convolve.tasks.detect.exported import usage_from
 from convolve.tasks.detect.options import MOST_DETECTIONS, DetectPredictOptions
 from convolve.tasks.detect.predictor import BoxPredictor
 from convolve.tasks.detect.suppression import CONSIDERED, LEAST_SCORE
+from convolve.tasks.objects import objects_of
 from convolve.tasks.task import AnswerDifference, EvaluationData
 from convolve.values import Images, Preprocessing
 
@@ -64,8 +66,7 @@ class BestCandidates(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The candidates."""
         head = cast(BoxHead, self.network.head)
-        maps = tuple(map_.float() for map_ in self.network(images))
-        found = head.decode(maps, (images.shape[2], images.shape[3]))
+        found = head.decode(self.network(images), (images.shape[2], images.shape[3]))
         proper = torch.isfinite(found.boxes).all(-1) & (found.boxes[..., 2:] > found.boxes[..., :2]).all(-1)
         every = found.scores.where(proper[..., None], 0.0).nan_to_num().flatten(1)
         count = found.scores.shape[2]
@@ -91,6 +92,16 @@ class BoxExport:
             raise ExportError(
                 "Soft non-maximum suppression has no operation in any format; export a run trained with "
                 "--nms per-class or --nms agnostic."
+            )
+        if task.proposals:
+            raise ExportError(
+                f"{task.network.card.name} scores regions that are proposed outside of it, which no format can do; "
+                "export a network that finds regions by itself, such as yolo_compact."
+            )
+        if isinstance(task.network.head, TwoStageHead):
+            raise ExportError(
+                f"{task.network.card.name} pools the regions that it proposes, which is not exported yet; export a "
+                "network of one stage, such as yolo_compact."
             )
         self._task = task
         self._predictor = BoxPredictor(task, preprocessing, runtime, DetectPredictOptions(threshold=LEAST_SCORE))

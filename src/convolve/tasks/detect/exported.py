@@ -69,6 +69,8 @@ class ExportedDetector(ExportedTask):
             raise OptionError(f"An export finds objects {rule}; omit --nms, or predict with the run.")
         if options.nms_iou not in (None, self.nms_iou):
             raise OptionError(f"An export finds objects {rule}; omit --nms-iou, or predict with the run.")
+        if options.svd:
+            raise OptionError("The layers of an export are fixed; omit --svd, or predict with the run.")
         if options.tile is not None:
             raise OptionError("An export sees an image as a whole; omit --tile, or predict with the run.")
         return ExportedBoxPredictor(self, options)
@@ -82,8 +84,9 @@ class ExportedDetector(ExportedTask):
     def evaluate(self, split: str, dataset: Dataset, found: Iterable[FoundInImage]) -> Evaluation:
         """Every metric of a split, in the images' own pixels, of as many boxes of each image as a run's."""
         from convolve.metrics.detections import Detections
-        from convolve.tasks.detect.evaluation import join_detections, measure_detections, objects_of
+        from convolve.tasks.detect.evaluation import join_detections, measure_detections
         from convolve.tasks.detect.suppression import SuppressionRule
+        from convolve.tasks.objects import objects_of
 
         parts, indices = [], []
         for number, one in enumerate(found):

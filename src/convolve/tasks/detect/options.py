@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from convolve.choices import Proposals
 from convolve.errors import OptionError
 from convolve.tasks.info import TaskInfo, check_predict_options
 
 Suppression = Literal["per-class", "agnostic", "soft"]
 MOST_DETECTIONS = 300
 """How many detections an image can have at most."""
-_SMALLEST_TILE, _MOST_ANCHORS = 32, 100
+_SMALLEST_TILE, _MOST_ANCHORS, _MOST_REGIONS = 32, 100, 10_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ class DetectOptions:
     """Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores instead."""
     nms_iou: float | None = None
     """Overlap (IoU) above which the detection of lower score is suppressed."""
+    freeze_norm: bool | None = None
+    """Keep all batch normalization as it is in the weights that the training starts from."""
+    alternating: bool | None = None
+    """Train Faster R-CNN in the paper's four alternating steps, each a quarter of the epochs, not all at once."""
+    proposals: Proposals | None = None
+    """Where R-CNN, SPP-net and Fast R-CNN look for objects: regions by selective search, `fast` (about 1 s an image,
+    once: they are stored) or `quality` (about 3 s), or sliding `windows`."""
+    regions: int | None = None
+    """Number of proposed regions of each image that are used, the best first; 2000 by default."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class DetectPredictOptions:
     """Overlap (IoU) above which the detection of lower score is suppressed."""
     tile: int | None = None
     """Cut larger images into overlapping tiles of this many pixels, and merge what is found in them."""
+    svd: bool = False
+    """Replace the dense layers over regions by products of rank 1024 and 256, as Fast R-CNN may: faster, less exact."""
     count: bool = False
     """Also show a table of how many objects of each class there are in all images."""
     out: Annotated[Path | None, Parameter(alias="-o")] = None
@@ -92,6 +104,6 @@ INFO = TaskInfo(
     },
     fits=("letterbox", "stretch", "crop"),
     reflect=False,
-    ranges={"min_visible": (0.0, 1.0), "nms_iou": (0.0, 1.0)},
+    ranges={"min_visible": (0.0, 1.0), "nms_iou": (0.0, 1.0), "regions": (1, _MOST_REGIONS)},
     imbalance_remedy="add images of the rare classes, and judge by the AP of each class",
 )

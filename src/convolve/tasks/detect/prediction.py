@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from convolve.datasets.class_colors import class_color
+from convolve.datasets.drawn_boxes import DrawnBox, draw_boxes
 from convolve.files import atomic_write, check_replaceable, write_text
 from convolve.marks import OVERLAY, has_mark, save_jpeg
 from convolve.metrics.boxes import BoxArray
-from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.options import DetectPredictOptions
 from convolve.tasks.info import class_columns
 from convolve.values import Floats, Indices, Pixels

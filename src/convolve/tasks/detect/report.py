@@ -17,6 +17,7 @@ from rich.text import Text
 
 from convolve.datasets.boxes import Boxes
 from convolve.datasets.class_colors import class_color
+from convolve.datasets.drawn_boxes import DrawnBox, draw_boxes
 from convolve.errors import ImageError
 from convolve.layers.box_head import BoxHead
 from convolve.metrics.confusion import Fractions
@@ -28,7 +29,6 @@ from convolve.reports.thumbnails import thumbnail
 from convolve.runtime import Runtime
 from convolve.tasks.detect.anchors import anchor_section, box_sides
 from convolve.tasks.detect.charts import MOST_CURVES, error_figure, precision_recall_figure
-from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
 from convolve.tasks.detect.evaluation import EvaluatedImage, Evaluation
 from convolve.tasks.detect.options import INFO
 from convolve.tasks.detect.task import Detect

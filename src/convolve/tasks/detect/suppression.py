@@ -6,18 +6,14 @@ Soft-NMS: Bodla, Singh, Chellappa, Davis 2017, "Soft-NMS - improving object dete
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from convolve.layers.box_head import Candidates
+from convolve.layers.operators import load_nms
 from convolve.layers.overlaps import box_iou
 from convolve.tasks.detect.options import Suppression
 
@@ -72,10 +68,11 @@ def best_candidates(candidates: Candidates, threshold: float) -> list[RankedBoxe
     classes = candidates.scores.shape[2]
     sides = candidates.boxes[..., 2:] - candidates.boxes[..., :2]
     proper = torch.isfinite(candidates.boxes).all(-1) & (sides > 0).all(-1)
-    every = candidates.scores.where(proper[..., None], 0.0).nan_to_num().flatten(1)
+    own = candidates.boxes.dim() == 4  # each class has its own boxes
+    every = candidates.scores.where(proper if own else proper[..., None], 0.0).nan_to_num().flatten(1)
     scores, order = every.topk(min(CONSIDERED, every.shape[1]))
-    rows, kinds = order // classes, order % classes
-    boxes = candidates.boxes.gather(1, rows[..., None].expand(-1, -1, 4)).cpu()
+    kinds, rows = order % classes, order if own else order // classes
+    boxes = candidates.boxes.flatten(1, -2).gather(1, rows[..., None].expand(-1, -1, 4)).cpu()
     scores, kinds = scores.cpu(), kinds.cpu()
     counts = ((scores >= threshold) & (scores > 0)).sum(1).tolist()
     return [RankedBoxes(boxes[i, :count], scores[i, :count], kinds[i, :count]) for i, count in enumerate(counts)]
@@ -90,26 +87,8 @@ def suppress(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:
     boxes = found.boxes.double()  # in which moving boxes changes no overlap
     if rule.kind == "per-class":  # each class goes to where no other is
         boxes = boxes + (found.classes * (boxes.max() - boxes.min() + 1))[:, None]
-    kept: Tensor = load_nms()(boxes, found.scores.double(), rule.iou)
+    kept = load_nms()(boxes, found.scores.double(), rule.iou)
     return found.take(kept[: rule.most])
-
-
-@cache
-def load_nms() -> Callable[[Tensor, Tensor, float], Tensor]:
-    """The operator of torchvision: (K, 4) boxes, (K,) scores and an overlap to the rows that are left, best first.
-
-    It is taken from torchvision's library where that is found: importing the package takes longer than all the rest of
-    a prediction.
-    """
-    spec = importlib.util.find_spec("torchvision")
-    folders = (spec.submodule_search_locations if spec else None) or ()
-    for path in (path for folder in folders for path in Path(folder).glob("_C*.so")):
-        with contextlib.suppress(OSError, AttributeError):
-            torch.ops.load_library(path)  # type: ignore[no-untyped-call]
-            return cast(Callable[[Tensor, Tensor, float], Tensor], torch.ops.torchvision.nms)
-    from torchvision.ops import nms
-
-    return cast(Callable[[Tensor, Tensor, float], Tensor], nms)
 
 
 def _soften(found: RankedBoxes, rule: SuppressionRule) -> RankedBoxes:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from convolve.datasets.boxes import MIN_VISIBLE, boxes_in_input
 from convolve.datasets.input_boxes import input_matrices, to_image, undo_matrices
 from convolve.datasets.preprocess import fit_to_input
+from convolve.metrics.boxes import BoxArray
 from convolve.tasks.detect.suppression import CONSIDERED, RankedBoxes
-from convolve.values import Matrices, Pixels, Preprocessing
+from convolve.values import Floats, Matrices, Pixels, Placement, Preprocessing
 
 _OVERLAP = 1 / 4
 """Fraction of a tile that its neighbor shows too."""
@@ -58,6 +60,15 @@ def cut_views(
             matrix = input_matrices(np.array([part.shape[:2]]), preprocessing)[0]
             matrix[:, 2] -= matrix[:, :2] @ (left, top)
             yield View(fit_to_input(part, preprocessing), matrix, _inner_edges((left, top, right, bottom), size))
+
+
+def regions_in_views(regions: BoxArray, views: Sequence[View], preprocessing: Preprocessing) -> tuple[Floats, ...]:
+    """Regions (K, 4) in pixels of an image as each of its views shows them, (R, 4) in pixels of the input; those of
+    which a view shows less than training lets be are left out.
+    """
+    image, scales = np.zeros(len(regions), dtype=np.int64), np.ones((1, 2))
+    placements = [Placement(view.matrix[None], np.zeros((1, 2), np.int64), preprocessing) for view in views]
+    return tuple(boxes_in_input(regions, image, scales, placement, MIN_VISIBLE)[0] for placement in placements)
 
 
 def _visible_edges(

@@ -17,7 +17,8 @@ from convolve.interop.graph_operations import Steps, Value, View
 from convolve.runtime import Runtime
 from convolve.tasks.segment.evaluation import Evaluation, measure_masks
 from convolve.tasks.segment.exported import USAGE
-from convolve.tasks.segment.tiled_prediction import PIXELS_AT_ONCE, predict_image
+from convolve.tasks.segment.tiled_prediction import predict_image
+from convolve.tasks.segment.view_size import most_at_once, view_pixels
 from convolve.tasks.task import AnswerDifference, EvaluationData
 from convolve.values import Images, Pixels, Preprocessing
 
@@ -85,7 +86,9 @@ class MaskExport:
             )
         changed = run.classes != export.classes
         assert export.confidence is not None  # noqa: S101 - `answer` gave it
-        return AnswerDifference(changed.size, int(changed.sum()), float(export.confidence[changed].max(initial=0)))
+        largest, (height, width) = float(export.confidence[changed].max(initial=0)), changed.shape
+        pixels = view_pixels(height, width, self._preprocessing)
+        return AnswerDifference(changed.size, int(changed.sum()), largest, view_pixels=pixels)
 
     def evaluate(self, data: EvaluationData, answers: Iterable[tuple[int, _Mask]]) -> Evaluation:
         """As the run's own evaluation; where a mask has another size than its image, at that."""
@@ -104,11 +107,11 @@ def _with_targets(data: EvaluationData, answers: Iterable[tuple[int, _Mask]]) ->
 
 
 def _notes(preprocessing: Preprocessing) -> Iterator[str]:
-    most = max(PIXELS_AT_ONCE, preprocessing.height * preprocessing.width)
     if preprocessing.fit in ("crop", "tiles"):
         yield (
-            f"The export takes an image through the network at once, however large; the run blends tiles where that is "
-            f"more than {most:,} pixels."
+            "The export takes an image through the network at once; the run blends tiles where that is more than "
+            f"{most_at_once(preprocessing):,} pixels. `convolve predict` refuses an image that is larger than those "
+            "compared with the run and than that."
         )
     if preprocessing.fit == "letterbox":
         yield "Along the edges of the image the export does not blend in the padding, as the run does for half a pixel."

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 
 from convolve.datasets.images import to_channels
-from convolve.errors import ImageError, OptionError
+from convolve.errors import ExportError, ImageError, OptionError
 from convolve.exports.card import ExportCard
 from convolve.exports.images import FoundInImage, ReadImage
 from convolve.tasks.exported_task import ExportedTask
 from convolve.tasks.segment.options import INFO, SegmentPredictOptions
 from convolve.tasks.segment.prediction import MaskPrediction, MaskPredictions
+from convolve.tasks.segment.view_size import most_at_once, view_pixels
 from convolve.values import IGNORE, Color, Dataset, Images, Pixels
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ class ExportedSegmentation(ExportedTask):
         return ExportedMaskPredictor(self, options)
 
     def read(self, images: Images, index: int) -> ReadImage:
-        """An image at full size. Raises `ImageError`."""
-        return _read_whole(images, index, self.card)
+        """An image at full size. Raises `ImageError`, and `ExportError` for one that the run would cut into tiles."""
+        image = _read_whole(images, index, self.card)
+        if reason := _too_large(image, self.card):
+            raise ExportError(f"{images.name(index)} {reason}")
+        return image
 
     def conform(self, dataset: Dataset) -> Dataset:
         """The dataset with this network's classes. Raises `DataError` when it has others."""
@@ -91,8 +95,11 @@ class ExportedMaskPredictor(MaskPredictions):
         self._card = task.card
 
     def read(self, images: Images, index: int) -> ReadImage:
-        """An image at full size. Raises `ImageError`."""
-        return _read_whole(images, index, self._card)
+        """An image at full size. Raises `ImageError`, also for one that the run would cut into tiles."""
+        image = _read_whole(images, index, self._card)
+        if reason := _too_large(image, self._card):
+            raise ImageError(f"{images.name(index)} {reason}")
+        return image
 
     def predict(self, name: str, found: FoundInImage) -> MaskPrediction:
         """From the class of each pixel, which is ignored where its confidence is below the threshold."""
@@ -108,6 +115,20 @@ EXPORTED = ExportedSegmentation
 def _read_whole(images: Images, index: int, card: ExportCard) -> ReadImage:
     pixels = to_channels(images.read(index), card.input.channels)
     return ReadImage(pixels, (pixels.shape[0], pixels.shape[1]))
+
+
+def _too_large(image: ReadImage, card: ExportCard) -> str:
+    """Why an image is left to the run: this would blend it from tiles, and nothing so large has been compared with it.
+    Else nothing.
+    """
+    height, width = image.size
+    most = max(most_at_once(card.input), card.parity.get("view_pixels", 0))
+    if card.input.fit not in ("crop", "tiles") or view_pixels(height, width, card.input) <= most:
+        return ""
+    return (
+        f"has {width}x{height} pixels, which the run cuts into tiles and the export cannot; use the run itself, or "
+        "make the image smaller."
+    )
 
 
 def _mask(found: FoundInImage) -> Pixels:

@@ -84,15 +84,22 @@ class Segment(Task):
         yield "balance", "weights" if facts.imbalance >= IMBALANCE else "none", ratio
 
     @classmethod
-    def outputs(cls, ground_truth: Masks) -> int:
+    def outputs(cls, ground_truth: Masks, card: Card) -> int:
         """One score for each class."""
+        del card
         return len(ground_truth.classes)
 
     @classmethod
     def examples(
-        cls, dataset: Dataset, source: PixelSource, preprocessing: Preprocessing, cache_bytes: int
+        cls,
+        dataset: Dataset,
+        source: PixelSource,
+        preprocessing: Preprocessing,
+        options: SegmentOptions,
+        cache_bytes: int,
     ) -> Examples:
         """Each image, or with `tiles` each tile, with its mask."""
+        del options
         masks = cast(Masks, dataset.ground_truths["masks"])
         if preprocessing.fit == "tiles":
             return tiles(dataset.images, masks, source, preprocessing, cache_bytes)

@@ -22,13 +22,12 @@ from torch import Tensor
 from convolve.datasets.images import to_channels
 from convolve.datasets.preprocess import fit_matrix, fit_to_input, normalize
 from convolve.runtime import Runtime
+from convolve.tasks.segment.view_size import PIXELS_AT_ONCE, view_size
 from convolve.values import IGNORE, Floats, Matrices, Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from convolve.tasks.segment.task import Segment
 
-PIXELS_AT_ONCE = 512 * 512
-"""Pixels that go through the network together; those of one input always do."""
 _BAND = 2**20
 """Pixels of the prediction that are computed together, each with the probabilities of all classes, not stored."""
 _IDENTITY = np.eye(2, 3)
@@ -117,12 +116,9 @@ def _network_view(image: Pixels, size: tuple[int, int], preprocessing: Preproces
     """How the image becomes what the network sees, and what lays a mask of that ``size`` onto it (2, 3)."""
     height, width = image.shape[:2]
     plane = preprocessing
-    if preprocessing.fit == "crop":
-        scale = max(preprocessing.height / height, preprocessing.width / width)
-        sides = max(preprocessing.height, round(scale * height)), max(preprocessing.width, round(scale * width))
+    if preprocessing.fit in ("crop", "tiles"):
+        sides = view_size(height, width, preprocessing)
         plane = replace(preprocessing, height=sides[0], width=sides[1], fit="stretch")
-    elif preprocessing.fit == "tiles":
-        plane = replace(preprocessing, height=height, width=width, fit="stretch")
     return plane, fit_matrix(height, width, plane) * np.array([width / size[1], height / size[0], 1.0])
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from convolve.choices import View
-from convolve.errors import DataError, OptionError
+from convolve.errors import DataError, OptionError, RunError
 from convolve.explainers.score_targets import check_image_output
 from convolve.models import Network
 from convolve.progress import Listener, Message, Progress
@@ -35,12 +35,17 @@ _OF_IMAGE_OUTPUT: tuple[View, ...] = ("contributions", "embedding")
 def explain(options: Explain, listener: Listener) -> Explanation:
     """Explain all images, a batch at a time. Raises `ConvolveError`."""
     run = open_run(options.run)
+    if run.manifest.preprocessing.permutation is not None:
+        raise RunError(
+            f"{options.run} was trained on images whose pixels are permuted, on which a map would show nothing; train "
+            "it without --permute to explain it."
+        )
     exact = replace(options.runtime, precision=options.runtime.precision or "fp32")
     task, runtime = restore_task(run, exact)
     preprocessing = run.manifest.preprocessing
     chosen = choose_images(options.images, run, task)
     images = chosen.images
-    classes = class_indices(options.classes, task.classes)
+    classes = class_indices(options.classes, task.score_names)
     methods = _choose_methods(options, task, listener)
     context = Context(options, methods, classes, run, task, runtime)
     if options.checks.boxes:

@@ -26,7 +26,7 @@ from convolve.reports.heatmaps import heatmap_uri, region_uri
 from convolve.reports.image_card import Box, ImageTile
 from convolve.reports.image_grids import GridTile, heatmap_grid
 from convolve.reports.thumbnails import thumbnail
-from convolve.training.run import Run
+from convolve.training.run import Run, network_label
 from convolve.untrusted.files import read_start
 from convolve.values import Color, Flags, Floats, Pixels
 from convolve.verbs.explain.results import ImageExplanation, MethodResult, format_score, legend
@@ -146,7 +146,7 @@ class OutputFolder:
         path = self._page
         size, count = self._run.manifest.preprocessing, len(self._page_images)
         page = Explanations(
-            title=f"What {self._run.recipe.network} bases its predictions on",
+            title=f"What {network_label(self._run)} bases its predictions on",
             subtitle=f"{count} image{'s' if count > 1 else ''}, run {self._run.folder}",
             shape=(size.height, size.width),
             images=self._page_images,

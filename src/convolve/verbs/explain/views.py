@@ -58,7 +58,7 @@ def filters(context: ViewContext) -> tuple[Path, ...]:
     """`filters.png`: the filters of the first layer."""
     found = first_filters(context.network, context.shape)
     count, height, width = found.weights.shape[:3]
-    title = f"{context.network.card.name}, {found.layer.rpartition('.')[2]}: {count} filters of {height}x{width}"
+    title = f"{context.network.card.label}, {found.layer.rpartition('.')[2]}: {count} filters of {height}x{width}"
     block = GridBlock("", filters_to_pixels(found.weights), column_count(count))
     note = "Middle gray is 0; each filter is scaled by its own largest weight."
     return write_view(context.out / "filters", image_grid(title, [block], note), {"weights": found.weights})
@@ -79,7 +79,7 @@ def maps(context: ViewContext) -> tuple[Path, ...]:
         blocks += [_maps_block(stage, values, most) for stage, values in own.items()]
         left_out = any(len(values) > most for values in own.values())
         note = "Where not all channels are shown, they are those that vary most over the image." if left_out else ""
-        grid = image_grid(f"{context.network.card.name}: {Path(name).name}", blocks, note)
+        grid = image_grid(f"{context.network.card.label}: {Path(name).name}", blocks, note)
         files += write_view(context.out / file_stem("feature-maps", index, name), grid, own)
     return tuple(files)
 
@@ -98,7 +98,7 @@ def patches(context: ViewContext) -> tuple[Path, ...]:
     tiles = np.where(outside, _PADDING, to_pixels(np.nan_to_num(np.stack(crops)), context.preprocessing))
     sides = found.boxes[0, 0, 2:] - found.boxes[0, 0, :2]
     block = GridBlock("", tiles, PATCHES, 80, rows=[f"channel {unit}" for unit in units.tolist()])
-    title = f"{network.card.name}, {stage}: the patches that activate a unit most"
+    title = f"{network.card.label}, {stage}: the patches that activate a unit most"
     note = (
         f"The receptive field of a unit of {stage} is {sides[0]}x{sides[1]} pixels of the network's input. The "
         "strongest patch comes first."
@@ -115,7 +115,7 @@ def fields(context: ViewContext) -> tuple[Path, ...]:
     network = context.network
     stages = list(network.stages) if context.stage is None else [choose_stage(network, context.stage)]
     found = [unit_field(network, context.inputs, stage) for stage in stages]
-    title = f"{network.card.name}: receptive field of the middle unit of {context.stage or 'each stage'}"
+    title = f"{network.card.label}: receptive field of the middle unit of {context.stage or 'each stage'}"
     figure = fields_figure(context.pixels[0], found, title)
     names = ("theoretical", "effective", "gradients")
     arrays = {f"{field.stage}_{name}": getattr(field, name) for field in found for name in names}
@@ -140,7 +140,7 @@ def statistics(context: ViewContext) -> tuple[Path, ...]:
         if not layer.type.startswith(_SKIPPED)
     ]
     count = sum(len(batch.indices) for batch in batches)
-    figure = layers_figure(bars, f"{context.network.card.name}: the output of each layer, over {count} images")
+    figure = layers_figure(bars, f"{context.network.card.label}: the output of each layer, over {count} images")
     columns = ("name", "mean", "deviation", "zeros", "gradients", "gradient_zeros")
     arrays = {
         column: np.array(values) for column, values in zip(columns, zip(*map(astuple, bars), strict=True), strict=True)
@@ -167,7 +167,7 @@ def score_contributions(context: ViewContext) -> tuple[Path, ...]:
     files: list[Path] = []
     for number, start in enumerate(range(0, len(rows), _ROWS), 1):
         part = slice(start, start + _ROWS)
-        figure = contributions_figure(rows[part], f"{context.network.card.name}: scores as sums of contributions")
+        figure = contributions_figure(rows[part], f"{context.network.card.label}: scores as sums of contributions")
         arrays = {name: getattr(found, name)[part] for name in ("values", "bias", "scores")}
         arrays |= {"images": np.array(images[part]), "classes": classes[part].cpu().numpy()}
         files += write_view(context.out / f"contributions-{number}", figure, arrays)
@@ -189,7 +189,7 @@ def embedding(context: ViewContext) -> tuple[Path, ...]:
     projections: tuple[Projection, ...] = ("pca", "tsne")
     points = {str(projection): embed(features, projection, context.seed) for projection in projections}
     panels = [("principal components", points["pca"]), ("t-SNE", points["tsne"])]
-    title = f"{context.network.card.name}: t-SNE of the features before the scores"
+    title = f"{context.network.card.label}: t-SNE of the features before the scores"
     pixels = denormalize(np.concatenate([batch.images for batch in batches])[:_POINTS], context.preprocessing)
     with_images = images_figure(title, points["tsne"], pixels, labels, context.classes)
     arrays = {"features": features, "labels": labels, "indices": indices} | points
@@ -211,7 +211,7 @@ def best_images(context: ViewContext) -> tuple[Path, ...]:
     captions = [f"{score:.1f}  {context.classes[index]}" for index, score in zip(classes, scores, strict=True)]
     block = GridBlock("", tiles, column_count(len(tiles), 5), 176, captions)
     note = "Below each image is the class's score. These are no photographs: they are optimized for the score."
-    title = f"{context.network.card.name}: images with the greatest score of a class"
+    title = f"{context.network.card.label}: images with the greatest score of a class"
     arrays: dict[str, npt.NDArray[Any]] = {"images": tiles, "scores": found.scores, "classes": np.array(classes)}
     return write_view(context.out / "class-images", image_grid(title, [block], note), arrays)
 

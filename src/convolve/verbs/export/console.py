@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from convolve.exports.card import ExportCard
+from convolve.tasks.registry import find_exported
 
 
 def card_lines(card: ExportCard) -> Iterator[str]:
@@ -18,19 +19,32 @@ def card_lines(card: ExportCard) -> Iterator[str]:
             f"exported ({card.precision}): {speed['ratio']:.1f} times as fast, {speed['batch']} at once"
         )
     if card.quantization:
-        yield f"int8    {card.quantization['reason']}"
+        yield _quantization_line(card.quantization)
     for split, measured in card.metrics.items():
-        name, value = next(iter(measured["metrics"].items()))
-        interval = measured["intervals"].get(name)
-        between = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
-        yield f"{name}  {value:.4f}{between} on {measured['images']} {split} images, with the export"
+        yield _metric_line(card.task, split, measured)
     for note in card.notes:
         yield f"note    {note}"
+
+
+def _metric_line(task: str, split: str, measured: Mapping[str, Any]) -> str:
+    """The headline metric, by its name for people, with its interval where there is one."""
+    name, value = next(iter(measured["metrics"].items()))
+    title = find_exported(task).info.metric_titles.get(name, name)
+    interval = measured["intervals"].get(name)
+    between = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+    images = f"{measured['images']:,} {split} image{'s' * (measured['images'] != 1)}"
+    found = "undefined" if value is None else f"{value:.1%}"
+    return f"{title}  {found}{between} on {images}, with the export"
 
 
 def _parity_line(parity: Mapping[str, Any]) -> str:
     shift = f", boxes {parity['largest_shift']:.2f} pixels" if parity["largest_shift"] is not None else ""
     return (
         f"parity  {parity['changed']:,} of {parity['answers']:,} answers differ from the run's on {parity['images']} "
-        f"images; probabilities by {parity['largest_difference']:.4f} at most{shift}"
+        f"image{'s' * (parity['images'] != 1)}; probabilities by {parity['largest_difference']:.4f} at most{shift}"
     )
+
+
+def _quantization_line(found: Mapping[str, Any]) -> str:
+    count = len(found["attempts"])
+    return f"int8    {found['reason']} ({count} attempt{'s' * (count > 1)}, {found['seconds']:.0f} s)"

@@ -12,6 +12,7 @@ from convolve.errors import ConvolveError, ExportError
 from convolve.exports.card import CARD, Engine, ExportCard, is_export
 from convolve.files import write_text
 from convolve.marks import is_page
+from convolve.tasks.registry import find_exported
 
 README = "README.md"
 _STEMS = ("network", "weights")
@@ -58,6 +59,7 @@ def draft_folder(out: Path) -> Iterator[Path]:
 
 def write_readme(folder: Path, card: ExportCard, usage: tuple[str, ...]) -> None:
     """How to use the folder from Python without convolve."""
+    scored = find_exported(card.task).info.scored
     code = "\n".join(_torch_code(usage) if card.engine == "torch" else _code(card, usage))
     kind = "RGB" if card.input.channels == 3 else "gray"
     takes = (
@@ -66,7 +68,7 @@ def write_readme(folder: Path, card: ExportCard, usage: tuple[str, ...]) -> None
     )
     text = (
         f"# {card.network}\n\n"
-        f"{card.title}: a network for the task `{card.task}` with {len(card.classes)} classes. "
+        f"{card.title}: a network for the task `{card.task}` with {len(card.classes)} {scored}. "
         f"{'' if card.engine == 'torch' else takes}`card.json` says where it comes from and how good it is.\n\n"
         f"    pip install {_LIBRARIES[card.engine]}\n\n"
         f"```python\n{code}\n```\n"

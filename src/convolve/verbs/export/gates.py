@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -35,7 +35,8 @@ class Parity:
     """How far an export's answers are from the run's, over all ``images`` compared; see `AnswerDifference`.
 
     ``gray_levels`` are how far the input's pixels are apart, on average and at most, because the run decodes a large
-    JPEG at half its size or less and the export is given all of it.
+    JPEG at half its size or less and the export is given all of it. ``view_pixels`` are the most pixels of an image as
+    a network sees it that takes any size.
     """
 
     images: int
@@ -45,6 +46,7 @@ class Parity:
     largest_shift: float | None
     tolerance: float
     gray_levels: tuple[float, float] = (0.0, 0.0)
+    view_pixels: int = 0
 
     @property
     def fraction(self) -> float:
@@ -125,6 +127,7 @@ class RunAnswers:
             largest_shift=max(shifts) if shifts else None,
             tolerance=tolerance,
             gray_levels=(float(gray_levels[:, 0].mean()), float(gray_levels[:, 1].max())),
+            view_pixels=max(each.view_pixels for each in differences),
         )
 
 
@@ -167,14 +170,23 @@ def measure_speed(task: TaskExport, network: Network, preprocessing: Preprocessi
     found = []
     for batch in BATCHES:
         images = np.random.default_rng(0).integers(0, 256, (batch, *size), dtype=np.uint8)
-        rounds: list[tuple[float, float]] = []
-        in_torch(images)
-        network(images)
-        while len(rounds) < _ROUNDS and (len(rounds) < 1 or np.sum(rounds) < _ENOUGH_SECONDS):
-            rounds.append((_seconds(in_torch, images), _seconds(network, images)))
-        medians = [1000 * statistics.median(column) for column in zip(*rounds, strict=True)]
-        found.append(Speed(batch, *medians))
+        rounds = seconds_in_turn([in_torch, network], images, _ROUNDS)
+        found.append(Speed(batch, *[1000 * statistics.median(column) for column in zip(*rounds, strict=True)]))
     return found
+
+
+def seconds_in_turn(
+    functions: Sequence[Callable[[Pixels], object]], images: Pixels, most_rounds: int
+) -> list[list[float]]:
+    """Rounds of the seconds that each function takes for the same images: one function after the other, so that
+    whatever else the machine does slows all of them.
+    """
+    for function in functions:
+        function(images)
+    rounds: list[list[float]] = []
+    while len(rounds) < most_rounds and (len(rounds) < 1 or np.sum(rounds) < _ENOUGH_SECONDS):
+        rounds.append([_seconds(function, images) for function in functions])
+    return rounds
 
 
 def speed_as_json(speeds: list[Speed], runtime: Runtime) -> dict[str, Any]:

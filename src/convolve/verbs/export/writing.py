@@ -90,13 +90,16 @@ def _write_graph(draft: Path, options: Export, source: Source, listener: Listene
         quantizer = Quantizer(source.task, source.exported, written.graph, source.data, options.max_drop, listener)
         dataset, _, indices = select_split(source.run, source.task, None, "train")
         images = calibration_images(type(source.task), dataset, indices, source.data.preprocessing)
-        quantized = quantizer.try_all(path, images, Baseline(evaluation, speeds))
+        quantized = quantizer.try_all(path, images, Baseline(evaluation, network, precision))
         quantization = dict(quantized.document)
         if quantized.evaluation:
             evaluation, speeds, precision = quantized.evaluation, quantized.speeds, "int8"
             parity = answers.compare(CompiledNetwork(path, None, source.runtime.threads), options.tolerance)
+    card = describe(source, options.to, evaluation)
+    final = CompiledNetwork(path, None if precision == "int8" else precision, source.runtime.threads)
     return replace(
-        describe(source, options.to, evaluation),
+        card,
+        metrics={**card.metrics, **_test_metrics(options, source, final, listener)},
         precision=precision,
         main=path.name,
         parity=parity.as_json(),
@@ -104,6 +107,17 @@ def _write_graph(draft: Path, options: Export, source: Source, listener: Listene
         quantization=quantization,
         notes=(*source.exported.part.notes, *_notes(parity)),
     )
+
+
+def _test_metrics(options: Export, source: Source, network: CompiledNetwork, listener: Listener) -> Mapping[str, Any]:
+    """Of the test split by its name, where the run has its own and no other images were passed: what runs are compared
+    by. Nothing is chosen by them.
+    """
+    if options.data is not None or "test" not in source.run.manifest.results:
+        return {}
+    data = open_evaluation_data(source.run, source.task, source.runtime, None, "test")
+    evaluation = evaluate_export(source.exported, network, data, listener)
+    return {evaluation.split: _measured(evaluation)}
 
 
 def _write_for_torch(draft: Path, source: Source) -> tuple[ExportCard, tuple[str, ...]]:
@@ -116,7 +130,9 @@ def _write_for_torch(draft: Path, source: Source) -> tuple[ExportCard, tuple[str
         path = draft / PROGRAM
         save_program(part, preprocessing, path)
         check_difference(program_difference(path, part, preprocessing), path.name)
-        usage = ("import torch", f'network = torch.export.load("{PROGRAM}").module()')
+        # The guards of a program for images of any size hold for the sizes of the example only.
+        guards = "check_guards=False" if part.any_size else ""
+        usage = ("import torch", f'network = torch.export.load("{PROGRAM}").module({guards})')
     else:
         path = draft / WEIGHTS
         save_weights(twin, path)
@@ -129,7 +145,9 @@ def _write_for_torch(draft: Path, source: Source) -> tuple[ExportCard, tuple[str
             + make.get(twin.library, f'torchvision.models.get_model("{twin.name}", num_classes=len(classes))'),
             f'network.load_state_dict(load_file("{WEIGHTS}"), strict=False)',
         )
-    scales = ", ".join(f"{name} {list(getattr(preprocessing, name))}" for name in ("mean", "std"))
+    scales = ", ".join(
+        f"{name} [{', '.join(f'{value:.6g}' for value in getattr(preprocessing, name))}]" for name in ("mean", "std")
+    )
     size = f"{preprocessing.width}x{preprocessing.height} pixels by {preprocessing.fit}"
     note = f"The network takes normalized images (N, {preprocessing.channels}, height, width): {size}, {scales}."
     return replace(card, main=path.name, notes=(note,)), usage
@@ -138,29 +156,33 @@ def _write_for_torch(draft: Path, source: Source) -> tuple[ExportCard, tuple[str
 def open_source(options: Export, listener: Listener) -> Source:
     """What is exported, and the images that it is measured on. Raises `ExportError`, `RunError` and `DataError`."""
     run = open_run(options.run)
+    if run.manifest.preprocessing.permutation is not None:
+        raise ExportError(
+            f"{run.folder} was trained on images whose pixels are permuted, which an export does not do; train it "
+            "without --permute to export it."
+        )
+    task, runtime = restore_task(run, options.runtime, listener)
+    exported = task.exported(run.manifest.preprocessing, runtime)
     if run.recipe.data is None and options.data is None:
         raise ExportError(
             f"{run.folder} has no data of its own to be compared on; pass images with its classes: --data FOLDER."
         )
-    task, runtime = restore_task(run, options.runtime, listener)
-    exported = task.exported(run.manifest.preprocessing, runtime)
     split = "validation" if options.data is None else None
     return Source(run, task, exported, runtime, open_evaluation_data(run, task, runtime, options.data, split))
 
 
 def describe(source: Source, engine: Engine, evaluation: Evaluation) -> ExportCard:
     """The card as far as the run and the export's metrics say it."""
-    run, card = source.run, source.task.network.card
-    document = evaluation.as_json()
-    measured = {key: document.get(key, {}) for key in ("images", "metrics", "intervals")}
+    run, network = source.run, source.task.network
+    card = network.card
     data = run.manifest.data
     return ExportCard(
         convolve=importlib.metadata.version("convolve"),
         task=run.manifest.task,
-        network=run.recipe.network or card.name,
+        network=network.label,
         title=card.title,
-        paper=f"{card.authors} {card.year}, {card.address}",
-        parameters=sum(value.numel() for value in source.task.network.parameters()),
+        paper=f"{card.authors} {card.year}, {card.address}" if card.year else "",
+        parameters=sum(value.numel() for value in network.parameters()),
         macs=run.manifest.macs,
         input=run.manifest.preprocessing,
         engine=engine,
@@ -174,9 +196,14 @@ def describe(source: Source, engine: Engine, evaluation: Evaluation) -> ExportCa
             "fingerprint": data.get("fingerprint"),
             "epoch": run.manifest.results.get("epoch"),
         },
-        metrics={evaluation.split: measured},
+        metrics={evaluation.split: _measured(evaluation)},
         versions={name: importlib.metadata.version(name) for name in ("convolve", "openvino", "torch", "numpy")},
     )
+
+
+def _measured(evaluation: Evaluation) -> dict[str, Any]:
+    document = evaluation.as_json()
+    return {key: document.get(key, {}) for key in ("images", "metrics", "intervals")}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,28 @@
-"""`convolve networks`: the list of networks, one network's layers, and files of official weights."""
+"""`convolve networks`: the list of networks, one network's layers, several side by side, and files of official
+weights.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from convolve.command import Command
 from convolve.errors import OptionError
+from convolve.layers.design import Design, flags
+from convolve.options import Flat
 from convolve.progress import Listener
 from convolve.tasks.registry import find_task
-from convolve.verbs.networks import catalog, layer_table, weight_files
+from convolve.verbs.networks import catalog, comparison, layer_table, weight_files, winners
 from convolve.verbs.networks.catalog import Catalog, Order
+from convolve.verbs.networks.comparison import NetworkComparison
 from convolve.verbs.networks.layer_table import Layers
 from convolve.verbs.networks.weight_files import WeightFiles
+from convolve.verbs.networks.winners import Winners
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,10 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Networks:
-    """List the networks, or show the layers of one."""
+    """List the networks, show the layers of one, or several side by side."""
 
     name: str | None = None
-    """Network whose layers to show; without a name, all networks are listed."""
+    """Network whose layers to show: a name, its layers as a text, or a file, as `convolve train` takes them; without
+    it, all networks are listed."""
+    others: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ()
+    """More networks, to compare with it side by side."""
     _: KW_ONLY
     find: str | None = None
     """List only networks that have all these words in their name, title, authors, venue or year."""
@@ -34,7 +45,8 @@ class Networks:
     speed: bool = False
     """Measure each listed network's inference speed on this machine, in images/s."""
     input: str | None = None
-    """Input size as channels x height x width, such as 3x224x224; the published one by default."""
+    """Input size as channels x height x width, such as 3x224x224; the published one by default, of layers as a text
+    1x28x28 if they can take it."""
     classes: int | None = None
     """Number of classes; the published one by default."""
     task: str | None = None
@@ -45,26 +57,44 @@ class Networks:
     """List the official weights that are on this machine: network, size, path and source."""
     fetch: bool = False
     """Fetch the network's official weights now, for a training later."""
+    winners: bool = False
+    """List the winners of ILSVRC from 2010 to 2017 and their errors; `--figure` draws them."""
+    design: Annotated[Design, Flat, Parameter(group="Network design")] = field(default_factory=Design)
 
 
-def run(options: Networks, listener: Listener) -> Catalog | Layers | WeightFiles:
-    """List the networks or the files of weights, summarize a network, or fetch its weights.
+def run(options: Networks, listener: Listener) -> Catalog | Layers | NetworkComparison | Winners | WeightFiles:
+    """List the networks or the files of weights, summarize a network, compare several, or fetch one's weights.
 
     Raises `NetworkError` for an unknown name, words that no network has or an input that is too small, `OptionError`
     for options of the list together with a name, and for options of one network without a name; `WeightsError` for
     weights that cannot be fetched.
     """
+    if options.winners:
+        if options != Networks(winners=True, figure=options.figure):
+            raise OptionError("--winners lists the winners of ILSVRC; give it alone, or with --figure.")
+        return winners.find_winners(options.figure)
     if options.name is None:
         return _list(options, listener)
+    if options.others:
+        return _compare(options, (options.name, *options.others))
     return _fetch(options, options.name, listener) if options.fetch else _layers(options, options.name)
 
 
-def render(result: Catalog | Layers | WeightFiles) -> Iterator[RenderableType]:
-    """A table of the networks, of one network's layers with its totals, or of files of weights."""
-    if isinstance(result, WeightFiles):
-        yield from weight_files.render(result)
-    else:
-        yield from catalog.render(result) if isinstance(result, Catalog) else layer_table.render(result)
+def render(result: Catalog | Layers | NetworkComparison | Winners | WeightFiles) -> Iterator[RenderableType]:
+    """A table of the networks, of one network's layers with its totals, of several networks, of winners, or of files of
+    weights.
+    """
+    match result:
+        case Catalog():
+            yield from catalog.render(result)
+        case Layers():
+            yield from layer_table.render(result)
+        case NetworkComparison():
+            yield from comparison.render(result)
+        case Winners():
+            yield from winners.render(result)
+        case WeightFiles():
+            yield from weight_files.render(result)
 
 
 def _list(options: Networks, listener: Listener) -> Catalog | WeightFiles:
@@ -73,6 +103,8 @@ def _list(options: Networks, listener: Listener) -> Catalog | WeightFiles:
         if value not in (None, False):
             shown = "" if value is True else f" {value}"
             raise OptionError(f"--{name} needs a network; write `convolve networks NAME --{name}{shown}`.")
+    if changed := flags(options.design):
+        raise OptionError(f"{changed} needs a network; write `convolve networks NAME {changed}`.")
     if options.weights:
         if options != Networks(weights=True):
             raise OptionError("--weights lists files of weights; give it without other options.")
@@ -91,8 +123,18 @@ def _fetch(options: Networks, name: str, listener: Listener) -> WeightFiles:
     return weight_files.fetch(name, listener)
 
 
+def _compare(options: Networks, names: tuple[str, ...]) -> NetworkComparison:
+    for option, value in {"figure": options.figure, "fetch": options.fetch}.items():
+        if value:
+            raise OptionError(f"--{option} is for one network; leave out --{option} or all names but one.")
+    return NetworkComparison(
+        tuple(_layers(replace(options, name=name, others=()), name) for name in dict.fromkeys(names))
+    )
+
+
 def _layers(options: Networks, name: str) -> Layers:
     from convolve import models
+    from convolve.models.design_sites import applicable
     from convolve.reports.figure_file import check_figure, write_figure
     from convolve.summary import shapes_only, summarize
 
@@ -109,13 +151,14 @@ def _layers(options: Networks, name: str) -> Layers:
     card = models.card(name)
     channels, height, width = _input(options.input) if options.input else card.input
     with shapes_only():
-        network = models.create(name, options.classes, channels, (height, width))
+        knobs = applicable(models.create(name)) if models.takes_design(name) else ("initializer",)
+        network = models.create(name, options.classes, channels, (height, width), design=options.design)
     summary = summarize(network, (channels, height, width))
     if options.figure:
         from convolve.reports.network_figure import network_figure
 
         write_figure(options.figure, network_figure(network, summary), "network")
-    return Layers(card, (channels, height, width), summary, options.figure)
+    return Layers(card, (channels, height, width), summary, options.figure, options.design, knobs)
 
 
 def _input(text: str) -> tuple[int, int, int]:

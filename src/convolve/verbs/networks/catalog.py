@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from convolve.errors import NetworkError
 from convolve.progress import Listener, Message, Progress
+from convolve.verbs.networks.published import SINGLE_MODEL, SINGLE_MODEL_SOURCE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,8 +28,14 @@ class Catalog:
     measured: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """`networks`: the cards as dictionaries, each with its `speed` or null; and how speeds were `measured`."""
-        cards = [dataclasses.asdict(card) | {"speed": self.speeds.get(card.name)} for card in self.cards]
+        """`networks`: the cards as dictionaries, each with its `speed` or null, and the errors of a `single_model` at
+        its best, or null; and how speeds were `measured`.
+        """
+        best = {name: errors._asdict() for name, errors in SINGLE_MODEL.items()}
+        cards = [
+            dataclasses.asdict(card) | {"speed": self.speeds.get(card.name), "single_model": best.get(card.name)}
+            for card in self.cards
+        ]
         return {"networks": cards, "measured": self.measured}
 
     def _repr_html_(self) -> str:
@@ -47,8 +54,10 @@ def find(text: str | None = None, output: str | None = None) -> list[Card]:
     words = (text or "").casefold().split()
     cards = [models.card(name) for name in models.names()]
     cards = [card for card in cards if output is None or card.output == output]
-    texts = [f"{card.name} {card.title} {card.authors} {card.venue} {card.year}".casefold() for card in cards]
+    texts = [f"{card.name} {card.title} {card.authors} {card.venue} {card.year or ''}".casefold() for card in cards]
     found = [card for card, searched in zip(cards, texts, strict=True) if all(word in searched for word in words)]
+    if not found and not words:
+        raise NetworkError(f"No network of the list gives scores for {output}; choose another --task.")
     if not found:
         kind = f"network with the output '{output}'" if output else "network"
         raise NetworkError(f"No {kind} has '{text}' in its name, title, authors, venue or year; try fewer words.")
@@ -100,18 +109,22 @@ def render(result: Catalog) -> Iterator[RenderableType]:
     from rich.table import Table
 
     table = Table("name", "paper", "year", "input", box=None, header_style="bold")
-    headings = ("parameters", "multiply-adds", "top-1 error", "top-5 error")
+    headings = ("parameters", "multiply-adds", "top-1 error", "top-5 error", "single model")
     for heading in (*headings, "images/s") if result.speeds else headings:
         table.add_column(heading, justify="right")
     for card in result.cards:
-        errors = (f"{error:.1f} %" if error else "" for error in (card.top1_error, card.top5_error))
+        errors = [f"{error:.1f} %" if error else "" for error in (card.top1_error, card.top5_error)]
+        best = SINGLE_MODEL.get(card.name)
+        errors.append(f"{best.top1 or '-'} / {best.top5} %" if best else "")
         counts = (f"{count:,}" if count else "" for count in (card.parameters, card.macs))
         speed = result.speeds.get(card.name)
         speeds = [f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"] if speed else []
         table.add_row(
-            card.name, card.authors, str(card.year), "x".join(map(str, card.input)), *counts, *errors, *speeds
+            card.name, card.authors, str(card.year or ""), "x".join(map(str, card.input)), *counts, *errors, *speeds
         )
     yield table
+    if any(card.name in SINGLE_MODEL for card in result.cards):
+        yield f"single model: {SINGLE_MODEL_SOURCE}"
     if result.speeds:
         yield f"images/s: {result.measured}"
 

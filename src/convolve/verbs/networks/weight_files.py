@@ -47,14 +47,16 @@ class WeightFiles:
 def find_all() -> WeightFiles:
     """All official weights on this machine: of our networks, of torchvision's and of timm's."""
     from convolve.interop.official_files import find_file, weight_folders
+    from convolve.interop.torchvision_detectors import TWINS as DETECTORS
+    from convolve.interop.torchvision_detectors import official_file as coco_file
     from convolve.interop.weights import SOURCES, official_file
     from convolve.models.foreign import LIBRARIES, library
 
     names = list(SOURCES)
     names += [f"{name}/{inner}" for name in LIBRARIES if find_spec(name) for inner in library(name).names()]
     found: dict[Path, WeightFile] = {}
-    for name in names:
-        file = official_file(name)
+    files = [*((name, official_file(name)) for name in names), *((name, coco_file(name)) for name in DETECTORS)]
+    for name, file in files:
         path = find_file(file) if file else None
         if file and path and path not in found:
             found[path] = WeightFile(name, path.stat().st_size, path, file.address)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from convolve.choices import Language
 from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.options import merge
@@ -19,62 +20,93 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.from_scratch.filters import FilteredImage
-    from convolve.from_scratch.traces.examples import WorkedExample
+    from convolve.from_scratch.traces.layer_examples import WorkedExample
     from convolve.from_scratch.traces.trace import Trace
 
 
 OperationName = Literal[
-    "size", "conv2d", "conv1d", "pool", "affine", "maxout", "activation", "dropout", "batchnorm", "layernorm", "lrn",
-    "softmax", "hinge", "l1", "l2", "iou", "nms", "average-precision", "yolo", "filters",
+    "size", "layer", "conv2d", "conv1d", "transposed-conv", "pool", "gap", "affine", "maxout", "activation", "dropout",
+    "batchnorm", "layernorm", "lrn", "softmax", "hinge", "l1", "l2", "optimizer", "init", "cam", "confusion", "iou",
+    "nms", "average-precision", "yolo", "filters", "proposals", "homework",
 ]  # fmt: skip
 Kind = Literal[
-    "max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "paper", "caffe",
-    "v1", "v2", "v3",
+    "max", "min", "average", "sigmoid", "tanh", "relu", "leaky relu", "elu", "formula", "graph", "paper", "caffe",
+    "bowl", "saddle", "lecture", "scikit-learn", "v1", "v2", "v3",
 ]  # fmt: skip
+OptimizerName = Literal[
+    "gradient descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam",
+]  # fmt: skip
+ExerciseName = Literal["conv", "pool", "affine", "softmax", "batchnorm", "two-layer"]
+InitializerName = Literal["gaussian", "normal", "xavier", "he"]
+WITHOUT_INPUT = frozenset({"optimizer", "init"})
+"""Operations that have an input of their own."""
+PHOTOGRAPHS = frozenset({"filters", "proposals"})
+"""Operations whose input is a photograph."""
 _SIGNED = Parameter(allow_leading_hyphen=True)  # numbers may begin with a minus
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """Show how a layer computes, value by value, forward and backward, or how boxes are found and judged; or filter a
-    photograph.
+    """Show how a layer computes, value by value, forward and backward, what layers cost, what optimizers and
+    initializers do, or how boxes are found and judged; or filter a photograph, or group its regions.
     """
 
     operation: OperationName | None = None
-    """Operation to compute; without it and without --input, the lectures' worked examples are listed."""
+    """Operation to compute; without it and without --input, the lectures' worked examples are listed. homework writes a
+    file with blanks, or checks one."""
+    exercise: ExerciseName | None = None
+    """Exercise of homework."""
     _: KW_ONLY
     example: str | None = None
     """Worked example from the lectures; other options override its own."""
     input: Annotated[str | None, _SIGNED] = None
-    """Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a photograph; for
-    size rows and columns. A row is an example (affine, maxout, softmax, hinge, batchnorm, layernorm), a position (lrn),
-    a box as left top right bottom (iou), with its confidence and perhaps its class (nms), an image, a box and a score,
-    or a score and 1 or 0 for right or wrong (average-precision), a descriptor t_x t_y t_w t_h c_1 ... p_obj (yolo)."""
+    """Matrix such as "1 2; 3 4" (rows separated by ; or /, channels by |), a .csv or .npy file, or a photograph;
+    for size rows and columns, for layer perhaps channels too, for optimizer where to start, for init examples,
+    units and layers ("1000 100 10"), for cam maps separated by |, for confusion the counts. A row is an example
+    (affine, maxout, softmax, hinge, batchnorm, layernorm), a position (lrn), a box as left top right bottom (iou),
+    with its confidence and perhaps its class (nms), an image, a box and a score, or a score and 1 or 0 for right or
+    wrong (average-precision), a descriptor t_x t_y t_w t_h c_1 ... p_obj (yolo)."""
     kernel: Annotated[str | None, _SIGNED] = None
     """Convolution kernel (filters separated by ||, for conv1d by |), weights of affine or maxout (pieces separated by
-    |), γ of a normalization, dropout mask, or window size for size; written like --input."""
+    |), γ of a normalization, dropout mask, window size for size, or for cam the weights of each class in a row; written
+    like --input. For layer the layers, such as "3x3 3x3" or "5x5x10p2 pool2x2 fc84" (rows x columns x filters, s the
+    stride, p the padding)."""
     bias: Annotated[str | None, _SIGNED] = None
     """Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default: none."""
     target: Annotated[str | None, _SIGNED] = None
-    """Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a matrix. For
-    iou the boxes of the ground truth; for average-precision the image and box of each object, or their number."""
+    """Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a matrix.
+    For cam the class, counted from 1 (default: the one of the highest score). For iou the boxes of the ground
+    truth; for average-precision the image and box of each object, or their number."""
     stride: int | None = None
     """Stride of the window (default: 1, for pooling the window size), or side of yolo's cells in pixels (default: 64
     for v1, else 32)."""
     padding: int | None = None
-    """Zeros added on each side of the input; default: 0."""
+    """Zeros added on each side of the input, or for transposed-conv values cut off on each side of the output;
+    default: 0."""
     dilation: int | None = None
     """Spacing between kernel elements; default: 1."""
     groups: int | None = None
     """Number of groups that channels and filters are divided into; default: 1."""
     kind: Kind | None = None
-    """Pooling (max, min, average; default: max), activation (default: relu), constants of lrn (paper, caffe;
-    default: paper), or version of yolo (v1, v2, v3; default: v1)."""
+    """Pooling (max, min, average; default: max), activation (default: relu, for init tanh), backward pass of batchnorm
+    (in one formula, or node by node along the graph; default: formula), constants of lrn (paper, caffe; default:
+    paper), surface of optimizer (bowl, saddle; default: bowl), side of the ground truth in confusion (lecture: columns;
+    scikit-learn: rows; default: lecture), or version of yolo (v1, v2, v3; default: v1)."""
     size: int | None = None
     """Side of the pooling window (default: 2), number of channels that lrn sums over (default: 5), or of yolo's cells
     along each side of the image (default: 7 for v1, else 13)."""
     probability: float | None = None
     """Probability of dropout; default: 0.5."""
+    optimizer: OptimizerName | None = None
+    """Optimizer whose path is computed; default: all eight."""
+    learning_rate: float | None = None
+    """Learning rate of optimizer; default: one that suits the surface, for each."""
+    steps: int | None = None
+    """Number of steps of optimizer; default: 30."""
+    initializer: InitializerName | None = None
+    """Initializer of init (gaussian: σ = 0.01, normal: σ = 1); default: all four."""
+    seed: int | None = None
+    """Seed of init's random numbers; default: 0."""
     cell: str | None = None
     """Row and column of yolo's cell, counted from 1, such as "4 3"."""
     anchors: str | None = None
@@ -88,8 +120,15 @@ class Scratch:
     """Also compute the gradients."""
     delta: Annotated[str | None, _SIGNED] = None
     """Gradient of the loss with respect to the output; default: ones."""
+    check: Path | None = None
+    """File of homework to check. It is a program: it runs with your rights, in a process of its own, for at most 20
+    seconds."""
+    out: Path | None = None
+    """File of homework to write; default: homework_NAME.py."""
     page: Path | None = None
     """Write an HTML page: the animated calculation, or the filtered photograph."""
+    language: Language | None = None
+    """Language of the page: en or ko (default: en)."""
 
 
 @dataclass(frozen=True)
@@ -147,25 +186,92 @@ class FilteredPhotograph:
         return to_html(render(self))
 
 
-def run(options: Scratch, listener: Listener) -> ExampleList | WorkedCalculation | FilteredPhotograph:
-    """List the examples, trace an operation on an example's numbers or given ones, or filter a photograph. Raises
-    `OptionError` for invalid options, `ImageError` for a photograph that cannot be read.
+@dataclass(frozen=True)
+class ExerciseFile:
+    """A file of homework that was written, and how many blanks it has."""
+
+    exercise: str
+    path: Path
+    blanks: int
+
+    def as_json(self) -> dict[str, Any]:
+        """`exercise`, `path`, `blanks`."""
+        return {"exercise": self.exercise, "path": str(self.path), "blanks": self.blanks}
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
+
+@dataclass(frozen=True)
+class FunctionCheck:
+    """A function of a homework file, and what is wrong with it; empty if nothing is."""
+
+    name: str
+    mistake: str
+
+
+@dataclass(frozen=True)
+class HomeworkCheck:
+    """What the check of a homework file found, function by function."""
+
+    exercise: str
+    path: Path
+    functions: tuple[FunctionCheck, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether every function is right."""
+        return not any(function.mistake for function in self.functions)
+
+    def as_json(self) -> dict[str, Any]:
+        """`exercise`, `path`, `right`, and of each of the `functions` its `name` and `mistake`."""
+        functions = [dataclasses.asdict(function) for function in self.functions]
+        return {"exercise": self.exercise, "path": str(self.path), "right": self.right, "functions": functions}
+
+    def _repr_html_(self) -> str:
+        from convolve.console import to_html
+
+        return to_html(render(self))
+
+
+def run(
+    options: Scratch, listener: Listener
+) -> ExampleList | WorkedCalculation | FilteredPhotograph | ExerciseFile | HomeworkCheck:
+    """List the examples, trace an operation on an example's numbers or given ones, filter a photograph, or write or
+    check homework. Raises `OptionError` for invalid options, `ImageError` for a photograph that cannot be read.
     """
     del listener
+    if options.operation == "homework":
+        from convolve.verbs.scratch import homework
+
+        return homework.run_homework(options)
     if options.example is not None:
         options = _example_options(options.example, options)
-    elif options.input is None and options.operation != "filters":
+    elif options.input is None and options.operation not in PHOTOGRAPHS | WITHOUT_INPUT:
         return _example_list(options)
     from convolve.verbs.scratch import operations
 
-    if options.operation == "filters":
-        return FilteredPhotograph(str(options.input), operations.filter_photograph(options), options.page)
+    if options.operation in PHOTOGRAPHS:
+        from convolve.verbs.scratch import photographs
+
+        operations.check_options(options)
+        if options.operation == "proposals":
+            return WorkedCalculation(photographs.group_photograph(options), options.page)
+        return FilteredPhotograph(str(options.input), photographs.filter_photograph(options), options.page)
     return WorkedCalculation(operations.trace_operation(options), options.page)
 
 
-def render(result: ExampleList | WorkedCalculation | FilteredPhotograph) -> Iterator[RenderableType]:
-    """A table of the examples or of the filtered images, or every step of the calculation."""
+def render(
+    result: ExampleList | WorkedCalculation | FilteredPhotograph | ExerciseFile | HomeworkCheck,
+) -> Iterator[RenderableType]:
+    """A table of the examples, of the filtered images or of what a check found, or every step of the calculation."""
     from convolve.verbs.scratch import console
+
+    if isinstance(result, ExerciseFile | HomeworkCheck):
+        yield from console.render_homework(result)
+        return
 
     if isinstance(result, ExampleList):
         yield from console.render_examples(result.examples)

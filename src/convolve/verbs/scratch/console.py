@@ -9,8 +9,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from convolve.files import shell_quote
 from convolve.from_scratch.filters import FilteredImage
-from convolve.from_scratch.traces.examples import WorkedExample
+from convolve.from_scratch.traces.layer_examples import WorkedExample
 from convolve.from_scratch.traces.trace import (
     Grid,
     Step,
@@ -20,6 +21,7 @@ from convolve.from_scratch.traces.trace import (
     format_equation,
     format_number,
 )
+from convolve.verbs.scratch import ExerciseFile, HomeworkCheck
 
 _COLUMN_GAP = "    "
 
@@ -72,7 +74,8 @@ def _render_step(step: Step) -> Iterator[Text]:
         yield Text("      " + _COLUMN_GAP.join(cells).rstrip())
     for text in step.equations:
         yield Text(f"    {text}", style="green")
-    if step.title.startswith("dy"):  # one gradient goes to several cells
+    stamps = step.title.startswith("x") and len(step.outputs) > 1  # an input goes to several cells
+    if step.title.startswith("dy") or stamps:  # one gradient goes to several cells
         outputs = ", ".join(f"{format_cell(cell)} = {format_number(value)}" for cell, value in step.outputs)
         yield Text(f"    → {outputs}", style="yellow")
 
@@ -98,3 +101,16 @@ def _render_grid(grid: Grid) -> Iterator[Text]:
             inside = grid.border[0] <= i < end[0] and grid.border[1] <= j < end[1]
             line.append(f" {text.rjust(width)}", style="" if inside else "dim")
         yield line
+
+
+def render_homework(result: ExerciseFile | HomeworkCheck) -> Iterator[RenderableType]:
+    """Where the file is and how it is checked; or a line for each function, and how many are right."""
+    if isinstance(result, ExerciseFile):
+        yield Text(f"{result.path} has {result.blanks} blanks, each written as ____. Fill them in, then check it:")
+        yield Text(f"  convolve scratch homework {result.exercise} --check {shell_quote(result.path)}")
+        return
+    for function in result.functions:
+        mark, style = ("wrong", "yellow") if function.mistake else ("right", "green")
+        yield Text.assemble((f"{mark}  {function.name}", style), f"  {function.mistake}" if function.mistake else "")
+    count = sum(not function.mistake for function in result.functions)
+    yield Text(f"{count} of {len(result.functions)} functions are right.")

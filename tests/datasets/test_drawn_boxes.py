@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convolve.tasks.detect.drawing import DrawnBox, draw_boxes
+from convolve.datasets.drawn_boxes import DrawnBox, draw_boxes
 from convolve.values import Pixels
 
 GREEN, RED = (10, 200, 40), (230, 30, 20)

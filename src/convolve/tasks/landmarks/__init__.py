@@ -1,0 +1,1 @@
+"""Landmarks: where the points of one object are."""

@@ -1,0 +1,1 @@
+"""Localization: the class of an image, and one box around its object."""
