@@ -281,13 +281,26 @@ def test_people_see_paths_and_names_as_they_are(command: Command, digits_run: Pa
     assert "test accuracy " in done.out
 
 
-def test_interrupted_it_leaves_with_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(options: object, listener: object) -> None:
-        raise KeyboardInterrupt
+_INTERRUPTED = """
+import dataclasses, sys, threading
+from convolve import cli
+from convolve.commands import COMMANDS
 
-    monkeypatch.setitem(COMMANDS, "data", dataclasses.replace(COMMANDS["data"], run=interrupt))
-    done = command("data", "digits")
-    assert (done.code, done.err.strip()) == (130, "Interrupted.")
+def interrupt(options, listener):
+    threading.Thread(target=threading.Event().wait).start()  # as a pool leaves one whose start was interrupted
+    raise KeyboardInterrupt
+
+COMMANDS["data"] = dataclasses.replace(COMMANDS["data"], run=interrupt)
+sys.argv[1:] = ["data", "digits"]
+cli.main()
+"""
+
+
+def test_interrupted_it_leaves_with_130_whatever_its_threads_do() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
 
 
 def test_the_reader_of_the_output_may_close_it() -> None:

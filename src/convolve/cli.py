@@ -93,9 +93,14 @@ def main() -> None:
 
 
 def _leave_interrupted() -> NoReturn:
+    """End without waiting for threads: the exception may have come up while one was started or stopped, and the
+    interpreter would wait for it forever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end has begun
     _print_error("Interrupted.")
-    sys.exit(_INTERRUPTED)
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(_INTERRUPTED)
 
 
 def _follows_interrupt(error: BaseException) -> bool:
