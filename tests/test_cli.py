@@ -297,9 +297,7 @@ cli.main()
 
 
 def test_interrupted_it_leaves_with_130_whatever_its_threads_do() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
 
 

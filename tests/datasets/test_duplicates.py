@@ -3,11 +3,12 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
@@ -155,19 +156,46 @@ def test_the_search_finds_the_groups_that_comparing_all_pairs_finds(seed: int) -
     assert found == groups_by_comparing_all(luma)
 
 
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), spread=st.floats(1, 80), scale=st.floats(0.5, 12), kinds=st.integers(1, 60))
-def test_groups_are_those_of_all_pairs_however_images_cluster(
-    seed: int, spread: float, scale: float, kinds: int
-) -> None:
+CLUSTERS = {
+    "seed": st.integers(0, 2**32 - 1),
+    "spread": st.floats(1, 80),
+    "scale": st.floats(0.5, 12),
+    "kinds": st.integers(1, 60),
+}
+
+
+def clusters(seed: int, spread: float, scale: float, kinds: int) -> Measurements:
+    """Up to 400 distinct images, each one of ``kinds`` with noise."""
     random = np.random.default_rng(seed)
     coarse = random.normal(0, spread, (kinds, 4, 4)).repeat(4, 1).repeat(4, 2)[random.integers(0, kinds, 400)]
     noise = random.normal(0, scale, (400, 16, 16)) * random.uniform(0, 1, (400, 1, 1))
     pixels = thumbnails(np.clip(coarse + noise + 120, 0, 255).astype(np.uint8))
     pixels = pixels[~duplicates.blank(pixels, np.arange(400))]
     _, kept = np.unique(pixels["luma"], axis=0, return_index=True)
-    pixels = pixels[np.sort(kept)]
+    return pixels[np.sort(kept)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(**CLUSTERS)
+@example(seed=110, spread=22.624848039803528, scale=0.5, kinds=1)
+def test_groups_of_few_are_those_of_all_pairs_however_images_cluster(**options: Any) -> None:
+    pixels = clusters(**options)
     assert near_groups(pixels) == (groups_by_comparing_all(pixels) if len(pixels) > 1 else [])
+
+
+@settings(max_examples=30, deadline=None)
+@given(**CLUSTERS)
+@example(seed=110, spread=22.624848039803528, scale=0.5, kinds=1)
+def test_groups_of_many_join_nothing_else_and_miss_few(**options: Any) -> None:
+    pixels = clusters(**options)
+    assume(len(pixels) > 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_FEW", 1)
+        found = near_groups(pixels)
+    true = groups_by_comparing_all(pixels)
+    number = {row: index for index, group in enumerate(true) for row in group}
+    assert all(len({number[row] for row in group}) == 1 for group in found)
+    assert len(number) - sum(map(len, found)) <= 0.02 * len(pixels)
 
 
 def test_exact_duplicates_of_near_ones_belong_to_their_group() -> None:

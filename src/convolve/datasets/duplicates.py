@@ -11,7 +11,8 @@ Candidates are neighbors in one of `_TABLES` orders of all images. Each order so
 side of random planes they lie, so that near ones are likely to be next to each other in some of them (Charikar 2002,
 "Similarity estimation techniques from rounding algorithms", section 3). Time is proportional to the number of images.
 Of pairs exactly as far apart as the limit allows, about one in ten thousand is missed among a million images; of closer
-pairs and in smaller sets, fewer.
+pairs and in smaller sets, fewer; where hundreds of images are all about as far apart as the limit, more. Of up to `_FEW`
+images all pairs are compared.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ _USUAL_OF_FEW = 1.0
 _BLANK = 2.0
 _BLOCK = 4096
 """Images, or pairs of them, whose thumbnails are converted to floats together."""
-_FEW = 64
-"""Images of which all pairs are compared."""
+_FEW = 500
 _TABLES = 100
 _NEIGHBORS = 8
 """How many of those that follow it in an order an image is compared with."""
