@@ -10,7 +10,7 @@ from convolve.experiments.comparisons import errors_by_name
 if TYPE_CHECKING:
     from convolve.experiments.trial import Trial
 
-CNN = "conv 16 3 same relu | pool 2 | conv 32 3 same relu | pool 2 | conv 32 3 same relu | gap | dense classes"
+CNN = "conv 8 3 same relu | pool 2 | conv 16 3 relu | pool 2 | flatten | dense 22 relu | dense classes"
 EPOCHS = 8
 
 
@@ -32,8 +32,9 @@ CLAIM = Claim(
     words="REQUIRES MANY PARAMETERS",
     sentence="Dense layers need more parameters than convolutions for the same error.",
     method=(
-        "Three convolutions with 14 thousand parameters, and networks of dense layers with as many, 102 and 669 "
-        "thousand."
+        "Two convolutions and two dense layers with 14 thousand parameters, and networks of dense layers with as "
+        "many, 102 and 669 thousand. Three convolutions with global average pooling were tried first: after as "
+        "many epochs their error was still 23.6 %, that of dense layers with as many parameters 16.9 %."
     ),
     effect="test error of dense layers minus that of convolutions, with equal parameters",
     unit="percentage points",
