@@ -11,8 +11,8 @@ Candidates are neighbors in one of `_TABLES` orders of all images. Each order so
 side of random planes they lie, so that near ones are likely to be next to each other in some of them (Charikar 2002,
 "Similarity estimation techniques from rounding algorithms", section 3). Time is proportional to the number of images.
 Of pairs exactly as far apart as the limit allows, about one in ten thousand is missed among a million images; of closer
-pairs and in smaller sets, fewer; where hundreds of images are all about as far apart as the limit, more. Of up to `_FEW`
-images all pairs are compared.
+pairs and in smaller sets, fewer; where hundreds of images are all about as far apart as the limit, more. Of up to
+`_FEW` images all pairs are compared.
 """
 
 from __future__ import annotations

@@ -74,11 +74,21 @@ class Trial:
         self.recipes: dict[str, Mapping[str, Any]] = {}
         self._listener = listener
 
-    def recipe(self, network: str, epochs: int, *, images: int = IMAGES, size: int = 28) -> Recipe:
+    def recipe(
+        self,
+        network: str,
+        epochs: int,
+        *,
+        images: int = IMAGES,
+        size: int = 28,
+        learning_rate: float | None = None,
+    ) -> Recipe:
         """A recipe on this trial's data: AdamW, no augmentation, 2 % of Fashion-MNIST for the choice of the best epoch.
 
-        With ``images`` of 0 all training images are used.
+        With ``images`` of 0 all training images are used. A ``learning_rate`` is for networks that are compared but
+        would be given different ones: with it, gradients are not clipped and labels not smoothed either.
         """
+        own = learning_rate is not None
         splitting = Splitting() if self.quick else Splitting(validation=_VALIDATION, subset=images or None)
         return Recipe(
             QUICK if self.quick else FULL,
@@ -86,9 +96,10 @@ class Trial:
             epochs=epochs,
             seed=self.seed,
             size=size,
-            optimization=Optimization(optimizer="adamw"),
+            optimization=Optimization("adamw", learning_rate, clip_norm=0.0 if own else None),
             augmentation=_UNCHANGED,
             splitting=splitting,
+            task_options={"label_smoothing": 0.0} if own else {},
         )
 
     def write_network(self, name: str, document: Mapping[str, Any]) -> Path:
