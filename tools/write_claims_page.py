@@ -38,6 +38,10 @@ one bound, the claim is supported; below the other, refuted; else undecided. A r
 size, on these data, with these networks: small ones, so that two cores can train them. An undecided one has an
 effect that is too small for so few seeds.
 
+Nine experiments were changed after a first run and repeated, with the same bounds: their networks had been given
+different learning rates, or too few epochs to learn (`all_filter_sizes`, `augmentation`, `batch_norm_overfitting`,
+`dropout`, `gap_overfitting`, `ingredients`, `mlp_parameters`, `more_filters`, `transfer`).
+
 The first command lists all claims with their verdicts, the second tries one. `--quick` tries one with one seed on
 scikit-learn's digits, without a verdict; `--seeds 5` makes the interval narrower.
 """
@@ -50,6 +54,10 @@ _KOREAN_HEAD = """# 강의의 주장을 실험으로
 구간(스튜던트 t) 전체가 한 경계 이상이면 지지된 것이고, 다른 경계보다 낮으면 반박된 것이며, 그 밖에는 결정되지 않은
 것입니다. 반박된 주장은 이 크기, 이 데이터, 이 신경망에서 반박된 것입니다. 두 코어로 학습할 수 있도록 작은 신경망을
 썼습니다.
+
+실험 아홉 개는 한 번 실행한 뒤 경계는 그대로 두고 고쳐서 다시 실행했습니다. 비교하는 신경망의 학습률이 서로 달랐거나, 학습하기에
+에폭이 너무 적었습니다(`all_filter_sizes`, `augmentation`, `batch_norm_overfitting`, `dropout`, `gap_overfitting`,
+`ingredients`, `mlp_parameters`, `more_filters`, `transfer`).
 
 첫 명령은 모든 주장과 판정을 보여 주고, 둘째 명령은 하나를 실험합니다. `--quick`은 scikit-learn의 숫자 이미지로 시드
 하나만 실험하며 판정은 하지 않습니다. `--seeds 5`를 주면 구간이 좁아집니다.

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from convolve.experiments.trial import Trial
 
 EPOCHS = 6
-RATE = 0.001
 STEM = "conv 24 3 same relu | pool 2"
 END = "pool 2 | gap | dense classes"
 BRANCHES = [
@@ -29,13 +28,11 @@ def measure(trial: Trial) -> Outcome:
     measured = {}
     for size in (1, 3, 5):
         network = f"{STEM} | conv 48 {size} same relu | conv 48 {size} same relu | {END}"
-        measured[f"{size}x{size} alone"] = trial.train(
-            f"{size}x{size} alone", trial.recipe(network, EPOCHS, learning_rate=RATE)
-        )
+        measured[f"{size}x{size} alone"] = trial.train(f"{size}x{size} alone", trial.recipe(network, EPOCHS))
     module = {"branches": BRANCHES}
     blocks = [{"layers": STEM}, module, module, {"layers": END}]
     file = trial.write_network("all sizes", {"block": blocks})
-    measured["all sizes"] = trial.train("all sizes", trial.recipe(str(file), EPOCHS, learning_rate=RATE))
+    measured["all sizes"] = trial.train("all sizes", trial.recipe(str(file), EPOCHS))
     errors = errors_by_name(measured)
     best = min(error for name, error in errors.items() if name != "all sizes")
     return Outcome(best - errors["all sizes"], errors)

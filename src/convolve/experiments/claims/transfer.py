@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NETWORK = "conv 16 3 same relu | pool 2 | conv 32 3 same relu | pool 2 | conv 64 3 same relu | gap | dense classes"
 SOURCE_EPOCHS, EPOCHS, IMAGES = 6, 30, 100
-RATE = 0.001
+RATE = 0.005
 
 
 def measure(trial: Trial) -> Outcome:
