@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import softmax  # type: ignore[import-untyped]
 
 import convolve
 from convolve.from_scratch import losses

@@ -51,10 +51,11 @@ def test_ticks_are_plain_numbers(draw: Callable[[float, float], Figure], low: fl
 
 def test_a_tick_has_its_number() -> None:
     with style():
-        axes = Figure().add_subplot()
+        figure = Figure()
+        axes = figure.add_subplot()
         use_log_scale(axes, "y")
         axes.plot([1, 2], [1e-3, 10])
-        axes.figure.draw_without_rendering()
+        figure.draw_without_rendering()
         labels = {label.get_position()[1]: label.get_text() for label in axes.yaxis.get_ticklabels()}
         assert {0.001: "0.001", 0.1: "0.1", 1.0: "1"}.items() <= labels.items()
         axes.yaxis.set_major_formatter(LogFormatterSciNotation())  # matplotlib's own

@@ -60,8 +60,8 @@ def use_log_scale(axes: Axes, name: Literal["x", "y"], formatter: Formatter | No
 
     matplotlib's own labels are powers of ten in mathematical text, which figures of this look do not read.
     """
-    axes.set(**{f"{name}scale": "log"})
-    axis = axes.xaxis if name == "x" else axes.yaxis
+    set_scale, axis = (axes.set_xscale, axes.xaxis) if name == "x" else (axes.set_yscale, axes.yaxis)
+    set_scale("log")
     axis.set_major_formatter(formatter or FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
