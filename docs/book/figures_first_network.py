@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from plots import grid
 
 from convolve.reports.colors import INK, RIGHT, WRONG
+from convolve.reports.drawing import use_log_scale
 
 FIRST: dict[str, tuple[float, ...]] = {
     "train": (2.075, 1.038, 0.689, 0.562, 0.444, 0.371, 0.315, 0.316),
@@ -39,8 +40,8 @@ def curves() -> Figure:
             ax.plot(range(1, len(losses[name]) + 1), losses[name], color=color, linewidth=2, label=name)
         ax.set_title(title)
     axes[0].set_ylim(0, 2.3)
-    axes[1].set_yscale("log")
-    axes[1].set_yticks((0.002, 0.02, 0.2, 2), ("0.002", "0.02", "0.2", "2"))
+    use_log_scale(axes[1], "y")
+    axes[1].set_yticks((0.002, 0.02, 0.2, 2))
     axes[1].minorticks_off()
     axes[0].legend(frameon=False, fontsize=8, labelcolor=INK)
     return figure

@@ -24,6 +24,7 @@ from convolve.from_scratch.networks import Network
 from convolve.from_scratch.optimizers import Adam, GradientDescent, Optimizer
 from convolve.from_scratch.training import LabeledData, train
 from convolve.reports.colors import CELL, LINE, MUTED, RIGHT, WRONG
+from convolve.reports.drawing import use_log_scale
 from convolve.values import Pixels, Preprocessing
 
 
@@ -40,8 +41,8 @@ def decay() -> Figure:
             weights -= np.clip(weights, -9 * l1, 9 * l1)  # 18 steps of 0.5 · l1 · sign(w), never past 0
         zeros = float((weights == 0).mean())
         ax.hist(weights.ravel(), bins=61, range=(-4, 4), color=RIGHT)
-        ax.set(title=f"{name}:  {zeros:.0%} w = 0", xlabel="w", yscale="log")
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+        ax.set(title=f"{name}:  {zeros:.0%} w = 0", xlabel="w")
+        use_log_scale(ax, "y")
     return figure
 
 

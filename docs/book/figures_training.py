@@ -26,6 +26,7 @@ from convolve.from_scratch.optimizers import (
 )
 from convolve.layers.lecun import AMPLITUDE, SLOPE
 from convolve.reports.colors import LINE, MUTED, RIGHT, WRONG
+from convolve.reports.drawing import use_log_scale
 from convolve.training.recipe import Optimization, ScheduleName
 from convolve.training.schedules import learning_rate_at
 
@@ -79,9 +80,9 @@ def vanishing() -> Figure:
         network = Network([*stack, affine_layer(init, 100, 10)])
         _, gradients = network.gradients(random.standard_normal((200, 100)), random.integers(10, size=200))
         sizes = [np.sqrt(np.square(gradients[f"{2 * number}.w"]).mean()) for number in range(DEPTH)]
-        ax.semilogy(layers, sizes, "o-", color=color, markersize=4, label=name)
+        ax.plot(layers, sizes, "o-", color=color, markersize=4, label=name)
+    use_log_scale(ax, "y")
     ax.set(ylabel="√ mean (∂L/∂W)²", xticks=layers)
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
     ax.legend(frameon=False, loc="lower right")
     return figure
 

@@ -20,6 +20,7 @@ from convolve import models
 from convolve.models import Network
 from convolve.models.weights import load_weights
 from convolve.reports.colors import INK, MUTED, RIGHT, WRONG
+from convolve.reports.drawing import use_log_scale
 
 COUNTS = (1, 3, 10, 30)
 """Training images of each class."""
@@ -95,8 +96,8 @@ def few_images() -> Figure:
         ax.errorbar(
             counts, means, deviations, color=color, marker=marker, markersize=4, linewidth=1.2, capsize=2, label=way
         )
-    ax.set_xscale("log")
-    ax.set_xticks(COUNTS, [str(count) for count in COUNTS])
+    use_log_scale(ax, "x")
+    ax.set_xticks(COUNTS)
     ax.minorticks_off()
     ax.set_xlabel("n", color=INK, fontsize=9)
     ax.set_ylabel("%", color=INK, fontsize=9)

@@ -123,7 +123,7 @@ def networks(
         input: Input size as channels x height x width, such as 3x224x224; the published one by default, of layers
             as a text 1x28x28 if they can take it.
         classes: Number of classes; the published one by default.
-        task: List only networks for this task, such as `segment`.
+        task: List only networks that `convolve train` takes for this task, such as `segment`.
         figure: Write a drawing of the network to this file (.svg or .png).
         weights: List the official weights that are on this machine: network, size, path and source.
         fetch: Fetch the network's official weights now, for a training later.
@@ -136,7 +136,7 @@ def networks(
         pooling: Pooling in place of the network's own one, except global pooling.
         pool_window: Side of the windows of poolings that shrink the map.
         pool_stride: Stride of poolings that shrink the map.
-        width: Factor on all numbers of channels and units, except those of images and classes.
+        width: Factor on all numbers of channels and units, except those of images, classes and boxes.
         auxiliary: Whether the network has its auxiliary heads.
         connections: Connections of LeNet-5's C3: those of the paper's `table` I, or `full`.
         progress: Report progress on the console or in the notebook.
@@ -270,7 +270,7 @@ def train(
         pooling: Pooling in place of the network's own one, except global pooling.
         pool_window: Side of the windows of poolings that shrink the map.
         pool_stride: Stride of poolings that shrink the map.
-        width: Factor on all numbers of channels and units, except those of images and classes.
+        width: Factor on all numbers of channels and units, except those of images, classes and boxes.
         auxiliary: Whether the network has its auxiliary heads.
         connections: Connections of LeNet-5's C3: those of the paper's `table` I, or `full`.
         layout: Layout of the data, such as folders, table, masks or coco; by default recognized.
@@ -913,8 +913,9 @@ def scratch(
         bias: Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default:
             none.
         target: Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a
-            matrix. For cam the class, counted from 1 (default: the one of the highest score). For iou the boxes of
-            the ground truth; for average-precision the image and box of each object, or their number.
+            matrix. Without it, softmax has a Jacobian and no loss. For cam the class, counted from 1 (default: the
+            one of the highest score). For iou the boxes of the ground truth; for average-precision the image and
+            box of each object, or their number.
         stride: Stride of the window (default: 1, for pooling the window size), or side of yolo's cells in pixels
             (default: 64 for v1, else 32).
         padding: Zeros added on each side of the input, or for transposed-conv values cut off on each side of the

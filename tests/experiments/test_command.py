@@ -20,6 +20,8 @@ from convolve.experiments.inspection import shift_images
 from convolve.experiments.trial import Trial
 from convolve.progress import Message, Progress
 
+WITHOUT_NAME = "--seeds, --minutes and --quick are for claims that are tried; name some, or 'all'."
+
 
 def test_all_claims_are_listed_with_what_was_found_here(tmp_path: Path) -> None:
     listed = convolve.claims(out=tmp_path, progress=False)
@@ -98,6 +100,9 @@ def test_a_claim_that_is_stopped_keeps_the_seeds_before(tmp_path: Path, monkeypa
         ({"names": ("padding",), "seeds": 0}, "seeds cannot be 0; it must be a number from 1 to 100."),
         ({"names": ("padding",), "minutes": 0.0}, "minutes cannot be 0.0; it must be a number above 0."),
         ({"names": ("padding",), "minutes": float("nan")}, "minutes cannot be nan; it must be a number above 0."),
+        ({"seeds": 0}, WITHOUT_NAME),
+        ({"quick": True}, WITHOUT_NAME),
+        ({"minutes": 5.0}, WITHOUT_NAME),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], sentence: str, tmp_path: Path) -> None:

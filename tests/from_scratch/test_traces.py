@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax  # type: ignore[import-untyped]
 
 import convolve
 from convolve.from_scratch import losses
@@ -46,12 +47,13 @@ from convolve.from_scratch.traces.dropout import DropoutInputs, dropout_trace
 from convolve.from_scratch.traces.examples import EXAMPLES
 from convolve.from_scratch.traces.initialization import InitializationInputs
 from convolve.from_scratch.traces.local_response_norm import LRNInputs, lrn_constants, lrn_trace
-from convolve.from_scratch.traces.losses import Distance, Scores, distance_trace, hinge_trace, softmax_trace
+from convolve.from_scratch.traces.losses import Distance, Scores, distance_trace, hinge_trace
 from convolve.from_scratch.traces.maxout import MaxoutInputs, maxout_trace
 from convolve.from_scratch.traces.normalization import NormalizationInputs, normalization_trace
 from convolve.from_scratch.traces.normalization_graph import normalization_graph_trace
 from convolve.from_scratch.traces.optimizers import OptimizerInputs, clipped_segment, optimizer_trace
 from convolve.from_scratch.traces.pooling import PoolingInputs, pooling_trace
+from convolve.from_scratch.traces.softmax import softmax_loss_trace, softmax_trace
 from convolve.from_scratch.traces.trace import (
     Trace,
     format_equation,
@@ -282,9 +284,28 @@ def random_scores(rows: int, classes: int) -> tuple[Array, Labels, Scores]:
 def test_softmax_with_cross_entropy(rows: int, classes: int) -> None:
     x, labels, scores = random_scores(rows, classes)
     loss, cache = losses.cross_entropy_forward(x, labels)
-    trace = softmax_trace(scores, backward=True)
+    trace = softmax_loss_trace(scores, backward=True)
     check_values(trace, {"p": losses.softmax_forward(x)[0], "L": loss, "dx": losses.cross_entropy_backward(cache)})
-    assert "dx" not in {grid.name for grid in softmax_trace(scores, backward=False).grids}
+    assert "dx" not in {grid.name for grid in softmax_loss_trace(scores, backward=False).grids}
+
+
+@few
+@given(rows=small, classes=st.integers(1, 5))
+def test_softmax_with_its_jacobian(rows: int, classes: int) -> None:
+    x = 3 * random_array(rows, classes)
+    trace = softmax_trace(x)
+    check_values(trace, {"p": softmax(x, 1), "m": x.max(1, keepdims=True)})
+    jacobians = grids(trace, "J")
+    assert jacobians.shape == (rows, classes, classes)
+    step = 1e-6 * np.eye(classes)  # central differences, one score at a time
+    for row, jacobian in zip(x, jacobians, strict=True):
+        above, below = softmax(row + step, 1), softmax(row - step, 1)
+        np.testing.assert_allclose(jacobian, (above - below).T / 2e-6, atol=1e-8)
+
+
+def test_scores_far_apart_have_a_finite_loss() -> None:
+    trace = softmax_loss_trace(Scores(np.array([[1.0, 1000.0, -1000.0]]), (2,)), backward=True)
+    check_values(trace, {"p": np.array([[0.0, 1, 0]]), "L": 2000.0, "dx": np.array([[0.0, 1, -1]])})
 
 
 @few

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from convolve.layers.darknet import Reorg
 from convolve.layers.geometry import ReceptiveField
+from convolve.layers.graph_layers import Concatenate, Elementwise
 from convolve.layers.pooling import Unpooling
-from convolve.summary import receptive_fields
+from convolve.summary import receptive_fields, summarize
 
 SIDE = 44
 Function = Callable[[Tensor], Tensor]
@@ -190,3 +191,52 @@ def test_branches_of_different_jumps_are_held_by_one_window() -> None:
         end = whole.offset + unit * whole.stride + whole.size
         assert end >= max(wide.offset + 4 * unit + 5, narrow.offset + unit + 3)
     assert math.isclose(whole.size, 20)
+
+
+class _Meeting(nn.Module):
+    """Two branches that meet: units of one see 7 pixels from 5 before on, of the other 3 pixels from 1 before on, or
+    from ``shift`` later.
+    """
+
+    def __init__(self, meet: Callable[[Tensor, Tensor], Tensor], shift: int, *, wide_first: bool) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(1, 1, (7, 1), padding=(5, 0), bias=False)
+        self.narrow = nn.Conv2d(1, 1, (3, 1), padding=(1, 0), bias=False)
+        self.meet, self.shift, self.wide_first = meet, shift, wide_first
+        for value in self.parameters():
+            nn.init.ones_(value)
+
+    def forward(self, images: Tensor) -> Tensor:
+        wide, narrow = self.wide(images)[:, :, :SIDE], F.pad(self.narrow(images), (0, 0, 0, self.shift))
+        narrow = narrow[:, :, self.shift :]
+        return self.meet(wide, narrow) if self.wide_first else self.meet(narrow, wide)
+
+
+@pytest.mark.parametrize("shift", [0, 6])
+@pytest.mark.parametrize("wide_first", [True, False])
+@pytest.mark.parametrize(
+    "meet",
+    [
+        lambda left, right: torch.cat([left, right], 1),
+        torch.add,
+        lambda left, right: left + right,
+        Tensor.add_,
+        torch.mul,
+        lambda left, right: left * right,
+        Concatenate(),
+        Elementwise("add"),
+        Elementwise("mean"),
+        Elementwise("multiply"),
+    ],
+)
+def test_where_maps_meet_the_row_has_the_pixels_of_all_of_them(
+    meet: Callable[[Tensor, Tensor], Tensor], shift: int, *, wide_first: bool
+) -> None:
+    met = _Meeting(meet, shift, wide_first=wide_first)
+    row = summarize(met, (1, SIDE, 1)).layers[-1]
+    images, unit = torch.linspace(1, 2, SIDE)[None, None, :, None].requires_grad_(), SIDE // 2
+    (gradient,) = torch.autograd.grad(met(images)[0, :, unit].sum(), images)
+    seen = gradient.flatten().nonzero().flatten()
+    field = row.receptive_field
+    assert (field.offset + unit * field.stride, field.size) == (int(seen[0]), int(seen[-1] - seen[0]) + 1)
+    assert field.size == (13 if shift else 7)

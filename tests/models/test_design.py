@@ -23,15 +23,18 @@ from convolve.layers.design import (
     flags,
     inherited,
 )
+from convolve.layers.faster_rcnn import TwoStageHead
 from convolve.layers.lecun import Subsampling, TableConvolution
 from convolve.layers.lrn import LocalResponseNorm
 from convolve.layers.pooling import MinPool2d
+from convolve.layers.region_head import RegionHead
 from convolve.layers.residual import Residual
 from convolve.models import Network
 from convolve.models.design_sites import applicable
 from convolve.models.gap import with_gap
 from convolve.models.weights import load_weights, translate
 from convolve.summary import receptive_fields, shapes_only, summarize
+from convolve.targets import BoxTensors
 
 BY_OPTION = {
     "activation": Design(activation="tanh"),
@@ -114,6 +117,45 @@ def test_parameters_of_a_wider_residual_network() -> None:
     assert network.channels == {"stage1": 32, "stage2": 64, "stage3": 128}
     block = next(module for module in network.modules() if isinstance(module, Residual))
     assert block.channels == 32
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_parameters_of_a_wider_detector_of_regions(factor: float) -> None:
+    """As many scores and offsets of 9 anchors, and of 20 classes and background, in any width."""
+    widths = [int(factor * width) for width in (64, 64, 128, 128, 256, 256, 256, *[512] * 6)]
+    convolutions = sum(9 * before * after + after for before, after in zip([3, *widths], widths, strict=False))
+    last, hidden = widths[-1], int(4096 * factor)
+    proposals = 9 * last**2 + last + (last + 1) * 9 * (2 + 4)
+    second = 49 * last * hidden + hidden + hidden**2 + hidden + (hidden + 1) * 21 * (1 + 4)
+    assert parameters("faster_rcnn_vgg16", Design(width=factor)) == convolutions + proposals + second
+    if factor == 1:
+        assert convolutions + proposals + second == models.card("faster_rcnn_vgg16").parameters
+
+
+@pytest.mark.parametrize("name", ["rcnn64_resnet20_cifar", "spp_net_resnet20_cifar", "fast_rcnn_resnet20_cifar"])
+def test_a_wider_network_scores_regions(name: str) -> None:
+    network = models.create(name, 3, design=Design(width=0.5))
+    head = network.head
+    assert isinstance(head, RegionHead)
+    (maps,) = network(torch.randn(1, 3, 64, 64))
+    regions = torch.tensor([[0.0, 0, 40, 40], [8, 8, 60, 64]])
+    found = head.score_regions(maps, regions, torch.zeros(2, dtype=torch.int64))
+    assert found.scores.shape == (2, 4)
+    published = models.create(name, 3).head
+    assert isinstance(published, RegionHead)
+    assert found.features.shape[1] == published.scores.in_features // 2
+    if head.svms is not None:
+        assert head.svms(found.features).shape == (2, 3)
+        assert head.svms.move(found.features, regions).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["faster_rcnn_resnet20_cifar", "faster_rcnn_resnet18_fpn"])
+def test_a_wider_network_proposes_regions(name: str) -> None:
+    network = models.create(name, 3, design=Design(width=0.25))
+    targets = BoxTensors(torch.tensor([[4.0, 4, 40, 40]]), torch.zeros(1).long(), torch.zeros(1).long())
+    assert isinstance(network.head, TwoStageHead)
+    network.head.loss(network(torch.randn(1, 3, 64, 64)), targets, (64, 64))["loss"].backward()
+    assert all(value.grad is not None for value in network.parameters())
 
 
 def test_grouped_convolutions_keep_their_groups() -> None:
@@ -312,7 +354,7 @@ def created(name: str, design: Design) -> tuple[Network | None, str]:
         ("segnet", Design(pooling="average"), "only the maximum"),
         ("vgg11", Design(dropout=1.0), "dropout cannot be 1.0"),
         ("vgg11", Design(width=0.0), "width cannot be 0.0"),
-        ("faster_rcnn_zf", Design(width=0.5), "heads for regions"),
+        ("mtcnn", Design(width=0.5), "mtcnn is converted from its authors' files, whose weights have one width"),
         ("bn_inception", Design(pool_window=2), "do not fit one another any more with --pool-window 2"),
         ("torchvision/resnet18", Design(activation="tanh"), "described outside of convolve"),
     ],

@@ -28,6 +28,8 @@ OTHERS: list[Mapping[str, object]] = [
     *({"operation": "pool", "kind": kind, "input": f"{MATRIX} | {MATRIX}"} for kind in ("max", "min", "average")),
     {"operation": "conv1d", "input": "1 2 3 4 5 6", "kernel": "1 0 -1", "stride": 2, "padding": 1},
     {"operation": "maxout", "input": "1 2; 3 4", "kernel": "1 3; 2 4 | 1 0; 0 1 | 1 1; 1 1"},
+    {"operation": "softmax", "input": "1 2 3"},
+    {"operation": "softmax", "input": "1 2 3; 9 0 0"},
     {"operation": "hinge", "input": "1 2 3; 9 0 0", "target": "1 1"},
     {"operation": "nms", "input": BOXES},
     {"operation": "average-precision", "input": "0.9 1; 0.8 0; 0.7 0", "target": "2"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
 import re
 import signal
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,17 @@ from torch import nn
 from torchvision.models import resnet18
 
 import convolve
+from convolve.datasets.layouts import open_dataset
 from convolve.errors import NetworkError, OptionError, WeightsError
 from convolve.interop import torchvision
 from convolve.models import card, names
 from convolve.progress import Message, Progress
+from convolve.setup.prepare import check_before_reading, open_for_task
 from convolve.summary import summarize
+from convolve.tasks.info import TaskInfo
+from convolve.tasks.registry import task_infos
+from convolve.training.recipe import Recipe
+from convolve.values import Dataset
 from convolve.verbs.networks import COMMAND, Networks, catalog
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.comparison import NetworkComparison
@@ -61,21 +69,49 @@ def test_every_word_must_be_found(find: str, found: list[str]) -> None:
             _networks(find=find)
 
 
-def test_networks_are_found_by_what_their_scores_are_of() -> None:
-    pixels, images, boxes, points = (catalog.find(output=each) for each in ("pixels", "image", "boxes", "points"))
-    assert {"unet", "segnet", "fcn8s_vgg16"} <= {found.name for found in pixels}
-    assert {"yolo_v1", "yolo_v2_tiny", "yolo_v3"} <= {found.name for found in boxes}
-    assert sorted(found.name for found in [*pixels, *images, *boxes, *points]) == sorted(names())
-    assert [found.name for found in catalog.find("noh", "pixels")] == ["deconvnet"]
-    with pytest.raises(NetworkError, match=r"^No network with the output 'image' has 'noh' in its name"):
-        catalog.find("noh", "image")
-
-
 def test_networks_are_listed_by_task() -> None:
-    for task, output in (("segment", "pixels"), ("classify", "image")):
-        assert _names(task=task) == [found.name for found in catalog.find(output=output)]
+    assert {"unet", "segnet", "fcn8s_vgg16"} <= set(_names(task="segment"))
+    assert {"yolo_v1", "yolo_v2_tiny", "yolo_v3"} <= set(_names(task="detect"))
+    assert _names(find="noh", task="segment") == ["deconvnet"]
+    with pytest.raises(NetworkError, match=r"^No network for the task 'classify' has 'noh' in its name"):
+        _names(find="noh", task="classify")
     with pytest.raises(OptionError, match=r"^There is no task 'segmant'; did you mean segment\?"):
         _networks(task="segmant")
+
+
+@pytest.mark.parametrize("info", task_infos(), ids=lambda info: info.name)
+def test_the_networks_listed_for_a_task_are_those_that_it_trains(info: TaskInfo) -> None:
+    if info.untrained:
+        with pytest.raises(OptionError, match=re.escape(info.untrained)):
+            _networks(task=info.name)
+        with pytest.raises(OptionError, match=re.escape(info.untrained)):
+            _is_taken(info, "resnet18")
+        return
+    listed = set(_names(task=info.name))
+    assert listed == {name for name in names() if _is_taken(info, name)}
+    assert len(listed) >= 5
+
+
+def _is_taken(info: TaskInfo, name: str) -> bool:
+    """Whether a training takes a network for a task, whatever the data."""
+    recipe = Recipe(data="digits", task=info.name, network=name)
+    try:
+        open_for_task(recipe, check_before_reading(recipe), _images())
+    except NetworkError:
+        return False
+    return True
+
+
+@functools.cache
+def _images() -> Dataset:
+    return replace(open_dataset("digits"), ground_truths={})
+
+
+def test_a_network_without_maps_is_not_listed_for_boxes() -> None:
+    assert "resnet18" in _names(task="localize")
+    assert "mlp_300" not in _names(task="localize")
+    with pytest.raises(NetworkError, match=r"^mlp_300 has no convolutional stage whose map shows where an object is;"):
+        card("localize_mlp_300")
 
 
 def test_the_list_is_in_the_requested_order() -> None:

@@ -108,12 +108,14 @@ def run(options: Claims, listener: Listener) -> ClaimList | TriedClaims:
     from convolve.experiments.catalog import CLAIMS, find
 
     if not options.names:
+        if options != Claims(out=options.out):
+            raise OptionError("--seeds, --minutes and --quick are for claims that are tried; name some, or 'all'.")
         return ClaimList(tuple(_last_found(claim, options.out or _FOLDER) for claim in CLAIMS.values()))
     if not 1 <= options.seeds <= _MOST_SEEDS:
         raise OptionError(f"seeds cannot be {options.seeds}; it must be a number from 1 to {_MOST_SEEDS}.")
     if options.minutes is not None and not options.minutes > 0:
         raise OptionError(f"minutes cannot be {options.minutes}; it must be a number above 0.")
-    claims = tuple(CLAIMS.values()) if options.names == ("all",) else tuple(map(find, options.names))
+    claims = tuple(CLAIMS.values()) if options.names == ("all",) else tuple(map(find, dict.fromkeys(options.names)))
     return TriedClaims(tuple(_try(claim, options, listener) for claim in claims))
 
 

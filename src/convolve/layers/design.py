@@ -35,7 +35,7 @@ class Design:
     pool_stride: int | None = None
     """Stride of poolings that shrink the map."""
     width: float | None = None
-    """Factor on all numbers of channels and units, except those of images and classes."""
+    """Factor on all numbers of channels and units, except those of images, classes and boxes."""
     auxiliary: bool | None = None
     """Whether the network has its auxiliary heads."""
     connections: Literal["table", "full"] | None = None

@@ -30,6 +30,7 @@ class RegionSvms(nn.Module):
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
+        self.width = width
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("weight", torch.zeros(classes, width))
         self.register_buffer("bias", torch.zeros(classes))

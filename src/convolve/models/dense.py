@@ -93,6 +93,7 @@ def _card(name: str, source: Source, input: tuple[int, int, int], counts: tuple[
         minimum=1,
         parameters=counts[0],
         macs=counts[1],
+        dense=True,
     )
 
 

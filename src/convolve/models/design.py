@@ -309,13 +309,16 @@ def _without_values(network: Network) -> Network:
 
 
 @torch.no_grad()
-def _shapes(skeleton: Network, image: Tensor) -> list[torch.Size]:
-    """The shapes of all outputs, those of auxiliary heads last."""
+def _shapes(skeleton: Network, image: Tensor) -> list[tuple[int, ...]]:
+    """The shapes of all outputs; of heads for regions without channels, since they pass on maps as wide as a stage."""
     outputs = skeleton(image)
     found = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     if skeleton.auxiliary:
         skeleton.scores_of_all_heads(image)
-    return [output.shape for output in found]
+    shapes = [tuple(output.shape) for output in found]
+    if isinstance(skeleton.head, TwoStageHead | RegionHead):
+        return [(*shape[:1], *shape[2:]) for shape in shapes]
+    return shapes
 
 
 @torch.no_grad()

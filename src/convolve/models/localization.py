@@ -72,11 +72,13 @@ def name_for(classifier: str) -> str:
 
 def family(name: str, find: Callable[[str], Variant]) -> Variant | None:
     """`localize_resnet18` and the like: any convolutional classifier; None for other names. Raises `NetworkError` for
-    a network that is no classifier.
+    a network that is no convolutional classifier.
     """
     base = classifier_after(_PREFIX, name, find)
     if base is None:
         return None
+    if base.card.dense:
+        raise _without_map(base.card)
     card = Card(
         name=name,
         title="Localization by regression",
@@ -141,13 +143,17 @@ def state_of_classifier(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {re.sub(r"^head\.", _SCORES, name): value for name, value in state.items()}
 
 
+def _without_map(card: Card) -> NetworkError:
+    return NetworkError(
+        f"{card.name} has no convolutional stage whose map shows where an object is; choose another network, such as "
+        f"{name_for('resnet18')}."
+    )
+
+
 def _with_box(base: Variant, card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     network = base.build(base.card, classes, channels, size)
     if network.head_inputs or not any(True for _ in network.stages.parameters()):
-        raise NetworkError(
-            f"{base.card.name} has no convolutional stage whose map shows where an object is; choose another network, "
-            f"such as {name_for('resnet18')}."
-        )
+        raise _without_map(base.card)
     stages = {name: Stage(part, network.channels[name], network.strides[name]) for name, part in network.stages.items()}
     grid = last_grid(base, channels, size)
     box = coordinate_layers(list(stages.values())[-1].channels, grid, COORDINATES)

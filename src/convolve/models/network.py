@@ -41,7 +41,8 @@ class Card:
     itself. ``nms_iou`` is the overlap above which a detector suppresses boxes, and whose constant that is;
     ``learning_rate`` is AdamW's from random weights where that is not the usual one; with ``fixed_stages`` only the
     head learns, once the stages have weights. ``year`` is None where nobody states it; ``normalized`` then says whether
-    the network has batch normalization. ``note`` says what a reader of its tables should know.
+    the network has batch normalization. With ``dense`` it has no convolution, and no map in it shows where something
+    is. ``note`` says what a reader of its tables should know.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Card:
     learning_rate: float | None = None
     fixed_stages: bool = False
     normalized: bool | None = None
+    dense: bool = False
     note: str = ""
 
     @property

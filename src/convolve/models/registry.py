@@ -166,7 +166,7 @@ def counterpart(name: str, output: str) -> str | None:
 
 def card_of_counterpart(card: Card, output: str) -> Card:
     """The card of a classifier's `counterpart` with an output; the card itself where it is no classifier's, or there is
-    no counterpart.
+    no counterpart. Raises `NetworkError` for one that cannot be made of this classifier.
     """
     other = counterpart(card.name, output) if card.output == "image" else None
     return _variant(other).card if other else card

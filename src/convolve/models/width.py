@@ -10,8 +10,10 @@ from torch import nn
 
 from convolve.errors import NetworkError
 from convolve.layers.dense_block import DenseBlock
+from convolve.layers.faster_rcnn import ProposalLayers
 from convolve.layers.lecun import RadialBasis, Subsampling, TableConvolution
 from convolve.layers.lrn import LocalResponseNorm
+from convolve.layers.region_svms import RegionSvms
 from convolve.layers.residual import Residual, ZeroPadShortcut
 from convolve.models.localization import LocalizationHead
 from convolve.models.network import Network
@@ -36,12 +38,13 @@ _COUNTS: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
     (Residual, ("channels",)),
     (ZeroPadShortcut, ("extra",)),
     (DenseBlock, ("growth", "channels")),
+    (RegionSvms, ("width",)),
 )
 
 
 def scale(network: Network, factor: float, probes: Probes) -> list[nn.Module]:
-    """Multiply every number of channels and units by a factor, except those of images and classes; the convolutions and
-    dense layers that are new, not yet initialized.
+    """Multiply every number of channels and units by a factor, except those of images, classes and boxes; the
+    convolutions and dense layers that are new, not yet initialized.
 
     Raises `NetworkError` where a number is not whole any more.
     """
@@ -77,8 +80,8 @@ def scale(network: Network, factor: float, probes: Probes) -> list[nn.Module]:
 
 def why_not_scaled(network: Network) -> str:
     """Why a network has one width only, as the end of a sentence that begins with its name; empty where it has not."""
-    if network.card.proposals or network.card.two_stages or network.card.output == "faces":
-        return "has heads for regions or windows, whose numbers of units are given by what they say"
+    if network.card.output == "faces":
+        return "is converted from its authors' files, whose weights have one width"
     hidden = 0
     for module in network.modules():
         known = isinstance(module, (TableConvolution, *(kind for kind, _ in _COUNTS)))
@@ -104,22 +107,24 @@ def _scaled_counts(name: str, module: nn.Module, network: Network, others: tuple
         for attribute, count in _own_counts(twin).items():
             if counts.get(attribute) != count:
                 counts.pop(attribute, None)
-    for layer in _ends(network):
-        if module is layer:
-            counts.pop("out_features")
+    if any(module is layer for layer in _ends(network)):
+        counts = {attribute: count for attribute, count in counts.items() if not attribute.startswith("out_")}
     if isinstance(module, nn.PReLU) and module.num_parameters == 1:  # of all channels
         return {}
     return counts
 
 
 def _ends(network: Network) -> Iterator[nn.Module]:
-    """Dense layers whose number of units is the same in any width: those of a box, and of LeNet-5's codes."""
+    """Layers that give as many numbers in any width: those of a box, of anchors, and of LeNet-5's codes."""
     head = network.head.scores if isinstance(network.head, LocalizationHead) else network.head
     layers = list(head.children())
     if layers and isinstance(layers[-1], RadialBasis):
         yield [layer for layer in layers if isinstance(layer, nn.Linear)][-1]
     if isinstance(network.head, LocalizationHead):
         yield [layer for layer in network.head.box.modules() if isinstance(layer, nn.Linear)][-1]
+    for module in network.head.modules():
+        if isinstance(module, ProposalLayers):
+            yield from (module.scores, module.deltas)
 
 
 def _units(module: nn.Module, counts: Counts) -> list[int]:
@@ -153,4 +158,6 @@ def _scaled_layer(module: nn.Module, counts: Counts) -> nn.Module:
             return module.with_channels(counts["channels"])
         case Subsampling():
             return Subsampling(counts["channels"]).to(device)
+        case RegionSvms():
+            return RegionSvms(counts["width"], len(module.bias)).to(device)
     return module

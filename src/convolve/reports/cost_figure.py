@@ -19,7 +19,7 @@ from matplotlib.transforms import Bbox
 
 from convolve.fonts import plot_label
 from convolve.reports.colors import INK, MUTED, RIGHT
-from convolve.reports.drawing import style
+from convolve.reports.drawing import style, use_log_scale
 
 _LARGEST, _SMALLEST, _MANY = 17.0, 2.5, 12
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -70,8 +70,8 @@ def cost_figure(groups: Sequence[CostGroup]) -> Figure:
             panels.append((left, group, [point.macs for point in group.points]))
             panels.append((right, group, [point.seconds for point in group.points]))
         for position, (axes, group, costs) in enumerate(panels):
+            use_log_scale(axes, "x", EngFormatter("s" if position % 2 else "", sep=_SPACE))
             _draw_points(axes, group, costs, most)
-            axes.xaxis.set_major_formatter(EngFormatter("s" if position % 2 else "", sep=_SPACE))
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for axes, group, costs in panels:
@@ -87,7 +87,6 @@ def _draw_points(axes: Axes, group: CostGroup, costs: Sequence[float], most: flo
     axes.scatter(costs, heights, s=areas, color=RIGHT, alpha=0.35, linewidths=0, zorder=3, clip_on=False)
     axes.scatter(costs, heights, s=4, color=INK, linewidths=0, zorder=4, clip_on=False)
     axes.set_title(plot_label(group.data, 60), loc="left", fontsize=9, color=MUTED)
-    axes.set_xscale("log")
     axes.set(ylabel=group.metric, xlim=(min(costs) / 2.2, max(costs) * 2.2))
     axes.margins(y=0.25 if len(costs) <= _MANY else 0.1)
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.0))

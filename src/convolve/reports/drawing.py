@@ -7,10 +7,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter
 
 from convolve.fonts import figure_families
 from convolve.marks import SOFTWARE
@@ -51,6 +53,17 @@ def style() -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(_LOOK | {"font.family": list(figure_families())})
         yield
+
+
+def use_log_scale(axes: Axes, name: Literal["x", "y"], formatter: Formatter | None = None) -> None:
+    """Make an axis logarithmic, with plain numbers, or those of a formatter, at its major ticks and none at the others.
+
+    matplotlib's own labels are powers of ten in mathematical text, which figures of this look do not read.
+    """
+    set_scale, axis = (axes.set_xscale, axes.xaxis) if name == "x" else (axes.set_yscale, axes.yaxis)
+    set_scale("log")
+    axis.set_major_formatter(formatter or FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def as_svg(figure: Figure, name: str) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from convolve.fonts import plot_label
 from convolve.reports.colors import INK, MUTED, RIGHT, WRONG
-from convolve.reports.drawing import style
+from convolve.reports.drawing import style, use_log_scale
 
 _FEW = 5e-3
 MOST = 80
@@ -83,8 +83,7 @@ def _gradients(axes: Axes, layers: Sequence[LayerBar]) -> None:
     if known:
         positions, deviations = map(np.array, zip(*known, strict=True))
         axes.plot(deviations, positions, "-o", color=WRONG, linewidth=1, markersize=3.6)
-        axes.set_xscale("log")
+        use_log_scale(axes, "x")
         wide = deviations.max() / deviations.min() > 100
         axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5), numticks=8))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_locator(NullLocator())

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullLocator
 
 from convolve.fonts import plot_label
 from convolve.reports.colors import INK, MUTED, RIGHT
-from convolve.reports.drawing import style
+from convolve.reports.drawing import style, use_log_scale
 
 Bar = tuple[str, float, tuple[float, float] | None]
 """A name, a value and the two ends of its interval, if it has one."""
@@ -47,7 +47,7 @@ def sweep_figure(lines: Mapping[str, Points], option: str, metric: str, logarith
             for value, scores in points:
                 axes.scatter([value] * len(scores), [100 * score for score in scores], s=12, color=color)
         if logarithmic:
-            axes.set_xscale("log")
+            use_log_scale(axes, "x")
         ticks = sorted({value for points in lines.values() for value, _ in points})
         axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
         axes.xaxis.set_minor_locator(NullLocator())

@@ -1,9 +1,5 @@
 """Losses, value by value, and backward to the gradient of what they score.
 
-Softmax with cross-entropy (slides "2레이어 네트워크의 구현 예", dy = (y - t) / N): scores become positive (eˣ), then
-probabilities; the loss of a row is -log of its true class's probability. Backward, this reduces to p - t: probability
-minus target.
-
 The multiclass hinge (SVM) loss (assignment 1 of CS231n, the lecture's homework): each wrong class should score at least
 1 below the true one; what is missing is its margin, and a row's loss is the sum of its margins. Backward, each wrong
 class with a margin gets 1/N, and the true class minus their sum.
@@ -13,7 +9,6 @@ L1 and L2: the mean of |x - t| and of (x - t)². Every loss is the mean over the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,8 +32,6 @@ from convolve.from_scratch.traces.trace import (
     row_cells,
     value_step,
 )
-
-_LARGEST_SCORE = 300
 
 
 @dataclass(frozen=True)
@@ -65,76 +58,6 @@ class Scores:
         return ones
 
 
-def softmax_trace(scores: Scores, *, backward: bool) -> Trace:
-    """Forward to the mean loss L, and back to dx if asked. Raises `ValueError` for scores whose eˣ would overflow."""
-    if np.abs(scores.x).max() > _LARGEST_SCORE:
-        raise ValueError(
-            f"A score beyond ±{_LARGEST_SCORE} makes eˣ overflow; subtract the same number from all scores of its row, "
-            "which changes no probability."
-        )
-    e = np.exp(scores.x)
-    p = e / e.sum(1, keepdims=True)
-    phases = [
-        Phase("Forward: the exponentials e", "e = exp x", tuple(_exponential_steps(scores))),
-        Phase("Forward: their sum s", "s = Σ e, over the classes", tuple(_row_sum_steps("s", "e", e))),
-        Phase("Forward: the probabilities p", "p = e / s", tuple(_probability_steps(e))),
-        Phase("Forward: the loss ℓ of each row", "ℓ = -log p of the true class", tuple(_log_steps(scores, p))),
-        _mean_loss([-math.log(p[n, label]) for n, label in enumerate(scores.labels)]),
-    ]
-    if backward:
-        dx = tuple(_softmax_dx_steps(scores, p))
-        phases.append(Phase("Backward: the score gradient dx", "dx = (p - t) / N", dx))
-    shape, column = scores.x.shape, (len(scores.x), 1)
-    grids = [
-        input_grid("x", "scores, one example per row", scores.x),
-        input_grid("t", "target, 1 at the true class", scores.one_hot),
-        result_grid("e", "exponentials", shape, phases),
-        result_grid("s", "their sum", column, phases),
-        result_grid("p", "probabilities, each row sums to 1", shape, phases),
-        result_grid("ℓ", "loss of each row", column, phases),
-        result_grid("L", "loss", (1, 1), phases),
-    ]
-    grids += [result_grid("dx", "∂L/∂x", shape, phases)] if backward else []
-    return Trace("Softmax with cross-entropy", tuple(grids), tuple(phases))
-
-
-def _exponential_steps(scores: Scores) -> Iterator[Step]:
-    for n, k in np.ndindex(*scores.x.shape):
-        x = float(scores.x[n, k])
-        text = f"exp({format_number(x)}) = {format_number(math.exp(x))}"
-        yield value_step(("e", n, k), math.exp(x), text, [("x", n, k)])
-
-
-def _row_sum_steps(grid: str, source: str, values: Array) -> Iterator[Step]:
-    for n, row in enumerate(values.tolist()):
-        text = f"{format_sum(row)} = {format_number(sum(row))}"
-        yield value_step((grid, n, 0), sum(row), text, row_cells(source, n, len(row)))
-
-
-def _probability_steps(e: Array) -> Iterator[Step]:
-    for n, k in np.ndindex(*e.shape):
-        power, total = float(e[n, k]), sum(e[n].tolist())
-        text = f"{format_number(power)} / {format_number(total)} = {format_number(power / total)}"
-        yield value_step(("p", n, k), power / total, text, [("e", n, k), ("s", n, 0)])
-
-
-def _log_steps(scores: Scores, p: Array) -> Iterator[Step]:
-    for n, label in enumerate(scores.labels):
-        probability = float(p[n, label])
-        loss = -math.log(probability)
-        text = f"-log({format_number(probability)}) = {format_number(loss)}"
-        yield value_step(("ℓ", n, 0), loss, text, [("p", n, label), ("t", n, label)])
-
-
-def _softmax_dx_steps(scores: Scores, p: Array) -> Iterator[Step]:
-    count, targets = len(scores.x), scores.one_hot
-    for n, k in np.ndindex(*p.shape):
-        probability, target = float(p[n, k]), float(targets[n, k])
-        value = (probability - target) / count
-        text = f"({format_number(probability)} - {format_factor(target)}) / {count} = {format_number(value)}"
-        yield value_step(("dx", n, k), value, text, [("p", n, k), ("t", n, k)])
-
-
 def hinge_trace(scores: Scores, *, backward: bool) -> Trace:
     """Forward to the mean loss L, and back to dx if asked."""
     targets = scores.one_hot
@@ -142,8 +65,8 @@ def hinge_trace(scores: Scores, *, backward: bool) -> Trace:
     rule = "m[j] = max(0, x[j] - x[true] + 1), wrong classes j"
     phases = [
         Phase("Forward: the margins m", rule, tuple(_margin_steps(scores))),
-        Phase("Forward: the loss ℓ of each row", "ℓ = Σ m", tuple(_row_sum_steps("ℓ", "m", margins))),
-        _mean_loss([sum(row) for row in margins.tolist()]),
+        Phase("Forward: the loss ℓ of each row", "ℓ = Σ m", tuple(row_sum_steps("ℓ", "m", margins))),
+        mean_loss([sum(row) for row in margins.tolist()]),
     ]
     if backward:
         rule = "dx[j] = 1/N where m[j] > 0, else 0; dx[true] = -(number of m > 0) / N"
@@ -190,7 +113,14 @@ def _hinge_dx_steps(scores: Scores, margins: Array) -> Iterator[Step]:
         yield value_step(("dx", n, k), value, text, [("m", n, k)])
 
 
-def _mean_loss(losses: Sequence[float]) -> Phase:
+def row_sum_steps(grid: str, source: str, values: Array) -> Iterator[Step]:
+    """The sum of each row of the ``source``, whose ``values`` are (N, columns), in a column of ``grid``."""
+    for n, row in enumerate(values.tolist()):
+        text = f"{format_sum(row)} = {format_number(sum(row))}"
+        yield value_step((grid, n, 0), sum(row), text, row_cells(source, n, len(row)))
+
+
+def mean_loss(losses: Sequence[float]) -> Phase:
     """The last phase of a classifier's forward pass: L, the mean of the rows' losses ℓ."""
     mean, inputs = sum(losses) / len(losses), column_cells("ℓ", 0, len(losses))
     step = value_step(("L", 0, 0), mean, format_mean(losses), inputs, column_of_terms(losses), vector=True)

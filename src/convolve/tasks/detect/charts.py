@@ -11,7 +11,7 @@ from convolve.datasets.class_colors import class_color
 from convolve.fonts import plot_label
 from convolve.metrics.precision_recall import PrecisionRecall
 from convolve.reports.colors import INK, MUTED, RIGHT, WRONG
-from convolve.reports.drawing import style
+from convolve.reports.drawing import style, use_log_scale
 from convolve.values import Floats
 
 MOST_CURVES = 12
@@ -59,10 +59,9 @@ def anchor_figure(sides: Floats, anchors: Floats) -> Figure:
         axes = figure.add_subplot()
         axes.plot(*sides[::step].T, ".", color=RIGHT, markersize=3, alpha=0.5, label="boxes", markeredgewidth=0)
         axes.plot(*anchors.T, "s", color=WRONG, markersize=6, label="anchors", markeredgecolor=INK, markeredgewidth=0.6)
-        axes.set(xscale="log", yscale="log", xlabel="width in pixels of the input", ylabel="height")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:g}")
-            axis.set_minor_formatter(lambda _, __: "")
+        use_log_scale(axes, "x")
+        use_log_scale(axes, "y")
+        axes.set(xlabel="width in pixels of the input", ylabel="height")
         axes.grid(visible=True)
         axes.axline((10, 10), (100, 100), color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
         figure.legend(loc="outside right upper")

@@ -50,7 +50,7 @@ class Networks:
     classes: int | None = None
     """Number of classes; the published one by default."""
     task: str | None = None
-    """List only networks for this task, such as `segment`."""
+    """List only networks that `convolve train` takes for this task, such as `segment`."""
     figure: Path | None = None
     """Write a drawing of the network to this file (.svg or .png)."""
     weights: bool = False
@@ -111,8 +111,7 @@ def _list(options: Networks, listener: Listener) -> Catalog | WeightFiles:
         return weight_files.find_all()
     if options.sort == "speed" and not options.speed:
         raise OptionError("--sort speed needs measured speeds; add --speed.")
-    output = find_task(options.task).info.output if options.task else None
-    cards = catalog.find(options.find, output)
+    cards = catalog.find(options.find, find_task(options.task).info if options.task else None)
     speeds, measured = catalog.measure(cards, listener) if options.speed else ({}, "")
     return Catalog(catalog.sort(cards, options.sort or "year", speeds), speeds, measured)
 

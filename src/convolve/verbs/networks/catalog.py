@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from convolve.errors import NetworkError
+from convolve.errors import NetworkError, OptionError
 from convolve.progress import Listener, Message, Progress
 from convolve.verbs.networks.published import SINGLE_MODEL, SINGLE_MODEL_SOURCE
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from convolve.models import Card
+    from convolve.tasks.info import TaskInfo
 
 Order = Literal["name", "year", "parameters", "macs", "top1", "top5", "speed"]
 
@@ -44,24 +45,37 @@ class Catalog:
         return to_html(render(self))
 
 
-def find(text: str | None = None, output: str | None = None) -> list[Card]:
-    """The cards that have every word of ``text``, and whose networks have that ``output``; oldest first.
+def find(text: str | None = None, task: TaskInfo | None = None) -> list[Card]:
+    """The cards that have every word of ``text``, of the networks that can be trained for a ``task``; oldest first.
 
-    Raises `NetworkError` when there is none.
+    Raises `NetworkError` when there is none, `OptionError` for a task that is not trained.
     """
     from convolve import models
 
+    if task and task.untrained:
+        raise OptionError(task.untrained)
     words = (text or "").casefold().split()
     cards = [models.card(name) for name in models.names()]
-    cards = [card for card in cards if output is None or card.output == output]
+    cards = [card for card in cards if task is None or _is_for(card, task)]
     texts = [f"{card.name} {card.title} {card.authors} {card.venue} {card.year or ''}".casefold() for card in cards]
     found = [card for card, searched in zip(cards, texts, strict=True) if all(word in searched for word in words)]
     if not found and not words:
-        raise NetworkError(f"No network of the list gives scores for {output}; choose another --task.")
+        raise NetworkError("No network of the list can be trained for this task; choose another --task.")
     if not found:
-        kind = f"network with the output '{output}'" if output else "network"
+        kind = f"network for the task '{task.name}'" if task else "network"
         raise NetworkError(f"No {kind} has '{text}' in its name, title, authors, venue or year; try fewer words.")
     return found
+
+
+def _is_for(card: Card, task: TaskInfo) -> bool:
+    """Whether a network, or the counterpart that is trained of a classifier, has an output of the task's."""
+    from convolve import models
+
+    try:
+        trained = models.card_of_counterpart(card, task.classifiers_as)
+    except NetworkError:
+        return False
+    return trained.output in (task.output, *task.other_outputs)
 
 
 def sort(cards: Sequence[Card], order: Order, speeds: dict[str, float]) -> tuple[Card, ...]:

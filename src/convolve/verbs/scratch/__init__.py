@@ -75,8 +75,9 @@ class Scratch:
     """Bias of a convolution, of affine or of maxout (one row per piece), or β of a normalization; default: none."""
     target: Annotated[str | None, _SIGNED] = None
     """Target of a loss: for softmax and hinge the true class of each row, counted from 1; for l1 and l2 a matrix.
-    For cam the class, counted from 1 (default: the one of the highest score). For iou the boxes of the ground
-    truth; for average-precision the image and box of each object, or their number."""
+    Without it, softmax has a Jacobian and no loss. For cam the class, counted from 1 (default: the one of the highest
+    score). For iou the boxes of the ground truth; for average-precision the image and box of each object, or their
+    number."""
     stride: int | None = None
     """Stride of the window (default: 1, for pooling the window size), or side of yolo's cells in pixels (default: 64
     for v1, else 32)."""

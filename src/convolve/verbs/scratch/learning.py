@@ -11,8 +11,9 @@ from convolve.from_scratch.traces.initialization import (
     InitializationInputs,
     initialization_trace,
 )
-from convolve.from_scratch.traces.losses import Scores, distance_trace, hinge_trace, softmax_trace
+from convolve.from_scratch.traces.losses import Scores, distance_trace, hinge_trace
 from convolve.from_scratch.traces.optimizers import SURFACES, UPDATES, OptimizerInputs, optimizer_trace
+from convolve.from_scratch.traces.softmax import softmax_loss_trace, softmax_trace
 from convolve.from_scratch.traces.trace import Trace
 from convolve.verbs.scratch import Scratch
 from convolve.verbs.scratch.arguments import bounded_matrix, check_size, chosen_kind, required, single_matrix
@@ -24,15 +25,25 @@ _MOST_LAYERS = 50
 _MOST_VALUES = 1_000_000
 
 
-def classifier_loss_operation(options: Scratch, x: Numbers) -> Trace:
-    """Softmax with cross-entropy, or the hinge loss."""
+def softmax_operation(options: Scratch, x: Numbers) -> Trace:
+    """Softmax and its Jacobian, or with a target the loss and its gradient."""
     values = bounded_matrix(x)
+    if options.target is not None:
+        return softmax_loss_trace(_scores(options, values), backward=bool(options.backward))
+    check_size(values.size * values.shape[1])
+    return softmax_trace(values)
+
+
+def hinge_operation(options: Scratch, x: Numbers) -> Trace:
+    """The hinge loss."""
+    return hinge_trace(_scores(options, bounded_matrix(x)), backward=bool(options.backward))
+
+
+def _scores(options: Scratch, x: Numbers) -> Scores:
     target = read_numbers("target", required(options, "target", "the true class of each row, such as '1 2'")).ravel()
     if (target % 1 != 0).any():
         raise OptionError("target must consist of whole numbers: the true classes, counted from 1.")
-    scores = Scores(values, tuple(int(label) - 1 for label in target))
-    trace = softmax_trace if options.operation == "softmax" else hinge_trace
-    return trace(scores, backward=bool(options.backward))
+    return Scores(x, tuple(int(label) - 1 for label in target))
 
 
 def distance_operation(options: Scratch, x: Numbers) -> Trace:
