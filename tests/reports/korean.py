@@ -1,0 +1,55 @@
+"""What of a Korean page is still English, read as a browser reads it."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+_TECHNICAL = frozenset(
+    "IoU VOC PCK ROC AUC GAP PCA NMS EMA ILSVRC COCO Pascal YOLO LabelMe GiB ImageNet PyTorch NumPy Grad-CAM HTML PNG "
+    "convolve fit crop letterbox tiles group-by json task Guo Bolya Northcutt Jiang Chuang Adebayo Nie".split()
+)
+"""Names of the field, of people and of options."""
+_ATTRIBUTES = ("alt", "title", "aria-label")
+_VOID = {"meta", "img", "input", "br", "wbr", "link", "hr"}
+
+
+class _Texts(HTMLParser):
+    """The texts of a page that are not names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._open: list[bool] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = ("translate", "no") in attrs or tag in ("style", "script")
+        if not named and not any(self._open):
+            self.texts += [value or "" for name, value in attrs if name in _ATTRIBUTES or name.startswith("data-text")]
+        if tag not in _VOID:
+            self._open.append(named)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not any(self._open):
+            self.texts.append(data.strip())
+
+
+def english_texts(html: str, names: tuple[str, ...] = ()) -> list[str]:
+    """The texts with a word of three Latin letters or more, besides technical terms, numbers and ``names``."""
+    reader = _Texts()
+    reader.feed(html)
+    left = []
+    for text in reader.texts:
+        rest = text
+        for name in names:
+            rest = rest.replace(name, "")
+        words = re.findall(r"[A-Za-z][A-Za-z-]{2,}", rest)
+        if set(words) - _TECHNICAL:
+            left.append(text)
+    return left
