@@ -5,11 +5,27 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-_TECHNICAL = frozenset(
-    "IoU VOC PCK ROC AUC GAP PCA NMS EMA ILSVRC COCO Pascal YOLO LabelMe GiB ImageNet PyTorch NumPy Grad-CAM HTML PNG "
-    "convolve fit crop letterbox tiles group-by json task Guo Bolya Northcutt Jiang Chuang Adebayo Nie".split()
-)
-"""Names of the field, of people and of options."""
+_FIELD = {
+    "IoU",
+    "VOC",
+    "PCK",
+    "ROC",
+    "AUC",
+    "mAP",
+    "GAP",
+    "PCA",
+    "NMS",
+    "EMA",
+    "GPU",
+    "ILSVRC",
+    "COCO",
+    "Pascal",
+    "YOLO",
+}
+_PEOPLE = {"Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
+_PROGRAMS = {"convolve", "LabelMe", "ImageNet", "PyTorch", "NumPy", "PNG", "GiB"}
+_OPTIONS = {"fit", "crop", "letterbox", "tiles", "group-by", "json", "task", "classify", "segment"}
+_TECHNICAL = _FIELD | _PEOPLE | _PROGRAMS | _OPTIONS
 _ATTRIBUTES = ("alt", "title", "aria-label")
 _VOID = {"meta", "img", "input", "br", "wbr", "link", "hr"}
 

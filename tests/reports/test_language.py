@@ -125,7 +125,8 @@ def test_a_sentence_is_translated_whole_or_clause_by_clause_and_a_formula_is_not
 
 
 def test_numbers_and_names_of_a_sentence_stay_in_their_order_or_the_given_one() -> None:
-    assert translate("95\u00a0% interval 86.2 to 96.9, 1\u00a0797 images", "ko") == "95% 구간 86.2~96.9, 이미지 1\u00a0797장"
+    interval = "95\u00a0% interval 86.2 to 96.9, 1\u00a0797 images"
+    assert translate(interval, "ko") == "95% 구간 86.2~96.9, 이미지 1\u00a0797장"
     assert translate("12 of 30 images.", "ko") == "이미지 12/30장."
     assert translate("IoU 0.15, disc taken for square", "ko") == "IoU 0.15, disc 대신 square(으)로 예측"
     assert translate("Accuracy", "ko") == "정확도"
@@ -135,16 +136,18 @@ def test_numbers_and_names_of_a_sentence_stay_in_their_order_or_the_given_one() 
 
 
 def test_a_page_is_translated_but_for_names_scripts_and_markup() -> None:
-    page = (
-        '<html lang="en"><h2 title="Recall"> Recall\n</h2><b translate="no" title="Recall">Recall <b>Recall</b> Recall</b>'
-        '<img translate="no" alt="Recall">Recall<br>&lt;Recall<p data-text="# images">1 &amp; 2</p>'
-        "<script>Recall</script><style>Recall</style></html>"
+    english = (
+        '<html lang="en"><h2 title="Recall"> Recall\n</h2>',
+        '<b translate="no" title="Recall">Recall <b>Recall</b> Recall</b><img translate="no" alt="Recall">Recall<br>',
+        '&lt;Recall<p data-text="# images">1 &amp; 2</p><script>Recall</script><style>Recall</style></html>',
     )
-    assert translate_page(page, "ko") == (
-        '<html lang="ko"><h2 title="재현율"> 재현율\n</h2><b translate="no" title="Recall">Recall <b>Recall</b> Recall</b>'
-        '<img translate="no" alt="Recall">재현율<br>&lt;Recall<p data-text="이미지 #장">1 &amp; 2</p>'
-        "<script>Recall</script><style>Recall</style></html>"
+    korean = (
+        '<html lang="ko"><h2 title="재현율"> 재현율\n</h2>',
+        '<b translate="no" title="Recall">Recall <b>Recall</b> Recall</b><img translate="no" alt="Recall">재현율<br>',
+        '&lt;Recall<p data-text="이미지 #장">1 &amp; 2</p><script>Recall</script><style>Recall</style></html>',
     )
+    page = "".join(english)
+    assert translate_page(page, "ko") == "".join(korean)
     assert translate_page(page, "en") == page
 
 

@@ -2,11 +2,11 @@
 
 A key has `#` for each number, or cell such as `x[1,2]`, that a sentence mentions, and `{}` for each name; its
 translation has them in the same order, or as `#1`, `{2}` where the order differs. A text without an entry of its own is
-translated sentence by sentence, and a sentence clause by clause; what has no words, such as a formula, is the same in every
-language.
+translated sentence by sentence, and a sentence clause by clause; what has no words, such as a formula, is the same in
+every language.
 
-`translate_page` translates the texts of a page's HTML, and of the figures in it. What is a name, such as that of a class
-or a file, stands in an element with HTML's attribute `translate="no"`. Sentences for scripts are in attributes called
+`translate_page` translates the texts of a page's HTML, and of the figures in it. What is a name, such as that of a
+class or a file, is in an element with HTML's attribute `translate="no"`. Sentences for scripts are in attributes called
 `data-text` or `data-text-…`.
 """
 
@@ -26,7 +26,9 @@ _CELL = r"[^\W\d_][\w'̂]*\[[\d,]+\]"
 _NUMBER = r"[-−]?\d+(?:[,\u00a0]\d{3}(?!\d))*(?:\.\d+)?(?:e[-−]?\d+)?"
 _VALUE = re.compile(rf"{_CELL}(?: = {_NUMBER})?|{_NUMBER}")
 _PLACEHOLDER = re.compile(r"(#|\{)(\d?)\}?")
-_SEPARATORS = tuple(map(re.compile, (r"((?<=[.!])\s+(?=[^\W\d_]))", r"(\.$)", r"(: )", r"(; )", r"( \((?=\w)|\)$)", r"(, )")))
+_SEPARATORS = tuple(
+    map(re.compile, (r"((?<=[.!])\s+(?=[^\W\d_]))", r"(\.$)", r"(: )", r"(; )", r"( \((?=\w)|\)$)", r"(, )"))
+)
 """What parts sentences, and clauses within them, the wider parts first."""
 _SYMBOLS = re.compile(r"\b(?:max|min|exp|log|tanh|relu|rms|IoU|p_obj|arccos)\b|[\d#]+x[\dxspf#]+")
 _ANY = r"(?:(?![:;.] ).)+?"  # a name, or several

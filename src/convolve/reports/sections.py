@@ -130,8 +130,8 @@ def training_section(training: Training) -> Section:
 def fact_section(
     anchor: str, title: str, lists: Sequence[FactList], warnings: Sequence[str] = (), literal: bool = False
 ) -> Section:
-    """Lists of facts, below ``warnings`` such as the doctor's. ``literal`` values, such as those of options, are the same
-    in every language.
+    """Lists of facts, below ``warnings`` such as the doctor's. ``literal`` values, such as those of options, are the
+    same in every language.
     """
     context = {"lists": lists, "warnings": warnings, "literal": literal}
     return Section(anchor, title, (_HOME, "facts.html.j2"), context)

@@ -19,11 +19,12 @@ def export_report(
 ) -> Report:
     """The report of one evaluation of an export."""
     card = export.card
+    facts = fact_section("export", "Export", fact_lists(_facts(card, export)), card.notes, literal=True)
     return Report(
         title=f"{card.network} as an export",
         subtitle=measured_on(evaluation, len(card.classes)),
         headlines=tuple(headlines),
-        sections=(*sections, fact_section("export", "Export", fact_lists(_facts(card, export)), card.notes, literal=True)),
+        sections=(*sections, facts),
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
 

@@ -115,20 +115,13 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
-    from convolve.files import check_replaceable
-    from convolve.marks import has_mark
-    from convolve.setup.data_report import check_page, data_report
+    from convolve.setup.data_report import data_report
     from convolve.setup.prepare import open_for_task
     from convolve.setup.preview import preview
     from convolve.tasks.registry import build_options, find_task
     from convolve.training.recipe import Recipe
 
-    if options.report:
-        check_page(options.report)
-    elif options.language and not options.label_errors:
-        raise OptionError("language is that of the page; add --report, or omit --language.")
-    if options.sheet:
-        check_replaceable(options.sheet, has_mark, "contact sheet that convolve wrote")
+    _check_output(options)
     judged = None
     if options.label_errors:
         if options.task_options:
@@ -216,6 +209,20 @@ def _outputs(result: Examined) -> Iterator[RenderableType]:
         from convolve.verbs.data import label_errors
 
         yield from label_errors.render(result.label_errors)
+
+
+def _check_output(options: Data) -> None:
+    """Raise `ConvolveError` where the page or the contact sheet cannot be written, or there is no page."""
+    from convolve.files import check_replaceable
+    from convolve.marks import has_mark
+    from convolve.setup.data_report import check_page
+
+    if options.report:
+        check_page(options.report)
+    elif options.language and not options.label_errors:
+        raise OptionError("language is that of the page; add --report, or omit --language.")
+    if options.sheet:
+        check_replaceable(options.sheet, has_mark, "contact sheet that convolve wrote")
 
 
 def _judge_labels(options: Data, listener: Listener) -> JudgedLabels:

@@ -58,8 +58,8 @@ class JudgedLabels:
 def judge_labels(
     folder: Path, folds: int, listener: Listener, table: Path | None = None, language: Language = "en"
 ) -> JudgedLabels:
-    """Find likely label errors in the data of a run or of a folder of folds, and write the page in a ``language`` into the
-    folder, and a ``table`` of them if one is wanted.
+    """Find likely label errors in the data of a run or of a folder of folds, and write the page in a ``language`` into
+    the folder, and a ``table`` of them if one is wanted.
 
     A single run's recipe is first trained in ``folds`` folds, which stay in its folder; with 1, only the images that
     the run has not learned from are judged. Raises `ConvolveError`.
