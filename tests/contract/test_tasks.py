@@ -248,7 +248,8 @@ def test_its_report_in_korean_has_no_english_but_names(preparation: Preparation)
     report = run_report(Run(Path("run"), prepared.recipe, manifest), curves, evaluation, *parts)
     root = Path(found.root)
     files = [path.name for path in root.parent.rglob("*") if path.is_file()]
-    names = (found.root, root.name, *files, "JPEGImages", "Annotations", found.layout, *preparation.findings.classes)
+    splits = ("train)", "validation)", "test)")
+    names = (found.root, root.name, *splits, *files, "JPEGImages", "Annotations", found.layout, *preparation.findings.classes)
     html = render(report, "ko")
     assert english_texts(html, (prepared.recipe.network or "", *names)) == []
     assert "혼동 행렬" in html or task.info.name == "landmarks"

@@ -23,7 +23,7 @@ _FIELD = {
     "YOLO",
 }
 _PEOPLE = {"Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
-_PROGRAMS = {"convolve", "LabelMe", "ImageNet", "PyTorch", "NumPy", "PNG", "GiB"}
+_PROGRAMS = {"Pascal", "YOLO", "convolve", "LabelMe", "ImageNet", "PyTorch", "NumPy", "PNG", "GiB"}
 _OPTIONS = {"fit", "crop", "letterbox", "tiles", "group-by", "json", "task", "classify", "segment"}
 _TECHNICAL = _FIELD | _PEOPLE | _PROGRAMS | _OPTIONS
 _ATTRIBUTES = ("alt", "title", "aria-label")
