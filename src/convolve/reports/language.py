@@ -27,7 +27,7 @@ _NUMBER = r"[-−]?\d+(?:[,\u00a0]\d{3}(?!\d))*(?:\.\d+)?(?:e[-−]?\d+)?"
 _VALUE = re.compile(rf"{_CELL}(?: = {_NUMBER})?|{_NUMBER}")
 _PLACEHOLDER = re.compile(r"(#|\{)(\d?)\}?")
 _SEPARATORS = tuple(
-    map(re.compile, (r"((?<=[.!])\s+(?=[^\W\d_]))", r"(\.$)", r"(: )", r"(; )", r"( \((?=\w)|\)$)", r"(, )"))
+    map(re.compile, (r"((?<=[.!])\s+(?=[^\W\d_]))", r"(\.$)", r"(: )", r"(; )", r"(, )", r"( \((?=\w)|\)$)"))
 )
 """What parts sentences, and clauses within them, the wider parts first."""
 _SYMBOLS = re.compile(r"\b(?:max|min|exp|log|tanh|relu|rms|IoU|p_obj|arccos)\b|[\d#]+x[\dxspf#]+")
