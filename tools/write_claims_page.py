@@ -36,7 +36,8 @@ What would support it and what would refute it was written down before the exper
 measured with several seeds, and where the whole 95 % confidence interval of its mean (Student's t) is at or above
 one bound, the claim is supported; below the other, refuted; else undecided. A refuted claim is refuted at this
 size, on these data, with these networks: small ones, so that two cores can train them. An undecided one has an
-effect that is too small for so few seeds.
+effect that is too small for so few seeds. [A chapter](book/en/claims.md) calculates a verdict by hand, and says how to
+write a claim of your own.
 
 Nine experiments were changed after a first run and repeated, with the same bounds: their networks had been given
 different learning rates, or too few epochs to learn (`all_filter_sizes`, `augmentation`, `batch_norm_overfitting`,
@@ -53,7 +54,7 @@ _KOREAN_HEAD = """# 강의의 주장을 실험으로
 주장을 지지하고 무엇이 반박하는지를 실험 전에 적어 두었습니다. 여러 시드로 효과를 재어, 평균의 95 % 신뢰
 구간(스튜던트 t) 전체가 한 경계 이상이면 지지된 것이고, 다른 경계보다 낮으면 반박된 것이며, 그 밖에는 결정되지 않은
 것입니다. 반박된 주장은 이 크기, 이 데이터, 이 신경망에서 반박된 것입니다. 두 코어로 학습할 수 있도록 작은 신경망을
-썼습니다.
+썼습니다. [주장 장](book/ko/claims.md)은 판정을 손으로 계산하고, 나의 주장을 쓰는 방법을 알려 줍니다.
 
 실험 아홉 개는 한 번 실행한 뒤 경계는 그대로 두고 고쳐서 다시 실행했습니다. 비교하는 신경망의 학습률이 서로 달랐거나, 학습하기에
 에폭이 너무 적었습니다(`all_filter_sizes`, `augmentation`, `batch_norm_overfitting`, `dropout`, `gap_overfitting`,

@@ -38,6 +38,7 @@ def data(
     fix: str | Path | None = None,
     sheet: str | Path | None = None,
     report: str | Path | None = None,
+    language: Literal["en", "ko"] | None = None,
     network: str = "resnet18",
     size: int | None = None,
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
@@ -64,6 +65,7 @@ def data(
             images are left out, and missing splits are drawn.
         sheet: Write a PNG of what a network will see, after augmentation.
         report: Write a page (.html) with all that was found, duplicates side by side, and the contact sheet.
+        language: Language of the page: en or ko (default: en).
         network: Network whose training the contact sheet shows.
         size: Height and width of its input in pixels; by default as in training.
         fit: How an image is fitted to the input: crop, letterbox, stretch or, for segmentation, tiles; by default
@@ -216,6 +218,7 @@ def train(
     minutes: float | None = None,
     tensorboard: bool = False,
     validate_only: bool = False,
+    language: Literal["en", "ko"] = "en",
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
@@ -328,6 +331,7 @@ def train(
         tensorboard: Also write the metrics for TensorBoard, into the run's folder.
         validate_only: Measure the ended run on the validation split, and leave the test split to `convolve
             evaluate`.
+        language: Language of the report: en or ko.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
             trained.
@@ -380,6 +384,7 @@ def evaluate(
     *,
     split: Literal["train", "validation", "test", "all"] | None = None,
     report: str | Path | None = None,
+    language: Literal["en", "ko"] = "en",
     translate: int | None = None,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
@@ -395,6 +400,7 @@ def evaluate(
             has none of its own.
         split: Split to evaluate on; by default the run's test split, and all of other data.
         report: File of the report; by default `evaluation.html` in the run's folder.
+        language: Language of the report: en or ko.
         translate: Also measure a classifier on images that are shifted by 1 to so many pixels of its input, left,
             right, up and down, filled as in augmentation.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -538,6 +544,7 @@ def explain(
         ]
     ] = (),
     out: str | Path | None = None,
+    language: Literal["en", "ko"] = "en",
     boxes: str | Path | None = None,
     sanity: bool = False,
     faithfulness: bool = False,
@@ -564,6 +571,7 @@ def explain(
         show: Views inside the network; each is an image file in the folder.
         out: Folder for the heatmaps, `attributions.npz` and `explanations.html`; by default `explanations` in the
             run's folder.
+        language: Language of the page: en or ko.
         boxes: Folder of Pascal VOC XML files with the images' names: measure by their boxes how well heatmaps find
             the object.
         sanity: Randomize the network from the head down: a method whose maps stay the same shows the image, not the

@@ -22,14 +22,21 @@ from convolve.choices import Fit
 from convolve.datasets.batches import Batches, BatchOptions
 from convolve.errors import DataError
 from convolve.options import descriptions, fields
-from convolve.setup.prepare import Prepared, evaluation_batches, prepare
+from convolve.reports.page import render
+from convolve.reports.report import Epoch
+from convolve.reports.report import Training as Curves
+from convolve.setup.prepare import Preparation, Prepared, evaluation_batches, prepare
+from convolve.setup.run_manifest import describe_preparation
+from convolve.setup.run_report import run_report
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.targets import BoxTensors, PointTensors
 from convolve.tasks import registry
 from convolve.tasks.registry import find_task, task_infos
 from convolve.tasks.task import EvaluationData, Task
 from convolve.training.recipe import Recipe
+from convolve.training.run import Run
 from convolve.values import Batch
+from tests.reports.korean import english_texts
 from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
@@ -71,7 +78,7 @@ def _registered() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case.task}-{case.data}-{case.network}")
-def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Preparation:
     """A training of each task that is about to begin, its network no longer as it was initialized."""
     case, root = request.param, tmp_path_factory.mktemp("data")
     if case.data == "folders":
@@ -84,13 +91,19 @@ def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None
     recipe = Recipe(str(data), task=case.task, network=case.network, size=32, batch=4, fit=fit)
-    found = prepare(recipe, RuntimeOptions("cpu", "fp32", 1)).prepared
+    found = prepare(recipe, RuntimeOptions("cpu", "fp32", 1))
+    network = found.prepared.task.network
     with torch.no_grad():
         random = torch.Generator().manual_seed(1)
-        for parameter in found.task.network.parameters():
+        for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=random))
-    found.task.network.eval()
+    network.eval()
     return found
+
+
+@pytest.fixture(scope="module")
+def prepared(preparation: Preparation) -> Prepared:
+    return preparation.prepared
 
 
 def batches(prepared: Prepared, size: int) -> list[Batch]:
@@ -221,6 +234,25 @@ def test_metrics_have_titles(prepared: Prepared) -> None:
     assert set(labels) <= set(expected)
     assert labels[0] == titles[task.monitored].casefold()
     assert sections
+
+
+def test_its_report_in_korean_has_no_english_but_names(preparation: Preparation) -> None:
+    prepared, found = preparation.prepared, preparation.prepared.dataset
+    if prepared.task.info.name == MeanColor.info.name:
+        pytest.skip("the catalog has the package's own tasks")
+    task = prepared.task.calibrate(evaluation_data(prepared, "validation"))
+    evaluation = task.evaluate(evaluation_data(prepared, "test"))
+    parts = task.report(evaluation, found, prepared.preprocessing, prepared.runtime)
+    manifest = describe_preparation(preparation)
+    curves = Curves((Epoch(1, 2.0, 2.1, 0.5, 0.1),), task.info.metric_titles[task.monitored], 1)
+    report = run_report(Run(Path("run"), prepared.recipe, manifest), curves, evaluation, *parts)
+    root = Path(found.root)
+    files = [path.name for path in root.parent.rglob("*") if path.is_file()]
+    splits = ("train)", "validation)", "test)")
+    names = (found.root, root.name, *splits, *files, "JPEGImages", "Annotations", found.layout, *preparation.findings.classes)
+    html = render(report, "ko")
+    assert english_texts(html, (prepared.recipe.network or "", *names)) == []
+    assert "혼동 행렬" in html or task.info.name == "landmarks"
 
 
 def test_data_in_another_order_of_classes_conforms(prepared: Prepared) -> None:

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 import convolve
-from convolve.errors import DataError
+from convolve.errors import DataError, OptionError
 from convolve.fonts import FAMILY
 from tests.browser import OpenPage
 from tests.datasets.synthetic import random_image
+from tests.reports.korean import english_texts
 from tests.tasks.segment.small import folder
 
 if TYPE_CHECKING:
@@ -145,3 +146,13 @@ def test_masks_have_a_page_too(open_page: OpenPage, tmp_path: Path) -> None:
 def test_a_page_is_called_html(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"labels\.csv must be called \.html"):
         convolve.data("digits", report=tmp_path / "labels.csv", progress=False)
+
+
+def test_the_korean_page_has_no_english_but_names(tmp_path: Path) -> None:
+    data, written = folder(tmp_path / "data", 14), tmp_path / "page.html"
+    convolve.data(data, report=written, language="ko", progress=False)
+    html = written.read_text(encoding="utf-8")
+    assert english_texts(html, (str(data), "data", "masks", "bright disc", "dark disc", "ground")) == []
+    assert "<h2>신경망이 보는 것</h2>" in html
+    with pytest.raises(OptionError, match="language is that of the page; add --report"):
+        convolve.data(data, language="ko", progress=False)

@@ -20,6 +20,7 @@ from convolve.reports.heatmaps import heatmap_uri, region_uri
 from convolve.reports.image_card import ImageTile
 from convolve.reports.thumbnails import thumbnail
 from tests.browser import OpenPage
+from tests.reports.korean import english_texts
 from tests.reports.test_page import Page
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ def page() -> Explanations:
     return Explanations(
         "title", "subtitle", (64, 96), images, methods, ("what it means",), ("d.jpg is empty",), "footer"
     )
+
+
+def test_the_korean_page_has_no_english_but_names(page: Explanations) -> None:
+    html = render_explanations(page, "ko")
+    ours = ("title", "subtitle", "what it means", "What it means", "d.jpg is empty", "footer", "Beware", "input")
+    assert english_texts(html, (*ours, *METHODS, "the network's", " for ", "dog", ".jpg")) == []
+    assert '<option translate="no">dog</option>' in html
+    assert 'data-text="이미지 #/#장"' in html
 
 
 def test_the_page_is_complete(page: Explanations) -> None:

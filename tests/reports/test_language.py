@@ -14,11 +14,16 @@ import convolve
 from convolve.from_scratch.filters import apply_all
 from convolve.from_scratch.traces.examples import EXAMPLES
 from convolve.from_scratch.traces.trace import Trace
+from convolve.reports import language
 from convolve.reports.assets import asset
-from convolve.reports.language import catalog, missing_clauses, translate
+from convolve.reports.language import CATALOGS, catalog, missing_clauses, translate, translate_page
+from convolve.reports.page import render
 from convolve.reports.traces import render_images, render_trace
+from convolve.untrusted.documents import parse_toml
 from convolve.verbs.scratch import WorkedCalculation
 from convolve.verbs.scratch.operations import OPERATIONS
+from tests.reports.korean import english_texts
+from tests.reports.sample import report
 
 KOREAN = catalog("ko")
 BOXES = "0 0 4 4 0.9; 1 1 5 5 0.4; 0 0 3 4 0.8; 20 20 24 24 0.7"
@@ -99,6 +104,13 @@ def test_a_translation_has_the_numbers_of_its_sentence() -> None:
         named = {int(n) for n in re.findall(r"#(\d)", translation)}
         assert translation.count("#") == numbers, sentence
         assert not named or numbers == 1 or named <= set(range(1, numbers + 1)), sentence
+        assert len(re.findall(r"\{\d?\}", translation)) == sentence.count("{}"), sentence
+
+
+def test_no_sentence_has_two_translations() -> None:
+    folder = Path(language.__file__).parent
+    keys = [set(parse_toml((folder / name).read_text(encoding="utf-8"))) for name in CATALOGS["ko"]]
+    assert sum(map(len, keys)) == len(KOREAN)
 
 
 def test_a_sentence_is_translated_whole_or_clause_by_clause_and_a_formula_is_not() -> None:
@@ -112,6 +124,40 @@ def test_a_sentence_is_translated_whole_or_clause_by_clause_and_a_formula_is_not
     assert translate("an unknown sentence: the output y", "ko") == "an unknown sentence: 출력 y"
     assert missing_clauses("an unknown sentence of 3: the output y", "ko") == ["an unknown sentence of #"]
     assert translate("Forward: the output y", "en") == "Forward: the output y"
+
+
+def test_numbers_and_names_of_a_sentence_stay_in_their_order_or_the_given_one() -> None:
+    interval = "95\u00a0% interval 86.2 to 96.9, 1\u00a0797 images"
+    assert translate(interval, "ko") == "95% 구간 86.2~96.9, 이미지 1\u00a0797장"
+    assert translate("12 of 30 images.", "ko") == "이미지 12/30장."
+    assert translate("IoU 0.15, disc taken for square", "ko") == "IoU 0.15, disc 대신 square(으)로 예측"
+    assert translate("Accuracy", "ko") == "정확도"
+    assert translate("Such a sentence is unknown. Click a heading to sort.", "ko") == (
+        "Such a sentence is unknown. 제목을 누르면 정렬합니다."
+    )
+
+
+def test_a_page_is_translated_but_for_names_scripts_and_markup() -> None:
+    english = (
+        '<html lang="en"><h2 title="Recall"> Recall\n</h2>',
+        '<b translate="no" title="Recall">Recall <b>Recall</b> Recall</b><img translate="no" alt="Recall">Recall<br>',
+        '&lt;Recall<p data-text="# images">1 &amp; 2</p><script>Recall</script><style>Recall</style></html>',
+    )
+    korean = (
+        '<html lang="ko"><h2 title="재현율"> 재현율\n</h2>',
+        '<b translate="no" title="Recall">Recall <b>Recall</b> Recall</b><img translate="no" alt="Recall">재현율<br>',
+        '&lt;Recall<p data-text="이미지 #장">1 &amp; 2</p><script>Recall</script><style>Recall</style></html>',
+    )
+    page = "".join(english)
+    assert translate_page(page, "ko") == "".join(korean)
+    assert translate_page(page, "en") == page
+
+
+def test_a_class_that_is_called_like_a_word_of_the_page_keeps_its_name() -> None:
+    names = ("training", "recall", "images", "none", "loss", "epoch", "color", "mean", "yes", "path")
+    html = render(report(names), "ko")
+    assert all(html.count(f">{name}<") >= 3 for name in names)  # row and column of the matrix, row of the table
+    assert english_texts(html, ("digits", "Two images are alike", "fits the memory", "lenet", "Found")) == []
 
 
 def test_a_korean_page_has_no_english_sentence(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from convolve.choices import Language
 from convolve.errors import escape_text
 from convolve.fonts import embedded_font_css
+from convolve.reports.language import translate_page
 
 _HOME = "convolve.reports"
 
@@ -45,12 +47,13 @@ def _printable(value: object) -> object:
     return escape_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def render_page(environment: Environment, template: str, /, **values: Any) -> str:
-    """A page's HTML, with the glyphs of its Hangul embedded: it needs no font of the machine that shows it.
+def render_page(environment: Environment, template: str, language: Language = "en", /, **values: Any) -> str:
+    """A page's HTML in a language, with the glyphs of its Hangul embedded: it needs no font of the machine that shows
+    it.
 
     The page's Content-Security-Policy must allow `style-src 'unsafe-inline'; font-src data:`.
     """
-    html = environment.get_template(template).render(**values)
+    html = translate_page(environment.get_template(template).render(**values), language)
     fonts = embedded_font_css(html)
     return html.replace("</head>", f"<style>{fonts}</style>\n</head>", 1) if fonts else html
 

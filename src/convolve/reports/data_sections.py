@@ -173,7 +173,7 @@ def cleaned_section(cleaned: Cleaned) -> Section:
         FactList("Origin", (Fact("File", str(cleaned.table)), Fact("Splits", cleaned.origin))),
     )
     lost = [f"No image of {', '.join(cleaned.lost_classes)} is left."] if cleaned.lost_classes else []
-    context = {"lists": [each for each in lists if each.facts], "warnings": lost, "rules": RULES}
+    context = {"lists": [each for each in lists if each.facts], "warnings": lost, "rules": RULES, "literal": False}
     return Section("cleaned", "Cleaned table", (_HOME, "cleaned.html.j2"), context)
 
 

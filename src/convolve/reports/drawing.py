@@ -41,6 +41,8 @@ _LOOK: dict[Any, Any] = {
     "svg.hashsalt": "convolve",
 }
 _drawing = threading.RLock()
+UNTRANSLATED = "name"
+"""The `gid` of a text that is the same in every language, such as the name of a class."""
 
 
 @contextmanager
@@ -77,6 +79,7 @@ def as_svg(figure: Figure, name: str) -> str:
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", written.getvalue(), flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg))
+    svg = svg.replace(f'<g id="{UNTRANSLATED}"', '<g translate="no"')
     svg = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     return use_css_variables(svg[svg.index("<svg") :])
 

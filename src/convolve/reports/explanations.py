@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
+from convolve.choices import Language
 from convolve.files import write_bytes
 from convolve.reports.assets import asset, environment, render_page, script_digest
 from convolve.reports.heatmaps import ramp_uri
@@ -89,13 +90,13 @@ class Explanations:
     footer: str
 
 
-def write_explanations(path: Path, explanations: Explanations) -> None:
+def write_explanations(path: Path, explanations: Explanations, language: Language = "en") -> None:
     """Write the page under a temporary name and rename it. Raises `ConvolveError` when it cannot be written."""
-    write_bytes(path, render_explanations(explanations).encode("utf-8", "replace"))
+    write_bytes(path, render_explanations(explanations, language).encode("utf-8", "replace"))
 
 
-def render_explanations(explanations: Explanations) -> str:
-    """The page's HTML. Its script filters and fades; without it everything is visible."""
+def render_explanations(explanations: Explanations, language: Language = "en") -> str:
+    """The page's HTML, in a language. Its script filters and fades; without it everything is visible."""
     script = asset("explanations.js")
     totals = np.cumsum([image.size for image in explanations.images])
     images = explanations.images[: int(np.searchsorted(totals, MAX_BYTES, side="right"))]
@@ -103,6 +104,7 @@ def render_explanations(explanations: Explanations) -> str:
     return render_page(
         _environment(),
         "explanations.html.j2",
+        language,
         page=explanations,
         images=images,
         predictions=sorted({image.prediction for image in images}),

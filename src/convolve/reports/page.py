@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
+from convolve.choices import Language
 from convolve.files import write_bytes
 from convolve.reports.assets import asset, environment, render_page, script_digest
 from convolve.reports.report import Report, Template, percent, sentence_case, thousands
@@ -15,13 +16,13 @@ from convolve.reports.report import Report, Template, percent, sentence_case, th
 _HOME = "convolve.reports"
 
 
-def write_report(path: Path, report: Report) -> None:
+def write_report(path: Path, report: Report, language: Language = "en") -> None:
     """Write the page as UTF-8 beside ``path`` and rename it. Raises `ConvolveError` when it cannot be written."""
-    write_bytes(path, render(report).encode("utf-8", "replace"))
+    write_bytes(path, render(report, language).encode("utf-8", "replace"))
 
 
-def render(report: Report) -> str:
-    """The page's HTML.
+def render(report: Report, language: Language = "en") -> str:
+    """The page's HTML, in a language.
 
     Each package that a section's template comes from may bring a `report.css` and a `report.js`. The scripts of other
     packages run before this package's own, so that they hear its first `cellselect`.
@@ -32,6 +33,7 @@ def render(report: Report) -> str:
     return render_page(
         page_environment(),
         "report.html.j2",
+        language,
         report=report,
         bodies={section.anchor: render_part(section.template, **section.context) for section in report.sections},
         style=Markup(style),  # noqa: S704 - the packages' own files

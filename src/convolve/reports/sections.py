@@ -110,9 +110,8 @@ def class_section(names: Sequence[str], counts: Indices, unit: str, columns: Seq
         "unit": unit,
         "counts": counts.tolist(),
         "columns": columns,
-        "smallest": ""
-        if least >= _FEW
-        else f"{names[counts.tolist().index(least)]} has only {format_count(least, unit)}",
+        "smallest": "" if least >= _FEW else names[counts.tolist().index(least)],
+        "smallest_count": format_count(least, unit),
         "change": percent(1 / max(least, 1)),
     }
     return Section("classes", "Per-class metrics", (_HOME, "classes.html.j2"), context)
@@ -128,9 +127,14 @@ def training_section(training: Training) -> Section:
     return Section("training", "Training", (_HOME, "training.html.j2"), context)
 
 
-def fact_section(anchor: str, title: str, lists: Sequence[FactList], warnings: Sequence[str] = ()) -> Section:
-    """Lists of facts, below ``warnings`` such as the doctor's."""
-    return Section(anchor, title, (_HOME, "facts.html.j2"), {"lists": lists, "warnings": warnings})
+def fact_section(
+    anchor: str, title: str, lists: Sequence[FactList], warnings: Sequence[str] = (), literal: bool = False
+) -> Section:
+    """Lists of facts, below ``warnings`` such as the doctor's. ``literal`` values, such as those of options, are the
+    same in every language.
+    """
+    context = {"lists": lists, "warnings": warnings, "literal": literal}
+    return Section(anchor, title, (_HOME, "facts.html.j2"), context)
 
 
 def _check(fits: bool, names: Sequence[str]) -> None:

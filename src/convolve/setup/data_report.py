@@ -20,7 +20,6 @@ from convolve.reports.data_sections import (
     left_out_section,
     warning_section,
 )
-from convolve.reports.page import write_report
 from convolve.reports.report import Report, Section
 from convolve.values import Dataset
 
@@ -32,13 +31,8 @@ def check_page(path: Path) -> None:
     check_replaceable(path, is_page, "page that convolve wrote")
 
 
-def write_data_report(
-    path: Path, dataset: Dataset, survey: Survey, findings: Findings, more: Sequence[Section]
-) -> None:
-    """Write the page of a dataset: warnings, classes, images, duplicates, what is left out, and ``more`` sections.
-
-    Raises `ConvolveError` when it cannot be written.
-    """
+def data_report(dataset: Dataset, survey: Survey, findings: Findings, more: Sequence[Section]) -> Report:
+    """The report of a dataset: warnings, classes, images, duplicates, what is left out, and ``more`` sections."""
     found = findings.exact.groups or findings.near.groups
     sections = (
         *((warning_section(findings),) if findings.warnings else ()),
@@ -48,11 +42,10 @@ def write_data_report(
         *((left_out_section(dataset.notes, findings),) if dataset.notes or findings.unreadable else ()),
         *more,
     )
-    report = Report(
+    return Report(
         title=Path(dataset.root).name or dataset.root,
         subtitle=f"{dataset.root}: {dataset.layout} ({dataset.reason})",
         headlines=headlines(findings),
         sections=sections,
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
-    write_report(path, report)

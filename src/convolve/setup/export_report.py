@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from convolve import __version__
 from convolve.exports.card import ExportCard
-from convolve.reports.page import write_report
 from convolve.reports.report import Headline, Report, Section, fact_lists
 from convolve.reports.sections import fact_section
 from convolve.setup.exported import Export
@@ -16,19 +14,19 @@ from convolve.setup.run_report import measured_on
 from convolve.tasks.task import Evaluation
 
 
-def write_export_report(
-    path: Path, export: Export, evaluation: Evaluation, headlines: Sequence[Headline], sections: Sequence[Section]
-) -> None:
-    """Write the page of one evaluation of an export. Raises `ConvolveError` when it cannot be written."""
+def export_report(
+    export: Export, evaluation: Evaluation, headlines: Sequence[Headline], sections: Sequence[Section]
+) -> Report:
+    """The report of one evaluation of an export."""
     card = export.card
-    report = Report(
+    facts = fact_section("export", "Export", fact_lists(_facts(card, export)), card.notes, literal=True)
+    return Report(
         title=f"{card.network} as an export",
         subtitle=measured_on(evaluation, len(card.classes)),
         headlines=tuple(headlines),
-        sections=(*sections, fact_section("export", "Export", fact_lists(_facts(card, export)), card.notes)),
+        sections=(*sections, facts),
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
-    write_report(path, report)
 
 
 def _facts(card: ExportCard, export: Export) -> Mapping[str, object]:

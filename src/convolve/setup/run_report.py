@@ -11,7 +11,6 @@ from convolve import __version__
 from convolve.errors import RunError
 from convolve.options import to_sections
 from convolve.progress import Listener, Message
-from convolve.reports.page import write_report
 from convolve.reports.report import Epoch, Headline, Report, Section, Training, fact_lists, format_count
 from convolve.reports.sections import fact_section, training_section
 from convolve.tasks.registry import find_task
@@ -21,33 +20,31 @@ from convolve.training.run import METRICS, Run, network_label, read_lines
 _FEW = 100
 
 
-def write_run_report(
-    path: Path,
+def run_report(
     run: Run,
     training: Training,
     evaluation: Evaluation,
     headlines: Sequence[Headline],
     sections: Sequence[Section],
-) -> None:
-    """Write the page of one evaluation of a run: the headlines and sections that its task gives, then training, data,
-    recipe and machine. Raises `ConvolveError` when it cannot be written.
+) -> Report:
+    """The report of one evaluation of a run: the headlines and sections that its task gives, then training, data,
+    recipe and machine.
     """
     manifest, recipe = run.manifest, run.recipe
     document = to_sections(recipe) | {manifest.task: dict(recipe.task_options)}
     general = (
         *((training_section(training),) if training.epochs else ()),
         fact_section("data", "Data", fact_lists(manifest.data["summary"]), manifest.data.get("warnings", ())),
-        fact_section("recipe", "Recipe", fact_lists(document, reasons=manifest.reasons)),
-        fact_section("machine", "Machine", fact_lists(manifest.machine)),
+        fact_section("recipe", "Recipe", fact_lists(document, reasons=manifest.reasons), literal=True),
+        fact_section("machine", "Machine", fact_lists(manifest.machine), literal=True),
     )
-    report = Report(
+    return Report(
         title=network_label(run) + (f" on {Path(recipe.data).name or recipe.data}" if recipe.data else ""),
         subtitle=measured_on(evaluation, manifest.data["summary"].get("classes", 0)),
         headlines=tuple(headlines),
         sections=(*sections, *general),
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
-    write_report(path, report)
 
 
 def measured_on(evaluation: Evaluation, classes: int) -> str:

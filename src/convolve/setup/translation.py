@@ -59,7 +59,10 @@ class Translation:
     def facts(self) -> dict[str, object]:
         """What a report says: a list of facts for each distance."""
         rows = {f"{pixels} pixels": self.row(pixels) for pixels in range(1, self.pixels + 1)}
-        plain = {name: {key: f"{value:.1%}" for key, value in row.items()} for name, row in rows.items()}
+        plain = {
+            name: {key if key == "mean" else f"moved {key}": f"{value:.1%}" for key, value in row.items()}
+            for name, row in rows.items()
+        }
         return {"metric": self.metric, "unshifted": f"{self.unshifted:.1%}", "mean": f"{self.mean:.1%}", **plain}
 
     def to_console(self) -> Iterator[RenderableType]:

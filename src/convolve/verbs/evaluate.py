@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from convolve.choices import Language
 from convolve.command import Command
 from convolve.errors import OptionError
 from convolve.options import Flat, PathLike
@@ -37,6 +38,8 @@ class Evaluate:
     """Split to evaluate on; by default the run's test split, and all of other data."""
     report: Path | None = None
     """File of the report; by default `evaluation.html` in the run's folder."""
+    language: Language = "en"
+    """Language of the report: en or ko."""
     translate: int | None = None
     """Also measure a classifier on images that are shifted by 1 to so many pixels of its input, left, right, up and
     down, filled as in augmentation."""
@@ -80,10 +83,11 @@ def run(options: Evaluate, listener: Listener) -> Evaluated:
 
 
 def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
+    from convolve.reports.page import write_report
     from convolve.reports.report import fact_lists
     from convolve.reports.sections import fact_section
     from convolve.setup.restore import open_evaluation_data, restore_task
-    from convolve.setup.run_report import read_training, write_run_report
+    from convolve.setup.run_report import read_training, run_report
     from convolve.training.run import open_run
 
     trained = open_run(options.run)
@@ -106,12 +110,13 @@ def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluate
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     if translation:
         sections = (*sections, fact_section("translation", "Shifted images", fact_lists(translation.facts())))
-    write_run_report(path, trained, training, evaluation, headlines, sections)
+    write_report(path, run_report(trained, training, evaluation, headlines, sections), options.language)
     return Evaluated(evaluation, options.report or path, headlines, sections, translation)
 
 
 def _evaluate_export(options: Evaluate, path: Path, listener: Listener) -> Evaluated:
-    from convolve.setup.export_report import write_export_report
+    from convolve.reports.page import write_report
+    from convolve.setup.export_report import export_report
     from convolve.setup.exported import evaluate_export, has_learned, open_export, select_split
 
     if options.translate is not None:
@@ -127,7 +132,7 @@ def _evaluate_export(options: Evaluate, path: Path, listener: Listener) -> Evalu
         )
     evaluation = evaluate_export(export, dataset, split, indices, listener)
     headlines, sections = export.task.report(evaluation, dataset)
-    write_export_report(path, export, evaluation, headlines, sections)
+    write_report(path, export_report(export, evaluation, headlines, sections), options.language)
     return Evaluated(evaluation, options.report or path, headlines, sections)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from convolve.choices import NETWORK_FILES
+from convolve.choices import NETWORK_FILES, Language
 from convolve.command import Command
 from convolve.errors import Interrupted, OptionError, RunError
 from convolve.files import shell_quote
@@ -58,6 +58,8 @@ class Train:
     """Also write the metrics for TensorBoard, into the run's folder."""
     validate_only: bool = False
     """Measure the ended run on the validation split, and leave the test split to `convolve evaluate`."""
+    language: Language = "en"
+    """Language of the report: en or ko."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 
 
@@ -216,7 +218,7 @@ def _train(
     with lock(run.folder):
         correction = EstimateCorrection(listener, plan.epochs, plan.seconds_per_epoch, time.monotonic())
         events = _events(run.folder, prepared, options, listener, correction)
-        return _fit(run, prepared, training, events, listener, options.validate_only)
+        return _fit(run, prepared, training, events, options, listener)
 
 
 def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
@@ -242,11 +244,11 @@ def _resume(folder: Path, options: Train, listener: Listener) -> Trained:
         listener(Message(str(plan)))
         correction = EstimateCorrection(listener, plan.epochs, plan.seconds_per_epoch, since=None)
         events = _events(run.folder, prepared, options, listener, correction)
-        return _fit(run, prepared, training, events, listener, options.validate_only)
+        return _fit(run, prepared, training, events, options, listener)
 
 
 def _fit(
-    run: Run, prepared: Prepared, training: Training, events: Events, listener: Listener, validate_only: bool
+    run: Run, prepared: Prepared, training: Training, events: Events, options: Train, listener: Listener
 ) -> Trained:
     """Train, take the best epoch, calibrate, use the test split once unless only to validate, and write the report."""
     from convolve.datasets.changes import FileStamps
@@ -259,8 +261,9 @@ def _fit(
     watch = DataWatch(listener, FileStamps(prepared.dataset).changed)
     files = RunFiles(run.folder, listener=listener)
     state = fit(training, files, replace(events, epoch=(*events.epoch, watch)))
+    from convolve.reports.page import write_report
     from convolve.setup.restore import has_own_data  # which nothing needs before
-    from convolve.setup.run_report import read_training, write_run_report
+    from convolve.setup.run_report import read_training, run_report
 
     if gap := find_gap(training):
         listener(Message(gap))
@@ -270,13 +273,14 @@ def _fit(
     prepared.task.finish_training(_evaluation_data(prepared, "train"), listener)
     save_weights(run.weights, prepared.task.network)
     calibrated = prepared.task.calibrate(_evaluation_data(prepared, "validation"))
-    split = "test" if len(prepared.splits.test) and not validate_only else "validation"
+    split = "test" if len(prepared.splits.test) and not options.validate_only else "validation"
     evaluation = calibrated.evaluate(_evaluation_data(prepared, split))
     results = {"epoch": state.best_epoch, "ended": state.ended, evaluation.split: evaluation.as_json()}
     run = replace(run, manifest=replace(run.manifest, state=calibrated.state(), results=results))
     headlines, sections = calibrated.report(evaluation, prepared.dataset, prepared.preprocessing, prepared.runtime)
     page = run.folder / "report.html"
-    write_run_report(page, run, read_training(run, listener), evaluation, headlines, sections)
+    report = run_report(run, read_training(run, listener), evaluation, headlines, sections)
+    write_report(page, report, options.language)
     write_manifest(run)
     return Trained(run.folder, run.manifest.task, evaluation, state.best_epoch or 0, page, headlines, sections)
 

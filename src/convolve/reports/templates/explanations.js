@@ -5,6 +5,7 @@
   const cards = all(".card");
   const grid = document.querySelector(".cards");
   const columns = Number(grid.style.getPropertyValue("--columns"));
+  const output = tools.querySelector("output");
   const slider = tools.elements.opacity;
   let before = slider.value;
 
@@ -25,7 +26,8 @@
     }
     document.body.classList.toggle("boxless", tools.elements.boxes ? !tools.elements.boxes.checked : false);
     const count = cards.filter((card) => !card.hidden).length;
-    tools.querySelector("output").textContent = `${count} of ${cards.length} images`;
+    const counts = [count, cards.length];
+    output.textContent = output.dataset.text.replace(/#/g, () => counts.shift());
     document.querySelector(".none").hidden = count > 0;
   };
 

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const all = (query, root = document) => [...root.querySelectorAll(query)];
+  const fill = (text, ...values) => text.replace(/#/g, () => values.shift());
 
   // The confusion matrix: arrow keys walk through its cells, and a chosen cell is announced as `cellselect`.
   const confusion = (section) => {
@@ -15,8 +16,8 @@
       const [truth, predicted] = names.map((name) => name.textContent.trim());
       const count = Number(button.dataset.count ?? button.textContent);
       const number = String(count).replace(/\B(?=(\d{3})+$)/g, "\u00a0");
-      const unit = count === 1 ? readout.dataset.unit.replace(/s$/, "") : readout.dataset.unit;
-      return `${truth} predicted ${row === column ? "correctly" : `as ${predicted}`}: ${number} ${unit}`;
+      const { text, textOne, textRight, textWrong } = readout.dataset;
+      return `${fill(row === column ? textRight : textWrong, truth, predicted)} ${fill(count === 1 ? textOne : text, number)}`;
     };
 
     const select = (button, focus) => {

@@ -11,7 +11,7 @@ from convolve.datasets.class_colors import class_color
 from convolve.fonts import plot_label
 from convolve.metrics.precision_recall import PrecisionRecall
 from convolve.reports.colors import INK, MUTED, RIGHT, WRONG
-from convolve.reports.drawing import style, use_log_scale
+from convolve.reports.drawing import UNTRANSLATED, style, use_log_scale
 from convolve.values import Floats
 
 MOST_CURVES = 12
@@ -34,7 +34,8 @@ def precision_recall_figure(curves: Sequence[tuple[str, int, PrecisionRecall, fl
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
         axes.grid(visible=True)
         if curves:
-            figure.legend(loc="outside right upper")
+            for name in figure.legend(loc="outside right upper").get_texts():
+                name.set_gid(UNTRANSLATED)
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from convolve.choices import Fit
+from convolve.choices import Fit, Language
 from convolve.command import Command
 from convolve.datasets.reading import ReadingOptions
 from convolve.errors import OptionError
@@ -47,6 +47,8 @@ class Data:
     """Write a PNG of what a network will see, after augmentation."""
     report: Path | None = None
     """Write a page (.html) with all that was found, duplicates side by side, and the contact sheet."""
+    language: Language | None = None
+    """Language of the page: en or ko (default: en)."""
     network: str = "resnet18"
     """Network whose training the contact sheet shows."""
     size: int | None = None
@@ -113,18 +115,13 @@ def run(options: Data, listener: Listener) -> Examined:
     from convolve.datasets.cleaning import check_table, clean
     from convolve.datasets.doctor import diagnose, fingerprint
     from convolve.datasets.survey import survey
-    from convolve.files import check_replaceable
-    from convolve.marks import has_mark
-    from convolve.setup.data_report import check_page, write_data_report
+    from convolve.setup.data_report import data_report
     from convolve.setup.prepare import open_for_task
     from convolve.setup.preview import preview
     from convolve.tasks.registry import build_options, find_task
     from convolve.training.recipe import Recipe
 
-    if options.report:
-        check_page(options.report)
-    if options.sheet:
-        check_replaceable(options.sheet, has_mark, "contact sheet that convolve wrote")
+    _check_output(options)
     judged = None
     if options.label_errors:
         if options.task_options:
@@ -155,6 +152,7 @@ def run(options: Data, listener: Listener) -> Examined:
     if options.sheet or options.report:
         from convolve.files import link_target
         from convolve.reports.data_sections import cleaned_section, sheet_section
+        from convolve.reports.page import write_report
         from convolve.setup.contact_sheet import write_contact_sheet
 
         file = link_target(options.sheet) if options.sheet else None
@@ -162,7 +160,8 @@ def run(options: Data, listener: Listener) -> Examined:
         if options.report:
             of_task = found.sections() if found else ()
             more = (*of_task, *((cleaned_section(cleaned),) if cleaned else ()), sheet_section(sheet))
-            write_data_report(link_target(options.report), dataset, measured, findings, more)
+            report = data_report(dataset, measured, findings, more)
+            write_report(link_target(options.report), report, options.language or "en")
     return replace(examined, task_findings=found)
 
 
@@ -212,12 +211,26 @@ def _outputs(result: Examined) -> Iterator[RenderableType]:
         yield from label_errors.render(result.label_errors)
 
 
+def _check_output(options: Data) -> None:
+    """Raise `ConvolveError` where the page or the contact sheet cannot be written, or there is no page."""
+    from convolve.files import check_replaceable
+    from convolve.marks import has_mark
+    from convolve.setup.data_report import check_page
+
+    if options.report:
+        check_page(options.report)
+    elif options.language and not options.label_errors:
+        raise OptionError("language is that of the page; add --report, or omit --language.")
+    if options.sheet:
+        check_replaceable(options.sheet, has_mark, "contact sheet that convolve wrote")
+
+
 def _judge_labels(options: Data, listener: Listener) -> JudgedLabels:
     from convolve.verbs.data.label_errors import judge_labels
 
     if options.reading != ReadingOptions():
         raise OptionError("A run's data is read as its recipe says; give --label-errors without options of reading.")
-    return judge_labels(Path(options.path), options.folds, listener, options.csv)
+    return judge_labels(Path(options.path), options.folds, listener, options.csv, options.language or "en")
 
 
 def _class_table(findings: Findings) -> RenderableType:

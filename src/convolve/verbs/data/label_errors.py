@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convolve.choices import Language
 from convolve.errors import OptionError, RunError
 from convolve.progress import Listener, Message
 from convolve.setup.runtime_options import RuntimeOptions
@@ -54,9 +55,11 @@ class JudgedLabels:
         }
 
 
-def judge_labels(folder: Path, folds: int, listener: Listener, table: Path | None = None) -> JudgedLabels:
-    """Find likely label errors in the data of a run or of a folder of folds, and write the page into the folder, and a
-    ``table`` of them if one is wanted.
+def judge_labels(
+    folder: Path, folds: int, listener: Listener, table: Path | None = None, language: Language = "en"
+) -> JudgedLabels:
+    """Find likely label errors in the data of a run or of a folder of folds, and write the page in a ``language`` into
+    the folder, and a ``table`` of them if one is wanted.
 
     A single run's recipe is first trained in ``folds`` folds, which stay in its folder; with 1, only the images that
     the run has not learned from are judged. Raises `ConvolveError`.
@@ -78,7 +81,7 @@ def judge_labels(folder: Path, folds: int, listener: Listener, table: Path | Non
     found = find_label_errors(held_out.probabilities, held_out.labels)
     errors = tuple(_list_errors(held_out, found))
     judged = JudgedLabels(runs[0].recipe, len(runs), held_out, found, errors, report)
-    _write_page(judged)
+    _write_page(judged, language)
     if table:
         _write_csv(table, errors)
     return judged
@@ -149,7 +152,7 @@ def _write_csv(path: Path, errors: Sequence[LabelError]) -> None:
     write_text(link_target(path), text.getvalue())
 
 
-def _write_page(judged: JudgedLabels) -> None:
+def _write_page(judged: JudgedLabels, language: Language) -> None:
     from convolve import __version__
     from convolve.reports.page import write_report
     from convolve.reports.report import Headline, Report, format_count, percent
@@ -167,7 +170,7 @@ def _write_page(judged: JudgedLabels) -> None:
         sections=sections(judged),
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
-    write_report(judged.report, report)
+    write_report(judged.report, report, language)
 
 
 def _open_runs(folder: Path, folds: int, listener: Listener) -> list[Run]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from convolve.choices import AttributionMethod, View
+from convolve.choices import AttributionMethod, Language, View
 from convolve.command import Command
 from convolve.options import Flat
 from convolve.progress import Listener
@@ -71,6 +71,8 @@ class Explain:
     out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder for the heatmaps, `attributions.npz` and `explanations.html`; by default `explanations` in the run's
     folder."""
+    language: Language = "en"
+    """Language of the page: en or ko."""
     checks: Annotated[Checks, Flat, Parameter(group="How far to trust it")] = field(default_factory=Checks)
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
 

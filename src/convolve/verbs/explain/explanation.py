@@ -65,7 +65,7 @@ def explain(options: Explain, listener: Listener) -> Explanation:
     if all(image.error for image in results):
         raise DataError(f"No image can be read; the first: {results[0].error}")
     measured = meter.results()
-    arrays, page = output.write_arrays(), output.write_page(measured)
+    arrays, page = output.write_arrays(), output.write_page(measured, options.language)
     views: dict[str, tuple[str, ...]] = {}
     if options.show and first:
         from convolve.verbs.explain.view_context import view_context

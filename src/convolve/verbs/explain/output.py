@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from convolve import __version__
+from convolve.choices import Language
 from convolve.explainers.explanation_targets import ExplanationTargets
 from convolve.explainers.localization import attribution_box
 from convolve.explainers.methods import METHODS, scale
@@ -141,8 +142,8 @@ class OutputFolder:
             np.savez(file, allow_pickle=False, **arrays)
         return path
 
-    def write_page(self, methods: Sequence[MethodResult]) -> Path:
-        """`explanations.html`."""
+    def write_page(self, methods: Sequence[MethodResult], language: Language) -> Path:
+        """`explanations.html`, in a language."""
         path = self._page
         size, count = self._run.manifest.preprocessing, len(self._page_images)
         page = Explanations(
@@ -155,7 +156,7 @@ class OutputFolder:
             errors=[image.error for image in self.results() if image.error],
             footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
         )
-        write_explanations(path, page)
+        write_explanations(path, page, language)
         return path
 
     def _file_name(self, name: str) -> str:

@@ -11,7 +11,7 @@
     const visible = figures.filter((figure) => !figure.hidden);
     const columns = Math.max(1, ...visible.map((figure) => figure.querySelectorAll(".tile").length));
     gallery.querySelector(".cards").style.setProperty("--columns", columns);
-    gallery.querySelector("h3").textContent = `${detail.sentence}${visible.length ? `, ${visible.length} shown` : ""}`;
+    gallery.querySelector("h3").textContent = `${detail.sentence}${visible.length ? gallery.dataset.text.replace("#", visible.length) : ""}`;
     gallery.querySelector(".none").hidden = visible.length > 0;
     gallery.hidden = false;
     opener = detail.button;
