@@ -249,7 +249,16 @@ def test_its_report_in_korean_has_no_english_but_names(preparation: Preparation)
     root = Path(found.root)
     files = [path.name for path in root.parent.rglob("*") if path.is_file()]
     splits = ("train)", "validation)", "test)")
-    names = (found.root, root.name, *splits, *files, "JPEGImages", "Annotations", found.layout, *preparation.findings.classes)
+    names = (
+        found.root,
+        root.name,
+        *splits,
+        *files,
+        "JPEGImages",
+        "Annotations",
+        found.layout,
+        *preparation.findings.classes,
+    )
     html = render(report, "ko")
     assert english_texts(html, (prepared.recipe.network or "", *names)) == []
     assert "혼동 행렬" in html or task.info.name == "landmarks"
