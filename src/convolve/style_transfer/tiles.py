@@ -79,7 +79,7 @@ class TiledMaps:
 
     def tiles(self, height: int, width: int) -> list[Tile]:
         """The tiles of an image, row after row."""
-        rows, columns = (self._spans(length, axis) for axis, length in enumerate((height, width)))
+        rows, columns = (list(self._spans(length, axis)) for axis, length in enumerate((height, width)))
         return [(row, column) for row in rows for column in columns]
 
     def __call__(self, image: Tensor, tile: Tile) -> dict[str, Tensor]:
@@ -122,7 +122,7 @@ class TiledMaps:
             raise NetworkError(
                 f"The layer {layer} of {self._network.label} gives no map (N, C, H, W); name another one."
             )
-        if all(span.last and span.start == 0 for span in tile):
+        if all(span.last and span.begin == 0 for span in tile):
             return maps[0].float()
         fields = self._fields[self._layers.index(layer)]
         rows, columns = (span.own(int(field.stride)) for span, field in zip(tile, fields, strict=True))
