@@ -811,7 +811,7 @@ def style(
     style: str | Path,
     *,
     out: str | Path | None = None,
-    network: str = "vgg19",
+    network: str | Path | Sequence[str | Path] = ("vgg19",),
     size: int | None = None,
     keep_color: bool = False,
     mask: str | Path | None = None,
@@ -834,9 +834,11 @@ def style(
 
     Args:
         content: Image whose content stays.
-        style: Image whose style it gets.
+        style: Image whose style it gets; of a network of fixed styles its number from 0, or 3,12 for a mixture.
         out: File to write (.png or .jpg); by default `NAME_stylized.png` in the current folder, after the content.
-        network: Network whose maps are compared: any with official ImageNet weights, or the folder of a run.
+        network: Network whose maps are compared: any with official ImageNet weights, or the folder of a run. Or
+            files (.onnx, .tflite, .pb) that do it in one pass: one network of fixed styles, or the two for the
+            style of any image.
         size: Longer side of the image in pixels; by default the content's, and 512 at most.
         keep_color: Take on the style in luminance only, and keep the content's colors.
         mask: Image of the content's shape: the style goes where it is white, and the content stays where it is

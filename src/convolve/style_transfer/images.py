@@ -40,6 +40,17 @@ def enlarge(image: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(image[None], size=(height, width), mode="bicubic", align_corners=False)[0].clamp(0, 1)
 
 
+def finish(image: Tensor, content: Tensor, mask: Pixels | None, *, keep_color: bool) -> Tensor:
+    """A stylized image (3 or 1, H, W): with ``keep_color`` its luminance alone, in the colors of the ``content`` (3, H,
+    W), and the content itself where a ``mask`` (h, w, 1) is black.
+    """
+    if keep_color:
+        image = with_luminance(content, image if len(image) == 1 else luminance(image))
+    if mask is None:
+        return image
+    return torch.lerp(content, image, resize(mask, *content.shape[1:]).to(content.device))
+
+
 def to_pixels(image: Tensor) -> Pixels:
     """(C, H, W) with pixels from 0 to 1 to (H, W, C) uint8."""
     return np.asarray((image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy())
@@ -56,7 +67,7 @@ def match_luminance(style: Tensor, content: Tensor) -> Tensor:
     Gatys, Bethge, Hertzmann, Shechtman 2016, "Preserving color in neural artistic style transfer", luminance-only
     transfer.
     """
-    deviation = style.std().clamp_min(1e-6)
+    deviation = style.std().clamp_min(1e-3)
     return (style - style.mean()) * (content.std() / deviation) + content.mean()
 
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from convolve.style_transfer.gatys import LossWeights, Objective, optimize, style_of
 from convolve.style_transfer.images import (
     enlarge,
+    finish,
     luminance,
     match_luminance,
     resize,
     sizes,
     to_pixels,
-    with_luminance,
 )
 from convolve.style_transfer.layers import StyleLayers
 from convolve.style_transfer.tiles import TiledMaps
@@ -78,7 +78,5 @@ def transfer(
         objective = Objective(maps, options.layers, learned, style_of(target, maps, options.layers), options.weights)
         for done, loss, current in optimize(objective, image, iterations[number]):
             image = current
-            whole = with_luminance(original, image) if options.keep_color else image
-            if mask is not None:
-                whole = torch.lerp(original, whole, resize(mask, height, width).to(maps.device))
+            whole = finish(current, original, mask, keep_color=options.keep_color)
             yield State(sum(iterations[:number]) + done, sum(iterations), loss, to_pixels(whole))

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from convolve.choices import StyleStart
 from convolve.command import Command
 from convolve.errors import OptionError
-from convolve.options import Flat
+from convolve.options import Flat, PathLike
 from convolve.progress import Listener, Message, Progress
 from convolve.setup.runtime_options import RuntimeOptions
 
@@ -68,13 +68,14 @@ class Style:
 
     content: Path
     """Image whose content stays."""
-    style: Path
-    """Image whose style it gets."""
+    style: Annotated[str, PathLike()]
+    """Image whose style it gets; of a network of fixed styles its number from 0, or 3,12 for a mixture."""
     _: KW_ONLY
     out: Annotated[Path | None, Parameter(alias="-o")] = None
     """File to write (.png or .jpg); by default `NAME_stylized.png` in the current folder, after the content."""
-    network: str = "vgg19"
-    """Network whose maps are compared: any with official ImageNet weights, or the folder of a run."""
+    network: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = ("vgg19",)
+    """Network whose maps are compared: any with official ImageNet weights, or the folder of a run. Or files (.onnx,
+    .tflite, .pb) that do it in one pass: one network of fixed styles, or the two for the style of any image."""
     size: int | None = None
     """Longer side of the image in pixels; by default the content's, and 512 at most."""
     keep_color: bool = False
@@ -87,17 +88,17 @@ class Style:
 
 @dataclass(frozen=True)
 class Stylized:
-    """The file ``out`` of ``width`` by ``height`` pixels; the ``network``, its layers for content and style, and the
-    ``loss`` at the end.
+    """The file ``out`` of ``width`` by ``height`` pixels; the ``network``, and where the image was optimized the layers
+    for content and style and the ``loss`` at the end.
     """
 
     out: Path
     width: int
     height: int
     network: str
-    content_layers: tuple[str, ...]
-    style_layers: tuple[str, ...]
-    loss: float
+    content_layers: tuple[str, ...] = ()
+    style_layers: tuple[str, ...] = ()
+    loss: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The same fields."""
@@ -113,29 +114,39 @@ class Stylized:
 
 def run(options: Style, listener: Listener) -> Stylized:
     """Make the image. Raises `ConvolveError`."""
-    from convolve.explainers.preservation import preserve
     from convolve.files import check_replaceable
     from convolve.marks import has_mark
+    from convolve.style_transfer.graphs import SUFFIXES
+
+    out = options.out or Path(f"{options.content.stem}_stylized.png")
+    _check(options, out)
+    check_replaceable(out, has_mark, "image that convolve wrote")
+    in_one_pass = options.network[0].lower().endswith(SUFFIXES)
+    return (_apply_graphs if in_one_pass else _optimize)(options, out, listener)
+
+
+def _optimize(options: Style, out: Path, listener: Listener) -> Stylized:
+    from convolve.explainers.preservation import preserve
     from convolve.setup.style_network import open_style_network
     from convolve.style_transfer.gatys import LossWeights
     from convolve.style_transfer.layers import choose_layers
     from convolve.style_transfer.tiles import TiledMaps
     from convolve.style_transfer.transfer import TransferOptions, transfer
 
+    if len(options.network) > 1:
+        raise OptionError(f"Maps of one network are compared, not of {', '.join(options.network)}; name one.")
     own = options.optimization
-    out = options.out or Path(f"{options.content.stem}_stylized.png")
-    _check(options, out)
-    check_replaceable(out, has_mark, "image that convolve wrote")
     exact = replace(options.runtime, precision=options.runtime.precision or "fp32")
-    network, preprocessing, runtime = open_style_network(options.network, exact, listener)
+    network, preprocessing, runtime = open_style_network(options.network[0], exact, listener)
     channels = 3 if options.keep_color else preprocessing.channels
-    content, style = _read(options.content, channels), _read(options.style, channels)
+    content, style = _read(options.content, channels), _read(Path(options.style), channels)
+    mask = _read_mask(options.mask, content) if options.mask else None
     layers = choose_layers(network, own.content_layers, own.style_layers)
     listener(Message(f"content by {', '.join(layers.content)}; style by {', '.join(layers.style)}"))
     choices = TransferOptions(
         layers=layers,
         weights=LossWeights(own.style_weight, own.total_variation),
-        longer=options.size or min(max(content.shape[:2]), _LONGER),
+        longer=_longer(options, content),
         iterations=own.steps,
         multiple=network.card.multiple,
         keep_color=options.keep_color,
@@ -143,11 +154,46 @@ def run(options: Style, listener: Listener) -> Stylized:
         seed=own.seed,
     )
     maps = TiledMaps(network, preprocessing, runtime, layers.names)
-    mask = _read_mask(options.mask, content) if options.mask else None
     with preserve(network):
         state = _follow(transfer(maps, content, style, mask, choices), out, listener)
     height, width, _ = state.pixels.shape
     return Stylized(out, width, height, network.label, layers.content, layers.style, state.loss)
+
+
+def _apply_graphs(options: Style, out: Path, listener: Listener) -> Stylized:
+    from convolve.style_transfer.graphs import MULTIPLE, StyleGraphs
+    from convolve.style_transfer.images import finish, resize, sizes, to_pixels
+
+    if options.optimization != Optimization():
+        raise OptionError(f"{options.network[0]} takes one pass; omit --steps and the other options of optimization.")
+    if options.runtime.device not in (None, "cpu") or options.runtime.fast_convolutions is not None:
+        raise OptionError(f"{options.network[0]} is run on the processor by OpenVINO; omit --device and the like.")
+    content = _read(options.content, 3)
+    mask = _read_mask(options.mask, content) if options.mask else None
+    graphs = StyleGraphs([Path(name) for name in options.network], options.runtime.precision, options.runtime.threads)
+    if graphs.styles:
+        style = graphs.mixture(_style_numbers(options.style, graphs.styles))
+    else:
+        style = graphs.style_of(_read(Path(options.style), 3))
+    original = resize(content, *sizes(*content.shape[:2], _longer(options, content), MULTIPLE)[-1])
+    made = resize(graphs(to_pixels(original), style), *original.shape[1:])
+    _write(out, to_pixels(finish(made, original, mask, keep_color=options.keep_color)))
+    height, width = original.shape[1:]
+    listener(Progress("style", 1, 1, f"{width}x{height}"))
+    return Stylized(out, width, height, " and ".join(Path(name).name for name in options.network))
+
+
+def _style_numbers(text: str, count: int) -> list[int]:
+    """Numbers with commas. Raises `OptionError`."""
+    if not all(part.isascii() and part.isdecimal() for part in text.split(",")):
+        raise OptionError(
+            f"The network has {count} styles of its own; give their numbers in place of '{text}': 7 or 3,12."
+        )
+    return [int(part) for part in text.split(",")]
+
+
+def _longer(options: Style, content: Pixels) -> int:
+    return options.size or min(max(content.shape[:2]), _LONGER)
 
 
 def _follow(states: Iterator[State], out: Path, listener: Listener) -> State:
@@ -208,7 +254,8 @@ def _write(path: Path, pixels: Pixels) -> None:
 def render(result: Stylized) -> Iterator[RenderableType]:
     """The network, the loss and the file."""
     yield f"network  {result.network}"
-    yield f"loss     {result.loss:.4g}"
+    if result.loss is not None:
+        yield f"loss     {result.loss:.4g}"
     yield f"image    {result.out}, {result.width}x{result.height}"
 
 
