@@ -816,7 +816,7 @@ def style(
     keep_color: bool = False,
     mask: str | Path | None = None,
     steps: int = 200,
-    style_weight: float = 100.0,
+    style_weight: float = 1000.0,
     total_variation: float = 1.0,
     content_layers: str | Path | Sequence[str | Path] = (),
     style_layers: str | Path | Sequence[str | Path] = (),

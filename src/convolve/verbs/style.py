@@ -43,7 +43,7 @@ class Optimization:
 
     steps: int = 200
     """Iterations of L-BFGS at the coarsest size; each doubling of the size has half as many."""
-    style_weight: float = 100.0
+    style_weight: float = 1000.0
     """Weight of the style's loss, where the content's is 1."""
     total_variation: float = 1.0
     """Weight of the differences of neighboring pixels; more is smoother."""
