@@ -817,7 +817,7 @@ def style(
     mask: str | Path | None = None,
     steps: int = 200,
     style_weight: float = 1000.0,
-    total_variation: float = 1.0,
+    tv_weight: float = 1.0,
     content_layers: str | Path | Sequence[str | Path] = (),
     style_layers: str | Path | Sequence[str | Path] = (),
     start: Literal["content", "noise"] = "content",
@@ -845,7 +845,7 @@ def style(
             black.
         steps: Iterations of L-BFGS at the coarsest size; each doubling of the size has half as many.
         style_weight: Weight of the style's loss, where the content's is 1.
-        total_variation: Weight of the differences of neighboring pixels; more is smoother.
+        tv_weight: Weight of the differences of neighboring pixels; more is smoother.
         content_layers: Layers whose maps stay as those of the content, such as `stage4.relu4_2`; by default the
             second activation of the last stage but one, as in the paper.
         style_layers: Layers whose Gram matrices become those of the style; by default the first activation of each

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from convolve.errors import NetworkError, OptionError
 from convolve.models import Network, create
 from convolve.runtime import Runtime, choose
-from convolve.style_transfer.gatys import LossWeights, Objective, gram_matrix, optimize, style_of, total_variation
+from convolve.style_transfer.gatys import LossWeights, Objective, gram_matrix, optimize, style_of, tv_loss
 from convolve.style_transfer.layers import StyleLayers, choose_layers, default_layers
 from convolve.style_transfer.tiles import TiledMaps
 from convolve.values import Floats, Preprocessing
 
-WEIGHTS = LossWeights(style=30.0, total_variation=2.0)
+WEIGHTS = LossWeights(style=30.0, tv=2.0)
 OF_PAPER = StyleLayers(("stage4.relu4_2",), tuple(f"stage{number}.relu{number}_1" for number in range(1, 6)))
 
 
@@ -105,9 +105,9 @@ def test_gram_matrices_are_sums_of_products_over_positions() -> None:
     np.testing.assert_allclose(gram_matrix(torch.from_numpy(maps)).numpy(), expected, rtol=1e-12)
 
 
-def test_total_variation_by_hand() -> None:
+def test_tv_loss_by_hand() -> None:
     pixels = torch.tensor([[[1.0, 2.0], [4.0, 7.0]]])
-    assert float(total_variation(pixels)) == pytest.approx((3**2 + 5**2) / 2 + (1**2 + 3**2) / 2)
+    assert float(tv_loss(pixels)) == pytest.approx((3**2 + 5**2) / 2 + (1**2 + 3**2) / 2)
 
 
 def direct_loss(
@@ -140,7 +140,7 @@ def test_loss_and_gradient_are_those_of_the_formula(squeezenet: Network) -> None
         ]
         pixels = given.double().numpy()
         variation = np.mean(np.diff(pixels, axis=1) ** 2) + np.mean(np.diff(pixels, axis=2) ** 2)
-        return direct_loss(*found, layers) + WEIGHTS.total_variation * float(variation)
+        return direct_loss(*found, layers) + WEIGHTS.tv * float(variation)
 
     assert loss == pytest.approx(direct(current), rel=1e-5)
     step = 1e-2 * gradient / gradient.norm()

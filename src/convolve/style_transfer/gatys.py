@@ -34,10 +34,10 @@ _TINY = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Of the style's loss and of `total_variation`, where the content's loss has the weight 1."""
+    """Of the style's loss and of `tv_loss`, where the content's loss has the weight 1."""
 
     style: float
-    total_variation: float
+    tv: float
 
 
 def gram_matrix(maps: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def gram_matrix(maps: Tensor) -> Tensor:
     return flat @ flat.T
 
 
-def total_variation(image: Tensor) -> Tensor:
+def tv_loss(image: Tensor) -> Tensor:
     """Of an image (C, H, W) the mean square of the differences of neighboring pixels, down and across."""
     down, across = image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1]
     return down.square().mean() + across.square().mean()
@@ -96,9 +96,9 @@ class Objective:
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
         """The loss, and its gradient (C, H, W)."""
         leaf = image.detach().clone().requires_grad_()
-        variation = self._weights.total_variation * total_variation(leaf)
-        (gradient,) = torch.autograd.grad(variation, leaf)
-        loss = float(variation.detach())
+        smoothness = self._weights.tv * tv_loss(leaf)
+        (gradient,) = torch.autograd.grad(smoothness, leaf)
+        loss = float(smoothness.detach())
         # Each tile's gradient depends on the Gram matrices of the whole image, which a single tile has by itself.
         whole = style_of(image, self._maps, self._layers) if len(self._tiles) > 1 else {}
         for tile, content in zip(self._tiles, self._contents, strict=True):

@@ -23,7 +23,7 @@ from convolve.values import Floats, Pixels
 
 SUFFIXES: Final = (".onnx", ".tflite", ".pb")
 """How the names of files of such networks end."""
-MULTIPLE: Final = 4
+SIDE_STEP: Final = 4
 """Of the sides of their images, which they halve twice."""
 _RANK: Final = 4
 _COLORS: Final = 3
@@ -98,7 +98,7 @@ class StyleGraphs:
         return self._infer(self._predictor, {self._style.name: self._style.array(fitted)})
 
     def __call__(self, pixels: Pixels, style: Floats) -> Pixels:
-        """An image (H, W, 3), whose sides are multiples of `MULTIPLE`, in a style. Raises `ExportError`."""
+        """An image (H, W, 3), whose sides are multiples of `SIDE_STEP`, in a style. Raises `ExportError`."""
         height, width, _ = pixels.shape
         shape = self._network.input(self._vector).get_shape()
         try:

@@ -16,15 +16,15 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue: the Y of YIQ."""
 
 
-def sizes(height: int, width: int, longer: int, multiple: int = 1) -> list[tuple[int, int]]:
+def sizes(height: int, width: int, longer: int, step: int = 1) -> list[tuple[int, int]]:
     """The (height, width) in which an image is made, from coarse to fine: each longer side is twice the one before, and
-    the last one is ``longer``. Sides are ``multiple``s.
+    the last one is ``longer``. Sides are multiples of ``step``.
     """
     sides = [longer]
     while sides[0] / 2 >= COARSEST:
         sides.insert(0, round(sides[0] / 2))
     scales = [side / max(height, width) for side in sides]
-    down, across = ([max(round(side * scale / multiple), 1) * multiple for scale in scales] for side in (height, width))
+    down, across = ([max(round(side * scale / step), 1) * step for scale in scales] for side in (height, width))
     return list(zip(down, across, strict=True))
 
 

@@ -25,16 +25,17 @@ from convolve.values import Pixels
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """``longer`` is the longer side of the image that is made, whose sides are ``multiple``s; ``iterations`` are those
-    of the coarsest level, and each level has half as many as the one before. With ``keep_color`` only the luminance
-    takes the style on; with ``noise`` the image begins as noise, drawn from the ``seed``, and else as the content.
+    """``longer`` is the longer side of the image that is made, whose sides are multiples of ``step``; ``iterations`` are
+    those of the coarsest level, and each level has half as many as the one before. With ``keep_color`` only the
+    luminance takes the style on; with ``noise`` the image begins as noise, drawn from the ``seed``, and else as the
+    content.
     """
 
     layers: StyleLayers
     weights: LossWeights
     longer: int
     iterations: int
-    multiple: int = 1
+    step: int = 1
     keep_color: bool = False
     noise: bool = False
     seed: int = 0
@@ -58,7 +59,7 @@ def transfer(
     The content stays where a ``mask`` (H, W, 1) is black.
     Raises `TrainingError` where the loss becomes non-finite.
     """
-    levels = sizes(*content.shape[:2], options.longer, options.multiple)
+    levels = sizes(*content.shape[:2], options.longer, options.step)
     iterations = [max(options.iterations >> number, 1) for number in range(len(levels))]
     image: Tensor | None = None
     for number, (height, width) in enumerate(levels):

@@ -32,7 +32,7 @@ _RANGES = {
     "size": (32, 8192),
     "steps": (1, 100_000),
     "style_weight": (0, 1e9),
-    "total_variation": (0, 1e9),
+    "tv_weight": (0, 1e9),
     "seed": (0, 2**63 - 1),
 }
 
@@ -45,7 +45,7 @@ class Optimization:
     """Iterations of L-BFGS at the coarsest size; each doubling of the size has half as many."""
     style_weight: float = 1000.0
     """Weight of the style's loss, where the content's is 1."""
-    total_variation: float = 1.0
+    tv_weight: float = 1.0
     """Weight of the differences of neighboring pixels; more is smoother."""
     content_layers: Annotated[tuple[str, ...], _SEVERAL] = ()
     """Layers whose maps stay as those of the content, such as `stage4.relu4_2`; by default the second activation of the
@@ -145,10 +145,10 @@ def _optimize(options: Style, out: Path, listener: Listener) -> Stylized:
     listener(Message(f"content by {', '.join(layers.content)}; style by {', '.join(layers.style)}"))
     choices = TransferOptions(
         layers=layers,
-        weights=LossWeights(own.style_weight, own.total_variation),
+        weights=LossWeights(own.style_weight, own.tv_weight),
         longer=_longer(options, content),
         iterations=own.steps,
-        multiple=network.card.multiple,
+        step=network.card.multiple,
         keep_color=options.keep_color,
         noise=own.start == "noise",
         seed=own.seed,
@@ -161,7 +161,7 @@ def _optimize(options: Style, out: Path, listener: Listener) -> Stylized:
 
 
 def _apply_graphs(options: Style, out: Path, listener: Listener) -> Stylized:
-    from convolve.style_transfer.graphs import MULTIPLE, StyleGraphs
+    from convolve.style_transfer.graphs import SIDE_STEP, StyleGraphs
     from convolve.style_transfer.images import finish, resize, sizes, to_pixels
 
     if options.optimization != Optimization():
@@ -175,7 +175,7 @@ def _apply_graphs(options: Style, out: Path, listener: Listener) -> Stylized:
         style = graphs.mixture(_style_numbers(options.style, graphs.styles))
     else:
         style = graphs.style_of(_read(Path(options.style), 3))
-    original = resize(content, *sizes(*content.shape[:2], _longer(options, content), MULTIPLE)[-1])
+    original = resize(content, *sizes(*content.shape[:2], _longer(options, content), SIDE_STEP)[-1])
     made = resize(graphs(to_pixels(original), style), *original.shape[1:])
     _write(out, to_pixels(finish(made, original, mask, keep_color=options.keep_color)))
     height, width = original.shape[1:]
