@@ -108,6 +108,9 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photos: tuple[Path, Path], sh
     Image.new("RGB", (4, 4)).save(mine)
     narrow = tmp_path / "narrow.png"
     Image.new("L", (4, 40)).save(narrow)
+    small = r"narrow\.png has 6x64 pixels at the coarsest size, and .* needs \d+ on a side"
+    with pytest.raises(OptionError, match=small):
+        stylize((photos[0], narrow), shapes_run, tmp_path / "made.png")
     for error, match, options in (
         (OptionError, r"made\.gif is neither \.png nor \.jpg", {"out": tmp_path / "made.gif"}),
         (DataError, r"mine\.png exists, and is no image that convolve wrote", {"out": mine}),

@@ -113,8 +113,13 @@ class StyleGraphs:
         return np.asarray((made.clip(0, 1) * 255).round(), np.uint8)
 
     def _infer(self, network: Any, inputs: dict[str, Floats]) -> Floats:
-        compiled = openvino_core().compile_model(network, "CPU", self._settings)
-        return np.asarray(next(iter(compiled(inputs).values())), np.float32)
+        try:
+            found = openvino_core().compile_model(network, "CPU", self._settings)(inputs)
+        except RuntimeError as error:
+            raise ExportError(
+                f"{self._file} cannot be run on these images ({reason_of(error)}); choose another --size."
+            ) from error
+        return np.asarray(next(iter(found.values())), np.float32)
 
 
 def _read(file: Path) -> Any:

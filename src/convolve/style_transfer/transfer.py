@@ -25,8 +25,8 @@ from convolve.values import Pixels
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """``longer`` is the longer side of the image that is made, whose sides are multiples of ``step``; ``iterations`` are
-    those of the coarsest level, and each level has half as many as the one before. With ``keep_color`` only the
+    """``longer`` is the longer side of the image that is made, whose sides are multiples of ``step``; ``iterations``
+    are those of the coarsest level, and each level has half as many as the one before. With ``keep_color`` only the
     luminance takes the style on; with ``noise`` the image begins as noise, drawn from the ``seed``, and else as the
     content.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,6 +140,7 @@ def _optimize(options: Style, out: Path, listener: Listener) -> Stylized:
     network, preprocessing, runtime = open_style_network(options.network[0], exact, listener)
     channels = 3 if options.keep_color else preprocessing.channels
     content, style = _read(options.content, channels), _read(Path(options.style), channels)
+    _check_sides(options, network.card.minimum, {options.content: content, Path(options.style): style})
     mask = _read_mask(options.mask, content) if options.mask else None
     layers = choose_layers(network, own.content_layers, own.style_layers)
     listener(Message(f"content by {', '.join(layers.content)}; style by {', '.join(layers.style)}"))
@@ -190,6 +191,20 @@ def _style_numbers(text: str, count: int) -> list[int]:
             f"The network has {count} styles of its own; give their numbers in place of '{text}': 7 or 3,12."
         )
     return [int(part) for part in text.split(",")]
+
+
+def _check_sides(options: Style, minimum: int, images: Mapping[Path, Pixels]) -> None:
+    """Raises `OptionError` where an image becomes smaller, at the coarsest size, than the network can see."""
+    from convolve.style_transfer.images import sizes
+
+    coarsest = max(sizes(*images[options.content].shape[:2], _longer(options, images[options.content]))[0])
+    for path, pixels in images.items():
+        height, width = sizes(*pixels.shape[:2], coarsest)[0]
+        if min(height, width) < minimum:
+            raise OptionError(
+                f"{path} has {width}x{height} pixels at the coarsest size, and {options.network[0]} needs {minimum} on "
+                "a side; choose a larger --size, or an image that is less narrow."
+            )
 
 
 def _longer(options: Style, content: Pixels) -> int:
