@@ -133,14 +133,15 @@ def test_loss_and_gradient_are_those_of_the_formula(squeezenet: Network) -> None
     objective = Objective(maps, layers, content, style_of(style, maps, layers), WEIGHTS)
     loss, gradient = objective(current)
 
+    def maps_in_float64(given: Tensor) -> dict[str, Floats]:
+        (tile,) = maps.tiles(*given.shape[1:])
+        return {name: each.double().numpy() for name, each in maps(given, tile).items()}
+
     def direct(given: Tensor) -> float:
-        found = [
-            {name: each.double().numpy() for name, each in maps(one, maps.tiles(*one.shape[1:])[0]).items()}
-            for one in (given, content, style)
-        ]
         pixels = given.double().numpy()
         variation = np.mean(np.diff(pixels, axis=1) ** 2) + np.mean(np.diff(pixels, axis=2) ** 2)
-        return direct_loss(*found, layers) + WEIGHTS.tv * float(variation)
+        found, of_content, of_style = (maps_in_float64(each) for each in (given, content, style))
+        return direct_loss(found, of_content, of_style, layers) + WEIGHTS.tv * float(variation)
 
     assert loss == pytest.approx(direct(current), rel=1e-5)
     step = 1e-2 * gradient / gradient.norm()

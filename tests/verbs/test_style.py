@@ -89,7 +89,8 @@ def test_the_file_is_written_on_the_way(
     photos: tuple[Path, Path], shapes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "_SECONDS_BETWEEN_FILES", 0)
-    out, seen = tmp_path / "made.png", []
+    out = tmp_path / "made.png"
+    seen: list[tuple[int, int, Any]] = []
 
     def listen(event: object) -> None:
         if isinstance(event, Progress):
@@ -111,7 +112,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photos: tuple[Path, Path], sh
     small = r"narrow\.png has 6x64 pixels at the coarsest size, and .* needs \d+ on a side"
     with pytest.raises(OptionError, match=small):
         stylize((photos[0], narrow), shapes_run, tmp_path / "made.png")
-    for error, match, options in (
+    cases: tuple[tuple[type[ConvolveError], str, dict[str, Any]], ...] = (
         (OptionError, r"made\.gif is neither \.png nor \.jpg", {"out": tmp_path / "made.gif"}),
         (DataError, r"mine\.png exists, and is no image that convolve wrote", {"out": mine}),
         (OptionError, "steps cannot be 0; it must be a number from 1", {"steps": 0}),
@@ -122,7 +123,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photos: tuple[Path, Path], sh
         (OptionError, "Maps of one network are compared", {"network": ("vgg19", "vgg16")}),
         (OptionError, "takes one pass; omit --steps", {"network": "some.onnx"}),
         (ConvolveError, "does not exist", {"network": "some.onnx", "steps": 200, "threads": None}),
-    ):
+    )
+    for error, match, options in cases:
         with pytest.raises(error, match=match):
             stylize(photos, shapes_run, **{"out": tmp_path / "made.png", **options})
     assert not (tmp_path / "made.png").exists()
