@@ -16,6 +16,7 @@ from convolve.api import (
     networks,
     predict,
     scratch,
+    style,
     sweep,
     train,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "predict",
     "register_task",
     "scratch",
+    "style",
     "sweep",
     "train",
 ]

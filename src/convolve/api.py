@@ -22,6 +22,7 @@ from convolve.verbs.networks.weight_files import WeightFiles
 from convolve.verbs.networks.winners import Winners
 from convolve.verbs.predict import Predictions
 from convolve.verbs.scratch import ExampleList, ExerciseFile, FilteredPhotograph, HomeworkCheck, WorkedCalculation
+from convolve.verbs.style import Stylized
 from convolve.verbs.sweep import Swept
 from convolve.verbs.train import Folds, Trained
 
@@ -811,6 +812,66 @@ def export(
         ConvolveError: with one sentence.
     """
     return run_command("export", locals())  # type: ignore[no-any-return]
+
+
+def style(
+    content: str | Path,
+    style: str | Path,
+    *,
+    out: str | Path | None = None,
+    network: str | Path | Sequence[str | Path] = ("vgg19",),
+    size: int | None = None,
+    keep_color: bool = False,
+    mask: str | Path | None = None,
+    steps: int = 200,
+    style_weight: float = 1000.0,
+    tv_weight: float = 1.0,
+    content_layers: str | Path | Sequence[str | Path] = (),
+    style_layers: str | Path | Sequence[str | Path] = (),
+    start: Literal["content", "noise"] = "content",
+    seed: int = 0,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Stylized:
+    """Give a photograph the style of another image, such as a painting.
+
+    The file is written anew every few seconds, so that the image can be watched as it becomes.
+
+    Args:
+        content: Image whose content stays.
+        style: Image whose style it gets; of a network of fixed styles its number from 0, or 3,12 for a mixture.
+        out: File to write (.png or .jpg); by default `NAME_stylized.png` in the current folder, after the content.
+        network: Network whose maps are compared: any with official ImageNet weights, or the folder of a run. Or
+            files (.onnx, .tflite, .pb) that do it in one pass: one network of fixed styles, or the two for the
+            style of any image.
+        size: Longer side of the image in pixels; by default the content's, and 512 at most.
+        keep_color: Take on the style in luminance only, and keep the content's colors.
+        mask: Image of the content's shape: the style goes where it is white, and the content stays where it is
+            black.
+        steps: Iterations of L-BFGS at the coarsest size; each doubling of the size has half as many.
+        style_weight: Weight of the style's loss, where the content's is 1.
+        tv_weight: Weight of the differences of neighboring pixels; more is smoother.
+        content_layers: Layers whose maps stay as those of the content, such as `stage4.relu4_2`; by default the
+            second activation of the last stage but one, as in the paper.
+        style_layers: Layers whose Gram matrices become those of the style; by default the first activation of each
+            stage, as in the paper.
+        start: Whether the image begins as the content or as noise.
+        seed: Draws the noise.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("style", locals())  # type: ignore[no-any-return]
 
 
 def scratch(

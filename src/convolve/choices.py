@@ -30,6 +30,7 @@ AttributionMethod = Literal[
 ]
 Baseline = Literal["knn", "linear-svm", "rbf-svm"]
 Proposals = Literal["fast", "quality", "windows"]
+StyleStart = Literal["content", "noise"]
 View = Literal[
     "filters",
     "feature-maps",

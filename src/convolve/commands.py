@@ -20,13 +20,14 @@ from convolve.verbs import (
     networks,
     predict,
     scratch,
+    style,
     sweep,
     train,
 )
 
 # fmt: off
 _MODULES = (
-    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, scratch, claims,
+    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, style, scratch, claims,
 )
 # fmt: on
 COMMANDS: dict[str, Command[Any, Any]] = {module.COMMAND.name: module.COMMAND for module in _MODULES}
