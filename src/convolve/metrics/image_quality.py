@@ -32,12 +32,16 @@ LEAST_SIDE = 2 * _RADIUS + 1
 """The smallest side that SSIM is defined for."""
 
 
-def luminance(image: Pixels | Image) -> Image:
+def gray_levels(image: npt.NDArray[Any]) -> Image:
+    """(H, W, 1 or 3) gray or RGB to (H, W, 1) from 0 to 255, not rounded."""
+    return image.astype(np.float64) if image.shape[2] == 1 else np.asarray(image @ np.array(_LUMA)[:, None])
+
+
+def luminance(image: npt.NDArray[Any]) -> Image:
     """(H, W, 1 or 3) gray or RGB to (H, W, 1) Y of YCbCr from 16 to 235, as ITU-R BT.601 and MATLAB's `rgb2ycbcr` have
     it, in which the literature measures restored images.
     """
-    gray = image.astype(np.float64) if image.shape[2] == 1 else image @ np.array(_LUMA)[:, None]
-    return np.asarray(_BLACK + _SPAN * gray)
+    return np.asarray(_BLACK + _SPAN * gray_levels(image))
 
 
 def psnr(target: Pixels | Image, image: Pixels | Image) -> float:

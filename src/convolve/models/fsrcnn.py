@@ -29,7 +29,7 @@ FEATURES, SHRUNK, MAPPINGS = 56, 12, 4
 """d, s and m of the paper."""
 LAST = 9
 """Kernel of the transposed convolution."""
-_SLOPE, _DEVIATION = 0.25, 0.02
+_NEGATIVE_SLOPE, _DEVIATION = 0.25, 0.02
 
 
 def _stage(layers: tuple[tuple[str, int, int, int], ...]) -> Stage:
@@ -37,7 +37,7 @@ def _stage(layers: tuple[tuple[str, int, int, int], ...]) -> Stage:
     found = OrderedDict[str, nn.Module]()
     for name, channels, width, kernel in layers:
         found[name] = nn.Conv2d(channels, width, kernel, padding=kernel // 2)
-        found[f"{name}_prelu"] = nn.PReLU(width, _SLOPE)
+        found[f"{name}_prelu"] = nn.PReLU(width, _NEGATIVE_SLOPE)
     return Stage(nn.Sequential(found), layers[-1][2], 1)
 
 
@@ -54,7 +54,7 @@ def _build(factor: int, card: Card, classes: int, channels: int, size: tuple[int
         "stage3": _stage((("expanding", SHRUNK, FEATURES, 1),)),
     }
     enlarging = nn.ConvTranspose2d(FEATURES, classes, LAST, factor, padding=LAST // 2, output_padding=factor - 1)
-    network = Network(card, stages, enlarging).apply(partial(he_normal, negative_slope=_SLOPE))
+    network = Network(card, stages, enlarging).apply(partial(he_normal, negative_slope=_NEGATIVE_SLOPE))
     nn.init.normal_(enlarging.weight, std=_DEVIATION)
     nn.init.zeros_(enlarging.bias)  # type: ignore[arg-type]
     return network

@@ -19,13 +19,13 @@ from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.own_images import OwnImages
 from convolve.datasets.tiles import image_tiles
-from convolve.errors import OptionError
+from convolve.errors import ExportError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.restore.degradation import Degradation, enlarging, parse_degradation
 from convolve.tasks.restore.evaluation import Evaluation, PartEvaluator, evaluate
 from convolve.tasks.restore.options import INFO, ImageLoss, RestoreOptions, RestorePredictOptions
-from convolve.tasks.task import EvaluationData, Task
+from convolve.tasks.task import EvaluationData, Task, TaskExport
 from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
@@ -194,6 +194,11 @@ class Restore(Task):
 
         del preprocessing
         return ImagePredictor(self, runtime, options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
+        """None. Raises `ExportError`."""
+        del preprocessing, runtime
+        raise ExportError("A network for restoration cannot be exported; use its run, with `convolve predict`.")
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

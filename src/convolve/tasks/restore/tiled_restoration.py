@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from convolve.datasets.images import to_channels
-from convolve.metrics.image_quality import luminance
+from convolve.metrics.image_quality import gray_levels
 from convolve.runtime import Runtime
 from convolve.summary import receptive_fields
 from convolve.tasks.restore.degradation import enlarge, to_pixels
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 TILE = 384
 """Pixels of a tile's side, of what goes into the network, without what is around it."""
-_BLACK, _SPAN = 16.0, 219 / 255  # of Y, see `metrics.image_quality.luminance`
 
 
 def restore_image(image: Pixels, task: Restore, runtime: Runtime, tile: int = TILE) -> Pixels:
@@ -37,12 +36,10 @@ def restore_image(image: Pixels, task: Restore, runtime: Runtime, tile: int = TI
         image = to_channels(image, 1)
     if len(task.mean) > 1 or image.shape[2] == 1:
         return to_pixels(_restore(to_channels(image, len(task.mean)).astype(np.float32), task, runtime, tile))
-    gray = ((luminance(image) - _BLACK) / _SPAN).astype(np.float32)
-    restored = _restore(gray, task, runtime, tile)
+    restored = _restore(to_channels(image, 1).astype(np.float32), task, runtime, tile)
     factor = task.degradation.upscale
     colors = enlarge(image, factor) if factor > 1 else image.astype(np.float32)
-    own = ((luminance(colors) - _BLACK) / _SPAN).astype(np.float32)
-    return to_pixels(colors - own + restored)
+    return to_pixels(colors - gray_levels(colors) + restored)
 
 
 def _restore(image: Floats, task: Restore, runtime: Runtime, tile: int) -> Floats:
