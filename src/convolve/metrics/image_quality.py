@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from convolve.values import Pixels
 
@@ -76,4 +75,6 @@ def shave(image: npt.NDArray[Any], border: int) -> npt.NDArray[Any]:
 
 def _window(values: Image) -> Image:
     """Weighted means over the windows around all pixels."""
-    return np.asarray(ndimage.gaussian_filter(values, (_DEVIATION, _DEVIATION, 0), radius=(_RADIUS, _RADIUS, 0)))
+    from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
+
+    return np.asarray(gaussian_filter(values, (_DEVIATION, _DEVIATION, 0), radius=(_RADIUS, _RADIUS, 0)))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 
 from convolve.metrics.image_quality import luminance, psnr, shave
 from convolve.tasks.restore.degradation import Degradation, enlarge, parse_degradation, to_pixels

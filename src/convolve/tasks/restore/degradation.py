@@ -88,7 +88,7 @@ def enlarging(length: int, factor: int) -> Floats:
 
 def to_pixels(image: npt.NDArray[Any]) -> Pixels:
     """Numbers from 0 to 255, rounded to 8 bits; those beyond are clipped."""
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
 
 
 def _apply(image: npt.NDArray[Any], rows: Floats, columns: Floats) -> Floats:
@@ -99,7 +99,7 @@ def _apply(image: npt.NDArray[Any], rows: Floats, columns: Floats) -> Floats:
 @lru_cache(maxsize=64)
 def _shrinking(length: int, factor: int, downscaling: Downscaling) -> Floats:
     if downscaling == "area":
-        return np.kron(np.eye(length // factor, dtype=np.float32), np.full((1, factor), 1 / factor, np.float32))
+        return np.eye(length // factor, dtype=np.float32).repeat(factor, 1) / np.float32(factor)
     if downscaling == "opencv-cubic":
         return _resampling(length, length // factor, _OPENCV, 1.0)
     return _resampling(length, length // factor, _MATLAB, float(factor))
