@@ -238,11 +238,15 @@ def train(
     alternating: bool | None = None,
     proposals: Literal["fast", "quality", "windows"] | None = None,
     regions: int | None = None,
-    loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal", "wing", "l1", "smooth-l1", "heatmap"]
+    loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal", "wing", "l1", "smooth-l1", "heatmap", "mse"]
     | None = None,
     ignore: str | None = None,
     sigma: float | None = None,
     pairs: str | None = None,
+    blur_sigma: float | None = None,
+    upscale: int | None = None,
+    downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
+    noise_sigma: float | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Trained | Folds:
@@ -252,8 +256,8 @@ def train(
 
     Args:
         data: Folder, file, or built-in dataset such as digits.
-        task: What to learn: `classify`, `localize`, `detect`, `segment` or `landmarks`; by default what the
-            annotations and the network are for.
+        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks` or `restore`; by default what
+            the annotations and the network are for.
         network: Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2
             | flatten | dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's
             `network.json`.
@@ -264,8 +268,8 @@ def train(
         save_memory: Recompute a DenseNet's concatenations in the backward pass: slower, much less memory, the same
             weights.
         fit: How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which
-            cuts large images into overlapping tiles at full scale. What a crop leaves out is not seen: objects
-            there count as missed.
+            cuts large images into overlapping tiles at full scale; for restoration only tiles. What a crop leaves
+            out is not seen: objects there count as missed.
         activation: Activation function in place of the network's own ones.
         initializer: Initial weights of convolutions and dense layers, with biases of 0: `he`, `xavier`, `lecun`,
             `orthogonal`, `normal` with deviation 0.01, or `zeros`.
@@ -365,11 +369,18 @@ def train(
             default.
         loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
             (Landmarks) Loss of a point: `wing`, `l1` or `smooth-l1` of its coordinates, or the squared error of its
-            `heatmap`.
+            `heatmap`. (Restoration) Loss of a pixel: its absolute error, `l1`, or its squared error, `mse`.
         ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
         sigma: (Landmarks) Standard deviation of the Gaussian in a heatmap, as a fraction of the input's side.
         pairs: (Landmarks) Points that a flip exchanges, such as `left_eye=right_eye,left_ear=right_ear`; `names`
             goes by the names.
+        blur_sigma: (Restoration) Deblurring: standard deviation of the Gaussian that blurs, in pixels; 0 for none.
+        upscale: (Restoration) Super resolution: how many times as high and wide the restored image is, 1 to 4; 1
+            for none.
+        downscaling: (Restoration) How the small image is made: `bicubic` as MATLAB's imresize, `opencv-cubic`
+            without antialiasing, or the mean of each `area`.
+        noise_sigma: (Restoration) Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for
+            none.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
@@ -466,7 +477,7 @@ def predict(
             `results.json` (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's
             mask (an indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions
             as COCO polygons. (Landmarks) Folder for the images with their points drawn, and for `predictions.json`,
-            which has them as COCO does.
+            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file.
         min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
             faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores

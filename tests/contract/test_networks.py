@@ -20,7 +20,7 @@ from convolve.targets import BoxTensors
 
 CLASSES = 10
 GENTLE = dict.fromkeys(
-    ("squeezenet", "squeezenet_caffe", "squeezenet_1_1"), 0.005
+    ("squeezenet", "squeezenet_caffe", "squeezenet_1_1", "vdsr"), 0.005
 )  # scores start close to 0, where their ReLU has its edge
 SAME_STAGES = {"fcn32s_vgg16", "fcn16s_vgg16", "fcn8s_vgg16_atonce"}  # as fcn8s_vgg16; tests/models/test_fcn.py
 
@@ -75,6 +75,8 @@ def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, .
     if network.card.output == "points":
         height, width = images.shape[2:]
         return [(len(images), classes, height // 4, width // 4)]
+    if network.card.output == "restored":
+        return [(len(images), classes, *(network.card.upscale * side for side in images.shape[2:]))]
     if network.card.output != "boxes":
         answers = tuple(images.shape[2:]) if network.head_inputs else ()
         return [(len(images), classes, *answers)]
@@ -211,7 +213,7 @@ def _targets(network: Network, images: Tensor) -> Tensor | BoxTensors:
             _shapes(network, images, CLASSES)[0]
         )
     if network.card.output != "boxes":
-        shape = (len(images), *(images.shape[2:] if network.head_inputs else ()))
+        shape = (len(images), *_shapes(network, images, CLASSES)[0][2:])
         return torch.arange(math.prod(shape)).reshape(shape) % CLASSES
     boxes = torch.tensor([[1.0, 2, 12, 30], [3, 5, 31, 29], [14, 20, 25, 29]])
     return BoxTensors(boxes, torch.tensor([3, 1, 4]), torch.tensor([0, 0, 1]))

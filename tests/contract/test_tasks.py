@@ -64,6 +64,7 @@ CASES = (
     Case("localize", "localize_resnet20_cifar", "boxes"),
     Case("landmarks", "lenet5_keras", "points"),
     Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
+    Case("restore", "espcn_x2", "images"),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -81,7 +82,7 @@ def _registered() -> Iterator[None]:
 def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Preparation:
     """A training of each task that is about to begin, its network no longer as it was initialized."""
     case, root = request.param, tmp_path_factory.mktemp("data")
-    if case.data == "folders":
+    if case.data in ("folders", "images"):
         data = folders(root, {"ape": 14, "bee": 14, "cat": 14})
     elif case.data == "boxes":
         data = voc_folder(root, 24)

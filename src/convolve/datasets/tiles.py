@@ -36,13 +36,17 @@ def tiles(images: Images, masks: Masks, source: PixelSource, preprocessing: Prep
     """
     plain = Preprocessing(preprocessing.height, preprocessing.width, 1, "tiles", (0.0,), (1.0,))
     mask_source = open_cache(_MaskImages(masks, images, source), plain, None, budget)
+    pixels, first = image_tiles(source, preprocessing)
+    targets = MaskTiles(Tiles(mask_source, pixels.parents, pixels.corners, pixels.sides, cv2.BORDER_CONSTANT))
+    return Examples(pixels, targets, first)
+
+
+def image_tiles(source: PixelSource, preprocessing: Preprocessing) -> tuple[Tiles, Indices]:
+    """The tiles of all images without targets, and (images + 1,) where each image's begin; see `Examples.first`."""
     corners = [_corners(source, index, preprocessing) for index in range(len(source))]
     first = np.cumsum([0, *map(len, corners)])
-    sides = (preprocessing.height, preprocessing.width)
     parents = np.repeat(np.arange(len(corners)), np.diff(first))
-    pixels = Tiles(source, parents, np.concatenate(corners), sides)
-    targets = MaskTiles(Tiles(mask_source, parents, pixels.corners, sides, cv2.BORDER_CONSTANT))
-    return Examples(pixels, targets, first)
+    return Tiles(source, parents, np.concatenate(corners), (preprocessing.height, preprocessing.width)), first
 
 
 def _corners(source: PixelSource, index: int, preprocessing: Preprocessing) -> Indices:

@@ -21,9 +21,13 @@ from convolve.models import (
     deeppose,
     dense,
     densenet,
+    dncnn,
+    edsr,
+    espcn,
     fast_rcnn,
     faster_rcnn,
     fcn,
+    fsrcnn,
     googlenet,
     graph_file,
     inception_v4,
@@ -46,8 +50,10 @@ from convolve.models import (
     simple_baseline,
     spp_net,
     squeezenet,
+    srcnn,
     stacked_hourglass,
     unet,
+    vdsr,
     vgg,
     yolo_compact,
     yolo_family,
@@ -68,7 +74,7 @@ _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
     squeezenet, alexnet_gap, rcnn, spp_net, fast_rcnn, yolo_v1, yolo_v2, yolo_v3, mtcnn, yolo_compact, faster_rcnn,
-    stacked_hourglass, simple_baseline,
+    stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65

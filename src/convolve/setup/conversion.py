@@ -43,6 +43,7 @@ _SCORES = {
     "points": "of points",
     "faces": "of faces",
     "coordinates": "of coordinates",
+    "restored": "for a restored image",
 }
 
 

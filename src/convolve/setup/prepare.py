@@ -52,7 +52,11 @@ from convolve.training.step import BatchSource, Phases, Training
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
-_SCORED = {"image": "the whole image", "box": "the whole image with a box"}  # where it is not the output's own name
+_SCORED = {
+    "image": "the whole image",
+    "box": "the whole image with a box",
+    "restored": "a restored image",
+}  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
 
@@ -169,7 +173,8 @@ def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = No
     ``card`` is that of the network, if it is known. Raises `DataError` where the data has nothing for the task,
     `NetworkError` where the network is for another one, `OptionError` where the task has no training.
     """
-    dataset = sample or open_dataset(recipe.data or "", recipe.reading)
+    layout = recipe.reading.layout or (find_task(recipe.task).info.layout if recipe.task else None)
+    dataset = sample or open_dataset(recipe.data or "", dataclasses.replace(recipe.reading, layout=layout))
     if recipe.task is not None:
         task, reason = find_task(recipe.task).info, "as requested"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,8 @@ def run_examples(run: Run, dataset: Dataset, digests: Sequence[bytes] | None = N
 def _open_for_run(run: Run, task: type[Task], data: str) -> Dataset:
     """Data as a run's task learns from it: its own read in the same way again, other data also in another way."""
     try:
-        dataset = open_dataset(data, run.recipe.reading)
+        layout = run.recipe.reading.layout or task.info.layout
+        dataset = open_dataset(data, replace(run.recipe.reading, layout=layout))
     except DataError:
         if data == run.recipe.data:
             raise

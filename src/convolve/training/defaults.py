@@ -123,7 +123,7 @@ def resolve(
             known[name], reasons[name] = value, reason
     reasons = {name: reasons[name] for name in sorted(reasons, key=own.__contains__)}  # the task's own last
     if known["fit"] not in task.fits:
-        fits = f"{', '.join(task.fits[:-1])} or {task.fits[-1]}"
+        fits = " or ".join(filter(None, (", ".join(task.fits[:-1]), task.fits[-1])))
         raise OptionError(f"--fit {known['fit']} is not available for the task {task.name}; use {fits}.")
     general: dict[str, Any] = {name: value for name, value in known.items() if name not in own}
     task_options = {name: value for name, value in known.items() if name in own}

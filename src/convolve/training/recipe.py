@@ -105,8 +105,8 @@ class Recipe:
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None
-    """What to learn: `classify`, `localize`, `detect`, `segment` or `landmarks`; by default what the annotations and
-    the network are for."""
+    """What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks` or `restore`; by default what the
+    annotations and the network are for."""
     network: str | None = None
     """Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2 | flatten |
     dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's `network.json`."""
@@ -122,7 +122,8 @@ class Recipe:
     """Recompute a DenseNet's concatenations in the backward pass: slower, much less memory, the same weights."""
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch; for segmentation also tiles, which cuts large
-    images into overlapping tiles at full scale. What a crop leaves out is not seen: objects there count as missed."""
+    images into overlapping tiles at full scale; for restoration only tiles. What a crop leaves out is not seen: objects
+    there count as missed."""
     design: Annotated[Design, Flat, Parameter(group="Network design")] = field(default_factory=Design)
     reading: Annotated[ReadingOptions, Flat, Parameter(group="Reading the data")] = field(
         default_factory=ReadingOptions

@@ -53,9 +53,10 @@ class ComparedNetwork:
 
     ``metric`` is what ``value`` measures, such as `accuracy`, `mean average precision` or `mean IoU`. A network has the
     accuracy that its paper gives on ILSVRC-2012, with ``split`` `published` and ``evaluation`` saying how it was
-    measured; ``value`` is None where none is known, as of a run that was `converted`. ``images`` are those that it was
-    measured on, None for networks. Of a baseline, ``run`` is its name, ``interval`` the 95 % interval of its accuracy
-    and ``seconds`` what fitting took; ``parameters`` are the numbers that it stores.
+    measured; ``value`` is None where none is known, as of a run that was `converted`. ``images`` are those that it
+    was measured on, None for networks; the ``unit`` of a value that is a fraction is `%`. Of a baseline, ``run`` is
+    its name, ``interval`` the 95 % interval of its accuracy and ``seconds`` what fitting took; ``parameters`` are
+    the numbers that it stores.
     ``latency`` is the median of one image's milliseconds, ``speed`` images per second in batches of 16.
     """
 
@@ -73,6 +74,7 @@ class ComparedNetwork:
     evaluation: str = ""
     interval: tuple[float, float] | None = None
     seconds: float | None = None
+    unit: str = "%"
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,10 @@ def run(options: Compare, listener: Listener) -> Comparison:
         else:
             rows.append(_compare_run(one, options.runtime, listener))
     listener(Progress("compare", len(found), len(found)))
+    if options.figure and (units := {row.unit for row in rows} - {"%"}):
+        raise OptionError(
+            f"The figure is drawn in percent, and a run is measured in {units.pop()}; leave out --figure."
+        )
     rows.sort(key=lambda row: (row.value is None, row.metric, -(row.value or 0.0)))
     comparison = Comparison(tuple(rows), options.figure)
     if options.figure:
@@ -137,7 +143,10 @@ def render(result: Comparison) -> Iterator[RenderableType]:
         data = f"{Path(row.data).name}, {row.split}" + (f": {row.evaluation}" if row.evaluation else "")
         texts = ("" if row.split == PUBLISHED else row.run, row.network, "" if row.value is None else data)
         numbers = (
-            *("" if row.value is None or row.metric != metric else f"{row.value:.1%}" for metric in metrics),
+            *(
+                "" if row.value is None or row.metric != metric else _format_value(row.value, row.unit)
+                for metric in metrics
+            ),
             f"{row.parameters:,}",
             f"{row.macs:,}",
             f"{row.latency:.2f}",
@@ -204,6 +213,7 @@ def _compare_run(run: Run, options: RuntimeOptions, listener: Listener) -> Compa
         images=results[split]["images"] if split else None,
         metric=task.info.metric_titles.get(task.monitored, task.monitored),
         value=metrics[task.monitored],
+        unit=task.info.unit,
         parameters=summary.parameters,
         macs=summary.macs,
         latency=latency,
@@ -297,6 +307,10 @@ def _compare_baselines(
         )
         for one in measure_baselines(run, task, names, listener)
     ]
+
+
+def _format_value(value: float, unit: str) -> str:
+    return f"{value:.1%}" if unit == "%" else f"{value:.2f} {unit}"
 
 
 def _time(network: Network, runtime: Runtime, shape: tuple[int, int, int]) -> tuple[float, float]:

@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 
 def open_recipe(path: Path) -> Recipe:
-    """The recipe in a file, or of a run's folder. Raises `OptionError` where it has folds."""
+    """The recipe in a file, or of a run's folder. Raises `OptionError` where it has folds, or its metric is none that
+    is written in percent.
+    """
+    from convolve.tasks.registry import find_task
+
     recipe = as_stored(read_recipe(path / "recipe.toml" if path.is_dir() else path))
     if (recipe.splitting.folds or 1) > 1:
         raise OptionError(f"{path} asks for {recipe.splitting.folds} folds; set folds to 1, and repeat with --seeds.")
+    if recipe.task and (info := find_task(recipe.task).info).unit != "%":
+        raise OptionError(
+            f"The task {info.name} is measured in {info.unit}, and trials are written in percent; train its runs one "
+            "by one, and use `convolve compare`."
+        )
     return recipe
 
 

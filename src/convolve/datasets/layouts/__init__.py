@@ -29,6 +29,7 @@ from convolve.datasets.layouts import (
     folders,
     idx,
     imagenet,
+    images,
     label_studio,
     labelme,
     masks,
@@ -61,7 +62,7 @@ _NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yo
 """Layouts that name what they show, which YOLO's numbers without a list of classes do not."""
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text,
-    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names,
+    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)

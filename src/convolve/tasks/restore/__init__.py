@@ -1,0 +1,1 @@
+"""Restoration: a sharp, large or clean image from a blurred, small or noisy one."""

@@ -1,0 +1,165 @@
+"""How good a restoration is: PSNR and SSIM of whole images, next to those of what needs no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from torch import Tensor
+
+from convolve.datasets.images import to_channels
+from convolve.errors import DataError, ImageError
+from convolve.metrics.image_quality import luminance, psnr, shave, ssim
+from convolve.tasks.info import finite_or_none
+from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
+from convolve.values import Batch, Pixels
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from convolve.tasks.restore.task import Restore
+    from convolve.tasks.task import EvaluationData
+
+MEASURED = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
+
+
+@dataclass(frozen=True)
+class EvaluatedImage:
+    """An image's name and index in the dataset, and its metrics by method: `network`, and each baseline."""
+
+    name: str
+    index: int
+    metrics: Mapping[str, Mapping[str, float]]
+
+    @property
+    def gain(self) -> float:
+        """PSNR of luminance above the first baseline's, in dB."""
+        network, baseline, *_ = (metrics["psnr_y"] for metrics in self.metrics.values())
+        return network - baseline
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The mean ``metrics`` over the images, PSNR in dB; ``baselines`` have the same of what needs no network, `bicubic`
+    and `nearest` interpolation, or the `degraded` image as it is. ``shaved`` pixels of every border count in none.
+    ``each`` has the images.
+    """
+
+    split: str
+    metrics: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, float]]
+    shaved: int
+    each: tuple[EvaluatedImage, ...]
+
+    @property
+    def images(self) -> int:
+        """How many images were evaluated."""
+        return len(self.each)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers and lists; an undefined metric is null."""
+        rows = [
+            {
+                "image": one.name,
+                **{method: _plain(metrics) for method, metrics in one.metrics.items()},
+            }
+            for one in self.each
+        ]
+        return {
+            "split": self.split,
+            "images": self.images,
+            "metrics": _plain(self.metrics),
+            "baselines": {name: _plain(metrics) for name, metrics in self.baselines.items()},
+            "shaved": self.shaved,
+            "each": rows,
+        }
+
+    def to_console(self) -> Iterator[RenderableType]:
+        """The metrics of the network and of the baselines."""
+        from convolve.tasks.restore.report import console_output
+
+        yield from console_output(self)
+
+
+@final
+class PartEvaluator:
+    """Gathers the PSNR of parts of images, whose normalization and number of shaved pixels it knows."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], shaved: int) -> None:
+        self._mean, self._std, self._shaved = mean, std, shaved
+        self._found: list[float] = []
+
+    def add(self, predictions: Tensor, batch: Batch) -> None:
+        """(N, C, H, W) restored images of a batch, normalized."""
+        restored = predictions.float().permute(0, 2, 3, 1).cpu().numpy()
+        for target, image in zip(batch.images, restored, strict=True):
+            pixels = (to_pixels((each * self._std + self._mean) * 255) for each in (target, image))
+            self._found.append(psnr(*(shave(luminance(each), self._shaved) for each in pixels)))
+
+    def metrics(self) -> dict[str, float]:
+        """The mean over the parts, of which equal ones count as 100 dB."""
+        return {"psnr_y": float(np.mean(np.minimum(self._found, 100)))}
+
+
+def evaluate(task: Restore, data: EvaluationData) -> Evaluation:
+    """Degrade, restore and measure whole images that can be read. Raises `DataError` where there is none."""
+    from convolve.tasks.restore.tiled_restoration import restore_image
+
+    found, border = [], task.degradation.border
+    for index in data.indices.tolist():
+        with suppress(ImageError):
+            target = sharp_image(data.dataset.images.read(index), task)
+            if min(target.shape[:2]) <= 2 * border:
+                name, (height, width) = data.dataset.images.name(index), target.shape[:2]
+                raise DataError(f"{name} has {width}x{height} pixels, too few to measure; leave the image out.")
+            degraded = task.degradation.degrade(target)
+            restored = {"network": restore_image(degraded, task, data.runtime), **baselines(degraded, task.degradation)}
+            metrics = {name: measure(target, image, border) for name, image in restored.items()}
+            found.append(EvaluatedImage(data.dataset.images.name(index), index, metrics))
+    if not found:
+        raise DataError(f"None of the {len(data.indices)} images to evaluate can be read; `convolve data` says why.")
+    return summarize(data.split, found, task.degradation)
+
+
+def summarize(split: str, found: list[EvaluatedImage], degradation: Degradation) -> Evaluation:
+    """The means over the images."""
+    methods = {
+        method: {name: float(np.mean([one.metrics[method][name] for one in found])) for name in MEASURED}
+        for method in found[0].metrics
+    }
+    metrics = methods.pop("network")
+    gain = metrics["psnr_y"] - next(iter(methods.values()))["psnr_y"]
+    metrics = {"psnr_y": metrics.pop("psnr_y"), "psnr_gain": gain, **metrics}
+    return Evaluation(split, metrics, methods, degradation.border, tuple(found))
+
+
+def sharp_image(image: Pixels, task: Restore) -> Pixels:
+    """(H, W, C) what the degradation is applied to: gray where the task needs it, its sides multiples of the factor."""
+    return task.degradation.crop(to_channels(image, 1) if task.is_gray else image)
+
+
+def baselines(degraded: Pixels, degradation: Degradation) -> dict[str, Pixels]:
+    """The image without a network, by the method's name: the best first."""
+    if degradation.upscale == 1:
+        return {"degraded": degraded}
+    return {
+        "bicubic": to_pixels(enlarge(degraded, degradation.upscale)),
+        "nearest": to_pixels(enlarge(degraded, degradation.upscale, "nearest")),
+    }
+
+
+def measure(target: Pixels, image: Pixels, border: int) -> dict[str, float]:
+    """PSNR and SSIM of luminance and of all channels, without the ``border``."""
+    image = to_channels(image, target.shape[2]) if target.shape[2] > image.shape[2] else image
+    target = to_channels(target, image.shape[2])
+    pair = shave(target, border), shave(image, border)
+    y = luminance(pair[0]), luminance(pair[1])
+    return dict(zip(MEASURED, (psnr(*y), ssim(*y), psnr(*pair), ssim(*pair)), strict=True))
+
+
+def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: finite_or_none(value) if not math.isnan(value) else None for name, value in metrics.items()}

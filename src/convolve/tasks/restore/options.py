@@ -1,0 +1,61 @@
+"""The options that only restoration has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from convolve.tasks.info import TaskInfo
+
+Downscaling = Literal["bicubic", "opencv-cubic", "area"]
+ImageLoss = Literal["l1", "mse"]
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How images are degraded, in this order: blurred, made smaller, made noisy; and how they are restored."""
+
+    blur_sigma: float | None = None
+    """Deblurring: standard deviation of the Gaussian that blurs, in pixels; 0 for none."""
+    upscale: int | None = None
+    """Super resolution: how many times as high and wide the restored image is, 1 to 4; 1 for none."""
+    downscaling: Downscaling | None = None
+    """How the small image is made: `bicubic` as MATLAB's imresize, `opencv-cubic` without antialiasing, or the mean of
+    each `area`."""
+    noise_sigma: float | None = None
+    """Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for none."""
+    loss: ImageLoss | None = None
+    """Loss of a pixel: its absolute error, `l1`, or its squared error, `mse`."""
+
+
+@dataclass(frozen=True)
+class RestorePredictOptions:
+    """What to write."""
+
+    out: Annotated[Path | None, Parameter(alias="-o")] = None
+    """Folder for the restored images, each a PNG file."""
+
+
+INFO = TaskInfo(
+    name="restore",
+    title="Restoration",
+    output="restored",
+    ground_truth="images",
+    options=RestoreOptions,
+    predict_options=RestorePredictOptions,
+    metric_titles={
+        "psnr_y": "PSNR (Y)",
+        "psnr_gain": "PSNR (Y) gained",
+        "ssim_y": "SSIM (Y)",
+        "psnr_rgb": "PSNR (RGB)",
+        "ssim_rgb": "SSIM (RGB)",
+    },
+    fits=("tiles",),
+    ranges={"blur_sigma": (0.0, 10.0), "upscale": (1, 4), "noise_sigma": (0.0, 100.0)},
+    scored="pixels",
+    layout="images",
+    unit="dB",
+)
