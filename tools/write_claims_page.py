@@ -57,8 +57,8 @@ _KOREAN_HEAD = """# 강의의 주장을 실험으로
 썼습니다. [주장 장](book/ko/claims.md)은 판정을 손으로 계산하고, 나의 주장을 쓰는 방법을 알려 줍니다.
 
 실험 아홉 개는 한 번 실행한 뒤 경계는 그대로 두고 고쳐서 다시 실행했습니다. 비교하는 신경망의 학습률이 서로
-달랐거나, 학습하기에 에폭이 너무 적었습니다(`all_filter_sizes`, `augmentation`, `batch_norm_overfitting`, `dropout`, `gap_overfitting`,
-`ingredients`, `mlp_parameters`, `more_filters`, `transfer`).
+달랐거나, 학습하기에 에폭이 너무 적었습니다(`all_filter_sizes`, `augmentation`, `batch_norm_overfitting`,
+`dropout`, `gap_overfitting`, `ingredients`, `mlp_parameters`, `more_filters`, `transfer`).
 
 첫 명령은 모든 주장과 판정을 보여 주고, 둘째 명령은 하나를 실험합니다. `--quick`은 scikit-learn의 숫자 이미지로 시드
 하나만 실험하며 판정은 하지 않습니다. `--seeds 5`를 주면 구간이 좁아집니다.

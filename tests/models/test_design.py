@@ -154,7 +154,8 @@ def test_a_wider_network_proposes_regions(name: str) -> None:
     network = models.create(name, 3, design=Design(width=0.25))
     targets = BoxTensors(torch.tensor([[4.0, 4, 40, 40]]), torch.zeros(1).long(), torch.zeros(1).long())
     assert isinstance(network.head, TwoStageHead)
-    network.head.loss(network(torch.randn(1, 3, 64, 64)), targets, (64, 64))["loss"].backward()
+    loss = network.head.loss(network(torch.randn(1, 3, 64, 64)), targets, (64, 64))["loss"]
+    loss.backward()  # type: ignore[no-untyped-call]
     assert all(value.grad is not None for value in network.parameters())
 
 

@@ -49,7 +49,7 @@ def test_sub_pixels_are_laid_out_row_after_row() -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        network.get_submodule("head.conv3").bias.copy_(torch.arange(4.0))
+        network.get_parameter("head.conv3.bias").copy_(torch.arange(4.0))
         found = network(torch.zeros(1, 1, 2, 2))
     assert found[0, 0].tolist() == [[0, 1, 0, 1], [2, 3, 2, 3]] * 2
 

@@ -16,11 +16,11 @@ def image(height: int, width: int, seed: int) -> torch.Tensor:
 
 
 def test_each_size_is_twice_the_one_before() -> None:
-    assert sizes(300, 400, 400) == [(300, 400)]
-    assert sizes(300, 400, 512) == [(192, 256), (384, 512)]
-    assert sizes(4000, 1000, 2048) == [(256, 64), (512, 128), (1024, 256), (2048, 512)]
-    assert sizes(300, 401, 401, step=32) == [(288, 416)]
-    assert sizes(1, 5000, 256) == [(1, 256)]
+    assert sizes((300, 400, 3), 400) == [(300, 400)]
+    assert sizes((300, 400, 3), 512) == [(192, 256), (384, 512)]
+    assert sizes((4000, 1000, 3), 2048) == [(256, 64), (512, 128), (1024, 256), (2048, 512)]
+    assert sizes((300, 401, 3), 401, step=32) == [(288, 416)]
+    assert sizes((1, 5000, 3), 256) == [(1, 256)]
 
 
 def test_pixels_come_back() -> None:

@@ -41,14 +41,14 @@ def _of_run(name: str, options: RuntimeOptions, listener: Listener) -> tuple[Net
 def _official(name: str, options: RuntimeOptions, listener: Listener) -> tuple[Network, Preprocessing, Runtime]:
     published = models.card(name).classifier or name
     file = official_file(published)
-    try:
-        if file and find_file(file) is None:
+    if file and find_file(file) is None:
+        try:
             fetch_file(file, listener)
-    except OSError as error:
-        raise WeightsError(
-            f"The weights of {name} are not on this machine and cannot be fetched ({error}); put {file.address} into "
-            f"{torch_cache()}, or give --network the folder of a run of yours or of `convolve convert`."
-        ) from error
+        except OSError as error:
+            raise WeightsError(
+                f"The weights of {name} are not on this machine and cannot be fetched ({error}); put {file.address} "
+                f"into {torch_cache()}, or give --network the folder of a run of yours or of `convolve convert`."
+            ) from error
     found = imagenet_weights(published, listener)
     network = models.create(name, channels=found.preprocessing.channels)
     load_weights(network, translate(network, found.state, rename))

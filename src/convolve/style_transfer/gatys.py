@@ -153,5 +153,5 @@ def optimize(objective: Objective, image: Tensor, iterations: int) -> Iterator[t
 
     for done in range(0, iterations, _CHUNK):
         optimizer.param_groups[0]["max_iter"] = min(_CHUNK, iterations - done)
-        optimizer.step(evaluate)
+        optimizer.step(evaluate)  # type: ignore[no-untyped-call]
         yield min(done + _CHUNK, iterations), loss, pixels.clamp(0, 1)

@@ -16,10 +16,11 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue: the Y of YIQ."""
 
 
-def sizes(height: int, width: int, longer: int, step: int = 1) -> list[tuple[int, int]]:
-    """The (height, width) in which an image is made, from coarse to fine: each longer side is twice the one before, and
-    the last one is ``longer``. Sides are multiples of ``step``.
+def sizes(shape: tuple[int, ...], longer: int, step: int = 1) -> list[tuple[int, int]]:
+    """The (height, width) in which an image of ``shape`` (H, W, C) is made, from coarse to fine: each longer side is
+    twice the one before, and the last one is ``longer``. Sides are multiples of ``step``.
     """
+    height, width = shape[:2]
     sides = [longer]
     while sides[0] / 2 >= COARSEST:
         sides.insert(0, round(sides[0] / 2))

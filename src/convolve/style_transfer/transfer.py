@@ -59,12 +59,12 @@ def transfer(
     The content stays where a ``mask`` (H, W, 1) is black.
     Raises `TrainingError` where the loss becomes non-finite.
     """
-    levels = sizes(*content.shape[:2], options.longer, options.step)
+    levels = sizes(content.shape, options.longer, options.step)
     iterations = [max(options.iterations >> number, 1) for number in range(len(levels))]
     image: Tensor | None = None
     for number, (height, width) in enumerate(levels):
         original = resize(content, height, width).to(maps.device)
-        target = resize(style, *sizes(*style.shape[:2], max(height, width))[-1]).to(maps.device)
+        target = resize(style, *sizes(style.shape, max(height, width))[-1]).to(maps.device)
         learned = original
         if options.keep_color:
             learned = luminance(original)

@@ -176,7 +176,7 @@ def _apply_graphs(options: Style, out: Path, listener: Listener) -> Stylized:
         style = graphs.mixture(_style_numbers(options.style, graphs.styles))
     else:
         style = graphs.style_of(_read(Path(options.style), 3))
-    original = resize(content, *sizes(*content.shape[:2], _longer(options, content), SIDE_STEP)[-1])
+    original = resize(content, *sizes(content.shape, _longer(options, content), SIDE_STEP)[-1])
     made = resize(graphs(to_pixels(original), style), *original.shape[1:])
     _write(out, to_pixels(finish(made, original, mask, keep_color=options.keep_color)))
     height, width = original.shape[1:]
@@ -197,9 +197,9 @@ def _check_sides(options: Style, minimum: int, images: Mapping[Path, Pixels]) ->
     """Raises `OptionError` where an image becomes smaller, at the coarsest size, than the network can see."""
     from convolve.style_transfer.images import sizes
 
-    coarsest = max(sizes(*images[options.content].shape[:2], _longer(options, images[options.content]))[0])
+    coarsest = max(sizes(images[options.content].shape, _longer(options, images[options.content]))[0])
     for path, pixels in images.items():
-        height, width = sizes(*pixels.shape[:2], coarsest)[0]
+        height, width = sizes(pixels.shape, coarsest)[0]
         if min(height, width) < minimum:
             raise OptionError(
                 f"{path} has {width}x{height} pixels at the coarsest size, and {options.network[0]} needs {minimum} on "

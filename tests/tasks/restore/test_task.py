@@ -18,7 +18,7 @@ from convolve.errors import DataError, ExportError, OptionError
 from convolve.metrics.image_quality import psnr
 from convolve.runtime import choose
 from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
-from convolve.tasks.restore.evaluation import baselines, measure
+from convolve.tasks.restore.evaluation import Evaluation, baselines, measure
 from convolve.tasks.restore.explanation import CenterScore
 from convolve.tasks.restore.options import RestorePredictOptions
 from convolve.tasks.restore.predictor import ImagePredictor
@@ -84,6 +84,7 @@ def test_evaluation_of_other_images_and_prediction(run: Path, tmp_path: Path) ->
     other = _folder(tmp_path / "other", 2)
     found = convolve.evaluate(run, str(other), threads=1, progress=False).evaluation
     assert found.images == 2
+    assert isinstance(found, Evaluation)
     assert found.metrics["psnr_gain"] == pytest.approx(found.metrics["psnr_y"] - found.baselines["bicubic"]["psnr_y"])
     with pytest.raises(OptionError, match="Give --out"):
         convolve.predict(run, (str(other),), progress=False)
@@ -231,9 +232,9 @@ def test_loss_is_of_the_kind_that_is_asked_for() -> None:
     losses = {}
     for kind in ("l1", "mse"):
         task = _task("vdsr", Degradation(upscale=2), loss_kind=kind)
-        torch.nn.init.zeros_(task.network.head.weight)  # type: ignore[arg-type]
-        task.network.head.bias.data.fill_(0.5)  # type: ignore[union-attr]
-        losses[kind] = float(task.loss(images, None, None)["loss"].detach())
+        torch.nn.init.zeros_(task.network.get_parameter("head.weight"))
+        torch.nn.init.constant_(task.network.get_parameter("head.bias"), 0.5)
+        losses[kind] = float(task.loss(images, torch.empty(0), None)["loss"].detach())
     assert losses == pytest.approx({"l1": 0.5, "mse": 0.25}, abs=0.01)
 
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 NETWORK = "conv 24 3 same relu | pool 2 | conv 48 3 same relu | pool 2 | flatten | dense 128 relu | dense classes"
 EPOCHS, IMAGES = 30, 1_000
-RATE = 0.001
+LEARNING_RATE = 0.001
 CHANGES = Augmentation(rotate=10.0, scale=0.1, translate=0.1, flip=True)
 
 
 def measure(trial: Trial) -> Outcome:
     """Test errors without and with small rotations, scalings, shifts and, of garments, flips."""
-    recipe = trial.recipe(NETWORK, EPOCHS, images=IMAGES, learning_rate=RATE)
+    recipe = trial.recipe(NETWORK, EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)
     return compare_errors(trial, ("as they are", recipe), ("augmented", augmented(recipe, CHANGES)))
 
 

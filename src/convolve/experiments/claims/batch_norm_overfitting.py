@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 NETWORK = "conv 24 3 same{0} relu | pool 2 | conv 48 3 same{0} relu | pool 2 | flatten | dense 128 relu | dense classes"
 EPOCHS, IMAGES = 20, 1_000
-RATE = 0.001
+LEARNING_RATE = 0.001
 
 
 def measure(trial: Trial) -> Outcome:
     """Gaps from training to test error without and with batch normalization."""
     return compare_gaps(
         trial,
-        ("without", trial.recipe(NETWORK.format(""), EPOCHS, images=IMAGES, learning_rate=RATE)),
-        ("with", trial.recipe(NETWORK.format(" | norm batch |"), EPOCHS, images=IMAGES, learning_rate=RATE)),
+        ("without", trial.recipe(NETWORK.format(""), EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)),
+        ("with", trial.recipe(NETWORK.format(" | norm batch |"), EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)),
     )
 
 

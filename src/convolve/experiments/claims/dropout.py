@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NETWORK = "flatten{0} | dense 512 relu{1} | dense 512 relu{1} | dense classes"
 EPOCHS, IMAGES = 30, 1_000
-RATE = 0.001
+LEARNING_RATE = 0.001
 
 
 def measure(trial: Trial) -> Outcome:
@@ -22,8 +22,8 @@ def measure(trial: Trial) -> Outcome:
     plain, dropped = NETWORK.format("", ""), NETWORK.format(" | dropout 0.2", " | dropout 0.5")
     return compare_errors(
         trial,
-        ("without dropout", trial.recipe(plain, EPOCHS, images=IMAGES, learning_rate=RATE)),
-        ("with dropout", trial.recipe(dropped, EPOCHS, images=IMAGES, learning_rate=RATE)),
+        ("without dropout", trial.recipe(plain, EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)),
+        ("with dropout", trial.recipe(dropped, EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)),
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BODY = "conv 32 3 same relu | conv 32 3 same relu | pool 2 | conv 64 3 same relu | conv 64 3 same relu | pool 2"
 EPOCHS, IMAGES = 40, 1_000
-RATE = 0.001
+LEARNING_RATE = 0.001
 
 
 def measure(trial: Trial) -> Outcome:
@@ -22,8 +22,8 @@ def measure(trial: Trial) -> Outcome:
     dense, pooled = f"{BODY} | flatten | dense 128 relu | dense classes", f"{BODY} | gap | dense classes"
     return compare_gaps(
         trial,
-        ("dense layers", trial.recipe(dense, EPOCHS, images=IMAGES, learning_rate=RATE)),
-        ("GAP", trial.recipe(pooled, EPOCHS, images=IMAGES, learning_rate=RATE)),
+        ("dense layers", trial.recipe(dense, EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)),
+        ("GAP", trial.recipe(pooled, EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)),
     )
 
 

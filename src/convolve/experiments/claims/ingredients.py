@@ -21,15 +21,15 @@ ALL = {"relu": "relu", "lrn": " | norm lrn", "pool": "3 stride 2 pad 1", "drop":
 LESS = {"ReLU": {"relu": "tanh"}, "LRN": {"lrn": ""}, "overlap": {"pool": "2"}, "dropout": {"drop": ""}}
 CHANGES = Augmentation(translate=0.1, flip=True)
 EPOCHS, IMAGES = 40, 1_000
-RATE = 0.001
+LEARNING_RATE = 0.001
 
 
 def measure(trial: Trial) -> Outcome:
     """Test errors with all ingredients, and without each of them: the effect is the least that one of them gains."""
-    whole = trial.recipe(NETWORK.format(**ALL), EPOCHS, images=IMAGES, learning_rate=RATE)
+    whole = trial.recipe(NETWORK.format(**ALL), EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)
     measured = {"all": trial.train("all", augmented(whole, CHANGES))}
     for name, less in LESS.items():
-        recipe = trial.recipe(NETWORK.format(**ALL | less), EPOCHS, images=IMAGES, learning_rate=RATE)
+        recipe = trial.recipe(NETWORK.format(**ALL | less), EPOCHS, images=IMAGES, learning_rate=LEARNING_RATE)
         measured[f"without {name}"] = trial.train(f"without {name}", augmented(recipe, CHANGES))
     measured["without augmentation"] = trial.train("without augmentation", whole)
     errors = errors_by_name(measured)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CNN = "conv 8 3 same relu | pool 2 | conv 16 3 relu | pool 2 | flatten | dense 22 relu | dense classes"
 EPOCHS = 8
-RATE = 0.001
+LEARNING_RATE = 0.001
 
 
 def measure(trial: Trial) -> Outcome:
@@ -23,7 +23,7 @@ def measure(trial: Trial) -> Outcome:
         "MLP, 102 thousand": "flatten | dense 128 relu | dense classes",
         "MLP, 669 thousand": "flatten | dense 512 relu | dense 512 relu | dense classes",
     }
-    recipes = {name: trial.recipe(text, EPOCHS, learning_rate=RATE) for name, text in networks.items()}
+    recipes = {name: trial.recipe(text, EPOCHS, learning_rate=LEARNING_RATE) for name, text in networks.items()}
     errors = errors_by_name(trial.train_all(recipes))
     return Outcome(errors["MLP, 14 thousand"] - errors["CNN, 14 thousand"], errors)
 

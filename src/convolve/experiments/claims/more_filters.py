@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 NETWORK = "conv {0} 3 same relu | pool 2 | conv {1} 3 same relu | pool 2 | flatten | dense 64 relu | dense classes"
 EPOCHS = 6
-RATE = 0.001
+LEARNING_RATE = 0.001
 
 
 def measure(trial: Trial) -> Outcome:
@@ -20,7 +20,9 @@ def measure(trial: Trial) -> Outcome:
     measured = {}
     for count in (4, 8, 16, 32):
         name = f"{count} and {2 * count} filters"
-        measured[name] = trial.train(name, trial.recipe(NETWORK.format(count, 2 * count), EPOCHS, learning_rate=RATE))
+        measured[name] = trial.train(
+            name, trial.recipe(NETWORK.format(count, 2 * count), EPOCHS, learning_rate=LEARNING_RATE)
+        )
     errors = errors_by_name(measured)
     few, *_, many = errors.values()
     return Outcome(few - many, errors)

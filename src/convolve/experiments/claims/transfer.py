@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 NETWORK = "conv 16 3 same relu | pool 2 | conv 32 3 same relu | pool 2 | conv 64 3 same relu | gap | dense classes"
 SOURCE_EPOCHS, EPOCHS, IMAGES = 6, 30, 100
-RATE = 0.005
+LEARNING_RATE = 0.005
 
 
 def measure(trial: Trial) -> Outcome:
     """Test errors on digits, of which 100 are learned: from random weights, and from those of garments."""
     source = trial.train("garments", trial.recipe(NETWORK, SOURCE_EPOCHS))
-    few = replace(trial.recipe(NETWORK, EPOCHS, learning_rate=RATE), data="digits", splitting=Splitting(subset=IMAGES))
+    few = replace(
+        trial.recipe(NETWORK, EPOCHS, learning_rate=LEARNING_RATE), data="digits", splitting=Splitting(subset=IMAGES)
+    )
     measured = {
         "from random weights": trial.train("from random weights", few),
         "from garments": trial.train("from garments", replace(few, transfer=Transfer(weights=str(source.weights)))),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from convolve.experiments.trial import Trial
 
 EPOCHS, DEPTHS = 8, (1, 2, 3)
-RATE = 0.001
+LEARNING_RATE = 0.001
 WIDTHS = (16, 32, 64)
 
 
@@ -22,7 +22,7 @@ def measure(trial: Trial) -> Outcome:
         stages = [" | ".join([f"conv {width} 3 same relu"] * depth) + " | pool 2" for width in WIDTHS]
         network = " | ".join(stages) + " | flatten | dense 128 relu | dense classes"
         layers = f"{depth * len(WIDTHS) + 2} layers"
-        measured[layers] = trial.train(layers, trial.recipe(network, EPOCHS, learning_rate=RATE))
+        measured[layers] = trial.train(layers, trial.recipe(network, EPOCHS, learning_rate=LEARNING_RATE))
     errors = errors_by_name(measured)
     shallow, *_, deep = errors.values()
     return Outcome(shallow - deep, errors)

@@ -34,8 +34,8 @@ def precision_recall_figure(curves: Sequence[tuple[str, int, PrecisionRecall, fl
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
         axes.grid(visible=True)
         if curves:
-            for name in figure.legend(loc="outside right upper").get_texts():
-                name.set_gid(UNTRANSLATED)
+            for text in figure.legend(loc="outside right upper").get_texts():
+                text.set_gid(UNTRANSLATED)
     return figure
 
 
