@@ -21,9 +21,25 @@ _FIELD = {
     "COCO",
     "Pascal",
     "YOLO",
+    "PSNR",
+    "SSIM",
+    "RGB",
+    "VDSR",
 }
-_PEOPLE = {"Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
-_PROGRAMS = {"Pascal", "YOLO", "convolve", "LabelMe", "ImageNet", "PyTorch", "NumPy", "PNG", "GiB"}
+_PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
+_PROGRAMS = {
+    "Pascal",
+    "YOLO",
+    "convolve",
+    "LabelMe",
+    "ImageNet",
+    "PyTorch",
+    "NumPy",
+    "MATLAB",
+    "imresize",
+    "PNG",
+    "GiB",
+}
 _OPTIONS = {"fit", "crop", "letterbox", "tiles", "group-by", "json", "task", "classify", "segment"}
 _TECHNICAL = _FIELD | _PEOPLE | _PROGRAMS | _OPTIONS
 _ATTRIBUTES = ("alt", "title", "aria-label")
@@ -63,7 +79,7 @@ def english_texts(html: str, names: tuple[str, ...] = ()) -> list[str]:
     left = []
     for text in reader.texts:
         rest = text
-        for name in names:
+        for name in sorted(names, key=len, reverse=True):
             rest = rest.replace(name, "")
         words = re.findall(r"[A-Za-z][A-Za-z-]{2,}", rest)
         if set(words) - _TECHNICAL:

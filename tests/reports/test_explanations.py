@@ -102,7 +102,7 @@ def test_what_is_unknown_has_no_filter(page: Explanations) -> None:
 def test_a_prediction_without_a_confidence_is_shown_alone(page: Explanations) -> None:
     one = replace(page.images[0], ground_truth="", confidence=None, prediction="0.3, 0.5", relation="about")
     html = render_explanations(replace(page, images=[one]))
-    assert re.search(r"<span>about\s+<b>0.3, 0.5</b></span>", html)
+    assert re.search(r'<span>about\s+<b translate="no">0.3, 0.5</b></span>', html)
 
 
 def test_nothing_is_fetched_and_only_its_own_script_may_run(page: Explanations) -> None:
