@@ -261,7 +261,7 @@ def test_its_report_in_korean_has_no_english_but_names(preparation: Preparation)
         *preparation.findings.classes,
     )
     html = render(report, "ko")
-    left = english_texts(html, (prepared.recipe.network or "", "adamw", *names))
+    left = english_texts(html, (prepared.recipe.network or "", "adamw", "AdamW", *names))
     assert left == [], "\n".join(left)
 
 
