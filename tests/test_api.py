@@ -154,6 +154,7 @@ def test_the_recipe_has_the_options_of_train() -> None:
         "minutes",
         "tensorboard",
         "validate_only",
+        "language",
         "device",
         "precision",
         "threads",

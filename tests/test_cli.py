@@ -108,7 +108,7 @@ def test_the_tasks_options_are_under_their_headings(command: Command, monkeypatc
     flags = {title: re.findall(r"^│ +--([a-z-]+)", panel, re.MULTILINE) for title, panel in panels.items()}
     assert flags["Classification"] == ["label-smoothing", "mixup", "permute"]
     assert flags["Classification, Segmentation"] == ["balance"]
-    assert flags["Segmentation, Landmarks"] == ["loss"]
+    assert flags["Segmentation, Landmarks, Restoration"] == ["loss"]
     assert flags["Segmentation"] == ["ignore"]
     assert flags["Landmarks"] == ["sigma", "pairs"]
     assert "Alpha of mixup, which blends pairs of images and labels" in panels["Classification"]
@@ -179,7 +179,7 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
         (("train", "digits", "cifar10", "--network", "lenet5_keras"), "Unexpected argument 'cifar10'; --help lists"),
         (
             ("train", "digits", "--network", "lenet5_keras", "--loss", "dice"),
-            "--loss is an option of segment and landmarks, not of classify; omit it.",
+            "--loss is an option of segment, landmarks and restore, not of classify; omit it.",
         ),
         (("train", "digits", "--network", "lenet5_keras", "--mixup", "2e9"), "mixup cannot be 2000000000.0"),
         (("train", "digits", "--network", "lenet5_keras", "--balance", "wood"), 'Choose from: "none", "weights"'),
@@ -213,7 +213,10 @@ def test_an_error_is_one_sentence(
         ("[segment]\nloss = 'dice'", 'has an unknown section [segment]; correct it, or set task = "segment".'),
         ("[classify]\nmixupp = 0.2", "There is no option 'mixupp'. Did you mean mixup?"),
         ("[classify]\nmixup = 'much'", "mixup cannot be 'much'; it must be a number."),
-        ("[classify]\nloss = 'dice'", "--loss is an option of segment and landmarks, not of classify; omit it."),
+        (
+            "[classify]\nloss = 'dice'",
+            "--loss is an option of segment, landmarks and restore, not of classify; omit it.",
+        ),
         ("[classify]\nlabel_smoothing = 1.5", "label_smoothing cannot be 1.5; it must be a number from 0 to 0.9999."),
         ("[optimization]\nlearning_rate = true", "learning_rate cannot be True; it must be a number."),
     ],

@@ -78,7 +78,11 @@ def test_another_number_of_epochs_chooses_the_warm_up_anew() -> None:
 @pytest.mark.parametrize(
     ("task", "values", "words"),
     [
-        ("classify", {"loss": "dice"}, r"^--loss is an option of segment and landmarks, not of classify; omit it\.$"),
+        (
+            "classify",
+            {"loss": "dice"},
+            r"^--loss is an option of segment, landmarks and restore, not of classify; omit",
+        ),
         ("segment", {"label_smoothing": 0.1}, r"^--label-smoothing is an option of classify, not of segment"),
         ("classify", {"mixupp": 0.2}, r"^There is no option 'mixupp'\. Did you mean mixup\?$"),
         ("classify", {"mixup": "much"}, r"^mixup cannot be 'much'; it must be a number\.$"),

@@ -111,7 +111,7 @@ def test_the_page_shows_the_image_with_both_classes(run: Path, judged: JudgedLab
     card = page[page.index('<figure class="card') :]
     card = card[: card.index("</figure>")]
     assert "data:image/png;base64," in card
-    assert '<b class="wrong">bee</b>' in card
+    assert '<b class="wrong" translate="no">bee</b>' in card
     assert '<b class="right">ape</b>' in card
     assert "bee/wrong.png" in card
     assert page.count('<figure class="card') == len(judged.errors)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 import convolve
 from convolve.errors import RunError
 from convolve.progress import Message, Progress
-from convolve.setup import run_report
+from convolve.reports import page
 from convolve.training.checkpoints import RunFiles
 from convolve.training.learner import Learner
 from convolve.training.recipe import Recipe
@@ -178,7 +178,7 @@ def test_a_run_may_move_before_it_continues(stopped: Path) -> None:
 
 def test_killed_while_it_writes_its_report_it_writes_it_again(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(run_report, "write_report", _stop)
+        patch.setattr(page, "write_report", _stop)
         with pytest.raises(KeyboardInterrupt):
             train(resume=stopped)
     before = contents(stopped)

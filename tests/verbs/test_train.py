@@ -17,7 +17,7 @@ import pytest
 import convolve
 from convolve.errors import ConvolveError, Interrupted, OptionError, RunError, TrainingError
 from convolve.metrics.intervals import accuracy_interval
-from convolve.setup import run_report
+from convolve.reports import page
 from convolve.setup.prepare import Prepared
 from convolve.setup.restore import reopen_training
 from convolve.setup.runtime_options import RuntimeOptions
@@ -166,7 +166,7 @@ def test_what_is_known_before_the_first_epoch_is_there_when_it_stops(
 def test_without_a_name_runs_are_numbered(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders(tmp_path, {"a": 8, "b": 8})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     first, second = (train(".", **QUICK).run for _ in range(2))
     assert (first, second) == (Path(f"runs/{tmp_path.name}-lenet5_keras"), Path(f"runs/{tmp_path.name}-lenet5_keras-2"))
     assert open_run(first).recipe.data == str(tmp_path)
@@ -180,7 +180,7 @@ def test_folds_give_mean_and_deviation_and_continue(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "folds"
-    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     whole = convolve.train(str(shapes), **QUICK | {"epochs": 2}, folds=3, test=0, out=out, progress=False)
     assert isinstance(whole, Folds)
     held = [json.loads((run.run / "splits.json").read_text())["validation"] for run in whole.runs]
@@ -213,7 +213,7 @@ def test_unequal_classes_are_balanced(
         recorded.append(values[1])
         return fit(*values)
 
-    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     monkeypatch.setattr(train_command, "_fit", record)
     train(data, **QUICK, balance=balance, out=tmp_path / "run", test=0.2, validation=0.2)
     prepared, task = recorded[0], recorded[0].task
@@ -304,7 +304,7 @@ def test_without_a_test_split_the_metrics_are_of_validation(shapes: Path, tmp_pa
 def test_other_ways_to_learn(
     options: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     for name in ("one", "two"):
         train(shapes, **QUICK | options, seed=3, out=tmp_path / name)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")

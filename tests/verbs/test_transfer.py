@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from convolve import models
-from convolve.setup import frozen_stages, run_report
+from convolve.reports import page
+from convolve.setup import frozen_stages
 from convolve.training import frozen
 from convolve.training.run import open_run, save_weights
 from tests.verbs.synthetic import QUICK, STILL, folders, train
@@ -58,7 +59,7 @@ def test_frozen_stages_computed_once_train_alike(
     balance: str, shapes: Path, shapes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = QUICK | STILL | {"weights": shapes_run, "freeze": "stage1", "epochs": 2, "seed": 4, "balance": balance}
-    monkeypatch.setattr(run_report, "write_report", lambda *_: None)
+    monkeypatch.setattr(page, "write_report", lambda *_: None)
     train(shapes, **options, out=tmp_path / "once")
     monkeypatch.setattr(frozen_stages, "memory_budget", lambda: 0)
     train(shapes, **options, out=tmp_path / "always")

@@ -150,19 +150,8 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Sur
 
 
 _last_near: dict[bytes, list[Indices]] = {}
-"""What `_near_groups` gave the last time, by a digest of the images."""
-
-
-def _near_groups(survey: Survey, exact: list[Indices], listener: Listener | None) -> list[Indices]:
-    """The groups of near duplicates; those of the images that this process searched last are not searched for again, as
-    several trainings on the same data would.
-    """
-    key = hashlib.blake2b(survey.digests.values[survey.usable].tobytes() + survey.usable.tobytes()).digest()
-    if key not in _last_near:
-        found = near_groups(survey.thumbnails, survey.usable, exact, listener=listener)
-        _last_near.clear()
-        _last_near[key] = found
-    return _last_near[key]
+"""The groups that `diagnose` found the last time, by a digest of the images: several trainings on the same data search
+them once."""
 
 
 def diagnose(
@@ -193,7 +182,12 @@ def diagnose(
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
     measured = survey.measurements if len(survey.usable) == len(dataset) else survey.measurements[survey.usable]
     exact = [survey.usable[group] for group in exact_groups(survey.digests.values[survey.usable])]
-    near = _near_groups(survey, exact, listener)
+    key = hashlib.blake2b(survey.digests.values[survey.usable].tobytes() + survey.usable.tobytes()).digest()
+    if key not in _last_near:
+        searched = near_groups(survey.thumbnails, survey.usable, exact, listener=listener)
+        _last_near.clear()
+        _last_near[key] = searched
+    near = _last_near[key]
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
