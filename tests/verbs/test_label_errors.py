@@ -112,7 +112,7 @@ def test_the_page_shows_the_image_with_both_classes(run: Path, judged: JudgedLab
     card = card[: card.index("</figure>")]
     assert "data:image/png;base64," in card
     assert '<b class="wrong" translate="no">bee</b>' in card
-    assert '<b class="right">ape</b>' in card
+    assert '<b class="right" translate="no">ape</b>' in card
     assert "bee/wrong.png" in card
     assert page.count('<figure class="card') == len(judged.errors)
     assert "꽃" in page
