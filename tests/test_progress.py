@@ -11,7 +11,6 @@ import pytest
 
 import convolve
 from convolve import cli
-from convolve.datasets import doctor
 from convolve.progress import Message, Pace, Progress
 from tests.verbs.synthetic import folders
 
@@ -88,11 +87,9 @@ def test_examining_data_reports_progress_in_python_and_on_the_command_line(
     monkeypatch.setattr("convolve.progress._QUICK", 0)
     convolve.data(images, progress=False)
     assert capsys.readouterr() == ("", "")
-    doctor._last_near.clear()
     convolve.data(images)
     lines = re.sub(r" [\d.,]+ images/s", "", capsys.readouterr().out).splitlines()
     assert lines == ["read 40/40", "near duplicates 40/40"]
-    doctor._last_near.clear()
     run_command_line(["data", str(images)], monkeypatch)
     assert re.sub(r" [\d.,]+ images/s", "", capsys.readouterr().out).splitlines()[:2] == lines
     run_command_line(["data", str(images), "--quiet"], monkeypatch)

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +11,10 @@ from PIL import Image
 
 from convolve.datasets import doctor
 from convolve.datasets.doctor import Findings, as_json, diagnose, fingerprint, readable
-from convolve.datasets.duplicates import near_groups
 from convolve.datasets.images import ImageArray, ImageFiles, read_digests
 from convolve.datasets.labels import Labels
 from convolve.datasets.masks import MaskFiles, Masks
-from convolve.datasets.survey import Thumbnails, survey
+from convolve.datasets.survey import survey
 from convolve.errors import DataError
 from convolve.values import Dataset, Flags, GroundTruthFindings, Images, Indices, Pixels, Splits
 from tests.datasets.synthetic import REMEDY, CountedImages
@@ -232,24 +230,6 @@ def test_examples_are_limited_and_have_leaks_first(monkeypatch: pytest.MonkeyPat
         {"train", "test"}
     ] * 2
     assert all(group.count == 3 for group in findings.exact.examples)
-
-
-def test_near_duplicates_of_the_same_images_are_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = on_disk(tmp_path)
-    searched: list[int] = []
-
-    def search(thumbnails: Thumbnails, rows: Indices, *rest: Any, **options: Any) -> list[Indices]:
-        searched.append(len(rows))
-        return near_groups(thumbnails, rows, *rest, **options)
-
-    monkeypatch.setattr(doctor, "near_groups", search)
-    first = examine(dataset(images, [0, 1] * 10))
-    again = examine(dataset(images, [1, 0] * 10, train=[*range(10)], test=[*range(10, 20)]))
-    assert (searched, first.near.groups, again.near.groups) == ([20], 0, 0)
-    Image.open(tmp_path / "02.png").resize((64, 48)).save(tmp_path / "16.png")
-    assert examine(dataset(images, [0, 1] * 10)).near.groups == 1
-    assert examine(dataset(images, [0, 1] * 10)).near.groups == 1
-    assert searched == [20, 20]
 
 
 def test_findings_are_the_same_with_any_number_of_threads() -> None:

@@ -149,11 +149,6 @@ def readable(dataset: Dataset, ground_truth: GroundTruth, survey: Survey) -> Sur
     return replace(survey, usable=np.setdiff1d(survey.usable, list(unread)), failed=failed)
 
 
-_last_near: dict[bytes, list[Indices]] = {}
-"""The groups that `diagnose` found the last time, by a digest of the images: several trainings on the same data search
-them once."""
-
-
 def diagnose(
     dataset: Dataset,
     ground_truth: GroundTruth,
@@ -182,12 +177,7 @@ def diagnose(
     missing = {name: tuple(compress(names, (count == 0) & (total > 0))) for name, count in counts.items()}
     measured = survey.measurements if len(survey.usable) == len(dataset) else survey.measurements[survey.usable]
     exact = [survey.usable[group] for group in exact_groups(survey.digests.values[survey.usable])]
-    key = hashlib.blake2b(survey.digests.values[survey.usable].tobytes() + survey.usable.tobytes()).digest()
-    if key not in _last_near:
-        searched = near_groups(survey.thumbnails, survey.usable, exact, listener=listener)
-        _last_near.clear()
-        _last_near[key] = searched
-    near = _last_near[key]
+    near = near_groups(survey.thumbnails, survey.usable, exact, listener=listener)
     ordered = np.sort(measured["size"], axis=0)
     heights, widths = (tuple(sides.tolist()) for sides in ordered[[0, len(ordered) // 2, -1]].T)
     channels = 3 if measured["color"].any() else 1
