@@ -45,7 +45,7 @@ class EvaluatedImage:
 @dataclass(frozen=True)
 class Evaluation:
     """The mean ``metrics`` over the images, PSNR in dB; ``baselines`` have the same of what needs no network, `bicubic`
-    and `nearest` interpolation, or the `degraded` image as it is. ``shaved`` pixels of every border count in none.
+    and `nearest` interpolation, or the `degraded` image as it is. ``shaved`` pixels at every border are left out.
     ``each`` has the images.
     """
 

@@ -88,7 +88,7 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
         table.add_row(method, *(format_metric(name, metrics[name]) for name in names))
     yield table
     if evaluation.shaved:
-        yield Text(f"{evaluation.shaved} pixels of every border count in none, as the literature has it")
+        yield Text(f"{evaluation.shaved} pixels at every border are left out, as in the literature")
 
 
 def compare(
