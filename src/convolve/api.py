@@ -447,6 +447,9 @@ def predict(
     tile: int | None = None,
     svd: bool | None = None,
     count: bool | None = None,
+    regions: str | Path | None = None,
+    minimum: str | Path | Sequence[str | Path] | None = None,
+    figure: str | Path | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
@@ -488,6 +491,12 @@ def predict(
         svd: (Detection) Replace the dense layers over regions by products of rank 1024 and 256, as Fast R-CNN may:
             faster, less exact.
         count: (Detection) Also show a table of how many objects of each class there are in all images.
+        regions: (Detection) With `--count`: a TOML file of a shelf's regions; objects are counted in each, by the
+            photographs' times.
+        minimum: (Detection) With `--count`: classes and their least numbers in the whole image, such as `bottle=3`;
+            fewer are marked.
+        figure: (Detection) With `--count`: draw the numbers over time, a curve for each class and region, to this
+            .svg or .png file.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from convolve.choices import Fit
 from convolve.errors import OptionError
@@ -54,6 +55,15 @@ class TaskInfo:
     untrained: str = ""
     layout: str | None = None
     unit: str = "%"
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A predictor, of a run or of an export, that has something to say of all images together."""
+
+    def remarks(self, predictions: Sequence[Any]) -> Iterable[str]:
+        """Sentences for people, shown after the table."""
+        ...
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from convolve.errors import DataError, ImageError, escape_text
 from convolve.options import Flat, TaskOptions
 from convolve.progress import Listener, Progress
 from convolve.setup.runtime_options import RuntimeOptions
+from convolve.tasks.info import Remarking
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,19 +50,23 @@ class Predict:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predictions in the order of the images, the file of all of them, where the task writes one, and a last row
-    of the table for all images, where the task gives one.
+    """The predictions in the order of the images, the file of all of them, where the task writes one, a last row of the
+    table for all images, where the task gives one, and sentences on all of them.
     """
 
     predictions: tuple[Prediction, ...]
     annotations: Path | None = None
     total: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """`predictions`: one dictionary for each image; `annotations`: the file, if any; `total`: the row, if any."""
+        """`predictions`: one dictionary for each image; `annotations`: the file, if any; `total`: the row, if any;
+        `remarks`: the sentences, if any.
+        """
         path = {"annotations": str(self.annotations)} if self.annotations else {}
         total = {"total": dict(self.total)} if self.total else {}
-        return {"predictions": [prediction.as_json() for prediction in self.predictions], **path, **total}
+        remarks = {"remarks": list(self.remarks)} if self.remarks else {}
+        return {"predictions": [prediction.as_json() for prediction in self.predictions], **path, **total, **remarks}
 
     def _repr_html_(self) -> str:
         from convolve.datasets.images import ImageFiles
@@ -139,7 +144,8 @@ def _gathered(predictor: Predictor | ExportedPredictor, predictions: Sequence[Pr
     """All predictions, and what belongs to all of them together. Raises `DataError` when no image could be read."""
     if all(prediction.error for prediction in predictions):
         raise DataError(f"None of the images can be read; the first: {predictions[0].error}")
-    return Predictions(tuple(predictions), predictor.finish(predictions), predictor.total(predictions))
+    remarks = tuple(predictor.remarks(predictions)) if isinstance(predictor, Remarking) else ()
+    return Predictions(tuple(predictions), predictor.finish(predictions), predictor.total(predictions), remarks)
 
 
 def render(result: Predictions) -> Iterator[RenderableType]:
@@ -155,6 +161,8 @@ def render(result: Predictions) -> Iterator[RenderableType]:
         table.add_section()
         table.add_row(*(Text(result.total.get(heading, "")) for heading in rows[0]), style="bold")
     yield table
+    for remark in result.remarks:
+        yield Text(remark, style="yellow")
     for prediction in result.predictions:
         if prediction.error:
             yield Text(f"skipped: {prediction.error}", style="yellow")

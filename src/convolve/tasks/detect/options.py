@@ -59,6 +59,12 @@ class DetectPredictOptions:
     """Replace the dense layers over regions by products of rank 1024 and 256, as Fast R-CNN may: faster, less exact."""
     count: bool = False
     """Also show a table of how many objects of each class there are in all images."""
+    regions: Path | None = None
+    """With `--count`: a TOML file of a shelf's regions; objects are counted in each, by the photographs' times."""
+    minimum: tuple[str, ...] = ()
+    """With `--count`: classes and their least numbers in the whole image, such as `bottle=3`; fewer are marked."""
+    figure: Path | None = None
+    """With `--count`: draw the numbers over time, a curve for each class and region, to this .svg or .png file."""
     out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder for the images with their boxes drawn, `predictions.json` (COCO), `results.json` (COCO's results), and
     text files as YOLO has them."""
@@ -70,6 +76,13 @@ class DetectPredictOptions:
             raise OptionError(f"nms_iou cannot be {self.nms_iou}; it must be a number from 0 to 1.")
         if self.tile is not None and self.tile < _SMALLEST_TILE:
             raise OptionError(f"tile cannot be {self.tile}; it must be a whole number from {_SMALLEST_TILE}.")
+        if self.counts_stock and not self.count:
+            raise OptionError("--regions, --minimum and --figure are about numbers of objects; add --count.")
+
+    @property
+    def counts_stock(self) -> bool:
+        """Whether objects are counted over time."""
+        return bool(self.regions or self.minimum or self.figure)
 
 
 @dataclass(frozen=True)

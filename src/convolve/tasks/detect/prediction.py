@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -13,10 +13,15 @@ from PIL import Image
 
 from convolve.datasets.class_colors import class_color
 from convolve.datasets.drawn_boxes import DrawnBox, draw_boxes
+from convolve.datasets.photo_time import photo_time
 from convolve.files import atomic_write, check_replaceable, write_text
 from convolve.marks import OVERLAY, has_mark, save_jpeg
 from convolve.metrics.boxes import BoxArray
+from convolve.reports.figure_file import check_figure, write_figure
 from convolve.tasks.detect.options import DetectPredictOptions
+from convolve.tasks.detect.shelf import Region, read_regions
+from convolve.tasks.detect.shelf_drawing import draw_regions
+from convolve.tasks.detect.stock import Stock, count_stock, in_time, shortage_sentences
 from convolve.tasks.info import class_columns
 from convolve.values import Floats, Indices, Pixels
 
@@ -37,7 +42,8 @@ class Detection:
 @dataclass(frozen=True)
 class BoxPrediction:
     """One image's ``size`` (height, width), its detections, the most confident first, and the files written.
-    ``error`` says why an image could not be read; ``names`` are those of all classes.
+    ``error`` says why an image could not be read; ``names`` are those of all classes; ``stock`` is what the regions of
+    a shelf have, where these are counted.
     """
 
     image: str
@@ -47,6 +53,7 @@ class BoxPrediction:
     error: str = ""
     names: tuple[str, ...] = field(default=(), repr=False)
     counted: bool = field(default=False, repr=False)
+    stock: Stock | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -61,7 +68,9 @@ class BoxPrediction:
         found = {"image": self.image, "size": f"{self.size[1]}x{self.size[0]}" if any(self.size) else ""}
         words = [f"{count} {name}" for name, count in self.counts.items() if count]
         best = self.detections[0] if self.detections else None
-        if self.counted and len(self.names) <= _MOST_COLUMNS:
+        if self.stock:
+            found |= self.stock.cells()
+        elif self.counted and len(self.names) <= _MOST_COLUMNS:
             found |= self._counts()
         elif self.counted:
             found |= {"objects": ", ".join(words) or "none", "all": str(len(self.detections))}
@@ -72,8 +81,10 @@ class BoxPrediction:
 
     def entries(self) -> Sequence[Mapping[str, str]]:
         """For programs: a row for each object, or one without an object; with `--count` one row with the numbers of
-        each class.
+        each class, or a row for each region and class of a shelf.
         """
+        if self.stock:
+            return [{"image": self.image, **row, "error": self.error} for row in self.stock.entries()]
         if self.counted:
             return [{"image": self.image, **self._counts(), "error": self.error}]
         empty = dict.fromkeys(("class", "confidence", "left", "top", "right", "bottom"), "")
@@ -100,6 +111,7 @@ class BoxPrediction:
                 {"class": each.name, "confidence": each.score, "box": list(each.box)} for each in self.detections
             ],
             "counts": self.counts,
+            **(self.stock.as_json() if self.stock else {}),
             "overlay": self.overlay,
             "error": self.error,
         }
@@ -119,6 +131,10 @@ class BoxPredictions:
     def __init__(self, classes: tuple[str, ...], options: DetectPredictOptions) -> None:
         self._classes, self._options = classes, options
         self._taken: set[str] = set()
+        self._regions: tuple[Region, ...] = ()
+        if options.counts_stock:
+            check_figure(options.figure)
+            self._regions = read_regions(options.regions, options.minimum, classes)
         if options.out:
             from convolve.tasks.detect.output_files import check_files
 
@@ -126,22 +142,31 @@ class BoxPredictions:
 
     def unreadable(self, name: str, error: str) -> BoxPrediction:
         """Without objects."""
-        return BoxPrediction(name, error=error, names=self._classes, counted=self._options.count)
+        stock = Stock() if self._regions else None
+        return BoxPrediction(name, error=error, names=self._classes, counted=self._options.count, stock=stock)
 
     def total(self, predictions: Sequence[BoxPrediction]) -> Mapping[str, str]:
-        """With `--count` how many objects of each class there are in all images."""
-        if not self._options.count:
+        """With `--count` how many objects of each class there are in all images, unless they show one shelf."""
+        if not self._options.count or self._regions:
             return {}
         every = tuple(detection for prediction in predictions for detection in prediction.detections)
         return dict(BoxPrediction("all images", (0, 0), every, names=self._classes, counted=True).cells())
 
     def finish(self, predictions: Sequence[BoxPrediction]) -> Path | None:
-        """COCO annotations and results of all images, in the output folder."""
+        """COCO annotations and results of all images, in the output folder, and the figure of a shelf over time."""
+        if self._options.figure:
+            from convolve.tasks.detect.stock_figure import stock_figure
+
+            write_figure(self._options.figure, stock_figure([stock for _, stock in in_time(predictions)]), "stock")
         if not self._options.out:
             return None
         from convolve.tasks.detect.output_files import write_files
 
         return write_files(self._options.out, [one for one in predictions if not one.error], self._classes)
+
+    def remarks(self, predictions: Sequence[BoxPrediction]) -> Iterator[str]:
+        """What a shelf has too little of."""
+        return shortage_sentences(predictions)
 
     def describe(self, name: str, size: tuple[int, int], found: FoundBoxes, pixels: Pixels | None) -> BoxPrediction:
         """The objects found in an image of a ``size`` (height, width), whose boxes are clipped to it; writes the files
@@ -154,6 +179,8 @@ class BoxPredictions:
             for (left, top, right, bottom), score, index in rows
         )
         plain = BoxPrediction(name, size, detections, names=self._classes, counted=self._options.count)
+        if self._regions:
+            plain = replace(plain, stock=count_stock(photo_time(Path(name)), self._regions, plain))
         return plain if pixels is None else replace(plain, overlay=self._write(plain, pixels))
 
     def _write(self, prediction: BoxPrediction, pixels: Pixels) -> str:
@@ -171,7 +198,8 @@ class BoxPredictions:
         check_replaceable(path, lambda _: own, "prediction that convolve wrote")
         check_replaceable(text, lambda _: own, "prediction that convolve wrote")
         with atomic_write(path) as draft:
-            save_jpeg(Image.fromarray(draw_boxes(pixels, drawn_boxes(prediction))), draft, _QUALITY)
+            drawn = draw_regions(draw_boxes(pixels, drawn_boxes(prediction)), self._regions)
+            save_jpeg(Image.fromarray(drawn), draft, _QUALITY)
         write_text(text, yolo_lines(prediction))
         return str(path)
 
