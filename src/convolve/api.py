@@ -433,6 +433,7 @@ def predict(
     run: str | Path,
     images: str | Path | Sequence[str | Path],
     *,
+    every: str | None = None,
     csv: str | Path | None = None,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
@@ -457,7 +458,9 @@ def predict(
 
     Args:
         run: Folder of the run, or of an export.
-        images: Images and folders of images; `-` reads their names from standard input, one per line.
+        images: Images, folders of images, video files, and cameras, such as `camera:0`; `-` reads their names from
+            standard input, one per line.
+        every: Of a video or a camera, predict one frame in so many (`10`), or one every so many seconds (`2s`).
         csv: Also write the predictions to this file.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was

@@ -6,18 +6,23 @@ import csv
 import io
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 import convolve
 from convolve.errors import ConvolveError, DataError, OptionError
+from convolve.progress import Progress
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.classify.prediction import UNSURE, ClassPrediction
-from convolve.verbs.predict import Predictions, find_images, render
+from convolve.verbs.predict import Predict, Predictions, find_images, render
+from convolve.verbs.predict import run as predict_images
 from tests.test_cli import Command
 from tests.verbs.synthetic import QUICK, corner_image, folders, save, train
 
@@ -237,3 +242,37 @@ def test_a_full_disk_is_one_sentence(
     with pytest.raises(ConvolveError, match=r"found\.csv cannot be written \(No space left on device\)"):
         predictions(run, tmp_path / "a.png", csv=tmp_path / "found.csv")
     assert not (tmp_path / "found.csv").exists()
+
+
+def _clip(path: Path, image: Image.Image, count: int) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, image.size)
+    for _ in range(count):
+        writer.write(np.asarray(image)[..., ::-1])
+    writer.release()
+    return path
+
+
+def test_the_frames_of_a_video_are_predicted_between_images(run: Path, dog: Image.Image, tmp_path: Path) -> None:
+    dog.save(tmp_path / "first.png")
+    clip = _clip(tmp_path / "clip.avi", dog, 20)
+    found = predictions(run, tmp_path / "first.png", clip, tmp_path / "first.png", every="0.5s")
+    names = [Path(one.image).name for one in found]
+    assert names == ["first.png", "clip_000000", "clip_000005", "clip_000010", "clip_000015", "first.png"]
+    assert {one.label for one in found} == {"dog"}
+    with pytest.raises(OptionError, match="--every is about videos"):
+        predictions(run, tmp_path / "first.png", every="2")
+
+
+def test_a_video_that_is_interrupted_keeps_what_was_done(run: Path, dog: Image.Image, tmp_path: Path) -> None:
+    def interrupt(event: object) -> None:
+        if isinstance(event, Progress) and event.done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    clip = _clip(tmp_path / "clip.avi", dog, 200)
+    options = Predict(run, (str(clip), str(clip)), csv=tmp_path / "found.csv", runtime=RuntimeOptions(threads=1))
+    result = predict_images(options, interrupt)
+    assert 3 <= len(result.predictions) < 200
+    assert result.remarks == (f"Stopped after {len(result.predictions)} images.",)
+    assert len((tmp_path / "found.csv").read_text().splitlines()) == 1 + len(result.predictions)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -8,28 +8,36 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass, field
+from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from convolve.command import Command
-from convolve.errors import DataError, ImageError, escape_text
+from convolve.errors import DataError, ImageError, OptionError, escape_text
 from convolve.options import Flat, TaskOptions
-from convolve.progress import Listener, Progress
+from convolve.progress import Listener, Message, Progress
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.info import Remarking
+from convolve.training.interrupt import Interruption
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from convolve.datasets.image_sources import ImageSource
     from convolve.datasets.images import ImageFiles
     from convolve.tasks.exported_task import ExportedPredictor
     from convolve.tasks.task import Prediction, Predictor
+    from convolve.values import Images
+
+_EXPORTED_AT_ONCE = 256
+"""Images that an export is given at a time; it reads ahead among them."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,11 @@ class Predict:
     run: Path
     """Folder of the run, or of an export."""
     images: tuple[str, ...]
-    """Images and folders of images; `-` reads their names from standard input, one per line."""
+    """Images, folders of images, video files, and cameras, such as `camera:0`; `-` reads their names from standard
+    input, one per line."""
     _: KW_ONLY
+    every: str | None = None
+    """Of a video or a camera, predict one frame in so many (`10`), or one every so many seconds (`2s`)."""
     csv: Path | None = None
     """Also write the predictions to this file."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
@@ -51,22 +62,25 @@ class Predict:
 @dataclass(frozen=True)
 class Predictions:
     """The predictions in the order of the images, the file of all of them, where the task writes one, a last row of the
-    table for all images, where the task gives one, and sentences on all of them.
+    table for all images, where the task gives one, sentences on all of them, and a video of what the task has drawn
+    of each video.
     """
 
     predictions: tuple[Prediction, ...]
     annotations: Path | None = None
     total: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    videos: tuple[Path, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """`predictions`: one dictionary for each image; `annotations`: the file, if any; `total`: the row, if any;
-        `remarks`: the sentences, if any.
+        `remarks`: the sentences, if any; `videos`: their files, if any.
         """
         path = {"annotations": str(self.annotations)} if self.annotations else {}
         total = {"total": dict(self.total)} if self.total else {}
-        remarks = {"remarks": list(self.remarks)} if self.remarks else {}
-        return {"predictions": [prediction.as_json() for prediction in self.predictions], **path, **total, **remarks}
+        more: dict[str, Any] = {"remarks": list(self.remarks)} if self.remarks else {}
+        more |= {"videos": [str(path) for path in self.videos]} if self.videos else {}
+        return {"predictions": [prediction.as_json() for prediction in self.predictions], **path, **total, **more}
 
     def _repr_html_(self) -> str:
         from convolve.datasets.images import ImageFiles
@@ -89,59 +103,99 @@ def run(options: Predict, listener: Listener) -> Predictions:
         from convolve.files import check_replaceable
 
         check_replaceable(options.csv, is_predictions, "table of predictions that convolve wrote")
-    images = find_images(options.images)
-    predict = _predict_by_export if is_export(options.run) else _predict_by_run
-    result = predict(options, images, listener)
+    interruption = Interruption()
+    sources = find_sources(options.images, options.every, lambda: interruption.requested)
+    with ExitStack() as stack:
+        if any(source.is_stream for source in sources):  # a person ends it, and keeps what was done
+            stack.enter_context(interruption)
+        work = (_open_export if is_export(options.run) else _open_run)(options, sources, listener)
+        if any(source.is_camera for source in sources):
+            listener(Message("The camera is watched until you press Ctrl-C."))
+        result = _predict_all(work, sources, interruption, listener)
     if options.csv:
         _write_csv(options.csv, result)
     return result
 
 
-def _predict_by_run(options: Predict, images: ImageFiles, listener: Listener) -> Predictions:
+@dataclass(frozen=True)
+class _Work:
+    """A predictor, what it says of some images, in order, and how many it is given at a time."""
+
+    predictor: Predictor | ExportedPredictor
+    predict: Callable[[Images], Iterator[Prediction]]
+    most: int
+
+
+def _predict_all(
+    work: _Work, sources: Sequence[ImageSource], interruption: Interruption, listener: Listener
+) -> Predictions:
+    """Every image of the sources, until a person interrupts a stream."""
+    expected = sum(source.expected for source in sources)
+    predictions: list[Prediction] = []
+    videos: list[Path] = []
+    for source in sources:
+        first = len(predictions)
+        for images in source.parts(work.most):
+            for prediction in work.predict(images):
+                predictions.append(prediction)
+                listener(Progress("predict", len(predictions), max(expected, len(predictions))))
+            if interruption.requested:
+                break
+        video = source.join_drawn([each.overlay for each in predictions[first:] if each.overlay])
+        videos += [video] if video else []
+    result = _gathered(work.predictor, predictions)
+    stopped = (f"Stopped after {len(predictions)} images.",) if interruption.requested else ()
+    return replace(result, remarks=(*result.remarks, *stopped), videos=tuple(videos))
+
+
+def _open_run(options: Predict, sources: Sequence[ImageSource], listener: Listener) -> _Work:
     from convolve.datasets.parallel import reader_threads
     from convolve.setup.restore import restore_task
     from convolve.tasks.registry import build_options
     from convolve.training.run import open_run
 
+    del sources
     trained = open_run(options.run)
     own = build_options(trained.manifest.task, "predict", options.task_options)
     task, runtime = restore_task(trained, options.runtime, listener)
     predictor = task.predictor(trained.manifest.preprocessing, runtime, own)
-    predictions: list[Prediction] = []
-    with ThreadPoolExecutor(reader_threads()) as pool:
-        for start in range(0, len(images), predictor.batch_size):
-            indices = range(start, min(start + predictor.batch_size, len(images)))
-            inputs = dict(zip(indices, pool.map(partial(_read, predictor, images), indices), strict=True))
-            broken = {index: str(error) for index, error in inputs.items() if isinstance(error, ImageError)}
-            readable = [index for index in indices if index not in broken]
-            batch = predictor.predict([images.name(index) for index in readable], [inputs[index] for index in readable])
-            for index in indices:
-                name = images.name(index)
-                predictions.append(predictor.unreadable(name, broken[index]) if index in broken else next(batch))
-            listener(Progress("predict", len(predictions), len(images)))
-    return _gathered(predictor, predictions)
+
+    def predict(images: Images) -> Iterator[Prediction]:
+        with ThreadPoolExecutor(reader_threads()) as pool:
+            inputs = list(pool.map(partial(_read, predictor, images), range(len(images))))
+        readable = [index for index, one in enumerate(inputs) if not isinstance(one, ImageError)]
+        found = predictor.predict([images.name(index) for index in readable], [inputs[index] for index in readable])
+        for index, one in enumerate(inputs):
+            yield predictor.unreadable(images.name(index), str(one)) if isinstance(one, ImageError) else next(found)
+
+    return _Work(predictor, predict, predictor.batch_size)
 
 
-def _predict_by_export(options: Predict, images: ImageFiles, listener: Listener) -> Predictions:
+def _open_export(options: Predict, sources: Sequence[ImageSource], listener: Listener) -> _Work:
     """Without torch."""
     from convolve.setup.exported import MANY, Unreadable, open_export, run_export
 
-    export = open_export(options.run, options.runtime, "many" if len(images) >= MANY else "one")
+    del listener
+    few = all(0 < source.expected < MANY for source in sources) and sum(source.expected for source in sources) < MANY
+    export = open_export(options.run, options.runtime, "one" if few else "many")
     own = export.task_options("predict", options.task_options)
     predictor = export.task.predictor(own, export.engine.outputs)
-    predictions: list[Prediction] = []
-    for found in run_export(export, images, range(len(images)), predictor.read):
-        name = images.name(found.index)
-        if isinstance(found, Unreadable):
-            predictions.append(predictor.unreadable(name, found.reason))
-        else:
-            predictions.append(predictor.predict(name, found))
-        listener(Progress("predict", len(predictions), len(images)))
-    return _gathered(predictor, predictions)
+
+    def predict(images: Images) -> Iterator[Prediction]:
+        for found in run_export(export, images, range(len(images)), predictor.read):
+            name = images.name(found.index)
+            if isinstance(found, Unreadable):
+                yield predictor.unreadable(name, found.reason)
+            else:
+                yield predictor.predict(name, found)
+
+    return _Work(predictor, predict, _EXPORTED_AT_ONCE)
 
 
 def _gathered(predictor: Predictor | ExportedPredictor, predictions: Sequence[Prediction]) -> Predictions:
     """All predictions, and what belongs to all of them together. Raises `DataError` when no image could be read."""
+    if not predictions:
+        raise DataError("There is no image and no frame to predict; give others.")
     if all(prediction.error for prediction in predictions):
         raise DataError(f"None of the images can be read; the first: {predictions[0].error}")
     remarks = tuple(predictor.remarks(predictions)) if isinstance(predictor, Remarking) else ()
@@ -168,6 +222,29 @@ def render(result: Predictions) -> Iterator[RenderableType]:
             yield Text(f"skipped: {prediction.error}", style="yellow")
     if result.annotations:
         yield Text(f"annotations  {result.annotations}")
+    for path in result.videos:
+        yield Text(f"video  {path}")
+
+
+def find_sources(names: Sequence[str], every: str | None, stopped: Callable[[], bool]) -> list[ImageSource]:
+    """Where images come from, by names of files, folders, videos and cameras, `-` for standard input, in this order.
+    Raises `DataError` where there is none, `OptionError` for ``every`` without a video.
+    """
+    from convolve.datasets.image_sources import FileSource
+    from convolve.datasets.video import FrameSource, is_stream, parse_every
+
+    step, seconds = parse_every(every)
+    if "-" in names:
+        names = [name for name in names if name != "-"] + _read_names()
+    sources: list[ImageSource] = []
+    for streams, group in groupby(names, is_stream):
+        if streams:
+            sources += [FrameSource(name, step, seconds, stopped) for name in group]
+        else:
+            sources.append(FileSource(find_images(list(group))))
+    if every and not any(source.is_stream for source in sources):
+        raise OptionError("--every is about videos and cameras; omit it.")
+    return sources or [FileSource(find_images(names))]
 
 
 def find_images(names: Sequence[str]) -> ImageFiles:
@@ -210,7 +287,7 @@ def _read_names() -> list[str]:
     return [line if os.path.lexists(line) else line.strip() for line in lines if line.strip()]
 
 
-def _read(predictor: Predictor, images: ImageFiles, index: int) -> Any:
+def _read(predictor: Predictor, images: Images, index: int) -> Any:
     try:
         return predictor.read(images, index)
     except ImageError as error:

@@ -17,7 +17,6 @@ from convolve.datasets.photo_time import photo_time
 from convolve.files import atomic_write, check_replaceable, write_text
 from convolve.marks import OVERLAY, has_mark, save_jpeg
 from convolve.metrics.boxes import BoxArray
-from convolve.reports.figure_file import check_figure, write_figure
 from convolve.tasks.detect.options import DetectPredictOptions
 from convolve.tasks.detect.shelf import Region, read_regions
 from convolve.tasks.detect.shelf_drawing import draw_regions
@@ -133,6 +132,8 @@ class BoxPredictions:
         self._taken: set[str] = set()
         self._regions: tuple[Region, ...] = ()
         if options.counts_stock:
+            from convolve.reports.figure_file import check_figure
+
             check_figure(options.figure)
             self._regions = read_regions(options.regions, options.minimum, classes)
         if options.out:
@@ -155,6 +156,7 @@ class BoxPredictions:
     def finish(self, predictions: Sequence[BoxPrediction]) -> Path | None:
         """COCO annotations and results of all images, in the output folder, and the figure of a shelf over time."""
         if self._options.figure:
+            from convolve.reports.figure_file import write_figure
             from convolve.tasks.detect.stock_figure import stock_figure
 
             write_figure(self._options.figure, stock_figure([stock for _, stock in in_time(predictions)]), "stock")
