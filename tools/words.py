@@ -91,7 +91,9 @@ _MAXOUT = "the linear pieces of a maxout unit, as its authors call them"
 _COPIED = "made by the code itself, no duplicates in data"
 _MULTIPLE = "sides of images are multiples of it"
 _LINE = "the line around a drawing"
+_EVERY = "--every 10: one image of a video in so many"
 ALLOWED = {
+    ("convolve/api.py", "every"): _EVERY,
     ("convolve/explainers/", "copies"): _COPIED,
     ("convolve/explainers/sanity.py", "randomized_copies"): _COPIED,
     ("convolve/explainers/statistics.py", "_Sums"): "sums over images",
@@ -114,6 +116,7 @@ ALLOWED = {
     ("convolve/reports/", "figures"): "drawings",
     ("convolve/reports/", "frame"): _LINE,
     ("convolve/training/interrupt.py", "frame"): "Python's stack frame",
+    ("convolve/verbs/predict.py", "every"): _EVERY,
     ("convolve/verbs/scratch/__init__.py", "average"): _POOLING,
 }
 """Names that stay: the beginning of the file's path below the folder, the name; the reason."""

@@ -1,4 +1,4 @@
-"""Frames of videos that OpenCV itself has written."""
+"""VideoImages of videos that OpenCV itself has written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convolve.datasets.video import Frames, FrameSource, is_stream, parse_every
+from convolve.datasets.video import VideoImages, VideoSource, is_stream, parse_every
 from convolve.errors import DataError, OptionError
 from convolve.marks import has_end_mark
 
@@ -25,12 +25,12 @@ def video(path: Path, count: int = 40, rate: float = 10, size: tuple[int, int] =
     return path
 
 
-def _numbers(parts: list[Frames]) -> list[int]:
+def _numbers(parts: list[VideoImages]) -> list[int]:
     return [int(part.name(index)[-6:]) for part in parts for index in range(len(part))]
 
 
 def test_all_frames_come_in_order_a_few_at_a_time(tmp_path: Path) -> None:
-    source = FrameSource(str(video(tmp_path / "my.clip.avi")))
+    source = VideoSource(str(video(tmp_path / "my.clip.avi")))
     assert (source.expected, source.is_stream, source.is_camera) == (40, True, False)
     parts = list(source.parts(10**6))
     assert [len(part) for part in parts] == [16, 16, 8]
@@ -46,19 +46,19 @@ def test_all_frames_come_in_order_a_few_at_a_time(tmp_path: Path) -> None:
     ("every", "numbers"), [("7", [0, 7, 14, 21, 28, 35]), ("1.5s", [0, 15, 30]), ("0.01s", list(range(40)))]
 )
 def test_every_so_many_frames_or_seconds(tmp_path: Path, every: str, numbers: list[int]) -> None:
-    source = FrameSource(str(video(tmp_path / "clip.avi")), *parse_every(every))
+    source = VideoSource(str(video(tmp_path / "clip.avi")), *parse_every(every))
     assert source.expected == len(numbers)
     assert _numbers(list(source.parts(4))) == numbers
 
 
 def test_it_ends_when_it_is_stopped(tmp_path: Path) -> None:
     answers = iter([False] * 5 + [True])
-    source = FrameSource(str(video(tmp_path / "clip.avi")), stopped=lambda: next(answers))
+    source = VideoSource(str(video(tmp_path / "clip.avi")), stopped=lambda: next(answers))
     assert _numbers(list(source.parts(4))) == [0, 1, 2, 3, 4]
 
 
 def test_drawn_frames_become_a_video_that_is_known_again(tmp_path: Path) -> None:
-    source = FrameSource(str(video(tmp_path / "clip.avi", 12)), 2)
+    source = VideoSource(str(video(tmp_path / "clip.avi", 12)), 2)
     drawn = []
     for part in source.parts(16):
         for index in range(len(part)):
@@ -66,8 +66,8 @@ def test_drawn_frames_become_a_video_that_is_known_again(tmp_path: Path) -> None
             Image.fromarray(part.read(index)).save(drawn[-1])
     assert source.join_drawn(drawn) == tmp_path / "clip_predicted.mp4"
     assert has_end_mark(tmp_path / "clip_predicted.mp4")
-    again = FrameSource(str(tmp_path / "clip_predicted.mp4"))
-    assert again._file_rate == pytest.approx(5)
+    again = VideoSource(str(tmp_path / "clip_predicted.mp4"))
+    assert again._file_fps == pytest.approx(5)
     (part,) = again.parts(16)
     assert [round(float(part.read(index)[10, 40].mean()), -1) for index in range(len(part))] == [0, 10, 20, 30, 40, 50]
     source.join_drawn(drawn)
@@ -86,9 +86,9 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         ("none.avi", "it is no file"),
     ):
         with pytest.raises(DataError, match=reason):
-            FrameSource(str(tmp_path / name))
+            VideoSource(str(tmp_path / name))
     with pytest.raises(DataError, match="such as camera:0"):
-        FrameSource("camera:x")
+        VideoSource("camera:x")
 
 
 @pytest.mark.parametrize("every", ["0", "0s", "-1", "2m", "x"])

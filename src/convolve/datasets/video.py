@@ -22,9 +22,9 @@ from convolve.values import Images, Indices, Pixels
 
 CAMERA: Final = "camera:"
 _SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
-_EVERY: Final = re.compile(r"(\d+)|(\d+(?:\.\d+)?)s")
-_MOST_FRAMES: Final = 16
-_USUAL_RATE: Final = 25.0  # frames a second, where a file or a camera does not say
+_INTERVAL: Final = re.compile(r"(\d+)|(\d+(?:\.\d+)?)s")
+_MOST_IMAGES: Final = 16
+_USUAL_FPS: Final = 25.0  # frames a second, where a file or a camera does not say
 
 
 def is_stream(name: str) -> bool:
@@ -34,7 +34,7 @@ def is_stream(name: str) -> bool:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Frames(Images):
+class VideoImages(Images):
     """Some frames in memory, each (H, W, 3), with their names."""
 
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class Frames(Images):
 
 @final
 @dataclass
-class FrameSource:
+class VideoSource:
     """The frames of a video file or of a camera, called `NAME_000000` by their numbers, of which each ``step``-th is
     taken, or one every so many ``seconds``. It ends with the video, or once ``stopped`` says so.
     """
@@ -67,7 +67,7 @@ class FrameSource:
     step: int = 1
     seconds: float = 0.0
     stopped: Callable[[], bool] = lambda: False
-    _rate: float = field(default=_USUAL_RATE, init=False)
+    _fps: float = field(init=False, repr=False)
     _video: Video = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +80,7 @@ class FrameSource:
                 "give the number of another" if self.is_camera else "convert it to MP4, or give its frames as images"
             )
             raise DataError(f"{self.name} cannot be opened ({reason}); {remedy}.") from error
+        self._fps = self._file_fps / self._stride
 
     @property
     def is_stream(self) -> bool:
@@ -98,43 +99,43 @@ class FrameSource:
     @property
     def expected(self) -> int:
         """About how many frames it has; 0 where that is not known."""
-        frames = 0 if self.is_camera else max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT)))
-        return -(-frames // self._stride) if frames else 0
+        count = 0 if self.is_camera else max(0, int(self._video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        return -(-count // self._stride)
 
-    def parts(self, most: int) -> Iterator[Frames]:
+    def parts(self, most: int) -> Iterator[VideoImages]:
         """The frames in order, ``most`` at a time, and 16 at most."""
         names: list[str] = []
         pixels: list[Pixels] = []
-        for number, frame in self._frames():
+        for number, image in self._read():
             names.append(f"{self._stem}_{number:06}")
-            pixels.append(frame)
-            if len(names) == min(most, _MOST_FRAMES):
-                yield Frames(tuple(names), tuple(pixels))
+            pixels.append(image)
+            if len(names) == min(most, _MOST_IMAGES):
+                yield VideoImages(tuple(names), tuple(pixels))
                 names, pixels = [], []
         if names:
-            yield Frames(tuple(names), tuple(pixels))
+            yield VideoImages(tuple(names), tuple(pixels))
 
     def join_drawn(self, drawn: Sequence[str]) -> Path | None:
         """An MP4 file next to the images."""
         if not drawn:
             return None
         path = Path(drawn[0]).parent / f"{self._stem}_predicted.mp4"
-        _write_video(path, drawn, self._rate)
+        _write_video(path, drawn, self._fps)
         return path
 
-    def _frames(self) -> Iterator[tuple[int, Pixels]]:
+    def _read(self) -> Iterator[tuple[int, Pixels]]:
         number = taken = 0
         begin = due = time.monotonic()
         try:
             while not self.stopped() and self._video.grab():
                 wanted = time.monotonic() >= due if self._by_clock else number % self._stride == 0
-                read, frame = self._video.retrieve() if wanted else (False, None)
-                if read and frame is not None:
+                read, image = self._video.retrieve() if wanted else (False, None)
+                if read and image is not None:
                     due, taken = due + self.seconds, taken + 1
-                    yield number, np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+                    if self.is_camera:
+                        self._fps = taken / max(time.monotonic() - begin, 1e-3)
+                    yield number, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
                 number += 1
-            elapsed = time.monotonic() - begin
-            self._rate = taken / max(elapsed, 1e-3) if self.is_camera else self._file_rate / self._stride
         finally:
             self._video.release()
 
@@ -151,27 +152,27 @@ class FrameSource:
 
     @property
     def _stride(self) -> int:
-        return max(1, round(self.seconds * self._file_rate)) if self.seconds else self.step
+        return max(1, round(self.seconds * self._file_fps)) if self.seconds else self.step
 
     @property
-    def _file_rate(self) -> float:
-        rate = self._video.get(cv2.CAP_PROP_FPS)
-        return rate if 0 < rate < float("inf") else _USUAL_RATE
+    def _file_fps(self) -> float:
+        fps = self._video.get(cv2.CAP_PROP_FPS)
+        return fps if 0 < fps < float("inf") else _USUAL_FPS
 
 
 def parse_every(text: str | None) -> tuple[int, float]:
     """The step in frames (`10`) or the seconds (`2s`, `0.5s`) between two frames that are taken; the other is 1 or 0.
     Raises `OptionError`.
     """
-    found = _EVERY.fullmatch(text or "1")
+    found = _INTERVAL.fullmatch(text or "1")
     step, seconds = (found[1] or "1", found[2] or "0") if found else ("0", "0")
     if int(step) < 1 or (found and found[2] and float(seconds) <= 0):
         raise OptionError(f"every cannot be {text}; write a number of frames, such as 10, or of seconds, such as 2s.")
     return int(step), float(seconds)
 
 
-def _write_video(path: Path, images: Sequence[str], rate: float) -> None:
-    """Write image files as the frames of an MP4 file, at the size of the first one, ``rate`` to the second. Raises
+def _write_video(path: Path, images: Sequence[str], fps: float) -> None:
+    """Write image files as the frames of an MP4 file, at the size of the first one, ``fps`` to the second. Raises
     `DataError` where another file would be lost.
     """
     check_replaceable(path, has_end_mark, "video that convolve wrote")
@@ -179,13 +180,13 @@ def _write_video(path: Path, images: Sequence[str], rate: float) -> None:
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         draft = Path(folder, path.name)
         for name in images:
-            frame = cv2.imdecode(np.frombuffer(Path(name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-            if frame is None:
+            image = cv2.imdecode(np.frombuffer(Path(name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+            if image is None:
                 raise DataError(f"{name} was changed while it was read; start again.")
             if writer is None:
-                size = (frame.shape[1], frame.shape[0])
-                writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-            writer.write(frame if frame.shape[1::-1] == size else cv2.resize(frame, size))
+                size = (image.shape[1], image.shape[0])
+                writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+            writer.write(image if image.shape[1::-1] == size else cv2.resize(image, size))
         if writer is not None:
             writer.release()
             write_end_mark(draft)

@@ -231,7 +231,7 @@ def find_sources(names: Sequence[str], every: str | None, stopped: Callable[[], 
     Raises `DataError` where there is none, `OptionError` for ``every`` without a video.
     """
     from convolve.datasets.image_sources import FileSource
-    from convolve.datasets.video import FrameSource, is_stream, parse_every
+    from convolve.datasets.video import VideoSource, is_stream, parse_every
 
     step, seconds = parse_every(every)
     if "-" in names:
@@ -239,7 +239,7 @@ def find_sources(names: Sequence[str], every: str | None, stopped: Callable[[], 
     sources: list[ImageSource] = []
     for streams, group in groupby(names, is_stream):
         if streams:
-            sources += [FrameSource(name, step, seconds, stopped) for name in group]
+            sources += [VideoSource(name, step, seconds, stopped) for name in group]
         else:
             sources.append(FileSource(find_images(list(group))))
     if every and not any(source.is_stream for source in sources):
