@@ -434,6 +434,9 @@ def predict(
     images: str | Path | Sequence[str | Path],
     *,
     every: str | None = None,
+    boxes: str | Path | None = None,
+    box_class: str | None = None,
+    box_margin: float | None = None,
     csv: str | Path | None = None,
     device: str | None = None,
     precision: Literal["fp32", "bf16"] | None = None,
@@ -461,6 +464,11 @@ def predict(
         images: Images, folders of images, video files, and cameras, such as `camera:0`; `-` reads their names from
             standard input, one per line.
         every: Of a video or a camera, predict one frame in so many (`10`), or one every so many seconds (`2s`).
+        boxes: Predict what is cut out around each box of this file, such as the `predictions.json` of a detector
+            for the same images.
+        box_class: With `--boxes`: the class of the boxes, where the file has several.
+        box_margin: With `--boxes`: the fraction of a box's width and height that is added on every side; 0.25 by
+            default.
         csv: Also write the predictions to this file.
         device: `cpu`, `cuda`, `cuda:1` or `mps`.
         precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was

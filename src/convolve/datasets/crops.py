@@ -80,3 +80,28 @@ def whole_images(images: Images) -> tuple[Images, Indices, Indices]:
         whole, sources, corners = whole_images(images.images)
         return whole, sources[images.indices], corners[images.indices]
     return images, np.arange(len(images)), np.zeros((len(images), 2), dtype=np.int64)
+
+
+@final
+@dataclass(frozen=True)
+class ImagePart:
+    """Which image something is a part of, by name and ``size`` (height, width), and where its ``corner`` is there (x
+    and y); an image that is no part is itself.
+    """
+
+    whole: str
+    size: tuple[int, int]
+    corner: tuple[int, int] = (0, 0)
+
+
+def part_of(images: Images, index: int, encoded: EncodedImage) -> ImagePart:
+    """What one of some images, which has been opened, is a part of. Raises `ImageError`."""
+    if not isinstance(encoded, EncodedCrop):
+        return ImagePart(images.name(index), encoded.header.size)
+    whole, sources, _ = whole_images(images)
+    return ImagePart(whole.name(int(sources[index])), encoded.image.header.size, encoded.box[:2])
+
+
+def decode_whole(encoded: EncodedImage) -> Pixels:
+    """(H, W, 1 or 3) the image at full size, or the one that it is a part of. Raises `ImageError`."""
+    return (encoded.image if isinstance(encoded, EncodedCrop) else encoded).decode()

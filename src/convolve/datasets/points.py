@@ -214,10 +214,18 @@ def move_points(points: PointArray, matrices: npt.NDArray[np.float64]) -> PointA
     return moved
 
 
-def draw_points(image: Pixels, points: npt.NDArray[np.floating], visibility: Indices, point_set: PointSet) -> Pixels:
-    """(H, W, 3) a copy of an image with its labeled points (P, 2) and the lines between them; hidden ones are rings."""
+def draw_points(
+    image: Pixels,
+    points: npt.NDArray[np.floating],
+    visibility: Indices,
+    point_set: PointSet,
+    side: float | None = None,
+) -> Pixels:
+    """(H, W, 3) a copy of an image with its labeled points (P, 2) and the lines between them; hidden ones are rings.
+    Dots are as large as is right for an object of a ``side`` in pixels, by default of the image's longer one.
+    """
     canvas = np.ascontiguousarray(image).copy()
-    radius = max(1, round(max(image.shape[:2]) / _PIXELS_PER_DOT))
+    radius = max(1, round((side or max(image.shape[:2])) / _PIXELS_PER_DOT))
     corners = np.rint(np.nan_to_num(points) - 0.5).astype(int).clip(-(2**14), 2**14).tolist()
     for one, other in point_set.edges:
         if visibility[one] and visibility[other]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from convolve.datasets.crops import ImagePart
 from convolve.values import Pixels
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ _PIXELS_AT_ONCE = 2**22
 @dataclass(frozen=True, eq=False)
 class ReadImage:
     """An image as it was read: the ``pixels`` (H, W, C) that the network is given, the ``size`` (height, width) of the
-    image itself, which may be larger, and all of its pixels where they are needed.
+    image itself, which may be larger, all of its pixels where they are needed, and what it is a part of where that
+    matters.
     """
 
     pixels: Pixels
     size: tuple[int, int]
     whole: Pixels | None = None
+    part: ImagePart | None = None
 
 
 @final

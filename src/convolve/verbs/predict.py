@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from convolve.tasks.task import Prediction, Predictor
     from convolve.values import Images
 
+_LARGEST_MARGIN = 2
 _EXPORTED_AT_ONCE = 256
 """Images that an export is given at a time; it reads ahead among them."""
 
@@ -52,6 +53,13 @@ class Predict:
     _: KW_ONLY
     every: str | None = None
     """Of a video or a camera, predict one frame in so many (`10`), or one every so many seconds (`2s`)."""
+    boxes: Path | None = None
+    """Predict what is cut out around each box of this file, such as the `predictions.json` of a detector for the same
+    images."""
+    box_class: str | None = None
+    """With `--boxes`: the class of the boxes, where the file has several."""
+    box_margin: float | None = None
+    """With `--boxes`: the fraction of a box's width and height that is added on every side; 0.25 by default."""
     csv: Path | None = None
     """Also write the predictions to this file."""
     runtime: Annotated[RuntimeOptions, Flat, Parameter(group="Runtime")] = field(default_factory=RuntimeOptions)
@@ -105,6 +113,7 @@ def run(options: Predict, listener: Listener) -> Predictions:
         check_replaceable(options.csv, is_predictions, "table of predictions that convolve wrote")
     interruption = Interruption()
     sources = find_sources(options.images, options.every, lambda: interruption.requested)
+    sources = _crop_sources(options, sources)
     with ExitStack() as stack:
         if any(source.is_stream for source in sources):  # a person ends it, and keeps what was done
             stack.enter_context(interruption)
@@ -126,6 +135,21 @@ class _Work:
     most: int
 
 
+def _crop_sources(options: Predict, sources: list[ImageSource]) -> list[ImageSource]:
+    """The boxes in the images in their place, if a person gives any. Raises `OptionError` and `DataError`."""
+    if options.boxes is None:
+        if options.box_class is not None or options.box_margin is not None:
+            raise OptionError("--box-class and --box-margin are about boxes; add --boxes, or omit them.")
+        return sources
+    from convolve.datasets.box_crops import MARGIN, CropSource, read_boxes
+
+    margin = MARGIN if options.box_margin is None else options.box_margin
+    if not 0 <= margin <= _LARGEST_MARGIN:
+        raise OptionError(f"box_margin cannot be {margin}; it must be a number from 0 to {_LARGEST_MARGIN}.")
+    boxes = read_boxes(options.boxes, options.box_class)
+    return [CropSource(source, boxes, margin) for source in sources]
+
+
 def _predict_all(
     work: _Work, sources: Sequence[ImageSource], interruption: Interruption, listener: Listener
 ) -> Predictions:
@@ -138,11 +162,13 @@ def _predict_all(
         for images in source.parts(work.most):
             for prediction in work.predict(images):
                 predictions.append(prediction)
-                listener(Progress("predict", len(predictions), max(expected, len(predictions))))
+                listener(Progress("predict", len(predictions), max(expected, len(predictions) + (not expected))))
             if interruption.requested:
                 break
         video = source.join_drawn([each.overlay for each in predictions[first:] if each.overlay])
         videos += [video] if video else []
+    if len(predictions) != expected:
+        listener(Progress("predict", len(predictions), len(predictions)))
     result = _gathered(work.predictor, predictions)
     stopped = (f"Stopped after {len(predictions)} images.",) if interruption.requested else ()
     return replace(result, remarks=(*result.remarks, *stopped), videos=tuple(videos))
@@ -195,7 +221,7 @@ def _open_export(options: Predict, sources: Sequence[ImageSource], listener: Lis
 def _gathered(predictor: Predictor | ExportedPredictor, predictions: Sequence[Prediction]) -> Predictions:
     """All predictions, and what belongs to all of them together. Raises `DataError` when no image could be read."""
     if not predictions:
-        raise DataError("There is no image and no frame to predict; give others.")
+        raise DataError("There is nothing to predict: no image, frame or box; give others.")
     if all(prediction.error for prediction in predictions):
         raise DataError(f"None of the images can be read; the first: {predictions[0].error}")
     remarks = tuple(predictor.remarks(predictions)) if isinstance(predictor, Remarking) else ()

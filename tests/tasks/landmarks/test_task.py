@@ -289,6 +289,39 @@ def test_points_below_the_threshold_are_not_written(trained: Trained, tmp_path: 
         assert (len(nothing["images"]), nothing["annotations"]) == (1, [])
 
 
+def test_several_objects_of_an_image_are_found_in_its_own_pixels(trained: Trained, tmp_path: Path) -> None:
+    """Each as in an image of its own; all are drawn into one."""
+    names = [Path(trained.run).parent / "data" / f"00{number}.png" for number in (3, 4)]
+    alone = convolve.predict(trained.run, list(map(str, names)), progress=False).as_json()["predictions"]
+    two = np.concatenate([np.asarray(Image.open(name)) for name in names], axis=1)
+    Image.fromarray(two).save(tmp_path / "two.png")
+    boxes = {
+        "images": [{"id": 1, "file_name": "two.png", "height": 48, "width": 128}],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [left, 0, 64, 48]} for left in (0, 64)],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    found = convolve.predict(
+        trained.run, [str(tmp_path / "two.png")], boxes=tmp_path / "boxes.json", box_margin=0, progress=False,
+        task_options={"out": tmp_path / "out"},
+    ).as_json()["predictions"]  # fmt: skip
+    assert [Path(one["image"]).name for one in found] == ["two.png#1", "two.png#2"]
+    for one, other, left in zip(found, alone, (0, 64), strict=True):
+        assert one["size"] == [48, 128]
+        points = np.array([(each["x"] - left, each["y"]) for each in one["points"]])
+        assert points == pytest.approx(np.array([(each["x"], each["y"]) for each in other["points"]]), abs=1e-3)
+    assert {one["overlay"] for one in found} == {str(tmp_path / "out" / "two_overlay.jpg")}
+    document = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [one["file_name"] for one in document["images"]] == ["two.png"]
+    assert [one["image_id"] for one in document["annotations"]] == [1, 1]
+    with Image.open(tmp_path / "out" / "two_overlay.jpg") as drawn:
+        changed = np.abs(np.asarray(drawn).astype(int) - two).max(2) > 60
+    assert changed[:, :64].sum() >= 4
+    assert changed[:, 64:].sum() >= 4
+    with pytest.raises(OptionError, match="add --boxes"):
+        convolve.predict(trained.run, [str(names[0])], box_margin=0, progress=False)
+
+
 def test_a_file_of_another_program_is_not_written_over(trained: Trained, tmp_path: Path) -> None:
     source = Path(trained.run).parent / "data" / "003.png"
     (tmp_path / "predictions.json").write_text("[]")

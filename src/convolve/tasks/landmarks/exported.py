@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from convolve.datasets.crops import ImagePart, decode_whole, part_of
+from convolve.datasets.images import to_channels
 from convolve.datasets.point_sets import PointSet, parse_point_set
 from convolve.datasets.points import PointArray
+from convolve.datasets.preprocess import least_side
 from convolve.exports.card import ExportCard
 from convolve.exports.images import FoundInImage, ReadImage
-from convolve.tasks.exported_task import ExportedTask, read_small
+from convolve.tasks.exported_task import ExportedTask
 from convolve.tasks.landmarks.options import INFO, LandmarkPredictOptions
 from convolve.tasks.landmarks.prediction import PointPrediction, PointPredictions
 from convolve.values import Dataset, Images
@@ -81,16 +84,16 @@ class ExportedPointPredictor(PointPredictions):
 
     def read(self, images: Images, index: int) -> ReadImage:
         """An image, also at full size where it is drawn. Raises `ImageError`."""
-        small = read_small(images, index, self._card)
-        if not self._options.out:
-            return small
-        whole = images.read(index)
-        return ReadImage(small.pixels, (whole.shape[0], whole.shape[1]), whole)
+        encoded = images.open(index)
+        pixels = to_channels(encoded.decode(least_side(self._card.input)), self._card.input.channels)
+        whole = decode_whole(encoded) if self._options.out else None
+        return ReadImage(pixels, encoded.header.size, whole, part_of(images, index, encoded))
 
     def predict(self, name: str, found: FoundInImage) -> PointPrediction:
         """From the points that left the network."""
         sure = found.outputs["confidence"].astype(np.float32) if self._sure else None
-        return self.describe(name, found.image.size, points_in_image(found), sure, found.image.whole)
+        part = found.image.part or ImagePart(name, found.image.size)
+        return self.describe(name, part, points_in_image(found), sure, found.image.whole)
 
 
 EXPORTED = ExportedLandmarks

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from convolve.datasets.crops import ImagePart
 from convolve.datasets.images import to_channels
 from convolve.datasets.point_sets import PointSet
 from convolve.datasets.points import UNLABELED, VISIBLE, PointArray, draw_points
@@ -19,6 +20,7 @@ from convolve.tasks.landmarks.options import LandmarkPredictOptions
 from convolve.values import Floats, Pixels
 
 _QUALITY = 92
+_CROP = 1.5  # about how large what is cut out around an object is, to its points
 _OBJECT = "object"  # what has the points is called so, since nothing says what it is
 
 
@@ -35,7 +37,8 @@ class FoundPoint:
 @dataclass(frozen=True)
 class PointPrediction:
     """One image's ``size`` (height, width), its points, and the file written. ``error`` says why an image could not be
-    read; ``names`` are those of all points.
+    read; ``names`` are those of all points. Of a part of an image, such as `photo.jpg#2`, the size and the points are
+    those in the ``whole`` image, `photo.jpg`.
     """
 
     image: str
@@ -44,6 +47,7 @@ class PointPrediction:
     overlay: str = ""
     error: str = ""
     names: tuple[str, ...] = field(default=(), repr=False)
+    whole: str = field(default="", repr=False)
 
     def cells(self) -> Mapping[str, str]:
         """For people: the size, the box around the points, and how sure the least sure one is."""
@@ -91,6 +95,7 @@ class PointPredictions:
     def __init__(self, point_set: PointSet, options: LandmarkPredictOptions) -> None:
         self._point_set, self._options = point_set, options
         self._taken: set[str] = set()
+        self._last: tuple[str, Path, Pixels] | None = None
         if options.out:
             from convolve.tasks.coco_document import check_document
 
@@ -106,30 +111,34 @@ class PointPredictions:
         return {}
 
     def finish(self, predictions: Sequence[PointPrediction]) -> Path | None:
-        """COCO's keypoints of all images, in the output folder."""
+        """COCO's keypoints of all images, in the output folder; those of an image's parts are in the image."""
         if not self._options.out:
             return None
         from convolve.tasks.coco_document import build_document, write_document
 
         readable = [one for one in predictions if not one.error]
-        rows = [self._annotation(number, one) for number, one in enumerate(readable, 1)]
-        document = build_document([(one.image, one.size) for one in readable], [_OBJECT], filter(None, rows))
+        sizes = {one.whole: one.size for one in readable}
+        numbers = {name: number for number, name in enumerate(sizes, 1)}
+        rows = [self._annotation(numbers[one.whole], one) for one in readable]
+        document = build_document(list(sizes.items()), [_OBJECT], filter(None, rows))
         lines = [[one + 1, other + 1] for one, other in self._point_set.edges]
         document["categories"][0] |= {"keypoints": list(self._point_set.names), "skeleton": lines}
         return write_document(self._options.out, document)
 
     def describe(
-        self, name: str, size: tuple[int, int], points: PointArray, confidences: Floats | None, pixels: Pixels | None
+        self, name: str, part: ImagePart, points: PointArray, confidences: Floats | None, pixels: Pixels | None
     ) -> PointPrediction:
-        """The points (P, 2) found in an image of a ``size`` (height, width); writes the file where there are its
-        ``pixels``.
+        """The points (P, 2) found in an image, or in a part of one; writes the file where there are the ``pixels`` of
+        the whole image.
         """
         sure = [None] * len(points) if confidences is None else confidences.tolist()
         found = tuple(
             FoundPoint(point, x, y, confidence)
-            for point, (x, y), confidence in zip(self._point_set.names, points.tolist(), sure, strict=True)
+            for point, (x, y), confidence in zip(
+                self._point_set.names, (points + part.corner).tolist(), sure, strict=True
+            )
         )
-        plain = PointPrediction(name, size, found, names=self._point_set.names)
+        plain = PointPrediction(name, part.size, found, names=self._point_set.names, whole=part.whole)
         return plain if pixels is None else replace(plain, overlay=self._write(plain, pixels))
 
     def _annotation(self, number: int, prediction: PointPrediction) -> dict[str, Any]:
@@ -160,16 +169,27 @@ class PointPredictions:
         return [each.confidence is None or each.confidence >= least for each in prediction.points]
 
     def _write(self, prediction: PointPrediction, pixels: Pixels) -> str:
-        """Write the drawn image, named after the image, and numbered where several have one name; its path."""
-        folder, stem = self._options.out or Path(), PurePath(prediction.image).stem
+        """Write the drawn image, named after the image, and numbered where several have one name; its path. The parts
+        of an image, which follow one another, are drawn into one.
+        """
+        if self._last and self._last[0] == prediction.whole != prediction.image:
+            _, path, pixels = self._last
+        else:
+            path = self._new_path(prediction.whole)
+        visibility = np.where(self._sure_enough(prediction), VISIBLE, UNLABELED)
+        points = np.array([(each.x, each.y) for each in prediction.points])
+        side = float(np.ptp(points, axis=0).max()) * _CROP if prediction.whole != prediction.image else None
+        drawn = draw_points(to_channels(pixels, 3), points, visibility, self._point_set, side)
+        self._last = prediction.whole, path, drawn
+        with atomic_write(path) as draft:
+            save_jpeg(Image.fromarray(drawn), draft, _QUALITY)
+        return str(path)
+
+    def _new_path(self, name: str) -> Path:
+        folder, stem = self._options.out or Path(), PurePath(name).stem
         names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10**9))
         stem = next(name for name in names if name not in self._taken)
         self._taken.add(stem)
         path = folder / f"{stem}{OVERLAY}"
         check_replaceable(path, has_mark, "prediction that convolve wrote")
-        visibility = np.where(self._sure_enough(prediction), VISIBLE, UNLABELED)
-        points = np.array([(each.x, each.y) for each in prediction.points])
-        drawn = draw_points(to_channels(pixels, 3), points, visibility, self._point_set)
-        with atomic_write(path) as draft:
-            save_jpeg(Image.fromarray(drawn), draft, _QUALITY)
-        return str(path)
+        return path

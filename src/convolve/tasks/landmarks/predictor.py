@@ -1,4 +1,6 @@
-"""How a run's network finds the points of images of any size. It takes each image as its object, as in training."""
+"""How a run's network finds the points of images of any size. It takes each image, or each part of one, as its object,
+as in training.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import torch
 
+from convolve.datasets.crops import ImagePart, decode_whole, part_of
 from convolve.datasets.input_boxes import input_matrices
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.runtime import Runtime
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Input:
-    """An image as it was read: its size, what the network sees, and its pixels if it is drawn."""
+    """An image as it was read: its size, what it is a part of, what the network sees, and the pixels of the whole image
+    if it is drawn.
+    """
 
     size: tuple[int, int]
+    part: ImagePart
     fitted: Pixels
     pixels: Pixels | None
 
@@ -46,8 +52,9 @@ class PointPredictor(PointPredictions):
         """The image as the network sees it. Raises `ImageError`."""
         encoded = images.open(index)
         small = encoded.decode(least_side(self._preprocessing))
-        whole = encoded.decode() if self._options.out else None
-        return _Input(encoded.header.size, fit_to_input(small, self._preprocessing), whole)
+        whole = decode_whole(encoded) if self._options.out else None
+        part = part_of(images, index, encoded)
+        return _Input(encoded.header.size, part, fit_to_input(small, self._preprocessing), whole)
 
     def predict(self, names: Sequence[str], inputs: Sequence[_Input]) -> Iterator[PointPrediction]:
         """The points of each image, in order."""
@@ -62,4 +69,4 @@ class PointPredictor(PointPredictions):
         says_confidence = self._task.has_heatmaps
         for name, one, position, confidence in zip(names, inputs, points, found[..., 2], strict=True):
             sure: Floats | None = confidence.astype(np.float32) if says_confidence else None
-            yield self.describe(name, one.size, position, sure, one.pixels)
+            yield self.describe(name, one.part, position, sure, one.pixels)
