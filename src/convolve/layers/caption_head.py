@@ -102,7 +102,7 @@ class CaptionHead(nn.Module, ABC):
     def search(self, maps: Tensor, beam: int) -> Sentence:
         """The likeliest sentence about one map (1, C, H, W) that beam search finds: of all sentences so far the
         ``beam`` likeliest are continued by every word. Probabilities are not divided by the length (Vinyals et al.
-        2015, section 3.1); the words of start and unknown are never written.
+        2015, section 3.1); the words of start and unknown are never written. A sentence that has not ended is cut off.
         """
         with _float32(maps):
             state = self.begin(maps.float())

@@ -109,7 +109,7 @@ def _card(name: str, base: Variant, counts: tuple[int, int] | tuple[None, None] 
 
 
 VARIANTS = tuple(
-    Variant(_card("show_and_tell", base, (0, 0)), partial(_build, base))
+    Variant(_card("show_and_tell", base, (23_127_016, 2_094_545_920)), partial(_build, base))
     for base in bn_inception.VARIANTS
     if base.card.name == "bn_inception"
 )

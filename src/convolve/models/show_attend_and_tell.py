@@ -136,7 +136,7 @@ def _card(name: str, base: Variant, counts: tuple[int, int] | tuple[None, None] 
 
 
 VARIANTS = tuple(
-    Variant(_card("show_attend_and_tell", base, (0, 0)), partial(_build, base))
+    Variant(_card("show_attend_and_tell", base, (34_997_586, 19_743_393_792)), partial(_build, base))
     for base in vgg.VARIANTS
     if base.card.name == "vgg19"
 )
