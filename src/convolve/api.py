@@ -247,6 +247,8 @@ def train(
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
     noise_sigma: float | None = None,
+    min_count: int | None = None,
+    beam: int | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Trained | Folds:
@@ -381,6 +383,9 @@ def train(
             without antialiasing, or the mean of each `area`.
         noise_sigma: (Restoration) Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for
             none.
+        min_count: (Captions) Fewest times that a word must occur in the training captions to be learned.
+        beam: (Captions) Beam search: how many sentences are continued at every word; 1 takes the likeliest word
+            each time.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
@@ -447,6 +452,7 @@ def predict(
     tile: int | None = None,
     svd: bool | None = None,
     count: bool | None = None,
+    beam: int | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
@@ -477,7 +483,9 @@ def predict(
             `results.json` (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's
             mask (an indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions
             as COCO polygons. (Landmarks) Folder for the images with their points drawn, and for `predictions.json`,
-            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file.
+            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file. (Captions)
+            Folder for `results.json` (COCO's results), and for what a network with attention looks at, word by
+            word.
         min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
             faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores
@@ -488,6 +496,8 @@ def predict(
         svd: (Detection) Replace the dense layers over regions by products of rank 1024 and 256, as Fast R-CNN may:
             faster, less exact.
         count: (Detection) Also show a table of how many objects of each class there are in all images.
+        beam: (Captions) Beam search: how many sentences are continued at every word; 1 takes the likeliest word
+            each time.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 

@@ -1,4 +1,4 @@
-"""Small images of one color with captions that name it, two of each."""
+"""Small images of one color with captions of four words and more that name it, two of each."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def caption_folder(root: Path, count: int = 24, seed: int = 0) -> Path:
         image = np.full((32, 32, 3), COLORS[name]) + random.integers(-20, 21, (32, 32, 3))
         image[:8] += 20
         Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(root / f"{number}.png")
-        lines += [f"{number}.png,a {name} wall", f"{number}.png,the wall is {name}"]
+        lines += [f"{number}.png,a wall that is {name}", f"{number}.png,the wall is {name}"]
     (root / "captions.csv").write_text("\n".join(lines))
     return root
