@@ -61,7 +61,7 @@ def test_values_of_the_program(sentences: list[str], bleus: list[float], ciders:
 
 
 def test_the_same_sentence_scores_one() -> None:
-    sentence = "a red circle left of a blue square".split()
+    sentence = ["a", "red", "circle", "left", "of", "a", "blue", "square"]
     assert bleu([sentence], [[sentence]]) == pytest.approx((1, 1, 1, 1), rel=1e-6)
 
 

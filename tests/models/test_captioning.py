@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from convolve.errors import NetworkError
 from convolve.layers.caption_head import END, LONGEST, START, UNKNOWN, CaptionHead, LSTMCell
 from convolve.models import Network, card, create
-from convolve.models.show_attend_and_tell import AttentiveTeller
 from convolve.models.show_and_tell import Teller
+from convolve.models.show_attend_and_tell import AttentiveTeller
 from convolve.summary import summarize
 
 WORDS, M, N = 10_000, 512, 512  # of the vocabulary; of embeddings; of the memory
@@ -76,7 +76,7 @@ def test_an_lstm_is_that_of_torch() -> None:
         torch.testing.assert_close(found, expected)
 
 
-def _head(kind: type[Teller] | type[AttentiveTeller], words: int = 6) -> CaptionHead:
+def _head(kind: type[Teller | AttentiveTeller], words: int = 6) -> CaptionHead:
     torch.manual_seed(3)
     head = kind(4, words).eval()
     with torch.no_grad():
@@ -86,7 +86,7 @@ def _head(kind: type[Teller] | type[AttentiveTeller], words: int = 6) -> Caption
 
 
 @pytest.mark.parametrize("kind", [Teller, AttentiveTeller])
-def test_teacher_forcing_and_greedy_decoding_agree(kind: type[Teller] | type[AttentiveTeller]) -> None:
+def test_teacher_forcing_and_greedy_decoding_agree(kind: type[Teller | AttentiveTeller]) -> None:
     head, maps = _head(kind), torch.randn(2, 4, 3, 2)
     greedy = head(maps)
     assert greedy.shape == (2, LONGEST, 6)
@@ -106,7 +106,7 @@ def _log_probability(head: CaptionHead, maps: Tensor, words: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("kind", [Teller, AttentiveTeller])
 @torch.no_grad()
-def test_a_wide_beam_finds_the_likeliest_of_all_sentences(kind: type[Teller] | type[AttentiveTeller]) -> None:
+def test_a_wide_beam_finds_the_likeliest_of_all_sentences(kind: type[Teller | AttentiveTeller]) -> None:
     head, maps = _head(kind), torch.randn(1, 4, 3, 2, generator=torch.Generator().manual_seed(1))
     head.get_parameter("scores.bias")[END] += 6.0  # sentences are short
     sentences = [words for length in range(5) for words in itertools.product((3, 4, 5), repeat=length)]

@@ -16,8 +16,8 @@ from convolve.datasets.sentences import Words, words_of
 from convolve.errors import shorten
 from convolve.values import Flags, GroundTruthFindings, Indices, Pixels, Placement, Remark, Targets
 
-_SHOWN = 60
-"""Letters of a caption under a small image."""
+_LETTERS = 60
+"""Of a caption under a small image."""
 
 
 @final
@@ -116,4 +116,4 @@ class Captions:
     def draw(self, images: Pixels, targets: Targets) -> tuple[Pixels, list[str]]:
         """The images as they are, and the first caption of each."""
         found = cast(CaptionTargets, targets).sentences
-        return images, [shorten(" ".join(each[0]), _SHOWN) for each in found]
+        return images, [shorten(" ".join(each[0]), _LETTERS) for each in found]

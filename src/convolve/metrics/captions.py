@@ -67,9 +67,7 @@ class _Weighted:
     """The n-grams of a sentence, each times how telling it is, and their norms by size."""
 
     def __init__(self, counts: NGrams, images: Counter[tuple[str, ...]], logarithm: float) -> None:
-        self.weights = {
-            ngram: count * (logarithm - math.log(max(1, images[ngram]))) for ngram, count in counts.items()
-        }
+        self.weights = {ngram: count * (logarithm - math.log(max(1, images[ngram]))) for ngram, count in counts.items()}
         self.norms = [
             math.sqrt(sum(weight**2 for ngram, weight in self.weights.items() if len(ngram) == size))
             for size in range(1, LONGEST + 1)

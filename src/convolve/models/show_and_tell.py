@@ -11,8 +11,8 @@ embedding, and its hidden state scores the next word. Embeddings and memory have
 
 Training: the mean negative log-likelihood of each word, dropout, the encoder from ImageNet (section 4.3.1).
 
-Deviations: the hidden state is o * tanh(c), as in LSTMs everywhere, instead of o * c (equation 8); gates and scores have
-biases. The paper does not say how many words its vocabulary has, nor where dropout is; here 10,000, and before the
+Deviations: the hidden state is o * tanh(c), as in LSTMs everywhere, instead of o * c (equation 8); gates and scores
+have biases. The paper does not say how many words its vocabulary has, nor where dropout is; here 10,000, and before the
 scores.
 """
 

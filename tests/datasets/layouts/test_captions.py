@@ -56,7 +56,9 @@ def test_coco(tmp_path: Path) -> None:
 
 def test_flickr8k(tmp_path: Path) -> None:
     root = _images(tmp_path, "Images/a_1.jpg", "Images/b_2.jpg", "Images/c_3.jpg", "Images/d_4.jpg")
-    lines = [f"{name}.jpg#{number}\tA {name} , number {number} ." for name in ("a_1", "b_2", "c_3") for number in (0, 1)]
+    lines = [
+        f"{name}.jpg#{number}\tA {name} , number {number} ." for name in ("a_1", "b_2", "c_3") for number in (0, 1)
+    ]
     (root / "Flickr8k.token.txt").write_text("\n".join(lines))
     (root / "Flickr8k.lemma.token.txt").write_text("\n".join(lines).lower())
     (root / "Flickr_8k.trainImages.txt").write_text("a_1.jpg\nb_2.jpg\n")
@@ -69,7 +71,12 @@ def test_flickr8k(tmp_path: Path) -> None:
 
 def test_flickr30k_with_the_line_that_is_known_to_lack_a_bar(tmp_path: Path) -> None:
     root = _images(tmp_path, "1.jpg", "2.jpg")
-    lines = ["image_name| comment_number| comment", '1.jpg| 0| A man , "smiling" .', "1.jpg| 4   A dog .", "2.jpg| 0| Two; cats"]
+    lines = [
+        "image_name| comment_number| comment",
+        '1.jpg| 0| A man , "smiling" .',
+        "1.jpg| 4   A dog .",
+        "2.jpg| 0| Two; cats",
+    ]
     (root / "results.csv").write_text("\n".join(lines))
     found = open_dataset(root, ASKED)
     assert _texts(found) == {"1.jpg": ('A man , "smiling" .',), "2.jpg": ("Two; cats",)}
@@ -78,7 +85,9 @@ def test_flickr30k_with_the_line_that_is_known_to_lack_a_bar(tmp_path: Path) -> 
 
 def test_a_table_in_korean_with_splits(tmp_path: Path) -> None:
     root = _images(tmp_path, "가.png", "나.png")
-    (root / "설명.csv").write_text('image,caption,split\n가.png,"빨간 원, 파란 사각형",train\n나.png,원,val\n나.png,,val\n')
+    (root / "설명.csv").write_text(
+        'image,caption,split\n가.png,"빨간 원, 파란 사각형",train\n나.png,원,val\n나.png,,val\n'
+    )
     found = open_dataset(root, ASKED)
     assert _texts(found) == {"가.png": ("빨간 원, 파란 사각형",), "나.png": ("원", "")}
     captions = found.ground_truths["captions"]
@@ -94,7 +103,7 @@ def test_what_is_no_captions_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no captions; give COCO's"):
         open_dataset(root / "table.csv", ASKED)
     (root / "table.csv").write_text("image,caption\nb.png,a cat\n")
-    with pytest.raises(DataError, match="holds none of the images that table.csv names, such as b.png"):
+    with pytest.raises(DataError, match=r"holds none of the images that table\.csv names, such as b\.png"):
         open_dataset(root, ASKED)
     (root / "table.csv").write_text("image,caption,split\na.png,a cat,monday\n")
     with pytest.raises(DataError, match="a split called 'monday'; write train, val or test"):

@@ -76,7 +76,7 @@ def test_captions_are_written_with_what_was_looked_at(run: Path, tmp_path: Path)
     with Image.open(first.overlay) as overlay:
         assert overlay.width > 4 * 180  # the image, and one for each word
     (out / "results.json").write_text("[1]")
-    with pytest.raises(DataError, match="results.json"):
+    with pytest.raises(DataError, match=r"results\.json"):
         convolve.predict(run, (str(data / "0.png"),), out=out, threads=1, progress=False)
     with pytest.raises(OptionError, match="beam cannot be 0"):
         convolve.predict(run, (str(data / "0.png"),), beam=0, progress=False)

@@ -71,7 +71,8 @@ LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
 YIELDING: Mapping[str, Sequence[str]] = {"points": [name for name in LAYOUT_NAMES if name in POINTS]}
 """By their ground truth, the layouts that are not taken where others explain the images too."""
 WITH_ANNOTATIONS = frozenset(
-    layout.NAME for layout in (tables, coco, cvat, via, label_studio, box_tables, coco_keypoints, point_tables, captions)
+    layout.NAME
+    for layout in (tables, coco, cvat, via, label_studio, box_tables, coco_keypoints, point_tables, captions)
 )
 """The layouts whose files a person may choose by `--annotations`."""
 

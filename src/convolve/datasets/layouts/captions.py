@@ -1,7 +1,8 @@
 """Captions: sentences on each image, in a file of COCO's captions or in a table.
 
 - COCO's captions (`captions_train2017.json`): `images` with `id` and `file_name`, `annotations` with `image_id` and
-  `caption`. Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; the format: https://cocodataset.org/#format-data.
+  `caption`. Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; the format:
+  https://cocodataset.org/#format-data.
 - Flickr8k's `Flickr8k.token.txt`: `photo.jpg#0`, a tab, a caption. Hodosh, Young, Hockenmaier 2013. Its lists of images,
   such as `Flickr_8k.trainImages.txt`, give the splits.
 - A table with a column of images and one of captions (`image,caption`), perhaps one of splits; Flickr30k's

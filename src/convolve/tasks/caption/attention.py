@@ -26,7 +26,12 @@ def draw_attention(image: Pixels, words: Words, attention: Floats) -> Image.Imag
     size = max(1, round(width * scale)), max(1, round(height * scale))
     large = np.asarray(Image.fromarray(to_channels(image, 3)).resize(size, Image.Resampling.BICUBIC))
     tiles = [large] + [
-        overlay(large, heatmap_layer((one / max(float(one.max()), 1e-12)).astype(np.float32), False, size[1], size[0]))
+        overlay(
+            large,
+            heatmap_layer(
+                (one / max(float(one.max()), 1e-12)).astype(np.float32), signed=False, height=size[1], width=size[0]
+            ),
+        )
         for one in attention
     ]
     columns = min(_COLUMNS, len(tiles))
