@@ -24,7 +24,8 @@ def before_pooling(stages: dict[str, Stage]) -> dict[str, Stage]:
     layers = list(last.layers.named_children())
     if not layers or not isinstance(layers[-1][1], nn.MaxPool2d):
         return stages
-    stride = int(layers[-1][1].stride)
+    halved = layers[-1][1].stride
+    stride = halved if isinstance(halved, int) else halved[0]
     shorter = nn.Sequential()
     for layer, module in layers[:-1]:
         shorter.add_module(layer, module)

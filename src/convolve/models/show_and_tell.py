@@ -58,7 +58,8 @@ class Teller(CaptionHead):
         """The LSTM after the image (equation 10)."""
         image = self.image(self.pool(maps))
         empty = image.new_zeros(len(maps), WIDTH)
-        return self.lstm(image, (empty, empty))
+        state: State = self.lstm(image, (empty, empty))
+        return state
 
     def step(self, words: Tensor, state: State) -> Step:
         """The LSTM after a word (equations 11 and 12); it attends to nothing."""

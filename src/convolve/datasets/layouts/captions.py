@@ -3,8 +3,8 @@
 - COCO's captions (`captions_train2017.json`): `images` with `id` and `file_name`, `annotations` with `image_id` and
   `caption`. Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; the format:
   https://cocodataset.org/#format-data.
-- Flickr8k's `Flickr8k.token.txt`: `photo.jpg#0`, a tab, a caption. Hodosh, Young, Hockenmaier 2013. Its lists of images,
-  such as `Flickr_8k.trainImages.txt`, give the splits.
+- Flickr8k's `Flickr8k.token.txt`: `photo.jpg#0`, a tab, a caption. Hodosh, Young, Hockenmaier 2013. Its lists of
+  images, such as `Flickr_8k.trainImages.txt`, give the splits.
 - A table with a column of images and one of captions (`image,caption`), perhaps one of splits; Flickr30k's
   `results.csv` has `image_name| comment_number| comment`.
 
@@ -76,9 +76,9 @@ def recognize(inventory: Inventory) -> Dataset | None:
     missing: list[str] = []
     lists = _split_lists(inventory)
     for one in files:
-        found = finder.find(list(one.captions), one.name)
-        missing += found.missing
-        for name, path in found.paths.items():
+        located = finder.find(list(one.captions), one.name)
+        missing += located.missing
+        for name, path in located.paths.items():
             texts[path] += one.captions[name]
             own = one.splits.get(name) or _split_in_name(one.name)
             splits[path] = own or lists.get(Path(path).name) or find_split(path)
@@ -196,7 +196,7 @@ def _split_in_name(name: str) -> str | None:
 
 def _split_lists(inventory: Inventory) -> dict[str, str]:
     """The splits of images by their names, from lists of them such as `Flickr_8k.trainImages.txt`."""
-    known, found = {Path(path).name for path in inventory.images}, {}
+    known, found = {Path(path).name for path in inventory.images}, dict[str, str]()
     for file in inventory.files:
         word = split_word(Path(file).stem, alone=False)
         if word and file.casefold().endswith(".txt"):

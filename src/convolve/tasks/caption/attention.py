@@ -25,15 +25,8 @@ def draw_attention(image: Pixels, words: Words, attention: Floats) -> Image.Imag
     scale = _SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     large = np.asarray(Image.fromarray(to_channels(image, 3)).resize(size, Image.Resampling.BICUBIC))
-    tiles = [large] + [
-        overlay(
-            large,
-            heatmap_layer(
-                (one / max(float(one.max()), 1e-12)).astype(np.float32), signed=False, height=size[1], width=size[0]
-            ),
-        )
-        for one in attention
-    ]
+    layers = [heatmap_layer(one / one.max(), signed=False, height=size[1], width=size[0]) for one in attention]
+    tiles = [large, *(overlay(large, layer) for layer in layers)]
     columns = min(_COLUMNS, len(tiles))
     step = size[0] + _GAP, size[1] + _TEXT + 2 * _GAP
     sheet = Image.new("RGB", (columns * step[0] + _GAP, math.ceil(len(tiles) / columns) * step[1] + _GAP), _PAPER)

@@ -165,20 +165,21 @@ def digest(sentence: Words) -> str:
 
 
 def _write(task: Caption, data: EvaluationData, most: int) -> _Written:
-    """For the first images, ``most`` of them at least, as long as there are any."""
+    """For the first images, ``most`` of them, as long as there are any."""
     found = _Written([], [], [], [], 0.0, 0, 0)
     likelihood, words, unknown = 0.0, 0, 0
     with evaluation_mode(task.network):
         for batch in data.batches.epoch(0):
-            sentences = cast(CaptionTargets, batch.targets).sentences
+            count = most - len(found.indices)
+            sentences = cast(CaptionTargets, batch.targets).sentences[:count]
             with torch.inference_mode(), data.runtime.arithmetic():
-                maps = task.maps(data.runtime.images(batch.images))
+                maps = task.maps(data.runtime.images(batch.images[:count]))
                 encoded = encode_sentences(task.vocabulary, sentences, data.runtime.device)
                 likelihood += float(task.negative_log_likelihoods(maps, encoded)[0].sum())
                 written = [task.head.search(each[None], task.beam) for each in maps]
             words += int(encoded.counted.sum())
             unknown += sum(word not in task.vocabulary.indices for each in sentences for one in each for word in one)
-            found.indices.extend(batch.indices.tolist())
+            found.indices.extend(batch.indices[:count].tolist())
             found.sentences.extend(task.vocabulary.decode(one.words) for one in written)
             found.log_probabilities.extend(one.log_probability for one in written)
             found.references.extend(sentences)

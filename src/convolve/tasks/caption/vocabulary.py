@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convolve.datasets.captions import Captions
 from convolve.datasets.sentences import Words
+from convolve.errors import DataError
 from convolve.layers.caption_head import END, START, UNKNOWN
 
 _SPECIAL = ("<start>", "<end>", "<unknown>")
@@ -45,8 +46,12 @@ class Vocabulary:
 
 
 def find_vocabulary(captions: Captions) -> Vocabulary:
-    """The words that occur at least `Captions.min_count` times."""
+    """The words that occur at least `Captions.min_count` times. Raises `DataError` where none does."""
     frequent = [(word, count) for word, count in captions.counts.items() if count >= captions.min_count]
+    if not frequent:
+        raise DataError(
+            f"No word occurs {captions.min_count} times in the training captions; choose a lower --min-count."
+        )
     ordered = sorted(frequent, key=lambda each: (-each[1], each[0]))
     return Vocabulary((*_SPECIAL, *(word for word, _ in ordered)))
 
