@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from convolve.errors import NetworkError
 from convolve.layers.box_head import ConvolutionalBoxHead
+from convolve.layers.caption_head import LONGEST
 from convolve.layers.faster_rcnn import TwoStageHead
 from convolve.layers.pooling import Unpooling
 from convolve.layers.region_head import RegionHead
@@ -77,6 +78,8 @@ def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, .
         return [(len(images), classes, height // 4, width // 4)]
     if network.card.output == "restored":
         return [(len(images), classes, *(network.card.upscale * side for side in images.shape[2:]))]
+    if network.card.output == "text":
+        return [(len(images), LONGEST, classes)]
     if network.card.output != "boxes":
         answers = tuple(images.shape[2:]) if network.head_inputs else ()
         return [(len(images), classes, *answers)]

@@ -37,6 +37,7 @@ from convolve.training.recipe import Recipe
 from convolve.training.run import Run
 from convolve.values import Batch
 from tests.reports.korean import english_texts
+from tests.tasks.caption.small import caption_folder
 from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
@@ -65,6 +66,7 @@ CASES = (
     Case("landmarks", "lenet5_keras", "points"),
     Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
     Case("restore", "espcn_x2", "images"),
+    Case("caption", "show_attend_and_tell_resnet20_cifar", "captions"),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -84,6 +86,8 @@ def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     case, root = request.param, tmp_path_factory.mktemp("data")
     if case.data in ("folders", "images"):
         data = folders(root, {"ape": 14, "bee": 14, "cat": 14})
+    elif case.data == "captions":
+        data = caption_folder(root / "walls", 40)
     elif case.data == "boxes":
         data = voc_folder(root, 24)
     elif case.data == "points":
@@ -126,6 +130,8 @@ def repeat(targets: Any, images: int) -> Any:
         return BoxTensors(torch.cat([targets.boxes] * 2), torch.cat([targets.classes] * 2), image)
     if isinstance(targets, PointTensors):
         return PointTensors(*(torch.cat([each, each]) for each in targets))
+    if isinstance(targets, tuple):  # of sentences
+        return targets + targets
     return torch.cat([targets, targets])
 
 

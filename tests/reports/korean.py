@@ -25,6 +25,10 @@ _FIELD = {
     "SSIM",
     "RGB",
     "VDSR",
+    "BLEU",
+    "BLEU-",
+    "CIDEr",
+    "LSTM",
 }
 _PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
 _PROGRAMS = {

@@ -47,6 +47,8 @@ from convolve.models import (
     segnet,
     senet,
     senet_cifar,
+    show_and_tell,
+    show_attend_and_tell,
     simple_baseline,
     spp_net,
     squeezenet,
@@ -75,6 +77,7 @@ _PAPERS = (
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
     squeezenet, alexnet_gap, rcnn, spp_net, fast_rcnn, yolo_v1, yolo_v2, yolo_v3, mtcnn, yolo_compact, faster_rcnn,
     stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn,
+    show_and_tell, show_attend_and_tell,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65
@@ -150,7 +153,7 @@ def define(name: str, classes: int, image: tuple[int, int, int]) -> NetworkDefin
 
 def counterpart(name: str, output: str) -> str | None:
     """The name of the network of the same layers with another `Card.output`: a classifier's FCN, YOLO v2, localization
-    network, simple baseline or DeepPose, or the classifier that one of these is made of.
+    network, simple baseline, DeepPose or Show and Tell, or the classifier that one of these is made of.
 
     The name itself where the output is right already; None where there is no counterpart. Raises `NetworkError`.
     """
@@ -164,6 +167,7 @@ def counterpart(name: str, output: str) -> str | None:
             "box": localization.name_for,
             "points": simple_baseline.name_for,
             "coordinates": deeppose.name_for,
+            "text": show_and_tell.name_for,
         }
         described = name.endswith(NETWORK_FILES) or " " in name
         return families[output](name) if output in families and not described else None
@@ -211,6 +215,7 @@ def _variant(name: str) -> Variant:
     families = (
         *(fcn.family, rcnn.family, spp_net.family, fast_rcnn.family, yolo_family.family, yolo_compact.family),
         *(faster_rcnn.family, localization.family, simple_baseline.family, deeppose.family, mtcnn.family),
+        *(show_and_tell.family, show_attend_and_tell.family),
     )
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None and own_network.is_text(name):

@@ -56,6 +56,7 @@ _SCORED = {
     "image": "the whole image",
     "box": "the whole image with a box",
     "restored": "a restored image",
+    "text": "words",
 }  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
@@ -128,7 +129,7 @@ def prepare(
     splits = split_by_recipe(resolved, dataset, ground_truth, survey.usable, fold)
     findings = diagnose(dataset, ground_truth, splits, survey, info.imbalance_remedy)
     preprocessing = find_preprocessing(resolved, findings.channels, start, findings)
-    outputs = task.outputs(ground_truth, card)
+    outputs = task.outputs(ground_truth.take(splits.train) if info.learned_outputs else ground_truth, card)
     with torch.device("meta"):  # without weights, for what the shapes alone tell
         skeleton, _ = build_network(resolved, outputs, preprocessing)
         size, change = (preprocessing.height, preprocessing.width), resolved.augmentation.multi_scale

@@ -35,11 +35,12 @@ def describe_preparation(preparation: Preparation) -> Manifest:
         "near duplicates": findings.near.redundant,
     }
     ground_truth = dataset.ground_truths[task.info.ground_truth]
+    learned = ground_truth.take(splits.train) if task.info.learned_outputs else ground_truth
     used = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
     identity = fingerprint(dataset, ground_truth, used, preparation.survey.digests)
     return Manifest(
         task=task.info.name,
-        outputs=task.outputs(ground_truth, task.network.card),
+        outputs=task.outputs(learned, task.network.card),
         macs=prepared.macs,
         monitored=task.monitored,
         state=task.state(),

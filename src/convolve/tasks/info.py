@@ -34,7 +34,8 @@ class TaskInfo:
     the names of its metrics for people, the headline first; its ``unit`` is `%` where it is a fraction.
     ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images than
     another. ``untrained`` is a sentence on why its networks are converted and never trained, or nothing. ``layout``
-    is the one by which its data is read unless a person names another; by default it is recognized.
+    is the one by which its data is read unless a person names another; by default it is recognized. With
+    ``learned_outputs`` the training split decides how many outputs there are, as that of a vocabulary does.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TaskInfo:
     untrained: str = ""
     layout: str | None = None
     unit: str = "%"
+    learned_outputs: bool = False
 
 
 @runtime_checkable

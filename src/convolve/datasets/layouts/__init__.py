@@ -20,6 +20,7 @@ from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import NAMED, Inventory, take_inventory
 from convolve.datasets.layouts import (
     box_tables,
+    captions,
     catalog,
     cifar,
     class_index,
@@ -63,13 +64,15 @@ _NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yo
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text,
     coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images,
+    captions,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
 YIELDING: Mapping[str, Sequence[str]] = {"points": [name for name in LAYOUT_NAMES if name in POINTS]}
 """By their ground truth, the layouts that are not taken where others explain the images too."""
 WITH_ANNOTATIONS = frozenset(
-    layout.NAME for layout in (tables, coco, cvat, via, label_studio, box_tables, coco_keypoints, point_tables)
+    layout.NAME
+    for layout in (tables, coco, cvat, via, label_studio, box_tables, coco_keypoints, point_tables, captions)
 )
 """The layouts whose files a person may choose by `--annotations`."""
 
@@ -152,6 +155,8 @@ def _check_heeded(dataset: Dataset, heeded: Mapping[str, Sequence[ModuleType]]) 
 def _open_file(path: Path, options: ReadingOptions) -> Dataset:
     if options.annotations is not None:
         raise DataError(f"{path} is one file, where --annotations says nothing; leave it out, or give the folder.")
+    if options.layout == captions.NAME:
+        return captions.open_file(path, options)
     suffix = path.suffix.casefold()
     if suffix in tables.SUFFIXES:
         return _open_table(path, options)

@@ -1,0 +1,1 @@
+"""Captions: a sentence that says what an image shows."""
