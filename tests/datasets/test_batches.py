@@ -138,7 +138,7 @@ def test_an_incomplete_last_batch_can_be_left_out(source: PixelSource) -> None:
 
 def test_weights_draw_examples_in_proportion(array: PixelSource) -> None:
     weights = np.array([0, 0, 0, 0, 0, 0, 0, 1, 3, 0, 0], dtype=np.float32)
-    drawn = batches(array, replace(OPTIONS, sampler_weights=weights))
+    drawn = batches(array, replace(OPTIONS, sampler=weights))
     indices = np.concatenate([batch for epoch in range(200) for batch in drawn.order(epoch)])
     assert set(indices.tolist()) == {7, 8}
     assert (indices == 8).mean() == pytest.approx(0.75, abs=0.04)
@@ -166,7 +166,7 @@ def test_unreadable_images_are_left_out(tmp_path: Path, budget: int) -> None:
     (tmp_path / "images" / "4.png").write_bytes(b"not an image")
     pixels = open_cache(images, GOAL, tmp_path / "caches", budget, 1)
     weights = np.ones(11, np.float32)
-    for options in (OPTIONS, replace(OPTIONS, sampler_weights=weights)):
+    for options in (OPTIONS, replace(OPTIONS, sampler=weights)):
         indices = np.concatenate([batch.indices for batch in batches(pixels, options).epoch(0)])
         assert 4 not in indices
     epoch = list(batches(open_cache(images, GOAL, tmp_path / "caches", budget, 1)).epoch(0))
