@@ -47,5 +47,5 @@ def distance_figure(pairs: Verification, threshold: float) -> Figure:
         axes.axvline(threshold, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), label="threshold")
         axes.set(xlabel="distance", ylabel="fraction of pairs", xlim=(0, edges[-1]))
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper left")
+        figure.legend(loc="outside upper left", ncols=2)
     return figure

@@ -9,7 +9,6 @@ from typing import cast
 import numpy as np
 
 from convolve.datasets.labels import Labels
-from convolve.errors import DataError
 from convolve.values import Dataset
 
 
@@ -22,15 +21,12 @@ def conform(dataset: Dataset, identities: Sequence[str]) -> Dataset:
 
 def hold_out(dataset: Dataset, labels: Labels, fraction: float) -> Dataset:
     """The dataset whose test split has all images of a fraction of the identities, always the same ones, and whose
-    training split has those of the others. Raises `DataError` where fewer than two would be on either side.
+    training split has those of the others; as it is where fewer than two would be on either side.
     """
     present = np.flatnonzero(labels.counts() > 1)
     count = max(2, round(fraction * len(present)))
     if len(present) - count < 2:
-        raise DataError(
-            f"{dataset.root} has {len(present)} identities with two images or more, too few to hold out "
-            f"{fraction:g} of them; leave out --test-identities."
-        )
+        return dataset
     held = np.random.default_rng(0).permutation(present)[:count]
     test = np.isin(labels.values, held)
     splits = {"train": np.flatnonzero(~test).astype(np.int64), "test": np.flatnonzero(test).astype(np.int64)}

@@ -76,5 +76,6 @@ INFO = TaskInfo(
     },
     classifiers_as="embedding",
     scored="identities",
+    compared="distances",
     imbalance_remedy="add images of the rare ones, or give --images-per-identity 4",
 )

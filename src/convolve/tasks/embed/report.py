@@ -14,7 +14,7 @@ from rich.text import Text
 from convolve.datasets.images import to_channels
 from convolve.errors import ImageError
 from convolve.metrics.verification import distances_between
-from convolve.reports.report import Headline, Section, format_count, percent
+from convolve.reports.report import Headline, Section, format_count, percent, thousands
 from convolve.reports.thumbnails import thumbnail
 from convolve.tasks.embed.clusters import MAPPED, find_clusters
 from convolve.tasks.embed.evaluation import FALSE_ACCEPTANCES, Evaluation
@@ -48,9 +48,8 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     for name, label in INFO.metric_titles.items():
         note = different if name in (*FALSE_ACCEPTANCES, "roc_auc", "eer") else retrieved
         if name in FALSE_ACCEPTANCES and math.isnan(evaluation.metrics[name]):
-            note = f"undefined: {different}, and {round(1 / FALSE_ACCEPTANCES[name]):,} are needed".replace(
-                ",000", " 000"
-            )
+            needed = thousands(round(1 / FALSE_ACCEPTANCES[name]))
+            note = f"undefined: {different}, and {needed} are needed"
         found.append(Headline(label, percent(evaluation.metrics[name]), note))
     return tuple(found)
 

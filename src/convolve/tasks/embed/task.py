@@ -114,10 +114,16 @@ class Embed(Task):
         splits: Splits,
         preprocessing: Preprocessing,
     ) -> Embed:
-        """The task of telling the identities apart. Raises `DataError` where the validation split has no two identities
-        with two images, without which no epoch can be judged.
+        """The task of telling the identities apart. Raises `DataError` where there are too few to hold some out, and
+        where the validation split has no two with two images, without which no epoch can be judged.
         """
         del preprocessing
+        learned, tested = (ground_truth.take(part).presence().any(0) for part in (splits.train, splits.test))
+        if options.test_identities and (tested.sum() < 2 or (learned & tested).any()):
+            raise DataError(
+                f"Too few identities have two images to hold out {options.test_identities:g} of them and learn from "
+                "two; leave out --test-identities."
+            )
         if (ground_truth.take(splits.validation).counts() > 1).sum() < 2:
             raise DataError(
                 "The validation split has fewer than two identities with two images each; give a greater --validation, "
