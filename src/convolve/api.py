@@ -15,6 +15,7 @@ from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
 from convolve.verbs.export import Exported
+from convolve.verbs.find import SimilarImages
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.comparison import NetworkComparison
 from convolve.verbs.networks.layer_table import Layers
@@ -851,6 +852,46 @@ def export(
         ConvolveError: with one sentence.
     """
     return run_command("export", locals())  # type: ignore[no-any-return]
+
+
+def find(
+    image: str | Path,
+    *,
+    folder: str | Path,
+    network: str = "resnet18",
+    top: int = 10,
+    out: str | Path | None = None,
+    language: Literal["en", "ko"] = "en",
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> SimilarImages:
+    """Find the images of a folder that a network finds most like an image.
+
+    The first search makes a vector of each image of the folder and keeps it in the cache; later ones are fast.
+
+    Args:
+        image: Image to find others for.
+        folder: Folder with the images to search, also in folders below it.
+        network: Folder of a run that classifies or embeds images, or the name of a classifier with official
+            ImageNet weights.
+        top: Number of images to find.
+        out: Page to write (.html); by default `NAME_similar.html` in the current folder, after the image.
+        language: Language of the page: en, or ko for Korean.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("find", locals())  # type: ignore[no-any-return]
 
 
 def style(

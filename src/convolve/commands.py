@@ -17,6 +17,7 @@ from convolve.verbs import (
     evaluate,
     explain,
     export,
+    find,
     networks,
     predict,
     scratch,
@@ -27,7 +28,8 @@ from convolve.verbs import (
 
 # fmt: off
 _MODULES = (
-    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, style, scratch, claims,
+    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, find, style, scratch,
+    claims,
 )
 # fmt: on
 COMMANDS: dict[str, Command[Any, Any]] = {module.COMMAND.name: module.COMMAND for module in _MODULES}

@@ -22,7 +22,7 @@ from convolve.tasks.embed.options import INFO
 from convolve.values import Dataset, Images, Indices
 
 _HOME = "convolve.tasks.embed"
-_QUERIES, _NEIGHBORS, _PAIRS, _CLUSTERS, _MEMBERS = 12, 6, 8, 12, 10
+_QUERIES, _NEIGHBORS, _PAIRS, _CLUSTERS, _MEMBERS = 12, 6, 8, 12, 9
 """How many of each a report shows."""
 _SIDE = 88
 _NAMED = 20
@@ -104,9 +104,8 @@ def _neighbor_section(evaluation: Evaluation, images: Images) -> Section:
     """Queries evenly spread over AP@R, from the worst to the best."""
     precision = evaluation.retrieval.average_precision
     order = np.argsort(precision, kind="stable")[: int((~np.isnan(precision)).sum())]
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, min(_QUERIES, len(order))).astype(int))]
     rows = []
-    for query in chosen.tolist():
+    for query in _spread(order, _QUERIES).tolist():
         near = evaluation.retrieval.neighbors[query, :_NEIGHBORS].tolist()
         distances = distances_between(evaluation.embeddings[[query]], evaluation.embeddings[near])[0]
         tiles = [_tile(evaluation, images, query)]
@@ -128,13 +127,14 @@ def _cluster_section(evaluation: Evaluation, images: Images) -> Section | None:
         return None
     clusters = find_clusters(evaluation.embeddings, evaluation.labels, evaluation.threshold.distance)
     labels = evaluation.labels[clusters.images]
-    named = np.argsort(-np.bincount(labels), kind="stable")[:_NAMED]
+    named = np.sort(np.argsort(-np.bincount(labels), kind="stable")[: min(_NAMED, len(np.unique(labels)))])
     shown = np.isin(labels, named)
     points = embed(evaluation.embeddings[clusters.images], "tsne")
-    figure = points_figure([("t-SNE", points[shown])], labels[shown], evaluation.identities)
+    names = [evaluation.identities[index] for index in named.tolist()]
+    figure = points_figure([("t-SNE", points[shown])], np.searchsorted(named, labels[shown]), names)
     rows = []
     for members in clusters.largest(_CLUSTERS):
-        tiles = (_tile(evaluation, images, index) for index in members[:_MEMBERS].tolist())
+        tiles = (_tile(evaluation, images, index) for index in _spread(members, _MEMBERS).tolist())
         rows.append((len(members), [tile for tile in tiles if tile]))
     context = {
         "figure": as_svg(figure, "map"),
@@ -172,6 +172,11 @@ def _pair_section(evaluation: Evaluation, images: Images) -> Section:
         "threshold": evaluation.threshold.distance,
     }
     return Section("pairs", "Worst pairs", (_HOME, "pairs.html.j2"), context)
+
+
+def _spread(rows: Indices, count: int) -> Indices:
+    """So many of them or fewer, from the first to the last."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
 
 
 def _tile(evaluation: Evaluation, images: Images, index: int, hit: bool | None = None, note: str = "") -> Tile | None:
