@@ -6,6 +6,7 @@ Every command of the command line is a function here, with the same options as k
 
 from convolve.api import (
     ablate,
+    attendance,
     claims,
     compare,
     convert,
@@ -29,6 +30,7 @@ __all__ = [
     "ConvolveError",
     "__version__",
     "ablate",
+    "attendance",
     "claims",
     "compare",
     "convert",

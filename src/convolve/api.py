@@ -9,6 +9,7 @@ from typing import Literal
 from convolve.commands import run_command
 from convolve.experiments.command import ClaimList, TriedClaims
 from convolve.verbs.ablate import Ablated
+from convolve.verbs.attendance import Taken
 from convolve.verbs.compare import Comparison
 from convolve.verbs.convert import Converted
 from convolve.verbs.data import Examined
@@ -892,6 +893,51 @@ def find(
         ConvolveError: with one sentence.
     """
     return run_command("find", locals())  # type: ignore[no-any-return]
+
+
+def attendance(
+    photographs: str | Path | Sequence[str | Path],
+    *,
+    enrolled: str | Path,
+    faces: str | Path,
+    embedding: str | Path,
+    out: str | Path,
+    threshold: float | None = None,
+    calibrate: bool = False,
+    language: Literal["en", "ko"] = "en",
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Taken:
+    """Find faces in photographs and compare them with those of enrolled people: who is present, absent, unknown.
+
+    Nothing leaves this machine. Ask the people first: see the how-to page on consent and error rates.
+
+    Args:
+        photographs: Photographs and folders of photographs.
+        enrolled: Folder with a folder of photographs for each person, or with one photograph for each, called by
+            the name.
+        faces: Folder of a run that finds faces: of the task faces, or of the task detect.
+        embedding: Folder of a run of the task embed that was trained on faces cut out in the same way.
+        out: New folder for the page, the table and the crops.
+        threshold: Distance from which on a face is unknown, 0 to 2; by default the embedding's own.
+        calibrate: Choose the threshold by the enrolled photographs, so that at most 1 % of the comparisons with
+            another person are accepted; needs several photographs of some people.
+        language: Language of the page: en, or ko for Korean.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("attendance", locals())  # type: ignore[no-any-return]
 
 
 def style(

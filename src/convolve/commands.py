@@ -11,6 +11,7 @@ from convolve.experiments import command as claims
 from convolve.progress import silent
 from convolve.verbs import (
     ablate,
+    attendance,
     compare,
     convert,
     data,
@@ -28,8 +29,8 @@ from convolve.verbs import (
 
 # fmt: off
 _MODULES = (
-    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, find, style, scratch,
-    claims,
+    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, find, attendance,
+    style, scratch, claims,
 )
 # fmt: on
 COMMANDS: dict[str, Command[Any, Any]] = {module.COMMAND.name: module.COMMAND for module in _MODULES}

@@ -1,0 +1,1 @@
+"""Attendance: faces found in photographs, aligned, embedded, and compared with those of enrolled people."""
