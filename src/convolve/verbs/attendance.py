@@ -19,7 +19,7 @@ from convolve.setup.runtime_options import RuntimeOptions
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from convolve.attendance.attendance import Roll
+    from convolve.face_recognition.attendance import Roll
 
 _FARTHEST = 2.0
 
@@ -77,10 +77,10 @@ class Taken:
 
 def run(options: Attendance, listener: Listener) -> Taken:
     """Take attendance, and write the files. Raises `ConvolveError`."""
-    from convolve.attendance.attendance import FaceEmbedder, enroll, given_limit, take_attendance
-    from convolve.attendance.faces import FaceFinder
-    from convolve.attendance.output import check_folder, write_roll
-    from convolve.attendance.roll import calibrate
+    from convolve.face_recognition.attendance import FaceEmbedder, enroll, given_limit, take_attendance
+    from convolve.face_recognition.faces import FaceFinder
+    from convolve.face_recognition.output import check_folder, write_roll
+    from convolve.face_recognition.roll import calibrate
     from convolve.verbs.predict import find_images
 
     if options.threshold is not None and not 0 <= options.threshold <= _FARTHEST:
@@ -105,7 +105,7 @@ def run(options: Attendance, listener: Listener) -> Taken:
 def _summarize(roll: Roll, folder: Path) -> Taken:
     import math
 
-    from convolve.attendance.roll import chance_of_a_stranger
+    from convolve.face_recognition.roll import chance_of_a_stranger
 
     names, limit = roll.enrolled.names, roll.limit
     far, frr = (None if math.isnan(rate) else rate for rate in (limit.far, limit.frr))

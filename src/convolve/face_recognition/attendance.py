@@ -10,12 +10,12 @@ from typing import cast, final
 
 import numpy as np
 
-from convolve.attendance.faces import FaceFinder, FoundFace
-from convolve.attendance.roll import Enrolled, Limit, Sighting, recognize
 from convolve.datasets.images import ImageFiles
 from convolve.datasets.inventory import take_inventory
 from convolve.datasets.preprocess import fit_to_input
 from convolve.errors import DataError, ImageError, OptionError
+from convolve.face_recognition.faces import FaceFinder, FoundFace
+from convolve.face_recognition.roll import Enrolled, Limit, Sighting, recognize
 from convolve.metrics.verification import Doubles, distances_between
 from convolve.progress import Listener, Pace
 from convolve.setup.restore import restore_task
@@ -106,7 +106,7 @@ def enroll(folder: Path, finder: FaceFinder, embedder: FaceEmbedder, listener: L
         crops.append(found[0].crop)
         pace(index + 1)
     people = np.array([names.index(owner) for owner in owners], np.int64)
-    return Enrolled(names, _embed(embedder, crops), people)
+    return Enrolled(names, _embed(embedder, crops), people, tuple(crops))
 
 
 def take_attendance(

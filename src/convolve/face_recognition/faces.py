@@ -8,9 +8,9 @@ from typing import Any, final
 
 import numpy as np
 
-from convolve.attendance.alignment import align, cut
 from convolve.datasets.images import ImageFiles, to_channels
 from convolve.errors import OptionError
+from convolve.face_recognition.alignment import align, cut
 from convolve.progress import Listener
 from convolve.setup.restore import restore_task
 from convolve.setup.runtime_options import RuntimeOptions

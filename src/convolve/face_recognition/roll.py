@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convolve.attendance.faces import FoundFace
 from convolve.errors import DataError
+from convolve.face_recognition.faces import FoundFace
 from convolve.metrics.verification import Doubles, Verification, distances_between
-from convolve.values import Floats, Indices
+from convolve.values import Floats, Indices, Pixels
 
 FAR = 0.01
 LEAST = 100
@@ -19,11 +19,14 @@ LEAST = 100
 
 @dataclass(frozen=True, eq=False)
 class Enrolled:
-    """People's ``names``, whose photographs are the rows of ``embeddings`` (N, D), of ``people`` (N,)."""
+    """People's ``names``, whose photographs are the rows of ``embeddings`` (N, D), of ``people`` (N,); and the faces
+    in them.
+    """
 
     names: tuple[str, ...]
     embeddings: Floats
     people: Indices
+    crops: tuple[Pixels, ...]
 
     def means(self) -> Floats:
         """(people, D) the mean embedding of each person, of length 1."""

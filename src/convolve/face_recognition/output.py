@@ -13,10 +13,10 @@ from pathlib import Path
 from PIL import Image
 
 from convolve import __version__
-from convolve.attendance.attendance import Roll
-from convolve.attendance.roll import Sighting, chance_of_a_stranger
 from convolve.choices import Language
 from convolve.errors import DataError
+from convolve.face_recognition.attendance import Roll
+from convolve.face_recognition.roll import Sighting, chance_of_a_stranger
 from convolve.files import atomic_write, write_text
 from convolve.marks import save_png
 from convolve.reports.page import write_report
@@ -79,7 +79,7 @@ def _report(roll: Roll) -> Report:
     names, limit = roll.enrolled.names, roll.limit
     stranger = math.nan if math.isnan(limit.far) else chance_of_a_stranger(limit.far, len(names))
     context = {
-        "present": [(names[person], *_shown(roll.best(person))) for person in roll.present],
+        "present": [(names[person], *_shown(roll.best(person)), _enrolled(roll, person)) for person in roll.present],
         "absent": [name for person, name in enumerate(names) if person not in roll.present],
         "unknown": [(names[one.nearest], *_shown(one)) for one in roll.unknown],
         "limit": limit,
@@ -94,7 +94,7 @@ def _report(roll: Roll) -> Report:
         Headline("unknown faces", str(len(roll.unknown))),
         Headline("a stranger is taken for somebody", percent(stranger), f"with {len(names)} people enrolled"),
     )
-    home = "convolve.attendance"
+    home = "convolve.face_recognition"
     sections = (
         Section("present", "Present", (home, "present.html.j2"), context),
         Section("absent", "Absent", (home, "absent.html.j2"), context),
@@ -108,6 +108,11 @@ def _report(roll: Roll) -> Report:
         sections=sections,
         footer=f"convolve {__version__}, {dt.datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
+
+
+def _enrolled(roll: Roll, person: int) -> str:
+    """The face in a person's first photograph, as a data URI."""
+    return thumbnail(roll.enrolled.crops[int((roll.enrolled.people == person).argmax())], _SIDE)
 
 
 def _shown(sighting: Sighting | None) -> tuple[str, str, str]:

@@ -1,1 +1,0 @@
-"""Attendance: faces found in photographs, aligned, embedded, and compared with those of enrolled people."""
