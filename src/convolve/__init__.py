@@ -6,6 +6,7 @@ Every command of the command line is a function here, with the same options as k
 
 from convolve.api import (
     ablate,
+    attendance,
     claims,
     compare,
     convert,
@@ -13,6 +14,7 @@ from convolve.api import (
     evaluate,
     explain,
     export,
+    find,
     networks,
     predict,
     scratch,
@@ -28,6 +30,7 @@ __all__ = [
     "ConvolveError",
     "__version__",
     "ablate",
+    "attendance",
     "claims",
     "compare",
     "convert",
@@ -35,6 +38,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "find",
     "networks",
     "predict",
     "register_task",

@@ -9,12 +9,14 @@ from typing import Literal
 from convolve.commands import run_command
 from convolve.experiments.command import ClaimList, TriedClaims
 from convolve.verbs.ablate import Ablated
+from convolve.verbs.attendance import Taken
 from convolve.verbs.compare import Comparison
 from convolve.verbs.convert import Converted
 from convolve.verbs.data import Examined
 from convolve.verbs.evaluate import Evaluated
 from convolve.verbs.explain.results import Explanation
 from convolve.verbs.export import Exported
+from convolve.verbs.find import SimilarImages
 from convolve.verbs.networks.catalog import Catalog
 from convolve.verbs.networks.comparison import NetworkComparison
 from convolve.verbs.networks.layer_table import Layers
@@ -224,6 +226,24 @@ def train(
     precision: Literal["fp32", "bf16"] | None = None,
     threads: int | None = None,
     fast_convolutions: bool | None = None,
+    loss: Literal[
+        "arcface",
+        "triplet",
+        "cross-entropy",
+        "cross-entropy-sum",
+        "dice",
+        "focal",
+        "wing",
+        "l1",
+        "smooth-l1",
+        "heatmap",
+        "mse",
+    ]
+    | None = None,
+    margin: float | None = None,
+    logit_scale: float | None = None,
+    images_per_identity: int | None = None,
+    test_identities: float | None = None,
     label_smoothing: float | None = None,
     mixup: float | None = None,
     balance: Literal["none", "weights", "sampler"] | None = None,
@@ -238,8 +258,6 @@ def train(
     alternating: bool | None = None,
     proposals: Literal["fast", "quality", "windows"] | None = None,
     regions: int | None = None,
-    loss: Literal["cross-entropy", "cross-entropy-sum", "dice", "focal", "wing", "l1", "smooth-l1", "heatmap", "mse"]
-    | None = None,
     ignore: str | None = None,
     sigma: float | None = None,
     pairs: str | None = None,
@@ -343,6 +361,19 @@ def train(
         threads: Number of processor threads.
         fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
             weights (fp32, CPU).
+        loss: (Embedding) The loss: `arcface` tells identities apart with an angular margin; `triplet` compares
+            images with images. (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice,
+            or focal. (Landmarks) Loss of a point: `wing`, `l1` or `smooth-l1` of its coordinates, or the squared
+            error of its `heatmap`. (Restoration) Loss of a pixel: its absolute error, `l1`, or its squared error,
+            `mse`.
+        margin: (Embedding) How much nearer the same must be than others: an angle in radians (arcface, 0.5), a
+            squared distance (triplet, 0.2).
+        logit_scale: (Embedding) By what arcface multiplies cosines before the softmax; smaller for few or noisy
+            identities.
+        images_per_identity: (Embedding) How many images of an identity follow one another in a batch; 1 draws
+            images at random.
+        test_identities: (Embedding) Fraction of the identities whose images are all held out as the test split, in
+            place of any other, so that it has identities that training has never seen; 0 splits by images.
         label_smoothing: (Classification) Label smoothing: probability spread over all classes (0 to 1).
         mixup: (Classification) Alpha of mixup, which blends pairs of images and labels by a ratio from Beta(alpha,
             alpha); 0 disables it.
@@ -367,9 +398,6 @@ def train(
             `fast` (about 1 s an image, once: they are stored) or `quality` (about 3 s), or sliding `windows`.
         regions: (Detection) Number of proposed regions of each image that are used, the best first; 2000 by
             default.
-        loss: (Segmentation) Loss: cross-entropy (its mean over the pixels, or their sum), dice, or focal.
-            (Landmarks) Loss of a point: `wing`, `l1` or `smooth-l1` of its coordinates, or the squared error of its
-            `heatmap`. (Restoration) Loss of a pixel: its absolute error, `l1`, or its squared error, `mse`.
         ignore: (Segmentation) Class whose pixels count neither in training nor in evaluation.
         sigma: (Landmarks) Standard deviation of the Gaussian in a heatmap, as a fraction of the input's side.
         pairs: (Landmarks) Points that a flip exchanges, such as `left_eye=right_eye,left_ear=right_ear`; `names`
@@ -476,15 +504,17 @@ def predict(
         threads: Number of processor threads.
         fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
             weights (fp32, CPU).
-        top: (Classification, Localization) Number of classes to list for each image, most likely first; 3 by
+        top: (Embedding) Number of known identities to list for each image, nearest first; 3 by default.
+            (Classification, Localization) Number of classes to list for each image, most likely first; 3 by
             default. (Detection) Number of detections of each image, most confident first; 300 by default.
             (Segmentation) Number of classes to list for each image, largest area first; 3 by default.
-        threshold: (Classification) Minimum confidence: images below it are labeled `unsure`; with multi-label,
-            labels below it are omitted. (Localization) Minimum confidence: images below it are labeled `unsure`;
-            their box is given all the same. (Faces) Minimum confidence of a face; 0.7 by default, as published.
-            (Detection) Minimum confidence of a detection; by default the one of the best F1 on the validation
-            split. (Segmentation) Minimum confidence: pixels below it are ignored. (Landmarks) Minimum confidence of
-            a point (the height of its heatmap) that is drawn and written; 0 by default.
+        threshold: (Embedding) Distance from which on an image is `unknown`, 0 to 2; by default the run's own,
+            calibrated on its validation split. (Classification) Minimum confidence: images below it are labeled
+            `unsure`; with multi-label, labels below it are omitted. (Localization) Minimum confidence: images below
+            it are labeled `unsure`; their box is given all the same. (Faces) Minimum confidence of a face; 0.7 by
+            default, as published. (Detection) Minimum confidence of a detection; by default the one of the best F1
+            on the validation split. (Segmentation) Minimum confidence: pixels below it are ignored. (Landmarks)
+            Minimum confidence of a point (the height of its heatmap) that is drawn and written; 0 by default.
         out: (Localization) Folder for the images with their box drawn, and `predictions.json` (COCO). (Faces)
             Folder for the images with their faces and points drawn, and `predictions.json` (COCO's boxes and
             keypoints). (Detection) Folder for the images with their boxes drawn, `predictions.json` (COCO),
@@ -843,6 +873,91 @@ def export(
         ConvolveError: with one sentence.
     """
     return run_command("export", locals())  # type: ignore[no-any-return]
+
+
+def find(
+    image: str | Path,
+    *,
+    folder: str | Path,
+    network: str = "resnet18",
+    top: int = 10,
+    out: str | Path | None = None,
+    language: Literal["en", "ko"] = "en",
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> SimilarImages:
+    """Find the images of a folder that a network finds most like an image.
+
+    The first search makes a vector of each image of the folder and keeps it in the cache; later ones are fast.
+
+    Args:
+        image: Image to find others for.
+        folder: Folder with the images to search, also in folders below it.
+        network: Folder of a run that classifies or embeds images, or the name of a classifier with official
+            ImageNet weights.
+        top: Number of images to find.
+        out: Page to write (.html); by default `NAME_similar.html` in the current folder, after the image.
+        language: Language of the page: en, or ko for Korean.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("find", locals())  # type: ignore[no-any-return]
+
+
+def attendance(
+    photographs: str | Path | Sequence[str | Path],
+    *,
+    enrolled: str | Path,
+    faces: str | Path,
+    embedding: str | Path,
+    out: str | Path,
+    threshold: float | None = None,
+    calibrate: bool = False,
+    language: Literal["en", "ko"] = "en",
+    device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
+    threads: int | None = None,
+    fast_convolutions: bool | None = None,
+    progress: bool = True,
+) -> Taken:
+    """Find faces in photographs and compare them with those of enrolled people: who is present, absent, unknown.
+
+    Nothing leaves this machine. Ask the people first: see the how-to page on consent and error rates.
+
+    Args:
+        photographs: Photographs and folders of photographs.
+        enrolled: Folder with a folder of photographs for each person, or with one photograph for each, called by
+            the name.
+        faces: Folder of a run that finds faces: of the task faces, or of the task detect.
+        embedding: Folder of a run of the task embed that was trained on faces cut out in the same way.
+        out: New folder for the page, the table and the crops.
+        threshold: Distance from which on a face is unknown, 0 to 2; by default the embedding's own.
+        calibrate: Choose the threshold by the enrolled photographs, so that at most 1 % of the comparisons with
+            another person are accepted; needs several photographs of some people.
+        language: Language of the page: en, or ko for Korean.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: Number format of the arithmetic; weights are stored in fp32. A trained network is used as it was
+            trained.
+        threads: Number of processor threads.
+        fast_convolutions: Winograd's filtering for wide 3x3 convolutions, one matrix product for those with many
+            weights (fp32, CPU).
+        progress: Report progress on the console or in the notebook.
+
+    Raises:
+        ConvolveError: with one sentence.
+    """
+    return run_command("attendance", locals())  # type: ignore[no-any-return]
 
 
 def style(

@@ -11,12 +11,14 @@ from convolve.experiments import command as claims
 from convolve.progress import silent
 from convolve.verbs import (
     ablate,
+    attendance,
     compare,
     convert,
     data,
     evaluate,
     explain,
     export,
+    find,
     networks,
     predict,
     scratch,
@@ -27,7 +29,8 @@ from convolve.verbs import (
 
 # fmt: off
 _MODULES = (
-    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, style, scratch, claims,
+    data, networks, train, evaluate, predict, explain, compare, ablate, sweep, convert, export, find, attendance,
+    style, scratch, claims,
 )
 # fmt: on
 COMMANDS: dict[str, Command[Any, Any]] = {module.COMMAND.name: module.COMMAND for module in _MODULES}

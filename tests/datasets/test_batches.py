@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convolve.datasets.augmentation import Augmentation
-from convolve.datasets.batches import Batches, BatchOptions
+from convolve.datasets.batches import Batches, BatchOptions, Groups
 from convolve.datasets.cache import PixelSource, open_cache
 from convolve.datasets.images import ImageArray
 from convolve.datasets.labels import Labels
@@ -138,10 +138,27 @@ def test_an_incomplete_last_batch_can_be_left_out(source: PixelSource) -> None:
 
 def test_weights_draw_examples_in_proportion(array: PixelSource) -> None:
     weights = np.array([0, 0, 0, 0, 0, 0, 0, 1, 3, 0, 0], dtype=np.float32)
-    drawn = batches(array, replace(OPTIONS, sampler_weights=weights))
+    drawn = batches(array, replace(OPTIONS, sampler=weights))
     indices = np.concatenate([batch for epoch in range(200) for batch in drawn.order(epoch)])
     assert set(indices.tolist()) == {7, 8}
     assert (indices == 8).mean() == pytest.approx(0.75, abs=0.04)
+    np.testing.assert_array_equal(next(iter(drawn.epoch(5))).indices, drawn.order(5)[0])
+
+
+@pytest.mark.parametrize("together", [2, 4])
+def test_groups_follow_one_another(array: PixelSource, together: int) -> None:
+    """Five images of one group, five of another and one alone, which comes several times."""
+    values = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2])
+    drawn = batches(array, replace(OPTIONS, sampler=Groups(values, together)))
+    seen = set()
+    for epoch in range(50):
+        order = np.concatenate(drawn.order(epoch))
+        assert len(order) == 11
+        whole = values[order[: 11 // together * together]].reshape(-1, together)
+        assert (whole == whole[:, :1]).all()
+        seen |= set(order.tolist())
+        np.testing.assert_array_equal(order, np.concatenate(drawn.order(epoch)))
+    assert seen == set(range(11))
     np.testing.assert_array_equal(next(iter(drawn.epoch(5))).indices, drawn.order(5)[0])
 
 
@@ -166,7 +183,7 @@ def test_unreadable_images_are_left_out(tmp_path: Path, budget: int) -> None:
     (tmp_path / "images" / "4.png").write_bytes(b"not an image")
     pixels = open_cache(images, GOAL, tmp_path / "caches", budget, 1)
     weights = np.ones(11, np.float32)
-    for options in (OPTIONS, replace(OPTIONS, sampler_weights=weights)):
+    for options in (OPTIONS, replace(OPTIONS, sampler=weights)):
         indices = np.concatenate([batch.indices for batch in batches(pixels, options).epoch(0)])
         assert 4 not in indices
     epoch = list(batches(open_cache(images, GOAL, tmp_path / "caches", budget, 1)).epoch(0))

@@ -29,6 +29,11 @@ _FIELD = {
     "BLEU-",
     "CIDEr",
     "LSTM",
+    "FAR",
+    "TAR",
+    "EER",
+    "FRR",
+    "t-SNE",
 }
 _PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
 _PROGRAMS = {
@@ -44,7 +49,7 @@ _PROGRAMS = {
     "PNG",
     "GiB",
 }
-_OPTIONS = {"fit", "crop", "letterbox", "tiles", "group-by", "json", "task", "classify", "segment"}
+_OPTIONS = {"fit", "crop", "letterbox", "tiles", "group-by", "json", "task", "classify", "segment", "test-identities"}
 _TECHNICAL = _FIELD | _PEOPLE | _PROGRAMS | _OPTIONS
 _ATTRIBUTES = ("alt", "title", "aria-label")
 _VOID = {"meta", "img", "input", "br", "wbr", "link", "hr"}

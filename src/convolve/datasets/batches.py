@@ -52,11 +52,21 @@ class Examples:
         return np.asarray(np.arange(counts.sum()) + np.repeat(self.first[images] - before, counts), dtype=np.int64)
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Which group each of N examples belongs to, ``values`` (N,), and how many of one follow one another in a batch."""
+
+    values: Indices
+    together: int
+
+
 @dataclass(frozen=True)
 class BatchOptions:
     """How examples become batches.
 
-    ``sampler_weights`` (one per index) draws examples in proportion, with repetition, as many as there are.
+    Of a ``sampler``, weights (one per index) draw examples in proportion, with repetition, as many as there are; of
+    groups, so many examples of one follow one another, those of a small group several times.
     ``workers`` threads prepare batches ahead, unless a batch is no more than a slice of an array; 0 prepares each when
     it is asked for. ``drop_last`` leaves out an incomplete last batch, unless it is the only one. Augmented images are
     not to ``reflect`` beyond their edges where the targets know nothing of what a reflection shows. Images that are
@@ -68,7 +78,7 @@ class BatchOptions:
     seed: int
     shuffle: bool
     augmentation: Augmentation | None = None
-    sampler_weights: Floats | None = None
+    sampler: Floats | Groups | None = None
     workers: int = 2
     drop_last: bool = False
     reflect: bool = True
@@ -87,7 +97,9 @@ class Batches:
         self.preprocessing = options.preprocessing
         self.augmented = options.augmentation is not None
         self._indices: Indices = indices[usable]
-        self._weights = None if options.sampler_weights is None else options.sampler_weights[usable].astype(np.float64)
+        self._weights = options.sampler[usable].astype(np.float64) if isinstance(options.sampler, np.ndarray) else None
+        self._groups = options.sampler if isinstance(options.sampler, Groups) else None
+        self._members = self._groups.values[usable] if self._groups else self._indices[:0]
         self.targets: TargetSource = targets
         self._source, self._options = source, options
         size = (options.preprocessing.height, options.preprocessing.width)
@@ -144,9 +156,22 @@ class Batches:
         if self._weights is not None:
             probabilities = self._weights / self._weights.sum()
             drawn = self._random(epoch, _ORDER).choice(self._indices, len(self._indices), p=probabilities)
+        elif self._groups is not None:
+            drawn = self._draw_groups(self._groups.together, self._random(epoch, _ORDER))
         elif self._options.shuffle:
             drawn = self._random(epoch, _ORDER).permutation(self._indices)
         return [drawn[number * size : (number + 1) * size] for number in range(len(self))]
+
+    def _draw_groups(self, together: int, random: np.random.Generator) -> Indices:
+        """As many as there are: rows of ``together`` examples of one group, in random order. A group's examples are all
+        used before one of them is used again.
+        """
+        rows = []
+        for group in np.unique(self._members):
+            own = random.permutation(self._indices[self._members == group])
+            rows.append(np.resize(own, -(-len(own) // together) * together).reshape(-1, together))
+        drawn: Indices = random.permutation(np.concatenate(rows)).reshape(-1)[: len(self._indices)]
+        return drawn
 
     def _make(self, order: Sequence[Indices], epoch: int, number: int) -> Batch:
         """Read one batch's images and bring them, and their targets by the same matrices, to the network's input."""

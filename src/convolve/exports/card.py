@@ -8,6 +8,7 @@ takes one input, ``images`` (N, H, W, C) uint8 of any N, H and W: RGB, or one gr
   images' own pixels;
 - segment: ``classes`` (N, H, W) uint8 at the images' own size, and ``confidence`` (N, H, W) float32, the probability of
   that class;
+- embed: ``embedding`` (N, D) float32 of length 1, and ``distances`` (N, identities) float32, 0 to 2;
 - landmarks: ``points`` (N, P, 2) float32, x and y in the images' own pixels, and ``confidence`` (N, P) float32;
 - detect: ``boxes`` (K, 4) float32, left, top, right and bottom in the images' own pixels, ``scores`` (K,) float32,
   ``classes`` (K,) int64, ``image`` (K,) int64, the image's index in the batch. Images in their order, the most
@@ -65,16 +66,16 @@ class ExportCard:
     metric, two ends each, for those that have one. A split is only there if it was measured.
 
     ``parity`` compares it with the run, image by image through decoding and resizing: `images`, `answers` (one of an
-    image, a pixel or an object), `changed`, `fraction` and `tolerance`, `largest_difference` of probabilities,
-    `largest_shift` of edges in pixels (None without boxes), and `gray_levels`, how far the inputs are apart on average
-    and at most since the run decodes JPEGs smaller, and `view_pixels`, the most pixels of an image as a network sees it
-    that takes any size. ``speed`` has `threads`, `torch_precision`, `processor`, and for
-    each of its `batches` the medians in milliseconds: `batch`, `torch`, `export`, `ratio`. ``quantization`` is empty
-    unless int8 was asked for: `images` for the ranges, `seconds` that it took, and `attempts`, of the last of which all
-    is there again: `kept` (whether the file is int8), `reason`, `left_in_float` (layers), and unless the processor
-    refused it `drop` of the headline metric, `class_drop` of the `class` that falls most, in points, `gain` in speed of
-    one image, and `milliseconds`, for each `batch` those of `int8` and of the `baseline`, the export in higher
-    precision. Of a file for PyTorch parity and speed are empty.
+    image, a pixel or an object), `changed`, `fraction` and `tolerance`, `largest_difference` of probabilities or
+    distances, `largest_shift` of edges in pixels (None without boxes), and `gray_levels`, how far the inputs are apart
+    on average and at most since the run decodes JPEGs smaller, and `view_pixels`, the most pixels of an image as a
+    network sees it that takes any size. ``speed`` has `threads`, `torch_precision`, `processor`, and for each of its
+    `batches` the medians in milliseconds: `batch`, `torch`, `export`, `ratio`. ``quantization`` is empty unless int8
+    was asked for: `images` for the ranges, `seconds` that it took, and `attempts`, of the last of which all is there
+    again: `kept` (whether the file is int8), `reason`, `left_in_float` (layers), and unless the processor refused it
+    `drop` of the headline metric, `class_drop` of the `class` that falls most, in points, `gain` in speed of one image,
+    and `milliseconds`, for each `batch` those of `int8` and of the `baseline`, the export in higher precision. Of a
+    file for PyTorch parity and speed are empty.
 
     ``notes`` are sentences on what the graph does not do exactly as the run. ``versions`` are those of the libraries
     that wrote it; ``files`` the digests of the folder's other files by name.

@@ -19,7 +19,9 @@ from convolve.errors import NetworkError, shorten
 from convolve.layers.dense_block import DenseBlock
 from convolve.layers.design import Design, flags
 
-Output = Literal["image", "pixels", "boxes", "box", "points", "coordinates", "faces", "restored", "text"]
+Output = Literal[
+    "image", "pixels", "boxes", "box", "points", "coordinates", "faces", "restored", "text", "embedding"
+]
 _COPY = "network"
 """What a run calls its copy of a file, before the suffix."""
 
@@ -36,8 +38,9 @@ class Card:
     given in the paper or in the notes of its release; ``evaluation`` says which, and how they were measured. ``output``
     says what is scored: the whole `image`, each of its `pixels`, `boxes` or `points` in it; with `box` the image, which
     gets one box too; `coordinates` are two numbers for each point; with `faces` all windows of it, of which the head's
-    other networks choose; `restored` is an image itself, ``upscale`` times as high and wide as the one that enters, or
-    with ``residual`` what is to be added to that; `text` is words, one after another. ``classifier`` names the network
+    other networks choose; `embedding` is a vector of length 1; `restored` is an image itself, ``upscale`` times as high
+    and wide as the one that enters, or with ``residual`` what is to be added to that; `text` is words, one after
+    another. ``classifier`` names the network
     whose layers this one takes over, if any. With ``proposals`` it scores regions of images that are proposed outside
     of it; with ``two_stages`` it proposes them itself. ``nms_iou`` is the overlap above which a detector suppresses
     boxes, and whose constant that is; ``learning_rate`` is AdamW's from random weights where that is not the usual one;
@@ -112,7 +115,8 @@ class Network(nn.Module):
     and is a `layers.box_head.BoxHead`; its outputs are a tuple of maps, one for each scale. So are those of a network
     for points, of which each map (N, points, H / stride, W / stride) is to show all points, the last one best. A
     network for restoration gives images (N, classes, upscale * H, upscale * W), whose channels are its "classes"; one
-    for captions the scores of words (N, 20, classes), and its head is a `layers.caption_head.CaptionHead`.
+    for captions the scores of words (N, 20, classes), and its head is a `layers.caption_head.CaptionHead`. One that
+    embeds images gives vectors, see `models.embedding`.
 
     ``design`` says how the network differs from the published one, if it does.
     """

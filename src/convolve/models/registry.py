@@ -23,6 +23,7 @@ from convolve.models import (
     densenet,
     dncnn,
     edsr,
+    embedding,
     espcn,
     fast_rcnn,
     faster_rcnn,
@@ -168,6 +169,7 @@ def counterpart(name: str, output: str) -> str | None:
             "points": simple_baseline.name_for,
             "coordinates": deeppose.name_for,
             "text": show_and_tell.name_for,
+            "embedding": embedding.name_for,
         }
         described = name.endswith(NETWORK_FILES) or " " in name
         return families[output](name) if output in families and not described else None
@@ -215,7 +217,7 @@ def _variant(name: str) -> Variant:
     families = (
         *(fcn.family, rcnn.family, spp_net.family, fast_rcnn.family, yolo_family.family, yolo_compact.family),
         *(faster_rcnn.family, localization.family, simple_baseline.family, deeppose.family, mtcnn.family),
-        *(show_and_tell.family, show_attend_and_tell.family),
+        *(show_and_tell.family, show_attend_and_tell.family, embedding.family),
     )
     variant = dense.family(name) or next(filter(None, (family(name, _variant) for family in families)), None)
     if variant is None and own_network.is_text(name):

@@ -45,6 +45,7 @@ _SCORES = {
     "coordinates": "of coordinates",
     "restored": "for a restored image",
     "text": "of words",
+    "embedding": "of an embedding",
 }
 
 

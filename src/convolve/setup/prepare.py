@@ -57,6 +57,7 @@ _SCORED = {
     "box": "the whole image with a box",
     "restored": "a restored image",
     "text": "words",
+    "embedding": "an embedding",
 }  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
@@ -260,7 +261,7 @@ def training_batches(
         recipe.seed or 0,
         shuffle=True,
         augmentation=recipe.augmentation if augments else None,
-        sampler_weights=task.sampling_weights(task_options, dataset.ground_truths[task.info.ground_truth], images),
+        sampler=task.sampler(task_options, dataset.ground_truths[task.info.ground_truth], images),
         workers=reader_threads(),
         drop_last=len(indices) % (recipe.batch or 1) == 1,  # batch normalization cannot learn from a single image
         reflect=task.info.reflect,

@@ -30,12 +30,13 @@ class TaskInfo:
 
     ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
     prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
-    automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are
-    the names of its metrics for people, the headline first; its ``unit`` is `%` where it is a fraction.
-    ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images than
-    another. ``untrained`` is a sentence on why its networks are converted and never trained, or nothing. ``layout``
-    is the one by which its data is read unless a person names another; by default it is recognized. With
-    ``learned_outputs`` the training split decides how many outputs there are, as that of a vocabulary does.
+    automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are the
+    names of its metrics for people, the headline first; its ``unit`` is `%` where it is a fraction.
+    ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images than another.
+    ``compared`` names the numbers by which an export is held against its run. ``untrained`` is a sentence on why its
+    networks are converted and never trained, or nothing. ``layout`` is the one by which its data is read unless a
+    person names another; by default it is recognized. With ``learned_outputs`` the training split decides how many
+    outputs there are, as that of a vocabulary does.
     """
 
     name: str
@@ -56,6 +57,7 @@ class TaskInfo:
     untrained: str = ""
     layout: str | None = None
     unit: str = "%"
+    compared: str = "probabilities"
     learned_outputs: bool = False
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convolve.datasets.batches import Batches, Examples
+from convolve.datasets.batches import Batches, Examples, Groups
 from convolve.datasets.cache import PixelSource
 from convolve.errors import ExportError, OptionError
 from convolve.models import Card, Network
@@ -262,8 +262,10 @@ class Task(ABC):
         """
 
     @classmethod
-    def sampling_weights(cls, options: Any, ground_truth: Any, indices: Indices) -> Floats | None:
-        """(N,) weights by which training images are drawn; None draws each once an epoch. Raises `OptionError`."""
+    def sampler(cls, options: Any, ground_truth: Any, indices: Indices) -> Floats | Groups | None:
+        """(N,) weights by which training images are drawn, or groups that a batch has several of; None draws each once
+        an epoch. Raises `OptionError`.
+        """
         del options, ground_truth, indices
         return None
 

@@ -153,7 +153,7 @@ def _data(known: dict[str, object], facts: Facts, card: Card, task: TaskOptionsI
     yield "folds", 1, "a single split"
     images, size = int(str(known.get("subset", facts.images))), int(str(known["size"]))
     usual = 32 if size > _SMALL_SIDE else 128
-    usual = usual if card.output in ("image", "box", "coordinates") else usual // 4
+    usual = usual if card.output in ("image", "box", "coordinates", "embedding") else usual // 4
     if known["fit"] == "tiles":
         images *= len(starts(facts.side, size)) * len(starts(max(facts.longer, facts.side), size))
     batch = max(min(usual, 2 ** int(math.log2(max(images, 16) / 8))), 8)
@@ -174,7 +174,7 @@ def _optimization(known: dict[str, object], card: Card) -> Iterator[Choice]:
     yield "save_memory", False, "only on request"
     yield "optimizer", "adamw", "trains most networks well at its usual learning rate"
     optimizer = str(known["optimizer"])
-    as_classifier = card.proposals or card.output in ("box", "coordinates")
+    as_classifier = card.proposals or card.output in ("box", "coordinates", "embedding")
     own = models.card(card.classifier) if as_classifier else card  # of the layers that count, whatever their head
     unnormalized = not own.normalized if own.year is None else own.year < _BATCH_NORMALIZATION
     parameters = (card.parameters or SMALL_NETWORK) * float(str(known.get("width", 1))) ** 2

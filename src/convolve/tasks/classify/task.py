@@ -95,7 +95,7 @@ class Classify(Task):
         return len(ground_truth.classes)
 
     @classmethod
-    def sampling_weights(cls, options: ClassifyOptions, ground_truth: Labels, indices: Indices) -> Floats | None:
+    def sampler(cls, options: ClassifyOptions, ground_truth: Labels, indices: Indices) -> Floats | None:
         """Of `--balance sampler`, inverse to the frequency of each image's class. Raises `OptionError`."""
         if options.balance != "sampler":
             return None

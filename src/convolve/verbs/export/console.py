@@ -12,7 +12,7 @@ from convolve.tasks.registry import find_exported
 def card_lines(card: ExportCard) -> Iterator[str]:
     """Parity, speed and metrics, a line each."""
     if card.parity:
-        yield _parity_line(card.parity)
+        yield _parity_line(card.task, card.parity)
     for speed in card.speed.get("batches", ()):
         yield (
             f"speed   {speed['torch']:.2f} ms in PyTorch ({card.speed['torch_precision']}), {speed['export']:.2f} ms "
@@ -37,11 +37,12 @@ def _metric_line(task: str, split: str, measured: Mapping[str, Any]) -> str:
     return f"{title}  {found}{between} on {images}, with the export"
 
 
-def _parity_line(parity: Mapping[str, Any]) -> str:
+def _parity_line(task: str, parity: Mapping[str, Any]) -> str:
     shift = f", boxes {parity['largest_shift']:.2f} pixels" if parity["largest_shift"] is not None else ""
     return (
         f"parity  {parity['changed']:,} of {parity['answers']:,} answers differ from the run's on {parity['images']} "
-        f"image{'s' * (parity['images'] != 1)}; probabilities by {parity['largest_difference']:.4f} at most{shift}"
+        f"image{'s' * (parity['images'] != 1)}; {find_exported(task).info.compared} by "
+        f"{parity['largest_difference']:.4f} at most{shift}"
     )
 
 
