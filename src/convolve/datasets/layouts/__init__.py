@@ -26,6 +26,7 @@ from convolve.datasets.layouts import (
     coco,
     coco_keypoints,
     cvat,
+    depth,
     folders,
     idx,
     imagenet,
@@ -62,7 +63,7 @@ _NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yo
 """Layouts that name what they show, which YOLO's numbers without a list of classes do not."""
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text,
-    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images,
+    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images, depth,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
@@ -127,9 +128,10 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
         ("--image-column", options.image_column, [tables, parquet]),
         ("--label-column", options.label_column, [tables, parquet, via, label_studio, box_tables]),
         ("--label-from", options.label_from, [names]),
+        ("--depth-scale", options.depth_scale, [depth]),
     )
     heeded = {
-        f"{option} {value if isinstance(value, str) else ' '.join(value)}": layouts
+        f"{option} {' '.join(value) if isinstance(value, tuple) else value}": layouts
         for option, value, layouts in given
         if value is not None
     }
