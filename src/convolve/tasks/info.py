@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from convolve.choices import Fit
+from convolve.choices import Fit, Precision
 from convolve.errors import OptionError
 
 
@@ -33,7 +33,8 @@ class TaskInfo:
     the names of its metrics for people, the headline first; its ``unit`` is `%` where it is a fraction.
     ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images than
     another. ``untrained`` is a sentence on why its networks are converted and never trained, or nothing. ``layout``
-    is the one by which its data is read unless a person names another; by default it is recognized.
+    is the one by which its data is read unless a person names another; by default it is recognized. ``trained_in`` is
+    the number format of its trainings unless a person names another; by default the machine's fastest.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TaskInfo:
     untrained: str = ""
     layout: str | None = None
     unit: str = "%"
+    trained_in: Precision | None = None
 
 
 def class_columns(classes: Sequence[str], others: Sequence[str]) -> dict[str, str]:
