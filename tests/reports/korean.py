@@ -24,9 +24,11 @@ _FIELD = {
     "PSNR",
     "SSIM",
     "RGB",
+    "RMSE",
+    "KITTI",
     "VDSR",
 }
-_PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
+_PEOPLE = {"Lim", "Eigen", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
 _PROGRAMS = {
     "Pascal",
     "YOLO",

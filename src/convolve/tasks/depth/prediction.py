@@ -134,8 +134,8 @@ def at_image_size(depth: Floats, size: tuple[int, int], preprocessing: Preproces
 
 
 def format_meters(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:.3g}\N{NO-BREAK SPACE}m"
+    """Three digits that count, and all before the decimal point."""
+    return f"{value:,.0f}\N{NO-BREAK SPACE}m" if value >= 1000 else f"{value:.3g}\N{NO-BREAK SPACE}m"
 
 
 def _numbered(stem: str, number: int) -> str:

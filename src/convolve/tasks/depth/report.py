@@ -83,7 +83,7 @@ def report_sections(
 def plain_sections(evaluation: Evaluation) -> tuple[Section, ...]:
     """Those that need no network."""
     methods = {NETWORK: evaluation.metrics, **evaluation.baselines}
-    quality = {
+    metrics = {
         "constant": format_meters(evaluation.constant),
         "titles": list(INFO.metric_titles.values()),
         "methods": [
@@ -109,7 +109,7 @@ def plain_sections(evaluation: Evaluation) -> tuple[Section, ...]:
         "largest": max(max(each.abs_rel, each.constant_abs_rel) for each in evaluation.ranges) or 1.0,
     }
     return (
-        Section("quality", "Quality", (_HOME, "quality.html.j2"), quality),
+        Section("metrics", "Metrics", (_HOME, "metrics.html.j2"), metrics),
         Section("distance", "Error by distance", (_HOME, "distance.html.j2"), by_distance),
     )
 
