@@ -37,6 +37,7 @@ def data(
     image_column: str | None = None,
     label_column: str | None = None,
     label_from: str | None = None,
+    depth_scale: float | None = None,
     task: str | None = None,
     fix: str | Path | None = None,
     sheet: str | Path | None = None,
@@ -61,6 +62,8 @@ def data(
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
         label_from: Regular expression on image paths; its first group (or match) is the label.
+        depth_scale: What the numbers of depth maps are divided by for meters; by default 1000 for whole numbers
+            (millimeters), 256 in KITTI's files, and 1 for other numbers.
         task: Task whose annotations to examine, where there are labels and masks; by default the most specific
             ones.
         fix: Write a cleaned table (.csv) to train from: of exact copies with one label one stays (test before
@@ -179,6 +182,7 @@ def train(
     image_column: str | None = None,
     label_column: str | None = None,
     label_from: str | None = None,
+    depth_scale: float | None = None,
     optimizer: Literal[
         "gradient-descent", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"
     ]
@@ -265,6 +269,7 @@ def train(
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
     noise_sigma: float | None = None,
+    si_lambda: float | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Trained | Folds:
@@ -304,6 +309,8 @@ def train(
         image_column: Column of a table that names the images.
         label_column: Column of a table that holds the labels.
         label_from: Regular expression on image paths; its first group (or match) is the label.
+        depth_scale: What the numbers of depth maps are divided by for meters; by default 1000 for whole numbers
+            (millimeters), 256 in KITTI's files, and 1 for other numbers.
         optimizer: Update rule.
         learning_rate: Learning rate: the highest that the schedule reaches.
         momentum: Momentum of `momentum`, `nesterov` and `rmsprop` (0 to 1).
@@ -409,6 +416,8 @@ def train(
             without antialiasing, or the mean of each `area`.
         noise_sigma: (Restoration) Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for
             none.
+        si_lambda: (Depth) Lambda of the scale-invariant loss: 0 for the squared error of the logarithm of depth, 1
+            to disregard the scale of each image.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
@@ -521,7 +530,9 @@ def predict(
             `results.json` (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's
             mask (an indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions
             as COCO polygons. (Landmarks) Folder for the images with their points drawn, and for `predictions.json`,
-            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file.
+            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file. (Depth)
+            Folder for each image's depth map (a 16-bit PNG of the image's size) and an overlay of its colors on the
+            image.
         min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
             faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores

@@ -38,6 +38,7 @@ from convolve.training.run import Run
 from convolve.values import Batch
 from tests.reports.korean import english_texts
 from tests.tasks.caption.small import caption_folder
+from tests.tasks.depth.small import depth_folder
 from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
@@ -68,6 +69,7 @@ CASES = (
     Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
     Case("restore", "espcn_x2", "images"),
     Case("caption", "show_attend_and_tell_resnet20_cifar", "captions"),
+    Case("depth", "fcn1s_resnet20_cifar", "depth"),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -93,6 +95,8 @@ def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         data = voc_folder(root, 24)
     elif case.data == "points":
         data = table_folder(root / "figures", 24)
+    elif case.data == "depth":
+        data = depth_folder(root / "scenes", 14)
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None

@@ -24,6 +24,8 @@ _FIELD = {
     "PSNR",
     "SSIM",
     "RGB",
+    "RMSE",
+    "KITTI",
     "VDSR",
     "BLEU",
     "BLEU-",
@@ -35,7 +37,7 @@ _FIELD = {
     "FRR",
     "t-SNE",
 }
-_PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
+_PEOPLE = {"Lim", "Eigen", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
 _PROGRAMS = {
     "Pascal",
     "YOLO",

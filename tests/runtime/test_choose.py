@@ -53,9 +53,9 @@ def test_small_networks_stay_in_fp32_and_the_default_layout(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("flags", "trained_in", "precision", "reason"),
     [
-        ("avx512_bf16", "fp32", "fp32", "fp32: as the run was trained"),
-        ("avx512_bf16", "bf16", "bf16", "bf16: as the run was trained"),
-        ("avx2", "fp32", "fp32", "fp32: as the run was trained"),
+        ("avx512_bf16", "fp32", "fp32", "fp32: as the run is trained"),
+        ("avx512_bf16", "bf16", "bf16", "bf16: as the run is trained"),
+        ("avx2", "fp32", "fp32", "fp32: as the run is trained"),
         (
             "avx2",
             "bf16",

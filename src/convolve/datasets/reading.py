@@ -22,6 +22,9 @@ class ReadingOptions:
     """Column of a table that holds the labels."""
     label_from: str | None = None
     """Regular expression on image paths; its first group (or match) is the label."""
+    depth_scale: float | None = None
+    """What the numbers of depth maps are divided by for meters; by default 1000 for whole numbers (millimeters), 256 in
+    KITTI's files, and 1 for other numbers."""
 
 
 BY_LOOKING = ReadingOptions()

@@ -190,11 +190,16 @@ class Steps:
         """The class of each pixel of the images (N, H, W) and its probability, from those of the input's pixels
         (N, classes, height, width).
         """
-        do = self.do
+        confidence, classes = self.do.maximum(self.at_own_size(probabilities, view), 1)
+        return self.do.cast(classes, kind), confidence
+
+    def at_own_size(self, maps: Value, view: View) -> Value:
+        """Maps of the input (N, C, height, width) at the size of the images (N, C, H, W), without the padding of
+        `letterbox`.
+        """
         if self.preprocessing.fit == "letterbox":
-            probabilities = do.part(probabilities, *self._corners(view.offset_y, view.offset_x, view.filled))
-        confidence, classes = do.maximum(do.resize(probabilities, view.own.height, view.own.width), 1)
-        return do.cast(classes, kind), confidence
+            maps = self.do.part(maps, *self._corners(view.offset_y, view.offset_x, view.filled))
+        return self.do.resize(maps, view.own.height, view.own.width)
 
     def in_images(self, boxes: Value, view: View) -> Value:
         """(K, 4) boxes in pixels of the input in those of the images, clipped to these."""

@@ -26,6 +26,7 @@ from convolve.models import (
     embedding,
     espcn,
     fast_rcnn,
+    fastdepth,
     faster_rcnn,
     fcn,
     fsrcnn,
@@ -77,8 +78,8 @@ _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
     squeezenet, alexnet_gap, rcnn, spp_net, fast_rcnn, yolo_v1, yolo_v2, yolo_v3, mtcnn, yolo_compact, faster_rcnn,
-    stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn,
-    show_and_tell, show_attend_and_tell,
+    stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn, show_and_tell, show_attend_and_tell,
+    fastdepth,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65

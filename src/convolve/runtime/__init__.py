@@ -180,12 +180,12 @@ def _precision(device: str, requested: str | None, small: bool, trained_in: Prec
     if requested is not None:
         return ("bf16" if requested == "bf16" else "fp32"), f"{requested}: as requested"
     if trained_in == "fp32":
-        return "fp32", "fp32: as the run was trained"
+        return "fp32", "fp32: as the run is trained"
     if trained_in == "bf16":
         fast, why = _fast_bfloat16(device)
         if not fast:
             return "fp32", f"fp32: the run was trained in bf16, but {why}; results may differ slightly"
-        return "bf16", "bf16: as the run was trained"
+        return "bf16", "bf16: as the run is trained"
     if small:
         return "fp32", f"fp32: the network is small (under {SMALL // 10**6} million multiply-adds)"
     fast, why = _fast_bfloat16(device)

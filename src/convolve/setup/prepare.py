@@ -137,7 +137,7 @@ def prepare(
         counted = [count_costs(skeleton, torch.empty(1, preprocessing.channels, *size))]
         counted += _costs_of_other_sizes(skeleton, preprocessing, change) if change else []
     macs, costs = sum(counted[0].macs), max(counted, key=lambda each: each.activation_bytes)
-    runtime = choose(**vars(options), macs=macs)
+    runtime = choose(**vars(options), macs=macs, trained_in=info.trained_in)
     requested, budget = resolved.batch or 1, memory_budget()
     batch = batch_for_memory(requested, costs, resolved.optimization.optimizer or "", runtime, budget)
     if (recipe.batch is None or sample) and batch < requested:

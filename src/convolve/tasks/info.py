@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from convolve.choices import Fit
+from convolve.choices import Fit, Precision
 from convolve.errors import OptionError
 
 
@@ -36,7 +36,8 @@ class TaskInfo:
     ``compared`` names the numbers by which an export is held against its run. ``untrained`` is a sentence on why its
     networks are converted and never trained, or nothing. ``layout`` is the one by which its data is read unless a
     person names another; by default it is recognized. With ``learned_outputs`` the training split decides how many
-    outputs there are, as that of a vocabulary does.
+    outputs there are, as that of a vocabulary does. ``trained_in`` is the number format of its trainings unless a
+    person names another; by default the machine's fastest.
     """
 
     name: str
@@ -59,6 +60,7 @@ class TaskInfo:
     unit: str = "%"
     compared: str = "probabilities"
     learned_outputs: bool = False
+    trained_in: Precision | None = None
 
 
 @runtime_checkable

@@ -27,6 +27,7 @@ from convolve.datasets.layouts import (
     coco,
     coco_keypoints,
     cvat,
+    depth,
     folders,
     idx,
     imagenet,
@@ -63,8 +64,7 @@ _NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yo
 """Layouts that name what they show, which YOLO's numbers without a list of classes do not."""
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text,
-    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images,
-    captions,
+    coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images, captions, depth,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)
@@ -113,9 +113,11 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     return dataset
 
 
-def open_with_ground_truth(path: str | Path, name: str) -> Dataset:
-    """`open_dataset`, but of data whose ground truth of that name gives way to another (`YIELDING`) with that one."""
-    dataset = open_dataset(path)
+def open_with_ground_truth(path: str | Path, name: str, layout: str | None = None) -> Dataset:
+    """`open_dataset`, perhaps by a ``layout``, but of data whose ground truth of that name gives way to another
+    (`YIELDING`) with that one.
+    """
+    dataset = open_dataset(path, ReadingOptions(layout=layout))
     for layout in YIELDING.get(name, ()) if name not in dataset.ground_truths else ():
         with suppress(DataError):
             return open_dataset(path, ReadingOptions(layout=layout))
@@ -130,9 +132,10 @@ def _by_options(options: ReadingOptions) -> tuple[dict[str, list[ModuleType]], S
         ("--image-column", options.image_column, [tables, parquet]),
         ("--label-column", options.label_column, [tables, parquet, via, label_studio, box_tables]),
         ("--label-from", options.label_from, [names]),
+        ("--depth-scale", options.depth_scale, [depth]),
     )
     heeded = {
-        f"{option} {value if isinstance(value, str) else ' '.join(value)}": layouts
+        f"{option} {' '.join(value) if isinstance(value, tuple) else value}": layouts
         for option, value, layouts in given
         if value is not None
     }

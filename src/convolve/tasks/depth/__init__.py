@@ -1,0 +1,1 @@
+"""Depth: how far away each pixel of one image is."""
