@@ -44,6 +44,7 @@ _SCORES = {
     "faces": "of faces",
     "coordinates": "of coordinates",
     "restored": "for a restored image",
+    "stylized": "for an image in a style",
 }
 
 

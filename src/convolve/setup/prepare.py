@@ -56,6 +56,7 @@ _SCORED = {
     "image": "the whole image",
     "box": "the whole image with a box",
     "restored": "a restored image",
+    "stylized": "an image in a style",
 }  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
