@@ -243,6 +243,10 @@ def train(
     ignore: str | None = None,
     sigma: float | None = None,
     pairs: str | None = None,
+    style: str | None = None,
+    loss_network: str | None = None,
+    style_weight: float | None = None,
+    tv_weight: float | None = None,
     blur_sigma: float | None = None,
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
@@ -374,6 +378,11 @@ def train(
         sigma: (Landmarks) Standard deviation of the Gaussian in a heatmap, as a fraction of the input's side.
         pairs: (Landmarks) Points that a flip exchanges, such as `left_eye=right_eye,left_ear=right_ear`; `names`
             goes by the names.
+        style: (Style transfer) Image whose style the network learns to give to photographs.
+        loss_network: (Style transfer) Network whose maps are compared: any with official ImageNet weights, or the
+            folder of a run. It learns nothing.
+        style_weight: (Style transfer) Weight of the style's loss, where the content's is 1.
+        tv_weight: (Style transfer) Weight of the differences of neighboring pixels; more is smoother.
         blur_sigma: (Restoration) Deblurring: standard deviation of the Gaussian that blurs, in pixels; 0 for none.
         upscale: (Restoration) Super resolution: how many times as high and wide the restored image is, 1 to 4; 1
             for none.
@@ -477,7 +486,8 @@ def predict(
             `results.json` (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's
             mask (an indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions
             as COCO polygons. (Landmarks) Folder for the images with their points drawn, and for `predictions.json`,
-            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file.
+            which has them as COCO does. (Style transfer) Folder for the images in the run's style, each a PNG file.
+            (Restoration) Folder for the restored images, each a PNG file.
         min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
             faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores

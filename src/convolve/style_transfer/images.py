@@ -12,7 +12,7 @@ from convolve.values import Pixels
 
 COARSEST = 256
 """Pixels of the longer side below which no image is made before the next larger one."""
-_LUMINANCE = (0.299, 0.587, 0.114)
+LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue: the Y of YIQ."""
 
 
@@ -59,7 +59,7 @@ def to_pixels(image: Tensor) -> Pixels:
 
 def luminance(image: Tensor) -> Tensor:
     """(3, H, W) to (1, H, W)."""
-    return (image * image.new_tensor(_LUMINANCE).reshape(3, 1, 1)).sum(0, keepdim=True)
+    return (image * image.new_tensor(LUMINANCE).reshape(3, 1, 1)).sum(0, keepdim=True)
 
 
 def match_luminance(style: Tensor, content: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convolve.tasks.exported_task import ExportedTask
     from convolve.tasks.task import Task
 
-_BUILT_IN = ("classify", "localize", "faces", "detect", "segment", "landmarks", "restore")
+_BUILT_IN = ("classify", "localize", "faces", "detect", "segment", "landmarks", "style", "restore")
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
 _OPTIONS: Mapping[TaskUse, str] = {"train": "options", "predict": "predict_options", "data": "data_options"}
 """The attributes of `TaskInfo` that have the options for a command."""
