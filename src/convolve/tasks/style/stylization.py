@@ -16,9 +16,9 @@ from torch import Tensor
 
 from convolve.datasets.images import to_channels
 from convolve.runtime import Runtime
-from convolve.style_transfer.images import resize, sizes, to_pixels
+from convolve.style_transfer.images import to_pixels
 from convolve.summary import receptive_fields
-from convolve.tasks.style.whole_image_statistics import fixed_statistics, measure_statistics
+from convolve.tasks.style.instance_statistics import fixed_statistics, measure_statistics
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Floats, Pixels
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TILE = 768
 """Pixels of a tile's side, without what is around it. An image with no longer side is not cut."""
+PART, _PARTS = 256, 4
+"""Pixels of the sides of parts of an image, and how many of them, down and across, its statistics are of."""
 
 
 def stylize(image: Pixels, task: Style, runtime: Runtime, tile: int = TILE) -> Pixels:
@@ -39,9 +41,8 @@ def stylize(image: Pixels, task: Style, runtime: Runtime, tile: int = TILE) -> P
         if max(pixels.shape) <= tile:
             found = _apply(pixels, task, runtime)
         else:
-            smaller = to_pixels(resize(pixels, *sizes(pixels.shape, tile)[-1]))
             with runtime.arithmetic():
-                statistics = measure_statistics(task.network, _input(smaller, task, runtime))
+                statistics = measure_statistics(task.network, _input(_spread(pixels), task, runtime))
             with fixed_statistics(task.network, statistics):
                 found = _apply_in_tiles(pixels, task, runtime, tile)
     return found[:height, :width]
@@ -63,13 +64,23 @@ def _apply_in_tiles(pixels: Pixels, task: Style, runtime: Runtime, tile: int) ->
 
 def _apply(pixels: Pixels, task: Style, runtime: Runtime) -> Pixels:
     with runtime.arithmetic():
-        outputs: Tensor = task.network(_input(pixels, task, runtime))
+        outputs: Tensor = task.network(_input(pixels[None], task, runtime))
     return to_pixels(outputs[0].float())
+
+
+def _spread(pixels: Pixels) -> Pixels:
+    """(H, W, 3) to (N, h, w, 3) some parts of the image, evenly spread."""
+    sides = [min(PART, side) for side in pixels.shape[:2]]
+    rows, columns = (
+        np.unique(np.linspace(0, side - own, _PARTS).astype(int))
+        for side, own in zip(pixels.shape[:2], sides, strict=True)
+    )
+    return np.stack([pixels[row : row + sides[0], column : column + sides[1]] for row in rows for column in columns])
 
 
 def _input(pixels: Pixels, task: Style, runtime: Runtime) -> Tensor:
     mean, std = (np.array(each, np.float32) for each in (task.mean, task.std))
-    normalized: Floats = (pixels[None].astype(np.float32) / 255 - mean) / std
+    normalized: Floats = (pixels.astype(np.float32) / 255 - mean) / std
     return runtime.images(np.ascontiguousarray(normalized))
 
 
