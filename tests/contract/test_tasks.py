@@ -41,6 +41,7 @@ from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
 from tests.tasks.segment.small import folder
+from tests.tasks.style.small import style_options
 from tests.verbs.synthetic import folders, labeled
 
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
@@ -53,6 +54,7 @@ class Case:
     task: str
     network: str
     data: str
+    size: int = 32
 
 
 CASES = (
@@ -65,6 +67,7 @@ CASES = (
     Case("landmarks", "lenet5_keras", "points"),
     Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
     Case("restore", "espcn_x2", "images"),
+    Case("style", "johnson", "images", 44),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -91,7 +94,10 @@ def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None
-    recipe = Recipe(str(data), task=case.task, network=case.network, size=32, batch=4, fit=fit)
+    options = style_options(tmp_path_factory.mktemp("style")) if case.task == "style" else {}
+    recipe = Recipe(
+        str(data), task=case.task, network=case.network, size=case.size, batch=4, fit=fit, task_options=options
+    )
     found = prepare(recipe, RuntimeOptions("cpu", "fp32", 1))
     network = found.prepared.task.network
     with torch.no_grad():

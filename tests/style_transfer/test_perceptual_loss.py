@@ -30,7 +30,9 @@ def style() -> Pixels:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return create("conv 8 3 relu | pool 2 | conv 16 3 relu | pool 2 | flatten | dense classes", 2, 3, (40, 48), 3).eval()
+    return create(
+        "conv 8 3 relu | pool 2 | conv 16 3 relu | pool 2 | flatten | dense classes", 2, 3, (40, 48), 3
+    ).eval()
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def reopen_training(
         models.freeze(network, recipe.transfer.freeze)
     options_of_task = build_options(task.info.name, "train", recipe.task_options)
     instance = task.build(network, ground_truth, options_of_task, splits, size)
-    if json.loads(json.dumps(instance.state())) != manifest.state:
+    if json.dumps(instance.state(), sort_keys=True) != json.dumps(manifest.state, sort_keys=True):
         raise RunError(
             f"What the options of {run.folder / 'recipe.toml'} name has changed since the training began; restore it, "
             "or train again."

@@ -12,10 +12,10 @@ from convolve import models
 from convolve.layers.design import Design
 from convolve.runtime import choose
 from convolve.tasks.style import stylization
+from convolve.tasks.style.instance_statistics import fixed_statistics, measure_statistics
 from convolve.tasks.style.loss_source import LossSource
 from convolve.tasks.style.stylization import stylize
 from convolve.tasks.style.task import Style
-from convolve.tasks.style.instance_statistics import fixed_statistics, measure_statistics
 from convolve.values import Pixels
 
 RUNTIME = choose("cpu", "fp32", 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -16,11 +17,19 @@ import convolve
 from convolve import models
 from convolve.errors import ExplainError, ExportError, ImageError, OptionError, RunError
 from convolve.layers.design import Design
-from convolve.tasks.style.evaluation import Evaluation
+from convolve.runtime import choose
+from convolve.setup.restore import restore_task
+from convolve.setup.runtime_options import RuntimeOptions
+from convolve.tasks.style.evaluation import EvaluatedImage, Evaluation, optimize_photograph
+from convolve.tasks.style.report import optimization_sentence
+from convolve.tasks.style.task import Style
 from convolve.training.checkpoints import RunFiles
+from convolve.training.run import open_run
+from tests.tasks.style.small import style_options
 
 OPTIONS: dict[str, Any] = {
-    "task": "style", "network": "johnson", "width": 0.25, "size": 48, "epochs": 2, "threads": 1, "precision": "fp32", "progress": False
+    "task": "style", "network": "johnson", "width": 0.25, "precision": "fp32",
+    "size": 44, "epochs": 1, "threads": 1, "progress": False
 }  # fmt: skip
 
 
@@ -33,17 +42,12 @@ def _photo(height: int, width: int, seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs, a painting of red and green tiles, and a loss network that has learned digits."""
+    """Eight photographs, with a painting and a loss network next to them."""
     root = tmp_path_factory.mktemp("style")
     (root / "photos").mkdir()
     for number in range(8):
         _photo(52, 60, number).save(root / "photos" / f"{number}.png")
-    tiles = np.random.default_rng(0).integers(0, 2, (12, 12))[:, :, None] * np.array([200, -200, 0]) + [20, 220, 20]
-    Image.fromarray(tiles.astype(np.uint8).repeat(4, 0).repeat(4, 1)).save(root / "painting.png")
-    layers = "conv 8 3 relu | pool 2 | conv 16 3 relu | pool 2 | flatten | dense classes"
-    convolve.train(
-        "digits", network=layers, size=16, epochs=1, subset=200, out=root / "loss", threads=1, progress=False
-    )
+    style_options(root)
     return root
 
 
@@ -62,21 +66,35 @@ def test_a_run_holds_the_network_alone_and_says_where_its_loss_is_from(run: Path
     manifest = json.loads((run / "manifest.json").read_text())
     source = manifest["state"]["source"]
     assert (source["style"], source["loss_network"]) == (str(run.parent / "painting.png"), str(run.parent / "loss"))
-    assert (source["side"], source["style_weight"]) == (48, 1000)
+    assert (source["side"], source["style_weight"]) == (44, 10)
     network = models.create("johnson", design=Design(width=0.25))
     assert load_file(run / "weights.safetensors").keys() == network.state_dict().keys()
     results = manifest["results"]["test"]
     photographs, metrics = results["photographs"], results["metrics"]
     assert photographs["content_loss"] == pytest.approx(0, abs=1e-9)
-    losses = [metrics["content_loss"] + 1000 * metrics["style_loss"] + metrics["tv_loss"], photographs["loss"]]
+    losses = [metrics["content_loss"] + 10 * metrics["style_loss"] + metrics["tv_loss"], photographs["loss"]]
     assert metrics["loss_removed"] == pytest.approx(1 - losses[0] / losses[1])
     optimized = results["optimized"]
     assert optimized["iterations"][0] == 0
     assert optimized["losses"][0] == results["each"][0]["photograph"]["loss"]
-    assert (optimized["losses"][-1] <= optimized["network"]) == (optimized["equal"] == optimized["iterations"][-1])
     page = (run / "report.html").read_text()
     assert "In the style" in page
     assert "painting.png" in page
+
+
+def test_an_optimization_ends_when_it_is_as_good_as_the_network(run: Path) -> None:
+    task, _ = restore_task(open_run(run), RuntimeOptions("cpu", "fp32", 1))
+    assert isinstance(task, Style)
+    photograph = torch.rand(3, 44, 50, generator=torch.Generator().manual_seed(0))
+    own = {"loss": float(task.perceptual_loss(photograph[None], photograph[None])["loss"])}
+    for network, sentence in ((2 * own["loss"], "no better than"), (own["loss"] / 2, "as good as"), (0.0, "better")):
+        one = EvaluatedImage("a.png", 0, {"loss": network}, own)
+        found = optimize_photograph(photograph, one, task.perceptual_loss, choose("cpu", "fp32", 1))
+        assert found.losses[0] == own["loss"]
+        assert found.equal == (None if network == 0 else found.iterations[-1])
+        assert all(loss > network for loss in found.losses[:-1])
+        assert sentence in optimization_sentence(found)
+        assert found.iterations[-1] in {"no better than": (0,), "as good as": range(5, 100), "better": (100,)}[sentence]
 
 
 def test_photographs_of_any_size_get_the_style(run: Path, tmp_path: Path) -> None:

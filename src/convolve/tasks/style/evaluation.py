@@ -57,9 +57,10 @@ class OptimizedImage:
 
     @property
     def equal(self) -> int | None:
-        """After how many iterations the optimization was as good as the network; None where it was not yet."""
-        reached = (number for number, loss in zip(self.iterations, self.losses, strict=True) if loss <= self.network)
-        return next(reached, None)
+        """After how many iterations the optimization was as good as the network: 0 where the photograph itself is; None
+        where it was not yet.
+        """
+        return self.iterations[-1] if self.losses[-1] <= self.network else None
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def evaluate(task: Style, data: EvaluationData) -> Evaluation:
     names = [data.dataset.images.name(index) for index in indices]
     rows = zip(names, indices, evaluator.network, evaluator.photographs, strict=True)
     each = tuple(EvaluatedImage(*row) for row in rows)
-    optimized = _optimize(first, each[0], task.perceptual_loss, data.runtime)
+    optimized = optimize_photograph(first, each[0], task.perceptual_loss, data.runtime)
     return Evaluation(data.split, evaluator.metrics(), mean_losses(evaluator.photographs), optimized, each)
 
 
@@ -155,17 +156,18 @@ def mean_losses(found: list[dict[str, float]]) -> dict[str, float]:
     return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
 
 
-def _optimize(photograph: Tensor, one: EvaluatedImage, loss: PerceptualLoss, runtime: Runtime) -> OptimizedImage:
-    """Lower the loss of a photograph (3, H, W) by its pixels, until it is the network's."""
+def optimize_photograph(
+    photograph: Tensor, one: EvaluatedImage, loss: PerceptualLoss, runtime: Runtime
+) -> OptimizedImage:
+    """Lower the loss of a photograph (3, H, W) by its pixels until it is no more than the network's."""
     exact = replace(runtime, precision="fp32")
     maps = TiledMaps(loss.network, loss.preprocessing, exact, loss.layers.names)
     content = loss.visible(photograph[None].to(maps.device))[0]
     grams = {name: each.to(maps.device) for name, each in loss.grams.items()}
     objective = Objective(maps, loss.layers, content, grams, loss.weights)
     iterations, losses = [0], [one.photograph["loss"]]
-    for done, found, _ in optimize(objective, content, ITERATIONS):
-        iterations.append(done)
-        losses.append(found)
-        if found <= one.network["loss"]:
-            break
+    states = optimize(objective, content, ITERATIONS)
+    while losses[-1] > one.network["loss"] and (state := next(states, None)):
+        iterations.append(state[0])
+        losses.append(state[1])
     return OptimizedImage(one.name, one.network["loss"], tuple(iterations), tuple(losses))

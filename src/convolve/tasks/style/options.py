@@ -14,7 +14,7 @@ from convolve.tasks.info import TaskInfo
 
 @dataclass(frozen=True)
 class StyleOptions:
-    """What style is learned, and by which network it is measured; the weights are those of `convolve style`."""
+    """What style is learned, and by which network it is measured."""
 
     style: Annotated[str | None, PathLike()] = None
     """Image whose style the network learns to give to photographs."""

@@ -100,6 +100,8 @@ def optimization_sentence(optimized: OptimizedImage) -> str:
     last = optimized.iterations[-1]
     if optimized.equal is None:
         return f"One pass is better than {last} iterations of optimization ({optimized.name})."
+    if optimized.equal == 0:
+        return f"One pass is no better than the photograph as it is ({optimized.name})."
     return f"One pass is as good as {optimized.equal} iterations of optimization ({optimized.name})."
 
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from convolve.reports.report import Headline, Section
     from convolve.tasks.style.predictor import StylePredictor
 
-STYLE_WEIGHT, TV_WEIGHT = 1000.0, 1.0
-"""As `convolve style` has them."""
+STYLE_WEIGHT, TV_WEIGHT = 10.0, 1.0
+"""A network does not begin with the photograph's content, as an optimization does, so that style weighs less."""
 
 
 @final
@@ -75,7 +75,7 @@ class Style(Task):
         yield "learning_rate", 1e-3, "as in the paper"
         yield "weight_decay", 0.0, "as in the paper"
         yield "loss_network", "vgg16", "as in the paper"
-        yield "style_weight", STYLE_WEIGHT, "as `convolve style` has it"
+        yield "style_weight", STYLE_WEIGHT, "a network has to learn the content first"
         yield "tv_weight", TV_WEIGHT, "as `convolve style` has it"
         yield "flip", True, "a flipped photograph is as likely"
         yield "crop", 1.0, "the whole photograph, as in the paper"
