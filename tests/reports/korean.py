@@ -26,7 +26,7 @@ _FIELD = {
     "RGB",
     "VDSR",
 }
-_PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
+_PEOPLE = {"Lim", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie", "Gatys"}
 _PROGRAMS = {
     "Pascal",
     "YOLO",

@@ -150,7 +150,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(
 
 def test_two_runs_are_compared_and_none_is_explained_or_exported(run: Path, root: Path, tmp_path: Path) -> None:
     compared = convolve.compare([run, run], threads=1, progress=False)
-    assert [(row.metric, row.unit) for row in compared.runs] == [("Loss removed", "%")] * 2
+    assert [(row.metric, row.unit) for row in compared.runs] == [("loss removed", "%")] * 2
     with pytest.raises(ExplainError, match="no score that could be explained"):
         convolve.explain(run, root / "photos" / "0.png", out=tmp_path, threads=1, progress=False)
     with pytest.raises(ExportError, match="cannot be exported; use its run"):

@@ -50,10 +50,10 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     removed, photographs = evaluation.metrics["loss_removed"], evaluation.photographs
     count = format_count(evaluation.images, "images")
     return (
-        Headline(INFO.metric_titles["loss_removed"], f"{removed:.1%}", f"of the loss of the photographs, {count}"),
+        Headline(_title("loss_removed"), f"{removed:.1%}", f"of the loss of the photographs, {count}"),
         *(
             Headline(
-                INFO.metric_titles[name], format_loss(evaluation.metrics[name]), _of_photographs(photographs[name])
+                _title(name), format_loss(evaluation.metrics[name]), _of_photographs(photographs[name])
             )
             for name in PARTS
         ),
@@ -88,7 +88,7 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     yield Text(f"{evaluation.split} {headline.label.lower()}: {headline.value} ({headline.note})", style="bold")
     table = Table("", box=None, header_style="bold")
     for name in PARTS:
-        table.add_column(INFO.metric_titles[name], justify="right")
+        table.add_column(_title(name), justify="right")
     for row, losses in (("network", evaluation.metrics), ("photographs", evaluation.photographs)):
         table.add_row(row, *(format_loss(losses[name]) for name in PARTS))
     yield table
@@ -105,6 +105,10 @@ def optimization_sentence(optimized: OptimizedImage) -> str:
     return f"One pass is as good as {optimized.equal} iterations of optimization ({optimized.name})."
 
 
+def _title(name: str) -> str:
+    return INFO.metric_titles[name].capitalize()
+
+
 def _of_photographs(value: float) -> str:
     return f"photographs {format_loss(value)}"
 
@@ -112,7 +116,7 @@ def _of_photographs(value: float) -> str:
 def _loss_section(evaluation: Evaluation) -> Section:
     optimized = evaluation.optimized
     context = {
-        "titles": [INFO.metric_titles[name] for name in PARTS],
+        "titles": [_title(name) for name in PARTS],
         "rows": [
             (name, [format_loss(losses[part]) for part in PARTS])
             for name, losses in (("network", evaluation.metrics), ("photographs", evaluation.photographs))

@@ -76,7 +76,7 @@ class Style(Task):
         yield "weight_decay", 0.0, "as in the paper"
         yield "loss_network", "vgg16", "as in the paper"
         yield "style_weight", STYLE_WEIGHT, "a network has to learn the content first"
-        yield "tv_weight", TV_WEIGHT, "as `convolve style` has it"
+        yield "tv_weight", TV_WEIGHT, "as in the optimization of an image"
         yield "flip", True, "a flipped photograph is as likely"
         yield "crop", 1.0, "the whole photograph, as in the paper"
         others = ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "hue", "pca")
