@@ -265,6 +265,10 @@ def train(
     ignore: str | None = None,
     sigma: float | None = None,
     pairs: str | None = None,
+    style: str | None = None,
+    loss_network: str | None = None,
+    style_weight: float | None = None,
+    tv_weight: float | None = None,
     blur_sigma: float | None = None,
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
@@ -279,8 +283,8 @@ def train(
 
     Args:
         data: Folder, file, or built-in dataset such as digits.
-        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks` or `restore`; by default what
-            the annotations and the network are for.
+        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `restore` or `style`; by
+            default what the annotations and the network are for.
         network: Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2
             | flatten | dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's
             `network.json`.
@@ -409,6 +413,11 @@ def train(
         sigma: (Landmarks) Standard deviation of the Gaussian in a heatmap, as a fraction of the input's side.
         pairs: (Landmarks) Points that a flip exchanges, such as `left_eye=right_eye,left_ear=right_ear`; `names`
             goes by the names.
+        style: (Style transfer) Image whose style the network learns to give to photographs.
+        loss_network: (Style transfer) Network whose maps are compared: any with official ImageNet weights, or the
+            folder of a run. It learns nothing.
+        style_weight: (Style transfer) Weight of the style's loss, where the content's is 1.
+        tv_weight: (Style transfer) Weight of the differences of neighboring pixels; more is smoother.
         blur_sigma: (Restoration) Deblurring: standard deviation of the Gaussian that blurs, in pixels; 0 for none.
         upscale: (Restoration) Super resolution: how many times as high and wide the restored image is, 1 to 4; 1
             for none.

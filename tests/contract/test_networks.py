@@ -76,7 +76,7 @@ def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, .
     if network.card.output == "points":
         height, width = images.shape[2:]
         return [(len(images), classes, height // 4, width // 4)]
-    if network.card.output == "restored":
+    if network.card.output in ("restored", "stylized"):
         return [(len(images), classes, *(network.card.upscale * side for side in images.shape[2:]))]
     if network.card.output == "text":
         return [(len(images), LONGEST, classes)]

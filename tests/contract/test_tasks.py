@@ -43,6 +43,7 @@ from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
 from tests.tasks.segment.small import folder
+from tests.tasks.style.small import style_options
 from tests.verbs.synthetic import folders, labeled
 
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
@@ -55,6 +56,7 @@ class Case:
     task: str
     network: str
     data: str
+    size: int = 32
 
 
 CASES = (
@@ -70,6 +72,7 @@ CASES = (
     Case("restore", "espcn_x2", "images"),
     Case("caption", "show_attend_and_tell_resnet20_cifar", "captions"),
     Case("depth", "fcn1s_resnet20_cifar", "depth"),
+    Case("style", "johnson", "images", 44),
     Case("mean-color", "simple_cnn", "folders"),
 )
 
@@ -100,7 +103,10 @@ def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None
-    recipe = Recipe(str(data), task=case.task, network=case.network, size=32, batch=4, fit=fit)
+    options = style_options(tmp_path_factory.mktemp("style")) if case.task == "style" else {}
+    recipe = Recipe(
+        str(data), task=case.task, network=case.network, size=case.size, batch=4, fit=fit, task_options=options
+    )
     found = prepare(recipe, RuntimeOptions("cpu", "fp32", 1))
     network = found.prepared.task.network
     with torch.no_grad():

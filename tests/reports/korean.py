@@ -37,7 +37,7 @@ _FIELD = {
     "FRR",
     "t-SNE",
 }
-_PEOPLE = {"Lim", "Eigen", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie"}
+_PEOPLE = {"Lim", "Eigen", "Guo", "Bolya", "Northcutt", "Jiang", "Chuang", "Adebayo", "Nie", "Gatys"}
 _PROGRAMS = {
     "Pascal",
     "YOLO",

@@ -41,6 +41,19 @@ def test_kept_colors_are_those_of_yiq() -> None:
     np.testing.assert_array_equal(finish(stylized, content, None, keep_color=True), made)
 
 
+def test_a_color_beyond_white_or_black_keeps_its_hue_and_the_new_luminance() -> None:
+    content, new = image(20, 30, 0), luminance(image(20, 30, 1))
+    made = finish(new, content, None, keep_color=True)
+    torch.testing.assert_close(luminance(made), new, rtol=0, atol=1e-5)
+    of_content, of_made = (color.rgb2yiq(each.permute(1, 2, 0).double().numpy())[:, :, 1:] for each in (content, made))
+    assert np.abs(of_made - of_content).max() > 0.1  # some do not fit
+    cross = of_content[:, :, 0] * of_made[:, :, 1] - of_content[:, :, 1] * of_made[:, :, 0]
+    np.testing.assert_allclose(cross, 0, atol=1e-4)
+    assert ((of_content * of_made).sum(2) >= -1e-6).all()
+    gray = finish(torch.tensor([[[0.0, 1.0]]]), torch.full((3, 1, 2), 0.5), None, keep_color=True)
+    assert gray[0, 0].tolist() == gray[2, 0].tolist() == [0, 1]
+
+
 def test_luminance_gets_the_contents_mean_and_deviation() -> None:
     content, style = luminance(image(20, 20, 0)) * 0.3 + 0.5, luminance(image(9, 30, 1))
     matched = match_luminance(style, content)

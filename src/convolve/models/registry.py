@@ -33,6 +33,7 @@ from convolve.models import (
     googlenet,
     graph_file,
     inception_v4,
+    johnson,
     keras_lectures,
     lenet,
     localization,
@@ -79,7 +80,7 @@ _PAPERS = (
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
     squeezenet, alexnet_gap, rcnn, spp_net, fast_rcnn, yolo_v1, yolo_v2, yolo_v3, mtcnn, yolo_compact, faster_rcnn,
     stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn, show_and_tell, show_attend_and_tell,
-    fastdepth,
+    fastdepth, johnson,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65

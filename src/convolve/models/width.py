@@ -151,7 +151,9 @@ def _scaled_layer(module: nn.Module, counts: Counts) -> nn.Module:
         case nn.BatchNorm2d():
             return nn.BatchNorm2d(counts["num_features"], module.eps, module.momentum, module.affine, device=device)
         case nn.GroupNorm():
-            return nn.GroupNorm(module.num_groups, counts["num_channels"], module.eps, module.affine, device=device)
+            channels = counts["num_channels"]
+            groups = channels if module.num_groups == module.num_channels else module.num_groups
+            return nn.GroupNorm(groups, channels, module.eps, module.affine, device=device)
         case nn.PReLU():
             return nn.PReLU(counts["num_parameters"], device=device)
         case LocalResponseNorm():

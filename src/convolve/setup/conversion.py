@@ -46,6 +46,7 @@ _SCORES = {
     "restored": "for a restored image",
     "text": "of words",
     "embedding": "of an embedding",
+    "stylized": "for an image in a style",
 }
 
 

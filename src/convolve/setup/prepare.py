@@ -58,6 +58,7 @@ _SCORED = {
     "restored": "a restored image",
     "text": "words",
     "embedding": "an embedding",
+    "stylized": "an image in a style",
 }  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +16,17 @@ from convolve.datasets.cache import open_cache
 from convolve.datasets.doctor import fingerprint
 from convolve.datasets.images import read_digests
 from convolve.datasets.layouts import open_dataset, open_with_ground_truth
-from convolve.errors import ConvolveError, DataError, ImageError, RunError, WeightsError
+from convolve.errors import ConvolveError, DataError, ImageError, RunError
 from convolve.files import shell_quote
 from convolve.models import Network
-from convolve.models.weights import check_numbers
 from convolve.progress import Listener, Message, silent
 from convolve.runtime import Runtime, choose
 from convolve.setup.prepare import CACHE_BYTES, Prepared, build_network, evaluation_batches, training_batches
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.setup.starting_weights import StartingWeights, best_weights
+from convolve.setup.starting_weights import StartingWeights
 from convolve.tasks.registry import build_options, find_task
 from convolve.tasks.task import EvaluationData, Task
+from convolve.tasks.trained_network import load_run
 from convolve.training.manifest import MANIFEST
 from convolve.training.run import Run, read_split_names, read_splits, recipe_to_build, without_data
 from convolve.values import Dataset, Indices, Splits
@@ -37,17 +38,7 @@ def restore_task(run: Run, options: RuntimeOptions, listener: Listener | None = 
     The listener is told where this machine makes another format necessary. Raises `RunError`.
     """
     manifest = run.manifest
-    network, _ = build_network(recipe_to_build(run), manifest.outputs, manifest.preprocessing)
-    weights = best_weights(run)
-    try:
-        check_numbers(network.state_dict(), weights)
-        network.load_state_dict(weights)
-    except WeightsError as error:
-        raise RunError(f"{run.weights} is damaged: {error}") from error
-    except RuntimeError as error:
-        raise RunError(
-            f"{run.weights} does not fit {run.recipe.network}; restore it from a backup or train again."
-        ) from error
+    network = load_run(run)
     trained_in: Precision = manifest.runtime["precision"]
     runtime = choose(**vars(options), macs=manifest.macs, trained_in=trained_in)
     if listener and options.precision is None and runtime.precision != trained_in:
@@ -93,6 +84,11 @@ def reopen_training(
         models.freeze(network, recipe.transfer.freeze)
     options_of_task = build_options(task.info.name, "train", recipe.task_options)
     instance = task.build(network, ground_truth, options_of_task, splits, size)
+    if json.dumps(instance.state(), sort_keys=True) != json.dumps(manifest.state, sort_keys=True):
+        raise RunError(
+            f"What the options of {run.folder / 'recipe.toml'} name has changed since the training began; restore it, "
+            "or train again."
+        )
     runtime = choose(**vars(options), macs=manifest.macs)
     examples = run_examples(run, dataset, digests)
     if examples.precompute:

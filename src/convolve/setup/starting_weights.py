@@ -13,8 +13,7 @@ from torch import Tensor
 from convolve import models
 from convolve.choices import COCO, IMAGENET
 from convolve.datasets.survey import ImageFacts
-from convolve.errors import RunError, WeightsError
-from convolve.files import shell_quote
+from convolve.errors import WeightsError
 from convolve.interop.darknet import NUMBERS, darknet_state, load_numbers, preprocessing_of
 from convolve.interop.foreign_files import EPS, is_foreign, read_values, source_of
 from convolve.interop.matching import Unit, load_by_order, orders, units_by_name, units_in, units_of
@@ -35,8 +34,9 @@ from convolve.models.weights import inherited_layers, load_weights, translate
 from convolve.options import merge
 from convolve.progress import Listener, Message, silent
 from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing, flip_first
+from convolve.tasks.trained_network import best_weights
 from convolve.training.recipe import Recipe
-from convolve.training.run import DEFINITION, WEIGHTS, Run, check_file, open_run, recipe_to_build
+from convolve.training.run import DEFINITION, open_run, recipe_to_build
 from convolve.values import Preprocessing
 
 PHOTOGRAPH = 96
@@ -258,15 +258,3 @@ def _channels_read(state: Mapping[str, Tensor], name: str) -> int:
     with suppress(WeightsError):
         state = translate(network, state, rename)
     return state[first].shape[1] if first in state else _channels_of(state)
-
-
-def best_weights(run: Run) -> Mapping[str, Tensor]:
-    """The weights of a run's best epoch. Raises `RunError` where the training has not ended or the file is damaged."""
-    begun = bool(run.digests) and WEIGHTS not in run.digests
-    if begun or not run.weights.is_file():
-        command = f"convolve train --resume {shell_quote(run.folder)}"
-        raise RunError(f"{run.folder} has not ended its training; continue with `{command}`.")
-    try:
-        return read_weights(check_file(run, WEIGHTS))
-    except WeightsError as error:
-        raise RunError(f"{run.weights} is damaged; restore it from a backup or train again.") from error

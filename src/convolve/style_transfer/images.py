@@ -12,7 +12,7 @@ from convolve.values import Pixels
 
 COARSEST = 256
 """Pixels of the longer side below which no image is made before the next larger one."""
-_LUMINANCE = (0.299, 0.587, 0.114)
+LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue: the Y of YIQ."""
 
 
@@ -59,7 +59,7 @@ def to_pixels(image: Tensor) -> Pixels:
 
 def luminance(image: Tensor) -> Tensor:
     """(3, H, W) to (1, H, W)."""
-    return (image * image.new_tensor(_LUMINANCE).reshape(3, 1, 1)).sum(0, keepdim=True)
+    return (image * image.new_tensor(LUMINANCE).reshape(3, 1, 1)).sum(0, keepdim=True)
 
 
 def match_luminance(style: Tensor, content: Tensor) -> Tensor:
@@ -73,5 +73,9 @@ def match_luminance(style: Tensor, content: Tensor) -> Tensor:
 
 
 def with_luminance(image: Tensor, new: Tensor) -> Tensor:
-    """An image (3, H, W) with another luminance (1, H, W) and its own color: I and Q of YIQ stay as they are."""
-    return (image + new - luminance(image)).clamp(0, 1)
+    """An image (3, H, W) with another luminance (1, H, W) and its own color: I and Q of YIQ stay as they are, or become
+    smaller by one factor where red, green or blue would leave 0 to 1, so that the hue stays.
+    """
+    new, color = new.clamp(0, 1), image - luminance(image)
+    room = torch.where(color > 0, 1 - new, new) / color.abs().clamp_min(torch.finfo(color.dtype).tiny)
+    return (new + color * room.amin(0, keepdim=True).clamp_max(1)).clamp(0, 1)

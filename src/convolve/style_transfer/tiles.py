@@ -8,9 +8,8 @@ A network whose maps depend on the whole image, as squeeze-and-excitation makes 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from convolve.errors import NetworkError
 from convolve.layers.geometry import ReceptiveField
 from convolve.models import Network
 from convolve.runtime import Runtime
+from convolve.style_transfer.layer_maps import layer_maps
 from convolve.summary import receptive_fields
 from convolve.values import Preprocessing
 
@@ -90,32 +90,9 @@ class TiledMaps:
         row, column = tile
         part = image[None, :, row.start : row.stop, column.start : column.stop]
         part = part.expand(-1, self._mean.shape[1], -1, -1)
-        maps: dict[str, Tensor] = {}
-
-        def keep(name: str) -> Any:
-            def hook(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
-                maps[name] = output
-                return output.clone()  # the layer after it may work in place
-
-            return hook
-
-        handles = [
-            self._network.stages.get_submodule(layer).register_forward_hook(keep(layer)) for layer in self._layers
-        ]
-        try:
-            with self._runtime.arithmetic():
-                self._run((part - self._mean) / self._std, maps)
-        finally:
-            for handle in handles:
-                handle.remove()
+        with self._runtime.arithmetic():
+            maps = layer_maps(self._network, (part - self._mean) / self._std, self._layers)
         return {name: self._own(name, maps[name], tile) for name in self._layers}
-
-    def _run(self, inputs: Tensor, maps: Mapping[str, Tensor]) -> None:
-        """The stages, up to the last one that is needed."""
-        for stage in self._network.stages.values():
-            inputs = stage(inputs)
-            if len(maps) == len(self._layers):
-                return
 
     def _own(self, layer: str, maps: Tensor, tile: Tile) -> Tensor:
         if maps.dim() != 4:

@@ -105,8 +105,8 @@ class Recipe:
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None
-    """What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks` or `restore`; by default what the
-    annotations and the network are for."""
+    """What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `restore` or `style`; by default
+    what the annotations and the network are for."""
     network: str | None = None
     """Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2 | flatten |
     dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's `network.json`."""
@@ -259,13 +259,18 @@ def starting_like(recipe: Recipe, stored: Recipe) -> Recipe:
     return replace(recipe, transfer=replace(recipe.transfer, weights=stored.transfer.weights or NO_WEIGHTS))
 
 
-def with_lasting_paths(recipe: Recipe) -> Recipe:
-    """The recipe with absolute paths, which hold wherever it is read again."""
+def with_lasting_paths(recipe: Recipe, task_options: type | None = None) -> Recipe:
+    """The recipe with absolute paths, which hold wherever it is read again; ``task_options`` are its task's."""
+    own = [option.name for option in fields(task_options) if option.path_like] if task_options else []
     file = recipe.network if recipe.network and recipe.network.endswith(NETWORK_FILES) else None
-    data, weights, network = (
-        str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
-        for name in (recipe.data, recipe.transfer.weights, file)
-    )
+    named = {"data": recipe.data, "weights": recipe.transfer.weights, "network": file}
+    named |= {name: recipe.task_options[name] for name in own if name in recipe.task_options}
+    lasting = {
+        key: str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
+        for key, name in named.items()
+    }
+    data, weights, network = (lasting.pop(key) for key in ("data", "weights", "network"))
     official = recipe.transfer.weights in (COCO, IMAGENET)
     transfer = recipe.transfer if official else replace(recipe.transfer, weights=weights)
-    return replace(recipe, data=data, network=network or recipe.network, transfer=transfer)
+    changed = {**recipe.task_options, **lasting}
+    return replace(recipe, data=data, network=network or recipe.network, transfer=transfer, task_options=changed)

@@ -127,17 +127,19 @@ def run(options: Style, listener: Listener) -> Stylized:
 
 def _optimize(options: Style, out: Path, listener: Listener) -> Stylized:
     from convolve.explainers.preservation import preserve
-    from convolve.setup.style_network import open_style_network
+    from convolve.runtime import choose
     from convolve.style_transfer.gatys import LossWeights
     from convolve.style_transfer.layers import choose_layers
     from convolve.style_transfer.tiles import TiledMaps
     from convolve.style_transfer.transfer import TransferOptions, transfer
+    from convolve.tasks.trained_network import open_trained_network
 
     if len(options.network) > 1:
         raise OptionError(f"Maps of one network are compared, not of {', '.join(options.network)}; name one.")
     own = options.optimization
-    exact = replace(options.runtime, precision=options.runtime.precision or "fp32")
-    network, preprocessing, runtime = open_style_network(options.network[0], exact, listener)
+    network, preprocessing = open_trained_network(options.network[0], "--network", listener)
+    runtime = choose(**vars(replace(options.runtime, precision=options.runtime.precision or "fp32")))
+    runtime.prepare(network)
     channels = 3 if options.keep_color else preprocessing.channels
     content, style = _read(options.content, channels), _read(Path(options.style), channels)
     _check_sides(options, network.card.minimum, {options.content: content, Path(options.style): style})

@@ -211,7 +211,11 @@ def _train(
     if chosen and chosen.limit:
         training = replace(training, limit=chosen.limit.part((fold + 1) / (recipe.splitting.folds or 1)))
     run = create_run(
-        folder(), with_lasting_paths(prepared.recipe), describe_preparation(preparation), dataset, prepared.splits
+        folder(),
+        with_lasting_paths(prepared.recipe, task.info.options),
+        describe_preparation(preparation),
+        dataset,
+        prepared.splits,
     )
     ground_truth = dataset.ground_truths[task.info.ground_truth]
     write_contact_sheet(run.folder / "contact_sheet.png", ground_truth, prepared.batches, prepared.preprocessing)

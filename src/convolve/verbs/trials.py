@@ -49,10 +49,11 @@ def train_once(
     """The ended run of a recipe in a folder: as it is there, continued, or trained now. Raises `RunError` where the
     folder holds a run of another recipe, `Interrupted` where a person has stopped it.
     """
+    from convolve.tasks.registry import find_task
     from convolve.training.run import open_run
     from convolve.verbs import train
 
-    wanted = with_lasting_paths(recipe)
+    wanted = with_lasting_paths(recipe, find_task(recipe.task).info.options if recipe.task else None)
     if wanted.transfer.weights in ("auto", "none"):  # a run stores which weights it found, or nothing
         wanted = with_value(wanted, "weights", None)
     options = train.Train(recipe, out=folder, runtime=runtime, validate_only=validate_only)

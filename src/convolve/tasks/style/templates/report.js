@@ -1,0 +1,3 @@
+for (const input of document.querySelectorAll('.slider input')) {
+  input.addEventListener('input', () => input.parentElement.style.setProperty('--position', `${input.value}%`));
+}
