@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, asdict, dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from convolve.choices import Fit
 from convolve.command import Command
 from convolve.errors import OptionError
+from convolve.options import TaskOptions
 from convolve.progress import Listener
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ class Convert:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch."""
     task: str | None = None
-    """What it does: `classify`, `detect`, `segment` or `landmarks`; by default what its scores are for."""
+    """What it does: `classify`, `detect`, `segment`, `landmarks` or `restore`; by default what its scores are for."""
     swap_axes: bool = False
     """Exchange rows and columns of all kernels, where the network was trained on transposed images, as by MATLAB."""
+    task_options: TaskOptions = field(default_factory=dict)
+    """Options of the task."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def _write_run(options: Convert) -> Converted:
         scale=_numbers("scale", options.scale),
         bgr=options.bgr,
     )
-    given = ConversionOptions(options.network, options.classes, options.task, options.swap_axes, images)
+    given = ConversionOptions(
+        options.network, options.classes, options.task, options.swap_axes, images, options.task_options
+    )
     found = convert(options.files, lambda: options.out or new_folder(options.files[0].stem), given)
     manifest = found.run.manifest
     return Converted(
@@ -227,4 +232,4 @@ def _size(text: str) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-COMMAND = Command(Convert, run, render)
+COMMAND = Command(Convert, run, render, task_use="convert")
