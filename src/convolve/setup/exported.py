@@ -104,7 +104,7 @@ def select_split(export: Export, data: str | None, split: str | None) -> tuple[D
         command = f"convolve evaluate {shell_quote(export.folder)} DATA"
         raise DataError(f"{export.folder} is an export, which has no data of its own; pass some: {command}.")
     kind = find_task(export.card.task)
-    dataset = open_with_ground_truth(data, kind.info.ground_truth)
+    dataset = open_with_ground_truth(data, kind.info.ground_truth, kind.info.layout)
     if kind.info.ground_truth in dataset.ground_truths:  # else the task may compute it
         dataset = dataset.for_ground_truth(kind.info.ground_truth)
     dataset = export.task.conform(kind.accept(dataset, export.task_options("train", {})))

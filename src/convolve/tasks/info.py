@@ -28,12 +28,12 @@ class TaskInfo:
     ``scored`` says in words what its networks tell apart.
 
     ``options``, ``predict_options``, ``data_options`` and ``convert_options`` are frozen dataclasses of its own options
-    in training, in prediction, in `convolve data` and in `convolve convert`: a docstring under each field, and in training None for what is chosen
-    automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are
-    the names of its metrics for people, the headline first; its ``unit`` is `%` where it is a fraction.
-    ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images than
-    another. ``untrained`` is a sentence on why its networks are converted and never trained, or nothing. ``layout``
-    is the one by which its data is read unless a person names another; by default it is recognized.
+    in training, in prediction, in `convolve data` and in `convolve convert`: a docstring under each field, and in
+    training None for what is chosen automatically; ``ranges`` are the least and the largest value of those that are
+    numbers. ``metric_titles`` are the names of its metrics for people, the headline first; its ``unit`` is `%` where it
+    is a fraction. ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images
+    than another. ``untrained`` is a sentence on why its networks are converted and never trained, or nothing.
+    ``layout`` is the one by which its data is read unless a person names another; by default it is recognized.
     """
 
     name: str

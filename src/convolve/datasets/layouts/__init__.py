@@ -110,9 +110,9 @@ def open_dataset(path: str | Path, options: ReadingOptions = BY_LOOKING) -> Data
     return dataset
 
 
-def open_with_ground_truth(path: str | Path, name: str) -> Dataset:
+def open_with_ground_truth(path: str | Path, name: str, layout: str | None = None) -> Dataset:
     """`open_dataset`, but of data whose ground truth of that name gives way to another (`YIELDING`) with that one."""
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, ReadingOptions(layout=layout))
     for layout in YIELDING.get(name, ()) if name not in dataset.ground_truths else ():
         with suppress(DataError):
             return open_dataset(path, ReadingOptions(layout=layout))

@@ -19,7 +19,7 @@ from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.own_images import OwnImages
 from convolve.datasets.tiles import image_tiles
-from convolve.errors import ExportError, OptionError
+from convolve.errors import OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.restore.degradation import (
@@ -217,9 +217,11 @@ class Restore(Task):
         return ImagePredictor(self, runtime, options)
 
     def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
-        """None. Raises `ExportError`."""
-        del preprocessing, runtime
-        raise ExportError("A network for restoration cannot be exported; use its run, with `convolve predict`.")
+        """The restored gray levels or colors, and the run that they are held against."""
+        from convolve.tasks.restore.export import RestorationExport
+
+        del preprocessing
+        return RestorationExport(self, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

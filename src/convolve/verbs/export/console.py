@@ -12,7 +12,7 @@ from convolve.tasks.registry import find_exported
 def card_lines(card: ExportCard) -> Iterator[str]:
     """Parity, speed and metrics, a line each."""
     if card.parity:
-        yield _parity_line(card.parity)
+        yield _parity_line(card.parity, "probabilities" if card.classes else "values")
     for speed in card.speed.get("batches", ()):
         yield (
             f"speed   {speed['torch']:.2f} ms in PyTorch ({card.speed['torch_precision']}), {speed['export']:.2f} ms "
@@ -29,19 +29,20 @@ def card_lines(card: ExportCard) -> Iterator[str]:
 def _metric_line(task: str, split: str, measured: Mapping[str, Any]) -> str:
     """The headline metric, by its name for people, with its interval where there is one."""
     name, value = next(iter(measured["metrics"].items()))
-    title = find_exported(task).info.metric_titles.get(name, name)
+    info = find_exported(task).info
+    title = info.metric_titles.get(name, name)
     interval = measured["intervals"].get(name)
     between = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
     images = f"{measured['images']:,} {split} image{'s' * (measured['images'] != 1)}"
-    found = "undefined" if value is None else f"{value:.1%}"
+    found = "undefined" if value is None else f"{value:.1%}" if info.unit == "%" else f"{value:.2f} {info.unit}"
     return f"{title}  {found}{between} on {images}, with the export"
 
 
-def _parity_line(parity: Mapping[str, Any]) -> str:
+def _parity_line(parity: Mapping[str, Any], compared: str) -> str:
     shift = f", boxes {parity['largest_shift']:.2f} pixels" if parity["largest_shift"] is not None else ""
     return (
         f"parity  {parity['changed']:,} of {parity['answers']:,} answers differ from the run's on {parity['images']} "
-        f"image{'s' * (parity['images'] != 1)}; probabilities by {parity['largest_difference']:.4f} at most{shift}"
+        f"image{'s' * (parity['images'] != 1)}; {compared} by {parity['largest_difference']:.4f} at most{shift}"
     )
 
 
