@@ -132,7 +132,7 @@ def _write_export(options: Convert) -> Converted:
     """The export of a graph that only runs. Raises `ExportError` and `OptionError`."""
     from convolve.exports.card import write_card
     from convolve.exports.foreign import wrap_foreign
-    from convolve.tasks.registry import find_exported
+    from convolve.tasks.registry import build_options, find_exported
     from convolve.verbs.export.folder import draft_folder, write_readme
 
     file = options.files[0]
@@ -143,6 +143,8 @@ def _write_export(options: Convert) -> Converted:
         card = wrap_foreign(file, draft, given)
         if size and size[0] != card.input.channels:
             raise OptionError(f"{file} takes images of {card.input.channels} channels; --input has {size[0]}.")
+        own = build_options(card.task, "convert", options.task_options)
+        card = find_exported(card.task).complete(card, own)
         card = replace(card, notes=(*card.notes, *_assumptions(options, card)))
         write_readme(draft, card, find_exported(card.task).restore(card).usage)
         write_card(draft, card)
@@ -187,10 +189,11 @@ def _foreign_options(options: Convert, file: Path) -> ForeignOptions:
 def _assumptions(options: Convert, card: ExportCard) -> Iterator[str]:
     """Sentences on what neither the file nor the options say."""
     if options.mean is None and options.scale is None and card.precision != "int8":
-        yield "Pixels are given as numbers from 0 to 255; --mean and --scale say otherwise."
+        highest = 1 / max(card.input.std)
+        yield f"Pixels are given as numbers from 0 to {highest:.0f}; --mean and --scale say otherwise."
     if options.bgr is None and card.input.channels == 3:
         yield "Red is taken to come first; --bgr says otherwise."
-    if options.classes is None and card.classes == tuple(map(str, range(len(card.classes)))):
+    if options.classes is None and card.classes and card.classes == tuple(map(str, range(len(card.classes)))):
         yield f"Its classes are called 0 to {len(card.classes) - 1}; --classes FILE gives them names."
 
 

@@ -145,9 +145,7 @@ def test_the_readme_runs(run: Path, tmp_path: Path) -> None:
 
 
 def test_what_an_export_cannot_do_is_said(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        ExportError, match="--int8 limits a fall in points, and the metric of restore is in dB"
-    ):
+    with pytest.raises(ExportError, match="--int8 limits a fall in points, and the metric of restore is in dB"):
         convolve.export(run, out=tmp_path / "export", int8=True, threads=1, progress=False)
     (tmp_path / "tiny").mkdir()
     Image.fromarray(_image(4, 20, 3)).save(tmp_path / "tiny" / "a.png")

@@ -21,7 +21,7 @@ from convolve.interop.graph_operations import Steps, Value, View
 from convolve.runtime import Runtime
 from convolve.tasks.restore.degradation import enlarging
 from convolve.tasks.restore.evaluation import Evaluation, RestoredImage, measure_images, read_sharp, sharp_image
-from convolve.tasks.restore.exported import OUTPUT, Tiling, usage_of
+from convolve.tasks.restore.exported import LUMINANCE_NOTE, OUTPUT, Tiling, usage_of
 from convolve.tasks.restore.tiled_restoration import margin_around, restore_image
 from convolve.tasks.task import AnswerDifference, EvaluationData
 from convolve.values import Images, Pixels
@@ -33,10 +33,6 @@ _CLOSE = 1
 """Gray levels by which a value may differ from the run's and count as the same."""
 _TAPS = 5
 """Pixels that an enlarged one is made from: four, and one more as the four depend on the side that it is on."""
-_LUMINANCE_NOTE = (
-    "The network restores gray levels. The colors of an image are enlarged by bicubic interpolation outside of it, as "
-    "the code above does."
-)
 
 
 @final
@@ -108,7 +104,7 @@ class RestorationExport:
             finish,
             usage_of(channels, task.degradation),
             any_size=True,
-            notes=(_LUMINANCE_NOTE,) if channels == 1 and not task.is_gray else (),
+            notes=(LUMINANCE_NOTE,) if channels == 1 and not task.is_gray else (),
             state={"margin": margin},
             apply=self._apply,
         )

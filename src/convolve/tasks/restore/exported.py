@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, final
 
 from convolve.datasets.images import to_channels
-from convolve.errors import ImageError
+from convolve.errors import ImageError, OptionError
 from convolve.exports.card import ExportCard
 from convolve.exports.images import FoundInImage, ReadImage
 from convolve.tasks.exported_task import ExportedTask
-from convolve.tasks.restore.degradation import Degradation, parse_degradation, to_pixels
+from convolve.tasks.restore.degradation import Degradation, convert_degradation, parse_degradation, to_pixels
 from convolve.tasks.restore.evaluation import Evaluation, RestoredImage, measure_images, read_sharp
-from convolve.tasks.restore.options import INFO, RestorePredictOptions
+from convolve.tasks.restore.options import INFO, RestoreConvertOptions, RestorePredictOptions
 from convolve.tasks.restore.prediction import RestoredFile, RestoredFiles
 from convolve.tasks.restore.tiles import TILE, Tile, add_colors, cut, join
 from convolve.values import Dataset, Floats, Images, Pixels
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from convolve.reports.report import Headline, Section
 
 OUTPUT = "restored"
+LUMINANCE_NOTE = (
+    "The network restores gray levels; `convolve predict`, and the code of README.md, enlarge the colors by bicubic "
+    "interpolation."
+)
 _LEAST_SIDE = 2  # of an image in a graph that enlarges it
 
 
@@ -88,6 +92,18 @@ class ExportedRestoration(ExportedTask):
         if type(margin) is not int or margin < 0:
             raise ValueError("its margin is no number of pixels")
         return cls(card, Tiling(parse_degradation(card.state["degradation"]), card.input.channels, margin))
+
+    @classmethod
+    def complete(cls, card: ExportCard, options: RestoreConvertOptions) -> ExportCard:
+        """With the degradation that the network was trained to undo."""
+        own = card.state["upscale"]
+        degradation = convert_degradation(card.network, own, options)
+        if degradation.upscale != own:
+            raise OptionError(f"{card.title} takes images that are enlarged already; omit --upscale.")
+        state = {name: value for name, value in card.state.items() if name != "upscale"}
+        note = () if card.input.channels > 1 or degradation.noise_sigma else (LUMINANCE_NOTE,)
+        state |= {"degradation": asdict(degradation), "mean": list(card.input.mean), "std": list(card.input.std)}
+        return replace(card, state=state, notes=(*card.notes, *note))
 
     @property
     def usage(self) -> tuple[str, ...]:
