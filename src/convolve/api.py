@@ -825,6 +825,11 @@ def convert(
     fit: Literal["crop", "letterbox", "stretch", "tiles"] | None = None,
     task: str | None = None,
     swap_axes: bool = False,
+    blur_sigma: float | None = None,
+    upscale: int | None = None,
+    downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
+    noise_sigma: float | None = None,
+    task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Converted:
     """Turn a network that another program trained into a run, which predicts, explains and can be trained further.
@@ -844,9 +849,17 @@ def convert(
         bgr: Whether the network was trained on images whose blue comes first; those of Caffe are taken to be.
         input: Input size as channels x height x width, such as 3x224x224; the file's by default.
         fit: How an image is fitted to the input: crop, letterbox or stretch.
-        task: What it does: `classify`, `detect`, `segment` or `landmarks`; by default what its scores are for.
+        task: What it does: `classify`, `detect`, `segment`, `landmarks` or `restore`; by default what its scores
+            are for.
         swap_axes: Exchange rows and columns of all kernels, where the network was trained on transposed images, as
             by MATLAB.
+        blur_sigma: (Restoration) Standard deviation of the Gaussian that blurred its training images, in pixels.
+        upscale: (Restoration) How many times as high and wide its restored images are; by default as the network
+            enlarges.
+        downscaling: (Restoration) How its small images were made: `bicubic` as MATLAB's imresize, `opencv-cubic`,
+            or `area`.
+        noise_sigma: (Restoration) Standard deviation of the noise in its training images, in gray levels of 255.
+        task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
     Raises:

@@ -8,7 +8,7 @@ BACKGROUNDS: Final = ("background", "__background__", "dummy")
 """What lists of classes call a first one that stands for none of them."""
 EXPORT_CARD: Final = "card.json"
 """The file by which the folder of an export is known."""
-TaskUse = Literal["train", "predict", "data"]
+TaskUse = Literal["train", "predict", "data", "convert"]
 """The commands that take options of tasks."""
 Language = Literal["en", "ko"]
 """Of pages: English, Korean."""

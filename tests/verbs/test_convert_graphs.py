@@ -79,7 +79,7 @@ def test_the_readme_runs(graph: Path, tmp_path: Path) -> None:
     [
         ({"network": "resnet18"}, r"net\.xml holds a graph, which stays as it is; omit --network"),
         ({"swap_axes": True}, "omit --swap-axes"),
-        ({"task": "detect"}, "is read for --task classify, segment or landmarks, not for detect"),
+        ({"task": "detect"}, "is read for --task classify, segment, landmarks or restore, not for detect"),
         ({"input": "1x8x8", "task": "classify"}, "takes images of 3 channels; --input has 1"),
         ({"input": "3x9x8"}, "takes images of 8x8 pixels; omit --input"),
         ({"mean": "1,2"}, "mean has 2 numbers"),

@@ -10,6 +10,8 @@ takes one input, ``images`` (N, H, W, C) uint8 of any N, H and W: RGB, or one gr
   that class;
 - embed: ``embedding`` (N, D) float32 of length 1, and ``distances`` (N, identities) float32, 0 to 2;
 - landmarks: ``points`` (N, P, 2) float32, x and y in the images' own pixels, and ``confidence`` (N, P) float32;
+- restore: ``restored`` (N, upscale H, upscale W, C) float32, from 0 to 255, not rounded; of a network of one channel
+  the gray levels;
 - detect: ``boxes`` (K, 4) float32, left, top, right and bottom in the images' own pixels, ``scores`` (K,) float32,
   ``classes`` (K,) int64, ``image`` (K,) int64, the image's index in the batch. Images in their order, the most
   confident box of each first, without any threshold but the least score that the task ever shows.
@@ -56,8 +58,9 @@ class ExportCard:
     ``precision`` the number format in which the gates measured it: ``bf16`` has weights in fp32, with which a processor
     that has bfloat16 computes in it by itself. ``main`` is the name of the file to open.
 
-    ``state`` is what `Task.state` gave, so `classes` is in it, and for a classifier the temperature (already applied in
-    the graph), for a detector `threshold`, from which on a detection is worth showing.
+    ``state`` is what `Task.state` gave, with what the export adds (`Exportable.state`), so `classes` is in it, and for
+    a classifier the temperature (already applied in the graph), for a detector `threshold`, from which on a detection
+    is worth showing.
 
     ``source`` says where it comes from: `run` (its folder's name), `data` (as the recipe has it, None for a converted
     network), `layout`, `fingerprint` and `epoch`, as far as known.

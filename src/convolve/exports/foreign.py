@@ -11,6 +11,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +21,11 @@ from convolve import __version__
 from convolve.choices import Fit
 from convolve.errors import ExportError, OptionError
 from convolve.exports.card import ExportCard, write_card
-from convolve.exports.foreign_answers import TASKS, Given, guess_task
+from convolve.exports.foreign_answers import TASKS, ForeignTask, Given, guess_task
 from convolve.interop.graph_operations import Steps
 from convolve.interop.openvino import OpenVinoOperations
 from convolve.untrusted.networks import openvino, openvino_core, read_network
-from convolve.values import Preprocessing
+from convolve.values import Floats, Preprocessing
 
 SUFFIXES: Final = (".onnx", ".tflite", ".pb", ".xml")
 """How the names of files end that OpenVINO reads."""
@@ -32,6 +33,8 @@ MAIN: Final = "network.xml"
 _WEIGHTS: Final = ("f32", "f16", "bf16", "i8", "u8", "i4", "u4")
 """Types of numbers that weights are stored in; those of shapes and positions are wider."""
 _LARGEST_SIDE: Final = 2**14
+_EXAMPLE: Final = 48
+"""Side of an image by which a network for any size is tried."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class ForeignOptions:
 @dataclass(frozen=True)
 class _Input:
     """What a network takes: whether channels come last, its ``channels``, ``height`` and ``width``, and whether it
-    takes pixels in 8 bits.
+    takes pixels in 8 bits. With ``any_size`` the height and width are but those of an example.
     """
 
     last: bool
@@ -63,9 +66,10 @@ class _Input:
     height: int
     width: int
     eight_bits: bool
+    any_size: bool
 
-    def shape(self, count: int) -> list[int]:
-        size = [self.height, self.width]
+    def shape(self, count: int, size: tuple[int, int] | None = None) -> list[int]:
+        size = size or (self.height, self.width)
         return [count, *size, self.channels] if self.last else [count, self.channels, *size]
 
 
@@ -76,21 +80,22 @@ def wrap_foreign(file: Path, folder: Path, options: ForeignOptions) -> ExportCar
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} exists already; choose another --out, or remove it.")
     network = _read(file)
-    taken = _input_of(file, network, options)
     task = options.task or guess_task(network)
-    preprocessing = _preprocessing(file, taken, options, options.fit or TASKS[task].fit)
+    taken = _input_of(file, network, options, any_size=TASKS[task].any_size)
+    preprocessing = _preprocessing(file, taken, options, TASKS[task])
     macs, parameters = _costs(network, taken)
     quantized = any(node.get_type_name() == "FakeQuantize" for node in network.get_ops())
     most = _most_images(network, taken)
     steps = Steps(OpenVinoOperations(), preprocessing)
     images = openvino().opset15.parameter([most, -1, -1, taken.channels], np.uint8, name="images")
     images.output(0).set_names({"images"})
-    view = steps.view(images)
+    view = steps.whole_view(images) if taken.any_size else steps.view(images)
+    alone = network.clone()
     (given,) = network.get_parameters()
     given.output(0).replace(_network_input(steps, steps.normalized(images, view), taken, options.bgr).output(0))
-    answers = TASKS[task].answers(Given(file, network, steps, view), options)
+    answers = TASKS[task].answers(Given(file, network, steps, view, partial(_infer, alone, taken)), options)
     notes = answers.notes
-    if len(options.classes) > len(answers.state["classes"]):
+    if len(options.classes) > len(answers.state.get("classes", options.classes)):
         notes = (*notes, f"The first name of --classes, '{options.classes[0]}', names none of the file's scores.")
     folder.mkdir(parents=True, exist_ok=True)
     openvino().save_model(_graph(answers.outputs, images), folder / MAIN, compress_to_fp16=False)
@@ -126,7 +131,7 @@ def _read(file: Path) -> Any:
         raise ExportError(f"{file} cannot be read ({error}); save it anew in the program that wrote it.") from error
 
 
-def _input_of(file: Path, network: Any, options: ForeignOptions) -> _Input:
+def _input_of(file: Path, network: Any, options: ForeignOptions, *, any_size: bool) -> _Input:
     """What the network takes. Raises `ExportError` where that is no image, and `OptionError` for its size."""
     if len(network.inputs) != 1:
         names = ", ".join(sorted(each.get_any_name() for each in network.inputs))
@@ -137,27 +142,53 @@ def _input_of(file: Path, network: Any, options: ForeignOptions) -> _Input:
     sides = [side.get_length() if side.is_static else 0 for side in (shape[axis] for axis in (1, 2, 3))]
     last = sides[2] in (1, 3) and sides[0] not in (1, 3)
     channels = sides[2] if last else sides[0]
+    if any_size and not any(sides):
+        last, channels = _find_channels(network)
     if channels not in (1, 3):
-        raise ExportError(f"{file} takes {shape} numbers, which are neither color nor gray images.")
+        hint = "" if any(sides) else "; if it gives images of any size, say --task restore"
+        raise ExportError(f"{file} takes {shape} numbers, which are neither color nor gray images{hint}.")
     height, width = sides[:2] if last else sides[1:]
     if options.size and any(side not in (0, asked) for side, asked in zip((height, width), options.size, strict=True)):
         raise OptionError(f"{file} takes images of {width}x{height} pixels; omit --input.")
-    height, width = options.size or (height, width)
+    if any_size and (height or width):
+        raise ExportError(
+            f"{file} takes images of {width or 'any'}x{height or 'any'} pixels alone; restoration needs a network for "
+            "images of any size."
+        )
+    height, width = options.size or ((_EXAMPLE, _EXAMPLE) if any_size else (height, width))
     if not all(1 <= side <= _LARGEST_SIDE for side in (height, width)):
         raise OptionError(f"{file} takes images of any size; say which with --input, such as {channels}x224x224.")
-    return _Input(last, channels, height, width, kind.to_string() == "u8")
+    return _Input(last, channels, height, width, kind.to_string() == "u8", any_size)
 
 
-def _preprocessing(file: Path, taken: _Input, options: ForeignOptions, fit: Fit) -> Preprocessing:
+def _find_channels(network: Any) -> tuple[bool, int]:
+    """Whether channels come last in an input that says nothing of itself, and how many the network can take; 0 where
+    that is none of 1 and 3.
+    """
+    for last, channels in ((False, 1), (False, 3), (True, 1), (True, 3)):
+        tried = network.clone()
+        size = [_EXAMPLE, _EXAMPLE]
+        with contextlib.suppress(RuntimeError):
+            tried.reshape({tried.inputs[0]: [1, *size, channels] if last else [1, channels, *size]})
+            return last, channels
+    return False, 0
+
+
+def _preprocessing(file: Path, taken: _Input, options: ForeignOptions, task: ForeignTask) -> Preprocessing:
     """As a run has it: of RGB pixels from 0 to 1. Raises `OptionError`."""
+    fit = options.fit or task.fit
     if taken.eight_bits and (options.mean or options.scale):
         raise OptionError(f"{file} takes pixels as they are, in 8 bits; omit --mean and --scale.")
     if options.bgr and taken.channels == 1:
         raise OptionError(f"{file} takes gray images; omit --bgr.")
-    if fit == "tiles":
-        raise OptionError("The network of another program sees whole images; use --fit stretch, crop or letterbox.")
+    if fit != task.fit and "tiles" in (fit, task.fit):
+        raise OptionError(
+            "The network of another program sees whole images; use --fit stretch, crop or letterbox."
+            if fit == "tiles"
+            else f"--fit {fit} is not available for the task {options.task}; omit it."
+        )
     mean = _each("mean", options.mean or (0.0,), taken.channels)
-    scale = _each("scale", options.scale or (1.0,), taken.channels)
+    scale = _each("scale", options.scale or (task.scale,), taken.channels)
     if not all(0 < value < math.inf for value in scale) or not all(map(math.isfinite, mean)):
         raise OptionError("scale cannot be 0 or below, and mean and scale must be finite numbers.")
     means = tuple(value / 255 for value in mean)
@@ -196,8 +227,15 @@ def _most_images(network: Any, taken: _Input) -> int:
         one.shape == other.shape and np.allclose(one, other, rtol=1e-2, atol=1e-3)
         for one, other in zip(joined, together, strict=True)
     )
-    network.reshape({name: taken.shape(-1 if alike else 1)})
+    network.reshape({name: taken.shape(-1 if alike else 1, (-1, -1) if taken.any_size else None)})
     return -1 if alike else 1
+
+
+def _infer(network: Any, taken: _Input, images: Floats) -> Any:
+    """The first output of a network for images (1, H, W, C)."""
+    single = network.clone()
+    single.reshape({single.inputs[0]: taken.shape(1, (images.shape[1], images.shape[2]))})
+    return _run(single, images if taken.last else np.ascontiguousarray(images.transpose(0, 3, 1, 2)))[0]
 
 
 def _run(network: Any, images: Any) -> list[Any]:

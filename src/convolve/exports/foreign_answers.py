@@ -16,6 +16,7 @@ from convolve.datasets.point_sets import COCO, describe_points
 from convolve.errors import ExportError, OptionError
 from convolve.interop.graph_operations import Steps, View
 from convolve.untrusted.networks import openvino
+from convolve.values import Floats
 
 if TYPE_CHECKING:
     from convolve.exports.foreign import ForeignOptions
@@ -24,6 +25,9 @@ _PASSED: Final = {"Convert", "FakeQuantize", "Reshape", "Squeeze", "Unsqueeze", 
 """Operations after the last layer that leave the order of scores as it is."""
 _COLORS: Final = 3
 _NUMBERS: Final = 3  # of a point: y, x, score
+_KERNELS: Final = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
+_TRIED, _CLOSE = 8, 1e-3
+"""The side of a part by which a margin is tried, and how far apart its pixels may be, as part of the largest."""
 _SEVERAL: Final = "The file gives each class a probability of its own (sigmoid), so an image may have several labels."
 _POSITIONS: Final = "Points are taken to be y, x as fractions of the input's sides, and a score, as MoveNet gives them."
 _LIKELIEST: Final = "The file gives each class a probability of its own (sigmoid); a pixel is of the likeliest one."
@@ -31,12 +35,15 @@ _LIKELIEST: Final = "The file gives each class a probability of its own (sigmoid
 
 @dataclass(frozen=True)
 class Given:
-    """A file's network with the steps before it, and how images lie in its input."""
+    """A file's network with the steps before it, and how images lie in its input; ``infer`` gives what leaves the
+    network alone, for (1, H, W, C) numbers of an image.
+    """
 
     file: Path
     network: Any
     steps: Steps
     view: View
+    infer: Callable[[Floats], Any]
 
     def scores(self) -> Any:
         """The one output, as it is before a last step to 8 bits. Raises `ExportError`."""
@@ -146,18 +153,45 @@ def point_positions(given: Given, options: ForeignOptions) -> Answers:
     return Answers({"points": points, "confidence": scores}, state, (_POSITIONS,))
 
 
+def restored_images(given: Given, options: ForeignOptions) -> Answers:
+    """(N, upscale H, upscale W, C) from 0 to 255; the state says how much larger they are, and how far around a pixel
+    the network looks. Raises `ExportError`.
+    """
+    del options
+    ops, output, size = openvino().opset15, given.scores(), given.steps.preprocessing
+    shape = given.infer(np.zeros((1, size.height, size.width, size.channels), np.float32)).shape
+    last = len(shape) == 4 and shape[3] == size.channels
+    channels, *sides = (shape[3], *shape[1:3]) if last else shape[1:]
+    upscale = sides[0] // size.height if sides else 0
+    if channels != size.channels or not upscale or sides != [upscale * size.height, upscale * size.width]:
+        raise ExportError(
+            f"{given.file} gives {'x'.join(map(str, shape[1:]))} numbers for an image of {size.width}x{size.height} "
+            f"pixels and {size.channels} channels, and no restored image of it."
+        )
+    images = output if last else ops.transpose(output, ops.constant(np.array([0, 2, 3, 1])))
+    scales, shifts = (np.float32(255) * np.array(values, np.float32) for values in (size.std, size.mean))
+    levels = ops.add(ops.multiply(images, ops.constant(scales)), ops.constant(shifts))
+    state = {"upscale": upscale, "margin": _margin(given, upscale, last=last)}
+    return Answers({"restored": levels}, state)
+
+
 @dataclass(frozen=True)
 class ForeignTask:
-    """How a task reads what leaves a network, and how images are fitted to its input unless something else is said."""
+    """How a task reads what leaves a network, how images are fitted to its input unless something else is said, and
+    what pixels from 0 to 255 are multiplied by; whether the network must take images of ``any_size``.
+    """
 
     answers: Callable[[Given, ForeignOptions], Answers]
     fit: Fit = "stretch"
+    scale: float = 1.0
+    any_size: bool = False
 
 
 TASKS: Final[Mapping[str, ForeignTask]] = {
     "classify": ForeignTask(class_probabilities),
     "segment": ForeignTask(pixel_classes),
     "landmarks": ForeignTask(point_positions, "letterbox"),
+    "restore": ForeignTask(restored_images, "tiles", 1 / 255, any_size=True),
 }
 """By the task's name; the first one is taken where nothing else is said or seen."""
 
@@ -173,6 +207,31 @@ def _count_points(shape: Any) -> int:
     sides = [side.get_length() if side.is_static else 0 for side in shape] if shape.rank.is_static else []
     fits = len(sides) in (3, 4) and sides[-1] == _NUMBERS and all(side == 1 for side in sides[1:-2])
     return int(sides[-2]) if fits else 0
+
+
+def _margin(given: Given, upscale: int, *, last: bool) -> int:
+    """How many pixels around one its restored pixels are made from, by the network's kernels. Raises `ExportError`
+    where they are made from more.
+    """
+    kernels = [node for node in given.network.get_ops() if node.get_type_name() in _KERNELS]
+    reaches = [
+        max(side // 2 * step for side, step in zip(list(shape)[-2:], node.get_attributes()["dilations"], strict=True))
+        for node in kernels
+        for shape in [node.get_input_shape(1)]
+    ]
+    margin = 1 + sum(reaches)
+    side, channels = _TRIED + 4 * margin, given.steps.preprocessing.channels
+    images = np.random.default_rng(0).random((1, side, side, channels), np.float32)
+    whole, part = (
+        np.array(given.infer(image)).squeeze()
+        for image in (images, np.ascontiguousarray(images[:, margin:-margin, margin:-margin]))
+    )
+    inside, outside = (slice(upscale * count, -upscale * count) for count in (margin, 2 * margin))
+    axes = (0, 1) if last or channels == 1 else (1, 2)
+    own = [np.moveaxis(found, axes, (0, 1))[area, area] for found, area in ((whole, outside), (part, inside))]
+    if np.abs(own[0] - own[1]).max() > _CLOSE * np.abs(own[0]).max():
+        raise ExportError(f"{given.file} looks at all of an image for each pixel, so that none can be cut into tiles.")
+    return margin
 
 
 def _classifier_state(classes: tuple[str, ...], *, multi_label: bool = False) -> dict[str, Any]:

@@ -24,30 +24,42 @@ _PIXELS_AT_ONCE = 2**22
 class ReadImage:
     """An image as it was read: the ``pixels`` (H, W, C) that the network is given, the ``size`` (height, width) of the
     image itself, which may be larger, all of its pixels where they are needed, and what it is a part of where that
-    matters.
+    matters. Where there are ``areas``, rows and columns of the pixels, the network is given these one by one in place
+    of the whole.
     """
 
     pixels: Pixels
     size: tuple[int, int]
     whole: Pixels | None = None
     part: ImagePart | None = None
+    areas: tuple[tuple[slice, slice], ...] = ()
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class FoundInImage:
-    """The index of an image, the image, and what leaves the network for it alone, by name."""
+    """The index of an image, the image, and what leaves the network for it alone, by name; for each of its ``areas``,
+    where it has any.
+    """
 
     index: int
     image: ReadImage
     outputs: Outputs
+    areas: tuple[Outputs, ...] = ()
 
 
 def run_images(engine: Engine, images: Iterable[tuple[int, ReadImage]]) -> Iterator[FoundInImage]:
     """Each image through the network, in order. Raises `ExportError`."""
-    for group, outputs in engine.infer_all(_groups(images, engine.most or _MOST)):
+    found: list[Outputs] = []  # of the areas of one image
+    for group, outputs in engine.infer_all(_groups(_inputs(images), engine.most or _MOST)):
         for (index, image), own in zip(group, split_outputs(outputs, len(group)), strict=True):
-            yield FoundInImage(index, image, own)
+            if not image.areas:
+                yield FoundInImage(index, image, own)
+                continue
+            found.append(own)
+            if len(found) == len(image.areas):
+                yield FoundInImage(index, image, found[0], tuple(found))
+                found = []
 
 
 def split_outputs(outputs: Outputs, count: int) -> Iterator[Outputs]:
@@ -62,15 +74,26 @@ def split_outputs(outputs: Outputs, count: int) -> Iterator[Outputs]:
             yield {name: values[number] for name, values in outputs.items()}
 
 
-def _groups(images: Iterable[tuple[int, ReadImage]], most: int) -> Iterator[tuple[list[tuple[int, ReadImage]], Pixels]]:
+def _inputs(images: Iterable[tuple[int, ReadImage]]) -> Iterator[tuple[int, ReadImage, Pixels]]:
+    """Each image with the pixels of its areas in turn, or with all."""
+    for index, image in images:
+        for area in image.areas or (...,):
+            yield index, image, image.pixels[area]
+
+
+def _groups(
+    inputs: Iterable[tuple[int, ReadImage, Pixels]], most: int
+) -> Iterator[tuple[list[tuple[int, ReadImage]], Pixels]]:
     """Images of one size, ``most`` of them at most, and their pixels (N, H, W, C)."""
     group: list[tuple[int, ReadImage]] = []
-    for index, image in images:
-        shape = image.pixels.shape
-        full = len(group) == most or (len(group) + 1) * shape[0] * shape[1] > _PIXELS_AT_ONCE
-        if group and (full or shape != group[0][1].pixels.shape):
-            yield group, np.stack([each.pixels for _, each in group])
-            group = []
+    pixels: list[Pixels] = []
+    for index, image, given in inputs:
+        height, width, _ = given.shape
+        full = len(group) == most or (len(group) + 1) * height * width > _PIXELS_AT_ONCE
+        if group and (full or given.shape != pixels[0].shape):
+            yield group, np.stack(pixels)
+            group, pixels = [], []
         group.append((index, image))
+        pixels.append(given)
     if group:
-        yield group, np.stack([each.pixels for _, each in group])
+        yield group, np.stack(pixels)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy.typing as npt
 from torch import nn
 
 from convolve.interop.graph_operations import Steps, Value, View
+from convolve.values import Pixels
+
+ExportedNetwork = Callable[[Pixels], Mapping[str, npt.NDArray[Any]]]
+"""An exported network: images (N, H, W, C) to what leaves its graph, by name."""
 
 Finish = Callable[[Steps, tuple[Value, ...], View], Mapping[str, Value]]
 """What leaves the graph, by name, from what leaves the module and how the images came to its input."""
@@ -21,7 +27,9 @@ class Exportable:
     A module of ``any_size`` sees all of an image, in an input of whatever size that needs (`Steps.whole_view`).
     ``notes`` are sentences on what the graph does otherwise than the task's own prediction. ``usage`` are the lines of
     Python that print the answer for one image, from the names of the ``classes`` and what leaves the graph for a batch
-    of it, arrays by name in ``found``.
+    of it, arrays by name in ``found``. ``state`` is what `ExportedTask.restore` needs beyond the task's own state.
+    ``apply`` says what an exported network is given of an image (H, W, C) of a dataset, and what of it leaves the
+    graph, where that is not the image as it is.
     """
 
     module: nn.Module
@@ -29,3 +37,5 @@ class Exportable:
     usage: tuple[str, ...]
     any_size: bool = False
     notes: tuple[str, ...] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+    apply: Callable[[ExportedNetwork, Pixels], Mapping[str, npt.NDArray[Any]]] | None = None

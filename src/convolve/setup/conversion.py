@@ -14,7 +14,7 @@ from convolve import models
 from convolve.choices import NETWORK_FILES
 from convolve.errors import OptionError, WeightsError
 from convolve.interop import mtcnn
-from convolve.interop.canon import find_twin, load_definition
+from convolve.interop.canon import find_restoration, find_twin, load_definition
 from convolve.interop.darknet import ALL_FIT, NUMBERS, load_numbers, preprocessing_of
 from convolve.interop.foreign_files import EPS, kind_of, read_foreign, read_values, source_of
 from convolve.interop.foreign_network import ForeignNetwork
@@ -22,13 +22,20 @@ from convolve.interop.matching import ALL_BY_ORDER, load_by_order, orders, units
 from convolve.interop.weights import read_weights, rename, stated_preprocessing
 from convolve.models import Network
 from convolve.models.definition import NetworkDefinition
-from convolve.models.graph_file import definition_text, scores_of
+from convolve.models.graph_file import definition_text, layer_shapes, scores_of
 from convolve.models.weights import load_weights
 from convolve.runtime import choose, describe_machine
 from convolve.setup.class_names import read_class_names
-from convolve.setup.foreign_input import InputOptions, as_rgb, find_preprocessing, flip_first, swap_kernel_axes
+from convolve.setup.foreign_input import (
+    MATLAB_LUMINANCE,
+    InputOptions,
+    as_rgb,
+    find_preprocessing,
+    flip_first,
+    swap_kernel_axes,
+)
 from convolve.summary import count_costs
-from convolve.tasks.registry import find_task, task_infos
+from convolve.tasks.registry import build_options, find_task, task_infos
 from convolve.training.manifest import Manifest
 from convolve.training.recipe import Recipe, with_lasting_paths
 from convolve.training.run import DEFINITION, Run, begin_folder, save_weights, write_manifest
@@ -48,12 +55,14 @@ _SCORES = {
     "embedding": "of an embedding",
     "stylized": "for an image in a style",
 }
+_SIDE = 48
+"""Of the parts of images for restoration: a multiple of every factor."""
 
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """What the files do not say: the ``network`` that they are of, names of its classes, its task, and its input;
-    ``swap_axes``: it was trained on images whose rows and columns were exchanged.
+    """What the files do not say: the ``network`` that they are of, names of its classes, its task with the options of
+    that, and its input; ``swap_axes``: it was trained on images whose rows and columns were exchanged.
     """
 
     network: str | None = None
@@ -61,6 +70,12 @@ class ConversionOptions:
     task: str | None = None
     swap_axes: bool = False
     input: InputOptions = field(default_factory=InputOptions)
+    task_options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def restores(self) -> bool:
+        """Whether the task says that the network gives images."""
+        return self.task is not None and find_task(self.task).info.output == "restored"
 
 
 @dataclass(frozen=True)
@@ -100,16 +115,23 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
     name = options.task or infos[0].name
     if name not in {info.name for info in infos}:
         raise OptionError(f"{files[0]} gives scores {_SCORES[network.card.output]}, which {name} does not read.")
+    fits = find_task(name).info.fits
+    if options.input.fit not in (None, *fits):
+        raise OptionError(f"--fit {options.input.fit} is not available for the task {name}; omit it.")
+    size = size if size.fit in fits else replace(size, fit=fits[0])
+    if network.card.output == "restored" and not options.input.size:  # of any size: what a training of it begins with
+        size = replace(size, height=_SIDE, width=_SIDE)
     count, notes = model.outputs, list(model.notes)
     notes += ["--bgr or --no-bgr, --mean and --scale say otherwise"] if notes else []
-    classes = model.classes or tuple(map(str, range(count)))
-    if options.classes:
-        classes, note = read_class_names(options.classes, count)
-        notes += [note] if note else []
-    elif not model.classes:
-        notes.append(f"its classes are called 0 to {count - 1}; --classes FILE gives them names")
-    notes += [model.remark] if model.remark else []
-    task = find_task(name).of_trained(network, classes, multi_label=model.multi_label)
+    classes, more = _name_classes(model, options.classes)
+    notes += [*more, *([model.remark] if model.remark else [])]
+    task = find_task(name).of_trained(
+        network,
+        classes,
+        multi_label=model.multi_label,
+        preprocessing=size,
+        options=build_options(name, "convert", options.task_options),
+    )
     empty = torch.empty(1, size.channels, size.height, size.width, device="meta")
     macs = sum(count_costs(copy.deepcopy(network).to("meta"), empty).macs)
     square = size.height if size.height == size.width else None
@@ -145,6 +167,21 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
     run = Run(folder, recipe, manifest)
     save_weights(run.weights, network)
     return Conversion(write_manifest(run), network, tuple(notes))
+
+
+def _name_classes(model: ForeignModel, file: Path | None) -> tuple[tuple[str, ...], list[str]]:
+    """The names of the classes, and sentences on them; none of a network that gives images. Raises `OptionError`."""
+    if model.network.card.output == "restored":
+        if file:
+            raise OptionError("A network for restoration has no classes; omit --classes.")
+        return (), []
+    if file:
+        classes, note = read_class_names(file, model.outputs)
+        return classes, [note] if note else []
+    if model.classes:
+        return model.classes, []
+    names = tuple(map(str, range(model.outputs)))
+    return names, [f"its classes are called 0 to {model.outputs - 1}; --classes FILE gives them names"]
 
 
 def _read_model(files: Sequence[Path], options: ConversionOptions) -> ForeignModel:
@@ -278,6 +315,10 @@ def _read_definition(files: Sequence[Path], options: ConversionOptions) -> Forei
         definition = replace(definition, input=options.input.size)
     if options.swap_axes:
         definition, tensors = swap_kernel_axes(definition, tensors)
+    if options.restores:
+        return _read_restoration(files, definition, tensors, options)
+    if _gives_gray_image(definition):
+        raise OptionError(f"{name} gives an image of one channel; say --task restore, and what it undoes: --upscale 2.")
     scores = scores_of(name, definition)
     if options.input.is_bgr(definition.source, definition.input[0]):
         tensors = as_rgb(definition, tensors)
@@ -299,3 +340,34 @@ def _read_definition(files: Sequence[Path], options: ConversionOptions) -> Forei
         note = f"it has the layers of {own}, but gives other outputs ({apart}), and is kept as the file has it"
         return replace(model, remark=note)
     return replace(model, network=twin.network, name=own, definition=None)
+
+
+def _gives_gray_image(definition: NetworkDefinition) -> bool:
+    index = {layer.name: number for number, layer in enumerate(definition.layers)}
+    shape, image = layer_shapes(definition)[index[definition.outputs[0]]], definition.input
+    return (
+        len(definition.outputs) == 1
+        and len(shape) == 3
+        and shape[0] == image[0] == 1
+        and shape[1:] >= image[1:] > (1, 1)
+    )
+
+
+def _read_restoration(
+    files: Sequence[Path], definition: NetworkDefinition, tensors: Mapping[str, Tensor], options: ConversionOptions
+) -> ForeignModel:
+    """The network of ours for restoration that computes what the file's does. Raises `WeightsError`, `OptionError`."""
+    if options.input.is_bgr(definition.source, definition.input[0]):
+        raise OptionError("A network that gives images is converted where red comes first in them; say so by --no-bgr.")
+    network = find_restoration(str(files[0]), definition, tensors)
+    card, source = network.card, f"{' and '.join(path.name for path in files)} ({definition.source})"
+    channels = card.input[0]
+    usual = Preprocessing(_SIDE, _SIDE, channels, "tiles", (0.0,) * channels, (1.0,) * channels)
+    note = "pixels are taken from 0 to 1, without a mean, as the file does not say how"
+    if channels == 1:
+        usual = replace(usual, mean=MATLAB_LUMINANCE[:1], std=MATLAB_LUMINANCE[1:])
+        note = "the network is taken to see Y from 16 to 235 as MATLAB's rgb2ycbcr gives it, over 255"
+    size, _ = find_preprocessing(definition.source, card.input, card.classes, usual, options.input)
+    size = replace(size, fit=options.input.fit or usual.fit)
+    notes = () if options.input.mean or options.input.scale else (note,)
+    return ForeignModel(network, card.name, card.classes, size, source, notes=notes)

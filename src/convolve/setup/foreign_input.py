@@ -16,6 +16,8 @@ from convolve.values import Preprocessing
 
 CAFFE: Final = "Caffe"
 _IMAGENET_BGR: Final = (104.0, 117.0, 123.0)
+MATLAB_LUMINANCE: Final = (-16 / 219, 255 / 219)
+"""Mean and deviation by which gray levels from 0 to 1 become Y of MATLAB's `rgb2ycbcr`, over 255."""
 _IMAGENET_CLASSES = 1000
 _HIGHEST = 255.0
 _CHANNELWISE: Final = ("pad", "cut", "power", "identity", "dropout", "upsample", "activation", "pool")

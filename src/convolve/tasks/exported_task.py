@@ -57,6 +57,14 @@ class ExportedTask(ABC):
     def restore(cls, card: ExportCard) -> Self:
         """The task of an export. Raises `ValueError`, `KeyError` or `TypeError` for a card that cannot be its own."""
 
+    @classmethod
+    def complete(cls, card: ExportCard, options: Any) -> ExportCard:
+        """The card of another program's network with what the task's options of `convolve convert` say. Raises
+        `OptionError` where they do not fit the network.
+        """
+        del options
+        return card
+
     @property
     @abstractmethod
     def monitored(self) -> str:

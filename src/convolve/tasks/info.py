@@ -28,15 +28,15 @@ class TaskInfo:
 
     ``scored`` says in words what its networks tell apart.
 
-    ``options``, ``predict_options`` and ``data_options`` are frozen dataclasses of its own options in training, in
-    prediction and in `convolve data`: a docstring under each field, and in training None for what is chosen
-    automatically; ``ranges`` are the least and the largest value of those that are numbers. ``metric_titles`` are the
-    names of its metrics for people, the headline first; its ``unit`` is `%` where it is a fraction.
-    ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images than another.
-    ``compared`` names the numbers by which an export is held against its run. ``untrained`` is a sentence on why its
-    networks are converted and never trained, or nothing. ``layout`` is the one by which its data is read unless a
-    person names another; by default it is recognized. With ``learned_outputs`` the training split decides how many
-    outputs there are, as that of a vocabulary does. ``trained_in`` is the number format of its trainings unless a
+    ``options``, ``predict_options``, ``data_options`` and ``convert_options`` are frozen dataclasses of its own options
+    in training, in prediction, in `convolve data` and in `convolve convert`: a docstring under each field, and in
+    training None for what is chosen automatically; ``ranges`` are the least and the largest value of those that are
+    numbers. ``metric_titles`` are the names of its metrics for people, the headline first; its ``unit`` is `%` where it
+    is a fraction. ``imbalance_remedy`` says, as the end of a sentence, what to do where one class has many more images
+    than another. ``compared`` names the numbers by which an export is held against its run. ``untrained`` is a sentence
+    on why its networks are converted and never trained, or nothing. ``layout`` is the one by which its data is read
+    unless a person names another; by default it is recognized. With ``learned_outputs`` the training split decides how
+    many outputs there are, as that of a vocabulary does. ``trained_in`` is the number format of its trainings unless a
     person names another; by default the machine's fastest.
     """
 
@@ -50,6 +50,7 @@ class TaskInfo:
     fits: tuple[Fit, ...] = ("crop", "letterbox", "stretch")
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     data_options: type = NoOptions
+    convert_options: type = NoOptions
     reflect: bool = True
     classifiers_as: str = ""
     scored: str = "classes"

@@ -26,7 +26,12 @@ _BUILT_IN = (
 )
 # fmt: on
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""
-_OPTIONS: Mapping[TaskUse, str] = {"train": "options", "predict": "predict_options", "data": "data_options"}
+_OPTIONS: Mapping[TaskUse, str] = {
+    "train": "options",
+    "predict": "predict_options",
+    "data": "data_options",
+    "convert": "convert_options",
+}
 """The attributes of `TaskInfo` that have the options for a command."""
 _REGISTERED: dict[str, type[Task]] = {}
 

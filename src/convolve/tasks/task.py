@@ -296,11 +296,19 @@ class Task(ABC):
         """What `restore` needs, as JSON has it."""
 
     @classmethod
-    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Self:
-        """The task of a network that was trained by another program; with ``multi_label`` each class has a probability
-        of its own. Raises `OptionError` where the task does not have that.
+    def of_trained(
+        cls,
+        network: Network,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool,
+        preprocessing: Preprocessing,
+        options: Any,
+    ) -> Self:
+        """The task of a network that was trained by another program, by the task's options of `convolve convert`; with
+        ``multi_label`` each class has a probability of its own. Raises `OptionError` where the task does not have that.
         """
-        del network, classes, multi_label
+        del network, classes, multi_label, preprocessing, options
         raise OptionError(f"No network of another program can be converted for the task {cls.info.name}.")
 
     # Training.

@@ -243,6 +243,7 @@ def _compare_export(folder: Path, options: RuntimeOptions) -> ComparedNetwork:
         macs=card.macs,
         latency=1000 * export.engine.seconds(shape, 1),
         speed=TIMED_BATCH / export.engine.seconds(shape, TIMED_BATCH),
+        unit=export.task.info.unit,
     )
 
 

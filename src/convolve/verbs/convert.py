@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, asdict, dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from convolve.choices import Fit
 from convolve.command import Command
 from convolve.errors import OptionError
+from convolve.options import TaskOptions
 from convolve.progress import Listener
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ class Convert:
     fit: Fit | None = None
     """How an image is fitted to the input: crop, letterbox or stretch."""
     task: str | None = None
-    """What it does: `classify`, `detect`, `segment` or `landmarks`; by default what its scores are for."""
+    """What it does: `classify`, `detect`, `segment`, `landmarks` or `restore`; by default what its scores are for."""
     swap_axes: bool = False
     """Exchange rows and columns of all kernels, where the network was trained on transposed images, as by MATLAB."""
+    task_options: TaskOptions = field(default_factory=dict)
+    """Options of the task."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def _write_run(options: Convert) -> Converted:
         scale=_numbers("scale", options.scale),
         bgr=options.bgr,
     )
-    given = ConversionOptions(options.network, options.classes, options.task, options.swap_axes, images)
+    given = ConversionOptions(
+        options.network, options.classes, options.task, options.swap_axes, images, options.task_options
+    )
     found = convert(options.files, lambda: options.out or new_folder(options.files[0].stem), given)
     manifest = found.run.manifest
     return Converted(
@@ -127,7 +132,7 @@ def _write_export(options: Convert) -> Converted:
     """The export of a graph that only runs. Raises `ExportError` and `OptionError`."""
     from convolve.exports.card import write_card
     from convolve.exports.foreign import wrap_foreign
-    from convolve.tasks.registry import find_exported
+    from convolve.tasks.registry import build_options, find_exported
     from convolve.verbs.export.folder import draft_folder, write_readme
 
     file = options.files[0]
@@ -138,6 +143,8 @@ def _write_export(options: Convert) -> Converted:
         card = wrap_foreign(file, draft, given)
         if size and size[0] != card.input.channels:
             raise OptionError(f"{file} takes images of {card.input.channels} channels; --input has {size[0]}.")
+        own = build_options(card.task, "convert", options.task_options)
+        card = find_exported(card.task).complete(card, own)
         card = replace(card, notes=(*card.notes, *_assumptions(options, card)))
         write_readme(draft, card, find_exported(card.task).restore(card).usage)
         write_card(draft, card)
@@ -182,10 +189,11 @@ def _foreign_options(options: Convert, file: Path) -> ForeignOptions:
 def _assumptions(options: Convert, card: ExportCard) -> Iterator[str]:
     """Sentences on what neither the file nor the options say."""
     if options.mean is None and options.scale is None and card.precision != "int8":
-        yield "Pixels are given as numbers from 0 to 255; --mean and --scale say otherwise."
+        highest = 1 / max(card.input.std)
+        yield f"Pixels are given as numbers from 0 to {highest:.0f}; --mean and --scale say otherwise."
     if options.bgr is None and card.input.channels == 3:
         yield "Red is taken to come first; --bgr says otherwise."
-    if options.classes is None and card.classes == tuple(map(str, range(len(card.classes)))):
+    if options.classes is None and card.classes and card.classes == tuple(map(str, range(len(card.classes)))):
         yield f"Its classes are called 0 to {len(card.classes) - 1}; --classes FILE gives them names."
 
 
@@ -227,4 +235,4 @@ def _size(text: str) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), int(parts[2])
 
 
-COMMAND = Command(Convert, run, render)
+COMMAND = Command(Convert, run, render, task_use="convert")

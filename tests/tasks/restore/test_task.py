@@ -14,7 +14,7 @@ from PIL import Image
 import convolve
 from convolve import models
 from convolve.datasets.images import ImageFiles
-from convolve.errors import DataError, ExportError, OptionError
+from convolve.errors import DataError, OptionError
 from convolve.metrics.image_quality import psnr
 from convolve.runtime import choose
 from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
@@ -127,11 +127,6 @@ def test_two_runs_are_compared_and_one_is_explained(run: Path, tmp_path: Path) -
         convolve.sweep(run, learning_rate="0.001,0.002", progress=False)
     explained = convolve.explain(run, run.parent / "data" / "0.png", out=tmp_path, threads=1, progress=False)
     assert list(explained.images[0].scores) == ["center"]
-
-
-def test_no_run_is_exported(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="A network for restoration cannot be exported; use its run"):
-        convolve.export(run, out=tmp_path / "export", threads=1, progress=False)
 
 
 def test_what_cannot_be_measured_is_said(run: Path, tmp_path: Path) -> None:

@@ -135,8 +135,17 @@ class Classify(Task):
         return cls(network, restore_classes(state), multi_label, confidence=confidence)
 
     @classmethod
-    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Classify:
+    def of_trained(
+        cls,
+        network: Network,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool,
+        preprocessing: Preprocessing,
+        options: Any,
+    ) -> Classify:
         """The classifier, whose probabilities nothing corrects."""
+        del preprocessing, options
         return cls(network, classes, multi_label)
 
     def state(self) -> dict[str, Any]:

@@ -175,9 +175,17 @@ class Detect(Task):
         return cls(network, restore_classes(state), SuppressionRule(kind, iou), threshold, proposals=proposals)
 
     @classmethod
-    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Detect:
+    def of_trained(
+        cls,
+        network: Network,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool,
+        preprocessing: Preprocessing,
+        options: Any,
+    ) -> Detect:
         """The detector, with the suppression that is usual."""
-        del multi_label
+        del multi_label, preprocessing, options
         return cls(network, classes)
 
     def state(self) -> dict[str, Any]:

@@ -76,9 +76,17 @@ class Faces(Task):
         return cls(network, rule=CascadeRule(thresholds=thresholds))
 
     @classmethod
-    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Faces:
+    def of_trained(
+        cls,
+        network: Network,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool,
+        preprocessing: Preprocessing,
+        options: Any,
+    ) -> Faces:
         """The cascade with the published thresholds."""
-        del classes, multi_label
+        del classes, multi_label, preprocessing, options
         return cls(network)
 
     def state(self) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from convolve.tasks.restore.options import Downscaling
+from convolve.errors import OptionError
+from convolve.tasks.restore.options import INFO, Downscaling, RestoreConvertOptions
 from convolve.values import Floats, Pixels
 
 Interpolation = Literal["bicubic", "nearest"]
@@ -71,6 +72,35 @@ def parse_degradation(document: Mapping[str, Any]) -> Degradation:
     if not numbers or type(upscale) is not int or upscale < 1 or downscaling not in get_args(Downscaling):
         raise ValueError("its degradation is none")
     return Degradation(blur, upscale, downscaling, noise)
+
+
+def convert_degradation(network: str, own_upscale: int, options: RestoreConvertOptions) -> Degradation:
+    """What a ``network`` of another program, which itself enlarges ``own_upscale`` times, was trained to undo. Raises
+    `OptionError`.
+    """
+    upscale = options.upscale or own_upscale
+    for name, value in {
+        "upscale": upscale,
+        "blur_sigma": options.blur_sigma,
+        "noise_sigma": options.noise_sigma,
+    }.items():
+        least, most = INFO.ranges[name]
+        if not least <= value <= most:
+            raise OptionError(f"{name} cannot be {value}; it must be a number from {least:g} to {most:g}.")
+    degradation = Degradation(options.blur_sigma, upscale, options.downscaling, options.noise_sigma)
+    check_degradation(network, own_upscale, degradation)
+    return degradation
+
+
+def check_degradation(network: str, own_upscale: int, degradation: Degradation) -> None:
+    """Raise `OptionError` where nothing is to be undone, or the ``network`` enlarges otherwise."""
+    if own_upscale > 1 and degradation.upscale != own_upscale:
+        raise OptionError(f"{network} enlarges {own_upscale} times, not {degradation.upscale}; leave out --upscale.")
+    if degradation.upscale == 1 and not degradation.blur_sigma and not degradation.noise_sigma:
+        raise OptionError(
+            f"Say what {network} is to restore: --upscale 2 (small images), --noise-sigma 25 (noise), --blur-sigma 1.6 "
+            "(blur), or several of them."
+        )
 
 
 def enlarge(image: npt.NDArray[Any], factor: int, interpolation: Interpolation = "bicubic") -> Floats:

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
-from torch import Tensor
 
 from convolve.datasets.images import to_channels
 from convolve.errors import DataError, ImageError
 from convolve.metrics.image_quality import luminance, psnr, shave, ssim
 from convolve.tasks.info import finite_or_none
 from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
-from convolve.values import Batch, Pixels
+from convolve.values import Batch, Images, Pixels
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from torch import Tensor
 
     from convolve.tasks.restore.task import Restore
     from convolve.tasks.task import EvaluationData
 
 MEASURED = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
+
+
+class Restores(Protocol):
+    """What undoes a degradation: a run's task, or an export's."""
+
+    @property
+    def degradation(self) -> Degradation:
+        """What is undone."""
+        ...
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether images are made gray."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RestoredImage:
+    """The index of an image in a dataset, the ``target``, and what was made of it, degraded and then restored."""
+
+    index: int
+    target: Pixels
+    degraded: Pixels
+    restored: Pixels
 
 
 @dataclass(frozen=True)
@@ -109,20 +133,28 @@ def evaluate(task: Restore, data: EvaluationData) -> Evaluation:
     """Degrade, restore and measure whole images that can be read. Raises `DataError` where there is none."""
     from convolve.tasks.restore.tiled_restoration import restore_image
 
-    found, border = [], task.degradation.border
-    for index in data.indices.tolist():
-        with suppress(ImageError):
-            target = sharp_image(data.dataset.images.read(index), task)
-            if min(target.shape[:2]) <= 2 * border:
-                name, (height, width) = data.dataset.images.name(index), target.shape[:2]
-                raise DataError(f"{name} has {width}x{height} pixels, too few to measure; leave the image out.")
-            degraded = task.degradation.degrade(target)
-            restored = {"network": restore_image(degraded, task, data.runtime), **baselines(degraded, task.degradation)}
-            metrics = {name: measure(target, image, border) for name, image in restored.items()}
-            found.append(EvaluatedImage(data.dataset.images.name(index), index, metrics))
+    def restored() -> Iterator[RestoredImage]:
+        for index in data.indices.tolist():
+            with suppress(ImageError):
+                target = read_sharp(data.dataset.images, index, task)
+                degraded = task.degradation.degrade(target)
+                yield RestoredImage(index, target, degraded, restore_image(degraded, task, data.runtime))
+
+    return measure_images(data.split, data.dataset.images, restored(), task.degradation)
+
+
+def measure_images(
+    split: str, images: Images, restored: Iterable[RestoredImage], degradation: Degradation
+) -> Evaluation:
+    """The metrics of images that were restored, next to the baselines'. Raises `DataError` where there is none."""
+    found = []
+    for one in restored:
+        methods = {"network": one.restored, **baselines(one.degraded, degradation)}
+        metrics = {name: measure(one.target, image, degradation.border) for name, image in methods.items()}
+        found.append(EvaluatedImage(images.name(one.index), one.index, metrics))
     if not found:
-        raise DataError(f"None of the {len(data.indices)} images to evaluate can be read; `convolve data` says why.")
-    return summarize(data.split, found, task.degradation)
+        raise DataError(f"None of the {split} images to evaluate can be read; `convolve data` says why.")
+    return summarize(split, found, degradation)
 
 
 def summarize(split: str, found: list[EvaluatedImage], degradation: Degradation) -> Evaluation:
@@ -137,7 +169,16 @@ def summarize(split: str, found: list[EvaluatedImage], degradation: Degradation)
     return Evaluation(split, metrics, methods, degradation.border, tuple(found))
 
 
-def sharp_image(image: Pixels, task: Restore) -> Pixels:
+def read_sharp(images: Images, index: int, task: Restores) -> Pixels:
+    """(H, W, C) the target of an image of a dataset. Raises `ImageError`, and `DataError` where it is too small."""
+    target = sharp_image(images.read(index), task)
+    if min(target.shape[:2]) <= 2 * task.degradation.border:
+        height, width = target.shape[:2]
+        raise DataError(f"{images.name(index)} has {width}x{height} pixels, too few to measure; leave the image out.")
+    return target
+
+
+def sharp_image(image: Pixels, task: Restores) -> Pixels:
     """(H, W, C) what the degradation is applied to: gray where the task needs it, its sides multiples of the factor."""
     return task.degradation.crop(to_channels(image, 1) if task.is_gray else image)
 

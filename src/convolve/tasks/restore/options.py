@@ -39,6 +39,20 @@ class RestorePredictOptions:
     """Folder for the restored images, each a PNG file."""
 
 
+@dataclass(frozen=True)
+class RestoreConvertOptions:
+    """What a network of another program was trained to undo."""
+
+    blur_sigma: float = 0.0
+    """Standard deviation of the Gaussian that blurred its training images, in pixels."""
+    upscale: int | None = None
+    """How many times as high and wide its restored images are; by default as the network enlarges."""
+    downscaling: Downscaling = "bicubic"
+    """How its small images were made: `bicubic` as MATLAB's imresize, `opencv-cubic`, or `area`."""
+    noise_sigma: float = 0.0
+    """Standard deviation of the noise in its training images, in gray levels of 255."""
+
+
 INFO = TaskInfo(
     name="restore",
     title="Restoration",
@@ -46,6 +60,7 @@ INFO = TaskInfo(
     ground_truth="images",
     options=RestoreOptions,
     predict_options=RestorePredictOptions,
+    convert_options=RestoreConvertOptions,
     metric_titles={
         "psnr_y": "PSNR (Y)",
         "psnr_gain": "PSNR (Y) gained",
@@ -56,6 +71,7 @@ INFO = TaskInfo(
     fits=("tiles",),
     ranges={"blur_sigma": (0.0, 10.0), "upscale": (1, 4), "noise_sigma": (0.0, 100.0)},
     scored="pixels",
+    compared="values",
     layout="images",
     unit="dB",
 )

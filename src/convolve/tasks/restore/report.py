@@ -20,7 +20,6 @@ from convolve.errors import ImageError
 from convolve.reports.report import Headline, Section, format_count
 from convolve.tasks.restore.evaluation import EvaluatedImage, Evaluation, baselines, sharp_image
 from convolve.tasks.restore.options import INFO
-from convolve.tasks.restore.tiled_restoration import restore_image
 from convolve.values import Dataset, Pixels
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def report_sections(
     chosen = [order[index] for index in np.unique(np.linspace(0, len(order) - 1, _COMPARED).astype(int)).tolist()]
     context = {"comparisons": compare(task, dataset, chosen, runtime)}
     template, notebook = (_HOME, "comparisons.html.j2"), (_HOME, "comparisons_notebook.html.j2")
-    sections = (_quality_section(evaluation), Section("comparisons", "Before and after", template, context, notebook))
+    sections = (quality_section(evaluation), Section("comparisons", "Before and after", template, context, notebook))
     return headlines(evaluation), sections
 
 
@@ -95,6 +94,8 @@ def compare(
     task: Restore, dataset: Dataset, chosen: Sequence[EvaluatedImage], runtime: Runtime
 ) -> tuple[Comparison, ...]:
     """The middle of some images; one that cannot be read any more is left out."""
+    from convolve.tasks.restore.tiled_restoration import restore_image
+
     found: list[Comparison] = []
     for one in chosen:
         with suppress(ImageError):
@@ -116,7 +117,8 @@ def _encode(image: Pixels) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
 
 
-def _quality_section(evaluation: Evaluation) -> Section:
+def quality_section(evaluation: Evaluation) -> Section:
+    """The metrics of all methods, and of each image."""
     names = [name for name in INFO.metric_titles if name != "psnr_gain"]
     rows = {"network": evaluation.metrics, **evaluation.baselines}
     context = {

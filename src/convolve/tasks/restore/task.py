@@ -19,12 +19,24 @@ from convolve.datasets.batches import Examples
 from convolve.datasets.cache import PixelSource
 from convolve.datasets.own_images import OwnImages
 from convolve.datasets.tiles import image_tiles
-from convolve.errors import ExportError, OptionError
+from convolve.errors import OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
-from convolve.tasks.restore.degradation import Degradation, enlarging, parse_degradation
+from convolve.tasks.restore.degradation import (
+    Degradation,
+    check_degradation,
+    convert_degradation,
+    enlarging,
+    parse_degradation,
+)
 from convolve.tasks.restore.evaluation import Evaluation, PartEvaluator, evaluate
-from convolve.tasks.restore.options import INFO, ImageLoss, RestoreOptions, RestorePredictOptions
+from convolve.tasks.restore.options import (
+    INFO,
+    ImageLoss,
+    RestoreConvertOptions,
+    RestoreOptions,
+    RestorePredictOptions,
+)
 from convolve.tasks.task import EvaluationData, Task, TaskExport
 from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
@@ -36,7 +48,6 @@ if TYPE_CHECKING:
 
 SIDE = 48
 """Pixels of the parts of images to learn from: a multiple of every factor."""
-_KINDS = ("blur_sigma", "upscale", "noise_sigma")
 
 
 @final
@@ -71,13 +82,8 @@ class Restore(Task):
         """
         del facts, ground_truth
         upscale = int(str(known.get("upscale", card.upscale)))
-        if card.upscale > 1 and upscale != card.upscale:
-            raise OptionError(f"{card.name} enlarges {card.upscale} times, not {upscale}; leave out --upscale.")
-        if upscale == 1 and not any(known.get(name) for name in _KINDS):
-            raise OptionError(
-                f"Say what {card.name} is to restore: --upscale 2 (small images), --noise-sigma 25 (noise), "
-                "--blur-sigma 1.6 (blur), or several of them."
-            )
+        blur, noise = (float(str(known.get(name, 0))) for name in ("blur_sigma", "noise_sigma"))
+        check_degradation(card.name, card.upscale, Degradation(blur, upscale, noise_sigma=noise))
         if known.get("multi_scale"):
             raise OptionError(f"{card.name} learns from images at their own scale; leave out --multi-scale.")
         if int(str(known.get("size", SIDE))) % upscale:
@@ -139,6 +145,21 @@ class Restore(Task):
         return cls(network, degradation, preprocessing.mean, preprocessing.std, options.loss or "l1")
 
     @classmethod
+    def of_trained(
+        cls,
+        network: Network,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool,
+        preprocessing: Preprocessing,
+        options: RestoreConvertOptions,
+    ) -> Restore:
+        """The task of undoing what the options say. Raises `OptionError` where they do not fit the network."""
+        del classes, multi_label
+        degradation = convert_degradation(network.card.name, network.card.upscale, options)
+        return cls(network, degradation, preprocessing.mean, preprocessing.std)
+
+    @classmethod
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Restore:
         """The task of a run."""
         mean, std = (tuple(map(float, state[name])) for name in ("mean", "std"))
@@ -196,9 +217,11 @@ class Restore(Task):
         return ImagePredictor(self, runtime, options)
 
     def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
-        """None. Raises `ExportError`."""
-        del preprocessing, runtime
-        raise ExportError("A network for restoration cannot be exported; use its run, with `convolve predict`.")
+        """The restored gray levels or colors, and the run that they are held against."""
+        from convolve.tasks.restore.export import RestorationExport
+
+        del preprocessing
+        return RestorationExport(self, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

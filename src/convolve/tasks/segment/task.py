@@ -130,9 +130,17 @@ class Segment(Task):
         return cls(network, restore_classes(state), colors)
 
     @classmethod
-    def of_trained(cls, network: Network, classes: tuple[str, ...], *, multi_label: bool) -> Segment:
+    def of_trained(
+        cls,
+        network: Network,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool,
+        preprocessing: Preprocessing,
+        options: Any,
+    ) -> Segment:
         """The task of a network that gives scores of classes for each pixel."""
-        del multi_label
+        del multi_label, preprocessing, options
         return cls(network, classes)
 
     def state(self) -> dict[str, Any]:

@@ -29,11 +29,12 @@ def card_lines(card: ExportCard) -> Iterator[str]:
 def _metric_line(task: str, split: str, measured: Mapping[str, Any]) -> str:
     """The headline metric, by its name for people, with its interval where there is one."""
     name, value = next(iter(measured["metrics"].items()))
-    title = find_exported(task).info.metric_titles.get(name, name)
+    info = find_exported(task).info
+    title = info.metric_titles.get(name, name)
     interval = measured["intervals"].get(name)
     between = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
     images = f"{measured['images']:,} {split} image{'s' * (measured['images'] != 1)}"
-    found = "undefined" if value is None else f"{value:.1%}"
+    found = "undefined" if value is None else f"{value:.1%}" if info.unit == "%" else f"{value:.2f} {info.unit}"
     return f"{title}  {found}{between} on {images}, with the export"
 
 

@@ -66,9 +66,10 @@ def write_readme(folder: Path, card: ExportCard, usage: tuple[str, ...]) -> None
         f"It takes images as they are, `images` (N, H, W, {card.input.channels}) uint8, {kind} and upright; what to do "
         "before and after the network is in the file. "
     )
+    classes = f" with {len(card.classes)} {scored}" if card.classes else ""
     text = (
         f"# {card.network}\n\n"
-        f"{card.title}: a network for the task `{card.task}` with {len(card.classes)} {scored}. "
+        f"{card.title}: a network for the task `{card.task}`{classes}. "
         f"{'' if card.engine == 'torch' else takes}`card.json` says where it comes from and how good it is.\n\n"
         f"    pip install {_LIBRARIES[card.engine]}\n\n"
         f"```python\n{code}\n```\n"
@@ -78,12 +79,13 @@ def write_readme(folder: Path, card: ExportCard, usage: tuple[str, ...]) -> None
 
 
 def _code(card: ExportCard, usage: tuple[str, ...]) -> Iterator[str]:
-    yield "import json, sys"
+    yield "import json, sys" if card.classes else "import sys"
     yield "import numpy as np"
     yield "import openvino" if card.engine == "openvino" else "import onnxruntime"
     yield "from PIL import Image, ImageOps"
     yield ""
-    yield 'classes = json.load(open("card.json", encoding="utf-8"))["state"]["classes"]'
+    if card.classes:
+        yield 'classes = json.load(open("card.json", encoding="utf-8"))["state"]["classes"]'
     if card.engine == "openvino":
         hint = ', {"INFERENCE_PRECISION_HINT": "f32"}' if card.precision == "fp32" else ""
         yield f'network = openvino.Core().compile_model("{card.main}", "CPU"{hint})'

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from convolve.datasets.images import to_channels
 from convolve.datasets.parallel import in_order
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import ExportError, ImageError
+from convolve.interop.exportable import ExportedNetwork
 from convolve.progress import Listener, Pace
 from convolve.runtime import Runtime, describe_machine
 from convolve.tasks.task import Evaluation, EvaluationData, TaskExport
@@ -26,8 +26,6 @@ PARITY_IMAGES = 64
 BATCHES = (1, 16)
 """Numbers of images that are timed together."""
 _ROUNDS, _ENOUGH_SECONDS = 5, 3.0
-Network = Callable[[Pixels], Mapping[str, npt.NDArray[Any]]]
-"""An exported network: images (N, H, W, C) to what leaves its graph, by name."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class RunAnswers:
             raise ExportError(f"None of the {data.split} images of {data.dataset.root} can be read; pass other --data.")
         return answers
 
-    def compare(self, network: Network, tolerance: float) -> Parity:
+    def compare(self, network: ExportedNetwork, tolerance: float) -> Parity:
         """Hold an export against the run."""
         own = self.data
         differences = [
@@ -131,31 +129,34 @@ class RunAnswers:
         )
 
 
-def evaluate_export(task: TaskExport, network: Network, data: EvaluationData, listener: Listener) -> Evaluation:
+def evaluate_export(task: TaskExport, network: ExportedNetwork, data: EvaluationData, listener: Listener) -> Evaluation:
     """Every metric of a split, with the export."""
     return task.evaluate(data, export_answers(task, network, data, data.indices.tolist(), listener))
 
 
 def export_answers(
-    task: TaskExport, network: Network, data: EvaluationData, indices: list[int], listener: Listener
+    task: TaskExport, network: ExportedNetwork, data: EvaluationData, indices: list[int], listener: Listener
 ) -> Iterator[tuple[int, Any]]:
     """The export's answer for each image that can be read, by index, each as it is and at its own size."""
-    images, channels = data.dataset.images, data.preprocessing.channels
+    images, channels, apply = data.dataset.images, data.preprocessing.channels, task.part.apply
 
     def read(index: int) -> Pixels | None:
         try:
-            return np.ascontiguousarray(to_channels(images.read(index), channels)[None])
+            image = images.read(index)
+            return image if apply else np.ascontiguousarray(to_channels(image, channels)[None])
         except ImageError:
             return None
 
     pace = Pace(listener, "answers of the export", len(indices), "images")
     for done, (index, pixels) in enumerate(zip(indices, in_order(read, indices), strict=True), 1):
         if pixels is not None:
-            yield index, task.answer(network(pixels))
+            yield index, task.answer(apply(network, pixels) if apply else network(pixels))
         pace(done)
 
 
-def measure_speed(task: TaskExport, network: Network, preprocessing: Preprocessing, runtime: Runtime) -> list[Speed]:
+def measure_speed(
+    task: TaskExport, network: ExportedNetwork, preprocessing: Preprocessing, runtime: Runtime
+) -> list[Speed]:
     """The run in PyTorch, as its runtime runs it from normalized images on, and the export from images as they are,
     one after the other in turn.
     """

@@ -14,11 +14,12 @@ import numpy as np
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import ExportError, ImageError
 from convolve.exports.card import ExportPrecision
+from convolve.interop.exportable import ExportedNetwork
 from convolve.interop.openvino import CompiledNetwork, add_steps, quantization_errors, quantize_network, save_graph
 from convolve.progress import Listener, Message
 from convolve.tasks.task import Evaluation, EvaluationData, Task, TaskExport
 from convolve.values import Dataset, Floats, Indices, Preprocessing
-from convolve.verbs.export.gates import BATCHES, Network, Speed, evaluate_export, measure_speed, seconds_in_turn
+from convolve.verbs.export.gates import BATCHES, Speed, evaluate_export, measure_speed, seconds_in_turn
 
 CALIBRATION_IMAGES = 300
 """Training images from which the ranges of values are taken."""
@@ -39,7 +40,7 @@ class Baseline:
     """The export in higher precision that 8 bits are held against: its metrics, and the file as it runs."""
 
     evaluation: Evaluation
-    network: Network
+    network: ExportedNetwork
     precision: ExportPrecision
 
 

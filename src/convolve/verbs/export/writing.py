@@ -163,6 +163,10 @@ def open_source(options: Export, listener: Listener) -> Source:
         )
     task, runtime = restore_task(run, options.runtime, listener)
     exported = task.exported(run.manifest.preprocessing, runtime)
+    if options.int8 and task.info.unit != "%":
+        raise ExportError(
+            f"--int8 limits a fall in points, and the metric of {task.info.name} is in {task.info.unit}; omit it."
+        )
     if run.recipe.data is None and options.data is None:
         raise ExportError(
             f"{run.folder} has no data of its own to be compared on; pass images with its classes: --data FOLDER."
@@ -188,7 +192,7 @@ def describe(source: Source, engine: Engine, evaluation: Evaluation) -> ExportCa
         engine=engine,
         precision="fp32",
         main="",
-        state=source.task.state(),
+        state={**source.task.state(), **source.exported.part.state},
         source={
             "run": run.folder.resolve().name,
             "data": run.recipe.data,
