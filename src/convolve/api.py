@@ -273,6 +273,8 @@ def train(
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
     noise_sigma: float | None = None,
+    min_count: int | None = None,
+    beam: int | None = None,
     si_lambda: float | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
@@ -425,6 +427,9 @@ def train(
             without antialiasing, or the mean of each `area`.
         noise_sigma: (Restoration) Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for
             none.
+        min_count: (Captions) Fewest times that a word must occur in the training captions to be learned.
+        beam: (Captions) Beam search: how many sentences are continued at every word; 1 takes the likeliest word
+            each time.
         si_lambda: (Depth) Lambda of the scale-invariant loss: 0 for the squared error of the logarithm of depth, 1
             to disregard the scale of each image.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
@@ -500,6 +505,7 @@ def predict(
     regions: str | Path | None = None,
     minimum: str | Path | Sequence[str | Path] | None = None,
     figure: str | Path | None = None,
+    beam: int | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
@@ -539,9 +545,10 @@ def predict(
             `results.json` (COCO's results), and text files as YOLO has them. (Segmentation) Folder for each image's
             mask (an indexed PNG of the image's size), an overlay on the image, and `predictions.json`, all regions
             as COCO polygons. (Landmarks) Folder for the images with their points drawn, and for `predictions.json`,
-            which has them as COCO does. (Restoration) Folder for the restored images, each a PNG file. (Depth)
-            Folder for each image's depth map (a 16-bit PNG of the image's size) and an overlay of its colors on the
-            image.
+            which has them as COCO does. (Style transfer) Folder for the images in the run's style, each a PNG file.
+            (Restoration) Folder for the restored images, each a PNG file. (Captions) Folder for `results.json`
+            (COCO's results), and for what a network with attention looks at, word by word. (Depth) Folder for each
+            image's depth map (a 16-bit PNG of the image's size) and an overlay of its colors on the image.
         min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
             faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores
@@ -558,6 +565,8 @@ def predict(
             fewer are marked.
         figure: (Detection) With `--count`: draw the numbers over time, a curve for each class and region, to this
             .svg or .png file.
+        beam: (Captions) Beam search: how many sentences are continued at every word; 1 takes the likeliest word
+            each time.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
