@@ -89,9 +89,10 @@ def run(options: Find, listener: Listener) -> SimilarImages:
     from convolve.datasets.inventory import take_inventory
     from convolve.metrics.verification import distances_between
     from convolve.reports.page import write_report
+    from convolve.runtime import choose
     from convolve.setup.data_report import check_page
     from convolve.setup.image_index import ImageVectors, index_images
-    from convolve.setup.style_network import open_style_network
+    from convolve.tasks.trained_network import open_trained_network
 
     if not 1 <= options.top <= _MOST:
         raise OptionError(f"top cannot be {options.top}; it must be a whole number from 1 to {_MOST:,}.")
@@ -103,7 +104,10 @@ def run(options: Find, listener: Listener) -> SimilarImages:
     others = tuple(name for name in names if Path(name).resolve() != options.image.resolve())
     if not others:
         raise DataError(f"There is no other image in {options.folder} than {options.image}; give another folder.")
-    vectors = ImageVectors(*open_style_network(options.network, options.runtime, listener))
+    network, preprocessing = open_trained_network(options.network, "--network", listener)
+    runtime = choose(**vars(options.runtime))
+    runtime.prepare(network)
+    vectors = ImageVectors(network, preprocessing, runtime)
     query = vectors.read(ImageFiles(Path(), (str(options.image),)), 0)
     if isinstance(query, str):
         raise ImageError(query)
