@@ -149,7 +149,9 @@ def test_a_classifier_gets_the_network_of_show_and_tell(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert set(manifest["state"]["vocabulary"][3:]) >= {"a", "the", "wall", "that", "is"}
     assert manifest["results"]["test"]["metrics"]["unknown"] > 0.1
-    with pytest.raises(DataError, match=r"No word occurs 100 times in the training captions; choose a lower --min-count"):
+    with pytest.raises(
+        DataError, match=r"No word occurs 100 times in the training captions; choose a lower --min-count"
+    ):
         convolve.train(str(data), **options, out=tmp_path / "other", min_count=100)
 
 

@@ -67,8 +67,9 @@ def parse_vocabulary(words: Any) -> Vocabulary:
 @final
 @dataclass(frozen=True, eq=False)
 class EncodedSentences:
-    """M sentences of N images, the longest first: ``inputs`` (M, T) begin with the start, ``targets`` (M, T) end in the end; beyond a
-    sentence both are `START`, which nothing is followed by. The image of each is its owner in ``owners`` (M,).
+    """M sentences of N images, the longest first: ``inputs`` (M, T) begin with the start, ``targets`` (M, T) end
+    in the end; beyond a sentence both are `START`, which is no target. The image of each is its owner in ``owners``
+    (M,).
     """
 
     inputs: Tensor
