@@ -92,15 +92,15 @@ def test_teacher_forcing_and_greedy_decoding_agree(kind: type[Teller | Attentive
     assert greedy.shape == (2, LONGEST, 6)
     written = greedy.argmax(2)
     inputs = torch.cat([torch.full((2, 1), START), written[:, :-1]], 1)
-    scores, attention = head.follow(maps, inputs, torch.arange(2))
+    scores, attention = head.follow(maps, inputs, torch.arange(2), torch.full((2,), LONGEST))
     torch.testing.assert_close(scores, greedy)
     if kind is AttentiveTeller:
         torch.testing.assert_close(attention.sum(2), torch.ones(2, LONGEST))
 
 
 def _log_probability(head: CaptionHead, maps: Tensor, words: tuple[int, ...]) -> float:
-    scores, _ = head.follow(maps, torch.tensor([[START, *words]]), torch.zeros(1, dtype=torch.long))
-    followed = torch.tensor([*words, END])
+    followed, first = torch.tensor([*words, END]), torch.zeros(1, dtype=torch.long)
+    scores, _ = head.follow(maps, torch.tensor([[START, *words]]), first, torch.tensor([len(followed)]))
     return float(scores[0].log_softmax(1).gather(1, followed[:, None]).sum())
 
 
@@ -116,6 +116,16 @@ def test_a_wide_beam_finds_the_likeliest_of_all_sentences(kind: type[Teller | At
     assert found.log_probability == pytest.approx(_log_probability(head, maps, best), rel=1e-4)
     assert {START, UNKNOWN, END}.isdisjoint(found.words)
     assert found.attention.shape == ((len(best), 3, 2) if kind is AttentiveTeller else (len(best), 0, 0))
+
+
+def test_sentences_of_other_lengths_do_not_change_each_other() -> None:
+    head, maps = _head(AttentiveTeller), torch.randn(2, 4, 3, 2)
+    long, short = torch.tensor([[START, 3, 4, 5]]), torch.tensor([[START, 4, START, START]])
+    scores, attention = head.follow(maps, torch.cat([long, short]), torch.tensor([1, 0]), torch.tensor([4, 2]))
+    alone, seen = head.follow(maps, short[:, :2], torch.tensor([0]), torch.tensor([2]))
+    torch.testing.assert_close(scores[1, :2], alone[0])
+    torch.testing.assert_close(attention[1, :2], seen[0])
+    assert not scores[1, 2:].any()
 
 
 def test_attention_is_a_softmax_of_energies() -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 START, END, UNKNOWN = 0, 1, 2
 """Indices of what is no word: the beginning and the end of a sentence, and any word that is not in the vocabulary."""
@@ -84,18 +85,20 @@ class CaptionHead(nn.Module, ABC):
                 found.append(scores)
         return torch.stack(found, 1)
 
-    def follow(self, maps: Tensor, sentences: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
+    def follow(self, maps: Tensor, sentences: Tensor, owners: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the scores (M, T, words) and the attention (M, T, positions) with which each word of the
         ``sentences`` (M, T), which begin with the start, would be followed. The map of each is that of its owner (M,).
+        The ``lengths`` (M,) descend; beyond them both are 0.
         """
         with _float32(maps):
             state = tuple(part[owners] for part in self.begin(maps.float()))
             scores, attention = [], []
-            for words in sentences.unbind(1):
-                step = self.step(words, state)
-                state = step.state
-                scores.append(step.scores)
-                attention.append(step.attention)
+            for number, words in enumerate(sentences.unbind(1)):
+                running = int((lengths > number).sum())
+                step = self.step(words[:running], tuple(part[:running] for part in state))
+                state, rest = step.state, len(words) - running
+                scores.append(F.pad(step.scores, (0, 0, 0, rest)))
+                attention.append(F.pad(step.attention, (0, 0, 0, rest)))
         return torch.stack(scores, 1), torch.stack(attention, 1)
 
     @torch.no_grad()

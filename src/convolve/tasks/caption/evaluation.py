@@ -6,7 +6,8 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
@@ -72,7 +73,7 @@ class Evaluation:
             "images": self.images,
             "metrics": {name: finite_or_none(value) for name, value in self.metrics.items()},
             "training": {name: finite_or_none(value) for name, value in self.training.items()},
-            "each": [{**asdict(one), "index": one.index} for one in self.each],
+            "each": [asdict(one) for one in self.each],
         }
 
     def to_console(self) -> Iterator[RenderableType]:
@@ -108,19 +109,19 @@ def sentence_metrics(written: Sequence[Words], references: Sequence[Sequence[Wor
     return {**found, "cider": mean(cider(written, references))}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Written:
     """What a task writes for images of the dataset, by index, and of all words that people wrote the sum of their
     negative log-likelihoods, how many there are and how many are unknown.
     """
 
-    indices: list[int]
-    sentences: list[Words]
-    log_probabilities: list[float]
-    references: list[Sequence[Words]]
-    likelihood: float
-    words: int
-    unknown: int
+    indices: list[int] = field(default_factory=list)
+    sentences: list[Words] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    references: list[Sequence[Words]] = field(default_factory=list)
+    likelihood: float = 0.0
+    words: int = 0
+    unknown: int = 0
 
 
 def evaluate(task: Caption, data: EvaluationData) -> Evaluation:
@@ -166,25 +167,23 @@ def digest(sentence: Words) -> str:
 
 def _write(task: Caption, data: EvaluationData, most: int) -> _Written:
     """For the first images, ``most`` of them, as long as there are any."""
-    found = _Written([], [], [], [], 0.0, 0, 0)
-    likelihood, words, unknown = 0.0, 0, 0
-    with evaluation_mode(task.network):
-        for batch in data.batches.epoch(0):
+    found = _Written()
+    with evaluation_mode(task.network), closing(data.batches.epoch(0)) as batches:
+        for batch in batches:
             count = most - len(found.indices)
             sentences = cast(CaptionTargets, batch.targets).sentences[:count]
             with torch.inference_mode(), data.runtime.arithmetic():
                 maps = task.maps(data.runtime.images(batch.images[:count]))
                 encoded = encode_sentences(task.vocabulary, sentences, data.runtime.device)
-                likelihood += float(task.negative_log_likelihoods(maps, encoded)[0].sum())
+                found.likelihood += float(task.negative_log_likelihoods(maps, encoded)[0].sum())
                 written = [task.head.search(each[None], task.beam) for each in maps]
-            words += int(encoded.counted.sum())
-            unknown += sum(word not in task.vocabulary.indices for each in sentences for one in each for word in one)
+            found.words += int(encoded.counted.sum())
+            known = task.vocabulary.indices
+            found.unknown += sum(word not in known for each in sentences for one in each for word in one)
             found.indices.extend(batch.indices[:count].tolist())
             found.sentences.extend(task.vocabulary.decode(one.words) for one in written)
             found.log_probabilities.extend(one.log_probability for one in written)
             found.references.extend(sentences)
             if len(found.indices) >= most:
                 break
-    return _Written(
-        found.indices, found.sentences, found.log_probabilities, found.references, likelihood, words, unknown
-    )
+    return found

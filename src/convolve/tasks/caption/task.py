@@ -158,7 +158,7 @@ class Caption(Task):
 
     def negative_log_likelihoods(self, maps: Tensor, encoded: EncodedSentences) -> tuple[Tensor, Tensor]:
         """(M, T) of each word of the sentences about maps (N, C, H, W), and the attention (M, T, positions)."""
-        scores, attention = self.head.follow(maps, encoded.inputs, encoded.owners)
+        scores, attention = self.head.follow(maps, encoded.inputs, encoded.owners, encoded.lengths)
         found = F.cross_entropy(scores.flatten(0, 1), encoded.targets.flatten(), ignore_index=START, reduction="none")
         return found.view_as(encoded.targets), attention
 
@@ -233,7 +233,7 @@ class Caption(Task):
         attended = (attention * encoded.counted[:, :, None]).sum(1)
         penalty = PENALTY * ((1 - attended) ** 2).sum(1)
         # As in the paper the penalty is one of a sentence; here everything is divided by the number of words.
-        spread = encoded.counted * (penalty / encoded.counted.sum(1))[:, None]
+        spread = encoded.counted * (penalty / encoded.lengths)[:, None]
         likelihood = encoded.mean_by_image(words).mean()
         return {"loss": likelihood + encoded.mean_by_image(spread).mean(), "cross_entropy": likelihood}
 

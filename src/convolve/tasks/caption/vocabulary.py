@@ -67,8 +67,9 @@ def parse_vocabulary(words: Any) -> Vocabulary:
 @final
 @dataclass(frozen=True, eq=False)
 class EncodedSentences:
-    """M sentences of N images: ``inputs`` (M, T) begin with the start, ``targets`` (M, T) end in the end; beyond a
-    sentence both are `START`, which nothing is followed by. The image of each is its owner in ``owners`` (M,).
+    """M sentences of N images, the longest first: ``inputs`` (M, T) begin with the start, ``targets`` (M, T) end
+    in the end; beyond a sentence both are `START`, which is no target. The image of each is its owner in ``owners``
+    (M,).
     """
 
     inputs: Tensor
@@ -81,6 +82,11 @@ class EncodedSentences:
         """(M, T) whether there is a word, or the end."""
         return self.targets != START
 
+    @property
+    def lengths(self) -> Tensor:
+        """(M,) the words of each, the end with them."""
+        return self.counted.sum(1)
+
     def mean_by_image(self, values: Tensor) -> Tensor:
         """(N,) the mean over the words of each image's sentences, of values (M, T) that are 0 beyond them."""
         totals, counts = (
@@ -92,8 +98,9 @@ class EncodedSentences:
 
 def encode_sentences(vocabulary: Vocabulary, sentences: Sequence[Sequence[Words]], device: str) -> EncodedSentences:
     """All sentences of some images, each of which has one at least."""
-    rows = [vocabulary.encode(sentence) for each in sentences for sentence in each]
-    owners = [index for index, each in enumerate(sentences) for _ in each]
+    found = [(vocabulary.encode(sentence), index) for index, each in enumerate(sentences) for sentence in each]
+    found.sort(key=lambda one: -len(one[0]))
+    rows, owners = [row for row, _ in found], [index for _, index in found]
     inputs = torch.full((len(rows), max(map(len, rows)) + 1), START)
     targets = inputs.clone()
     for number, row in enumerate(rows):
