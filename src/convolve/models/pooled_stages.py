@@ -10,7 +10,8 @@ from convolve.models.network import Stage, Variant
 
 def stages_of(base: Variant, channels: int, size: tuple[int, int]) -> dict[str, Stage]:
     """The classifier's own stages. Raises `NetworkError` where none of them learns, as in a dense network."""
-    network = base.build(base.card, base.card.classes, channels, size)
+    height, width = (max(side, base.card.minimum) for side in size)  # which the classifier's own head needs
+    network = base.build(base.card, base.card.classes, channels, (height, width))
     if network.head_inputs or not any(True for _ in network.stages.parameters()):
         raise NetworkError(f"{base.card.name} has no map of an image; choose a convolutional classifier.")
     return {

@@ -109,8 +109,6 @@ def _card(name: str, base: Variant, counts: tuple[int, int] | tuple[None, None] 
     )
 
 
-VARIANTS = tuple(
-    Variant(_card("show_and_tell", base, (23_127_016, 2_094_545_920)), partial(_build, base))
-    for base in bn_inception.VARIANTS
-    if base.card.name == "bn_inception"
-)
+_INCEPTION = next(variant for variant in bn_inception.VARIANTS if variant.card.name == "bn_inception")
+_CARD = _card("show_and_tell", _INCEPTION, (23_127_016, 2_094_545_920))
+VARIANTS = (Variant(_CARD, partial(_build, _INCEPTION)),)

@@ -20,6 +20,7 @@ equation 7 have no tanh between them, as printed; the authors' program has one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import final
 
@@ -135,8 +136,6 @@ def _card(name: str, base: Variant, counts: tuple[int, int] | tuple[None, None] 
     )
 
 
-VARIANTS = tuple(
-    Variant(_card("show_attend_and_tell", base, (34_997_586, 19_743_393_792)), partial(_build, base))
-    for base in vgg.VARIANTS
-    if base.card.name == "vgg19"
-)
+_VGG = next(variant for variant in vgg.VARIANTS if variant.card.name == "vgg19")
+_CARD = _card("show_attend_and_tell", _VGG, (34_997_586, 19_743_393_792))
+VARIANTS = (Variant(replace(_CARD, minimum=16), partial(_build, _VGG)),)  # one pooling fewer
