@@ -77,5 +77,5 @@ def with_luminance(image: Tensor, new: Tensor) -> Tensor:
     smaller by one factor where red, green or blue would leave 0 to 1, so that the hue stays.
     """
     new, color = new.clamp(0, 1), image - luminance(image)
-    room = torch.where(color > 0, 1 - new, new) / color.abs().clamp_min(torch.finfo(color.dtype).tiny)
-    return (new + color * room.amin(0, keepdim=True).clamp_max(1)).clamp(0, 1)
+    factors = torch.where(color > 0, 1 - new, new) / color.abs().clamp_min(torch.finfo(color.dtype).tiny)
+    return (new + color * factors.amin(0, keepdim=True).clamp_max(1)).clamp(0, 1)

@@ -51,9 +51,9 @@ class PerceptualLoss:
         `PARTS`, and of `loss`, their weighted sum.
         """
         with torch.no_grad():
-            wanted = self._maps(contents, self.layers.content)
+            target = self._maps(contents, self.layers.content)
         maps = self._maps(images, self.layers.names)
-        content = [_relative(maps[name], wanted[name]) for name in self.layers.content]
+        content = [_relative(maps[name], target[name]) for name in self.layers.content]
         style = [
             _relative(_gram_matrices(maps[name]), self.grams[name].to(images.device)[None])
             for name in self.layers.style
@@ -92,10 +92,10 @@ def _gram_matrices(maps: Tensor) -> Tensor:
         return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-def _relative(found: Tensor, wanted: Tensor) -> Tensor:
-    """(N,) the squares of differences, added up and divided by the squares of what is wanted."""
-    squares = wanted.square().flatten(1).sum(1).clamp_min(_TINY)
-    return (found - wanted).square().flatten(1).sum(1) / squares
+def _relative(found: Tensor, target: Tensor) -> Tensor:
+    """(N,) the squares of differences, added up and divided by the squares of the target."""
+    squares = target.square().flatten(1).sum(1).clamp_min(_TINY)
+    return (found - target).square().flatten(1).sum(1) / squares
 
 
 def _mean(parts: list[Tensor]) -> Tensor:

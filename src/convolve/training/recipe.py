@@ -264,7 +264,7 @@ def with_lasting_paths(recipe: Recipe, task_options: type | None = None) -> Reci
     own = [option.name for option in fields(task_options) if option.path_like] if task_options else []
     file = recipe.network if recipe.network and recipe.network.endswith(NETWORK_FILES) else None
     named = {"data": recipe.data, "weights": recipe.transfer.weights, "network": file}
-    named |= {name: recipe.task_options[name] for name in own if name in recipe.task_options}
+    named |= {name: str(recipe.task_options[name]) for name in own if recipe.task_options.get(name)}
     lasting = {
         key: str(path.resolve()) if name and (path := Path(os.path.expanduser(name))).exists() else name  # noqa: PTH111
         for key, name in named.items()

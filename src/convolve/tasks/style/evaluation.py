@@ -131,17 +131,17 @@ def evaluate(task: Style, data: EvaluationData) -> Evaluation:
     """Measure the images of a split in the size of the network's input, without augmentation."""
     from convolve.training.evaluation import evaluation_mode
 
-    evaluator, indices, first = task.evaluator(), list[int](), None
+    evaluator, indices, first = task.evaluator(), list[int](), list[Tensor]()
     with evaluation_mode(task.network):
         for batch in data.batches.epoch(0):
             with torch.inference_mode(), data.runtime.arithmetic():
                 evaluator.add(task.predict(data.runtime.images(batch.images)), batch)
             indices += batch.indices.tolist()
-            first = photographs_of(batch, task.mean, task.std)[0] if first is None else first
+            first = first or [photographs_of(batch, task.mean, task.std)[0]]
     names = [data.dataset.images.name(index) for index in indices]
     rows = zip(names, indices, evaluator.network, evaluator.photographs, strict=True)
     each = tuple(EvaluatedImage(*row) for row in rows)
-    optimized = optimize_photograph(first, each[0], task.perceptual_loss, data.runtime)
+    optimized = optimize_photograph(first[0], each[0], task.perceptual_loss, data.runtime)
     return Evaluation(data.split, evaluator.metrics(), mean_losses(evaluator.photographs), optimized, each)
 
 

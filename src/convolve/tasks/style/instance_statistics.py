@@ -24,9 +24,10 @@ def measure_statistics(network: nn.Module, parts: Tensor) -> Statistics:
     found: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def measure(layer: Any, maps: Tensor) -> tuple[Tensor, Tensor]:
-        groups = maps.float().unflatten(1, (layer.num_groups, -1))
+        size = layer.num_channels // layer.num_groups
+        groups = maps.float().reshape(len(maps), layer.num_groups, size, *maps.shape[2:])
         var, mean = torch.var_mean(groups, (0, 2, 3, 4), correction=0)
-        found[layer] = tuple(each.repeat_interleave(groups.shape[2]) for each in (mean, var))
+        found[layer] = mean.repeat_interleave(size), var.repeat_interleave(size)
         return found[layer]
 
     with _normalizing(network, measure):

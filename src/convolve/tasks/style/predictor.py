@@ -86,7 +86,7 @@ class StylePredictor:
         """No file of all images."""
         del predictions
 
-    def _write(self, name: str, made: Pixels) -> Path:
+    def _write(self, name: str, pixels: Pixels) -> Path:
         """The file, called as the image; numbered where several images have one name."""
         stem = f"{PurePath(name).stem}_stylized"
         number = 1
@@ -96,7 +96,7 @@ class StylePredictor:
         path = self._out / f"{own}.png"
         check_replaceable(path, has_mark, "image that convolve wrote")
         with atomic_write(path) as draft:
-            save_png(Image.fromarray(made), draft)
+            save_png(Image.fromarray(pixels), draft)
         return path
 
 

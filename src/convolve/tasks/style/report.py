@@ -52,9 +52,7 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     return (
         Headline(_title("loss_removed"), f"{removed:.1%}", f"of the loss of the photographs, {count}"),
         *(
-            Headline(
-                _title(name), format_loss(evaluation.metrics[name]), _of_photographs(photographs[name])
-            )
+            Headline(_title(name), format_loss(evaluation.metrics[name]), _of_photographs(photographs[name]))
             for name in PARTS
         ),
     )

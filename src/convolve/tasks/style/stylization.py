@@ -20,7 +20,7 @@ from convolve.style_transfer.images import to_pixels
 from convolve.summary import receptive_fields
 from convolve.tasks.style.instance_statistics import fixed_statistics, measure_statistics
 from convolve.training.evaluation import evaluation_mode
-from convolve.values import Floats, Pixels
+from convolve.values import Pixels
 
 if TYPE_CHECKING:
     from convolve.tasks.style.task import Style
@@ -80,8 +80,8 @@ def _spread(pixels: Pixels) -> Pixels:
 
 def _input(pixels: Pixels, task: Style, runtime: Runtime) -> Tensor:
     mean, std = (np.array(each, np.float32) for each in (task.mean, task.std))
-    normalized: Floats = (pixels.astype(np.float32) / 255 - mean) / std
-    return runtime.images(np.ascontiguousarray(normalized))
+    normalized = (pixels.astype(np.float32) / 255 - mean) / std
+    return runtime.images(np.ascontiguousarray(normalized, np.float32))
 
 
 def _parts(length: int, step: int, margin: int) -> Iterator[tuple[slice, tuple[int, int]]]:
