@@ -134,9 +134,7 @@ class Depth(Task):
         """Every metric of whole images at their own size."""
         return evaluate(self, data)
 
-    def predictor(
-        self, preprocessing: Preprocessing, runtime: Runtime, options: DepthPredictOptions
-    ) -> DepthPredictor:
+    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: DepthPredictOptions) -> DepthPredictor:
         """How the depth of images of any size is found."""
         from convolve.tasks.depth.predictor import DepthPredictor
 
