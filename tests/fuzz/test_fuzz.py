@@ -34,6 +34,8 @@ OPENERS = frozenset(
         "open_image",
         "open_parquet",
         "read_npy",
+        "read_npz",
+        "read_pfm",
         "read_cfg",
         "read_darknet",
         "read_keras_archive",

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, cast, final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from convolve.datasets.images import DIGEST_BYTES, ImageFiles
 from convolve.datasets.masks import IN_MEMORY
@@ -77,7 +77,7 @@ class DepthFiles:
                 "again at the image's size, resized by the nearest pixel."
             )
         whole = values.dtype.kind in "ui"
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return (values.astype(np.float64) / (self.per_meter if whole else self.float_per_meter)).astype(np.float32)
 
     def digest(self, index: int) -> bytes:
@@ -260,13 +260,12 @@ def warp_depth(depth: Floats, matrix: Matrices, preprocessing: Preprocessing) ->
 
 def colorize(depth: Floats, nearest: float, farthest: float) -> Pixels:
     """(H, W, 3) depths in colors, yellow near and dark blue far, in even steps of their logarithm; unknown is black."""
-    from convolve.reports.colors import sequential_colors
-
-    ends = np.log([nearest, max(farthest, nearest * 1.001)])
-    logs = np.log(np.maximum(depth, 1e-9))
-    colors = sequential_colors((ends[1] - logs) / (ends[1] - ends[0]))
+    start, end = np.log([nearest, max(farthest, nearest * 1.001)])
+    fractions = (end - np.log(np.maximum(depth, np.float32(1e-9)))) / (end - start)
+    levels = (255 * np.clip(fractions, 0, 1)).round().astype(np.uint8)
+    colors = np.ascontiguousarray(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1])
     colors[depth <= 0] = 0
-    return colors
+    return np.asarray(colors, np.uint8)
 
 
 def overlay(image: Pixels, depth: Floats) -> Pixels:
@@ -338,7 +337,7 @@ def _read_image(path: Path) -> npt.NDArray[Any]:
         if file.mode not in _DEEP:
             raise ImageError(f"{path.name} {_EIGHT_BITS}")
         file.load()
-        return np.asarray(cast(Image.Image, ImageOps.exif_transpose(file)))
+        return np.asarray(ImageOps.exif_transpose(file))
 
 
 def _read_array(path: Path) -> npt.NDArray[Any]:

@@ -130,8 +130,13 @@ def test_odd_values_are_a_sentence_of_the_doctor(tmp_path: Path) -> None:
         np.save(tmp_path / "depth" / f"{name}.npy", np.array(values, np.float32))
     found = convolve.data(tmp_path, task="depth", progress=False)
     warnings = "\n".join(found.findings.warnings)
-    assert "3 pixels of depth maps are negative, infinite or NaN and taken as unknown, such as in images/a.png" in warnings
-    assert "1 depth maps have a median above 1,000 m, such as in images/b.png; check the unit, and give --depth-scale" in warnings
+    assert (
+        "3 pixels of depth maps are negative, infinite or NaN and taken as unknown, such as in images/a.png" in warnings
+    )
+    assert (
+        "1 depth maps have a median above 1,000 m, such as in images/b.png; check the unit, and give --depth-scale"
+        in warnings
+    )
     maps = found.dataset.ground_truths["depth"]
     assert isinstance(maps, DepthMaps)
     assert maps.read(0).tolist() == [[0, 0, 0, 2]]
@@ -151,8 +156,8 @@ def test_files_without_a_counterpart_are_left_out(tmp_path: Path) -> None:
     data, _ = _open(tmp_path)
     assert (len(data), data.left_out) == (1, ("images/b.png",))
     assert "1 files without a counterpart, such as images/b.png" in data.notes[0]
+    _image(tmp_path / "alone" / "c.png")
     with pytest.raises(DataError, match="cannot be read as depth"):
-        _image(tmp_path / "alone" / "c.png")
         _open(tmp_path / "alone")
 
 
@@ -161,7 +166,7 @@ def test_maps_move_with_their_images(tmp_path: Path) -> None:
     _image(tmp_path / "images" / "a.png")
     values = np.arange(20).reshape(4, 5) * 1000
     _map(tmp_path / "depth" / "a.png", values)
-    maps = pickle.loads(pickle.dumps(_open(tmp_path)[1]))
+    maps = pickle.loads(pickle.dumps(_open(tmp_path)[1]))  # noqa: S301
     preprocessing = Preprocessing(8, 8, 3, "letterbox", (0.5,) * 3, (0.25,) * 3)
     matrix = fit_matrix(4, 5, preprocessing)
     found = maps.targets(np.array([0]), Placement(matrix[None], np.array([[4, 5]]), preprocessing)).values[0]

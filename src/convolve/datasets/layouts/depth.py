@@ -53,7 +53,9 @@ def recognize(inventory: Inventory) -> Dataset | None:
     kitti = any(map(_KITTI.search, depths))
     per_meter = scale or (KITTI if kitti else MILLIMETERS)
     unit = "as requested" if scale else "as in KITTI" if kitti else "millimeters"
-    reason = f"{len(pairs):,} images with depth maps of the same names; whole numbers over {per_meter:g} are meters, {unit}"
+    reason = (
+        f"{len(pairs):,} images with depth maps of the same names; whole numbers over {per_meter:g} are meters, {unit}"
+    )
     images = ImageFiles(inventory.root, names)
     maps = DepthMaps(DepthFiles(inventory.root, depths, images, per_meter, scale or 1.0))
     splits = [_split(image) or _split(depth) for image, depth in pairs.items()]

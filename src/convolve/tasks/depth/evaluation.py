@@ -163,9 +163,7 @@ def measure_depths(
     return Evaluation(split, means.pop(NETWORK), means, constant, tuple(_ranges(sums)), tuple(found))
 
 
-def _sums_by_distance(
-    true: _Numbers, found: _Numbers, constant: float
-) -> _Numbers:
+def _sums_by_distance(true: _Numbers, found: _Numbers, constant: float) -> _Numbers:
     """(4, ranges) pixels, and sums of the error, its ratio to the depth, and the constant's."""
     count = _STEPS * (_MOST - _LEAST)
     steps = np.floor(_STEPS * (np.log2(true) - _LEAST)).astype(np.int64).clip(0, count - 1)

@@ -79,9 +79,7 @@ class DepthExport:
         return measure_depths(data.split, self._task.center, data.dataset.images.name, _with_targets(data, answers))
 
 
-def _with_targets(
-    data: EvaluationData, answers: Iterable[tuple[int, Floats]]
-) -> Iterator[tuple[int, Floats, Floats]]:
+def _with_targets(data: EvaluationData, answers: Iterable[tuple[int, Floats]]) -> Iterator[tuple[int, Floats, Floats]]:
     maps: Any = data.dataset.ground_truths["depth"]
     for index, found in answers:
         with suppress(ImageError):

@@ -21,7 +21,7 @@ from convolve.reports.thumbnails import thumbnail
 from convolve.tasks.depth.evaluation import CONSTANT, NETWORK, EvaluatedImage, Evaluation
 from convolve.tasks.depth.options import INFO
 from convolve.tasks.depth.prediction import format_meters
-from convolve.values import Dataset, Floats, Preprocessing
+from convolve.values import Dataset, Floats, Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from convolve.runtime import Runtime
@@ -37,7 +37,7 @@ _METERS, _PERCENT = ("rmse", "sq_rel"), ("delta1", "delta2", "delta3", "abs_rel"
 
 @dataclass(frozen=True)
 class Comparison:
-    """An image, its true depth, its predicted depth and the error (data URIs); the depths at the ends of the colors, and
+    """An image, its true and its predicted depth and the error (data URIs); the depths at the ends of the colors, and
     the metrics in words.
     """
 
@@ -63,7 +63,9 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics, each with that of the constant."""
     constant = evaluation.baselines[CONSTANT]
     return tuple(
-        Headline(label, format_metric(name, evaluation.metrics[name]), f"constant {format_metric(name, constant[name])}")
+        Headline(
+            label, format_metric(name, evaluation.metrics[name]), f"constant {format_metric(name, constant[name])}"
+        )
         for name, label in INFO.metric_titles.items()
     )
 
@@ -142,15 +144,18 @@ def compare(
             known = target[target > 0]
             ends = float(known.min()), float(known.max())
             metrics = one.metrics[NETWORK]
-            note = ", ".join(f"{INFO.metric_titles[name]} {format_metric(name, metrics[name])}" for name in ("abs_rel", "rmse"))
+            note = ", ".join(
+                f"{INFO.metric_titles[name]} {format_metric(name, metrics[name])}" for name in ("abs_rel", "rmse")
+            )
             drawn = (to_channels(image, 3), colorize(target, *ends), colorize(depth, *ends), _error(depth, target))
-            parts = (thumbnail(part, _SIDE) for part in drawn)
-            found.append(Comparison(one.name, *parts, " to ".join(map(format_meters, ends)), note))
+            shown, true, predicted, error = (thumbnail(part, _SIDE) for part in drawn)
+            limits = " to ".join(map(format_meters, ends))
+            found.append(Comparison(one.name, shown, true, predicted, error, limits, note))
     return tuple(found)
 
 
-def _error(depth: Floats, target: Floats) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """(H, W, 3) the error as a fraction of the true depth, from dark blue to yellow at `_WRONG`; black where unknown."""
+def _error(depth: Floats, target: Floats) -> Pixels:
+    """(H, W, 3) the error as a fraction of the true depth, dark blue to yellow at `_WRONG`; black where unknown."""
     known = target > 0
     fractions = np.abs(depth - target) / np.where(known, target, 1)
     colors = sequential_colors(fractions / _WRONG)

@@ -34,6 +34,8 @@ SI_LAMBDA = 0.5
 """Eigen et al. 2014, section 3.2."""
 SCORES = ("center", "nearest", "farthest")
 """What can be explained of a depth map."""
+_COARSEST = 256.0
+"""Steps of a meter in files at least, as KITTI has it, unless depths are too great for that."""
 _LARGEST_SCORE = 20.0  # an octave is 0.7: no depth is 30 octaves from the others
 
 
@@ -92,7 +94,7 @@ class Depth(Task):
         """The task of maps whose median is that of the training split."""
         del preprocessing
         center = ground_truth.median(splits.train)
-        per_meter = min(ground_truth.per_meter, DEEPEST / (4 * center))
+        per_meter = min(max(ground_truth.per_meter, _COARSEST), DEEPEST / (4 * center))
         return cls(network, center, per_meter, SI_LAMBDA if options.si_lambda is None else options.si_lambda)
 
     @classmethod
@@ -134,9 +136,7 @@ class Depth(Task):
         """Every metric of whole images at their own size."""
         return evaluate(self, data)
 
-    def predictor(
-        self, preprocessing: Preprocessing, runtime: Runtime, options: DepthPredictOptions
-    ) -> DepthPredictor:
+    def predictor(self, preprocessing: Preprocessing, runtime: Runtime, options: DepthPredictOptions) -> DepthPredictor:
         """How the depth of images of any size is found."""
         from convolve.tasks.depth.predictor import DepthPredictor
 
