@@ -82,7 +82,7 @@ class DetectPredictOptions:
     @property
     def counts_stock(self) -> bool:
         """Whether objects are counted over time."""
-        return not (self.regions is self.minimum is self.figure is None)
+        return any(value is not None for value in (self.regions, self.minimum, self.figure))
 
 
 @dataclass(frozen=True)
