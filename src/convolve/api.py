@@ -503,7 +503,7 @@ def predict(
     svd: bool | None = None,
     count: bool | None = None,
     regions: str | Path | None = None,
-    minimum: str | Path | Sequence[str | Path] | None = None,
+    minimum: str | None = None,
     figure: str | Path | None = None,
     beam: int | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -561,7 +561,7 @@ def predict(
         count: (Detection) Also show a table of how many objects of each class there are in all images.
         regions: (Detection) With `--count`: a TOML file of a shelf's regions; objects are counted in each, by the
             photographs' times.
-        minimum: (Detection) With `--count`: classes and their least numbers in the whole image, such as `bottle=3`;
+        minimum: (Detection) With `--count`: classes and their minimum in the whole image, such as `bottle=3,cup=2`;
             fewer are marked.
         figure: (Detection) With `--count`: draw the numbers over time, a curve for each class and region, to this
             .svg or .png file.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def test_objects_count_where_their_centers_are_and_few_are_marked(tmp_path: Path
         "2026-11-28 1100.png": [(0, 20, 20), (0, 90, 49.9), (1, 20, 50.1)],
         "2026-11-28 1300.png": [],
     }
-    predictor, found = _predictions(tmp_path, photos, minimum=("상자=1",))
+    predictor, found = _predictions(tmp_path, photos, minimum="상자=1")
     cells = dict(found[0].cells())
     assert cells[WHOLE] == "1 can, 2 상자"
     assert (cells["top"], cells["아래"]) == ("1 can, 1 상자", "1 상자")
@@ -138,15 +137,20 @@ def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, r
     file = tmp_path / "shelf.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=reason):
-        read_regions(file, (), CLASSES)
+        read_regions(file, None, CLASSES)
 
 
-@pytest.mark.parametrize("minimum", [["bottle=3"], ["can"], ["can=-1"], ["can=x"]])
-def test_a_minimum_is_a_class_and_a_number(minimum: Sequence[str]) -> None:
-    with pytest.raises(OptionError, match="write CLASS=NUMBER with one of the classes: can, 상자"):
+@pytest.mark.parametrize("minimum", ["", "bottle=3", "can", "can=-1", "can=x", "can=1,", "can=1;상자=2", "can=1,상자"])
+def test_a_minimum_is_a_class_and_a_number(minimum: str) -> None:
+    with pytest.raises(OptionError, match="write CLASS=NUMBER with commas between, of the classes can, 상자"):
         read_regions(None, minimum, CLASSES)
+
+
+def test_minimums_of_several_classes() -> None:
+    (whole,) = read_regions(None, "can, large=1,상자=20", (*CLASSES, "can, large"))
+    assert (whole.name, whole.minimums) == (WHOLE, {"can, large": 1, "상자": 20})
 
 
 def test_counting_is_asked_for() -> None:
     with pytest.raises(OptionError, match="add --count"):
-        DetectPredictOptions(minimum=("can=1",))
+        DetectPredictOptions(minimum="can=1")

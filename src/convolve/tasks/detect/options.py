@@ -61,8 +61,8 @@ class DetectPredictOptions:
     """Also show a table of how many objects of each class there are in all images."""
     regions: Path | None = None
     """With `--count`: a TOML file of a shelf's regions; objects are counted in each, by the photographs' times."""
-    minimum: tuple[str, ...] = ()
-    """With `--count`: classes and their least numbers in the whole image, such as `bottle=3`; fewer are marked."""
+    minimum: str | None = None
+    """With `--count`: classes and their minimum in the whole image, such as `bottle=3,cup=2`; fewer are marked."""
     figure: Path | None = None
     """With `--count`: draw the numbers over time, a curve for each class and region, to this .svg or .png file."""
     out: Annotated[Path | None, Parameter(alias="-o")] = None
@@ -82,7 +82,7 @@ class DetectPredictOptions:
     @property
     def counts_stock(self) -> bool:
         """Whether objects are counted over time."""
-        return bool(self.regions or self.minimum or self.figure)
+        return any(value is not None for value in (self.regions, self.minimum, self.figure))
 
 
 @dataclass(frozen=True)

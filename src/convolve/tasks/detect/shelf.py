@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from convolve.untrusted.files import read_text
 
 WHOLE: Final = "whole image"
 """The region in which every object is."""
+_MINIMUM: Final = re.compile(r"([^=]+)=(\d{1,9})(?:,|$)")
 Points = npt.NDArray[np.float64]
 
 
@@ -43,12 +45,11 @@ class Region:
         return inside
 
 
-def read_regions(path: Path | None, minimums: Sequence[str], classes: Sequence[str]) -> tuple[Region, ...]:
-    """The whole image, for which the ``minimums`` such as `bottle=3` hold, and the regions of a file. Raises
+def read_regions(path: Path | None, minimum: str | None, classes: Sequence[str]) -> tuple[Region, ...]:
+    """The whole image, for which a ``minimum`` such as `bottle=3,cup=2` holds, and the regions of a file. Raises
     `DataError` for a file that cannot be read as one of regions, `OptionError` for a minimum.
     """
-    own = dict(_minimum(text, classes) for text in minimums)
-    whole = Region(WHOLE, minimums=own)
+    whole = Region(WHOLE, minimums=_parse_minimum(minimum, classes) if minimum is not None else {})
     if path is None:
         return (whole,)
     try:
@@ -59,12 +60,13 @@ def read_regions(path: Path | None, minimums: Sequence[str], classes: Sequence[s
         raise DataError(f"{path} cannot be read as a file of regions ({reason}); correct it.") from error
 
 
-def _minimum(text: str, classes: Sequence[str]) -> tuple[str, int]:
-    name, _, number = text.rpartition("=")
-    if name not in classes or not number.isdecimal():
+def _parse_minimum(text: str, classes: Sequence[str]) -> dict[str, int]:
+    found = {match[1]: int(match[2]) for match in _MINIMUM.finditer(text)}
+    read = ",".join(match[0].rstrip(",") for match in _MINIMUM.finditer(text))
+    if not found or read != text or not found.keys() <= set(classes):
         known = ", ".join(classes)
-        raise OptionError(f"minimum cannot be {text}; write CLASS=NUMBER with one of the classes: {known}.")
-    return name, int(number)
+        raise OptionError(f"minimum cannot be {text}; write CLASS=NUMBER with commas between, of the classes {known}.")
+    return found
 
 
 def _regions(document: Mapping[str, Any], classes: Sequence[str]) -> list[Region]:
