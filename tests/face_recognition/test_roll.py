@@ -44,7 +44,8 @@ def test_a_distance_at_the_limit_is_unknown() -> None:
 
 def test_comparisons_leave_out_the_photograph_itself() -> None:
     people = enrolled(4, 3)
-    same, different = [], []
+    same: list[float] = []
+    different: list[float] = []
     for row in range(12):
         for person in range(4):
             others = [index for index in range(12) if people.people[index] == person and index != row]

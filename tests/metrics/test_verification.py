@@ -63,11 +63,12 @@ def test_all_pairs_are_compared_once() -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3])
     found = verify(vectors.astype(np.float32), labels)
-    same, different = [], []
+    same: list[float] = []
+    different: list[float] = []
     for first in range(9):
         for second in range(first):
             distance = float(np.linalg.norm(vectors[first] - vectors[second]))
             (same if labels[first] == labels[second] else different).append(distance)
     assert np.allclose(found.same, sorted(same), atol=1e-6)
     assert np.allclose(found.different, sorted(different), atol=1e-6)
-    assert distances_between(vectors[:1], -vectors[:1])[0, 0] == pytest.approx(2)
+    assert distances_between(vectors[:1].astype(np.float32), -vectors[:1].astype(np.float32))[0, 0] == pytest.approx(2)

@@ -79,9 +79,9 @@ def _report(roll: Roll) -> Report:
     names, limit = roll.enrolled.names, roll.limit
     stranger = math.nan if math.isnan(limit.far) else chance_of_a_stranger(limit.far, len(names))
     context = {
-        "present": [(names[person], *_shown(roll.best(person)), _enrolled(roll, person)) for person in roll.present],
+        "present": [(names[person], *_describe(roll.best(person)), _enrolled(roll, person)) for person in roll.present],
         "absent": [name for person, name in enumerate(names) if person not in roll.present],
-        "unknown": [(names[one.nearest], *_shown(one)) for one in roll.unknown],
+        "unknown": [(names[one.nearest], *_describe(one)) for one in roll.unknown],
         "limit": limit,
         "people": len(names),
         "stranger": stranger,
@@ -115,7 +115,7 @@ def _enrolled(roll: Roll, person: int) -> str:
     return thumbnail(roll.enrolled.crops[int((roll.enrolled.people == person).argmax())], _SIDE)
 
 
-def _shown(sighting: Sighting | None) -> tuple[str, str, str]:
+def _describe(sighting: Sighting | None) -> tuple[str, str, str]:
     """A face as a data URI, its distance, and its photograph."""
     if sighting is None:
         return "", "", ""

@@ -263,9 +263,7 @@ class Task(ABC):
 
     @classmethod
     def sampler(cls, options: Any, ground_truth: Any, indices: Indices) -> Floats | Groups | None:
-        """(N,) weights by which training images are drawn, or groups that a batch has several of; None draws each once
-        an epoch. Raises `OptionError`.
-        """
+        """Weights (N,) or groups by which training images are drawn; None: each once an epoch. Raises `OptionError`."""
         del options, ground_truth, indices
         return None
 

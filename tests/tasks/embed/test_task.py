@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -116,7 +116,9 @@ def test_the_threshold_accepts_one_percent_of_the_different_pairs() -> None:
 
 
 @pytest.mark.parametrize("loss", ["triplet", "arcface"])
-def test_continued_it_is_the_same(loss: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_continued_it_is_the_same(
+    loss: Literal["triplet", "arcface"], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = tmp_path / "whole"
     convolve.train(str(data), out=whole, loss=loss, **OPTIONS)
 

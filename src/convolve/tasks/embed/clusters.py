@@ -39,7 +39,7 @@ def find_clusters(embeddings: Floats, labels: Indices, distance: float) -> Clust
     """Agglomerative clustering of embeddings (N, D), of N > 1, by average linkage (scipy's): two clusters are one where
     the mean distance of their images is below ``distance``. Of more than `MAPPED` images some are drawn.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import fcluster, linkage  # type: ignore[import-untyped]
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     images = np.arange(len(labels))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from convolve.datasets.images import to_channels
 from convolve.errors import ImageError
+from convolve.explainers.embedding import FEWEST
 from convolve.metrics.verification import distances_between
 from convolve.reports.report import Headline, Section, format_count, percent, thousands
 from convolve.reports.thumbnails import thumbnail
@@ -71,16 +72,17 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
 def report_sections(evaluation: Evaluation, dataset: Dataset) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
     """Headlines and sections of one evaluation."""
     images = dataset.images.take(evaluation.indices)
-    sections = [_verification_section(evaluation)] if evaluation.pairs.is_defined else []
-    sections += [_neighbor_section(evaluation, images), _cluster_section(evaluation, images)]
+    sections = [_neighbor_section(evaluation, images)]
+    if evaluation.images >= FEWEST:
+        sections.append(_cluster_section(evaluation, images))
     if evaluation.pairs.is_defined:
-        sections.append(_pair_section(evaluation, images))
-    return headlines(evaluation), tuple(section for section in sections if section)
+        sections = [_verification_section(evaluation), *sections, _pair_section(evaluation, images)]
+    return headlines(evaluation), tuple(sections)
 
 
 def _verification_section(evaluation: Evaluation) -> Section:
     from convolve.reports.drawing import as_svg
-    from convolve.tasks.embed.figures import distance_figure, roc_figure
+    from convolve.tasks.embed.charts import distance_figure, roc_figure
 
     pairs, threshold = evaluation.pairs, evaluation.threshold
     far, tar = pairs.rates(threshold.distance)
@@ -118,13 +120,11 @@ def _neighbor_section(evaluation: Evaluation, images: Images) -> Section:
     return Section("neighbors", "Nearest neighbors", template, {"rows": rows}, notebook)
 
 
-def _cluster_section(evaluation: Evaluation, images: Images) -> Section | None:
-    from convolve.explainers.embedding import FEWEST, embed
+def _cluster_section(evaluation: Evaluation, images: Images) -> Section:
+    from convolve.explainers.embedding import embed
     from convolve.reports.drawing import as_svg
     from convolve.reports.embedding_figure import points_figure
 
-    if evaluation.images < FEWEST:
-        return None
     clusters = find_clusters(evaluation.embeddings, evaluation.labels, evaluation.threshold.distance)
     labels = evaluation.labels[clusters.images]
     named = np.sort(np.argsort(-np.bincount(labels), kind="stable")[: min(_NAMED, len(np.unique(labels)))])
@@ -157,7 +157,7 @@ def _pair_section(evaluation: Evaluation, images: Images) -> Section:
     distances = distances_between(embeddings, embeddings)[rows, columns]
     same = labels[rows] == labels[columns]
 
-    def pairs(order: Indices) -> list[tuple[Sequence[Tile], float]]:
+    def pairs(order: Indices) -> list[tuple[list[Tile], float]]:
         found = []
         for index in order[:_PAIRS].tolist():
             tiles = [_tile(evaluation, images, int(each[index])) for each in (rows, columns)]
@@ -176,7 +176,8 @@ def _pair_section(evaluation: Evaluation, images: Images) -> Section:
 
 def _spread(rows: Indices, count: int) -> Indices:
     """So many of them or fewer, from the first to the last."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int))]
+    positions: Indices = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))
+    return np.asarray(rows[positions], np.int64)
 
 
 def _tile(evaluation: Evaluation, images: Images, index: int, hit: bool | None = None, note: str = "") -> Tile | None:

@@ -130,8 +130,7 @@ class Embed(Task):
                 "or add images."
             )
         loss = options.loss or "arcface"
-        centers = cast(EmbeddingHead, network.head).centers
-        centers.requires_grad_(requires_grad=loss == "arcface")
+        cast(EmbeddingHead, network.head).centers.requires_grad = loss == "arcface"
         margin = _MARGINS[loss] if options.margin is None else options.margin
         return cls(
             network, ground_truth.classes, loss_kind=loss, margin=margin, logit_scale=options.logit_scale or 64.0

@@ -1,4 +1,4 @@
-"""The figures of an embedding: the ROC curve, and how far apart pairs are."""
+"""The charts of an embedding: the ROC curve, and how far apart pairs are."""
 
 from __future__ import annotations
 
