@@ -242,6 +242,14 @@ class Task(ABC):
         """
 
     @classmethod
+    def candidates(cls, options: Any, channels: int) -> tuple[str, ...]:
+        """The networks to choose from for images of so many channels where nobody names one, the best first and the
+        fastest last; none for those of `setup.choice`. Raises `OptionError`.
+        """
+        del options, channels
+        return ()
+
+    @classmethod
     def examine(cls, dataset: Dataset, preprocessing: Preprocessing, options: Any) -> TaskFindings | None:
         """What is worth knowing of a dataset that is learned from as the ``preprocessing`` makes it, by the task's
         options of `convolve data`; None where there is nothing.

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from convolve.reports.report import Headline, Section
     from convolve.tasks.restore.predictor import ImagePredictor
 
+COLORS = 3
 SIDE = 48
 """Pixels of the parts of images to learn from: a multiple of every factor."""
 
@@ -104,6 +105,18 @@ class Restore(Task):
             rate = 1e-3 if (card.parameters or 0) < SMALL_NETWORK else 5e-4
             yield "learning_rate", rate, "usual for restoration by AdamW"
         yield "clip_norm", 1.0, "as VDSR's training does, which is deep"
+
+    @classmethod
+    def candidates(cls, options: RestoreOptions, channels: int) -> tuple[str, ...]:
+        """Networks for the factor; against noise, those for the images' own channels. Raises `OptionError` where
+        nothing says what is to be restored.
+        """
+        upscale, noise, blur = options.upscale or 1, options.noise_sigma or 0.0, options.blur_sigma or 0.0
+        check_degradation("the network", 1, Degradation(blur, upscale, noise_sigma=noise))
+        if upscale == 1:
+            denoiser = "cdncnn" if channels == COLORS else "dncnn"
+            return (denoiser,) if noise else ("vdsr", "srcnn")
+        return (f"edsr_x{upscale}",) if noise and channels == COLORS else (f"edsr_x{upscale}", f"espcn_x{upscale}")
 
     @classmethod
     def outputs(cls, ground_truth: OwnImages, card: Card) -> int:
