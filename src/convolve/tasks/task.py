@@ -242,7 +242,7 @@ class Task(ABC):
         """
 
     @classmethod
-    def candidates(cls, options: Any, channels: int) -> tuple[str, ...]:
+    def suitable_networks(cls, options: Any, channels: int) -> tuple[str, ...]:
         """The networks to choose from for images of so many channels where nobody names one, the best first and the
         fastest last; none for those of `setup.choice`. Raises `OptionError`.
         """

@@ -277,7 +277,7 @@ def test_a_metric_of_gray_and_color_images() -> None:
 def test_networks_to_choose_from_suit_what_is_undone(
     options: dict[str, Any], channels: int, names: tuple[str, ...]
 ) -> None:
-    assert Restore.candidates(RestoreOptions(**options), channels) == names
+    assert Restore.suitable_networks(RestoreOptions(**options), channels) == names
     for name in names:
         assert models.card(name).upscale in (1, options.get("upscale", 1))
 

@@ -107,7 +107,7 @@ class Restore(Task):
         yield "clip_norm", 1.0, "as VDSR's training does, which is deep"
 
     @classmethod
-    def candidates(cls, options: RestoreOptions, channels: int) -> tuple[str, ...]:
+    def suitable_networks(cls, options: RestoreOptions, channels: int) -> tuple[str, ...]:
         """Networks for the factor; against noise, those for the images' own channels. Raises `OptionError` where
         nothing says what is to be restored.
         """
