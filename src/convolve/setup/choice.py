@@ -260,8 +260,8 @@ def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Can
         own = recipe_to_build(open_run(Path(weights or ""))).network
         return [Candidate(own or "")], "as the weights are its own"
     large = data.facts.shorter_side >= PHOTOGRAPH
-    own = data.task.suitable_networks(_task_options(recipe, data.task.info.name), data.facts.channels)
-    suited = [Candidate(name, large=large) for name in own] or CANDIDATES.get(data.task.info.output)
+    named = data.task.suitable_networks(_task_options(recipe, data.task.info.name), data.facts.channels)
+    suited = [Candidate(name, large=large) for name in named] or CANDIDATES.get(data.task.info.output)
     if suited is None:
         raise OptionError(
             f"Choose a network for the task {data.task.info.name} with --network; `convolve networks` lists them."

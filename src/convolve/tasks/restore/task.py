@@ -164,13 +164,13 @@ class Restore(Task):
         classes: tuple[str, ...],
         *,
         multi_label: bool,
-        preprocessing: Preprocessing,
+        size: Preprocessing,
         options: RestoreConvertOptions,
     ) -> Restore:
         """The task of undoing what the options say. Raises `OptionError` where they do not fit the network."""
         del classes, multi_label
         degradation = convert_degradation(network.card.name, network.card.upscale, options)
-        return cls(network, degradation, preprocessing.mean, preprocessing.std)
+        return cls(network, degradation, size.mean, size.std)
 
     @classmethod
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Restore:
