@@ -133,7 +133,17 @@ def test_each_split_can_be_evaluated(run: Path, tmp_path: Path) -> None:
 def test_the_report_may_go_elsewhere(run: Path, tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "page.html"
     assert convolve.evaluate(run, threads=1, progress=False, report=path).report == path
-    assert "Measured on the test split" in path.read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
+    assert "Measured on the test split" in page
+    assert f" on {Path(open_run(run).recipe.data or '').name}</h1>" in page
+
+
+def test_the_page_is_titled_after_the_data_that_was_measured(run: Path, tmp_path: Path) -> None:
+    other = folders(tmp_path / "elsewhere", {"ape": 3, "bee": 3})
+    path = convolve.evaluate(run, other, threads=1, progress=False, report=tmp_path / "page.html").report
+    page = path.read_text(encoding="utf-8")
+    assert " on elsewhere</h1>" in page
+    assert "Measured on all of the data: 6 images" in page
 
 
 def test_calibration_of_the_run_is_applied(run: Path, tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def _margin(given: Given, upscale: int, *, last: bool) -> int:
         for node in kernels
         for shape in [node.get_input_shape(1)]
     ]
-    margin = 1 + sum(reaches)
+    margin = 1 + int(sum(reaches))
     side, channels = _TRIED + 4 * margin, given.steps.preprocessing.channels
     images = np.random.default_rng(0).random((1, side, side, channels), np.float32)
     whole, part = (

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -219,7 +220,7 @@ def _open(recipe: Recipe) -> _Data:
     card = check_before_reading(recipe)
     dataset, info, _ = open_for_task(recipe, card)
     task = find_task(info.name)
-    accepted = task.accept(dataset, build_options(info.name, "train", recipe.task_options))
+    accepted = task.accept(dataset, _task_options(recipe, info.name))
     spread = np.unique(np.linspace(0, len(dataset) - 1, min(_SAMPLE, len(dataset))).astype(np.int64))
     since = time.perf_counter()
     try:
@@ -235,6 +236,10 @@ def _open(recipe: Recipe) -> _Data:
         usable = np.setdiff1d(np.arange(len(dataset)), failed)
     facts = replace(found.facts, images=len(dataset))
     return _Data(dataset, accepted, task, usable, facts, each * (len(dataset) - len(spread)))
+
+
+def _task_options(recipe: Recipe, task: str) -> Any:
+    return build_options(task, "train", recipe.task_options)
 
 
 def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Candidate], str]:
@@ -254,14 +259,15 @@ def _suitable(recipe: Recipe, data: _Data, listener: Listener) -> tuple[list[Can
             raise OptionError("Name the --network that these --weights are of.")
         own = recipe_to_build(open_run(Path(weights or ""))).network
         return [Candidate(own or "")], "as the weights are its own"
-    output = data.task.info.output
-    if output not in CANDIDATES:
+    large = data.facts.shorter_side >= PHOTOGRAPH
+    named = data.task.suitable_networks(_task_options(recipe, data.task.info.name), data.facts.channels)
+    suited = [Candidate(name, large=large) for name in named] or CANDIDATES.get(data.task.info.output)
+    if suited is None:
         raise OptionError(
             f"Choose a network for the task {data.task.info.name} with --network; `convolve networks` lists them."
         )
-    large = data.facts.shorter_side >= PHOTOGRAPH
     images = recipe.splitting.subset or data.facts.images
-    enough = [candidate for candidate in CANDIDATES[output] if candidate.images <= images]
+    enough = [candidate for candidate in suited if candidate.images <= images]
     fitting = [candidate for candidate in enough if candidate.large == large]
     fitting = [replace(candidate, size=recipe.size or candidate.size, images=0) for candidate in fitting]
     if weights == NO_WEIGHTS:

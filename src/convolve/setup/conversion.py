@@ -129,7 +129,7 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
         network,
         classes,
         multi_label=model.multi_label,
-        preprocessing=size,
+        size=size,
         options=build_options(name, "convert", options.task_options),
     )
     empty = torch.empty(1, size.channels, size.height, size.width, device="meta")

@@ -26,10 +26,12 @@ def run_report(
     evaluation: Evaluation,
     headlines: Sequence[Headline],
     sections: Sequence[Section],
+    data: str | None = None,
 ) -> Report:
-    """The report of one evaluation of a run: the headlines and sections that its task gives, then training, data,
-    recipe and machine.
+    """The report of one evaluation of a run, on other ``data`` than its own, if given: the headlines and sections that
+    its task gives, then training, data, recipe and machine.
     """
+    measured = data or run.recipe.data
     manifest, recipe = run.manifest, run.recipe
     document = to_sections(recipe) | {manifest.task: dict(recipe.task_options)}
     general = (
@@ -39,7 +41,7 @@ def run_report(
         fact_section("machine", "Machine", fact_lists(manifest.machine), literal=True),
     )
     return Report(
-        title=network_label(run) + (f" on {Path(recipe.data).name or recipe.data}" if recipe.data else ""),
+        title=network_label(run) + (f" on {Path(measured).name or measured}" if measured else ""),
         subtitle=measured_on(evaluation, manifest.data["summary"].get("classes", 0)),
         headlines=tuple(headlines),
         sections=(*sections, *general),
@@ -49,7 +51,8 @@ def run_report(
 
 def measured_on(evaluation: Evaluation, classes: int) -> str:
     """How many images an evaluation is of, and what that means."""
-    measured = f"Measured on the {evaluation.split} split: {format_count(evaluation.images, 'images')}"
+    part = "all of the data" if evaluation.split == "all" else f"the {evaluation.split} split"
+    measured = f"Measured on {part}: {format_count(evaluation.images, 'images')}"
     if classes > 1:
         measured += f", {classes:,} classes"
     if evaluation.images < _FEW:

@@ -1,9 +1,10 @@
-"""Other data in the classes of a run."""
+"""The classes of a run: as its state has them, and other data in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from convolve.errors import DataError
 from convolve.values import Dataset
@@ -18,3 +19,11 @@ def conform(dataset: Dataset, ground_truth: str, classes: Sequence[str]) -> Data
             f"The run does not know the class '{unknown[0]}' of {dataset.root}; it knows {', '.join(classes)}."
         )
     return replace(dataset, ground_truths={**dataset.ground_truths, ground_truth: own.with_classes(classes)})
+
+
+def restore_classes(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The `classes` of a run's state. Raises `ValueError`."""
+    classes = state.get("classes")
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise ValueError("it has no names of classes")
+    return tuple(classes)

@@ -203,14 +203,6 @@ class TaskFindings(Protocol):
         ...
 
 
-def restore_classes(state: Mapping[str, Any]) -> tuple[str, ...]:
-    """The `classes` of a run's state. Raises `ValueError`."""
-    classes = state.get("classes")
-    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
-        raise ValueError("it has no names of classes")
-    return tuple(classes)
-
-
 class Task(ABC):
     """A network with a target.
 
@@ -240,6 +232,12 @@ class Task(ABC):
         May also choose options of the recipe itself that nobody has set: its choices go before those for any task.
         Raises `OptionError` for a value out of range.
         """
+
+    @classmethod
+    def suitable_networks(cls, options: Any, channels: int) -> tuple[str, ...]:
+        """To choose from for images of so many channels, the fastest last; none for `setup.choice.CANDIDATES`."""
+        del options, channels
+        return ()
 
     @classmethod
     def examine(cls, dataset: Dataset, preprocessing: Preprocessing, options: Any) -> TaskFindings | None:
@@ -295,18 +293,12 @@ class Task(ABC):
 
     @classmethod
     def of_trained(
-        cls,
-        network: Network,
-        classes: tuple[str, ...],
-        *,
-        multi_label: bool,
-        preprocessing: Preprocessing,
-        options: Any,
+        cls, network: Network, classes: tuple[str, ...], *, multi_label: bool, size: Preprocessing, options: Any
     ) -> Self:
         """The task of a network that was trained by another program, by the task's options of `convolve convert`; with
         ``multi_label`` each class has a probability of its own. Raises `OptionError` where the task does not have that.
         """
-        del network, classes, multi_label, preprocessing, options
+        del network, classes, multi_label, size, options
         raise OptionError(f"No network of another program can be converted for the task {cls.info.name}.")
 
     # Training.

@@ -110,7 +110,7 @@ def _evaluate_run(options: Evaluate, path: Path, listener: Listener) -> Evaluate
     headlines, sections = task.report(evaluation, data.dataset, data.preprocessing, runtime)
     if translation:
         sections = (*sections, fact_section("translation", "Shifted images", fact_lists(translation.facts())))
-    write_report(path, run_report(trained, training, evaluation, headlines, sections), options.language)
+    write_report(path, run_report(trained, training, evaluation, headlines, sections, options.data), options.language)
     return Evaluated(evaluation, options.report or path, headlines, sections, translation)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_vdsr_of_caffe() -> None:
 def test_caffe_files_become_a_run(tmp_path: Path) -> None:
     """Its network gives what OpenCV gives for the files, whose last layer adds the image; its gain is VDSR's."""
     files = (str(WEIGHTS), str(WEIGHTS.with_name("VDSR_net_deploy.prototxt")))
-    options = {"task": "restore", "upscale": 2, "out": tmp_path / "run", "progress": False}
+    options: dict[str, Any] = {"task": "restore", "upscale": 2, "out": tmp_path / "run", "progress": False}
     found = convolve.convert(files, **options)
     assert (found.network, found.task, found.outputs) == ("vdsr", "restore", 1)
     assert found.notes[0].startswith("the network is taken to see Y from 16 to 235")

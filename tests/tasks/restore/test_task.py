@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,22 @@ from convolve import models
 from convolve.datasets.images import ImageFiles
 from convolve.errors import DataError, OptionError
 from convolve.metrics.image_quality import psnr
-from convolve.runtime import choose
+from convolve.progress import silent
+from convolve.runtime import choose as choose_runtime
+from convolve.setup.choice import choose
+from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
 from convolve.tasks.restore.evaluation import Evaluation, baselines, measure
 from convolve.tasks.restore.explanation import CenterScore
-from convolve.tasks.restore.options import RestorePredictOptions
+from convolve.tasks.restore.options import RestoreOptions, RestorePredictOptions
 from convolve.tasks.restore.predictor import ImagePredictor
 from convolve.tasks.restore.task import Restore
 from convolve.tasks.restore.tiled_restoration import restore_image
 from convolve.training.checkpoints import RunFiles
+from convolve.training.recipe import Recipe
+from convolve.training.time_limit import TimeLimit
 
-RUNTIME = choose("cpu", "fp32", 1)
+RUNTIME = choose_runtime("cpu", "fp32", 1)
 OPTIONS: dict[str, Any] = {
     "task": "restore", "network": "espcn_x2", "size": 24, "epochs": 2, "threads": 1, "progress": False
 }  # fmt: skip
@@ -255,3 +261,36 @@ def test_a_metric_of_gray_and_color_images() -> None:
     gray = _image(20, 20, 1)
     color = gray.repeat(3, 2)
     assert measure(color, gray, 1)["psnr_rgb"] == measure(gray, color, 1)["psnr_y"] == psnr(gray, gray)
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "names"),
+    [
+        ({"upscale": 3}, 3, ("edsr_x3", "espcn_x3")),
+        ({"upscale": 2, "noise_sigma": 10.0}, 3, ("edsr_x2",)),  # luminance alone would lose the colors
+        ({"upscale": 2, "noise_sigma": 10.0}, 1, ("edsr_x2", "espcn_x2")),
+        ({"noise_sigma": 25.0}, 3, ("cdncnn",)),
+        ({"noise_sigma": 25.0}, 1, ("dncnn",)),
+        ({"blur_sigma": 1.6}, 3, ("vdsr", "srcnn")),
+    ],
+)
+def test_networks_to_choose_from_suit_what_is_undone(
+    options: dict[str, Any], channels: int, names: tuple[str, ...]
+) -> None:
+    assert Restore.suitable_networks(RestoreOptions(**options), channels) == names
+    for name in names:
+        assert models.card(name).upscale in (1, options.get("upscale", 1))
+
+
+def test_a_network_is_chosen(tmp_path: Path) -> None:
+    data = _folder(tmp_path / "data")
+    with pytest.raises(OptionError, match="Say what the network is to restore: --upscale 2"):
+        convolve.train(str(data), task="restore", out=tmp_path / "run", progress=False)
+    found = choose(
+        Recipe(task="restore", data=str(data), task_options={"upscale": 2}, epochs=1, size=24),
+        RuntimeOptions(threads=1),
+        TimeLimit(0.5, time.monotonic()),
+        silent,
+    )
+    assert found.recipe.network in ("edsr_x2", "espcn_x2")
+    assert "of the candidates" in found.reasons["network"]

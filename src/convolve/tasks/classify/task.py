@@ -16,12 +16,13 @@ from convolve.datasets.labels import Labels
 from convolve.errors import DataError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
+from convolve.tasks.classes import restore_classes
 from convolve.tasks.classify.classes import conform
 from convolve.tasks.classify.confidence import Confidence, fit_confidence
 from convolve.tasks.classify.evaluation import Evaluation, Predictions, evaluate, measure
 from convolve.tasks.classify.options import INFO, ClassifyOptions, ClassifyPredictOptions
 from convolve.tasks.classify.predictor import ClassPredictor
-from convolve.tasks.task import EvaluationData, Task, restore_classes
+from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Batch, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
@@ -136,16 +137,10 @@ class Classify(Task):
 
     @classmethod
     def of_trained(
-        cls,
-        network: Network,
-        classes: tuple[str, ...],
-        *,
-        multi_label: bool,
-        preprocessing: Preprocessing,
-        options: Any,
+        cls, network: Network, classes: tuple[str, ...], *, multi_label: bool, size: Preprocessing, options: Any
     ) -> Classify:
         """The classifier, whose probabilities nothing corrects."""
-        del preprocessing, options
+        del size, options
         return cls(network, classes, multi_label)
 
     def state(self) -> dict[str, Any]:

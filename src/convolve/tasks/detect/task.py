@@ -20,12 +20,12 @@ from convolve.models import Card, Network, create, freeze_normalization
 from convolve.progress import Listener
 from convolve.runtime import Runtime
 from convolve.targets import BoxTensors
-from convolve.tasks.classes import conform
+from convolve.tasks.classes import conform, restore_classes
 from convolve.tasks.detect.anchors import ANCHOR_SEED, FoundAnchors, box_sides, find_anchors
 from convolve.tasks.detect.evaluation import BoxEvaluator, Evaluation, evaluate, find_threshold
 from convolve.tasks.detect.options import INFO, DetectDataOptions, DetectOptions, DetectPredictOptions, Suppression
 from convolve.tasks.detect.suppression import SuppressionRule, detect
-from convolve.tasks.task import EvaluationData, Task, restore_classes
+from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import Choice, Facts
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
@@ -176,16 +176,10 @@ class Detect(Task):
 
     @classmethod
     def of_trained(
-        cls,
-        network: Network,
-        classes: tuple[str, ...],
-        *,
-        multi_label: bool,
-        preprocessing: Preprocessing,
-        options: Any,
+        cls, network: Network, classes: tuple[str, ...], *, multi_label: bool, size: Preprocessing, options: Any
     ) -> Detect:
         """The detector, with the suppression that is usual."""
-        del multi_label, preprocessing, options
+        del multi_label, size, options
         return cls(network, classes)
 
     def state(self) -> dict[str, Any]:

@@ -77,16 +77,10 @@ class Faces(Task):
 
     @classmethod
     def of_trained(
-        cls,
-        network: Network,
-        classes: tuple[str, ...],
-        *,
-        multi_label: bool,
-        preprocessing: Preprocessing,
-        options: Any,
+        cls, network: Network, classes: tuple[str, ...], *, multi_label: bool, size: Preprocessing, options: Any
     ) -> Faces:
         """The cascade with the published thresholds."""
-        del classes, multi_label, preprocessing, options
+        del classes, multi_label, size, options
         return cls(network)
 
     def state(self) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from convolve.models import Card, Network
 from convolve.models.localization import LocalizationHead
 from convolve.runtime import Runtime
 from convolve.targets import BoxTensors
-from convolve.tasks.classes import conform
+from convolve.tasks.classes import conform, restore_classes
 from convolve.tasks.localize.evaluation import Evaluation, LocalizationEvaluator, evaluate
 from convolve.tasks.localize.objects import with_one_object
 from convolve.tasks.localize.options import INFO, BoxLoss, LocalizeOptions, LocalizePredictOptions
-from convolve.tasks.task import EvaluationData, Task, restore_classes
+from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import Choice, Facts
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 

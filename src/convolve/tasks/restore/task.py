@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from convolve.reports.report import Headline, Section
     from convolve.tasks.restore.predictor import ImagePredictor
 
+COLORS = 3
 SIDE = 48
 """Pixels of the parts of images to learn from: a multiple of every factor."""
 
@@ -106,6 +107,18 @@ class Restore(Task):
         yield "clip_norm", 1.0, "as VDSR's training does, which is deep"
 
     @classmethod
+    def suitable_networks(cls, options: RestoreOptions, channels: int) -> tuple[str, ...]:
+        """Networks for the factor; against noise, those for the images' own channels. Raises `OptionError` where
+        nothing says what is to be restored.
+        """
+        upscale, noise, blur = options.upscale or 1, options.noise_sigma or 0.0, options.blur_sigma or 0.0
+        check_degradation("the network", 1, Degradation(blur, upscale, noise_sigma=noise))
+        if upscale == 1:
+            denoiser = "cdncnn" if channels == COLORS else "dncnn"
+            return (denoiser,) if noise else ("vdsr", "srcnn")
+        return (f"edsr_x{upscale}",) if noise and channels == COLORS else (f"edsr_x{upscale}", f"espcn_x{upscale}")
+
+    @classmethod
     def outputs(cls, ground_truth: OwnImages, card: Card) -> int:
         """The channels of an image."""
         del ground_truth
@@ -151,13 +164,13 @@ class Restore(Task):
         classes: tuple[str, ...],
         *,
         multi_label: bool,
-        preprocessing: Preprocessing,
+        size: Preprocessing,
         options: RestoreConvertOptions,
     ) -> Restore:
         """The task of undoing what the options say. Raises `OptionError` where they do not fit the network."""
         del classes, multi_label
         degradation = convert_degradation(network.card.name, network.card.upscale, options)
-        return cls(network, degradation, preprocessing.mean, preprocessing.std)
+        return cls(network, degradation, size.mean, size.std)
 
     @classmethod
     def restore(cls, network: Network, state: Mapping[str, Any]) -> Restore:

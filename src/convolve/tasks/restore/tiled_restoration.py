@@ -46,7 +46,7 @@ def _restore(image: Floats, task: Restore, runtime: Runtime, tile: int) -> Float
     if task.enlarges_before:
         image = enlarge(image, task.degradation.upscale)
     mean, std = (np.array(each, np.float32) for each in (task.mean, task.std))
-    normalized = (image / 255 - mean) / std
+    normalized: Floats = (image / np.float32(255) - mean) / std
     tiles = cut((image.shape[0], image.shape[1]), tile, margin_around(task))
     with evaluation_mode(task.network):
         restored = join(

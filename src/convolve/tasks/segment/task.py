@@ -19,11 +19,11 @@ from convolve.errors import DataError
 from convolve.metrics.segmentation import pixel_confusion, pixel_metrics
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
-from convolve.tasks.classes import conform
+from convolve.tasks.classes import conform, restore_classes
 from convolve.tasks.segment.evaluation import Evaluation, evaluate
 from convolve.tasks.segment.options import INFO, PixelLoss, SegmentOptions, SegmentPredictOptions
 from convolve.tasks.segment.predictor import MaskPredictor
-from convolve.tasks.task import EvaluationData, Task, restore_classes
+from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import Choice, Facts
 from convolve.values import IGNORE, Batch, Color, Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits
 
@@ -131,16 +131,10 @@ class Segment(Task):
 
     @classmethod
     def of_trained(
-        cls,
-        network: Network,
-        classes: tuple[str, ...],
-        *,
-        multi_label: bool,
-        preprocessing: Preprocessing,
-        options: Any,
+        cls, network: Network, classes: tuple[str, ...], *, multi_label: bool, size: Preprocessing, options: Any
     ) -> Segment:
         """The task of a network that gives scores of classes for each pixel."""
-        del multi_label, preprocessing, options
+        del multi_label, size, options
         return cls(network, classes)
 
     def state(self) -> dict[str, Any]:
