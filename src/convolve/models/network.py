@@ -20,6 +20,7 @@ from convolve.layers.dense_block import DenseBlock
 from convolve.layers.design import Design, flags
 
 Output = Literal["image", "pixels", "boxes", "box", "points", "coordinates", "faces", "restored"]
+Restores = Literal["detail", "holes", "colors"]
 _COPY = "network"
 """What a run calls its copy of a file, before the suffix."""
 
@@ -37,7 +38,8 @@ class Card:
     says what is scored: the whole `image`, each of its `pixels`, `boxes` or `points` in it; with `box` the image, which
     gets one box too; `coordinates` are two numbers for each point; with `faces` all windows of it, of which the head's
     other networks choose; `restored` is an image itself, ``upscale`` times as high and wide as the one that enters, or
-    with ``residual`` what is to be added to that. ``classifier`` names the network whose layers this one takes over, if
+    with ``residual`` what is to be added to that, and ``restores`` says what such an image lacked: detail, the pixels
+    of `holes`, which are nan as it enters, or `colors`, of which lightness alone enters. ``classifier`` names the network whose layers this one takes over, if
     any. With ``proposals`` it scores regions of images that are proposed outside of it; with ``two_stages`` it proposes
     them itself. ``nms_iou`` is the overlap above which a detector suppresses boxes, and whose constant that is;
     ``learning_rate`` is AdamW's from random weights where that is not the usual one; with ``fixed_stages`` only the
@@ -74,6 +76,7 @@ class Card:
     dense: bool = False
     upscale: int = 1
     residual: bool = False
+    restores: Restores = "detail"
     note: str = ""
 
     @property

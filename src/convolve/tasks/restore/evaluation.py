@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -35,18 +35,17 @@ class EvaluatedImage:
     index: int
     metrics: Mapping[str, Mapping[str, float]]
 
-    @property
-    def gain(self) -> float:
-        """PSNR of luminance above the first baseline's, in dB."""
-        network, baseline, *_ = (metrics["psnr_y"] for metrics in self.metrics.values())
+    def gain(self, metric: str) -> float:
+        """How far the network's metric is above the first baseline's."""
+        network, baseline, *_ = (metrics[metric] for metrics in self.metrics.values())
         return network - baseline
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The mean ``metrics`` over the images, PSNR in dB; ``baselines`` have the same of what needs no network, `bicubic`
-    and `nearest` interpolation, or the `degraded` image as it is. ``shaved`` pixels at every border are left out.
-    ``each`` has the images.
+    """The mean ``metrics`` over the images, PSNR in dB, the headline first, then what is gained above the first of the
+    ``baselines``, which have the same of what needs no network, such as `bicubic` interpolation. ``shaved`` pixels at
+    every border are left out. ``each`` has the images.
     """
 
     split: str
@@ -59,6 +58,11 @@ class Evaluation:
     def images(self) -> int:
         """How many images were evaluated."""
         return len(self.each)
+
+    @property
+    def headline(self) -> str:
+        """The metric by which methods are compared."""
+        return next(iter(self.metrics))
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and lists; an undefined metric is null."""
@@ -109,32 +113,43 @@ def evaluate(task: Restore, data: EvaluationData) -> Evaluation:
     """Degrade, restore and measure whole images that can be read. Raises `DataError` where there is none."""
     from convolve.tasks.restore.tiled_restoration import restore_image
 
-    found, border = [], task.degradation.border
+    border = task.degradation.border
+
+    def measure_image(image: Pixels, name: str) -> dict[str, dict[str, float]]:
+        target = sharp_image(image, task)
+        if min(target.shape[:2]) <= 2 * border:
+            height, width = target.shape[:2]
+            raise DataError(f"{name} has {width}x{height} pixels, too few to measure; leave the image out.")
+        degraded = task.degradation.degrade(target)
+        restored = {"network": restore_image(degraded, task, data.runtime), **baselines(degraded, task.degradation)}
+        return {method: measure(target, each, border) for method, each in restored.items()}
+
+    return evaluate_images(data, measure_image, "psnr_gain", border)
+
+
+def evaluate_images(
+    data: EvaluationData, measure_image: Callable[[Pixels, str], dict[str, dict[str, float]]], gain: str, shaved: int
+) -> Evaluation:
+    """The means over all images that can be read of what an image and its name give: the metrics of the `network` and of
+    each baseline. The first metric is the headline; ``gain`` is the name of what is gained of it. Raises `DataError`
+    where no image can be read.
+    """
+    found = []
     for index in data.indices.tolist():
         with suppress(ImageError):
-            target = sharp_image(data.dataset.images.read(index), task)
-            if min(target.shape[:2]) <= 2 * border:
-                name, (height, width) = data.dataset.images.name(index), target.shape[:2]
-                raise DataError(f"{name} has {width}x{height} pixels, too few to measure; leave the image out.")
-            degraded = task.degradation.degrade(target)
-            restored = {"network": restore_image(degraded, task, data.runtime), **baselines(degraded, task.degradation)}
-            metrics = {name: measure(target, image, border) for name, image in restored.items()}
-            found.append(EvaluatedImage(data.dataset.images.name(index), index, metrics))
+            name = data.dataset.images.name(index)
+            found.append(EvaluatedImage(name, index, measure_image(data.dataset.images.read(index), name)))
     if not found:
         raise DataError(f"None of the {len(data.indices)} images to evaluate can be read; `convolve data` says why.")
-    return summarize(data.split, found, task.degradation)
-
-
-def summarize(split: str, found: list[EvaluatedImage], degradation: Degradation) -> Evaluation:
-    """The means over the images."""
     methods = {
-        method: {name: float(np.mean([one.metrics[method][name] for one in found])) for name in MEASURED}
-        for method in found[0].metrics
+        method: {name: float(np.mean([one.metrics[method][name] for one in found])) for name in metrics}
+        for method, metrics in found[0].metrics.items()
     }
     metrics = methods.pop("network")
-    gain = metrics["psnr_y"] - next(iter(methods.values()))["psnr_y"]
-    metrics = {"psnr_y": metrics.pop("psnr_y"), "psnr_gain": gain, **metrics}
-    return Evaluation(split, metrics, methods, degradation.border, tuple(found))
+    headline = next(iter(metrics))
+    above = metrics[headline] - next(iter(methods.values()))[headline]
+    metrics = {headline: metrics.pop(headline), gain: above, **metrics}
+    return Evaluation(data.split, metrics, methods, shaved, tuple(found))
 
 
 def sharp_image(image: Pixels, task: Restore) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 from PIL import Image
 
@@ -53,28 +53,59 @@ class RestoredImage:
         return {**asdict(self), "size": list(self.size), "restored_size": list(self.restored_size)}
 
 
+class Restorer(Protocol):
+    """How one image is restored, from what was read of it."""
+
+    def read(self, images: Images, index: int) -> tuple[Pixels, ...]:
+        """A tuple that begins with the image (H, W, 1 or 3) at full size. Raises `ImageError`."""
+        ...
+
+    def restore(self, read: Any) -> Pixels:
+        """(H, W, 1 or 3)."""
+        ...
+
+
+@final
+class DetailRestorer:
+    """Takes an image as it is."""
+
+    def __init__(self, task: Restore, runtime: Runtime, mask: Path | None) -> None:
+        """Raises `OptionError` where a mask is given."""
+        if mask is not None:
+            raise OptionError(f"{task.network.label} fills no holes; leave out --mask.")
+        self._task, self._runtime = task, runtime
+
+    def read(self, images: Images, index: int) -> tuple[Pixels]:
+        """The image."""
+        return (images.read(index),)
+
+    def restore(self, read: tuple[Pixels]) -> Pixels:
+        """Larger, without noise or blur."""
+        return restore_image(read[0], self._task, self._runtime)
+
+
 @final
 class ImagePredictor:
     """Restores image after image, and writes the files."""
 
     batch_size = 2
 
-    def __init__(self, task: Restore, runtime: Runtime, options: RestorePredictOptions) -> None:
+    def __init__(self, restorer: Restorer, options: RestorePredictOptions) -> None:
         """Raises `OptionError` without a folder."""
         if options.out is None:
             raise OptionError("Give --out, the folder for the restored images.")
-        self._task, self._runtime, self._out = task, runtime, options.out
+        self._restorer, self._out = restorer, options.out
         self._taken: set[str] = set()
 
-    def read(self, images: Images, index: int) -> Pixels:
-        """(H, W, 1 or 3) at full size. Raises `ImageError`."""
-        return images.read(index)
+    def read(self, images: Images, index: int) -> Any:
+        """As the restorer reads it. Raises `ImageError`."""
+        return self._restorer.read(images, index)
 
-    def predict(self, names: Sequence[str], inputs: Sequence[Pixels]) -> Iterator[RestoredImage]:
+    def predict(self, names: Sequence[str], inputs: Sequence[Any]) -> Iterator[RestoredImage]:
         """In order."""
-        for name, image in zip(names, inputs, strict=True):
-            restored = restore_image(image, self._task, self._runtime)
-            size, restored_size = ((each.shape[0], each.shape[1]) for each in (image, restored))
+        for name, read in zip(names, inputs, strict=True):
+            restored = self._restorer.restore(read)
+            size, restored_size = ((each.shape[0], each.shape[1]) for each in (read[0], restored))
             yield RestoredImage(name, size, restored_size, str(self._write(name, restored)))
 
     def unreadable(self, name: str, error: str) -> RestoredImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,6 +33,15 @@ _COMPARED, _SIDE, _QUALITY = 6, 360, 92
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """An image without the network, restored by it, and as it should be, each (H, W, 1 or 3)."""
+
+    before: Pixels
+    after: Pixels
+    target: Pixels
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The middle of an image before and after, and as it should be (data URIs), with their metrics in words."""
 
@@ -44,10 +53,10 @@ class Comparison:
 
 
 def format_metric(name: str, value: float) -> str:
-    """PSNR in dB, SSIM with four decimals; a dash where there is none."""
+    """PSNR in dB, others with four decimals; a dash where there is none."""
     if np.isnan(value):
         return "–"
-    if name == "psnr_gain":
+    if name.startswith("psnr") and name.endswith("gain"):
         return f"{value:+.2f}\N{NO-BREAK SPACE}dB"
     return f"{value:.2f}\N{NO-BREAK SPACE}dB" if name.startswith("psnr") else f"{value:.4f}"
 
@@ -56,20 +65,23 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics, each with that of the best baseline."""
     method, baseline = next(iter(evaluation.baselines.items()))
     notes = {name: f"{method} {format_metric(name, value)}" for name, value in baseline.items()}
-    notes["psnr_gain"] = f"above {method}, {format_count(evaluation.images, 'images')}"
     return tuple(
-        Headline(label, format_metric(name, evaluation.metrics[name]), notes[name])
-        for name, label in INFO.metric_titles.items()
+        Headline(
+            INFO.metric_titles[name],
+            format_metric(name, value),
+            notes.get(name, f"above {method}, {format_count(evaluation.images, 'images')}"),
+        )
+        for name, value in evaluation.metrics.items()
     )
 
 
 def report_sections(
-    task: Restore, evaluation: Evaluation, dataset: Dataset, runtime: Runtime
+    evaluation: Evaluation, dataset: Dataset, pictures: Callable[[Pixels], Pictures]
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
-    """Headlines and sections of one evaluation."""
-    order = sorted(evaluation.each, key=lambda one: one.gain)
+    """Headlines and sections of one evaluation, with the pictures that an image gives."""
+    order = sorted(evaluation.each, key=lambda one: one.gain(evaluation.headline))
     chosen = [order[index] for index in np.unique(np.linspace(0, len(order) - 1, _COMPARED).astype(int)).tolist()]
-    context = {"comparisons": compare(task, dataset, chosen, runtime)}
+    context = {"comparisons": compare(evaluation.headline, dataset, chosen, pictures)}
     template, notebook = (_HOME, "comparisons.html.j2"), (_HOME, "comparisons_notebook.html.j2")
     sections = (_quality_section(evaluation), Section("comparisons", "Before and after", template, context, notebook))
     return headlines(evaluation), sections
@@ -81,7 +93,7 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
         text = f"{evaluation.split} {headline.label} {headline.value} ({headline.note})"
         yield Text(text, style="" if position else "bold")
     table = Table("", box=None, header_style="bold")
-    names = [name for name in INFO.metric_titles if name != "psnr_gain"]
+    names = _measured(evaluation)
     for name in names:
         table.add_column(INFO.metric_titles[name], justify="right")
     for method, metrics in {"network": evaluation.metrics, **evaluation.baselines}.items():
@@ -92,19 +104,31 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
 
 
 def compare(
-    task: Restore, dataset: Dataset, chosen: Sequence[EvaluatedImage], runtime: Runtime
+    metric: str, dataset: Dataset, chosen: Sequence[EvaluatedImage], pictures: Callable[[Pixels], Pictures]
 ) -> tuple[Comparison, ...]:
-    """The middle of some images; one that cannot be read any more is left out."""
+    """The middle of some images, with their metric; one that cannot be read any more is left out."""
     found: list[Comparison] = []
     for one in chosen:
         with suppress(ImageError):
-            target = sharp_image(dataset.images.read(one.index), task)
-            degraded = task.degradation.degrade(target)
-            method, before = next(iter(baselines(degraded, task.degradation).items()))
-            after = restore_image(degraded, task, runtime)
-            values = (f"{name} {format_metric('psnr_y', one.metrics[name]['psnr_y'])}" for name in (method, "network"))
-            found.append(Comparison(one.name, _encode(before), _encode(after), _encode(target), ", ".join(values)))
+            made = pictures(dataset.images.read(one.index))
+            encoded = (_encode(each) for each in (made.before, made.after, made.target))
+            method = list(one.metrics)[1]
+            values = (f"{name} {format_metric(metric, one.metrics[name][metric])}" for name in (method, "network"))
+            found.append(Comparison(one.name, *encoded, note=", ".join(values)))
     return tuple(found)
+
+
+def detail_pictures(image: Pixels, task: Restore, runtime: Runtime) -> Pictures:
+    """An image made worse and restored."""
+    target = sharp_image(image, task)
+    degraded = task.degradation.degrade(target)
+    before = next(iter(baselines(degraded, task.degradation).values()))
+    return Pictures(before, restore_image(degraded, task, runtime), target)
+
+
+def _measured(evaluation: Evaluation) -> list[str]:
+    """The metrics that baselines have too."""
+    return list(evaluation.each[0].metrics["network"])
 
 
 def _encode(image: Pixels) -> str:
@@ -117,15 +141,16 @@ def _encode(image: Pixels) -> str:
 
 
 def _quality_section(evaluation: Evaluation) -> Section:
-    names = [name for name in INFO.metric_titles if name != "psnr_gain"]
-    rows = {"network": evaluation.metrics, **evaluation.baselines}
+    names = _measured(evaluation)
+    headline, rows = evaluation.headline, {"network": evaluation.metrics, **evaluation.baselines}
     context = {
         "titles": [INFO.metric_titles[name] for name in names],
         "methods": [(method, [format_metric(name, row[name]) for name in names]) for method, row in rows.items()],
         "shaved": evaluation.shaved,
+        "headline": INFO.metric_titles[headline],
         "images": [
-            (one.name, [format_metric("psnr_y", row["psnr_y"]) for row in one.metrics.values()])
-            for one in sorted(evaluation.each, key=lambda one: one.gain)
+            (one.name, [format_metric(headline, row[headline]) for row in one.metrics.values()])
+            for one in sorted(evaluation.each, key=lambda one: one.gain(headline))
         ],
     }
     return Section("quality", "Quality", (_HOME, "quality.html.j2"), context)
