@@ -15,6 +15,9 @@ many stages as leave one unit of them: 6 convolutions of stride 2 at 64x64, not 
 
 Training: Adam with a learning rate of 0.0002 on parts of 512x512 pixels, batches of 6. The loss weighs pixels of the
 hole 6 times as much as known ones, and adds perceptual and style terms of VGG-16 and the total variation.
+
+Deviations: weights start as He's, those of the last convolution with a standard deviation of 0.01, so that training
+begins near a gray image.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import math
 from collections import OrderedDict
 from typing import final
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convolve.layers.initializers import he_normal
@@ -35,11 +38,14 @@ ENCODER = ((7, 64), (5, 128), (5, 256), (3, 512), (3, 512), (3, 512), (3, 512), 
 DECODER = (512, 512, 512, 512, 256, 128, 64)
 """Width of the decoder's convolutions of 3x3 before the last."""
 SLOPE = 0.2
+LEARNING_RATE = 4e-3  # of AdamW
+_DEVIATION = 0.01  # of the last convolution's weights at first
 
 
 @final
 class Filling(nn.Module):
-    """The decoder, for an encoder whose maps have so many channels (``widths``, the image's first): [(N, 3, H, W), (N, 64, H/2, W/2), …] and (H, W) give (N, classes, H, W).
+    """The decoder: [(N, 3, H, W), (N, 64, H/2, W/2), …] and (H, W) give (N, classes, H, W). ``widths`` are the
+    channels of the encoder's maps, the image first.
 
     Its result is nan where the network has found nothing known at all: only for an image that is one hole.
     """
@@ -48,22 +54,19 @@ class Filling(nn.Module):
         super().__init__()
         self.convolutions, self.norms = nn.ModuleDict(), nn.ModuleDict()
         before, depth = widths[-1], len(widths) - 1
-        skips, given = widths[-2::-1], (*DECODER[len(DECODER) + 1 - depth :], classes)
-        for number, (skip, width) in enumerate(zip(skips, given, strict=True), depth + 1):
+        for number, (skip, width) in enumerate(zip(widths[-2:0:-1], DECODER[-depth + 1 :], strict=True), depth + 1):
             self.convolutions[f"conv{number}"] = PartialConvolution((before, skip), width, 3)
-            if number < 2 * depth:
-                norm = nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE, inplace=True)
-                self.norms[f"norm{number}"] = OfKnown(*norm)
+            self.norms[f"norm{number}"] = OfKnown(nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE, inplace=True))
             before = width
+        self.last = PartialConvolution((before, widths[0]), classes, 3)
 
     def forward(self, maps: list[Tensor], size: tuple[int, int]) -> Tensor:
         """The image with its stages' maps, and its (height, width), to the filled image."""
         del size  # the first map's
-        current, *skips = reversed(maps)
-        *inner, last = self.convolutions.values()
-        for convolution, norm, skip in zip(inner, self.norms.values(), skips, strict=False):
+        current, *skips, image = reversed(maps)
+        for convolution, norm, skip in zip(self.convolutions.values(), self.norms.values(), skips, strict=True):
             current = norm(convolution(_enlarge(current, skip), skip))
-        filled: Tensor = last(_enlarge(current, skips[-1]), skips[-1])
+        filled: Tensor = self.last(_enlarge(current, image), image)
         return filled
 
 
@@ -75,14 +78,18 @@ def _enlarge(values: Tensor, skip: Tensor) -> Tensor:
 
 def _build(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Network:
     stages, widths = {"stage1": Stage(nn.Identity(), channels, 1)}, [channels]
-    depth = max(1, min(len(ENCODER), int(math.log2(min(size)))))
+    depth = max(2, min(len(ENCODER), int(math.log2(min(size)))))
     for number, (kernel, width) in enumerate(ENCODER[:depth], 1):
         layers = OrderedDict[str, nn.Module]({f"conv{number}": PartialConvolution((widths[-1],), width, kernel, 2)})
         norm = () if number == 1 else (nn.BatchNorm2d(width),)
         layers[f"norm{number}"] = OfKnown(*norm, nn.ReLU(inplace=True))
         stages[f"stage{number + 1}"] = Stage(nn.Sequential(layers), width, 2**number)
         widths.append(width)
-    return Network(card, stages, Filling(widths, classes), head_inputs=tuple(stages)).apply(he_normal)
+    head = Filling(widths, classes)
+    network = Network(card, stages, head, head_inputs=tuple(stages)).apply(he_normal)
+    for part in head.last.parts:
+        nn.init.normal_(part.weight, std=_DEVIATION)
+    return network
 
 
 VARIANTS = (
@@ -101,6 +108,7 @@ VARIANTS = (
             own_channels=True,
             any_size=True,
             restores="holes",
+            learning_rate=LEARNING_RATE,
             parameters=32_865_236,
             macs=37_972_344_832,
         ),

@@ -130,7 +130,7 @@ def evaluate(task: Restore, data: EvaluationData) -> Evaluation:
 def evaluate_images(
     data: EvaluationData, measure_image: Callable[[Pixels, str], dict[str, dict[str, float]]], gain: str, shaved: int
 ) -> Evaluation:
-    """The means over all images that can be read of what an image and its name give: the metrics of the `network` and of
+    """The means over all images that can be read of what an image and its name give: metrics of the `network` and of
     each baseline. The first metric is the headline; ``gain`` is the name of what is gained of it. Raises `DataError`
     where no image can be read.
     """

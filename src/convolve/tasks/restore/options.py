@@ -31,10 +31,13 @@ class RestoreOptions:
     """Loss of a pixel: its absolute error, `l1`, or its squared error, `mse`."""
     hole_fraction: float | None = None
     """Inpainting: what fraction of a training image is a hole, on average; each has half of that to one and a half."""
+    rebalance: bool | None = None
+    """Colorization: whether rare colors weigh more, by how many pixels of the training images have them."""
 
 
 UNUSED: dict[str, object] = {
-    "blur_sigma": 0.0, "upscale": 1, "downscaling": "bicubic", "noise_sigma": 0.0, "loss": "l1", "hole_fraction": 0.0
+    "blur_sigma": 0.0, "upscale": 1, "downscaling": "bicubic", "noise_sigma": 0.0, "loss": "l1", "hole_fraction": 0.0,
+    "rebalance": False,
 }  # fmt: skip
 """What stands in a recipe for an option that its network does not use."""
 
@@ -67,8 +70,12 @@ INFO = TaskInfo(
         "psnr_hole_gain": "PSNR (hole) gained",
         "ssim_hole": "SSIM (hole)",
         "seam": "Seam",
+        "auc_balanced": "AuC (balanced)",
+        "auc_gain": "AuC (balanced) gained",
+        "auc": "AuC",
+        "colorfulness": "Colorfulness",
     },
-    fits=("tiles",),
+    fits=("tiles", "crop", "stretch"),
     ranges={"blur_sigma": (0.0, 10.0), "upscale": (1, 4), "noise_sigma": (0.0, 100.0), "hole_fraction": (0.0, 0.6)},
     scored="pixels",
     layout="images",

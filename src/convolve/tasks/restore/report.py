@@ -58,6 +58,8 @@ def format_metric(name: str, value: float) -> str:
         return "–"
     if name.startswith("psnr") and name.endswith("gain"):
         return f"{value:+.2f}\N{NO-BREAK SPACE}dB"
+    if name.endswith("gain"):
+        return f"{value:+.4f}"
     return f"{value:.2f}\N{NO-BREAK SPACE}dB" if name.startswith("psnr") else f"{value:.4f}"
 
 

@@ -46,6 +46,11 @@ class Restoration(Task):
 
     @classmethod
     @abstractmethod
+    def kind_outputs(cls, card: Card) -> int:
+        """As `Task.outputs`."""
+
+    @classmethod
+    @abstractmethod
     def from_options(
         cls, network: Network, ground_truth: Any, options: RestoreOptions, splits: Splits, preprocessing: Preprocessing
     ) -> Self:
@@ -88,9 +93,9 @@ class Restoration(Task):
 
     @classmethod
     def outputs(cls, ground_truth: OwnImages, card: Card) -> int:
-        """The network's own: channels of an image, or what colors are made from."""
+        """Channels of an image, or what colors are made from."""
         del ground_truth
-        return card.classes
+        return find_kind(card).kind_outputs(card)
 
     @classmethod
     def examples(
@@ -137,10 +142,11 @@ class Restoration(Task):
 
 def find_kind(card: Card) -> type[Restoration]:
     """The class of a network's kind, imported only now."""
+    from convolve.tasks.restore.colorization.task import Colorize
     from convolve.tasks.restore.inpainting.task import Inpaint
     from convolve.tasks.restore.task import Restore
 
-    kinds: dict[str, type[Restoration]] = {"detail": Restore, "holes": Inpaint}
+    kinds: dict[str, type[Restoration]] = {"detail": Restore, "holes": Inpaint, "colors": Colorize}
     return kinds[card.restores]
 
 

@@ -84,6 +84,11 @@ class Restore(Restoration):
         yield "clip_norm", 1.0, "as VDSR's training does, which is deep"
 
     @classmethod
+    def kind_outputs(cls, card: Card) -> int:
+        """The channels of an image."""
+        return card.classes
+
+    @classmethod
     def from_options(
         cls, network: Network, ground_truth: Any, options: RestoreOptions, splits: Splits, preprocessing: Preprocessing
     ) -> Restore:

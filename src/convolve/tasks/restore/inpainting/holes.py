@@ -25,8 +25,8 @@ _RECTANGLES = 0.3
 
 
 def draw_hole(shape: tuple[int, int], fraction: float, side: int, random: np.random.Generator) -> Flags:
-    """(H, W) true in a hole. It covers ``fraction`` of the image on average, drawn evenly from half of that to one and a
-    half, and a little more where its last part crosses that; at least one pixel stays known.
+    """(H, W) true in a hole. It covers ``fraction`` of the image on average, drawn evenly from half of that to one and
+    a half, and a little more where its last part crosses that; at least one pixel stays known.
     """
     hole = np.zeros(shape, np.uint8)
     wanted = random.uniform(0.5, 1.5) * fraction * hole.size

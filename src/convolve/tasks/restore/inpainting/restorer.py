@@ -11,9 +11,9 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from convolve.datasets.images import EncodedFile, ImageFiles, to_channels
 from convolve.datasets.inventory import take_inventory
-from convolve.untrusted.images import open_image
 from convolve.errors import DataError, ImageError
 from convolve.tasks.restore.inpainting.filling import fill_hole
+from convolve.untrusted.images import open_image
 from convolve.values import Flags, Images, Pixels
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class HoleRestorer:
         mask = to_channels(ImageFiles(Path(), (str(path),)).read(0), 1)[..., 0]
         if mask.shape != image.shape[:2]:
             sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (mask, image)]
-            raise ImageError(f"The mask {path} has {sizes[0]} pixels, but {name} has {sizes[1]}; give one of that size.")
+            raise ImageError(
+                f"The mask {path} has {sizes[0]} pixels, but {name} has {sizes[1]}; give one of that size."
+            )
         return np.asarray(mask >= _WHITE)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from convolve.errors import OptionError
@@ -70,7 +70,13 @@ class Inpaint(Restoration):
         yield "batch", 16, "usual for parts of images"
         yield "weight_decay", 0.0, "as in the paper"
         if not known.get("weights"):
-            yield "learning_rate", 1e-3, "usual with batch normalization by AdamW" if card.normalized else "usual"
+            yield "learning_rate", card.learning_rate or 1e-3, "usual for networks of this kind by AdamW"
+        yield "clip_norm", 1.0, "a single pixel that is known can weigh much"
+
+    @classmethod
+    def kind_outputs(cls, card: Card) -> int:
+        """The channels of an image."""
+        return card.classes
 
     @classmethod
     def from_options(
@@ -167,7 +173,9 @@ class Inpaint(Restoration):
     ) -> ExplanationTargets:
         """None. Raises `OptionError`."""
         del inputs, sizes, classes, preprocessing
-        raise OptionError("What fills a hole is not explained; look at the report of the run, which shows filled images.")
+        raise OptionError(
+            "What fills a hole is not explained; look at the report of the run, which shows filled images."
+        )
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) to the network's own output."""
