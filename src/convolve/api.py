@@ -247,6 +247,8 @@ def train(
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
     noise_sigma: float | None = None,
+    hole_fraction: float | None = None,
+    rebalance: bool | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Trained | Folds:
@@ -381,6 +383,10 @@ def train(
             without antialiasing, or the mean of each `area`.
         noise_sigma: (Restoration) Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for
             none.
+        hole_fraction: (Restoration) Inpainting: what fraction of a training image is a hole, on average; each has
+            half of that to one and a half.
+        rebalance: (Restoration) Colorization: whether rare colors weigh more, by how many pixels of the training
+            images have them.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 
@@ -447,6 +453,7 @@ def predict(
     tile: int | None = None,
     svd: bool | None = None,
     count: bool | None = None,
+    mask: str | Path | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
 ) -> Predictions:
@@ -488,6 +495,8 @@ def predict(
         svd: (Detection) Replace the dense layers over regions by products of rank 1024 and 256, as Fast R-CNN may:
             faster, less exact.
         count: (Detection) Also show a table of how many objects of each class there are in all images.
+        mask: (Restoration) Inpainting: an image as large as the one to fill, white in the hole, or a folder of such
+            images with the names of those to fill; without one, transparent pixels are the hole.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.
         progress: Report progress on the console or in the notebook.
 

@@ -30,7 +30,7 @@ from convolve.tasks.restore.colorization.bins import (
 from convolve.tasks.restore.colorization.evaluation import ColorEvaluator, color_pictures, evaluate
 from convolve.tasks.restore.colorization.lab import lab_to_rgb, rgb_to_lab
 from convolve.tasks.restore.evaluation import Evaluation
-from convolve.tasks.restore.options import INFO, ImageLoss, RestoreOptions, RestorePredictOptions
+from convolve.tasks.restore.options import INFO, UNUSED, ImageLoss, RestoreOptions, RestorePredictOptions
 from convolve.tasks.restore.restoration import Restoration, parse_normalization
 from convolve.tasks.task import EvaluationData
 from convolve.training.defaults import Choice, Facts
@@ -74,7 +74,7 @@ class Colorize(Restoration):
             raise DataError("The images to learn from have no color; colorization learns from color images.")
         if is_regression(card) and known.get("rebalance"):
             raise OptionError(f"{card.name} gives no probabilities; leave out --rebalance, or use colorization_zhang.")
-        if not is_regression(card) and known.get("loss") is not None:
+        if not is_regression(card) and known.get("loss", UNUSED["loss"]) != UNUSED["loss"]:
             raise OptionError(f"{card.name} gives probabilities, whose loss is the cross-entropy; leave out --loss.")
         yield "size", SIDE, "colors need few pixels, and are enlarged"
         if is_regression(card):
