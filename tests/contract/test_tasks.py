@@ -65,6 +65,8 @@ CASES = (
     Case("landmarks", "lenet5_keras", "points"),
     Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
     Case("restore", "espcn_x2", "images"),
+    Case("restore", "partial_conv_unet", "images"),
+    Case("restore", "colorization_zhang", "images"),
     Case("mean-color", "simple_cnn", "folders"),
 )
 

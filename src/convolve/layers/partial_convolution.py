@@ -9,6 +9,7 @@ A value that is not known is nan, in an image as in a map: so each map carries i
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import final
 
 import torch
@@ -41,9 +42,8 @@ class PartialConvolution(nn.Module):
         """Maps of one size to the convolution, nan where nothing in its window is known."""
         masks = [known(values) for values in maps]
         pairs = list(zip(self.parts, maps, masks, strict=True))
-        total = torch.stack([part(torch.where(mask, values, 0)) for part, values, mask in pairs]).sum(0)
-        # Sums of ones would lose whole numbers in 16 bits.
-        found = torch.stack([part.in_channels * _count(mask, part) for part, _, mask in pairs]).sum(0)
+        total = reduce(torch.add, [part(torch.where(mask, values, 0)) for part, values, mask in pairs])
+        found = reduce(torch.add, [part.in_channels * _count(mask, part) for part, _, mask in pairs])
         size = sum(part.in_channels * math.prod(part.kernel_size) for part in self.parts)
         bias = self.parts[0].bias[:, None, None]
         scaled = (total - bias) * (size / found.clamp(min=1)) + bias
@@ -51,7 +51,9 @@ class PartialConvolution(nn.Module):
 
 
 def _count(mask: Tensor, part: nn.Module) -> Tensor:
-    """(N, 1, H, W) to (N, 1, H', W'): how many positions are known in each window of a convolution, float32."""
+    """(N, 1, H, W) to (N, 1, H', W'): how many positions are known in each window of a convolution, in 32 bits, as 16
+    would lose whole numbers.
+    """
     ones = mask.to(torch.float32)
     return F.avg_pool2d(ones, part.kernel_size, part.stride, part.padding, divisor_override=1)  # type: ignore[arg-type]
 
@@ -84,4 +86,5 @@ class MaskChannel(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """The image and its mask."""
         mask = known(values)
-        return torch.cat([torch.where(mask, values, 0), mask.to(values.dtype)], 1)
+        joined = torch.cat([torch.where(mask, values, 0), mask.to(values.dtype)], 1)
+        return joined.contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ from skimage.metrics import structural_similarity
 import convolve
 from convolve import models
 from convolve.datasets.images import ImageFiles
-from convolve.errors import DataError, ImageError, OptionError
+from convolve.errors import DataError, ExportError, ImageError, OptionError
 from convolve.layers.design import Design
 from convolve.metrics.image_quality import psnr
 from convolve.runtime import choose
@@ -111,9 +111,7 @@ def test_what_cannot_be_filled_is_said(run: Path, tmp_path: Path, mask: str | No
     Image.new("L", (40, 30), 255).save(tmp_path / "others" / "b.png")
     options = {"mask": tmp_path / mask} if mask else {}
     with pytest.raises((DataError, ImageError), match=message):
-        convolve.predict(
-            run, (str(tmp_path / "a.png"),), out=tmp_path / "out", threads=1, progress=False, **options
-        )
+        convolve.predict(run, (str(tmp_path / "a.png"),), out=tmp_path / "out", threads=1, progress=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +129,9 @@ def test_options_of_other_networks_are_refused(run: Path, options: dict[str, Any
         convolve.train(str(run.parent / "data"), **chosen)
 
 
-def test_a_network_without_holes_takes_no_mask_and_none_is_explained(run: Path, tmp_path: Path) -> None:
+def test_no_run_is_explained_or_exported(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="A network that fills holes cannot be exported; use its run"):
+        convolve.export(run, out=tmp_path / "export", threads=1, progress=False)
     with pytest.raises(OptionError, match="What fills a hole is not explained"):
         convolve.explain(run, run.parent / "data" / "0.png", out=tmp_path, threads=1, progress=False)
 

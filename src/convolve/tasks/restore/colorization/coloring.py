@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convolve.tasks.restore.colorization.task import Colorize
 
 MULTIPLE = 8
-"""Of the sides of what the network sees, as its strides need it."""
+"""Of the sides of what the network sees, so that its maps cover it exactly."""
 
 
 def to_lab(image: Pixels) -> Floats:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convolve.errors import DataError, OptionError
+from convolve.errors import DataError, ExportError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.restore.colorization.bins import (
@@ -32,7 +32,7 @@ from convolve.tasks.restore.colorization.lab import lab_to_rgb, rgb_to_lab
 from convolve.tasks.restore.evaluation import Evaluation
 from convolve.tasks.restore.options import INFO, UNUSED, ImageLoss, RestoreOptions, RestorePredictOptions
 from convolve.tasks.restore.restoration import Restoration, parse_normalization
-from convolve.tasks.task import EvaluationData
+from convolve.tasks.task import EvaluationData, TaskExport
 from convolve.training.defaults import Choice, Facts
 from convolve.values import Dataset, Images, Indices, Pixels, Preprocessing, Splits
 
@@ -156,6 +156,11 @@ class Colorize(Restoration):
 
         side = min(preprocessing.height, preprocessing.width)
         return ImagePredictor(ColorRestorer(self, side, runtime, options.mask), options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
+        """None. Raises `ExportError`."""
+        del preprocessing, runtime
+        raise ExportError("A network that gives color cannot be exported; use its run, with `convolve predict`.")
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convolve.errors import OptionError
+from convolve.errors import ExportError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.restore.degradation import to_pixels
@@ -24,7 +24,7 @@ from convolve.tasks.restore.inpainting.evaluation import HoleEvaluator, evaluate
 from convolve.tasks.restore.inpainting.holes import draw_hole, hole_of
 from convolve.tasks.restore.options import ImageLoss, RestoreOptions, RestorePredictOptions
 from convolve.tasks.restore.restoration import Restoration, parse_normalization
-from convolve.tasks.task import EvaluationData
+from convolve.tasks.task import EvaluationData, TaskExport
 from convolve.training.defaults import Choice, Facts
 from convolve.values import Dataset, Flags, Indices, Pixels, Preprocessing, Splits
 
@@ -158,6 +158,11 @@ class Inpaint(Restoration):
 
         del preprocessing
         return ImagePredictor(HoleRestorer(self, runtime, options.mask), options)
+
+    def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
+        """None. Raises `ExportError`."""
+        del preprocessing, runtime
+        raise ExportError("A network that fills holes cannot be exported; use its run, with `convolve predict`.")
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime
