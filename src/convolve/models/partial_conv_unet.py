@@ -37,7 +37,7 @@ ENCODER = ((7, 64), (5, 128), (5, 256), (3, 512), (3, 512), (3, 512), (3, 512), 
 """Kernel and width of the convolutions of stride 2."""
 DECODER = (512, 512, 512, 512, 256, 128, 64)
 """Width of the decoder's convolutions of 3x3 before the last."""
-SLOPE = 0.2
+LEAK = 0.2
 LEARNING_RATE = 4e-3  # of AdamW
 _DEVIATION = 0.01  # of the last convolution's weights at first
 
@@ -56,7 +56,7 @@ class Filling(nn.Module):
         before, depth = widths[-1], len(widths) - 1
         for number, (skip, width) in enumerate(zip(widths[-2:0:-1], DECODER[-depth + 1 :], strict=True), depth + 1):
             self.convolutions[f"conv{number}"] = PartialConvolution((before, skip), width, 3)
-            self.norms[f"norm{number}"] = OfKnown(nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE, inplace=True))
+            self.norms[f"norm{number}"] = OfKnown(nn.BatchNorm2d(width), nn.LeakyReLU(LEAK, inplace=True))
             before = width
         self.last = PartialConvolution((before, widths[0]), classes, 3)
 

@@ -24,7 +24,7 @@ from convolve.tasks.restore.inpainting.evaluation import baselines, measure, sea
 from convolve.tasks.restore.inpainting.filling import fill_hole
 from convolve.tasks.restore.inpainting.holes import draw_hole, hole_of
 from convolve.tasks.restore.inpainting.restorer import read_transparency
-from convolve.tasks.restore.inpainting.task import HOLE_WEIGHT, VARIATION_WEIGHT, Inpaint
+from convolve.tasks.restore.inpainting.task import HOLE_WEIGHT, TV_WEIGHT, Inpaint
 from convolve.values import Flags, Pixels
 
 RUNTIME = choose("cpu", "fp32", 1)
@@ -179,9 +179,9 @@ def test_losses_weigh_the_hole_as_in_the_paper() -> None:
     errors = (outputs - images).abs()
     assert float(losses["hole"].detach()) == pytest.approx(float((errors * holes).mean().detach()), rel=1e-5)
     assert float(losses["valid"].detach()) == pytest.approx(float((errors * ~holes).mean().detach()), rel=1e-5)
-    total = losses["valid"] + HOLE_WEIGHT * losses["hole"] + VARIATION_WEIGHT * losses["variation"]
+    total = losses["valid"] + HOLE_WEIGHT * losses["hole"] + TV_WEIGHT * losses["tv"]
     assert float(losses["loss"].detach()) == pytest.approx(float(total.detach()))
-    assert (HOLE_WEIGHT, VARIATION_WEIGHT) == (6, 0.1)
+    assert (HOLE_WEIGHT, TV_WEIGHT) == (6, 0.1)
 
 
 def test_metrics_of_a_hole_are_those_of_its_pixels() -> None:

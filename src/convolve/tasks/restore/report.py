@@ -33,7 +33,7 @@ _COMPARED, _SIDE, _QUALITY = 6, 360, 92
 
 
 @dataclass(frozen=True)
-class Pictures:
+class BeforeAfter:
     """An image without the network, restored by it, and as it should be, each (H, W, 1 or 3)."""
 
     before: Pixels
@@ -78,12 +78,12 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
 
 
 def report_sections(
-    evaluation: Evaluation, dataset: Dataset, pictures: Callable[[Pixels], Pictures]
+    evaluation: Evaluation, dataset: Dataset, before_after: Callable[[Pixels], BeforeAfter]
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
-    """Headlines and sections of one evaluation, with the pictures that an image gives."""
+    """Headlines and sections of one evaluation, with what an image gives before and after."""
     order = sorted(evaluation.each, key=lambda one: one.gain(evaluation.headline))
     chosen = [order[index] for index in np.unique(np.linspace(0, len(order) - 1, _COMPARED).astype(int)).tolist()]
-    context = {"comparisons": compare(evaluation.headline, dataset, chosen, pictures)}
+    context = {"comparisons": compare(evaluation.headline, dataset, chosen, before_after)}
     template, notebook = (_HOME, "comparisons.html.j2"), (_HOME, "comparisons_notebook.html.j2")
     sections = (_quality_section(evaluation), Section("comparisons", "Before and after", template, context, notebook))
     return headlines(evaluation), sections
@@ -106,13 +106,13 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
 
 
 def compare(
-    metric: str, dataset: Dataset, chosen: Sequence[EvaluatedImage], pictures: Callable[[Pixels], Pictures]
+    metric: str, dataset: Dataset, chosen: Sequence[EvaluatedImage], before_after: Callable[[Pixels], BeforeAfter]
 ) -> tuple[Comparison, ...]:
     """The middle of some images, with their metric; one that cannot be read any more is left out."""
     found: list[Comparison] = []
     for one in chosen:
         with suppress(ImageError):
-            made = pictures(dataset.images.read(one.index))
+            made = before_after(dataset.images.read(one.index))
             encoded = (_encode(each) for each in (made.before, made.after, made.target))
             method = list(one.metrics)[1]
             values = (f"{name} {format_metric(metric, one.metrics[name][metric])}" for name in (method, "network"))
@@ -120,12 +120,12 @@ def compare(
     return tuple(found)
 
 
-def detail_pictures(image: Pixels, task: Restore, runtime: Runtime) -> Pictures:
+def compare_detail(image: Pixels, task: Restore, runtime: Runtime) -> BeforeAfter:
     """An image made worse and restored."""
     target = sharp_image(image, task)
     degraded = task.degradation.degrade(target)
     before = next(iter(baselines(degraded, task.degradation).values()))
-    return Pictures(before, restore_image(degraded, task, runtime), target)
+    return BeforeAfter(before, restore_image(degraded, task, runtime), target)
 
 
 def _measured(evaluation: Evaluation) -> list[str]:

@@ -156,10 +156,10 @@ class Restore(Restoration):
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime
     ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
         """The metrics next to those of interpolation, and some images before and after."""
-        from convolve.tasks.restore.report import detail_pictures, report_sections
+        from convolve.tasks.restore.report import compare_detail, report_sections
 
         del preprocessing
-        return report_sections(evaluation, dataset, partial(detail_pictures, task=self, runtime=runtime))
+        return report_sections(evaluation, dataset, partial(compare_detail, task=self, runtime=runtime))
 
     def explanation_targets(
         self, inputs: Tensor, sizes: Indices, classes: Sequence[int], preprocessing: Preprocessing

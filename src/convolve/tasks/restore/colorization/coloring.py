@@ -17,7 +17,7 @@ from convolve.values import Floats, Pixels
 if TYPE_CHECKING:
     from convolve.tasks.restore.colorization.task import Colorize
 
-MULTIPLE = 8
+_STRIDE = 8
 """Of the sides of what the network sees, so that its maps cover it exactly."""
 
 
@@ -38,7 +38,7 @@ def colorize(image: Pixels, task: Colorize, side: int, runtime: Runtime) -> Pixe
     lab = to_lab(image)
     height, width = lab.shape[:2]
     scale = side / max(min(height, width), side)
-    small = [max(MULTIPLE, round(each * scale / MULTIPLE) * MULTIPLE) for each in (height, width)]
+    small = [max(_STRIDE, round(each * scale / _STRIDE) * _STRIDE) for each in (height, width)]
     lightness = cv2.resize(lab[..., 0], (small[1], small[0]), interpolation=cv2.INTER_AREA)
     inputs = (lightness[..., None] / 100 - np.array(task.mean, np.float32)) / np.array(task.std, np.float32)
     with evaluation_mode(task.network), torch.inference_mode(), runtime.arithmetic():

@@ -18,7 +18,7 @@ from convolve.tasks.restore.colorization.bins import color_bins, nearest_bins, s
 from convolve.tasks.restore.colorization.coloring import colorize, to_lab, without_color
 from convolve.tasks.restore.degradation import to_pixels
 from convolve.tasks.restore.evaluation import Evaluation, evaluate_images
-from convolve.tasks.restore.report import Pictures
+from convolve.tasks.restore.report import BeforeAfter
 from convolve.values import Batch, Pixels
 
 if TYPE_CHECKING:
@@ -87,6 +87,6 @@ def measure_colorfulness(image: Pixels) -> float:
     return float(deviation + 0.3 * mean)
 
 
-def color_pictures(image: Pixels, task: Colorize, side: int, runtime: Runtime) -> Pictures:
+def compare_colors(image: Pixels, task: Colorize, side: int, runtime: Runtime) -> BeforeAfter:
     """An image in gray, and colored."""
-    return Pictures(without_color(image), colorize(image, task, side, runtime), to_channels(image, 3))
+    return BeforeAfter(without_color(image), colorize(image, task, side, runtime), to_channels(image, 3))

@@ -27,7 +27,7 @@ from convolve.tasks.restore.colorization.bins import (
     rebalancing_weights,
     smooth,
 )
-from convolve.tasks.restore.colorization.evaluation import ColorEvaluator, color_pictures, evaluate
+from convolve.tasks.restore.colorization.evaluation import ColorEvaluator, compare_colors, evaluate
 from convolve.tasks.restore.colorization.lab import lab_to_rgb, rgb_to_lab
 from convolve.tasks.restore.evaluation import Evaluation
 from convolve.tasks.restore.options import INFO, UNUSED, ImageLoss, RestoreOptions, RestorePredictOptions
@@ -169,7 +169,7 @@ class Colorize(Restoration):
         from convolve.tasks.restore.report import report_sections
 
         side = min(preprocessing.height, preprocessing.width)
-        return report_sections(evaluation, dataset, partial(color_pictures, task=self, side=side, runtime=runtime))
+        return report_sections(evaluation, dataset, partial(compare_colors, task=self, side=side, runtime=runtime))
 
     def explanation_targets(
         self, inputs: Tensor, sizes: Indices, classes: Sequence[int], preprocessing: Preprocessing

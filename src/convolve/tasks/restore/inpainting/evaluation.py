@@ -14,7 +14,7 @@ from convolve.metrics.image_quality import LEAST_SIDE, psnr, ssim, ssim_map
 from convolve.tasks.restore.degradation import to_pixels
 from convolve.tasks.restore.evaluation import Evaluation, evaluate_images
 from convolve.tasks.restore.inpainting.filling import fill_hole
-from convolve.tasks.restore.report import Pictures
+from convolve.tasks.restore.report import BeforeAfter
 from convolve.values import Batch, Flags, Pixels
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def seam(target: Pixels, image: Pixels, hole: Flags) -> float:
     return changes[1] / max(changes[0], 1.0)
 
 
-def hole_pictures(image: Pixels, task: Inpaint, runtime: Runtime) -> Pictures:
+def compare_holes(image: Pixels, task: Inpaint, runtime: Runtime) -> BeforeAfter:
     """An image with its hole, and filled."""
     target = to_channels(image, len(task.mean))
     hole = task.hole_of(target)
     before = np.where(hole[..., None], np.uint8(_EMPTY), target)
-    return Pictures(before, fill_hole(target, hole, task, runtime), target)
+    return BeforeAfter(before, fill_hole(target, hole, task, runtime), target)

@@ -20,7 +20,7 @@ from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.tasks.restore.degradation import to_pixels
 from convolve.tasks.restore.evaluation import Evaluation
-from convolve.tasks.restore.inpainting.evaluation import HoleEvaluator, evaluate, hole_pictures
+from convolve.tasks.restore.inpainting.evaluation import HoleEvaluator, compare_holes, evaluate
 from convolve.tasks.restore.inpainting.holes import draw_hole, hole_of
 from convolve.tasks.restore.options import ImageLoss, RestoreOptions, RestorePredictOptions
 from convolve.tasks.restore.restoration import Restoration, parse_normalization
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SIDE = 128
 """Pixels of the parts of images to learn from."""
-HOLE_WEIGHT, VARIATION_WEIGHT = 6.0, 0.1
+HOLE_WEIGHT, TV_WEIGHT = 6.0, 0.1
 """Of the hole's error, where that of known pixels has 1, and of the total variation (Liu et al. 2018, equation 7)."""
 
 
@@ -105,7 +105,7 @@ class Inpaint(Restoration):
         return replace(self, network=network)
 
     def loss(self, images: Tensor, targets: Tensor, random: torch.Generator | None) -> dict[str, Tensor]:
-        """(N, C, H, W) whole images to `loss`, `hole`, `valid` and `variation`, means over all pixels; in training each
+        """(N, C, H, W) whole images to `loss`, `hole`, `valid` and `tv`, means over all pixels; in training each
         image has a hole of its own.
         """
         del targets
@@ -171,7 +171,7 @@ class Inpaint(Restoration):
         from convolve.tasks.restore.report import report_sections
 
         del preprocessing
-        return report_sections(evaluation, dataset, partial(hole_pictures, task=self, runtime=runtime))
+        return report_sections(evaluation, dataset, partial(compare_holes, task=self, runtime=runtime))
 
     def explanation_targets(
         self, inputs: Tensor, sizes: Indices, classes: Sequence[int], preprocessing: Preprocessing
@@ -197,12 +197,12 @@ class Inpaint(Restoration):
         difference = outputs - images
         errors = difference.abs() if self.loss_kind == "l1" else difference.square()
         hole, valid = (errors * holes).mean(), (errors * ~holes).mean()
-        variation = _variation(torch.where(holes, outputs, images), holes)
-        total = valid + HOLE_WEIGHT * hole + VARIATION_WEIGHT * variation
-        return {"loss": total, "hole": hole, "valid": valid, "variation": variation}
+        tv = _measure_tv(torch.where(holes, outputs, images), holes)
+        total = valid + HOLE_WEIGHT * hole + TV_WEIGHT * tv
+        return {"loss": total, "hole": hole, "valid": valid, "tv": tv}
 
 
-def _variation(images: Tensor, holes: Tensor) -> Tensor:
+def _measure_tv(images: Tensor, holes: Tensor) -> Tensor:
     """The total variation within the holes, made one pixel larger (section 3.3), as a mean over all pixels."""
     near = F.max_pool2d(holes.float(), 3, 1, 1)
     down = (images[:, :, 1:] - images[:, :, :-1]).abs() * near[:, :, 1:] * near[:, :, :-1]
