@@ -191,7 +191,7 @@ def test_a_run_stores_the_weights_of_colors_and_predicts_any_size(run: Path, tmp
     manifest = json.loads((run / "manifest.json").read_text())
     assert len(manifest["state"]["weights"]) == 261
     assert manifest["results"]["test"]["baselines"].keys() == {"gray"}
-    assert "AuC (balanced)" in (run / "report.html").read_text()
+    assert "AUC (balanced)" in (run / "report.html").read_text()
     Image.fromarray(_image(51, 90)).convert("L").save(tmp_path / "a.png")
     convolve.predict(run, (str(tmp_path / "a.png"),), out=tmp_path / "out", threads=1, progress=False)
     with Image.open(tmp_path / "out" / "a_restored.png") as colored:
@@ -206,7 +206,7 @@ def test_a_run_of_regression(run: Path, tmp_path: Path) -> None:
     options = {**OPTIONS, "network": "unet_color", "epochs": 1}
     convolve.train(str(run.parent / "data"), **options, out=tmp_path / "run")
     compared = convolve.compare([run, tmp_path / "run"], threads=1, progress=False)
-    assert [(row.metric, row.unit) for row in compared.runs] == [("AuC (balanced)", "%")] * 2
+    assert [(row.metric, row.unit) for row in compared.runs] == [("AUC (balanced)", "%")] * 2
 
 
 def test_images_without_color_teach_none(tmp_path: Path) -> None:

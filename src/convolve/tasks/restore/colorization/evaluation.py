@@ -1,6 +1,6 @@
 """How near colors are to the right ones.
 
-AuC is the area under the curve of how many pixels have an error of ab below a threshold from 0 to 150, as a fraction
+AUC is the area under the curve of how many pixels have an error of ab below a threshold from 0 to 150, as a fraction
 (Zhang, Isola, Efros 2016, "Colorful image colorization", section 3.1). Balanced, each color counts as much, however
 rare.
 """
@@ -32,7 +32,7 @@ _LARGEST = 150.0
 
 @final
 class ColorEvaluator:
-    """Gathers the balanced AuC of images as they are trained on."""
+    """Gathers the balanced AUC of images as they are trained on."""
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         self._mean, self._std = mean, std
@@ -63,13 +63,13 @@ def evaluate(task: Colorize, data: EvaluationData) -> Evaluation:
 
 
 def measure(target: Pixels, image: Pixels) -> dict[str, float]:
-    """Both AuC, PSNR, and how colorful an image is, where the target has 1."""
+    """Both AUC, PSNR, and how colorful an image is, where the target has 1."""
     colorfulness = measure_colorfulness(image) / max(measure_colorfulness(target), 1.0)
     return {**areas(target, image), "psnr_rgb": psnr(target, image), "colorfulness": colorfulness}
 
 
 def areas(target: Pixels, image: Pixels) -> dict[str, float]:
-    """AuC of an image (H, W, 3), balanced and not."""
+    """AUC of an image (H, W, 3), balanced and not."""
     right, found = (to_lab(each)[..., 1:].reshape(-1, 2) for each in (target, image))
     accuracy = 1 - np.minimum(np.hypot(*(right - found).T), _LARGEST) / _LARGEST
     bins = nearest_bins(right)

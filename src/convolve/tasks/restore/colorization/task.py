@@ -141,7 +141,7 @@ class Colorize(Restoration):
         return values * RANGE if is_regression(self.network.card) else annealed_mean(values)
 
     def evaluator(self) -> ColorEvaluator:
-        """The balanced AuC."""
+        """The balanced AUC."""
         return ColorEvaluator(self.mean, self.std)
 
     def evaluate(self, data: EvaluationData) -> Evaluation:

@@ -70,7 +70,7 @@ class Inpaint(Restoration):
         yield "batch", 16, "usual for parts of images"
         yield "weight_decay", 0.0, "as in the paper"
         if not known.get("weights"):
-            yield "learning_rate", card.learning_rate or 1e-3, "usual for networks of this kind by AdamW"
+            yield "learning_rate", card.learning_rate or 1e-3, "usual for networks of this kind"
         yield "clip_norm", 1.0, "a single pixel that is known can weigh much"
 
     @classmethod
