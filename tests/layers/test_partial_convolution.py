@@ -26,8 +26,8 @@ def _by_equation(layer: PartialConvolution, maps: list[Tensor], kernel: int, str
     """Liu et al. 2018, equations 1 and 2, window after window, on concatenated maps and masks."""
     values = torch.cat(maps, 1)
     mask = (~values.isnan()).double()
-    weight = torch.cat([part.weight for part in layer.parts], 1).double()
-    bias = layer.parts[0].bias.double()
+    weight = torch.cat([part.weight for part in layer.convolutions()], 1).double()
+    bias = layer.get_parameter("parts.0.bias").double()
     pad = kernel // 2
     values, mask = (nn.functional.pad(each, (pad,) * 4) for each in (values.nan_to_num(0).double(), mask))
     rows, columns = (math.ceil(side / stride) for side in maps[0].shape[2:])
@@ -77,7 +77,7 @@ def test_the_hole_shrinks_and_is_never_read() -> None:
     found = layer(values)
     assert found.isnan().sum() == 9  # of 25
     found.nan_to_num().sum().backward()
-    assert all(bool(parameter.grad.isfinite().all()) for parameter in layer.parameters())
+    assert all(parameter.grad is not None and bool(parameter.grad.isfinite().all()) for parameter in layer.parameters())
 
 
 def test_layers_of_known_values_see_zeros_and_leave_holes() -> None:

@@ -8,9 +8,8 @@ A value that is not known is nan, in an image as in a map: so each map carries i
 
 from __future__ import annotations
 
-import math
 from functools import reduce
-from typing import final
+from typing import cast, final
 
 import torch
 import torch.nn.functional as F
@@ -38,19 +37,24 @@ class PartialConvolution(nn.Module):
             for number, each in enumerate(channels)
         )
 
+    def convolutions(self) -> list[nn.Conv2d]:
+        """The convolution of each map; the first one's bias is that of all."""
+        return [cast(nn.Conv2d, part) for part in self.parts]
+
     def forward(self, *maps: Tensor) -> Tensor:
         """Maps of one size to the convolution, nan where nothing in its window is known."""
         masks = [known(values) for values in maps]
-        pairs = list(zip(self.parts, maps, masks, strict=True))
+        parts = self.convolutions()
+        pairs = list(zip(parts, maps, masks, strict=True))
         total = reduce(torch.add, [part(torch.where(mask, values, 0)) for part, values, mask in pairs])
         found = reduce(torch.add, [part.in_channels * _count(mask, part) for part, _, mask in pairs])
-        size = sum(part.in_channels * math.prod(part.kernel_size) for part in self.parts)
-        bias = self.parts[0].bias[:, None, None]
+        size = sum(part.weight[0].numel() for part in parts)
+        bias = cast(Tensor, parts[0].bias)[:, None, None]
         scaled = (total - bias) * (size / found.clamp(min=1)) + bias
         return torch.where(found > 0, scaled, torch.nan)
 
 
-def _count(mask: Tensor, part: nn.Module) -> Tensor:
+def _count(mask: Tensor, part: nn.Conv2d) -> Tensor:
     """(N, 1, H, W) to (N, 1, H', W'): how many positions are known in each window of a convolution, in 32 bits, as 16
     would lose whole numbers.
     """

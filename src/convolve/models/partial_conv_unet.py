@@ -87,7 +87,7 @@ def _build(card: Card, classes: int, channels: int, size: tuple[int, int]) -> Ne
         widths.append(width)
     head = Filling(widths, classes)
     network = Network(card, stages, head, head_inputs=tuple(stages)).apply(he_normal)
-    for part in head.last.parts:
+    for part in head.last.convolutions():
         nn.init.normal_(part.weight, std=_DEVIATION)
     return network
 

@@ -159,9 +159,9 @@ def test_a_large_image_is_filled_in_tiles() -> None:
     """A network that gives one color everywhere fills everything with it, whatever the tiles."""
     task, image = _task(), _image(130, 150)
     with torch.no_grad():
-        for part in task.network.head.last.parts:
-            part.weight.zero_()
-        task.network.head.last.parts[0].bias.fill_(1.0)
+        for number in range(2):
+            task.network.get_parameter(f"head.last.parts.{number}.weight").zero_()
+        task.network.get_parameter("head.last.parts.0.bias").fill_(1.0)
     hole = hole_of(image, 0.3, 32)
     filled = fill_hole(image, hole, task, RUNTIME, tile=64)
     assert np.all(filled[hole] == to_pixels(np.array((1 * 0.25 + 0.5) * 255)))

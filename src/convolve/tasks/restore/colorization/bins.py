@@ -93,8 +93,8 @@ def count_colors(images: Images, indices: Indices) -> Floats:
         except ImageError:
             continue
         scale = _SIDE / max(min(pixels.shape[:2]), _SIDE)
-        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        colors = rgb_to_lab(torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1)[None])[0, 1:].permute(1, 2, 0)
+        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        colors = rgb_to_lab(torch.from_numpy(small / np.float32(255)).permute(2, 0, 1)[None])[0, 1:].permute(1, 2, 0)
         found = colors.numpy()
         counts += np.bincount(nearest_bins(found).ravel(), minlength=len(counts)).astype(np.float32)
         chroma.append(float(np.hypot(found[..., 0], found[..., 1]).mean()))
