@@ -77,6 +77,8 @@ def _shapes(network: Network, images: Tensor, classes: int) -> list[tuple[int, .
     if network.card.output == "points":
         height, width = images.shape[2:]
         return [(len(images), classes, height // 4, width // 4)]
+    if network.card.restores == "colors" and not network.head_inputs:
+        return [(len(images), classes, *(2 * math.ceil(side / 8) for side in images.shape[2:]))]
     if network.card.output in ("restored", "stylized"):
         return [(len(images), classes, *(network.card.upscale * side for side in images.shape[2:]))]
     if network.card.output == "text":

@@ -70,6 +70,8 @@ CASES = (
     Case("landmarks", "lenet5_keras", "points"),
     Case("landmarks", "simple_baseline_resnet20_cifar", "points"),
     Case("restore", "espcn_x2", "images"),
+    Case("restore", "partial_conv_unet", "images"),
+    Case("restore", "colorization_zhang", "images"),
     Case("caption", "show_attend_and_tell_resnet20_cifar", "captions"),
     Case("depth", "fcn1s_resnet20_cifar", "depth"),
     Case("style", "johnson", "images", 44),

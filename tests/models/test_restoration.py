@@ -35,6 +35,28 @@ def test_parameters_are_the_cards(name: str) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == network.card.parameters
 
 
+@pytest.mark.parametrize("name", ["partial_conv_unet", "colorization_zhang", "unet_inpaint", "unet_color"])
+def test_parameters_of_large_networks_are_the_cards(name: str) -> None:
+    with torch.device("meta"):
+        network = create(name)
+    assert sum(parameter.numel() for parameter in network.parameters()) == network.card.parameters
+
+
+def test_the_partial_convolutions_are_the_papers() -> None:
+    """Liu et al. 2018, table 1: kernel x kernel x channels in x channels out, and biases; two numbers of each norm."""
+    encoder = [(7, 3, 64), (5, 64, 128), (5, 128, 256), (3, 256, 512), *[(3, 512, 512)] * 4]
+    decoder = [*[(3, 1024, 512)] * 4, (3, 768, 256), (3, 384, 128), (3, 192, 64), (3, 67, 3)]
+    weights = sum(kernel**2 * before * width + width for kernel, before, width in encoder + decoder)
+    norms = 2 * sum(width for _, _, width in encoder[1:] + decoder[:-1])
+    assert create("partial_conv_unet", size=(512, 512)).card.parameters == weights + norms
+
+
+def test_a_partial_convolution_network_is_as_deep_as_images_let_it_be() -> None:
+    with torch.device("meta"):
+        depths = [len(create("partial_conv_unet", size=(side, side)).stages) - 1 for side in (32, 64, 512, 1024)]
+    assert depths == [5, 6, 8, 8]
+
+
 @pytest.mark.parametrize(("name", "size"), [("srcnn", 13), ("vdsr", 41), ("dncnn", 35)])
 def test_receptive_fields_as_published(name: str, size: int) -> None:
     """Kim et al. 2016: 2 D + 1 for D layers; Zhang et al. 2017: 35 for 17."""

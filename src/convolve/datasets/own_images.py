@@ -9,15 +9,18 @@ from typing import final
 import numpy as np
 
 from convolve.targets import ArrayTargets
-from convolve.values import Flags, GroundTruthFindings, Indices, Pixels, Placement, Targets
+from convolve.values import Flags, GroundTruthFindings, Images, Indices, Pixels, Placement, Targets
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class OwnImages:
-    """Nothing is said of ``count`` images beyond what they show: their targets are empty, and have no classes."""
+    """Nothing is said of ``count`` images beyond what they show: their targets are empty, and have no classes. They are
+    the ``images``, where these are not parts of images.
+    """
 
     count: int
+    images: Images | None = None
     classes = ()
     findings = GroundTruthFindings()
 
@@ -40,7 +43,7 @@ class OwnImages:
 
     def take(self, indices: Indices) -> OwnImages:
         """Those of some images."""
-        return OwnImages(len(indices))
+        return OwnImages(len(indices), self.images and self.images.take(indices))
 
     def with_classes(self, names: Sequence[str]) -> OwnImages:
         """Itself."""

@@ -58,6 +58,13 @@ def ssim(target: Pixels | Image, image: Pixels | Image) -> float:
     """
     if min(target.shape[:2]) < LEAST_SIDE:
         return math.nan
+    return float(ssim_map(target, image)[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS].mean())
+
+
+def ssim_map(target: Pixels | Image, image: Pixels | Image) -> Image:
+    """The structural similarity around each pixel and of each channel (H, W, C), as `ssim` has it; the images are
+    reflected at their edges.
+    """
     x, y = target.astype(np.float64), image.astype(np.float64)
     mean_x, mean_y = _window(x), _window(y)
     variance_x, variance_y = _window(x * x) - mean_x**2, _window(y * y) - mean_y**2
@@ -65,7 +72,7 @@ def ssim(target: Pixels | Image, image: Pixels | Image) -> float:
     similarity = ((2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)) / (
         (mean_x**2 + mean_y**2 + _C1) * (variance_x + variance_y + _C2)
     )
-    return float(similarity[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS].mean())
+    return np.asarray(similarity)
 
 
 def shave(image: npt.NDArray[Any], border: int) -> npt.NDArray[Any]:

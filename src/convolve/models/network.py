@@ -24,6 +24,7 @@ Output = Literal[
     "image", "pixels", "boxes", "box", "points", "coordinates", "faces", "restored", "stylized", "text", "embedding",
 ]
 # fmt: on
+Restores = Literal["detail", "holes", "colors"]
 _COPY = "network"
 """What a run calls its copy of a file, before the suffix."""
 
@@ -41,14 +42,15 @@ class Card:
     says what is scored: the whole `image`, each of its `pixels`, `boxes` or `points` in it; with `box` the image, which
     gets one box too; `coordinates` are two numbers for each point; with `faces` all windows of it, of which the head's
     other networks choose; `embedding` is a vector of length 1; `restored` is an image itself, ``upscale`` times as high
-    and wide as the one that enters, or with ``residual`` what is to be added to that; `stylized` is the image in
-    another style; `text` is words, one after another. ``classifier`` names the network whose layers this one takes
-    over, if any. With ``proposals`` it scores regions of images that are proposed outside of it; with ``two_stages`` it
-    proposes them itself. ``nms_iou`` is the overlap above which a detector suppresses boxes, and whose constant that
-    is; ``learning_rate`` is AdamW's from random weights where that is not the usual one; with ``fixed_stages`` only the
-    head learns, once the stages have weights. ``year`` is None where nobody states it; ``normalized`` then says whether
-    the network has batch normalization. With ``dense`` it has no convolution, and no map in it shows where something
-    is. ``note`` says what a reader of its tables should know.
+    and wide as the one that enters, or with ``residual`` what is to be added to that; ``restores`` says what the one
+    that enters lacks: `detail`, the pixels of `holes`, which are nan, or `colors`, so that only its lightness enters;
+    `stylized` is the image in another style; `text` is words, one after another. ``classifier`` names the network whose
+    layers this one takes over, if any. With ``proposals`` it scores regions of images that are proposed outside of it;
+    with ``two_stages`` it proposes them itself. ``nms_iou`` is the overlap above which a detector suppresses boxes, and
+    whose constant that is; ``learning_rate`` is AdamW's from random weights where that is not the usual one; with
+    ``fixed_stages`` only the head learns, once the stages have weights. ``year`` is None where nobody states it;
+    ``normalized`` then says whether the network has batch normalization. With ``dense`` it has no convolution, and no
+    map in it shows where something is. ``note`` says what a reader of its tables should know.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Card:
     dense: bool = False
     upscale: int = 1
     residual: bool = False
+    restores: Restores = "detail"
     note: str = ""
 
     @property

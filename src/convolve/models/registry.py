@@ -16,6 +16,7 @@ from convolve.models import (
     alexnet,
     alexnet_gap,
     bn_inception,
+    colorization_zhang,
     darknet_file,
     deconvnet,
     deeppose,
@@ -40,6 +41,7 @@ from convolve.models import (
     mtcnn,
     nin,
     own_network,
+    partial_conv_unet,
     preact_resnet,
     prelu_net,
     rcnn,
@@ -79,8 +81,8 @@ _PAPERS = (
     dense, lenet, alexnet, zfnet, nin, keras_lectures, vgg, googlenet, bn_inception, prelu_net, resnet, resnet_options,
     resnet_cifar, preact_resnet, inception_v4, densenet, resnext, senet, senet_cifar, fcn, unet, deconvnet, segnet,
     squeezenet, alexnet_gap, rcnn, spp_net, fast_rcnn, yolo_v1, yolo_v2, yolo_v3, mtcnn, yolo_compact, faster_rcnn,
-    stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn, show_and_tell, show_attend_and_tell,
-    fastdepth, johnson,
+    stacked_hourglass, simple_baseline, srcnn, vdsr, espcn, fsrcnn, edsr, dncnn, partial_conv_unet, colorization_zhang,
+    show_and_tell, show_attend_and_tell, fastdepth, johnson,
 )
 # fmt: on
 _NEAREST, _LIKENESS = 3, 0.65

@@ -4,12 +4,17 @@ Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional networks for biomedical i
 
 unet at 1x388x388: stage1 64x568x568, stage2 128x280x280, stage3 256x136x136, stage4 512x64x64, stage5 1024x28x28
 unet_same at 1x50x70: stage1 64x50x70, stage2 128x25x35, stage3 256x13x18, stage4 512x7x9, stage5 1024x4x5
+unet_inpaint at 3x50x70: stage1 64x50x70, stage2 128x25x35, stage3 256x13x18, stage4 512x7x9, stage5 1024x4x5
+unet_color at 3x50x70: stage1 64x50x70, stage2 128x25x35, stage3 256x13x18, stage4 512x7x9, stage5 1024x4x5
 
 Convolutions are unpadded, so that a tile of 572x572 gives scores for its inner 388x388. As in the paper's strategy of
 overlapping tiles (figure 2), every pixel of the image gets scores, and the image is padded by reflection: 388x388
 pixels become 572x572, others the next tile whose maps halve without a remainder. The contracting path's maps lose their
 borders where they meet the expanding path: 4, 16, 40 and 88 units. `unet_same` pads every convolution by 1 instead,
 rounds up when pooling, and crops the up-convolutions' surplus; it needs no border and has the same weights.
+
+`unet_inpaint` and `unet_color` are `unet_same` for restoration, which the paper does not have, without dropout: one
+gives the channels of an image and reads a mask as one channel more, the other gives a and b of CIE Lab.
 
 Training: stochastic gradient descent with momentum 0.99, one large tile a batch; the loss weights each pixel by its
 class and by how narrow the gap between cells is there (equation 2).
@@ -22,6 +27,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from dataclasses import replace
 from functools import partial
 from typing import final
 
@@ -31,6 +37,7 @@ from torch import Tensor, nn
 from convolve.layers.description import Leaf
 from convolve.layers.geometry import Window
 from convolve.layers.initializers import he_normal
+from convolve.layers.partial_convolution import MaskChannel
 from convolve.models.network import Card, Network, Stage, Variant
 
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -128,8 +135,11 @@ def _build(padding: int, card: Card, classes: int, channels: int, size: tuple[in
             layers[f"pool{number - 1}"] = nn.MaxPool2d(2, ceil_mode=True)
         elif not padding:
             layers["reflection"] = ReflectionPadding(LOST, STEP, SMALLEST)
+        elif card.restores == "holes":
+            layers["mask"] = MaskChannel()
+            channels += 1
         layers |= convolutions(channels, width, padding)
-        if width in DROPPED:
+        if width in DROPPED and card.output == "pixels":
             layers["dropout"] = nn.Dropout(0.5)
         stages[f"stage{number}"] = Stage(nn.Sequential(layers), width, 2 ** (number - 1))
         channels = width
@@ -144,22 +154,28 @@ def _initialize(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
-def _variant(name: str, padding: int, macs: int) -> Variant:
-    card = Card(
-        name=name,
-        title="U-Net: Convolutional networks for biomedical image segmentation",
-        authors="Ronneberger, Fischer, Brox",
-        year=2015,
-        venue="MICCAI 2015",
-        address="https://arxiv.org/abs/1505.04597",
-        input=(1, 388, 388),
-        classes=2,
-        minimum=1,
-        output="pixels",
-        parameters=31_030_658,
-        macs=macs,
-    )
-    return Variant(card, partial(_build, padding))
+CARD = Card(
+    name="unet",
+    title="U-Net: Convolutional networks for biomedical image segmentation",
+    authors="Ronneberger, Fischer, Brox",
+    year=2015,
+    venue="MICCAI 2015",
+    address="https://arxiv.org/abs/1505.04597",
+    input=(1, 388, 388),
+    classes=2,
+    minimum=1,
+    output="pixels",
+    parameters=31_030_658,
+    macs=150_428_424_448,
+)
+SAME = replace(CARD, name="unet_same", macs=111_625_907_200)
+RESTORING = replace(SAME, output="restored", own_channels=True, any_size=True, classes=3, input=(3, 388, 388))
+COLOR = replace(RESTORING, name="unet_color", restores="colors", classes=2, parameters=31_031_810, macs=111_799_333_888)
+INPAINT = replace(RESTORING, name="unet_inpaint", restores="holes", parameters=31_032_451, macs=111_895_682_048)
 
-
-VARIANTS = (_variant("unet", 0, 150_428_424_448), _variant("unet_same", 1, 111_625_907_200))
+VARIANTS = (
+    Variant(CARD, partial(_build, 0)),
+    Variant(SAME, partial(_build, 1)),
+    Variant(INPAINT, partial(_build, 1)),
+    Variant(COLOR, partial(_build, 1)),
+)

@@ -25,7 +25,7 @@ from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
 from convolve.tasks.restore.evaluation import Evaluation, baselines, measure
 from convolve.tasks.restore.explanation import CenterScore
 from convolve.tasks.restore.options import RestoreOptions, RestorePredictOptions
-from convolve.tasks.restore.predictor import ImagePredictor
+from convolve.tasks.restore.predictor import DetailRestorer, ImagePredictor
 from convolve.tasks.restore.task import Restore
 from convolve.tasks.restore.tiled_restoration import restore_image
 from convolve.training.checkpoints import RunFiles
@@ -241,13 +241,13 @@ def test_loss_is_of_the_kind_that_is_asked_for() -> None:
 
 def test_files_are_numbered_and_no_other_is_overwritten(tmp_path: Path) -> None:
     task = _task("fsrcnn_x2", Degradation(upscale=2))
-    predictor = ImagePredictor(task, RUNTIME, RestorePredictOptions(tmp_path))
+    predictor = ImagePredictor(DetailRestorer(task, RUNTIME, None), RestorePredictOptions(tmp_path))
     image = _image(12, 12, 1)
-    found = list(predictor.predict(["a/x.png", "b/x.png"], [image, image]))
+    found = list(predictor.predict(["a/x.png", "b/x.png"], [(image,), (image,)]))
     assert [Path(one.file).name for one in found] == ["x_restored.png", "x_restored-2.png"]
     Image.fromarray(image[..., 0]).save(tmp_path / "y_restored.png")
     with pytest.raises(convolve.ConvolveError, match=r"y_restored\.png"):
-        list(predictor.predict(["y.png"], [image]))
+        list(predictor.predict(["y.png"], [(image,)]))
     assert ImageFiles(tmp_path, ("x_restored.png",)).read(0).shape == (24, 24, 1)
 
 

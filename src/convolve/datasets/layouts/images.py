@@ -24,5 +24,6 @@ def recognize(inventory: Inventory) -> Dataset | None:
     if not inventory.images:
         return None
     splits = [next(filter(None, map(split_word, PurePosixPath(image).parts[:-1])), None) for image in inventory.images]
-    images, ground_truth = ImageFiles(inventory.root, inventory.images), OwnImages(len(inventory.images))
+    images = ImageFiles(inventory.root, inventory.images)
+    ground_truth = OwnImages(len(images), images)
     return build_dataset(inventory.root, NAME, f"{len(images):,} images", images, splits, {"images": ground_truth})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -59,18 +59,17 @@ class EvaluatedImage:
     index: int
     metrics: Mapping[str, Mapping[str, float]]
 
-    @property
-    def gain(self) -> float:
-        """PSNR of luminance above the first baseline's, in dB."""
-        network, baseline, *_ = (metrics["psnr_y"] for metrics in self.metrics.values())
+    def gain(self, metric: str) -> float:
+        """How far the network's metric is above the first baseline's."""
+        network, baseline, *_ = (metrics[metric] for metrics in self.metrics.values())
         return network - baseline
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The mean ``metrics`` over the images, PSNR in dB; ``baselines`` have the same of what needs no network, `bicubic`
-    and `nearest` interpolation, or the `degraded` image as it is. ``shaved`` pixels at every border are left out.
-    ``each`` has the images.
+    """The mean ``metrics`` over the images, PSNR in dB, the headline first, then what is gained above the first of the
+    ``baselines``, which have the same of what needs no network, such as `bicubic` interpolation. ``shaved`` pixels at
+    every border are left out. ``each`` has the images.
     """
 
     split: str
@@ -83,6 +82,11 @@ class Evaluation:
     def images(self) -> int:
         """How many images were evaluated."""
         return len(self.each)
+
+    @property
+    def headline(self) -> str:
+        """The metric by which methods are compared."""
+        return next(iter(self.metrics))
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers and lists; an undefined metric is null."""
@@ -152,21 +156,39 @@ def measure_images(
         methods = {"network": one.restored, **baselines(one.degraded, degradation)}
         metrics = {name: measure(one.target, image, degradation.border) for name, image in methods.items()}
         found.append(EvaluatedImage(images.name(one.index), one.index, metrics))
+    return summarize(split, found, "psnr_gain", degradation.border)
+
+
+def evaluate_images(
+    data: EvaluationData, measure_image: Callable[[Pixels, str], dict[str, dict[str, float]]], gain: str
+) -> Evaluation:
+    """The means over all images that can be read of what an image and its name give: metrics of the `network` and of
+    each baseline. ``gain`` is the name of what is gained of the first metric. Raises `DataError` where no image can be
+    read.
+    """
+    found = []
+    for index in data.indices.tolist():
+        with suppress(ImageError):
+            name = data.dataset.images.name(index)
+            found.append(EvaluatedImage(name, index, measure_image(data.dataset.images.read(index), name)))
+    return summarize(data.split, found, gain, 0)
+
+
+def summarize(split: str, found: Sequence[EvaluatedImage], gain: str, shaved: int) -> Evaluation:
+    """The means over the images. The first metric is the headline; ``gain`` is the name of what is gained of it. Raises
+    `DataError` where there is no image.
+    """
     if not found:
         raise DataError(f"None of the {split} images to evaluate can be read; `convolve data` says why.")
-    return summarize(split, found, degradation)
-
-
-def summarize(split: str, found: list[EvaluatedImage], degradation: Degradation) -> Evaluation:
-    """The means over the images."""
     methods = {
-        method: {name: float(np.mean([one.metrics[method][name] for one in found])) for name in MEASURED}
-        for method in found[0].metrics
+        method: {name: float(np.mean([one.metrics[method][name] for one in found])) for name in metrics}
+        for method, metrics in found[0].metrics.items()
     }
     metrics = methods.pop("network")
-    gain = metrics["psnr_y"] - next(iter(methods.values()))["psnr_y"]
-    metrics = {"psnr_y": metrics.pop("psnr_y"), "psnr_gain": gain, **metrics}
-    return Evaluation(split, metrics, methods, degradation.border, tuple(found))
+    headline = next(iter(metrics))
+    above = metrics[headline] - next(iter(methods.values()))[headline]
+    metrics = {headline: metrics.pop(headline), gain: above, **metrics}
+    return Evaluation(split, metrics, methods, shaved, tuple(found))
 
 
 def read_sharp(images: Images, index: int, task: Restores) -> Pixels:

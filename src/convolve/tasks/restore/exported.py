@@ -15,7 +15,7 @@ from convolve.tasks.exported_task import ExportedTask
 from convolve.tasks.restore.degradation import Degradation, convert_degradation, parse_degradation, to_pixels
 from convolve.tasks.restore.evaluation import Evaluation, RestoredImage, measure_images, read_sharp
 from convolve.tasks.restore.options import INFO, RestoreConvertOptions, RestorePredictOptions
-from convolve.tasks.restore.prediction import RestoredFile, RestoredFiles
+from convolve.tasks.restore.prediction import RestoredFile, RestoredFiles, check_no_mask
 from convolve.tasks.restore.tiles import TILE, Tile, add_colors, cut, join
 from convolve.values import Dataset, Floats, Images, Pixels
 
@@ -163,6 +163,7 @@ class ExportedImagePredictor(RestoredFiles):
 
     def __init__(self, task: ExportedRestoration, options: RestorePredictOptions) -> None:
         super().__init__(options)
+        check_no_mask(options.mask, task.card.title)
         self._task = task
 
     def read(self, images: Images, index: int) -> ReadImage:

@@ -29,6 +29,17 @@ class RestoreOptions:
     """Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for none."""
     loss: ImageLoss | None = None
     """Loss of a pixel: its absolute error, `l1`, or its squared error, `mse`."""
+    hole_fraction: float | None = None
+    """Inpainting: what fraction of a training image is a hole, on average; each has half of that to one and a half."""
+    rebalance: bool | None = None
+    """Colorization: whether rare colors weigh more, by how many pixels of the training images have them."""
+
+
+UNUSED: dict[str, object] = {
+    "blur_sigma": 0.0, "upscale": 1, "downscaling": "bicubic", "noise_sigma": 0.0, "loss": "l1", "hole_fraction": 0.0,
+    "rebalance": False,
+}  # fmt: skip
+"""What stands in a recipe for an option that its network does not use."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,9 @@ class RestorePredictOptions:
 
     out: Annotated[Path | None, Parameter(alias="-o")] = None
     """Folder for the restored images, each a PNG file."""
+    mask: Path | None = None
+    """Inpainting: an image as large as the one to fill, white in the hole, or a folder of such images with the names of
+    those to fill; without one, transparent pixels are the hole."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +81,17 @@ INFO = TaskInfo(
         "ssim_y": "SSIM (Y)",
         "psnr_rgb": "PSNR (RGB)",
         "ssim_rgb": "SSIM (RGB)",
+        "psnr_hole": "PSNR (hole)",
+        "psnr_hole_gain": "PSNR (hole) gained",
+        "ssim_hole": "SSIM (hole)",
+        "seam": "Seam",
+        "auc_balanced": "AUC (balanced)",
+        "auc_gain": "AUC (balanced) gained",
+        "auc": "AUC",
+        "colorfulness": "Colorfulness",
     },
-    fits=("tiles",),
-    ranges={"blur_sigma": (0.0, 10.0), "upscale": (1, 4), "noise_sigma": (0.0, 100.0)},
+    fits=("tiles", "crop", "stretch"),
+    ranges={"blur_sigma": (0.0, 10.0), "upscale": (1, 4), "noise_sigma": (0.0, 100.0), "hole_fraction": (0.0, 0.6)},
     scored="pixels",
     compared="values",
     layout="images",

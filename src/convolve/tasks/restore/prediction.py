@@ -88,6 +88,12 @@ class RestoredFiles:
         return path
 
 
+def check_no_mask(mask: Path | None, label: str) -> None:
+    """Raise `OptionError` where a mask is given to a network that fills no holes."""
+    if mask is not None:
+        raise OptionError(f"{label} fills no holes; leave out --mask.")
+
+
 def _numbered(stem: str, number: int) -> str:
     return stem if number == 1 else f"{stem}-{number}"
 

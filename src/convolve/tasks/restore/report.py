@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +32,15 @@ _COMPARED, _SIDE, _QUALITY = 6, 360, 92
 
 
 @dataclass(frozen=True)
+class BeforeAfter:
+    """An image without the network, restored by it, and as it should be, each (H, W, 1 or 3)."""
+
+    before: Pixels
+    after: Pixels
+    target: Pixels
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The middle of an image before and after, and as it should be (data URIs), with their metrics in words."""
 
@@ -43,11 +52,13 @@ class Comparison:
 
 
 def format_metric(name: str, value: float) -> str:
-    """PSNR in dB, SSIM with four decimals; a dash where there is none."""
+    """PSNR in dB, others with four decimals; a dash where there is none."""
     if np.isnan(value):
         return "–"
-    if name == "psnr_gain":
+    if name.startswith("psnr") and name.endswith("gain"):
         return f"{value:+.2f}\N{NO-BREAK SPACE}dB"
+    if name.endswith("gain"):
+        return f"{value:+.4f}"
     return f"{value:.2f}\N{NO-BREAK SPACE}dB" if name.startswith("psnr") else f"{value:.4f}"
 
 
@@ -55,20 +66,23 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     """The metrics, each with that of the best baseline."""
     method, baseline = next(iter(evaluation.baselines.items()))
     notes = {name: f"{method} {format_metric(name, value)}" for name, value in baseline.items()}
-    notes["psnr_gain"] = f"above {method}, {format_count(evaluation.images, 'images')}"
     return tuple(
-        Headline(label, format_metric(name, evaluation.metrics[name]), notes[name])
-        for name, label in INFO.metric_titles.items()
+        Headline(
+            INFO.metric_titles[name],
+            format_metric(name, value),
+            notes.get(name, f"above {method}, {format_count(evaluation.images, 'images')}"),
+        )
+        for name, value in evaluation.metrics.items()
     )
 
 
 def report_sections(
-    task: Restore, evaluation: Evaluation, dataset: Dataset, runtime: Runtime
+    evaluation: Evaluation, dataset: Dataset, before_after: Callable[[Pixels], BeforeAfter]
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
-    """Headlines and sections of one evaluation."""
-    order = sorted(evaluation.each, key=lambda one: one.gain)
+    """Headlines and sections of one evaluation, with what an image gives before and after."""
+    order = sorted(evaluation.each, key=lambda one: one.gain(evaluation.headline))
     chosen = [order[index] for index in np.unique(np.linspace(0, len(order) - 1, _COMPARED).astype(int)).tolist()]
-    context = {"comparisons": compare(task, dataset, chosen, runtime)}
+    context = {"comparisons": compare(evaluation.headline, dataset, chosen, before_after)}
     template, notebook = (_HOME, "comparisons.html.j2"), (_HOME, "comparisons_notebook.html.j2")
     sections = (quality_section(evaluation), Section("comparisons", "Before and after", template, context, notebook))
     return headlines(evaluation), sections
@@ -80,7 +94,7 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
         text = f"{evaluation.split} {headline.label} {headline.value} ({headline.note})"
         yield Text(text, style="" if position else "bold")
     table = Table("", box=None, header_style="bold")
-    names = [name for name in INFO.metric_titles if name != "psnr_gain"]
+    names = _measured(evaluation)
     for name in names:
         table.add_column(INFO.metric_titles[name], justify="right")
     for method, metrics in {"network": evaluation.metrics, **evaluation.baselines}.items():
@@ -91,21 +105,33 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
 
 
 def compare(
-    task: Restore, dataset: Dataset, chosen: Sequence[EvaluatedImage], runtime: Runtime
+    metric: str, dataset: Dataset, chosen: Sequence[EvaluatedImage], before_after: Callable[[Pixels], BeforeAfter]
 ) -> tuple[Comparison, ...]:
-    """The middle of some images; one that cannot be read any more is left out."""
-    from convolve.tasks.restore.tiled_restoration import restore_image
-
+    """The middle of some images, with their metric; one that cannot be read any more is left out."""
     found: list[Comparison] = []
     for one in chosen:
         with suppress(ImageError):
-            target = sharp_image(dataset.images.read(one.index), task)
-            degraded = task.degradation.degrade(target)
-            method, before = next(iter(baselines(degraded, task.degradation).items()))
-            after = restore_image(degraded, task, runtime)
-            values = (f"{name} {format_metric('psnr_y', one.metrics[name]['psnr_y'])}" for name in (method, "network"))
-            found.append(Comparison(one.name, _encode(before), _encode(after), _encode(target), ", ".join(values)))
+            made = before_after(dataset.images.read(one.index))
+            encoded = (_encode(each) for each in (made.before, made.after, made.target))
+            method = list(one.metrics)[1]
+            values = (f"{name} {format_metric(metric, one.metrics[name][metric])}" for name in (method, "network"))
+            found.append(Comparison(one.name, *encoded, note=", ".join(values)))
     return tuple(found)
+
+
+def compare_detail(image: Pixels, task: Restore, runtime: Runtime) -> BeforeAfter:
+    """An image made worse and restored."""
+    from convolve.tasks.restore.tiled_restoration import restore_image
+
+    target = sharp_image(image, task)
+    degraded = task.degradation.degrade(target)
+    before = next(iter(baselines(degraded, task.degradation).values()))
+    return BeforeAfter(before, restore_image(degraded, task, runtime), target)
+
+
+def _measured(evaluation: Evaluation) -> list[str]:
+    """The metrics that baselines have too."""
+    return list(evaluation.each[0].metrics["network"])
 
 
 def _encode(image: Pixels) -> str:
@@ -119,15 +145,16 @@ def _encode(image: Pixels) -> str:
 
 def quality_section(evaluation: Evaluation) -> Section:
     """The metrics of all methods, and of each image."""
-    names = [name for name in INFO.metric_titles if name != "psnr_gain"]
-    rows = {"network": evaluation.metrics, **evaluation.baselines}
+    names = _measured(evaluation)
+    headline, rows = evaluation.headline, {"network": evaluation.metrics, **evaluation.baselines}
     context = {
         "titles": [INFO.metric_titles[name] for name in names],
         "methods": [(method, [format_metric(name, row[name]) for name in names]) for method, row in rows.items()],
         "shaved": evaluation.shaved,
+        "headline": INFO.metric_titles[headline],
         "images": [
-            (one.name, [format_metric("psnr_y", row["psnr_y"]) for row in one.metrics.values()])
-            for one in sorted(evaluation.each, key=lambda one: one.gain)
+            (one.name, [format_metric(headline, row[headline]) for row in one.metrics.values()])
+            for one in sorted(evaluation.each, key=lambda one: one.gain(headline))
         ],
     }
     return Section("quality", "Quality", (_HOME, "quality.html.j2"), context)

@@ -1,4 +1,4 @@
-"""What a network for restoration learns: to undo a degradation that is applied to whole, sharp images.
+"""What a network learns that restores detail: to undo a degradation that is applied to whole, sharp images.
 
 Batches hold the sharp images, which are the targets. The loss makes them worse, and compares what the network makes of
 that with them. A network that takes images of the restored size (SRCNN, VDSR) gets small ones enlarged by bicubic
@@ -7,18 +7,14 @@ interpolation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
 
-from convolve.datasets.batches import Examples
-from convolve.datasets.cache import PixelSource
-from convolve.datasets.own_images import OwnImages
-from convolve.datasets.tiles import image_tiles
 from convolve.errors import OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
@@ -30,16 +26,11 @@ from convolve.tasks.restore.degradation import (
     parse_degradation,
 )
 from convolve.tasks.restore.evaluation import Evaluation, PartEvaluator, evaluate
-from convolve.tasks.restore.options import (
-    INFO,
-    ImageLoss,
-    RestoreConvertOptions,
-    RestoreOptions,
-    RestorePredictOptions,
-)
-from convolve.tasks.task import EvaluationData, Task, TaskExport
+from convolve.tasks.restore.options import ImageLoss, RestoreConvertOptions, RestoreOptions, RestorePredictOptions
+from convolve.tasks.restore.restoration import Restoration, parse_normalization
+from convolve.tasks.task import EvaluationData, TaskExport
 from convolve.training.defaults import SMALL_NETWORK, Choice, Facts
-from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
+from convolve.values import Dataset, Indices, Preprocessing, Splits
 
 if TYPE_CHECKING:
     from convolve.explainers.explanation_targets import ExplanationTargets
@@ -53,7 +44,7 @@ SIDE = 48
 
 @final
 @dataclass
-class Restore(Task):
+class Restore(Restoration):
     """The ``degradation`` is undone. ``mean`` and ``std`` of each channel are those by which images are normalized;
     with one channel the luminance is restored, and the colors are only enlarged.
     """
@@ -65,28 +56,18 @@ class Restore(Task):
     loss_kind: ImageLoss = "l1"
     monitored: str = "psnr_y"
 
-    info = INFO
-    classes = ()
+    used = ("blur_sigma", "upscale", "downscaling", "noise_sigma", "loss")
+    image_fits = ("tiles",)
 
     @classmethod
-    def accept(cls, dataset: Dataset, options: RestoreOptions) -> Dataset:
-        """The dataset. Raises `DataError` where it was not read as images alone."""
-        del options
-        return dataset.for_ground_truth("images")
-
-    @classmethod
-    def defaults(
-        cls, known: Mapping[str, object], facts: Facts, card: Card, ground_truth: GroundTruth
-    ) -> Iterator[Choice]:
-        """Parts of images at their own scale, flipped and no more. Raises `OptionError` where nothing says what is to
+    def kind_defaults(cls, known: Mapping[str, object], facts: Facts, card: Card) -> Iterator[Choice]:
+        """Parts of images at their own scale. Raises `OptionError` where nothing says what is to
         be restored, and for a factor that the network or the size does not have.
         """
-        del facts, ground_truth
+        del facts
         upscale = int(str(known.get("upscale", card.upscale)))
         blur, noise = (float(str(known.get(name, 0))) for name in ("blur_sigma", "noise_sigma"))
         check_degradation(card.name, card.upscale, Degradation(blur, upscale, noise_sigma=noise))
-        if known.get("multi_scale"):
-            raise OptionError(f"{card.name} learns from images at their own scale; leave out --multi-scale.")
         if int(str(known.get("size", SIDE))) % upscale:
             raise OptionError(f"--size {known['size']} is no multiple of {upscale}, the factor; choose one that is.")
         yield "fit", "tiles", "parts of the images at their own scale"
@@ -96,9 +77,6 @@ class Restore(Task):
         yield "noise_sigma", 0.0, "only on request"
         yield "blur_sigma", 0.0, "only on request"
         yield "loss", "l1", "gives a higher PSNR than the squared error in the same time (Lim et al. 2017)"
-        yield "flip", True, "a flipped image is as likely"
-        others = ("rotate", "scale", "translate", "noise", "brightness", "contrast", "saturation", "hue", "pca")
-        yield from ((name, 0.0, "the images are the targets, and must stay sharp") for name in others)
         yield "batch", 16, "usual for parts of images"
         yield "weight_decay", 0.0, "the network is small for what it learns"
         if not known.get("weights"):
@@ -107,7 +85,7 @@ class Restore(Task):
         yield "clip_norm", 1.0, "as VDSR's training does, which is deep"
 
     @classmethod
-    def suitable_networks(cls, options: RestoreOptions, channels: int) -> tuple[str, ...]:
+    def networks_for(cls, options: RestoreOptions, channels: int) -> tuple[str, ...]:
         """Networks for the factor; against noise, those for the images' own channels. Raises `OptionError` where
         nothing says what is to be restored.
         """
@@ -119,33 +97,13 @@ class Restore(Task):
         return (f"edsr_x{upscale}",) if noise and channels == COLORS else (f"edsr_x{upscale}", f"espcn_x{upscale}")
 
     @classmethod
-    def outputs(cls, ground_truth: OwnImages, card: Card) -> int:
+    def kind_outputs(cls, card: Card) -> int:
         """The channels of an image."""
-        del ground_truth
         return card.classes
 
     @classmethod
-    def examples(
-        cls,
-        dataset: Dataset,
-        source: PixelSource,
-        preprocessing: Preprocessing,
-        options: RestoreOptions,
-        cache_bytes: int,
-    ) -> Examples:
-        """Overlapping parts of each image."""
-        del dataset, options, cache_bytes
-        pixels, first = image_tiles(source, preprocessing)
-        return Examples(pixels, OwnImages(len(pixels)), first)
-
-    @classmethod
-    def build(
-        cls,
-        network: Network,
-        ground_truth: OwnImages,
-        options: RestoreOptions,
-        splits: Splits,
-        preprocessing: Preprocessing,
+    def from_options(
+        cls, network: Network, ground_truth: Any, options: RestoreOptions, splits: Splits, preprocessing: Preprocessing
     ) -> Restore:
         """The task of undoing what the options say."""
         del ground_truth, splits
@@ -158,36 +116,19 @@ class Restore(Task):
         return cls(network, degradation, preprocessing.mean, preprocessing.std, options.loss or "l1")
 
     @classmethod
-    def of_trained(
-        cls,
-        network: Network,
-        classes: tuple[str, ...],
-        *,
-        multi_label: bool,
-        size: Preprocessing,
-        options: RestoreConvertOptions,
-    ) -> Restore:
+    def from_trained(cls, network: Network, preprocessing: Preprocessing, options: RestoreConvertOptions) -> Restore:
         """The task of undoing what the options say. Raises `OptionError` where they do not fit the network."""
-        del classes, multi_label
         degradation = convert_degradation(network.card.name, network.card.upscale, options)
-        return cls(network, degradation, size.mean, size.std)
+        return cls(network, degradation, preprocessing.mean, preprocessing.std)
 
     @classmethod
-    def restore(cls, network: Network, state: Mapping[str, Any]) -> Restore:
+    def from_state(cls, network: Network, state: Mapping[str, Any]) -> Restore:
         """The task of a run."""
-        mean, std = (tuple(map(float, state[name])) for name in ("mean", "std"))
-        if not len(mean) == len(std) == network.card.input[0] or not all(map(math.isfinite, (*mean, *std))) or 0 in std:
-            raise ValueError("its mean and deviation are none of its network's")
-        return cls(network, parse_degradation(state["degradation"]), mean, std)
+        return cls(network, parse_degradation(state["degradation"]), *parse_normalization(network, state))
 
     def state(self) -> dict[str, Any]:
         """The degradation, and how images are normalized."""
         return {"degradation": asdict(self.degradation), "mean": list(self.mean), "std": list(self.std)}
-
-    @property
-    def changes_images(self) -> bool:
-        """The loss makes them worse."""
-        return True
 
     def with_network(self, network: Network) -> Restore:
         """The same task with another network."""
@@ -212,10 +153,6 @@ class Restore(Task):
         """PSNR of the parts of images."""
         return PartEvaluator(self.mean, self.std, self.degradation.border)
 
-    def conform(self, dataset: Dataset) -> Dataset:
-        """Any images."""
-        return dataset
-
     def evaluate(self, data: EvaluationData) -> Evaluation:
         """Every metric of whole images, and of the same ones without the network."""
         return evaluate(self, data)
@@ -224,10 +161,10 @@ class Restore(Task):
         self, preprocessing: Preprocessing, runtime: Runtime, options: RestorePredictOptions
     ) -> ImagePredictor:
         """How images of any size are restored."""
-        from convolve.tasks.restore.predictor import ImagePredictor
+        from convolve.tasks.restore.predictor import DetailRestorer, ImagePredictor
 
         del preprocessing
-        return ImagePredictor(self, runtime, options)
+        return ImagePredictor(DetailRestorer(self, runtime, options.mask), options)
 
     def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
         """The restored gray levels or colors, and the run that they are held against."""
@@ -240,10 +177,10 @@ class Restore(Task):
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime
     ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
         """The metrics next to those of interpolation, and some images before and after."""
-        from convolve.tasks.restore.report import report_sections
+        from convolve.tasks.restore.report import compare_detail, report_sections
 
         del preprocessing
-        return report_sections(self, evaluation, dataset, runtime)
+        return report_sections(evaluation, dataset, partial(compare_detail, task=self, runtime=runtime))
 
     def explanation_targets(
         self, inputs: Tensor, sizes: Indices, classes: Sequence[int], preprocessing: Preprocessing
@@ -309,4 +246,4 @@ class Restore(Task):
         return error.abs().mean() if self.loss_kind == "l1" else error.square().mean()
 
 
-TASK = Restore
+TASK = Restoration

@@ -1,0 +1,1 @@
+"""Color for gray images."""
