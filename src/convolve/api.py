@@ -273,6 +273,8 @@ def train(
     upscale: int | None = None,
     downscaling: Literal["bicubic", "opencv-cubic", "area"] | None = None,
     noise_sigma: float | None = None,
+    hole_fraction: float | None = None,
+    rebalance: bool | None = None,
     min_count: int | None = None,
     beam: int | None = None,
     si_lambda: float | None = None,
@@ -285,8 +287,8 @@ def train(
 
     Args:
         data: Folder, file, or built-in dataset such as digits.
-        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `restore` or `style`; by
-            default what the annotations and the network are for.
+        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `restore`, `style`,
+            `caption`, `embed` or `depth`; by default what the annotations and the network are for.
         network: Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2
             | flatten | dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's
             `network.json`.
@@ -427,6 +429,10 @@ def train(
             without antialiasing, or the mean of each `area`.
         noise_sigma: (Restoration) Denoising: standard deviation of Gaussian noise, in gray levels of 255; 0 for
             none.
+        hole_fraction: (Restoration) Inpainting: what fraction of a training image is a hole, on average; each has
+            half of that to one and a half.
+        rebalance: (Restoration) Colorization: whether rare colors weigh more, by how many pixels of the training
+            images have them.
         min_count: (Captions) Fewest times that a word must occur in the training captions to be learned.
         beam: (Captions) Beam search: how many sentences are continued at every word; 1 takes the likeliest word
             each time.
@@ -505,6 +511,7 @@ def predict(
     regions: str | Path | None = None,
     minimum: str | None = None,
     figure: str | Path | None = None,
+    mask: str | Path | None = None,
     beam: int | None = None,
     task_options: Mapping[str, object] | None = None,
     progress: bool = True,
@@ -565,6 +572,8 @@ def predict(
             fewer are marked.
         figure: (Detection) With `--count`: draw the numbers over time, a curve for each class and region, to this
             .svg or .png file.
+        mask: (Restoration) Inpainting: an image as large as the one to fill, white in the hole, or a folder of such
+            images with the names of those to fill; without one, transparent pixels are the hole.
         beam: (Captions) Beam search: how many sentences are continued at every word; 1 takes the likeliest word
             each time.
         task_options: Options of a task that was registered with `convolve.register_task`, by name.

@@ -243,7 +243,7 @@ def test_options_of_a_conversion_that_say_what_is_known_are_refused(tmp_path: Pa
     for given in (files[:1], files[:2]):
         with pytest.raises(WeightsError, match=r"-Net of MTCNN is not in .*; give the files of P-Net, R-Net and O-Net"):
             convolve.convert(given, out=tmp_path / "run", network="mtcnn", progress=False)
-    with pytest.raises(OptionError, match="gives scores of faces, which detect does not read"):
+    with pytest.raises(OptionError, match="gives scores for faces, which detect does not read"):
         convolve.convert(files, out=tmp_path / "run", task="detect", progress=False)
     assert not (tmp_path / "run").exists()
 

@@ -24,6 +24,20 @@ Output = Literal[
     "image", "pixels", "boxes", "box", "points", "coordinates", "faces", "restored", "stylized", "text", "embedding",
 ]
 # fmt: on
+OUTPUT_WORDS: Mapping[str, str] = {
+    "image": "the whole image",
+    "pixels": "pixels",
+    "boxes": "boxes",
+    "box": "the whole image with a box",
+    "points": "points",
+    "coordinates": "coordinates",
+    "faces": "faces",
+    "restored": "a restored image",
+    "stylized": "an image in a style",
+    "text": "words",
+    "embedding": "an embedding",
+}
+"""What a network gives scores for, as sentences say it."""
 Restores = Literal["detail", "holes", "colors"]
 _COPY = "network"
 """What a run calls its copy of a file, before the suffix."""

@@ -23,6 +23,7 @@ from convolve.interop.weights import read_weights, rename, stated_preprocessing
 from convolve.models import Network
 from convolve.models.definition import NetworkDefinition
 from convolve.models.graph_file import definition_text, layer_shapes, scores_of
+from convolve.models.network import OUTPUT_WORDS
 from convolve.models.weights import load_weights
 from convolve.runtime import choose, describe_machine
 from convolve.setup.class_names import read_class_names
@@ -42,19 +43,6 @@ from convolve.training.run import DEFINITION, Run, begin_folder, save_weights, w
 from convolve.untrusted.files import read_text
 from convolve.values import Preprocessing
 
-_SCORES = {
-    "image": "for the whole image",
-    "pixels": "for each pixel",
-    "boxes": "of boxes",
-    "box": "with a box",
-    "points": "of points",
-    "faces": "of faces",
-    "coordinates": "of coordinates",
-    "restored": "for a restored image",
-    "text": "of words",
-    "embedding": "of an embedding",
-    "stylized": "for an image in a style",
-}
 _SIDE = 48
 """Of the parts of images for restoration: a multiple of every factor."""
 
@@ -111,10 +99,7 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
     """The run in the folder that ``out`` gives, once all is read. Raises `ConvolveError`."""
     model = _read_model(files, options)
     network, size = model.network, model.preprocessing
-    infos = [info for info in task_infos() if info.output == network.card.output]
-    name = options.task or infos[0].name
-    if name not in {info.name for info in infos}:
-        raise OptionError(f"{files[0]} gives scores {_SCORES[network.card.output]}, which {name} does not read.")
+    name = _name_task(files[0], network, options.task)
     fits = find_task(name).info.fits
     if options.input.fit not in (None, *fits):
         raise OptionError(f"--fit {options.input.fit} is not available for the task {name}; omit it.")
@@ -167,6 +152,14 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
     run = Run(folder, recipe, manifest)
     save_weights(run.weights, network)
     return Conversion(write_manifest(run), network, tuple(notes))
+
+
+def _name_task(file: Path, network: Network, wanted: str | None) -> str:
+    """The task that is named, or the first one for what the network gives. Raises `OptionError`."""
+    names = [info.name for info in task_infos() if info.output == network.card.output]
+    if wanted not in (None, *names):
+        raise OptionError(f"{file} gives scores for {OUTPUT_WORDS[network.card.output]}, which {wanted} does not read.")
+    return wanted or names[0]
 
 
 def _name_classes(model: ForeignModel, file: Path | None) -> tuple[tuple[str, ...], list[str]]:

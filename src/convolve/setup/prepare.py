@@ -29,6 +29,7 @@ from convolve.interop.weights import SOURCES
 from convolve.layers.design import Design
 from convolve.models import Card, Network
 from convolve.models.gap import has_gap, with_gap
+from convolve.models.network import OUTPUT_WORDS
 from convolve.progress import Listener, silent
 from convolve.runtime import Runtime, choose, memory_budget
 from convolve.setup.runtime_options import RuntimeOptions
@@ -52,14 +53,6 @@ from convolve.training.step import BatchSource, Phases, Training
 from convolve.values import Dataset, GroundTruth, Indices, Preprocessing, Splits
 
 CACHE_BYTES = 20 << 30
-_SCORED = {
-    "image": "the whole image",
-    "box": "the whole image with a box",
-    "restored": "a restored image",
-    "text": "words",
-    "embedding": "an embedding",
-    "stylized": "an image in a style",
-}  # where it is not the output's own name
 _MOST_IMAGES, _MOST_PIXELS = 250, 2**19
 
 
@@ -195,7 +188,7 @@ def open_for_task(recipe: Recipe, card: Card | None, sample: Dataset | None = No
     if card is not None and card.output not in (task.output, *task.other_outputs):
         other = models.counterpart(card.name, task.output)
         remedy = f"use --network {other}" if other else "choose another --network or --task"
-        given, needed = (_SCORED.get(each, each) for each in (card.output, task.output))
+        given, needed = (OUTPUT_WORDS.get(each, each) for each in (card.output, task.output))
         raise NetworkError(
             f"{card.name} gives scores for {given}, but the task {task.name} needs them for {needed}; {remedy}."
         )

@@ -65,7 +65,9 @@ class Restoration(Task):
     def from_trained(cls, network: Network, preprocessing: Preprocessing, options: RestoreConvertOptions) -> Self:
         """As `Task.of_trained`. Raises `OptionError` for a kind that is only trained here."""
         del preprocessing, options
-        raise OptionError(f"{network.card.name} is trained here and not converted; see `convolve train --task restore`.")
+        raise OptionError(
+            f"{network.card.name} is trained here and not converted; see `convolve train --task restore`."
+        )
 
     @classmethod
     def accept(cls, dataset: Dataset, options: RestoreOptions) -> Dataset:

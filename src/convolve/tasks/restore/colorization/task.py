@@ -31,6 +31,7 @@ from convolve.tasks.restore.colorization.evaluation import ColorEvaluator, compa
 from convolve.tasks.restore.colorization.lab import lab_to_rgb, rgb_to_lab
 from convolve.tasks.restore.evaluation import Evaluation
 from convolve.tasks.restore.options import INFO, UNUSED, ImageLoss, RestoreOptions, RestorePredictOptions
+from convolve.tasks.restore.prediction import check_no_mask
 from convolve.tasks.restore.restoration import Restoration, parse_normalization
 from convolve.tasks.task import EvaluationData, TaskExport
 from convolve.training.defaults import Choice, Facts
@@ -220,8 +221,7 @@ class ColorRestorer:
 
     def __init__(self, task: Colorize, side: int, runtime: Runtime, mask: Path | None) -> None:
         """Raises `OptionError` where a mask is given."""
-        if mask is not None:
-            raise OptionError(f"{task.network.label} fills no holes; leave out --mask.")
+        check_no_mask(mask, task.network.label)
         self._task, self._side, self._runtime = task, side, runtime
 
     def read(self, images: Images, index: int) -> tuple[Pixels]:
