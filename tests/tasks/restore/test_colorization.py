@@ -76,7 +76,7 @@ def test_lab_is_that_of_scikit_image() -> None:
 
 def test_bins_are_what_colors_round_to() -> None:
     """Of all colors with levels that are multiples of 15; the 313 of the paper are a file of its authors."""
-    levels = np.arange(0, 256, 15, np.uint8)
+    levels = np.arange(0, 256, 15).astype(np.uint8)
     colors = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(-1, 1, 3)
     rounded = np.unique(np.rint(rgb2lab(colors)[:, 0, 1:] / 10), axis=0) * 10
     found = {tuple(each) for each in bins.color_bins().tolist()}

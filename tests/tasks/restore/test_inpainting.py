@@ -81,7 +81,7 @@ def test_masks_are_given_alone_in_a_folder_or_as_transparency(run: Path, tmp_pat
     Image.fromarray(np.dstack([image, alpha])).save(tmp_path / "clear.png")
     found = []
     for name, mask in (("a", "mask.png"), ("a", "masks"), ("clear", None)):
-        options = {"mask": tmp_path / mask} if mask else {}
+        options: dict[str, Any] = {"mask": tmp_path / mask} if mask else {}
         out = tmp_path / f"out-{mask}"
         convolve.predict(run, (str(tmp_path / f"{name}.png"),), out=out, threads=1, progress=False, **options)
         found.append(np.asarray(Image.open(out / f"{name}_restored.png")))
@@ -109,7 +109,7 @@ def test_what_cannot_be_filled_is_said(run: Path, tmp_path: Path, mask: str | No
     for name, size, level in (("black.png", (40, 30), 0), ("small.png", (10, 12), 255), ("white.png", (40, 30), 255)):
         Image.new("L", size, level).save(tmp_path / name)
     Image.new("L", (40, 30), 255).save(tmp_path / "others" / "b.png")
-    options = {"mask": tmp_path / mask} if mask else {}
+    options: dict[str, Any] = {"mask": tmp_path / mask} if mask else {}
     with pytest.raises((DataError, ImageError), match=message):
         convolve.predict(run, (str(tmp_path / "a.png"),), out=tmp_path / "out", threads=1, progress=False, **options)
 
@@ -192,7 +192,7 @@ def test_metrics_of_a_hole_are_those_of_its_pixels() -> None:
     assert found["psnr_hole"] == pytest.approx(10 * np.log10(255**2 / error))
     assert found["psnr_rgb"] == psnr(target, image)
     options = {"gaussian_weights": True, "use_sample_covariance": False, "sigma": 1.5, "data_range": 255}
-    _, similarity = structural_similarity(target, image, channel_axis=2, full=True, **options)
+    _, similarity = structural_similarity(target, image, channel_axis=2, full=True, **options)  # type: ignore[no-untyped-call]
     assert found["ssim_hole"] == pytest.approx(float(similarity[hole].mean()), abs=1e-3)
 
 

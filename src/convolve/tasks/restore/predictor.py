@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Restorer(Protocol):
     """How one image is restored, from what was read of it."""
 
-    def read(self, images: Images, index: int) -> tuple[Pixels, ...]:
+    def read(self, images: Images, index: int) -> tuple[Any, ...]:
         """A tuple that begins with the image (H, W, 1 or 3) at full size. Raises `ImageError`."""
         ...
 

@@ -112,10 +112,10 @@ def compare(
     for one in chosen:
         with suppress(ImageError):
             made = before_after(dataset.images.read(one.index))
-            encoded = (_encode(each) for each in (made.before, made.after, made.target))
+            before, after, target = (_encode(each) for each in (made.before, made.after, made.target))
             method = list(one.metrics)[1]
             values = (f"{name} {format_metric(metric, one.metrics[name][metric])}" for name in (method, "network"))
-            found.append(Comparison(one.name, *encoded, note=", ".join(values)))
+            found.append(Comparison(one.name, before, after, target, ", ".join(values)))
     return tuple(found)
 
 

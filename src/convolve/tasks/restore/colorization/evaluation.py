@@ -7,6 +7,7 @@ rare.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -83,8 +84,8 @@ def measure_colorfulness(image: Pixels) -> float:
     """
     red, green, blue = image.astype(np.float64).reshape(-1, 3).T
     opponents = red - green, (red + green) / 2 - blue
-    deviation, mean = (np.hypot(*map(call, opponents)) for call in (np.std, np.mean))
-    return float(deviation + 0.3 * mean)
+    deviation, mean = (math.hypot(*(float(call(each)) for each in opponents)) for call in (np.std, np.mean))
+    return deviation + 0.3 * mean
 
 
 def compare_colors(image: Pixels, task: Colorize, side: int, runtime: Runtime) -> BeforeAfter:

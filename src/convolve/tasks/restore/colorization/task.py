@@ -204,7 +204,7 @@ class Colorize(Restoration):
 
     def _loss(self, outputs: Tensor, lab: Tensor) -> Tensor:
         with torch.autocast(lab.device.type, enabled=False):
-            ab = F.adaptive_avg_pool2d(lab[:, 1:], outputs.shape[2:])
+            ab = F.adaptive_avg_pool2d(lab[:, 1:], (outputs.shape[2], outputs.shape[3]))
             if is_regression(self.network.card):
                 error = outputs - ab / RANGE
                 return error.abs().mean() if self.loss_kind == "l1" else error.square().mean()
