@@ -26,7 +26,17 @@ from convolve.models import create, names
 
 STAGES = re.compile(r"^(\w+) at (\d+x\d+x\d+): (.+)$", re.MULTILINE)
 SHAPE = re.compile(r"Shape: \((.+)\) -> \((.+)\)$", re.MULTILINE)
-SYMBOLS = {"N": 2, "H": 12, "W": 8, "channels": 6, "inputs": 6 * 12 * 8, "outputs": 10, "width": 5, "stride": 2}
+SYMBOLS = {
+    "N": 2,
+    "H": 12,
+    "W": 8,
+    "channels": 6,
+    "inputs": 6 * 12 * 8,
+    "outputs": 10,
+    "width": 5,
+    "stride": 2,
+    "words": 7,
+}
 OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.floordiv,

@@ -25,7 +25,7 @@ class LSTMCell(nn.Module):
 
     Hochreiter, Schmidhuber 1997, "Long short-term memory", with the forget gate of Gers, Schmidhuber, Cummins 2000.
 
-    Shape: (N, inputs), ((N, width), (N, width)) -> ((N, width), (N, width)), the hidden state and the memory
+    Inputs (N, inputs), with the hidden state and the memory, (N, width) each, become the next two of these.
     """
 
     def __init__(self, inputs: int, width: int) -> None:

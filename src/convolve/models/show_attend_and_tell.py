@@ -42,9 +42,8 @@ _PREFIX = "show_attend_and_tell_"
 
 @final
 class Attention(nn.Module):
-    """Weights of positions, which sum to 1 (equations 4 to 6).
-
-    Shape: (N, positions, WIDTH), (N, WIDTH) -> (N, positions)
+    """Weights (N, positions), which sum to 1, of projected positions (N, positions, 512) and hidden states (N, 512):
+    equations 4 to 6.
     """
 
     def __init__(self) -> None:
