@@ -287,8 +287,8 @@ def train(
 
     Args:
         data: Folder, file, or built-in dataset such as digits.
-        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `restore`, `style`,
-            `caption`, `embed` or `depth`; by default what the annotations and the network are for.
+        task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `embed`, `caption`, `depth`,
+            `restore` or `style`; by default what the annotations and the network are for.
         network: Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2
             | flatten | dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's
             `network.json`.

@@ -18,6 +18,7 @@ from convolve.models import Card, Network
 from convolve.models.embedding import EmbeddingHead
 from convolve.progress import Listener
 from convolve.runtime import Runtime
+from convolve.tasks.classes import restore_classes
 from convolve.tasks.embed.evaluation import (
     EmbeddingEvaluator,
     Evaluation,
@@ -31,7 +32,7 @@ from convolve.tasks.embed.identities import conform, hold_out
 from convolve.tasks.embed.losses import arcface_loss, triplet_loss
 from convolve.tasks.embed.options import INFO, EmbeddingLoss, EmbedOptions, EmbedPredictOptions
 from convolve.tasks.embed.predictor import EmbeddingPredictor
-from convolve.tasks.task import EvaluationData, Task, restore_classes
+from convolve.tasks.task import EvaluationData, Task
 from convolve.training.defaults import Choice, Facts
 from convolve.training.evaluation import evaluation_mode
 from convolve.values import Dataset, Floats, GroundTruth, Indices, Preprocessing, Splits

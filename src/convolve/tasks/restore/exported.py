@@ -61,7 +61,7 @@ class Tiling:
         """(H, W, 1 or 3) as the network is given it."""
         size = (image.shape[0], image.shape[1])
         areas = tuple(tile.read for tile in self._tiles(size))
-        return ReadImage(to_channels(image, self.channels), size, image, areas)
+        return ReadImage(to_channels(image, self.channels), size, image, areas=areas)
 
     def join(self, image: ReadImage, restored: Iterable[Floats]) -> Pixels:
         """The restored image, from what the network made of its areas."""
