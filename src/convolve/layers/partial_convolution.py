@@ -23,8 +23,8 @@ def known(values: Tensor) -> Tensor:
 
 @final
 class PartialConvolution(nn.Module):
-    """A convolution of the known values, scaled up by the fraction of its window that is known (equation 1), whose
-    output is known where any value was (equation 2). Zero padding is not known, as in the authors' program.
+    """A convolution of the known values, divided by the fraction of its window that is known (equation 1), whose output
+    is known where any value was (equation 2). Zero padding is not known, as in the authors' program.
 
     Reads one or more maps as if they were concatenated, by a convolution for each and one bias: (N, channels, H, W) of
     each give (N, width, H/stride, W/stride).
