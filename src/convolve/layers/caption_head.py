@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-START, END, UNKNOWN = 0, 1, 2
-"""Indices of what is no word: the beginning and the end of a sentence, and any word that is not in the vocabulary."""
+START, UNKNOWN, END = 0, 1, 2
+"""Indices of what is no word: the beginning of a sentence, any word that is not in the vocabulary, and the end. The
+first two are never written."""
 LONGEST = 20
 """Words of a generated sentence, at most."""
 
@@ -81,7 +82,7 @@ class CaptionHead(nn.Module, ABC):
             words = maps.new_full((len(maps),), START, dtype=torch.long)
             for _ in range(LONGEST):
                 scores, state, _ = self.step(words, state)
-                words = scores.argmax(1)
+                words = likeliest(scores)
                 found.append(scores)
         return torch.stack(found, 1)
 
@@ -128,6 +129,11 @@ class CaptionHead(nn.Module, ABC):
         best = max([*finished, *_sentences(words, totals, attention)], key=lambda one: one.log_probability)
         shape = maps.shape[2:] if attention.shape[2] else (0, 0)
         return best._replace(attention=best.attention.reshape(len(best.words), *shape))
+
+
+def likeliest(scores: Tensor) -> Tensor:
+    """(…, words) scores to the indices (…) of the likeliest words that may be written."""
+    return scores[..., END:].argmax(-1) + END
 
 
 def _float32(maps: Tensor) -> AbstractContextManager[object]:

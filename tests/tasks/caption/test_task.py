@@ -158,7 +158,7 @@ def test_a_classifier_gets_the_network_of_show_and_tell(tmp_path: Path) -> None:
 def test_the_vocabulary_is_that_of_the_frequent_training_words() -> None:
     captions = Captions((("A dog.", "a dog runs"), ("a cat",)), min_count=2)
     found = find_vocabulary(captions)
-    assert found.words == ("<start>", "<end>", "<unknown>", "a", "dog")
+    assert found.words == ("<start>", "<unknown>", "<end>", "a", "dog")
     assert found.encode(("a", "cat", "dog")) == [3, UNKNOWN, 4]
     assert found.decode([3, 4, END, 3]) == ("a", "dog")
     assert parse_vocabulary(list(found.words)) == found

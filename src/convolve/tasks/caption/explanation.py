@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convolve.datasets.sentences import sentence_of
 from convolve.explainers.explanation_targets import ExplanationTargets
-from convolve.layers.caption_head import END
+from convolve.layers.caption_head import END, likeliest
 
 if TYPE_CHECKING:
     from convolve.tasks.caption.task import Caption
@@ -46,7 +46,7 @@ def explanation_targets(task: Caption, inputs: Tensor, classes: Sequence[int]) -
     """
     with torch.inference_mode():
         scores = task.network(inputs).float().log_softmax(2).cpu()
-    words = scores.argmax(2)
+    words = likeliest(scores)
     before = (words == END).cumsum(1) - (words == END).int()
     counted = before == 0  # the end too
     targets, names = [WordScore(words, counted)], ["sentence"]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from convolve.datasets.captions import Captions
 from convolve.datasets.sentences import Words
 from convolve.errors import ExportError
-from convolve.layers.caption_head import START, CaptionHead
+from convolve.layers.caption_head import START, CaptionHead, likeliest
 from convolve.models import Card, Network
 from convolve.progress import Listener
 from convolve.runtime import Runtime
@@ -147,14 +147,14 @@ class Caption(Task):
 
     def predict(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images to the indices of words (N, 20), the likeliest one at each step."""
-        return cast(Tensor, self.head(self.maps(images))).argmax(2)
+        return likeliest(self.head(self.maps(images)))
 
     def loss_and_predictions(
         self, images: Tensor, targets: Sequence[Sequence[Words]]
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Both from one forward pass of the stages."""
         maps = self.maps(images)
-        return self._losses(maps, targets), self.head(maps).argmax(2)
+        return self._losses(maps, targets), likeliest(self.head(maps))
 
     def negative_log_likelihoods(self, maps: Tensor, encoded: EncodedSentences) -> tuple[Tensor, Tensor]:
         """(M, T) of each word of the sentences about maps (N, C, H, W), and the attention (M, T, positions)."""

@@ -15,8 +15,8 @@ from convolve.datasets.sentences import Words
 from convolve.errors import DataError
 from convolve.layers.caption_head import END, START, UNKNOWN
 
-_SPECIAL = ("<start>", "<end>", "<unknown>")
-"""At the indices `START`, `END` and `UNKNOWN`."""
+_SPECIAL = ("<start>", "<unknown>", "<end>")
+"""At the indices `START`, `UNKNOWN` and `END`."""
 
 
 @final
