@@ -179,7 +179,7 @@ def test_commands_and_packages_have_names_of_their_own() -> None:
         (("train", "digits", "cifar10", "--network", "lenet5_keras"), "Unexpected argument 'cifar10'; --help lists"),
         (
             ("train", "digits", "--network", "lenet5_keras", "--loss", "dice"),
-            "--loss is an option of segment, landmarks and restore, not of classify; omit it.",
+            "--loss is an option of embed, segment, landmarks and restore, not of classify; omit it.",
         ),
         (("train", "digits", "--network", "lenet5_keras", "--mixup", "2e9"), "mixup cannot be 2000000000.0"),
         (("train", "digits", "--network", "lenet5_keras", "--balance", "wood"), 'Choose from: "none", "weights"'),
@@ -215,7 +215,7 @@ def test_an_error_is_one_sentence(
         ("[classify]\nmixup = 'much'", "mixup cannot be 'much'; it must be a number."),
         (
             "[classify]\nloss = 'dice'",
-            "--loss is an option of segment, landmarks and restore, not of classify; omit it.",
+            "--loss is an option of embed, segment, landmarks and restore, not of classify; omit it.",
         ),
         ("[classify]\nlabel_smoothing = 1.5", "label_smoothing cannot be 1.5; it must be a number from 0 to 0.9999."),
         ("[optimization]\nlearning_rate = true", "learning_rate cannot be True; it must be a number."),

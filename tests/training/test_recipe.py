@@ -81,7 +81,7 @@ def test_another_number_of_epochs_chooses_the_warm_up_anew() -> None:
         (
             "classify",
             {"loss": "dice"},
-            r"^--loss is an option of segment, landmarks and restore, not of classify; omit",
+            r"^--loss is an option of embed, segment, landmarks and restore, not of classify; omit",
         ),
         ("segment", {"label_smoothing": 0.1}, r"^--label-smoothing is an option of classify, not of segment"),
         ("classify", {"mixupp": 0.2}, r"^There is no option 'mixupp'\. Did you mean mixup\?$"),
