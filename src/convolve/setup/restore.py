@@ -84,7 +84,8 @@ def reopen_training(
         models.freeze(network, recipe.transfer.freeze)
     options_of_task = build_options(task.info.name, "train", recipe.task_options)
     instance = task.build(network, ground_truth, options_of_task, splits, size)
-    if json.dumps(instance.state(), sort_keys=True) != json.dumps(manifest.state, sort_keys=True):
+    state, begun = (json.dumps(each, sort_keys=True) for each in (instance.state(), manifest.state))
+    if state != begun and not manifest.results:  # at the end a task may know more, such as its calibration
         raise RunError(
             f"What the options of {run.folder / 'recipe.toml'} name has changed since the training began; restore it, "
             "or train again."
