@@ -154,12 +154,12 @@ def convert(files: Sequence[Path], out: Callable[[], Path], options: ConversionO
     return Conversion(write_manifest(run), network, tuple(notes))
 
 
-def _name_task(file: Path, network: Network, wanted: str | None) -> str:
+def _name_task(file: Path, network: Network, task: str | None) -> str:
     """The task that is named, or the first one for what the network gives. Raises `OptionError`."""
     names = [info.name for info in task_infos() if info.output == network.card.output]
-    if wanted not in (None, *names):
-        raise OptionError(f"{file} gives scores for {OUTPUT_WORDS[network.card.output]}, which {wanted} does not read.")
-    return wanted or names[0]
+    if task not in (None, *names):
+        raise OptionError(f"{file} gives scores for {OUTPUT_WORDS[network.card.output]}, which {task} does not read.")
+    return task or names[0]
 
 
 def _name_classes(model: ForeignModel, file: Path | None) -> tuple[tuple[str, ...], list[str]]:
