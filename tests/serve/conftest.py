@@ -1,0 +1,61 @@
+"""A server without a network: requests go straight into the application."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from convolve.serve.application import application
+from convolve.serve.catalog import Catalog
+from convolve.serve.guard import LOOPBACK, Guard
+from tests.exports.small_exports import classifier, detector
+
+PORT = 8000
+TOKEN = "a-token-that-is-long-enough"
+Connect = Callable[..., TestClient]
+
+
+def png(color: tuple[int, int, int], size: tuple[int, int] = (12, 9)) -> bytes:
+    """A PNG of one color; its size is width and height."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((size[1], size[0], 3), color, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def served_folder(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> Path:
+    """Two exports, one of them in a folder below, and a run."""
+    root = tmp_path_factory.mktemp("served")
+    classifier(root / "colors")
+    (root / "shop").mkdir()
+    detector(root / "shop" / "boxes")
+    shutil.copytree(digits_run, root / "digits")
+    return root
+
+
+@pytest.fixture(scope="session")
+def connect(served_folder: Path) -> Iterator[Connect]:
+    """A client of the guarded application, with the token or the limit that a test asks for."""
+    clients: list[TestClient] = []
+
+    def new(*, token: str | None = None, most: int = 100) -> TestClient:
+        app = Guard(application(Catalog(served_folder)), LOOPBACK, PORT, token, most)
+        clients.append(TestClient(app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False))
+        return clients[-1]
+
+    yield new
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect: Connect) -> TestClient:
+    """A client of a server without a token."""
+    return connect()
