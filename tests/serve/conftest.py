@@ -18,7 +18,7 @@ from convolve.serve.guard import LOOPBACK, Guard
 from tests.exports.small_exports import classifier, detector
 
 PORT = 8000
-TOKEN = "a-token-that-is-long-enough"
+TOKEN = "a-token-that-is-long-enough"  # noqa: S105 - opens nothing
 Connect = Callable[..., TestClient]
 
 

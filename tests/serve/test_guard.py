@@ -20,7 +20,8 @@ def test_the_servers_own_names(client: TestClient, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "127.0.0.1:9000", "localhost.evil.example", "", ":8000", "[::1]x:8000"]
+    "host",
+    ["evil.example", "evil.example:8000", "127.0.0.1:9000", "localhost.evil.example", "", ":8000", "[::1]x:8000"],
 )
 def test_any_other_name_is_refused(client: TestClient, host: str) -> None:
     answer = client.get("/v2", headers={"host": host})

@@ -43,9 +43,9 @@ def server(served_folder: Path) -> Iterator[str]:
 
 def post(address: str, content: bytes, **headers: str) -> int:
     """The status of an answer."""
-    request = urllib.request.Request(address, content, headers)
+    request = urllib.request.Request(address, content, headers)  # noqa: S310 - our own address
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -107,7 +107,9 @@ def test_a_server_for_others_asks_for_its_token(served_folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["no folder", "taken port"])
 def test_what_cannot_be_served_is_said(server: str, served_folder: Path, kind: str) -> None:
-    folder, port = (served_folder / "missing", "0") if kind == "no folder" else (served_folder, server.rpartition(":")[2])
+    folder, port = (
+        (served_folder / "missing", "0") if kind == "no folder" else (served_folder, server.rpartition(":")[2])
+    )
     command = [sys.executable, "-m", "convolve", "serve", str(folder), "--port", port]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2

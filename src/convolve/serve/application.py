@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +26,7 @@ from convolve.serve.inference_protocol import LENGTH_HEADER, build_response, par
 from convolve.serve.openapi import document
 from convolve.serve.problems import ProblemError, answer_problem
 from convolve.serve.served_models import ServedExport
+from convolve.untrusted.documents import parse_json
 
 _SERVER: Final = {"name": "convolve", "version": convolve.__version__, "extensions": ["binary_tensor_data"]}
 _PLATFORMS: Final = {"export": "openvino", "run": "pytorch"}
@@ -130,8 +130,8 @@ def _options(query: Mapping[str, str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, text in query.items():
         try:
-            found[name] = json.loads(text)
-        except (ValueError, RecursionError):
+            found[name] = parse_json(text)
+        except ValueError:
             found[name] = text
     return found
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from convolve.datasets.images import EncodedFile, to_channels
 from convolve.exports.engine import INPUT, Outputs
 from convolve.serve.problems import ProblemError
+from convolve.untrusted.documents import parse_json
 from convolve.values import Pixels
 
 LENGTH_HEADER: Final = "inference-header-content-length"
@@ -105,8 +106,8 @@ def _split(body: bytes, length: str | None) -> tuple[Mapping[str, Any], bytes]:
         raise _bad(f"{LENGTH_HEADER} must be the number of bytes of JSON at the start of the body.")
     count = len(body) if length is None else int(length)
     try:
-        document = json.loads(body[:count])
-    except (ValueError, RecursionError):
+        document = parse_json(body[:count])
+    except ValueError:
         raise _bad("The body is no JSON; send an inference request of the Open Inference Protocol.") from None
     if not isinstance(document, dict):
         raise _bad("The body must be a JSON object with inputs.")
@@ -144,7 +145,7 @@ def _numbers(data: object) -> npt.NDArray[np.uint8]:
         values = np.asarray(data)
     except ValueError:
         values = np.empty(0)
-    if values.dtype.kind != "i" or values.size and (values.min() < 0 or values.max() > 255):
+    if values.dtype.kind != "i" or (values.size and (values.min() < 0 or values.max() > 255)):
         raise _bad(f"The data of {INPUT} must be whole numbers from 0 to 255.")
     return values.astype(np.uint8).ravel()
 

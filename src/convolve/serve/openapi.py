@@ -38,7 +38,10 @@ def document() -> dict[str, Any]:
             "/v2/health/live": {"get": _operation("Whether the server runs", "live: true")},
             "/v2/health/ready": {"get": _operation("Whether the server takes questions", "ready: true")},
             "/v2/models": {"get": _operation("All runs and exports", "models: their names and kinds")},
-            "/v2/models/{name}": {"parameters": [_NAME], "get": _operation("What a network takes and gives", "Tensors")},
+            "/v2/models/{name}": {
+                "parameters": [_NAME],
+                "get": _operation("What a network takes and gives", "Tensors"),
+            },
             "/v2/models/{name}/ready": {
                 "parameters": [_NAME],
                 "get": _operation("Open a network and wait until it is ready", "ready: true"),
