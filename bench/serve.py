@@ -132,8 +132,12 @@ def main() -> None:
                 answers = list(pool.map(lambda _: ask(address, path, bodies[:1])[0], range(options.many)))
             statuses = [status for status, _ in answers]
             slowest = sorted(seconds for _, seconds in answers)[int(0.99 * len(answers))]
-            print(f"{options.many} clients at once: {statuses.count(200)} answered, {statuses.count(503)} told to wait,")
-            print(f"  {len(statuses) - statuses.count(200) - statuses.count(503)} failed, p99 {slowest:.2f} s,", end=" ")
+            print(
+                f"{options.many} clients at once: {statuses.count(200)} answered, {statuses.count(503)} told to wait,"
+            )
+            print(
+                f"  {len(statuses) - statuses.count(200) - statuses.count(503)} failed, p99 {slowest:.2f} s,", end=" "
+            )
             print(f"memory {before:.0f} MB before and {memory(process):.0f} MB after")
 
 

@@ -14,7 +14,9 @@ from starlette.testclient import TestClient
 
 from convolve.serve.application import application
 from convolve.serve.catalog import Catalog
-from convolve.serve.guard import LOOPBACK, Guard
+from convolve.serve.guard import LOOPBACK, Guard, Where
+from convolve.serve.job_options import Folders
+from convolve.serve.jobs import Jobs
 from tests.exports.small_exports import classifier, detector
 
 PORT = 8000
@@ -42,17 +44,21 @@ def served_folder(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) ->
 
 @pytest.fixture(scope="session")
 def connect(served_folder: Path) -> Iterator[Connect]:
-    """A client of the guarded application, with the token or the limit that a test asks for."""
+    """A client of the guarded application, with the limit that a test asks for, or with a token everywhere."""
     clients: list[TestClient] = []
+    jobs = Jobs(served_folder)
 
-    def new(*, token: str | None = None, most: int = 100) -> TestClient:
-        app = Guard(application(Catalog(served_folder)), LOOPBACK, PORT, token, most)
+    def new(*, everywhere: bool = False, most: int = 100) -> TestClient:
+        catalog = Catalog(served_folder)
+        routes = application(catalog, jobs, Folders(None, served_folder))
+        app = Guard(routes, Where(LOOPBACK, PORT), TOKEN, everywhere=everywhere, most=most)
         clients.append(TestClient(app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False))
         return clients[-1]
 
     yield new
     for client in clients:
         client.close()
+    jobs.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from convolve.errors import OptionError
 from convolve.serve.command import Serve
-from convolve.serve.guard import LOOPBACK, Guard
+from convolve.serve.guard import LOOPBACK, Guard, Where
 from tests.serve.conftest import PORT, TOKEN, Connect, png
 
 
@@ -46,7 +46,7 @@ def test_a_page_of_another_site_is_refused(client: TestClient, headers: dict[str
 
 
 def test_the_token(connect: Connect) -> None:
-    client = connect(token=TOKEN)
+    client = connect(everywhere=True)
     assert client.get("/v2").status_code == 401
     assert client.get("/v2", headers={"authorization": "Bearer another"}).status_code == 401
     assert client.get("/v2", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
@@ -83,7 +83,7 @@ def test_no_more_at_once_than_allowed() -> None:
         return statuses[0]
 
     async def both() -> tuple[int, int, int]:
-        guard = Guard(slow, LOOPBACK, PORT, None, 1)
+        guard = Guard(slow, Where(LOOPBACK, PORT), TOKEN, everywhere=False, most=1)
         first = asyncio.create_task(ask(guard))
         await entered.wait()
         second = await ask(guard)

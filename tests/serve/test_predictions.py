@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_an_image_is_classified_as_on_the_command_line(client: TestClient, serve
     image.write_bytes(png(RED))
     (expected,) = convolve.predict(served_folder / "colors", images=(str(image),), progress=False).predictions
     answer = client.post("/predict/colors", content=image.read_bytes()).json()
-    assert answer == {**expected.as_json(), "image": "image", "classes": [list(pair) for pair in expected.classes]}
+    assert answer == json.loads(json.dumps({**expected.as_json(), "image": "image"}))
     assert answer["label"] == "red"
     np.testing.assert_allclose(dict(answer["classes"])["red"], probabilities(RED)[0], rtol=1e-5)
 

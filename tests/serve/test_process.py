@@ -87,15 +87,26 @@ def test_many_clients_at_once(server: str) -> None:
     assert post(f"{server}/predict/colors", RED) == 200
 
 
-def test_torch_is_not_imported_for_exports(served_folder: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from starlette.testclient import TestClient;"
-        "from convolve.serve.application import application; from convolve.serve.catalog import Catalog;"
-        f"client = TestClient(application(Catalog(Path({str(served_folder)!r}))));"
-        f"assert client.post('/predict/colors', content={RED!r}).json()['label'] == 'red';"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+_WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from starlette.testclient import TestClient
+from convolve.serve.application import application
+from convolve.serve.catalog import Catalog
+from convolve.serve.job_options import Folders
+from convolve.serve.jobs import Jobs
+
+root = Path(sys.argv[1])
+with TestClient(application(Catalog(root), Jobs(root), Folders(None, root))) as client:
+    assert client.post("/predict/colors", content=bytes.fromhex(sys.argv[2])).json()["label"] == "red"
+    assert "torch" not in sys.modules
+    assert client.post("/predict/digits", content=bytes.fromhex(sys.argv[2])).status_code == 200
+    assert "torch" in sys.modules
+"""
+
+
+def test_torch_is_imported_for_runs_alone(served_folder: Path) -> None:
+    subprocess.run([sys.executable, "-c", _WITHOUT_TORCH, str(served_folder), RED.hex()], check=True)
 
 
 def test_a_server_for_others_asks_for_its_token(served_folder: Path) -> None:

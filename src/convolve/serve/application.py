@@ -23,6 +23,9 @@ from convolve.serve.batching import BusyError
 from convolve.serve.bodies import Bodies, image_of
 from convolve.serve.catalog import Catalog
 from convolve.serve.inference_protocol import LENGTH_HEADER, build_response, parse_request
+from convolve.serve.job_options import Folders
+from convolve.serve.job_routes import job_routes
+from convolve.serve.jobs import Jobs
 from convolve.serve.openapi import document
 from convolve.serve.problems import ProblemError, answer_problem
 from convolve.serve.served_models import ServedExport
@@ -32,9 +35,11 @@ _SERVER: Final = {"name": "convolve", "version": convolve.__version__, "extensio
 _PLATFORMS: Final = {"export": "openvino", "run": "pytorch"}
 
 
-def application(catalog: Catalog) -> Starlette:
-    """The routes over the runs and exports of a catalog."""
+def application(catalog: Catalog, jobs: Jobs, folders: Folders) -> Starlette:
+    """The routes over the runs and exports of a catalog, and over jobs, which may name files in some folders."""
+    bodies = Bodies()
     routes = [
+        *job_routes(jobs, folders, bodies),
         Route("/v2", _static(_SERVER)),
         Route("/v2/health/live", _static({"live": True})),
         Route("/v2/health/ready", _static({"ready": True})),
@@ -51,7 +56,7 @@ def application(catalog: Catalog) -> Starlette:
     kinds: tuple[type[Exception], ...] = (ProblemError, ConvolveError, HTTPException, Exception)
     app = Starlette(routes=routes, exception_handlers=dict.fromkeys(kinds, answer_problem))
     app.state.catalog = catalog
-    app.state.bodies = Bodies()
+    app.state.bodies = bodies
     app.state.decoders = CapacityLimiter(processor.CORES)
     return app
 

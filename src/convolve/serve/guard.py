@@ -8,6 +8,7 @@ that site in `Origin`, or is called `cross-site` in `Sec-Fetch-Site`.
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, final
 
@@ -18,6 +19,8 @@ from convolve.serve.problems import problem
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+MOST_REQUESTS: Final = 256
+_GUARDED: Final = "jobs"
 _OWN_SITES: Final = ("same-origin", "none")
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
@@ -28,13 +31,28 @@ _HEADERS: Final = {
 
 
 @final
+@dataclass(frozen=True)
+class Where:
+    """The names and the port that are the server's own."""
+
+    hosts: tuple[str, ...]
+    port: int
+
+    def is_own(self, host: str) -> bool:
+        """Whether a `Host` header names the server."""
+        name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+        name, port = (name, port) if colon else (host, "")
+        return name.strip("[]").casefold() in self.hosts and port in ("", str(self.port))
+
+
+@final
 class Guard:
-    """Passes to ``app`` what may be answered: requests to one of ``hosts`` at ``port``, with ``token`` as a bearer
-    where there is one, and not more than ``most`` at once.
+    """Passes to ``app`` what may be answered: requests to one of ``hosts`` at ``port``, not more than ``most`` at once.
+    Those to `/jobs`, or with ``everywhere`` to any address, need the ``token`` as a bearer.
     """
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], port: int, token: str | None, most: int) -> None:
-        self._app, self._hosts, self._port, self._token, self._most = app, hosts, port, token, most
+    def __init__(self, app: ASGIApp, where: Where, token: str, *, everywhere: bool, most: int = MOST_REQUESTS) -> None:
+        self._app, self._where, self._token, self._everywhere, self._most = app, where, token, everywhere, most
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +68,7 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refusal:
             await problem(*refusal)(scope, receive, send_with_headers)
             return
@@ -60,22 +78,19 @@ class Guard:
         finally:
             self._running -= 1
 
-    def _refusal(self, method: str, headers: Headers) -> tuple[HTTPStatus, str] | None:
+    def _refusal(self, method: str, path: str, headers: Headers) -> tuple[HTTPStatus, str] | None:
         host = headers.get("host", "")
-        if not self._is_own(host):
+        if not self._where.is_own(host):
             return HTTPStatus.MISDIRECTED_REQUEST, f"This server does not answer as {host}; use its own address."
         if method not in _SAFE_METHODS:
             origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
             if (origin is not None and origin != f"http://{host}") or site not in _OWN_SITES:
                 return HTTPStatus.FORBIDDEN, "A page of another site may not use this server; open its own address."
-        if self._token and not secrets.compare_digest(headers.get("authorization", ""), f"Bearer {self._token}"):
-            return HTTPStatus.UNAUTHORIZED, "This server needs its token; send it as Authorization: Bearer TOKEN."
+        if self._everywhere or path.partition("/")[2].partition("/")[0] == _GUARDED:
+            given = headers.get("authorization", "").encode()
+            if not secrets.compare_digest(given, f"Bearer {self._token}".encode()):
+                sentence = "This needs the token that the server printed; send it as Authorization: Bearer TOKEN."
+                return HTTPStatus.UNAUTHORIZED, sentence
         if self._running >= self._most:
             return HTTPStatus.SERVICE_UNAVAILABLE, "The server is busy; try again in a moment."
         return None
-
-    def _is_own(self, host: str) -> bool:
-        name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-        if not name:
-            name, port = host, ""
-        return name.strip("[]").casefold() in self._hosts and port in ("", str(self._port))
