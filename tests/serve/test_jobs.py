@@ -125,6 +125,8 @@ def test_jobs_wait_for_one_another_and_outlive_the_server(serve: Callable[[], Te
     assert second.get(running).json()["state"] == "running"
     assert [job["state"] for job in second.get("/jobs").json()["jobs"]] == ["queued", "running"]
     process = root / "runs" / FOLDER / running.rpartition("/")[2] / PROCESS
+    while not process.exists() or not process.read_text():
+        time.sleep(0.05)
     os.kill(int(process.read_text()), signal.SIGKILL)
     assert wait(second, running, "stopped", "failed")["state"] == "stopped"
     assert wait(second, waiting, "done", "failed")["state"] == "done"

@@ -138,7 +138,7 @@ class Jobs:
         return job
 
     def stop(self, job: Job) -> None:
-        """Ask a job's process to end, as Ctrl-C does: a training keeps all that it has. A job that waits never begins."""
+        """Ask a job's process to end, as Ctrl-C does: a training keeps all that it has. One that waits never begins."""
         (job.folder / STOP).touch()
         if job.is_locked():
             with suppress(OSError, ValueError):  # it has just ended, or has not yet written its number

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import convolve
+from convolve.commands import COMMANDS
 
 _NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
 _PROBLEM: Final = {
@@ -47,8 +48,12 @@ def document() -> dict[str, Any]:
                 "get": _operation("Open a network and wait until it is ready", "ready: true"),
             },
             "/v2/models/{name}/infer": {"parameters": [_NAME], "post": infer},
+            **_job_paths(),
         },
-        "components": {"schemas": {"Problem": _problem()}},
+        "components": {
+            "schemas": {"Problem": _problem(), "Job": _job()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -59,6 +64,32 @@ def _operation(summary: str, answer: str, body: Mapping[str, Any] | None = None)
         "responses": {"200": {"description": answer, "content": content}, "default": _PROBLEM},
     }
     return found | ({"requestBody": {"required": True, "content": dict(body)}} if body else {})
+
+
+def _job_paths() -> dict[str, Any]:
+    job = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    body = {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}
+    add = _operation("Run a command", "The job, whose address is in Location", body)
+    add["responses"]["202"] = add["responses"].pop("200")
+    stop = _operation("Stop a job as Ctrl-C does", "The job")
+    stop["responses"]["202"] = stop["responses"].pop("200")
+    events = _operation("What a job reports, as server-sent events", "Events, whose ids are line numbers")
+    events["responses"]["200"]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+    paths = {
+        "/jobs": {"get": _operation("All jobs, the last one first", "jobs"), "post": add},
+        "/jobs/{id}": {"parameters": [job], "get": _operation("One job", "The job"), "delete": stop},
+        "/jobs/{id}/events": {"parameters": [job], "get": events},
+    }
+    for path in paths.values():
+        for operation in path.values():
+            if isinstance(operation, dict):
+                operation["security"] = [{"token": []}]
+    return paths
+
+
+def _job() -> dict[str, Any]:
+    properties = {"command": {"enum": list(COMMANDS)}, "options": {"type": "object"}}
+    return {"type": "object", "properties": properties, "required": ["command"]}
 
 
 def _problem() -> dict[str, Any]:
