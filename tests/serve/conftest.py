@@ -21,7 +21,7 @@ from tests.exports.small_exports import classifier, detector
 
 PORT = 8000
 TOKEN = "a-token-that-is-long-enough"  # noqa: S105 - opens nothing
-Connect = Callable[..., TestClient]
+ConnectTo = Callable[..., TestClient]
 
 
 def png(color: tuple[int, int, int], size: tuple[int, int] = (12, 9)) -> bytes:
@@ -43,25 +43,24 @@ def served_folder(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) ->
 
 
 @pytest.fixture(scope="session")
-def connect(served_folder: Path) -> Iterator[Connect]:
-    """A client of the guarded application, with the limit that a test asks for, or with a token everywhere."""
-    clients: list[TestClient] = []
-    jobs = Jobs(served_folder)
+def connect_to() -> Iterator[ConnectTo]:
+    """A client of the guarded application over a folder, with the limit that a test asks for, or with a token everywhere."""
+    opened: list[tuple[TestClient, Jobs]] = []
 
-    def new(*, everywhere: bool = False, most: int = 100) -> TestClient:
-        catalog = Catalog(served_folder)
-        routes = application(catalog, jobs, Folders(None, served_folder))
+    def new(runs: Path, *, everywhere: bool = False, most: int = 100) -> TestClient:
+        jobs = Jobs(runs)
+        routes = application(Catalog(runs), jobs, Folders(None, runs))
         app = Guard(routes, Where(LOOPBACK, PORT), TOKEN, everywhere=everywhere, most=most)
-        clients.append(TestClient(app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False))
-        return clients[-1]
+        opened.append((TestClient(app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False), jobs))
+        return opened[-1][0]
 
     yield new
-    for client in clients:
+    for client, jobs in opened:
         client.close()
-    jobs.close()
+        jobs.close()
 
 
 @pytest.fixture
-def client(connect: Connect) -> TestClient:
-    """A client of a server without a token."""
-    return connect()
+def client(connect_to: ConnectTo, served_folder: Path) -> TestClient:
+    """A client of a server over the two exports and the run."""
+    return connect_to(served_folder)

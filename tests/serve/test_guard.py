@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from convolve.errors import OptionError
 from convolve.serve.command import Serve
 from convolve.serve.guard import LOOPBACK, Guard, Where
-from tests.serve.conftest import PORT, TOKEN, Connect, png
+from tests.serve.conftest import PORT, TOKEN, ConnectTo, png
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "LOCALHOST:8000", "[::1]:8000", "localhost"])
@@ -45,8 +46,8 @@ def test_a_page_of_another_site_is_refused(client: TestClient, headers: dict[str
     assert client.post("/predict/colors", content=png((255, 0, 0)), headers=own).status_code == 200
 
 
-def test_the_token(connect: Connect) -> None:
-    client = connect(everywhere=True)
+def test_the_token(connect_to: ConnectTo, served_folder: Path) -> None:
+    client = connect_to(served_folder, everywhere=True)
     assert client.get("/v2").status_code == 401
     assert client.get("/v2", headers={"authorization": "Bearer another"}).status_code == 401
     assert client.get("/v2", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message
@@ -16,7 +18,7 @@ import convolve
 from convolve.serve import bodies
 from convolve.serve.problems import ProblemError
 from tests.exports.small_exports import probabilities
-from tests.serve.conftest import png
+from tests.serve.conftest import ConnectTo, png
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -71,6 +73,17 @@ def test_an_option_that_writes_files_is_refused(client: TestClient, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_the_answer_may_be_a_drawing(client: TestClient) -> None:
+    answer = client.post("/predict/shop.boxes", content=png((200, 150, 0), (20, 10)), headers={"accept": "image/*"})
+    assert answer.headers["content-type"] == "image/jpeg"
+    drawn = Image.open(io.BytesIO(answer.content))
+    assert drawn.width == 2 * drawn.height  # a small image is drawn larger
+    refused = client.post("/predict/colors", content=png(RED), headers={"accept": "image/*"})
+    assert (
+        refused.json()["detail"] == "The task classify draws nothing; ask for its answer with Accept: application/json."
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", png(RED)[:40]])
 def test_what_is_no_image_is_refused(client: TestClient, content: bytes) -> None:
     answer = client.post("/predict/colors", content=content)
@@ -118,3 +131,18 @@ def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ProblemError, match="send it faster") as caught:
         asyncio.run(read())
     assert caught.value.status == 408
+
+
+def test_a_network_that_restores_answers_with_an_image(tmp_path: Path, connect_to: ConnectTo) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        pixels = random.integers(0, 255, (48, 48, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+    options = {"task": "restore", "network": "espcn_x2", "size": 24, "epochs": 1, "threads": 1, "progress": False}
+    convolve.train(str(tmp_path / "photos"), out=tmp_path / "runs" / "larger", **options)  # type: ignore[arg-type]
+    client = connect_to(tmp_path / "runs")
+    refused = client.post("/predict/larger", content=png(RED, (20, 10)))
+    assert refused.json()["detail"] == "This network answers with an image; ask for it with Accept: image/*."
+    answer = client.post("/predict/larger", content=png(RED, (20, 10)), headers={"accept": "image/*"})
+    assert Image.open(io.BytesIO(answer.content)).size == (40, 20)

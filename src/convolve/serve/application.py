@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
@@ -28,10 +31,14 @@ from convolve.serve.job_routes import job_routes
 from convolve.serve.jobs import Jobs
 from convolve.serve.openapi import document
 from convolve.serve.problems import ProblemError, answer_problem
-from convolve.serve.served_models import ServedExport
+from convolve.serve.served_models import Question, ServedExport, ServedModel
 from convolve.untrusted.documents import parse_json
 
+if TYPE_CHECKING:
+    from convolve.tasks.task import Prediction
+
 _SERVER: Final = {"name": "convolve", "version": convolve.__version__, "extensions": ["binary_tensor_data"]}
+_IMAGE_TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png"}
 _PLATFORMS: Final = {"export": "openvino", "run": "pytorch"}
 
 
@@ -115,19 +122,28 @@ def _answer_tensors(model: ServedExport, name: str, body: bytes, length: str | N
 
 
 async def _predict(request: Request) -> Response:
-    """An image to what the network says of it."""
+    """An image to what the network says of it: JSON, or with `Accept: image/*` the image with that drawn in."""
     model = await to_thread.run_sync(_catalog(request).open, _name(request))
     options = _options(request.query_params)
     async with _bodies(request).read(request) as body:
         name, blob = await image_of(request, body)
-        decoders = request.app.state.decoders
-        question = await to_thread.run_sync(model.question, blob, name, options, limiter=decoders)
+        if not request.headers.get("accept", "").startswith("image/"):
+            answer = await _ask(request, model, partial(model.question, blob, name, options, None))
+            return JSONResponse(answer.as_json())
+        with TemporaryDirectory() as folder:
+            answer = await _ask(request, model, partial(model.question, blob, name, options, Path(folder)))
+            drawn = Path(answer.overlay)
+            return Response(drawn.read_bytes(), media_type=_IMAGE_TYPES[drawn.suffix])
+
+
+async def _ask(request: Request, model: ServedModel, ask: Callable[[], Question]) -> Prediction:
+    """The answer to a question, which reads its image in a thread."""
+    question = await to_thread.run_sync(ask, limiter=request.app.state.decoders)
     try:
-        answer = await asyncio.wrap_future(model.batcher.submit(question))
+        return await asyncio.wrap_future(model.batcher.submit(question))
     except BusyError:
         sentence = "Too many images wait for this network; try again in a moment."
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from None
-    return JSONResponse(answer.as_json())
 
 
 def _options(query: Mapping[str, str]) -> dict[str, object]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from convolve.datasets.images import EncodedFile
 from convolve.errors import OptionError
@@ -19,7 +19,7 @@ from convolve.serve.batching import Batcher
 from convolve.serve.inference_protocol import datatype
 from convolve.setup.exported import Export, open_export
 from convolve.setup.runtime_options import RuntimeOptions
-from convolve.tasks.registry import build_options
+from convolve.tasks.registry import build_options, task_infos
 from convolve.values import Images, Indices, Pixels
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from convolve.tasks.exported_task import ExportedPredictor
     from convolve.tasks.task import Prediction, Predictor, Task
     from convolve.training.run import Run
+
+
+_MOST_PREDICTORS: Final = 8
+"""Of a run, each for other options."""
+_IMAGES: Final = ("restored", "stylized")
+"""What comes out of networks that answer with an image."""
 
 
 @final
@@ -77,9 +83,9 @@ class ServedModel(Protocol):
         """Where questions go."""
         ...
 
-    def question(self, blob: bytes, name: str, options: Mapping[str, object]) -> Question:
-        """An image from its bytes. Raises `ImageError`, and `OptionError` for an option that the task does not have or
-        that would write files.
+    def question(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Question:
+        """An image from its bytes; the answer is drawn into the folder ``drawn``, if any. Raises `ImageError`, and
+        `OptionError` for an option that the task does not have or that names a file.
         """
         ...
 
@@ -108,9 +114,9 @@ class ServedExport:
         """What the export says of itself."""
         return self.export.card
 
-    def question(self, blob: bytes, name: str, options: Mapping[str, object]) -> Question:
+    def question(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Question:
         """See `ServedModel.question`."""
-        own = predict_options(self.task, options)
+        own = predict_options(self.task, options, drawn)
         predictor: ExportedPredictor = self.export.task.predictor(own, self.export.engine.outputs)
         return Question(name, predictor, predictor.read(PostedImage(EncodedFile(blob, name)), 0))
 
@@ -150,14 +156,15 @@ class ServedRun:
         """The task's name."""
         return self._run.manifest.task
 
-    def question(self, blob: bytes, name: str, options: Mapping[str, object]) -> Question:
+    def question(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Question:
         """See `ServedModel.question`."""
-        own = predict_options(self.task, options)
+        own = predict_options(self.task, options, drawn)
         predictor = self._predictors.get(repr(own))
         if predictor is None:
+            predictor = self._task.predictor(self._run.manifest.preprocessing, self._runtime, own)
+        if drawn is None:
             if len(self._predictors) >= _MOST_PREDICTORS:
                 self._predictors.clear()
-            predictor = self._task.predictor(self._run.manifest.preprocessing, self._runtime, own)
             self._predictors[repr(own)] = predictor
         return Question(name, predictor, predictor.read(PostedImage(EncodedFile(blob, name)), 0))
 
@@ -170,15 +177,22 @@ class ServedRun:
         return [answers[index] for index in range(len(questions))]
 
 
-_MOST_PREDICTORS = 8
-"""Of a run, each for other options."""
-
-
-def predict_options(task: str, values: Mapping[str, object]) -> Any:
-    """A task's options from a request's. Raises `OptionError` for an unknown one and for one that names a file."""
+def predict_options(task: str, values: Mapping[str, object], drawn: Path | None = None) -> Any:
+    """A task's options from a request's, with the folder ``drawn`` for images, if any. Raises `OptionError` for an
+    unknown one, for one that names a file, for a task that draws nothing, and without a folder for one that answers
+    with an image.
+    """
     own = build_options(task, "predict", values)
-    for option in fields(type(own)):
-        value = getattr(own, option.name)
-        if isinstance(value, Path) or (isinstance(value, tuple) and any(isinstance(each, Path) for each in value)):
-            raise OptionError(f"{option.name} names a file, and the server reads and writes none; leave it out.")
-    return own
+    known = {option.name: option for option in fields(type(own))}
+    for name, option in known.items():
+        value = getattr(own, name)
+        paths = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(each, Path) for each in paths) or (option.path_like and value is not None):
+            raise OptionError(f"{name} names a file, and the server reads and writes none; leave it out.")
+    if drawn is None and next(info for info in task_infos() if info.name == task).output in _IMAGES:
+        raise OptionError("This network answers with an image; ask for it with Accept: image/*.")
+    if drawn is None:
+        return own
+    if "out" not in known:
+        raise OptionError(f"The task {task} draws nothing; ask for its answer with Accept: application/json.")
+    return replace(own, out=drawn)
