@@ -44,7 +44,7 @@ def served_folder(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) ->
 
 @pytest.fixture(scope="session")
 def connect_to() -> Iterator[ConnectTo]:
-    """A client of the guarded application over a folder, with the limit that a test asks for, or with a token everywhere."""
+    """A client of the guarded application over a folder, with a limit or a token everywhere as a test asks for."""
     opened: list[tuple[TestClient, Jobs]] = []
 
     def new(runs: Path, *, everywhere: bool = False, most: int = 100) -> TestClient:
