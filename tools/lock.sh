@@ -10,6 +10,6 @@ if [ "${1:-}" = --cpu ]; then
     --default-index "${2:-https://download.pytorch.org/whl/cpu}" --custom-compile-command "tools/lock.sh --cpu" \
     --output-file requirements-cpu.lock -
 else
-  "${compile[@]}" "$@" --fork-strategy fewest --extra convert --extra detect --extra dicom --extra export --extra parquet --extra tensorboard --extra timm --group dev \
+  "${compile[@]}" "$@" --fork-strategy fewest --extra convert --extra detect --extra dicom --extra export --extra parquet --extra serve --extra tensorboard --extra timm --group dev \
     --custom-compile-command tools/lock.sh --output-file requirements.lock pyproject.toml
 fi

@@ -81,6 +81,12 @@ class Engine:
         """How many images go through the network at once at most; None for any number."""
         return None if self._batch.is_dynamic else int(self._batch.get_length())
 
+    def described_outputs(self) -> Iterator[tuple[str, np.dtype[Any], tuple[int, ...]]]:
+        """The name, the number format and the shape of each output, -1 for a side of any length."""
+        for name, output in zip(self.outputs, self._network.outputs, strict=True):
+            sides = [-1 if side.is_dynamic else side.get_length() for side in output.get_partial_shape()]
+            yield name, np.dtype(output.get_element_type().to_dtype()), tuple(sides)
+
     def infer(self, images: Pixels) -> Outputs:
         """What leaves the network for images (N, H, W, C), by name. Raises `ExportError`."""
         return next(self.infer_all([(None, images)]))[1]

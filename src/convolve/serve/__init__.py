@@ -1,0 +1,1 @@
+"""`convolve serve`: trained networks behind HTTP, on this machine."""
