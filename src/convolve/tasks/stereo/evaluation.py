@@ -98,8 +98,8 @@ class PhotometricEvaluator:
 
     def metrics(self) -> dict[str, float]:
         """The mean, and the fraction by which it is less than that of the right images as they are."""
-        made, unmoved = np.mean(self._found, axis=0).tolist() if self._found else (math.nan, math.nan)
-        return {"error_removed": _removed(made, unmoved), "photometric": made}
+        reconstructed, unmoved = np.mean(self._found, axis=0).tolist() if self._found else (math.nan, math.nan)
+        return {"error_removed": _removed(reconstructed, unmoved), "photometric": reconstructed}
 
 
 def evaluate(task: Stereo, data: EvaluationData) -> Evaluation:
@@ -114,15 +114,15 @@ def evaluate(task: Stereo, data: EvaluationData) -> Evaluation:
         for index in data.indices.tolist():
             with suppress(ImageError):
                 left, right = data.dataset.images.read(index), pairs.read_right(index)
-                truth = pairs.read_disparity(index)
+                target = pairs.read_disparity(index)
                 inputs = [fit_input(each, data.preprocessing) for each in (left, right)]
                 with torch.inference_mode(), data.runtime.arithmetic():
                     normalized = data.runtime.images(normalize(inputs[0], data.preprocessing))
                     own = task.predict(normalized)[0, 0].cpu().numpy()
                 methods = {NETWORK: own, UNMOVED: np.zeros_like(own)}
-                if truth is not None:
+                if target is not None:
                     methods[CONSTANT] = np.full_like(own, constant)
-                metrics = {method: measure(*inputs, each, truth) for method, each in methods.items()}
+                metrics = {method: measure(*inputs, each, target) for method, each in methods.items()}
                 found.append(EvaluatedPair(data.dataset.images.name(index), index, metrics))
     if not found:
         raise DataError("None of the stereo pairs to evaluate can be read; `convolve data` says why.")
@@ -145,15 +145,15 @@ def reconstruct_left(right: Pixels, fractions: Floats) -> Tensor:
     return reconstruct(_as_tensor(right), torch.from_numpy(fractions)[None])
 
 
-def measure(left: Pixels, right: Pixels, fractions: Floats, truth: Floats | None) -> dict[str, float]:
+def measure(left: Pixels, right: Pixels, fractions: Floats, target: Floats | None) -> dict[str, float]:
     """What disparities (H, W) as fractions of the width are worth: the photometric error of the left image
-    (1, H, W, C) made from the right one; and at the pixels where the ``truth`` is above 0, of any size and in its
+    (1, H, W, C) made from the right one; and at the pixels where the ``target`` is above 0, of any size and in its
     pixels, the mean absolute error and the fraction of errors above 3; nan where there is none.
     """
     made = reconstruct_left(right, fractions)
     metrics = dict.fromkeys(MEASURED, math.nan) | {"photometric": float(photometric_error(_as_tensor(left), made))}
-    if truth is not None and (known := truth > 0).any():
-        errors = np.abs(at_image_size(fractions, (truth.shape[0], truth.shape[1])) - truth)[known]
+    if target is not None and (known := target > 0).any():
+        errors = np.abs(at_image_size(fractions, (target.shape[0], target.shape[1])) - target)[known]
         metrics |= {"mae": float(errors.mean(dtype=np.float64)), "bad3": float((errors > _OFF).mean())}
     return metrics
 
@@ -163,9 +163,9 @@ def _median(pairs: StereoPairs, indices: Sequence[int]) -> float:
     found = list[float]()
     for index in indices:
         with suppress(ImageError):
-            truth = pairs.read_disparity(index)
-            if truth is not None and truth.any():
-                found.append(float(np.median(truth[truth > 0])) / truth.shape[1])
+            target = pairs.read_disparity(index)
+            if target is not None and target.any():
+                found.append(float(np.median(target[target > 0])) / target.shape[1])
     return float(np.median(found)) if found else math.nan
 
 
@@ -174,8 +174,8 @@ def _as_tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
-def _removed(made: float, unmoved: float) -> float:
-    return 1 - made / unmoved if unmoved else math.nan
+def _removed(reconstructed: float, unmoved: float) -> float:
+    return 1 - reconstructed / unmoved if unmoved else math.nan
 
 
 def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -53,7 +53,7 @@ class Comparison:
     """
 
     name: str
-    pictures: tuple[tuple[str, str], ...]
+    images: tuple[tuple[str, str], ...]
     ends: str
     note: str
 
@@ -122,25 +122,25 @@ def compare(
     for one in chosen:
         with suppress(ImageError):
             image, right = dataset.images.read(one.index), pairs.read_right(one.index)
-            truth = pairs.read_disparity(one.index)
+            target = pairs.read_disparity(one.index)
             inputs = [fit_input(each, preprocessing) for each in (image, right)]
             with torch.inference_mode(), runtime.arithmetic():
                 fractions = task.predict(runtime.images(normalize(inputs[0], preprocessing)))[0, 0].cpu().numpy()
             made = reconstruct_left(inputs[1], fractions)[0].permute(1, 2, 0).numpy()
             disparity = at_image_size(fractions, (image.shape[0], image.shape[1]))
-            shown = disparity if truth is None or not truth.any() else truth[truth > 0]
+            shown = disparity if target is None or not target.any() else target[target > 0]
             ends = float(shown.min()), float(shown.max())
             drawn = {
                 "the left image": to_channels(image, 3),
                 "the left image made from the right one": to_channels((255 * made).round().astype(np.uint8), 3),
                 "the predicted disparity": _colors(disparity, *ends),
             }
-            if truth is not None:
-                drawn |= {"the true disparity": _colors(truth, *ends), "the error": _error(disparity, truth)}
+            if target is not None:
+                drawn |= {"the true disparity": _colors(target, *ends), "the error": _error(disparity, target)}
             metrics = one.metrics[NETWORK]
             note = ", ".join(f"{INFO.metric_titles[name]} {format_metric(name, metrics[name])}" for name in MEASURED)
-            pictures = tuple((thumbnail(pixels, _SIDE), label) for label, pixels in drawn.items())
-            found.append(Comparison(one.name, pictures, " to ".join(map(format_pixels, ends)), note))
+            images = tuple((thumbnail(pixels, _SIDE), label) for label, pixels in drawn.items())
+            found.append(Comparison(one.name, images, " to ".join(map(format_pixels, ends)), note))
     return tuple(found)
 
 
@@ -150,8 +150,8 @@ def _colors(disparity: Floats, least: float, most: float) -> Pixels:
     return colorize(known / np.where(known, disparity, np.float32(1)), 1 / most, 1 / least)
 
 
-def _error(disparity: Floats, truth: Floats) -> Pixels:
+def _error(disparity: Floats, target: Floats) -> Pixels:
     """(H, W, 3) the error, dark blue to yellow at `_WRONG`; black where unknown."""
-    colors = sequential_colors(np.abs(disparity - truth) / _WRONG)
-    colors[truth <= 0] = 0
+    colors = sequential_colors(np.abs(disparity - target) / _WRONG)
+    colors[target <= 0] = 0
     return colors
