@@ -16,6 +16,7 @@ from rich.text import Text
 from convolve.datasets.depth_maps import colorize
 from convolve.datasets.images import to_channels
 from convolve.datasets.preprocess import normalize
+from convolve.datasets.stereo_pairs import STEPS
 from convolve.errors import ImageError
 from convolve.reports.colors import sequential_colors
 from convolve.reports.report import Headline, Section, format_count
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _HOME = "convolve.tasks.stereo"
 _COMPARED, _SIDE = 6, 360
 """How many pairs a report compares, and the pixels of each one's longer side."""
+_SMALLEST = 1 / STEPS
+"""Pixels: what is predicted as smaller gets the color of this disparity, as disparities in files."""
 _WRONG = 6
 """Pixels: the error in the color at the end of the scale."""
 
@@ -127,7 +130,7 @@ def compare(
             with torch.inference_mode(), runtime.arithmetic():
                 fractions = task.predict(runtime.images(normalize(inputs[0], preprocessing)))[0, 0].cpu().numpy()
             made = reconstruct_left(inputs[1], fractions)[0].permute(1, 2, 0).numpy()
-            disparity = at_image_size(fractions, (image.shape[0], image.shape[1]))
+            disparity = at_image_size(fractions, (image.shape[0], image.shape[1])).clip(_SMALLEST)
             shown = disparity if target is None or not target.any() else target[target > 0]
             ends = float(shown.min()), float(shown.max())
             drawn = {
