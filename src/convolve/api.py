@@ -288,7 +288,7 @@ def train(
     Args:
         data: Folder, file, or built-in dataset such as digits.
         task: What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `embed`, `caption`, `depth`,
-            `restore` or `style`; by default what the annotations and the network are for.
+            `restore`, `stereo` or `style`; by default what the annotations and the network are for.
         network: Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2
             | flatten | dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's
             `network.json`.
@@ -555,7 +555,9 @@ def predict(
             which has them as COCO does. (Style transfer) Folder for the images in the run's style, each a PNG file.
             (Restoration) Folder for the restored images, each a PNG file. (Captions) Folder for `results.json`
             (COCO's results), and for what a network with attention looks at, word by word. (Depth) Folder for each
-            image's depth map (a 16-bit PNG of the image's size) and an overlay of its colors on the image.
+            image's depth map (a 16-bit PNG of the image's size) and an overlay of its colors on the image. (Stereo
+            pairs) Folder for each image's disparity map (a 16-bit PNG of the image's size) and an overlay of its
+            colors on the image.
         min_face: (Faces) Side in pixels of the smallest face to look for; 20 by default. Larger ones are found
             faster.
         nms: (Detection) Non-maximum suppression: `per-class`, class-`agnostic`, or `soft`, which lowers scores

@@ -43,6 +43,7 @@ from tests.tasks.detect.small import NAME, VARIANT, voc_folder
 from tests.tasks.landmarks.small import table_folder
 from tests.tasks.mean_color import MeanColor
 from tests.tasks.segment.small import folder
+from tests.tasks.stereo.small import stereo_folder
 from tests.tasks.style.small import style_options
 from tests.verbs.synthetic import folders, labeled
 
@@ -74,6 +75,7 @@ CASES = (
     Case("restore", "colorization_zhang", "images"),
     Case("caption", "show_attend_and_tell_resnet20_cifar", "captions"),
     Case("depth", "fcn1s_resnet20_cifar", "depth"),
+    Case("stereo", "fcn1s_resnet20_cifar", "stereo"),
     Case("style", "johnson", "images", 44),
     Case("mean-color", "simple_cnn", "folders"),
 )
@@ -102,6 +104,8 @@ def preparation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         data = table_folder(root / "figures", 24)
     elif case.data == "depth":
         data = depth_folder(root / "scenes", 14)
+    elif case.data == "stereo":
+        data = stereo_folder(root / "scenes", 14)
     else:
         data = labeled(root, 40) if case.data == "labels" else folder(root, 14)
     fit: Fit | None = "tiles" if case.data == "tiles" else None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # fmt: off
 _BUILT_IN = (
     "embed", "classify", "localize", "faces", "detect", "segment", "landmarks", "style", "restore", "caption", "depth",
+    "stereo",
 )
 # fmt: on
 """From the least specific ground truth to the most specific one; each is the class `TASK` of its folder's task.py."""

@@ -105,8 +105,8 @@ class Recipe:
     """Folder, file, or built-in dataset such as digits."""
     _: KW_ONLY
     task: str | None = None
-    """What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `embed`, `caption`, `depth`, `restore`
-    or `style`; by default what the annotations and the network are for."""
+    """What to learn: `classify`, `localize`, `detect`, `segment`, `landmarks`, `embed`, `caption`, `depth`, `restore`,
+    `stereo` or `style`; by default what the annotations and the network are for."""
     network: str | None = None
     """Name of the network, which `convolve networks` lists; or its layers, as in `conv 8 3 relu | pool 2 | flatten |
     dense classes`; or a file: a TOML file of layers in blocks, a Darknet `.cfg`, or a run's `network.json`."""

@@ -42,6 +42,7 @@ from convolve.datasets.layouts import (
     point_tables,
     pts_files,
     stacks,
+    stereo,
     supervisely,
     tables,
     tiff_pages,
@@ -65,6 +66,7 @@ _NAMED = (ANNOTATED | {masks.NAME, *(layout.NAME for layout in _CERTAIN)}) - {yo
 LAYOUTS = (
     *_CERTAIN, parquet, tables, coco, labelme, supervisely, cvat, via, label_studio, voc, box_tables, yolo_text,
     coco_keypoints, point_tables, pts_files, stacks, masks, folders, names, images, captions, depth,
+    stereo,
 )  # fmt: skip
 """In the order in which they go first; folders and names that could mean anything last."""
 LAYOUT_NAMES = tuple(layout.NAME for layout in LAYOUTS)

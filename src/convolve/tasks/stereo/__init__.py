@@ -1,0 +1,1 @@
+"""Depth from stereo pairs without depth maps: `--task stereo`."""
