@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -114,21 +114,22 @@ def _of_photographs(value: float) -> str:
 
 def loss_section(evaluation: Evaluation) -> Section:
     """The losses of the network and of the photographs, and of one photograph that was optimized."""
-    context: dict[str, Any] = {
+    optimized = evaluation.optimized
+    context = {
         "titles": [_title(name) for name in PARTS],
         "rows": [
             (name, [format_loss(losses[part]) for part in PARTS])
             for name, losses in (("network", evaluation.metrics), ("photographs", evaluation.photographs))
         ],
-    }
-    if optimized := evaluation.optimized:
-        context["optimized"] = {
+        "optimized": optimized
+        and {
             "name": optimized.name,
             "network": format_loss(optimized.network),
             "iterations": list(optimized.iterations),
             "losses": [format_loss(loss) for loss in optimized.losses],
             "equal": optimized.equal,
-        }
+        },
+    }
     return Section("losses", "Losses", (_HOME, "losses.html.j2"), context)
 
 
