@@ -12,6 +12,7 @@ takes one input, ``images`` (N, H, W, C) uint8 of any N, H and W: RGB, or one gr
 - landmarks: ``points`` (N, P, 2) float32, x and y in the images' own pixels, and ``confidence`` (N, P) float32;
 - restore: ``restored`` (N, upscale H, upscale W, C) float32, from 0 to 255, not rounded; of a network of one channel
   the gray levels;
+- style: ``stylized`` (N, H, W, 3) float32, from 0 to 255, not rounded;
 - detect: ``boxes`` (K, 4) float32, left, top, right and bottom in the images' own pixels, ``scores`` (K,) float32,
   ``classes`` (K,) int64, ``image`` (K,) int64, the image's index in the batch. Images in their order, the most
   confident box of each first, without any threshold but the least score that the task ever shows.

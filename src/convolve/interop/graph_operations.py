@@ -161,13 +161,18 @@ class Steps:
         """How images (N, H, W, C) come to an input that shows all of them: with `crop` it is as large as what covers
         the network's own, and with `tiles` as the images.
         """
-        own = self._own(images)
         if self.preprocessing.fit == "tiles":
-            return self._view(own, own, "stretch")
+            return self.own_view(images)
+        own = self._own(images)
         if self.preprocessing.fit == "crop":
             known = Size(*map(self.do.integers, (self.preprocessing.height, self.preprocessing.width)))
             return self._view(own, self._covering(own, known), "stretch")
         return self.view(images)
+
+    def own_view(self, images: Value) -> View:
+        """How images (N, H, W, C) come to an input as large as they are."""
+        own = self._own(images)
+        return self._view(own, own, "stretch")
 
     def normalized(self, images: Value, view: View) -> Value:
         """What the network takes, (N, C, height, width) float32, of images (N, H, W, C) uint8."""

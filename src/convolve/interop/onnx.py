@@ -162,7 +162,7 @@ def build_model(part: Exportable, preprocessing: Preprocessing, metadata: Mappin
     model = load_library("onnx.compose").add_prefix(_network(part, preprocessing), "network.")
     graph, do = model.graph, OnnxOperations()
     steps = Steps(do, preprocessing)
-    view = steps.whole_view("images") if part.any_size else steps.view("images")
+    view = part.view(steps, "images")
     names = {steps.normalized("images", view): graph.input[0].name}
     before = len(do.nodes)
     finished = part.finish(steps, tuple(output.name for output in graph.output), view)

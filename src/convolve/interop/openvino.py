@@ -181,7 +181,7 @@ def add_steps(network: Any, part: Exportable, preprocessing: Preprocessing) -> A
     steps = Steps(OpenVinoOperations(), preprocessing)
     images = openvino.opset15.parameter([-1, -1, -1, preprocessing.channels], np.uint8, name="images")
     images.output(0).set_names({"images"})
-    view = steps.whole_view(images) if part.any_size else steps.view(images)
+    view = part.view(steps, images)
     (given,) = network.get_parameters()
     # Steps on a gray image leave the number of channels open, and then OpenVINO has no pooling in 8 bits.
     size = (0, 0) if part.any_size else (preprocessing.height, preprocessing.width)

@@ -22,10 +22,11 @@ from convolve.runtime import choose as choose_runtime
 from convolve.setup.choice import choose
 from convolve.setup.runtime_options import RuntimeOptions
 from convolve.tasks.restore.degradation import Degradation, enlarge, to_pixels
-from convolve.tasks.restore.evaluation import Evaluation, baselines, measure
+from convolve.tasks.restore.evaluation import MEASURED, EvaluatedImage, Evaluation, baselines, measure
 from convolve.tasks.restore.explanation import CenterScore
 from convolve.tasks.restore.options import RestoreOptions, RestorePredictOptions
 from convolve.tasks.restore.predictor import DetailRestorer, ImagePredictor
+from convolve.tasks.restore.report import quality_section
 from convolve.tasks.restore.task import Restore
 from convolve.tasks.restore.tiled_restoration import restore_image
 from convolve.training.checkpoints import RunFiles
@@ -84,6 +85,19 @@ def test_a_run_stores_how_its_small_images_were_made(run: Path) -> None:
     assert manifest["state"]["degradation"]["upscale"] == 2
     assert {"bicubic", "nearest"} == manifest["results"]["test"]["baselines"].keys()
     assert "Before and after" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("gain", "sentence"), [(-0.01, "The network is below bicubic interpolation; train longer."), (0.0, "")]
+)
+def test_a_network_that_is_worse_than_interpolation_is_said_to_be(gain: float, sentence: str) -> None:
+    bicubic = dict.fromkeys(MEASURED, 30.0)
+    network = {**bicubic, "psnr_y": 30 + gain}
+    one = EvaluatedImage("a.png", 0, {"network": network, "bicubic": bicubic})
+    found = Evaluation("test", {**network, "psnr_gain": gain}, {"bicubic": bicubic}, 2, (one,))
+    lines = [str(line) for line in found.to_console()]
+    assert sum("is below" in line for line in lines) == lines.count(sentence) == bool(sentence)
+    assert quality_section(found).context["shortfall"] == sentence
 
 
 def test_evaluation_of_other_images_and_prediction(run: Path, tmp_path: Path) -> None:

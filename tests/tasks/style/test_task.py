@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import convolve
 from convolve import models
-from convolve.errors import ExplainError, ExportError, ImageError, OptionError, RunError
+from convolve.errors import ExplainError, ImageError, OptionError, RunError
 from convolve.layers.design import Design
 from convolve.runtime import choose
 from convolve.setup.restore import restore_task
@@ -148,13 +148,11 @@ def test_a_stopped_training_resumes_to_the_same_weights(
         convolve.evaluate(tmp_path / "run", threads=1, progress=False)
 
 
-def test_two_runs_are_compared_and_none_is_explained_or_exported(run: Path, root: Path, tmp_path: Path) -> None:
+def test_two_runs_are_compared_and_none_is_explained(run: Path, root: Path, tmp_path: Path) -> None:
     compared = convolve.compare([run, run], threads=1, progress=False)
     assert [(row.metric, row.unit) for row in compared.runs] == [("loss removed", "%")] * 2
     with pytest.raises(ExplainError, match="no score that could be explained"):
         convolve.explain(run, root / "photos" / "0.png", out=tmp_path, threads=1, progress=False)
-    with pytest.raises(ExportError, match="cannot be exported; use its run"):
-        convolve.export(run, out=tmp_path / "export", threads=1, progress=False)
     with pytest.raises(OptionError, match="has learned a style itself: it is applied with `convolve predict`"):
         convolve.style(root / "photos" / "0.png", root / "painting.png", network=str(run), progress=False)
 

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 _HOME = "convolve.tasks.restore"
 _COMPARED, _SIDE, _QUALITY = 6, 360, 92
 """How many images a report compares, the pixels of a part's side, and the quality of its JPEG files."""
+_METHODS = {
+    "bicubic": "bicubic interpolation",
+    "degraded": "the image as it was given",
+    "telea": "Telea's method",
+    "gray": "the gray image",
+}
+"""The best baselines, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,14 @@ def headlines(evaluation: Evaluation) -> tuple[Headline, ...]:
     )
 
 
+def shortfall(evaluation: Evaluation) -> str:
+    """A sentence where the network is worse than the best baseline, or nothing."""
+    method, baseline = next(iter(evaluation.baselines.items()))
+    if not evaluation.metrics[evaluation.headline] < baseline[evaluation.headline]:
+        return ""
+    return f"The network is below {_METHODS[method]}; train longer."
+
+
 def report_sections(
     evaluation: Evaluation, dataset: Dataset, before_after: Callable[[Pixels], BeforeAfter]
 ) -> tuple[tuple[Headline, ...], tuple[Section, ...]]:
@@ -100,6 +115,8 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     for method, metrics in {"network": evaluation.metrics, **evaluation.baselines}.items():
         table.add_row(method, *(format_metric(name, metrics[name]) for name in names))
     yield table
+    if found := shortfall(evaluation):
+        yield Text(found, style="bold")
     if evaluation.shaved:
         yield Text(f"{evaluation.shaved} pixels at every border are left out, as in the literature")
 
@@ -151,6 +168,7 @@ def quality_section(evaluation: Evaluation) -> Section:
         "titles": [INFO.metric_titles[name] for name in names],
         "methods": [(method, [format_metric(name, row[name]) for name in names]) for method, row in rows.items()],
         "shaved": evaluation.shaved,
+        "shortfall": shortfall(evaluation),
         "headline": INFO.metric_titles[headline],
         "images": [
             (one.name, [format_metric(headline, row[headline]) for row in one.metrics.values()])

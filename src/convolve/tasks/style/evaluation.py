@@ -4,10 +4,11 @@ Gatys' optimization of one photograph's pixels after some iterations (Johnson et
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from convolve.runtime import Runtime
 from convolve.style_transfer.gatys import Objective, optimize
 from convolve.style_transfer.perceptual_loss import PARTS, PerceptualLoss
 from convolve.style_transfer.tiles import TiledMaps
-from convolve.values import Batch
+from convolve.values import Batch, Images, Pixels
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,13 +67,13 @@ class OptimizedImage:
 @dataclass(frozen=True)
 class Evaluation:
     """The means over the images: ``metrics`` of the network, and the ``photographs``' own losses; the first image as it
-    was ``optimized``; ``each`` has the images.
+    was ``optimized``, which it is of a run alone; ``each`` has the images.
     """
 
     split: str
     metrics: Mapping[str, float]
     photographs: Mapping[str, float]
-    optimized: OptimizedImage
+    optimized: OptimizedImage | None
     each: tuple[EvaluatedImage, ...]
 
     @property
@@ -87,7 +88,7 @@ class Evaluation:
             "images": self.images,
             "metrics": dict(self.metrics),
             "photographs": dict(self.photographs),
-            "optimized": {**asdict(self.optimized), "equal": self.optimized.equal},
+            "optimized": self.optimized and {**asdict(self.optimized), "equal": self.optimized.equal},
             "each": [
                 {"image": one.name, "network": dict(one.network), "photograph": dict(one.photograph)}
                 for one in self.each
@@ -112,7 +113,10 @@ class LossEvaluator:
 
     def add(self, predictions: Tensor, batch: Batch) -> None:
         """(N, 3, H, W) what the network made of a batch, with pixels from 0 to 1."""
-        photographs = photographs_of(batch, self._mean, self._std).to(predictions.device)
+        self.add_images(predictions, photographs_of(batch, self._mean, self._std).to(predictions.device))
+
+    def add_images(self, predictions: Tensor, photographs: Tensor) -> None:
+        """The same of (N, 3, H, W) ``photographs`` with pixels from 0 to 1."""
         with torch.inference_mode():
             for found, images in ((self.network, predictions), (self.photographs, photographs)):
                 losses = {name: each.tolist() for name, each in self._loss(images, photographs).items()}
@@ -138,11 +142,28 @@ def evaluate(task: Style, data: EvaluationData) -> Evaluation:
                 evaluator.add(task.predict(data.runtime.images(batch.images)), batch)
             indices += batch.indices.tolist()
             first = first or [photographs_of(batch, task.mean, task.std)[0]]
-    names = [data.dataset.images.name(index) for index in indices]
-    rows = zip(names, indices, evaluator.network, evaluator.photographs, strict=True)
-    each = tuple(EvaluatedImage(*row) for row in rows)
+    each = _each(evaluator, data.dataset.images, indices)
     optimized = optimize_photograph(first[0], each[0], task.perceptual_loss, data.runtime)
     return Evaluation(data.split, evaluator.metrics(), mean_losses(evaluator.photographs), optimized, each)
+
+
+def measure_images(
+    split: str, images: Images, loss: PerceptualLoss, stylized: Iterable[tuple[int, Pixels, Pixels]]
+) -> Evaluation:
+    """Measure images by their indices, each as the photograph (H, W, 3) and as what became of it."""
+    evaluator, indices = LossEvaluator(loss, (), ()), list[int]()
+    for index, photograph, made in stylized:
+        both = (torch.from_numpy(each.astype(np.float32) / 255) for each in (made, photograph))
+        evaluator.add_images(*(each.permute(2, 0, 1)[None] for each in both))
+        indices.append(index)
+    each = _each(evaluator, images, indices)
+    return Evaluation(split, evaluator.metrics(), mean_losses(evaluator.photographs), None, each)
+
+
+def _each(evaluator: LossEvaluator, images: Images, indices: list[int]) -> tuple[EvaluatedImage, ...]:
+    names = [images.name(index) for index in indices]
+    rows = zip(names, indices, evaluator.network, evaluator.photographs, strict=True)
+    return tuple(EvaluatedImage(*row) for row in rows)
 
 
 def photographs_of(batch: Batch, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -19,6 +19,11 @@ Statistics = Mapping[nn.Module, tuple[Tensor, Tensor]]
 """The mean and the variance of each channel (C,), by layer."""
 
 
+def normalizes_each_image(network: nn.Module) -> bool:
+    """Whether what becomes of a pixel depends on all of its image."""
+    return any(isinstance(layer, nn.GroupNorm) for layer in network.modules())
+
+
 def measure_statistics(network: nn.Module, parts: Tensor) -> Statistics:
     """Those of the parts (N, C, h, w) of an image, taken together, before each layer that normalizes single images."""
     found: dict[nn.Module, tuple[Tensor, Tensor]] = {}

@@ -51,5 +51,6 @@ INFO = TaskInfo(
     fits=("crop", "stretch"),
     ranges={"style_weight": (0.0, 1e9), "tv_weight": (0.0, 1e9)},
     scored="channels",
+    compared="values",
     layout="images",
 )

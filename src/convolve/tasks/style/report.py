@@ -76,7 +76,7 @@ def report_sections(
         "comparisons": tuple(_compare(task, dataset, chosen, runtime)),
     }
     template, notebook = (_HOME, "stylized.html.j2"), (_HOME, "stylized_notebook.html.j2")
-    sections = (_loss_section(evaluation), Section("stylized", "In the style", template, context, notebook))
+    sections = (loss_section(evaluation), Section("stylized", "In the style", template, context, notebook))
     return headlines(evaluation), sections
 
 
@@ -90,7 +90,8 @@ def console_output(evaluation: Evaluation) -> Iterator[RenderableType]:
     for row, losses in (("network", evaluation.metrics), ("photographs", evaluation.photographs)):
         table.add_row(row, *(format_loss(losses[name]) for name in PARTS))
     yield table
-    yield Text(optimization_sentence(evaluation.optimized))
+    if evaluation.optimized:
+        yield Text(optimization_sentence(evaluation.optimized))
 
 
 def optimization_sentence(optimized: OptimizedImage) -> str:
@@ -111,7 +112,8 @@ def _of_photographs(value: float) -> str:
     return f"photographs {format_loss(value)}"
 
 
-def _loss_section(evaluation: Evaluation) -> Section:
+def loss_section(evaluation: Evaluation) -> Section:
+    """The losses of the network and of the photographs, and of one photograph that was optimized."""
     optimized = evaluation.optimized
     context = {
         "titles": [_title(name) for name in PARTS],
@@ -119,11 +121,14 @@ def _loss_section(evaluation: Evaluation) -> Section:
             (name, [format_loss(losses[part]) for part in PARTS])
             for name, losses in (("network", evaluation.metrics), ("photographs", evaluation.photographs))
         ],
-        "name": optimized.name,
-        "network": format_loss(optimized.network),
-        "iterations": list(optimized.iterations),
-        "losses": [format_loss(loss) for loss in optimized.losses],
-        "equal": optimized.equal,
+        "optimized": optimized
+        and {
+            "name": optimized.name,
+            "network": format_loss(optimized.network),
+            "iterations": list(optimized.iterations),
+            "losses": [format_loss(loss) for loss in optimized.losses],
+            "equal": optimized.equal,
+        },
     }
     return Section("losses", "Losses", (_HOME, "losses.html.j2"), context)
 

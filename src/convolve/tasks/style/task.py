@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from convolve.datasets.own_images import OwnImages
-from convolve.errors import ExplainError, ExportError, OptionError
+from convolve.errors import ExplainError, OptionError
 from convolve.models import Card, Network
 from convolve.runtime import Runtime
 from convolve.style_transfer.gatys import LossWeights
@@ -162,9 +162,10 @@ class Style(Task):
         return StylePredictor(self, runtime, options)
 
     def exported(self, preprocessing: Preprocessing, runtime: Runtime) -> TaskExport:
-        """None. Raises `ExportError`."""
-        del preprocessing, runtime
-        raise ExportError("A network for a style cannot be exported; use its run, with `convolve predict`.")
+        """The network as a graph that gives the image in the style."""
+        from convolve.tasks.style.export import StyleExport
+
+        return StyleExport(self, preprocessing, runtime)
 
     def report(
         self, evaluation: Evaluation, dataset: Dataset, preprocessing: Preprocessing, runtime: Runtime

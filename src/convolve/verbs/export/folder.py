@@ -60,7 +60,7 @@ def draft_folder(out: Path) -> Iterator[Path]:
 def write_readme(folder: Path, card: ExportCard, usage: tuple[str, ...]) -> None:
     """How to use the folder from Python without convolve."""
     scored = find_exported(card.task).info.scored
-    code = "\n".join(_torch_code(usage) if card.engine == "torch" else _code(card, usage))
+    code = "\n".join(_torch_code(usage, card.classes) if card.engine == "torch" else _code(card, usage))
     kind = "RGB" if card.input.channels == 3 else "gray"
     takes = (
         f"It takes images as they are, `images` (N, H, W, {card.input.channels}) uint8, {kind} and upright; what to do "
@@ -102,9 +102,10 @@ def _code(card: ExportCard, usage: tuple[str, ...]) -> Iterator[str]:
     yield from usage
 
 
-def _torch_code(usage: tuple[str, ...]) -> Iterator[str]:
-    yield "import json"
-    yield 'classes = json.load(open("card.json", encoding="utf-8"))["state"]["classes"]'
+def _torch_code(usage: tuple[str, ...], classes: tuple[str, ...]) -> Iterator[str]:
+    if classes:
+        yield "import json"
+        yield 'classes = json.load(open("card.json", encoding="utf-8"))["state"]["classes"]'
     yield from usage
     yield "network.eval()" if "torchvision" in usage[0] or "timm" in usage[0] else "# network(images)"
 

@@ -15,7 +15,7 @@ from convolve.datasets.images import to_channels
 from convolve.datasets.parallel import in_order
 from convolve.datasets.preprocess import fit_to_input, least_side, normalize
 from convolve.errors import ExportError, ImageError
-from convolve.interop.exportable import ExportedNetwork
+from convolve.interop.exportable import Apply, ExportedNetwork
 from convolve.progress import Listener, Pace
 from convolve.runtime import Runtime, describe_machine
 from convolve.tasks.task import Evaluation, EvaluationData, TaskExport
@@ -100,7 +100,10 @@ class RunAnswers:
         for done, index in enumerate(chosen.tolist(), 1):
             try:
                 answers.found[index] = task.predict(images, index)
-                answers.gray_levels.append(_decoding_difference(images, index, data.preprocessing))
+                same = task.part.own_size or data.preprocessing.fit == "tiles"
+                answers.gray_levels.append(
+                    (0.0, 0.0) if same else _decoding_difference(images, index, data.preprocessing)
+                )
             except ImageError:
                 continue
             pace(done)
@@ -113,7 +116,9 @@ class RunAnswers:
         own = self.data
         differences = [
             self.task.compare(self.found[index], answer)
-            for index, answer in export_answers(self.task, network, own, list(self.found), self.listener)
+            for index, answer in export_answers(
+                self.task, network, own, list(self.found), self.listener, self.task.part.apply
+            )
         ]
         shifts = [each.shift for each in differences if each.shift is not None]
         gray_levels = np.array(self.gray_levels)
@@ -131,14 +136,22 @@ class RunAnswers:
 
 def evaluate_export(task: TaskExport, network: ExportedNetwork, data: EvaluationData, listener: Listener) -> Evaluation:
     """Every metric of a split, with the export."""
-    return task.evaluate(data, export_answers(task, network, data, data.indices.tolist(), listener))
+    apply = task.part.measure or task.part.apply
+    return task.evaluate(data, export_answers(task, network, data, data.indices.tolist(), listener, apply))
 
 
 def export_answers(
-    task: TaskExport, network: ExportedNetwork, data: EvaluationData, indices: list[int], listener: Listener
+    task: TaskExport,
+    network: ExportedNetwork,
+    data: EvaluationData,
+    indices: list[int],
+    listener: Listener,
+    apply: Apply | None,
 ) -> Iterator[tuple[int, Any]]:
-    """The export's answer for each image that can be read, by index, each as it is and at its own size."""
-    images, channels, apply = data.dataset.images, data.preprocessing.channels, task.part.apply
+    """The export's answer for each image that can be read, by index, each as it is and at its own size, or as ``apply``
+    has it.
+    """
+    images, channels = data.dataset.images, data.preprocessing.channels
 
     def read(index: int) -> Pixels | None:
         try:
@@ -208,8 +221,6 @@ def _seconds(function: Callable[[Pixels], object], images: Pixels) -> float:
 
 def _decoding_difference(images: Images, index: int, preprocessing: Preprocessing) -> tuple[float, float]:
     """How far an input's pixels are apart, on average and at most, when a JPEG is decoded smaller and when not."""
-    if preprocessing.fit == "tiles":
-        return 0.0, 0.0
     encoded = images.open(index)
     views = [encoded.decode(least_side(preprocessing)), encoded.decode()]
     if views[0].shape == views[1].shape:
