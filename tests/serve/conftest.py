@@ -47,10 +47,10 @@ def connect_to() -> Iterator[ConnectTo]:
     """A client of the guarded application over a folder, with a limit or a token everywhere as a test asks for."""
     opened: list[tuple[TestClient, Jobs]] = []
 
-    def new(runs: Path, *, everywhere: bool = False, most: int = 100) -> TestClient:
+    def new(runs: Path, *, all_paths: bool = False, most: int = 100) -> TestClient:
         jobs = Jobs(runs)
         routes = application(Catalog(runs), jobs, Folders(None, runs))
-        app = Guard(routes, Where(LOOPBACK, PORT), TOKEN, everywhere=everywhere, most=most)
+        app = Guard(routes, Where(LOOPBACK, PORT), TOKEN, all_paths=all_paths, most=most)
         opened.append((TestClient(app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False), jobs))
         return opened[-1][0]
 

@@ -47,7 +47,7 @@ def test_a_page_of_another_site_is_refused(client: TestClient, headers: dict[str
 
 
 def test_the_token(connect_to: ConnectTo, served_folder: Path) -> None:
-    client = connect_to(served_folder, everywhere=True)
+    client = connect_to(served_folder, all_paths=True)
     assert client.get("/v2").status_code == 401
     assert client.get("/v2", headers={"authorization": "Bearer another"}).status_code == 401
     assert client.get("/v2", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
@@ -84,7 +84,7 @@ def test_no_more_at_once_than_allowed() -> None:
         return statuses[0]
 
     async def both() -> tuple[int, int, int]:
-        guard = Guard(slow, Where(LOOPBACK, PORT), TOKEN, everywhere=False, most=1)
+        guard = Guard(slow, Where(LOOPBACK, PORT), TOKEN, all_paths=False, most=1)
         first = asyncio.create_task(ask(guard))
         await entered.wait()
         second = await ask(guard)

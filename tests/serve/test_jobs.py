@@ -42,7 +42,7 @@ def serve(root: Path) -> Iterator[Callable[[], TestClient]]:
         opened.append(jobs)
         app = application(Catalog(root / "runs"), jobs, Folders(root / "photos", root / "runs"))
         return TestClient(
-            Guard(app, Where(LOOPBACK, PORT), TOKEN, everywhere=False), f"http://localhost:{PORT}", headers=HEADERS
+            Guard(app, Where(LOOPBACK, PORT), TOKEN, all_paths=False), f"http://localhost:{PORT}", headers=HEADERS
         )
 
     yield new

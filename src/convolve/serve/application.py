@@ -31,7 +31,7 @@ from convolve.serve.job_routes import job_routes
 from convolve.serve.jobs import Jobs
 from convolve.serve.openapi import document
 from convolve.serve.problems import ProblemError, answer_problem
-from convolve.serve.served_models import Question, ServedExport, ServedModel
+from convolve.serve.served_models import Query, ServedExport, ServedModel
 from convolve.untrusted.documents import parse_json
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ async def _infer(request: Request) -> Response:
 
 
 def _answer_tensors(model: ServedExport, name: str, body: bytes, length: str | None) -> tuple[bytes, dict[str, str]]:
-    question = parse_request(body, length, model.card.input.channels)
-    return build_response(name, question, model.infer(np.ascontiguousarray(question.images)))
+    inference = parse_request(body, length, model.card.input.channels)
+    return build_response(name, inference, model.infer(np.ascontiguousarray(inference.images)))
 
 
 async def _predict(request: Request) -> Response:
@@ -128,19 +128,19 @@ async def _predict(request: Request) -> Response:
     async with _bodies(request).read(request) as body:
         name, blob = await image_of(request, body)
         if not request.headers.get("accept", "").startswith("image/"):
-            answer = await _ask(request, model, partial(model.question, blob, name, options, None))
+            answer = await _ask(request, model, partial(model.query, blob, name, options, None))
             return JSONResponse(answer.as_json())
         with TemporaryDirectory() as folder:
-            answer = await _ask(request, model, partial(model.question, blob, name, options, Path(folder)))
+            answer = await _ask(request, model, partial(model.query, blob, name, options, Path(folder)))
             drawn = Path(answer.overlay)
             return Response(drawn.read_bytes(), media_type=_IMAGE_TYPES[drawn.suffix])
 
 
-async def _ask(request: Request, model: ServedModel, ask: Callable[[], Question]) -> Prediction:
+async def _ask(request: Request, model: ServedModel, ask: Callable[[], Query]) -> Prediction:
     """The answer to a question, which reads its image in a thread."""
-    question = await to_thread.run_sync(ask, limiter=request.app.state.decoders)
+    query = await to_thread.run_sync(ask, limiter=request.app.state.decoders)
     try:
-        return await asyncio.wrap_future(model.batcher.submit(question))
+        return await asyncio.wrap_future(model.batcher.submit(query))
     except BusyError:
         sentence = "Too many images wait for this network; try again in a moment."
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final, Generic, TypeVar, final
 
-Asked = TypeVar("Asked")
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 MOST_TOGETHER: Final = 16
 MOST_WAITING: Final = 128
@@ -23,19 +23,19 @@ class BusyError(Exception):
 
 
 @final
-class Batcher(Generic[Asked, Answer]):
+class Batcher(Generic[Item, Answer]):
     """Runs ``answer``, which gives an answer or an exception for each of what is asked together, in a thread."""
 
-    def __init__(self, answer: Callable[[Sequence[Asked]], Sequence[Answer | Exception]]) -> None:
+    def __init__(self, answer: Callable[[Sequence[Item]], Sequence[Answer | Exception]]) -> None:
         self._answer = answer
-        self._waiting: queue.Queue[tuple[Asked, Future[Answer]] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[tuple[Item, Future[Answer]] | None] = queue.Queue(MOST_WAITING)
         threading.Thread(target=self._run, daemon=True).start()
 
-    def submit(self, asked: Asked) -> Future[Answer]:
+    def submit(self, item: Item) -> Future[Answer]:
         """The answer, in time. Raises `BusyError`."""
         future: Future[Answer] = Future()
         try:
-            self._waiting.put_nowait((asked, future))
+            self._waiting.put_nowait((item, future))
         except queue.Full:
             raise BusyError from None
         return future
@@ -53,15 +53,15 @@ class Batcher(Generic[Asked, Answer]):
                     self._waiting.put(None)
                     break
                 batch.append(following)
-            running = [(asked, future) for asked, future in batch if future.set_running_or_notify_cancel()]
+            running = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
             if running:
-                self._give([asked for asked, _ in running], [future for _, future in running])
+                self._give([item for item, _ in running], [future for _, future in running])
 
-    def _give(self, asked: Sequence[Asked], futures: Sequence[Future[Answer]]) -> None:
+    def _give(self, items: Sequence[Item], futures: Sequence[Future[Answer]]) -> None:
         try:
-            answers = self._answer(asked)
+            answers = self._answer(items)
         except Exception as error:  # noqa: BLE001 - each of those who asked is told
-            answers = [error] * len(asked)
+            answers = [error] * len(items)
         for future, answer in zip(futures, answers, strict=True):
             if isinstance(answer, Exception):
                 future.set_exception(answer)

@@ -24,7 +24,7 @@ _BACKLOG: Final = 2048
 
 @dataclass(frozen=True)
 class Serve:
-    """Answer questions about images over HTTP, by the runs and exports of a folder, and run commands for clients."""
+    """Answer queries about images over HTTP, by the runs and exports of a folder, and run commands for clients."""
 
     runs: Path = Path("runs")
     """Folder of runs and exports; those in folders below it are found too. Jobs write into it and nowhere else."""
@@ -86,8 +86,8 @@ def run(options: Serve, listener: Listener) -> Served:
         address = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
         hosts = LOOPBACK if is_loopback(options.host) else (*LOOPBACK, options.host, socket.gethostname().casefold())
         jobs = Jobs(catalog.root)
-        where, everywhere = Where(hosts, port), not is_loopback(options.host)
-        app = Guard(application(catalog, jobs, folders), where, token, everywhere=everywhere)
+        where, all_paths = Where(hosts, port), not is_loopback(options.host)
+        app = Guard(application(catalog, jobs, folders), where, token, all_paths=all_paths)
         listener(Message(f"{len(catalog.entries())} runs and exports of {options.runs}"))
         listener(Message(f"{address}   (Ctrl-C ends it; jobs go on)"))
         if options.token is None:

@@ -48,11 +48,11 @@ class Where:
 @final
 class Guard:
     """Passes to ``app`` what may be answered: requests to one of ``hosts`` at ``port``, not more than ``most`` at once.
-    Those to `/jobs`, or with ``everywhere`` to any address, need the ``token`` as a bearer.
+    Those to `/jobs`, or with ``all_paths`` to any address, need the ``token`` as a bearer.
     """
 
-    def __init__(self, app: ASGIApp, where: Where, token: str, *, everywhere: bool, most: int = MOST_REQUESTS) -> None:
-        self._app, self._where, self._token, self._everywhere, self._most = app, where, token, everywhere, most
+    def __init__(self, app: ASGIApp, where: Where, token: str, *, all_paths: bool, most: int = MOST_REQUESTS) -> None:
+        self._app, self._where, self._token, self._all_paths, self._most = app, where, token, all_paths, most
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +86,7 @@ class Guard:
             origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
             if (origin is not None and origin != f"http://{host}") or site not in _OWN_SITES:
                 return HTTPStatus.FORBIDDEN, "A page of another site may not use this server; open its own address."
-        if self._everywhere or path.partition("/")[2].partition("/")[0] == _GUARDED:
+        if self._all_paths or path.partition("/")[2].partition("/")[0] == _GUARDED:
             given = headers.get("authorization", "").encode()
             if not secrets.compare_digest(given, f"Bearer {self._token}".encode()):
                 sentence = "This needs the token that the server printed; send it as Authorization: Bearer TOKEN."

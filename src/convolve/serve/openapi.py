@@ -75,7 +75,7 @@ def _job_paths() -> dict[str, Any]:
     stop["responses"]["202"] = stop["responses"].pop("200")
     events = _operation("What a job reports, as server-sent events", "Events, whose ids are line numbers")
     events["responses"]["200"]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
-    paths = {
+    paths: dict[str, dict[str, Any]] = {
         "/jobs": {"get": _operation("All jobs, the last one first", "jobs"), "post": add},
         "/jobs/{id}": {"parameters": [job], "get": _operation("One job", "The job"), "delete": stop},
         "/jobs/{id}/events": {"parameters": [job], "get": events},

@@ -62,7 +62,7 @@ class PostedImage(Images):
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class Query:
     """An image that was read for a network by the predictor that will say what is found in it."""
 
     name: str
@@ -79,11 +79,11 @@ class ServedModel(Protocol):
         ...
 
     @property
-    def batcher(self) -> Batcher[Question, Prediction]:
-        """Where questions go."""
+    def batcher(self) -> Batcher[Query, Prediction]:
+        """Where queries go."""
         ...
 
-    def question(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Question:
+    def query(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Query:
         """An image from its bytes; the answer is drawn into the folder ``drawn``, if any. Raises `ImageError`, and
         `OptionError` for an option that the task does not have or that names a file.
         """
@@ -101,7 +101,7 @@ class ServedExport:
 
     def __init__(self, folder: Path) -> None:
         self.export: Export = open_export(folder, RuntimeOptions())
-        self.batcher: Batcher[Question, Prediction] = Batcher(self._answer)
+        self.batcher: Batcher[Query, Prediction] = Batcher(self._answer)
         self._lock = threading.Lock()
 
     @property
@@ -114,11 +114,11 @@ class ServedExport:
         """What the export says of itself."""
         return self.export.card
 
-    def question(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Question:
-        """See `ServedModel.question`."""
+    def query(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Query:
+        """See `ServedModel.query`."""
         own = predict_options(self.task, options, drawn)
         predictor: ExportedPredictor = self.export.task.predictor(own, self.export.engine.outputs)
-        return Question(name, predictor, predictor.read(PostedImage(EncodedFile(blob, name)), 0))
+        return Query(name, predictor, predictor.read(PostedImage(EncodedFile(blob, name)), 0))
 
     def outputs(self) -> list[dict[str, Any]]:
         """What leaves the network, as the Open Inference Protocol describes tensors; -1 for any size."""
@@ -130,11 +130,11 @@ class ServedExport:
         with self._lock:
             return self.export.engine.infer(images)
 
-    def _answer(self, questions: Sequence[Question]) -> list[Prediction | Exception]:
-        read: list[tuple[int, ReadImage]] = [(index, each.read) for index, each in enumerate(questions)]
+    def _answer(self, queries: Sequence[Query]) -> list[Prediction | Exception]:
+        read: list[tuple[int, ReadImage]] = [(index, each.read) for index, each in enumerate(queries)]
         with self._lock:
             found: list[FoundInImage] = list(run_images(self.export.engine, read))
-        return [each.predictor.predict(each.name, one) for each, one in zip(questions, found, strict=True)]
+        return [each.predictor.predict(each.name, one) for each, one in zip(queries, found, strict=True)]
 
 
 @final
@@ -149,15 +149,15 @@ class ServedRun:
         self._task: Task
         self._task, self._runtime = restore_task(self._run, RuntimeOptions(), silent)
         self._predictors: dict[str, Predictor] = {}
-        self.batcher: Batcher[Question, Prediction] = Batcher(self._answer)
+        self.batcher: Batcher[Query, Prediction] = Batcher(self._answer)
 
     @property
     def task(self) -> str:
         """The task's name."""
         return self._run.manifest.task
 
-    def question(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Question:
-        """See `ServedModel.question`."""
+    def query(self, blob: bytes, name: str, options: Mapping[str, object], drawn: Path | None) -> Query:
+        """See `ServedModel.query`."""
         own = predict_options(self.task, options, drawn)
         predictor = self._predictors.get(repr(own))
         if predictor is None:
@@ -166,15 +166,15 @@ class ServedRun:
             if len(self._predictors) >= _MOST_PREDICTORS:
                 self._predictors.clear()
             self._predictors[repr(own)] = predictor
-        return Question(name, predictor, predictor.read(PostedImage(EncodedFile(blob, name)), 0))
+        return Query(name, predictor, predictor.read(PostedImage(EncodedFile(blob, name)), 0))
 
-    def _answer(self, questions: Sequence[Question]) -> list[Prediction | Exception]:
+    def _answer(self, queries: Sequence[Query]) -> list[Prediction | Exception]:
         answers: dict[int, Prediction] = {}
         for predictor in {id(each.predictor): each.predictor for each in questions}.values():
-            own = [index for index, each in enumerate(questions) if each.predictor is predictor]
+            own = [index for index, each in enumerate(queries) if each.predictor is predictor]
             names, read = [questions[index].name for index in own], [questions[index].read for index in own]
             answers |= zip(own, predictor.predict(names, read), strict=True)
-        return [answers[index] for index in range(len(questions))]
+        return [answers[index] for index in range(len(queries))]
 
 
 def predict_options(task: str, values: Mapping[str, object], drawn: Path | None = None) -> Any:
