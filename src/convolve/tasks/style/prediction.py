@@ -55,9 +55,9 @@ class StylizedFiles:
         self._out = options.out
         self._taken: set[str] = set()
 
-    def write(self, name: str, made: Pixels) -> StylizedImage:
+    def write(self, name: str, stylized: Pixels) -> StylizedImage:
         """What an image (H, W, 3) has become, once its file is written."""
-        return StylizedImage(name, (made.shape[0], made.shape[1]), str(self._write(name, made)))
+        return StylizedImage(name, (stylized.shape[0], stylized.shape[1]), str(self._write(name, stylized)))
 
     def unreadable(self, name: str, error: str) -> StylizedImage:
         """Without a file."""
