@@ -170,9 +170,9 @@ class ServedRun:
 
     def _answer(self, queries: Sequence[Query]) -> list[Prediction | Exception]:
         answers: dict[int, Prediction] = {}
-        for predictor in {id(each.predictor): each.predictor for each in questions}.values():
+        for predictor in {id(each.predictor): each.predictor for each in queries}.values():
             own = [index for index, each in enumerate(queries) if each.predictor is predictor]
-            names, read = [questions[index].name for index in own], [questions[index].read for index in own]
+            names, read = [queries[index].name for index in own], [queries[index].read for index in own]
             answers |= zip(own, predictor.predict(names, read), strict=True)
         return [answers[index] for index in range(len(queries))]
 
