@@ -24,7 +24,7 @@ _BACKLOG: Final = 2048
 
 @dataclass(frozen=True)
 class Serve:
-    """Answer queries about images over HTTP, by the runs and exports of a folder, and run commands for clients."""
+    """Answer questions about images over HTTP, by the runs and exports of a folder, and run commands for clients."""
 
     runs: Path = Path("runs")
     """Folder of runs and exports; those in folders below it are found too. Jobs write into it and nowhere else."""
