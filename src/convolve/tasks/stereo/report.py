@@ -152,7 +152,8 @@ def compare(
 def _colors(disparity: Floats, least: float, most: float) -> Pixels:
     """(H, W, 3) yellow for the largest disparity, which is nearest, to dark blue; unknown is black."""
     known = disparity > 0
-    return colorize(known / np.where(known, disparity, np.float32(1)), 1 / most, 1 / least)
+    inverse = np.asarray(known / np.where(known, disparity, 1), np.float32)
+    return colorize(inverse, 1 / most, 1 / least)
 
 
 def _error(disparity: Floats, target: Floats) -> Pixels:
