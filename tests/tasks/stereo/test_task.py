@@ -50,7 +50,9 @@ def test_reconstruction_is_linear_interpolation_further_left() -> None:
 def test_structural_similarity_is_that_of_scikit_image() -> None:
     first, second = np.random.default_rng(0).uniform(size=(2, 9, 12))
     found = structural_similarity(*(torch.from_numpy(each)[None, None] for each in (first, second)))
-    _, expected = skimage_ssim(first, second, win_size=3, data_range=1.0, use_sample_covariance=False, full=True)
+    _, expected = skimage_ssim(  # type: ignore[no-untyped-call]
+        first, second, win_size=3, data_range=1.0, use_sample_covariance=False, full=True
+    )
     assert_allclose(found[0, 0].numpy(), expected[1:-1, 1:-1], atol=1e-12)
 
 
@@ -87,12 +89,12 @@ def test_both_views_of_true_disparities_agree() -> None:
 
 def test_gradients_lead_to_the_true_disparities() -> None:
     left, right, truth = pair(3)
-    views = [torch.from_numpy(each).permute(2, 0, 1)[None].float() / 255 for each in (left, right)]
+    own, other = (torch.from_numpy(each).permute(2, 0, 1)[None].float() / 255 for each in (left, right))
     scores = torch.full((1, 2, *truth.shape), -1.7, requires_grad=True)
     optimizer = torch.optim.Adam([scores], 0.05)
     for _ in range(120):
         optimizer.zero_grad()
-        stereo_loss(*views, 0.3 * scores.sigmoid())["loss"].backward()  # type: ignore[no-untyped-call]
+        stereo_loss(own, other, 0.3 * scores.sigmoid())["loss"].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     found = (0.3 * scores.sigmoid()).detach()[0, 0].numpy()
     assert measure(left[None], right[None], found, truth)["mae"] < 0.6
@@ -131,6 +133,7 @@ def test_evaluation_of_pairs_with_and_without_disparities(run: Path, tmp_path: P
     for path in (data / "disp").iterdir():
         path.unlink()
     without = convolve.evaluate(run, str(data), threads=1, progress=False).evaluation
+    assert isinstance(without, Evaluation)
     assert without.baselines.keys() == {UNMOVED}
     assert without.metrics["photometric"] == pytest.approx(found.metrics["photometric"])
 

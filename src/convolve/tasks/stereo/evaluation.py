@@ -85,7 +85,7 @@ class PhotometricEvaluator:
     """Gathers the photometric errors of left images, whose normalization it knows, made from right ones."""
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        self._mean, self._std = np.float32(mean), np.float32(std)
+        self._mean, self._std = (np.asarray(each, np.float32) for each in (mean, std))
         self._found: list[tuple[float, float]] = []
 
     def add(self, predictions: Tensor, batch: Batch) -> None:
@@ -115,14 +115,14 @@ def evaluate(task: Stereo, data: EvaluationData) -> Evaluation:
             with suppress(ImageError):
                 left, right = data.dataset.images.read(index), pairs.read_right(index)
                 target = pairs.read_disparity(index)
-                inputs = [fit_input(each, data.preprocessing) for each in (left, right)]
+                left, right = (fit_input(each, data.preprocessing) for each in (left, right))
                 with torch.inference_mode(), data.runtime.arithmetic():
-                    normalized = data.runtime.images(normalize(inputs[0], data.preprocessing))
+                    normalized = data.runtime.images(normalize(left, data.preprocessing))
                     own = task.predict(normalized)[0, 0].cpu().numpy()
                 methods = {NETWORK: own, UNMOVED: np.zeros_like(own)}
                 if target is not None:
                     methods[CONSTANT] = np.full_like(own, constant)
-                metrics = {method: measure(*inputs, each, target) for method, each in methods.items()}
+                metrics = {method: measure(left, right, each, target) for method, each in methods.items()}
                 found.append(EvaluatedPair(data.dataset.images.name(index), index, metrics))
     if not found:
         raise DataError("None of the stereo pairs to evaluate can be read; `convolve data` says why.")

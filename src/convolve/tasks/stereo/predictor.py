@@ -139,7 +139,8 @@ class StereoPredictor:
         stored = np.clip(np.rint(disparity * per_pixel), 1, _MOST).astype(np.uint16)  # 0 stands for unknown
         with atomic_write(paths[0]) as draft:
             save_png(Image.fromarray(stored), draft)
-        colored = overlay(to_channels(image, 3), 1 / np.maximum(disparity, np.float32(1 / per_pixel)))
+        inverse = np.asarray(1 / np.maximum(disparity, 1 / per_pixel), np.float32)
+        colored = overlay(to_channels(image, 3), inverse)
         with atomic_write(paths[1]) as draft:
             save_jpeg(Image.fromarray(colored), draft, _QUALITY)
         return replace(found, disparity=str(paths[0]), overlay=str(paths[1]), per_pixel=per_pixel)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 from rich.console import RenderableType
@@ -129,20 +130,21 @@ def compare(
             inputs = [fit_input(each, preprocessing) for each in (image, right)]
             with torch.inference_mode(), runtime.arithmetic():
                 fractions = task.predict(runtime.images(normalize(inputs[0], preprocessing)))[0, 0].cpu().numpy()
-            made = reconstruct_left(inputs[1], fractions)[0].permute(1, 2, 0).numpy()
+            pixels = reconstruct_left(inputs[1], fractions)[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+            made = cv2.resize(to_channels(pixels, 3), (image.shape[1], image.shape[0]))
             disparity = at_image_size(fractions, (image.shape[0], image.shape[1])).clip(_SMALLEST)
             shown = disparity if target is None or not target.any() else target[target > 0]
             ends = float(shown.min()), float(shown.max())
             drawn = {
                 "the left image": to_channels(image, 3),
-                "the left image made from the right one": to_channels((255 * made).round().astype(np.uint8), 3),
+                "the left image made from the right one": np.asarray(made, np.uint8),
                 "the predicted disparity": _colors(disparity, *ends),
             }
             if target is not None:
                 drawn |= {"the true disparity": _colors(target, *ends), "the error": _error(disparity, target)}
             metrics = one.metrics[NETWORK]
             note = ", ".join(f"{INFO.metric_titles[name]} {format_metric(name, metrics[name])}" for name in MEASURED)
-            images = tuple((thumbnail(pixels, _SIDE), label) for label, pixels in drawn.items())
+            images = tuple((thumbnail(each, _SIDE), label) for label, each in drawn.items())
             found.append(Comparison(one.name, images, " to ".join(map(format_pixels, ends)), note))
     return tuple(found)
 
@@ -150,7 +152,8 @@ def compare(
 def _colors(disparity: Floats, least: float, most: float) -> Pixels:
     """(H, W, 3) yellow for the largest disparity, which is nearest, to dark blue; unknown is black."""
     known = disparity > 0
-    return colorize(known / np.where(known, disparity, np.float32(1)), 1 / most, 1 / least)
+    inverse = np.asarray(known / np.where(known, disparity, 1), np.float32)
+    return colorize(inverse, 1 / most, 1 / least)
 
 
 def _error(disparity: Floats, target: Floats) -> Pixels:
