@@ -108,7 +108,7 @@ def test_the_tasks_options_are_under_their_headings(command: Command, monkeypatc
     flags = {title: re.findall(r"^│ +--([a-z-]+)", panel, re.MULTILINE) for title, panel in panels.items()}
     assert flags["Classification"] == ["label-smoothing", "mixup", "permute"]
     assert flags["Classification, Segmentation"] == ["balance"]
-    assert flags["Segmentation, Landmarks, Restoration"] == ["loss"]
+    assert flags["Embedding, Segmentation, Landmarks, Restoration"] == ["loss"]
     assert flags["Segmentation"] == ["ignore"]
     assert flags["Landmarks"] == ["sigma", "pairs"]
     assert "Alpha of mixup, which blends pairs of images and labels" in panels["Classification"]

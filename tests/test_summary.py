@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convolve.errors import NetworkError
+from convolve.layers.caption_head import LONGEST
 from convolve.layers.geometry import ReceptiveField
 from convolve.layers.residual import Residual
 from convolve.models import Network, card, create, names
+from convolve.models.show_attend_and_tell import AttentiveTeller
 from convolve.summary import count_costs, shapes_only, summarize
 from convolve.tracing import LayerRow
 
@@ -37,7 +40,16 @@ def test_totals_are_those_on_the_card_and_those_that_torch_counts(name: str) -> 
     assert (costs.weight_bytes, costs.activation_bytes) == (summary.weight_bytes, summary.activation_bytes)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(image)
-    assert published.proposals or counter.get_total_flops() == 2 * (summary.macs + sum(map(_uncounted, summary.layers)))
+    uncounted = sum(map(_uncounted, summary.layers)) + _attended(network, summary.layers)
+    assert published.proposals or counter.get_total_flops() == 2 * (summary.macs + uncounted)
+
+
+def _attended(network: nn.Module, rows: Sequence[LayerRow]) -> int:
+    """The products of a map with the attention at each word, which are no layer's."""
+    if not isinstance(network.head, AttentiveTeller):
+        return 0
+    *_, last = (row for row in rows if row.name.startswith("stages.") and len(row.output) == 3)
+    return LONGEST * math.prod(last.output)
 
 
 def _uncounted(row: LayerRow) -> int:

@@ -49,7 +49,7 @@ def application() -> cyclopts.App:
     )
     app.suppress_keyboard_interrupt = False
     general = [flag for flag in inspect.signature(_run).parameters.values() if flag.kind is _KEYWORD]
-    for command in (*COMMANDS.values(), serve.COMMAND):
+    for name, command in (*COMMANDS.items(), ("serve", serve.COMMAND)):
         required = any(option.default is dataclasses.MISSING for option in fields(command.options))
         default = inspect.Parameter.empty if required else command.options()
         hint: Any = Annotated[command.options, Flat]
@@ -61,7 +61,7 @@ def application() -> cyclopts.App:
             flags.append(inspect.Parameter(own.name, _KEYWORD, default=None, annotation=hint))
         function = functools.partial(_run, command)
         function.__signature__ = inspect.Signature([*flags, *general])  # type: ignore[attr-defined]
-        app.command(function, name=command.name, help=command.options.__doc__)
+        app.command(function, name=name, help=command.options.__doc__)
     return app
 
 

@@ -19,6 +19,7 @@ from tests.fuzz import (
     shipping_readers,
     table_readers,
     torch7_readers,
+    use_case_readers,
 )
 from tests.fuzz.reader import READERS, Reader
 
@@ -40,6 +41,7 @@ __all__ = [
     "shipping_readers",
     "table_readers",
     "torch7_readers",
+    "use_case_readers",
 ]
 
 ALL: Mapping[str, Reader] = READERS

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from convolve.errors import OptionError
-from convolve.serve.command import Serve
+from convolve.serve.command import Serve, check_options
 from convolve.serve.guard import LOOPBACK, Guard, Where
 from tests.serve.conftest import PORT, TOKEN, ConnectTo, png
 
@@ -105,4 +105,4 @@ def test_no_more_at_once_than_allowed() -> None:
 )
 def test_options_that_are_not_safe(options: dict[str, object], words: str) -> None:
     with pytest.raises(OptionError, match=words):
-        Serve(**options)  # type: ignore[arg-type]
+        check_options(Serve(**options))  # type: ignore[arg-type]

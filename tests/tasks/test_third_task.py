@@ -103,7 +103,7 @@ def test_it_predicts_by_its_own_options(trained: Trained, photos: Path) -> None:
     numbers = [float(text) for text in prediction.cells()["color"].split()]
     assert np.abs(numbers - np.asarray(Image.open(image)).mean((0, 1)) / 255).max() < 0.35
     with pytest.raises(
-        OptionError, match=r"--top is an option of classify, localize, detect and segment, not of mean-color"
+        OptionError, match=r"--top is an option of embed, classify, localize, detect and segment, not of mean-color"
     ):
         convolve.predict(trained.run, image, top=2, threads=1, progress=False)
 

@@ -49,6 +49,7 @@ MAY_STAY_OPEN = {
     "image_column",
     "label_column",
     "label_from",
+    "depth_scale",
     *(option.name for option in fields(Design)),  # as published
 }
 ONE_LABEL = Labels(np.array([0, 1]), ("a", "b"))

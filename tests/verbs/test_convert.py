@@ -173,7 +173,7 @@ def test_a_network_from_a_file_is_called_by_a_name_without_a_path(
     convolve.explain(run, [image], out=tmp_path / "why", threads=1, progress=False)
     assert "What small bases its predictions on" in (tmp_path / "why" / "explanations.html").read_text()
     convolve.evaluate(run, folders(tmp_path / "own", {"a": 4, "b": 4}), report=tmp_path / "page.html", progress=False)
-    assert "<title>small</title>" in (tmp_path / "page.html").read_text()
+    assert "<title>small on own</title>" in (tmp_path / "page.html").read_text()
     for found in (card(str(run / "network.json")), card(str(detector.run / "network.cfg"))):
         assert found.year is None
         assert str(tmp_path) not in found.label

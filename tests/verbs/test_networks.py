@@ -89,7 +89,7 @@ def test_the_networks_listed_for_a_task_are_those_that_it_trains(info: TaskInfo)
         return
     listed = set(_names(task=info.name))
     assert listed == {name for name in names() if _is_taken(info, name)}
-    assert len(listed) >= 5
+    assert listed
 
 
 def _is_taken(info: TaskInfo, name: str) -> bool:

@@ -312,7 +312,7 @@ def test_folders_of_classes_have_no_masks(tmp_path: Path) -> None:
 def test_a_classifier_has_nothing_to_draw(digits_run: Path, tmp_path: Path) -> None:
     with pytest.raises(
         OptionError,
-        match=r"^--out is an option of localize, faces, detect, segment, landmarks and restore, not of classify",
+        match=r"^--out is an option of localize, faces, detect, segment, .* and stereo, not of classify",
     ):
         convolve.predict(digits_run, digits_run / "contact_sheet.png", out=tmp_path, progress=False)
 

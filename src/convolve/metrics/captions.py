@@ -24,6 +24,10 @@ def bleu(candidates: Sequence[Sentence], references: Sequence[Sequence[Sentence]
 
     Papineni, Roukos, Ward, Zhu 2002, "BLEU: a method for automatic evaluation of machine translation", section 2.3; of
     the references the one of the closest length counts for the brevity penalty, of two the shorter one.
+
+    >>> words = "a red red circle".split(), "a red circle on a blue square".split()
+    >>> print(f"{bleu([words[0]], [[words[1]]])[0]:.4f}")  # 3 of 4 words, times exp(1 - 7 / 4)
+    0.3543
     """
     correct, guessed, length, reference_length = [0] * LONGEST, [0] * LONGEST, 0, 0
     for candidate, known in zip(candidates, references, strict=True):

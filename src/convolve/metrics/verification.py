@@ -78,7 +78,11 @@ class Verification:
 
 
 def distances_between(embeddings: Floats, others: Floats) -> Doubles:
-    """(N, D) and (M, D) of length 1 to (N, M) Euclidean distances, from 0 to 2."""
+    """(N, D) and (M, D) of length 1 to (N, M) Euclidean distances, from 0 to 2.
+
+    >>> distances_between(np.array([[1, 0]]), np.array([[1, 0], [-1, 0]])).tolist()
+    [[0.0, 2.0]]
+    """
     similarity = embeddings.astype(np.float64) @ others.astype(np.float64).T
     return np.asarray(np.sqrt(np.clip(2 - 2 * similarity, 0, 4)))
 

@@ -39,16 +39,6 @@ class Serve:
     """What clients must send as `Authorization: Bearer TOKEN`, 16 characters or more; a new one for each start unless
     given. On this machine only jobs need it."""
 
-    def __post_init__(self) -> None:
-        """Raises `OptionError` for an address that others can reach without a token."""
-        if not 0 <= self.port < 2**16:
-            raise OptionError(f"port cannot be {self.port}; it must be a whole number from 0 to 65535.")
-        if self.token is not None and len(self.token) < _SHORTEST_TOKEN:
-            suggestion = secrets.token_urlsafe(_TOKEN_BYTES)
-            raise OptionError(f"The token is too short to be safe; take a longer one, such as {suggestion}.")
-        if not is_loopback(self.host) and self.token is None:
-            raise OptionError(f"Others can reach {self.host}; add --token, which they must know.")
-
 
 @dataclass(frozen=True)
 class Served:
@@ -65,6 +55,7 @@ def run(options: Serve, listener: Listener) -> Served:
     """Serve until Ctrl-C. Raises `DataError` where there is no such folder, and `OptionError` for an address that
     cannot be listened at.
     """
+    check_options(options)
     try:
         import uvicorn
     except ImportError:
@@ -98,6 +89,17 @@ def run(options: Serve, listener: Listener) -> Served:
         finally:
             jobs.close()
     return Served(address)
+
+
+def check_options(options: Serve) -> None:
+    """Raise `OptionError` for a port that there is not, and for an address that others can reach without a token."""
+    if not 0 <= options.port < 2**16:
+        raise OptionError(f"port cannot be {options.port}; it must be a whole number from 0 to 65535.")
+    if options.token is not None and len(options.token) < _SHORTEST_TOKEN:
+        suggestion = secrets.token_urlsafe(_TOKEN_BYTES)
+        raise OptionError(f"The token is too short to be safe; take a longer one, such as {suggestion}.")
+    if not is_loopback(options.host) and options.token is None:
+        raise OptionError(f"Others can reach {options.host}; add --token, which they must know.")
 
 
 def render(result: Served) -> Iterator[RenderableType]:

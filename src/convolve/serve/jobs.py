@@ -55,17 +55,24 @@ class Job:
         return self.folder.name
 
     def document(self) -> dict[str, Any]:
-        """The command, its options and the time."""
-        found: dict[str, Any] = parse_json(read_file(self.folder / DOCUMENT, DOCUMENT_BYTES))
-        return found
+        """The command, its options and the time; of a damaged file what can still be said, which is nothing."""
+        try:
+            found = parse_json(read_file(self.folder / DOCUMENT, DOCUMENT_BYTES))
+        except (OSError, ValueError):
+            found = None
+        known = isinstance(found, dict) and isinstance(found.get("command"), str)
+        return found if known and isinstance(found.get("options"), dict) else {"command": "", "options": {}}
 
     def events(self, after: int = 0) -> list[dict[str, Any]]:
-        """Those with a higher number than ``after``, which is counted from 1; a line that is not whole is left out."""
-        try:
-            lines = (self.folder / EVENTS).read_text("utf-8").split("\n")[:-1]
-        except FileNotFoundError:
-            return []
-        return [parse_json(line) for line in lines[after:]]
+        """Those with a higher number than ``after``, which is counted from 1, up to a line that is not whole."""
+        found: list[dict[str, Any]] = []
+        with suppress(OSError, ValueError):
+            for line in (self.folder / EVENTS).read_bytes().split(b"\n")[after:-1]:
+                event = parse_json(line)
+                if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+                    break
+                found.append(event)
+        return found
 
     def state(self) -> State:
         """What has become of it."""
