@@ -67,9 +67,12 @@ class HoleRestorer:
 
 
 def read_transparency(images: Images, index: int) -> Flags:
-    """(H, W) where an image is transparent by half or more: nowhere if its format has no transparency."""
+    """(H, W) where an image is transparent by half or more: nowhere if its format has no transparency. Raises
+    `ImageError`.
+    """
     encoded = images.open(index)
     if isinstance(encoded, EncodedFile):
+        encoded.decode()  # refuses what is damaged or would take too much memory
         with suppress(UnidentifiedImageError), open_image(encoded.blob) as image:
             if image.has_transparency_data:
                 return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))[..., 3] < _WHITE
